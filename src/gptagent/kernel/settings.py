@@ -1,0 +1,189 @@
+"""The one typed reading of the environment. Nothing else in the product reads it."""
+
+import base64
+import binascii
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from gptagent.kernel.errors import Misconfigured
+
+SECRET_KEY_BYTES = 32
+MIN_METRICS_TOKEN_CHARS = 16
+
+
+class Settings(BaseSettings):
+    """Everything an operator can set. Names and meanings: docs/reference/configuration.md."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    app_env: Literal["development", "production"] = "development"
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65_535)
+    public_url: str | None = None
+    gptagent_home: Path | None = None
+    database_url: SecretStr | None = None
+    database_owner_url: SecretStr | None = None
+    redis_url: SecretStr | None = None
+    single_web_process: bool = False
+    secret_keys: SecretStr | None = None
+    files_url: str | None = None
+    llm_base_url: str = "https://api.openai.com/v1"
+    llm_api_key: SecretStr | None = None
+    llm_model: str | None = None
+    egress_allow: str = ""
+    kommo_sandbox_url: str | None = None
+    registration: Literal["open", "invite"] | None = None
+    metrics_token: SecretStr | None = None
+
+    @classmethod
+    def load(cls) -> Self:
+        """Read the environment. Raises Misconfigured with a sentence per wrong value."""
+        try:
+            return cls()
+        except ValueError as error:
+            raise Misconfigured("settings_invalid", _sentences(error)) from error
+
+    @field_validator("public_url")
+    @classmethod
+    def _absolute_url(cls, value: str | None) -> str | None:
+        if value is not None and urlsplit(value).scheme not in {"http", "https"}:
+            raise ValueError("PUBLIC_URL must start with https:// (or http:// on one machine)")
+        return value.rstrip("/") if value else value
+
+    @field_validator("files_url")
+    @classmethod
+    def _known_store(cls, value: str | None) -> str | None:
+        if value is not None and urlsplit(value).scheme != "file":
+            raise ValueError("FILES_URL must be file:///an/absolute/folder")
+        return value
+
+    @field_validator("egress_allow")
+    @classmethod
+    def _host_ports(cls, value: str) -> str:
+        for entry in filter(None, (part.strip() for part in value.split(","))):
+            host, _, port = entry.rpartition(":")
+            if not host or not port.isdigit():
+                raise ValueError(f"EGRESS_ALLOW takes host:port pairs, not {entry!r}")
+        return value
+
+    @field_validator("secret_keys")
+    @classmethod
+    def _strong_keys(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            decode_keys(value.get_secret_value())
+        return value
+
+    @model_validator(mode="after")
+    def _safe_in_production(self) -> Self:
+        if self.app_env == "production" and (faults := list(self._production_faults())):
+            raise ValueError("; ".join(faults))
+        return self
+
+    def _production_faults(self) -> list[str]:
+        faults = []
+        if not (self.public_url or "").startswith("https://"):
+            faults.append("set PUBLIC_URL to the https:// address people open")
+        if self.secret_keys is None:
+            faults.append("set SECRET_KEYS (make one with: openssl rand -base64 32)")
+        if self.redis_url is None and not self.single_web_process:
+            faults.append("set REDIS_URL, or SINGLE_WEB_PROCESS=1 if one web process is all there is")
+        if self.redis_url is not None and not urlsplit(self.redis_url.get_secret_value()).password:
+            faults.append("give REDIS_URL a password")
+        if self.kommo_sandbox_url is not None:
+            faults.append("unset KOMMO_SANDBOX_URL: the emulator has no place in production")
+        token = self.metrics_token.get_secret_value() if self.metrics_token else None
+        if token is not None and len(token) < MIN_METRICS_TOKEN_CHARS:
+            faults.append(f"make METRICS_TOKEN at least {MIN_METRICS_TOKEN_CHARS} characters long")
+        if (self.database_url is None) != (self.database_owner_url is None):
+            faults.append("set DATABASE_URL and DATABASE_OWNER_URL together")
+        return faults
+
+    @cached_property
+    def home(self) -> Path:
+        """Folder of database, files and keys."""
+        if self.gptagent_home is not None:
+            return self.gptagent_home.expanduser().absolute()
+        return Path("/var/lib/gptagent") if os.getuid() == 0 else Path.home() / ".local/share/gptagent"
+
+    @property
+    def production(self) -> bool:
+        return self.app_env == "production"
+
+    @property
+    def base_url(self) -> str:
+        """Address people open, without a trailing slash."""
+        host = "localhost" if self.host in {"127.0.0.1", "0.0.0.0", "::", "::1"} else self.host  # noqa: S104 - only compared
+        return self.public_url or f"http://{host}:{self.port}"
+
+    @property
+    def secure_cookies(self) -> bool:
+        return self.base_url.startswith("https://")
+
+    @property
+    def files_path(self) -> Path:
+        return Path(urlsplit(self.files_url).path) if self.files_url else self.home / "files"
+
+    @property
+    def allowed_egress(self) -> frozenset[tuple[str, int]]:
+        """Exact (host, port) pairs that may be private: the operator's and the sandbox's."""
+        pairs = {
+            (entry.rpartition(":")[0].strip("[]").lower(), int(entry.rpartition(":")[2]))
+            for entry in (part.strip() for part in self.egress_allow.split(","))
+            if entry
+        }
+        if self.kommo_sandbox_url:
+            url = urlsplit(self.kommo_sandbox_url)
+            pairs.add(((url.hostname or "").lower(), url.port or 80))
+        return frozenset(pairs)
+
+    @property
+    def open_registration(self) -> bool:
+        """Whether anybody may register: by default only where nobody else can reach the page."""
+        if self.registration is not None:
+            return self.registration == "open"
+        return self.host in {"127.0.0.1", "::1", "localhost"} and not self.production
+
+
+def decode_keys(text: str) -> list[bytes]:
+    """Decode SECRET_KEYS: base64 keys of 32 bytes, comma separated, the first one encrypts."""
+    keys = []
+    for part in filter(None, (piece.strip() for piece in text.split(","))):
+        try:
+            key = base64.b64decode(part, validate=True)
+        except binascii.Error as error:
+            raise ValueError("SECRET_KEYS must be base64 (make one with: openssl rand -base64 32)") from error
+        if len(key) != SECRET_KEY_BYTES or len(set(key)) < 8:
+            raise ValueError("each of SECRET_KEYS must be 32 random bytes (openssl rand -base64 32)")
+        keys.append(key)
+    if not keys:
+        raise ValueError("SECRET_KEYS is empty (make one with: openssl rand -base64 32)")
+    return keys
+
+
+def _sentences(error: ValueError) -> str:
+    """Turn pydantic's report into sentences that name the variable and never the value."""
+    details = getattr(error, "errors", None)
+    if details is None:
+        return str(error)
+    lines = []
+    for item in details(include_input=False, include_url=False):
+        name = ".".join(str(part) for part in item["loc"]).upper()
+        text = str(item["msg"]).removeprefix("Value error, ")
+        lines.append(f"{name}: {text}" if name and name not in text else text)
+    return "; ".join(lines)
+
+
+def share_metrics(home: Path, *, fresh: bool = False) -> None:
+    """Let all processes of this home count into one folder. Called before prometheus_client is imported."""
+    folder = home / "run" / "metrics"
+    folder.mkdir(parents=True, exist_ok=True)
+    if fresh:
+        for file in folder.glob("*.db"):
+            file.unlink(missing_ok=True)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
