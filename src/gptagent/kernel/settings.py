@@ -40,6 +40,7 @@ class Settings(BaseSettings):
     kommo_sandbox_url: str | None = None
     registration: Literal["open", "invite"] | None = None
     metrics_token: SecretStr | None = None
+    keep: bool = False
 
     @classmethod
     def load(cls) -> Self:
@@ -187,3 +188,9 @@ def share_metrics(home: Path, *, fresh: bool = False) -> None:
         for file in folder.glob("*.db"):
             file.unlink(missing_ok=True)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+
+
+def child_environment() -> dict[str, str]:
+    """Return what a process started for a trial inherits: the machine's environment without our settings."""
+    ours = {name.upper() for name in Settings.model_fields}
+    return {name: value for name, value in os.environ.items() if name.upper() not in ours}

@@ -1,0 +1,57 @@
+# README's commands. Everything is installed into .venv from the hash-locked lists; nothing else is needed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help start demo dev test ci bench soak format lint types imports clean
+
+help: ## list the commands
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort
+
+$(VENV)/runtime: requirements.lock pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/dev: $(VENV)/runtime requirements-dev.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+start: $(VENV)/runtime ## start the platform and print its address
+	@exec $(BIN)/gptagent up
+
+demo: $(VENV)/runtime ## watch an agent answer, with nothing but this machine
+	@exec $(BIN)/gptagent demo
+
+dev: $(VENV)/dev ## start the platform; it reloads when a source file changes
+	@GPTAGENT_RELOAD=1 exec $(BIN)/gptagent up
+
+format: $(VENV)/dev
+	@$(BIN)/ruff format src tests benchmarks
+
+lint: $(VENV)/dev ## format and lint checks
+	@$(BIN)/ruff format --check --quiet src tests benchmarks
+	@$(BIN)/ruff check --quiet src tests benchmarks
+	@$(BIN)/python tests/lints/run.py
+
+types: $(VENV)/dev
+	@$(BIN)/mypy
+
+imports: $(VENV)/dev
+	@$(BIN)/lint-imports --no-cache
+
+test: $(VENV)/dev ## all tests, with coverage
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
+
+ci: lint types imports test ## what continuous integration runs
+
+bench: $(VENV)/dev ## measure: one `name label value` per line
+	@exec $(BIN)/gptagent bench
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build dist

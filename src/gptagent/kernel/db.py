@@ -1,0 +1,185 @@
+"""The only way to the database: short transactions that carry their tenant.
+
+The pool keeps no session state (its reset query is off, which PgBouncer needs too): a setting made with
+plain SET would leak to the next user, so only `set local` is ever used, here.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import msgspec
+from asyncpg.pool import PoolConnectionProxy
+
+from gptagent.kernel.errors import UpstreamUnavailable
+from gptagent.kernel.scope import Scope
+
+POOL_MAX_CONNECTIONS = 20
+LIVE_CHANNEL = "gptagent_live"
+CONNECT_TIMEOUT_SECONDS = 5.0
+CONNECTION_LOST = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    ConnectionError,
+    OSError,
+    TimeoutError,
+)
+
+# The columns of PgQueuer's own enqueue query; the log row feeds its crash guard and statistics.
+_ENQUEUE = """
+with job as (
+    insert into jobs.pgqueuer (priority, entrypoint, payload, execute_after, status, headers)
+    values ($1, $2, $3, now() + $4, 'queued', $5)
+    returning id, priority, entrypoint
+)
+insert into jobs.pgqueuer_log (job_id, status, entrypoint, priority)
+select id, 'queued', entrypoint, priority from job
+returning job_id
+"""
+_PUBLISH = """
+with event as (
+    insert into app.live_event (topic, kind, ids) values ($1, $2, $3) returning id
+)
+select pg_notify($4, jsonb_build_object('org', app.org(), 'id', id, 'topic', $1::text, 'kind', $2::text,
+                                        'ids', $3::jsonb)::text)
+from event
+"""
+
+
+class Session:
+    """One open transaction. `scope` is None only for questions asked before a tenant is known."""
+
+    def __init__(self, connection: "PoolConnectionProxy[asyncpg.Record]", scope: Scope | None) -> None:
+        self._connection = connection
+        self._scope = scope
+
+    @property
+    def scope(self) -> Scope:
+        if self._scope is None:
+            raise LookupError("this transaction has no tenant")
+        return self._scope
+
+    async def fetch(self, sql: str, *args: object) -> list[asyncpg.Record]:
+        return await self._connection.fetch(sql, *args)
+
+    async def fetchrow(self, sql: str, *args: object) -> asyncpg.Record | None:
+        return await self._connection.fetchrow(sql, *args)
+
+    async def fetchval(self, sql: str, *args: object) -> Any:
+        return await self._connection.fetchval(sql, *args)
+
+    async def execute(self, sql: str, *args: object) -> str:
+        return await self._connection.execute(sql, *args)
+
+    async def executemany(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
+        await self._connection.executemany(sql, rows)
+
+    async def enqueue(
+        self,
+        job: str,
+        payload: Mapping[str, object],
+        *,
+        delay: timedelta = timedelta(0),
+        priority: int = 0,
+    ) -> int:
+        """Enqueue a job that leaves with this transaction. The payload holds ids only; returns the job id."""
+        headers: dict[str, str] = {}
+        if self._scope is not None:
+            headers = {"org": str(self._scope.org_id), "request_id": self._scope.request_id}
+        job_id: int = await self._connection.fetchval(
+            _ENQUEUE,
+            priority,
+            job,
+            msgspec.json.encode(payload),
+            delay,
+            msgspec.json.encode(headers).decode(),
+        )
+        return job_id
+
+    async def publish(self, topic: str, kind: str, ids: Mapping[str, str]) -> None:
+        """Tell open browser tabs of this workspace, once the transaction commits, that something changed."""
+        await self._connection.execute(_PUBLISH, topic, kind, msgspec.json.encode(ids).decode(), LIVE_CHANNEL)
+
+
+async def _keep_state(_connection: object) -> None:
+    """No reset between users of a pooled connection (see the module's docstring)."""
+
+
+class Database:
+    """A pool of connections of the application's role."""
+
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", dsn: str) -> None:
+        self._pool = pool
+        self.dsn = dsn
+
+    @classmethod
+    async def connect(cls, dsn: str, *, max_connections: int = POOL_MAX_CONNECTIONS) -> "Database":
+        """Open the pool. Raises UpstreamUnavailable if PostgreSQL does not answer."""
+        try:
+            pool = await asyncpg.create_pool(
+                dsn,
+                min_size=1,
+                max_size=max_connections,
+                reset=_keep_state,
+                timeout=CONNECT_TIMEOUT_SECONDS,
+                command_timeout=30,
+                max_inactive_connection_lifetime=300,
+            )
+        except CONNECTION_LOST as error:
+            raise _down() from error
+        return cls(pool, dsn)
+
+    async def close(self) -> None:
+        await self._pool.close()
+
+    def session(self, scope: Scope) -> AbstractAsyncContextManager[Session]:
+        """Open a transaction that sees the scope's tenant, its acting person, and nothing else."""
+        setting = f"set local app.org_id = '{scope.org_id}'"
+        if scope.actor.kind == "person":
+            setting += f"; set local app.person_id = '{scope.actor.id}'"
+        return self._transaction(setting, scope)
+
+    def installation(self, person_id: UUID | None = None) -> AbstractAsyncContextManager[Session]:
+        """Open a transaction without a tenant: it sees no tenant's row, only what SECURITY DEFINER functions
+        answer, and the one person's own rows if a person is named.
+        """
+        return self._transaction(f"set local app.person_id = '{person_id or ''}'", None)
+
+    @asynccontextmanager
+    async def _transaction(self, setting: str, scope: Scope | None) -> AsyncIterator[Session]:
+        try:
+            connection = await self._pool.acquire(timeout=CONNECT_TIMEOUT_SECONDS)
+        except CONNECTION_LOST as error:
+            raise _down() from error
+        try:
+            # One round trip instead of three: 1.08 x the bare transaction, set_config alone is 1.28 x.
+            await connection.execute(f"begin; {setting}")
+            yield Session(connection, scope)
+            await connection.execute("commit")
+        except BaseException as error:
+            await _end_failed(connection)
+            if isinstance(error, CONNECTION_LOST) and not isinstance(error, TimeoutError):
+                raise _down() from error
+            raise
+        finally:
+            await self._pool.release(connection)
+
+
+async def _end_failed(connection: Any) -> None:
+    """Roll back; a connection that cannot even do that is thrown away, never reused half-way."""
+    try:
+        await connection.execute("rollback")
+    except (*CONNECTION_LOST, asyncpg.PostgresError):
+        connection.terminate()
+
+
+def _down() -> UpstreamUnavailable:
+    return UpstreamUnavailable(
+        "database_unavailable", "The service is restarting. Try again in a moment.", retry_after=2
+    )

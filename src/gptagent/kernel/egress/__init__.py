@@ -1,0 +1,11 @@
+"""The only way out: an HTTP client that judges the address it is about to connect to.
+
+`addresses` says which addresses are public, `network` applies that at connect time, so that redirects,
+DNS rebinding and odd spellings end at the same check, `bodies` reads answers under a cap, `client` is what
+the adapters use. Libraries that bring their own client get a `GuardedTransport`.
+"""
+
+from gptagent.kernel.egress.client import Egress, Response
+from gptagent.kernel.egress.network import GuardedTransport
+
+__all__ = ["Egress", "GuardedTransport", "Response"]

@@ -1,0 +1,123 @@
+"""Connecting: the host is resolved, its addresses are judged, and exactly those are connected to."""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+import httpcore2
+import httpx2
+import structlog
+
+from gptagent.kernel.egress.addresses import as_literal, is_plain_host, is_public
+from gptagent.kernel.errors import Forbidden
+
+# A host with many dead addresses must not eat the caller's deadline.
+MAX_ADDRESSES_TRIED = 4
+# Sockets that stay open between calls. Callers bound how many calls run at once; a cap here would let one
+# slow host hold up all the others.
+KEEP_ALIVE_CONNECTIONS = 200
+KEEP_ALIVE_SECONDS = 20.0
+
+Allowed = frozenset[tuple[str, int]]
+Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
+SocketOption = tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]
+
+_log = structlog.get_logger()
+
+
+async def resolve(host: str, port: int) -> Sequence[str]:
+    """Return the IP addresses of a name, in the order the system would try them."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def refused(host: str, port: int | None) -> Forbidden:
+    _log.warning("egress_refused", host=host, port=port)
+    return Forbidden(
+        "egress_refused",
+        "This address may not be called: it is not https, or private, or reserved. "
+        "An operator can allow it with EGRESS_ALLOW.",
+    )
+
+
+class GuardedTransport(httpx2.AsyncHTTPTransport):
+    """For `httpx2.AsyncClient(transport=...)` of libraries that insist on a client of their own.
+
+    Reaches https on public addresses, and whatever the exact `(host, port)` pairs of `allow` say.
+    Raises Forbidden("egress_refused") otherwise. Proxies and the environment are not looked at.
+    """
+
+    def __init__(
+        self, allow: Allowed, *, resolver: Resolver = resolve, ssl_context: ssl.SSLContext | None = None
+    ) -> None:
+        context = ssl_context or httpx2.create_ssl_context(trust_env=False)
+        super().__init__(verify=context, trust_env=False)
+        self._allow = allow
+        self._pool = httpcore2.AsyncConnectionPool(
+            ssl_context=context,
+            max_connections=None,
+            max_keepalive_connections=KEEP_ALIVE_CONNECTIONS,
+            keepalive_expiry=KEEP_ALIVE_SECONDS,
+            network_backend=_GuardedBackend(allow, resolver),
+        )
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        url = request.url
+        host, port = url.raw_host.decode("ascii"), url.port or (443 if url.scheme == "https" else 80)
+        if url.userinfo or not (_is_allowed(self._allow, host, port) or _is_ordinary(url.scheme, host)):
+            raise refused(host, port)
+        return await super().handle_async_request(request)
+
+
+class _GuardedBackend(httpcore2.AsyncNetworkBackend):
+    def __init__(self, allow: Allowed, resolver: Resolver) -> None:
+        self._allow = allow
+        self._resolver = resolver
+        self._network = httpcore2.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[SocketOption] | None = None,
+    ) -> httpcore2.AsyncNetworkStream:
+        addresses = await self._addresses(host, port, timeout)
+        share = None if timeout is None else timeout / len(addresses)
+        for address in addresses[:-1]:
+            try:
+                return await self._network.connect_tcp(address, port, share, local_address, socket_options)
+            except (httpcore2.ConnectError, httpcore2.ConnectTimeout):
+                continue
+        return await self._network.connect_tcp(addresses[-1], port, share, local_address, socket_options)
+
+    async def _addresses(self, host: str, port: int, timeout: float | None) -> Sequence[str]:
+        found = [host] if as_literal(host) else await self._look_up(host, port, timeout)
+        if _is_allowed(self._allow, host, port):
+            return found[:MAX_ADDRESSES_TRIED]
+        public = [address for address in found if is_public(address)]
+        if not public:
+            raise refused(host, port)
+        return public[:MAX_ADDRESSES_TRIED]
+
+    async def _look_up(self, host: str, port: int, timeout: float | None) -> Sequence[str]:
+        try:
+            async with asyncio.timeout(timeout):
+                found = await self._resolver(host, port)
+        except TimeoutError as error:
+            raise httpcore2.ConnectTimeout(f"the name {host} was not resolved in time") from error
+        except OSError as error:
+            raise httpcore2.ConnectError(f"{host} has no address") from error
+        if not found:
+            raise httpcore2.ConnectError(f"{host} has no address")
+        return found
+
+
+def _is_allowed(allow: Allowed, host: str, port: int) -> bool:
+    return (host.lower(), port) in allow
+
+
+def _is_ordinary(scheme: str, host: str) -> bool:
+    return scheme == "https" and is_plain_host(host)

@@ -1,0 +1,126 @@
+"""What browsers are told while a page is open: "this changed", with ids only.
+
+Events lie in `app.live_event` for an hour, so a tab that was away resumes by its last id. One connection per
+web process listens; no connection per browser.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from uuid import UUID
+
+import asyncpg
+import structlog
+
+from gptagent.kernel.db import CONNECTION_LOST, LIVE_CHANNEL, Database
+from gptagent.kernel.scope import Scope
+
+log = structlog.get_logger(__name__)
+
+KEEP_ALIVE_SECONDS = 20.0
+RECONNECT_SECONDS = 1.0
+HEALTH_SECONDS = 10.0
+REPLAY_LIMIT = 200
+REPLAY_OVERLAP = 20  # ids are given before commit, so a lower one may become visible later
+QUEUE_LIMIT = 500
+
+
+@dataclass(frozen=True, slots=True)
+class LiveEvent:
+    id: int
+    topic: str
+    kind: str
+    ids: dict[str, str]
+
+    def encode(self) -> bytes:
+        """As a server-sent event (WHATWG HTML, section 9.2)."""
+        data = json.dumps({"topic": self.topic, "kind": self.kind, "ids": self.ids}, separators=(",", ":"))
+        return f"id: {self.id}\nevent: live\ndata: {data}\n\n".encode()
+
+
+class LiveHub:
+    """Fans events out to this process's open streams."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._streams: dict[UUID, set[asyncio.Queue[LiveEvent | None]]] = {}
+        self._closing = asyncio.Event()
+
+    async def run(self) -> None:
+        """Listen until cancelled; a lost connection is opened again and the streams are ended to resume."""
+        while True:
+            try:
+                await self._listen()
+            except CONNECTION_LOST as error:
+                log.warning("live_listener_lost", error=type(error).__name__)
+            self._end_streams()
+            await asyncio.sleep(RECONNECT_SECONDS)
+
+    async def _listen(self) -> None:
+        connection = await asyncpg.connect(self._db.dsn, timeout=5)
+        try:
+            await connection.add_listener(LIVE_CHANNEL, self._heard)
+            while True:
+                await asyncio.sleep(HEALTH_SECONDS)
+                await connection.execute("select 1")
+        finally:
+            connection.terminate()
+
+    def _heard(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
+        message = json.loads(str(payload))
+        event = LiveEvent(message["id"], message["topic"], message["kind"], message["ids"])
+        for queue in self._streams.get(UUID(message["org"]), ()):
+            with suppress(asyncio.QueueFull):  # a stalled tab resumes by its last id
+                queue.put_nowait(event)
+
+    def close(self) -> None:
+        """End every stream, so that the server can stop."""
+        self._closing.set()
+        self._end_streams()
+
+    def _end_streams(self) -> None:
+        for queues in self._streams.values():
+            for queue in queues:
+                with suppress(asyncio.QueueFull):
+                    queue.put_nowait(None)
+
+    async def stream(self, scope: Scope, topics: Iterable[str], last_id: int | None) -> AsyncIterator[bytes]:
+        """Yield server-sent events of these topics, first the ones missed since `last_id`."""
+        wanted = frozenset(topics)
+        queue: asyncio.Queue[LiveEvent | None] = asyncio.Queue(QUEUE_LIMIT)
+        streams = self._streams.setdefault(scope.org_id, set())
+        streams.add(queue)
+        try:
+            yield b"retry: 2000\n\n"
+            missed = await self._missed(scope, wanted, last_id)
+            replayed = {event.id for event in missed}
+            for event in missed:
+                yield event.encode()
+            while not self._closing.is_set():
+                try:
+                    async with asyncio.timeout(KEEP_ALIVE_SECONDS):
+                        heard = await queue.get()
+                except TimeoutError:
+                    yield b": still here\n\n"
+                    continue
+                if heard is None:
+                    return
+                if heard.topic in wanted and heard.id not in replayed:
+                    yield heard.encode()
+        finally:
+            streams.discard(queue)
+
+    async def _missed(self, scope: Scope, topics: frozenset[str], last_id: int | None) -> list[LiveEvent]:
+        if last_id is None:
+            return []
+        async with self._db.session(scope) as session:
+            rows = await session.fetch(
+                """select id, topic, kind, ids from app.live_event
+                    where id > $1 and topic = any($2) order by id limit $3""",
+                last_id - REPLAY_OVERLAP,
+                list(topics),
+                REPLAY_LIMIT,
+            )
+        return [LiveEvent(row["id"], row["topic"], row["kind"], json.loads(row["ids"])) for row in rows]

@@ -1,0 +1,124 @@
+"""Logs and metrics. Logs are JSON lines on stdout that carry ids, never personal data or secrets."""
+
+import logging
+import sys
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
+from typing import Any
+
+import structlog
+from prometheus_client import Counter, Gauge, Histogram
+
+from gptagent.kernel.scope import Scope
+
+REDACTED = "[redacted]"
+MAX_FRAMES = 12
+# Keys whose values never reach a log, whoever passes them.
+_PRIVATE = (
+    "password",
+    "token",
+    "secret",
+    "authorization",
+    "cookie",
+    "email",
+    "phone",
+    "text",
+    "content",
+    "name",
+)
+_PUBLIC = frozenset({"logger_name", "job_name", "route_name", "event_name"})
+
+HTTP_SECONDS = Histogram(
+    "gptagent_http_request_seconds",
+    "Time to answer an HTTP request",
+    ["method", "route", "status"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2.5, 5, 10),
+)
+WEBHOOKS = Counter("gptagent_webhooks_total", "Webhook deliveries by outcome", ["outcome"])
+JOBS = Counter("gptagent_jobs_total", "Executed jobs by name and outcome", ["job", "outcome"])
+TURNS = Counter("gptagent_turns_total", "Finished turns by outcome", ["outcome"])
+TURN_SECONDS = Histogram(
+    "gptagent_turn_seconds",
+    "Time from a turn's claim to its end",
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120),
+)
+LLM_SECONDS = Histogram(
+    "gptagent_llm_request_seconds",
+    "Time of a model call",
+    ["outcome"],
+    buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60),
+)
+LLM_TOKENS = Counter("gptagent_llm_tokens_total", "Tokens by the provider's own count", ["direction"])
+CRM_CALLS = Counter(
+    "gptagent_crm_calls_total", "Calls to the CRM by endpoint and outcome", ["endpoint", "outcome"]
+)
+QUEUE_JOBS = Gauge(
+    "gptagent_queue_jobs", "Jobs in the queue by state", ["state"], multiprocess_mode="mostrecent"
+)
+LANES_OVERDUE = Gauge(
+    "gptagent_lanes_overdue", "Conversations whose answer is overdue", multiprocess_mode="mostrecent"
+)
+
+
+def configure_logging(*, level: int = logging.INFO) -> None:
+    """Send structlog and the standard library's loggers to stdout as JSON lines."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        redact,
+    ]
+    structlog.configure(
+        processors=[
+            *shared,
+            structlog.processors.ExceptionRenderer(
+                structlog.tracebacks.ExceptionDictTransformer(show_locals=False, max_frames=MAX_FRAMES)
+            ),
+            drop_exception_texts,
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(ensure_ascii=False),
+            ],
+            foreign_pre_chain=shared,
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+
+
+def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Blank every value whose key could hold personal data or a secret."""
+    for key in event:
+        lowered = key.lower()
+        if lowered not in _PUBLIC and any(word in lowered for word in _PRIVATE):
+            event[key] = REDACTED
+    return event
+
+
+def drop_exception_texts(
+    _logger: object, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Keep types and frames; the text of an exception may quote a row or a customer."""
+    for part in event.get("exception", ()):
+        part.pop("exc_value", None)
+        part.pop("exc_notes", None)
+    return event
+
+
+@contextmanager
+def job_context(job: str, job_id: int, scope: Scope) -> Iterator[None]:
+    """Bind a job's ids to every log line within."""
+    with structlog.contextvars.bound_contextvars(
+        job=job, job_id=job_id, org_id=str(scope.org_id), request_id=scope.request_id
+    ):
+        yield

@@ -1,0 +1,1 @@
+"""The database's only history: Alembic revisions with plain SQL inside, run by the owner role."""

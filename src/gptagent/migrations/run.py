@@ -1,0 +1,97 @@
+"""Bring a database to this release's schema."""
+
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import psycopg
+from psycopg import sql
+
+from gptagent.kernel.errors import Misconfigured
+
+HEAD = "0001"
+LOCK_KEY = 7201
+LOCK_TIMEOUT_MS = 4_000  # a migration waits no longer for a table in use, it is run again later
+STATEMENT_TIMEOUT_MS = 60_000
+
+# Tables the application reaches only through SECURITY DEFINER functions.
+CLOSED_TABLES = ("crm_call_slot", "setup_link")
+
+
+def is_current(dsn: str) -> bool:
+    """Whether the schema is this release's. Needs no Alembic, so a warm start stays quick."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        found = connection.execute("select to_regclass('app.alembic_version')").fetchone()
+        if found is None or found[0] is None:
+            return False
+        version = connection.execute("select version_num from app.alembic_version").fetchone()
+        return version is not None and version[0] == HEAD
+
+
+def migrate(owner_dsn: str, app_dsn: str) -> bool:
+    """Migrate as the owner and grant the application's role its rights. Returns whether anything changed.
+
+    Raises Misconfigured if the application's role could step around row-level security.
+    """
+    changed = not is_current(owner_dsn)
+    if changed:
+        _upgrade(owner_dsn)
+    app_role = urlsplit(app_dsn).username or ""
+    with psycopg.connect(owner_dsn) as connection:
+        if changed:
+            _grant(connection, unquote(app_role))
+        refuse_powerful_role(connection, unquote(app_role))
+    return changed
+
+
+def _upgrade(owner_dsn: str) -> None:
+    import sqlalchemy as sa
+    from alembic import command
+    from alembic.config import Config
+
+    engine = sa.create_engine(
+        "postgresql+psycopg://", creator=lambda: psycopg.connect(owner_dsn), poolclass=sa.NullPool
+    )
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent))
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"select pg_advisory_lock({LOCK_KEY})")
+        connection.exec_driver_sql(f"set lock_timeout = {LOCK_TIMEOUT_MS}")
+        connection.exec_driver_sql(f"set statement_timeout = {STATEMENT_TIMEOUT_MS}")
+        connection.exec_driver_sql("create schema if not exists app")
+        connection.exec_driver_sql("create schema if not exists jobs")
+        connection.commit()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _grant(connection: "psycopg.Connection[tuple[object, ...]]", app_role: str) -> None:
+    role = sql.Identifier(app_role)
+    for schema in ("app", "jobs"):
+        name = sql.Identifier(schema)
+        connection.execute(sql.SQL("grant usage on schema {} to {}").format(name, role))
+        connection.execute(
+            sql.SQL("grant select, insert, update, delete on all tables in schema {} to {}").format(
+                name, role
+            )
+        )
+        connection.execute(
+            sql.SQL("grant usage, select on all sequences in schema {} to {}").format(name, role)
+        )
+    for table in CLOSED_TABLES:
+        connection.execute(sql.SQL("revoke all on app.{} from {}").format(sql.Identifier(table), role))
+    connection.execute(sql.SQL("revoke insert, update, delete on app.alembic_version from {}").format(role))
+
+
+def refuse_powerful_role(connection: "psycopg.Connection[tuple[object, ...]]", app_role: str) -> None:
+    """Raise Misconfigured if the application's role could step around row-level security."""
+    row = connection.execute(
+        """select r.rolsuper or r.rolbypassrls or pg_has_role(r.oid, c.relowner, 'member')
+             from pg_roles r, pg_class c where r.rolname = %s and c.oid = 'app.organization'::regclass""",
+        [app_role],
+    ).fetchone()
+    if row is None or row[0]:
+        raise Misconfigured(
+            "database_role_too_powerful",
+            "The role in DATABASE_URL is a superuser, owns the tables or bypasses row-level security. "
+            "Give it a plain login role and put the owner into DATABASE_OWNER_URL.",
+        )
