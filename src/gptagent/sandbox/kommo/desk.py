@@ -1,0 +1,59 @@
+"""The emulator as one object: the world and a webhook sender for each account."""
+
+from types import TracebackType
+from typing import Self
+
+from gptagent.sandbox.kommo import forms
+from gptagent.sandbox.kommo.hooks import HookSender, Line
+from gptagent.sandbox.kommo.seed import Features, open_account
+from gptagent.sandbox.kommo.state import Account, Entity, EntityKind, World
+
+
+class Desk:
+    """Entered within the server's loop, where its HTTP client lives."""
+
+    def __init__(self) -> None:
+        self.world = World()
+        self._senders: dict[str, HookSender] = {}
+        self._line: Line | None = None
+
+    async def __aenter__(self) -> Self:
+        self._line = Line()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.forget_accounts()
+        if self._line is not None:
+            await self._line.close()
+
+    def hooks(self, account: Account) -> HookSender:
+        sender = self._senders.get(account.subdomain)
+        if sender is None:
+            self._line = self._line or Line()
+            sender = self._senders[account.subdomain] = HookSender(account, self._line)
+        return sender
+
+    def open_account(self, subdomain: str, name: str, features: Features) -> Account:
+        return open_account(self.world, subdomain, name, features)
+
+    def forget_accounts(self) -> None:
+        for sender in self._senders.values():
+            sender.cancel()
+        self._senders.clear()
+        self.world.accounts.clear()
+
+    def announce(self, account: Account, kind: str, action: str, element: forms.Tree, *, key: object) -> None:
+        """Fire `kind[action]` for the subscribers of its code: `leads`, `status` -> `status_lead`."""
+        setting = SETTINGS.get(kind, kind)
+        body = forms.encode(account, kind, action, element)
+        self.hooks(account).emit(f"{action}_{setting}", f"{kind}[{action}]", body, order_key=str(key))
+
+    def announce_entity(self, account: Account, kind: EntityKind, action: str, entity: Entity) -> None:
+        tree = forms.lead(account, entity) if kind == "leads" else forms.contact(account, entity)
+        self.announce(account, kind, action, tree, key=f"{kind}/{entity.id}")
+
+
+# Subscription codes are `{action}_{this}`: add_message, add_outgoing_message, update_talk, ...
+SETTINGS = {"leads": "lead", "contacts": "contact"}

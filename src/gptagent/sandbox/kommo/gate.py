@@ -1,0 +1,174 @@
+"""What every REST request passes before a handler sees it: host, rate, faults, token."""
+
+import asyncio
+import random
+import time
+from collections import deque
+from contextlib import suppress
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Router
+from starlette.types import Message, Receive, Scope, Send
+
+from gptagent.sandbox.kommo.desk import Desk
+from gptagent.sandbox.kommo.knobs import RestFault
+from gptagent.sandbox.kommo.rest import ROUTES
+from gptagent.sandbox.kommo.rest.hal import PROBLEM, TITLES, block_page, problem
+from gptagent.sandbox.kommo.state import Account, Token, Traffic, new_uuid
+from gptagent.sandbox.wire import Refused, answer
+
+VIOLATIONS_WINDOW_S = 10.0
+
+
+class Gate:
+    """The REST interface as an ASGI application."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self._router = Router(ROUTES, redirect_slashes=False, default=_no_such_path)
+        self._dice = random.Random(0)  # noqa: S311 - repeatable dice, no secret
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        labelled = _with_request_id(send)
+        try:
+            await self._admit(scope, receive, labelled)
+        except Refused as refused:
+            await refused.response(scope, receive, labelled)
+        except HTTPException as error:
+            await problem(error.status_code, error.detail).response(scope, receive, labelled)
+
+    async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        account = self._account(request)
+        count(self.desk.world.traffic)
+        count(account.traffic)
+        _limit(account)
+        fault = account.faults.take(("method", request.method), ("path", request.url.path))
+        await self._slow_down(account, fault)
+        if fault is not None and fault.action == "reset":
+            scope["state"]["abort"]()
+            await _gone(receive)
+            return
+        if fault is not None and fault.action == "status":
+            raise Refused(_failure(fault))
+        scope.update(app=self, desk=self.desk, account=account, token=_token(request, account))
+        if fault is not None and fault.action == "accept_then_timeout":
+            with suppress(Refused, HTTPException):
+                await self._router(scope, receive, _into_the_void)
+            await _gone(receive)
+            return
+        await self._router(scope, receive, send)
+
+    def _account(self, request: Request) -> Account:
+        label = request.headers.get("host", "").split(".")[0].split(":")[0]
+        account = self.desk.world.accounts.get(label)
+        if account is None:
+            raise problem(404, "Account not found")
+        return account
+
+    async def _slow_down(self, account: Account, fault: RestFault | None) -> None:
+        pause = self._dice.uniform(*account.knobs.latency_ms) + (fault.delay_ms if fault else 0)
+        if pause:
+            await asyncio.sleep(pause / 1000)
+
+
+def count(traffic: Traffic) -> None:
+    """Add a request and keep the largest number seen within any one second."""
+    moment = time.monotonic()
+    traffic.requests += 1
+    traffic.recent.append(moment)
+    _forget(traffic.recent, moment - 1)
+    traffic.peak_per_second = max(traffic.peak_per_second, len(traffic.recent))
+
+
+def _limit(account: Account) -> None:
+    """Take from the account's bucket. Raises Refused: 429, and the HTML block once it happens too often."""
+    traffic, knobs, moment = account.traffic, account.knobs, time.monotonic()
+    if traffic.blocked_until > moment:
+        traffic.limited += 1
+        raise Refused(block_page())
+    rate = knobs.requests_per_second
+    if rate <= 0:
+        return
+    traffic.tokens = min(rate, traffic.tokens + (moment - traffic.filled_at) * rate)
+    traffic.filled_at = moment
+    if traffic.tokens >= 1:
+        traffic.tokens -= 1
+        return
+    traffic.limited += 1
+    traffic.violations.append(moment)
+    _forget(traffic.violations, moment - VIOLATIONS_WINDOW_S)
+    if len(traffic.violations) >= knobs.violations_until_block:
+        traffic.blocked_until = moment + knobs.block_seconds
+        traffic.violations.clear()
+        raise Refused(block_page())
+    raise _too_many(knobs.retry_after_s)
+
+
+def _too_many(retry_after: int) -> Refused:
+    refused = problem(
+        429, "You have sent too many requests in a given amount of time.", retry_after=retry_after
+    )
+    refused.response.headers["Retry-After"] = str(retry_after)
+    return refused
+
+
+def _forget(moments: deque[float], before: float) -> None:
+    while moments and moments[0] < before:
+        moments.popleft()
+
+
+def _token(request: Request, account: Account) -> Token:
+    kind, _, value = request.headers.get("authorization", "").partition(" ")
+    token = account.tokens.get(value)
+    if kind.lower() != "bearer" or token is None or token.revoked or token.expires_at < time.time():
+        raise problem(401, "Invalid user name or password")
+    return token
+
+
+def _failure(fault: RestFault) -> Response:
+    if fault.body == "html":
+        response = block_page()
+        response.status_code = fault.status
+        return response
+    title = TITLES.get(fault.status, "Error")
+    body: dict[str, object] = {
+        "title": title,
+        "type": f"https://httpstatus.es/{fault.status}",
+        "status": fault.status,
+        "detail": title,
+    }
+    if fault.status >= 500:
+        body |= {"title": "ErrInternalServer", "trace_id": new_uuid()}
+    response = answer(body, fault.status, PROBLEM)
+    if fault.retry_after is not None:
+        body["retry_after"] = fault.retry_after
+        response = answer(body, fault.status, PROBLEM)
+        response.headers["Retry-After"] = str(fault.retry_after)
+    return response
+
+
+def _with_request_id(send: Send) -> Send:
+    async def labelled(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], (b"x-request-id", new_uuid().encode())]
+        await send(message)
+
+    return labelled
+
+
+async def _into_the_void(_message: Message) -> None:
+    """The answer nobody will get."""
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _no_such_path(scope: Scope, receive: Receive, send: Send) -> None:
+    request = Request(scope)
+    response = problem(404, f"Cannot {request.method} {request.url}").response
+    await response(scope, receive, send)

@@ -1,0 +1,54 @@
+"""What can be turned while the emulator runs. Every account has its own set."""
+
+from typing import Literal
+
+import msgspec
+
+from gptagent.sandbox.faults import FaultRule
+
+Range = tuple[int, int]
+
+
+class Knobs(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """`*_ms` are milliseconds, ranges are (least, most), probabilities 0 to 1."""
+
+    # webhooks: how deliveries go wrong
+    copies: Range = (1, 1)
+    shuffle_window: int = 0
+    shuffle_hold_ms: int = 300
+    delay_ms: Range = (0, 0)
+    drop: float = 0.0
+    ordered: bool = True
+    seed: int | None = None
+    # webhooks: the vendor's own behaviour
+    webhook_timeout_ms: int = 2000
+    retry_scale: float = 1.0
+    retries: bool = True
+    invalid_answers_until_disabled: int = 100
+    account_last: bool = False
+    message_type: bool = True
+    bind_entities: bool = True
+    # rest
+    requests_per_second: float = 7.0
+    retry_after_s: int = 1
+    violations_until_block: int = 20
+    block_seconds: float = 60.0
+    latency_ms: Range = (0, 0)
+    # chats
+    plan_has_sending: bool = True
+    quota: int = 10_000
+    window_open: bool = True
+    delivered_after_ms: int = 500
+    read_after_ms: int = 3000
+
+
+class RestFault(FaultRule, forbid_unknown_fields=True, kw_only=True):
+    """`method` and `path` are regular expressions, searched for in the method and the path."""
+
+    method: str = "*"
+    path: str = "*"
+    action: Literal["status", "accept_then_timeout", "reset", "delay"] = "status"
+    status: int = 500
+    body: Literal["json", "html"] = "json"
+    retry_after: int | None = None
+    delay_ms: int = 0

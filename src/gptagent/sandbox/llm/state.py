@@ -1,0 +1,92 @@
+"""The model's script, knobs, faults and the log of its calls."""
+
+import itertools
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+import msgspec
+
+from gptagent.sandbox.faults import FaultBook, FaultRule
+from gptagent.sandbox.llm.script import Prompt, Rule
+
+CALLS_KEPT = 20_000
+
+
+class Knobs(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """`first_token_ms` passes before any answer, `token_ms` between two pieces of a stream.
+
+    With an `api_key` any other is refused. `dimensions` is the size of embeddings that name none.
+    """
+
+    first_token_ms: int = 0
+    token_ms: int = 0
+    api_key: str | None = None
+    dimensions: int = 256
+    models: list[str] = msgspec.field(
+        default_factory=lambda: ["sandbox", "sandbox-mini", "sandbox-embedding"]
+    )
+
+
+class LlmFault(FaultRule, forbid_unknown_fields=True, kw_only=True):
+    """`match` is searched in the last user message (or the embedded text), `model` in the model's name.
+
+    `status` answers with that code; `timeout` never answers; `stall` falls silent in mid-stream;
+    `broken` cuts the connection in mid-stream; `wrong_json` sends what is no JSON.
+    """
+
+    action: Literal["status", "timeout", "stall", "broken", "wrong_json"] = "status"
+    match: str = "*"
+    model: str = "*"
+    path: str = "*"
+    status: int = 500
+    retry_after: int | None = None
+
+
+@dataclass(slots=True)
+class Usage:
+    prompt_tokens: int
+    completion_tokens: int
+
+    def as_json(self) -> dict[str, int]:
+        return {
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "total_tokens": self.prompt_tokens + self.completion_tokens,
+        }
+
+
+@dataclass(slots=True)
+class Call:
+    n: int
+    at: float
+    kind: str
+    model: str
+    stream: bool
+    prompt: object
+    user: str
+    outcome: str = "under way"
+    answer: str = ""
+    usage: dict[str, int] | None = None
+
+
+@dataclass(slots=True)
+class Model:
+    rules: list[Rule] = field(default_factory=list)
+    knobs: Knobs = field(default_factory=Knobs)
+    faults: FaultBook[LlmFault] = field(default_factory=FaultBook)
+    calls: deque[Call] = field(default_factory=lambda: deque(maxlen=CALLS_KEPT))
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    def log(self, kind: str, prompt: Prompt, shown: object) -> Call:
+        stream = prompt.body.get("stream") is True
+        call = Call(next(self.numbers), time.time(), kind, prompt.model, stream, shown, prompt.user)
+        self.calls.append(call)
+        return call
+
+
+def tokens(text: str) -> int:
+    """Count tokens as roughly as everyone does: four characters each, at least one for any text."""
+    return (len(text) + 3) // 4
