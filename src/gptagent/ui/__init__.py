@@ -1,0 +1,1 @@
+"""The look: tokens, components (macro, style, behaviour), layouts, assets. Knows no feature."""

@@ -1,0 +1,19 @@
+// For browsers that do not know `command` and `closedby` yet.
+if (!("commandForElement" in HTMLButtonElement.prototype)) {
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("button[commandfor]");
+    const dialog = button && document.getElementById(button.getAttribute("commandfor"));
+    if (!dialog) return;
+    if (button.getAttribute("command") === "close") dialog.close();
+    else if (!dialog.open) dialog.showModal();
+  });
+}
+if (!("closedBy" in HTMLDialogElement.prototype)) {
+  document.addEventListener("click", (event) => {
+    if (event.target.matches("dialog[closedby=any]")) event.target.close();
+  });
+}
+// An opener inside a menu leaves the menu behind.
+document.addEventListener("click", (event) => {
+  event.target.closest("[popover] [commandfor]")?.closest("[popover]").hidePopover();
+});

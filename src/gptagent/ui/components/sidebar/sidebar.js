@@ -1,0 +1,23 @@
+// Folding the sidebar and its sections. The choice is a cookie, so that the server draws the next page the same way.
+const sidebar = document.getElementById("sidebar");
+const WEEK = 604_800;
+const remember = (name, value) => (document.cookie = `${name}=${value};path=/;max-age=${WEEK};samesite=lax`);
+
+const fold = () => {
+  const mini = sidebar.classList.toggle("sidebar--mini");
+  remember("sidebar", mini ? "mini" : "full");
+  document.querySelector("[data-sidebar-fold]").setAttribute("aria-pressed", String(mini));
+};
+
+if (sidebar) {
+  document.addEventListener("click", (event) => event.target.closest("[data-sidebar-fold]") && fold());
+  document.addEventListener("keydown", (event) => {
+    if (event.key.toLowerCase() !== "b" || !(event.ctrlKey || event.metaKey)) return;
+    event.preventDefault();
+    fold();
+  });
+  sidebar.addEventListener("toggle", () => {
+    const closed = [...sidebar.querySelectorAll("[data-nav-section]:not([open])")];
+    remember("nav_closed", closed.map((section) => section.dataset.navSection).join("."));
+  }, true);
+}

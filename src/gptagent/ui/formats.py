@@ -1,0 +1,104 @@
+"""Numbers, dates and names as the reader of the page writes them: each function is a template filter."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import lru_cache
+
+from babel import Locale
+from babel.dates import format_date, format_time, format_timedelta
+from babel.numbers import format_decimal, format_percent
+from jinja2 import pass_context
+from jinja2.runtime import Context
+
+from gptagent.ui.view import current_view
+
+DATE_PATTERNS = {"ru": "dd.MM.yyyy", "en": "MM/dd/yyyy"}
+JUST_NOW = timedelta(seconds=45)
+KILOBYTE = 1024
+MAX_INITIALS = 2
+
+
+@lru_cache(maxsize=16)
+def _locale(language: str) -> Locale:
+    return Locale.parse(language)
+
+
+def _local(value: datetime) -> datetime:
+    return value.astimezone(current_view.get().timezone)
+
+
+def number(value: float) -> str:
+    return format_decimal(value, locale=_locale(current_view.get().language))
+
+
+def percent(fraction: float) -> str:
+    """0.065 is shown as 6.5 %; a tenth is shown only below 10 %."""
+    pattern_digits = 1 if abs(fraction) < 0.1 else 0
+    rounded = round(fraction, 2 + pattern_digits)
+    locale = _locale(current_view.get().language)
+    return format_percent(rounded, locale=locale, decimal_quantization=False)
+
+
+def date(value: datetime) -> str:
+    language = current_view.get().language
+    return format_date(_local(value), DATE_PATTERNS.get(language, "short"), locale=_locale(language))
+
+
+def clock(value: datetime) -> str:
+    return format_time(_local(value), "short", locale=_locale(current_view.get().language))
+
+
+def moment(value: datetime) -> str:
+    return f"{date(value)} {clock(value)}"
+
+
+def when(value: datetime) -> str:
+    """Today and yesterday by name with the time, older moments as a date."""
+    view = current_view.get()
+    days = (_local(view.now).date() - _local(value).date()).days
+    if days == 0:
+        return view.catalog.gettext("today at %(time)s") % {"time": clock(value)}
+    if days == 1:
+        return view.catalog.gettext("yesterday at %(time)s") % {"time": clock(value)}
+    return date(value)
+
+
+def ago(value: datetime) -> str:
+    view = current_view.get()
+    distance = value - view.now
+    if abs(distance) < JUST_NOW:
+        return view.catalog.gettext("just now")
+    return format_timedelta(distance, add_direction=True, locale=_locale(view.language))
+
+
+def filesize(count: int) -> str:
+    """Bytes in the largest unit that leaves at least one; a tenth only below ten."""
+    gettext = current_view.get().catalog.gettext
+    if count < KILOBYTE:
+        return gettext("%(size)s B") % {"size": number(count)}
+    size, unit = count / KILOBYTE, gettext("%(size)s KB")
+    for larger in (gettext("%(size)s MB"), gettext("%(size)s GB")):
+        if size < KILOBYTE:
+            break
+        size, unit = size / KILOBYTE, larger
+    return unit % {"size": number(round(size, 1 if size < 10 else 0))}
+
+
+def initials(name: str) -> str:
+    words = [word for word in name.split() if word[0].isalnum()]
+    return "".join(word[0] for word in words[:MAX_INITIALS]).upper()
+
+
+def _for_reader(formatter: Callable[..., str]) -> Callable[..., str]:
+    # Taking the context keeps Jinja from computing `{{ 4812|number }}` once, in the first reader's language.
+    @pass_context
+    def formatted(_context: Context, value: object) -> str:
+        return formatter(value)
+
+    return formatted
+
+
+FILTERS = {
+    formatter.__name__: _for_reader(formatter)
+    for formatter in (number, percent, date, clock, moment, when, ago, filesize, initials)
+}

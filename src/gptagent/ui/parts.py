@@ -1,0 +1,49 @@
+"""The table of contents of the interface. The order is the order of the joined style and script files."""
+
+from pathlib import Path
+
+UI = Path(__file__).parent
+
+COMPONENTS = (
+    "icon",
+    "form",
+    "time",
+    "avatar",
+    "badge",
+    "banner",
+    "breadcrumb",
+    "button",
+    "card",
+    "chat",
+    "checkbox",
+    "chips",
+    "copy",
+    "dialog",
+    "disclosure",
+    "empty",
+    "file-drop",
+    "header",
+    "input",
+    "live",
+    "pagination",
+    "popover",
+    "preferences",
+    "progress",
+    "select",
+    "sidebar",
+    "skeleton",
+    "stat",
+    "switch",
+    "table",
+    "tabs",
+    "timeline",
+    "toast",
+    "toolbar",
+    "tooltip",
+)
+
+PAGE_STYLES = ("agents", "dashboard", "editor", "inbox", "knowledge", "login", "styleguide")
+"""Linked by the pages that need them; `shell` is in every page and part of `app.css`."""
+
+FONTS = ("inter-cyrillic.woff2", "inter-latin.woff2")
+VENDORED = ("htmx.min.js",)

@@ -1,0 +1,113 @@
+"""What a page knows about its reader, and the shell around the page."""
+
+from collections.abc import Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
+from typing import Literal, Protocol, get_args
+
+Theme = Literal["light", "dark", "system"]
+Tone = Literal["success", "danger", "warning", "info"]
+THEMES: tuple[Theme, ...] = get_args(Theme)
+
+
+class Catalog(Protocol):
+    """The part of `gettext.NullTranslations` that templates use."""
+
+    def gettext(self, message: str, /) -> str: ...
+    def ngettext(self, msgid1: str, msgid2: str, n: int, /) -> str: ...
+    def pgettext(self, context: str, message: str, /) -> str: ...
+    def npgettext(self, context: str, msgid1: str, msgid2: str, n: int, /) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """What the browser remembers between pages, in cookies that the page's scripts write too."""
+
+    theme: Theme = "system"
+    sidebar_mini: bool = False
+    closed_sections: frozenset[str] = frozenset()
+
+    @classmethod
+    def from_cookies(cls, cookies: Mapping[str, str]) -> "Preferences":
+        """Read `theme`, `sidebar` and `nav_closed`; anything unknown counts as not set."""
+        theme: Theme = next((known for known in THEMES if known == cookies.get("theme")), "system")
+        closed = frozenset(filter(None, cookies.get("nav_closed", "").split(".")))
+        return cls(theme, cookies.get("sidebar") == "mini", closed)
+
+
+@dataclass(frozen=True, slots=True)
+class Flash:
+    """A message for the next page, already in the reader's language."""
+
+    tone: Tone
+    title: str
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The reader of one page. `now` and all times shown are in `timezone`."""
+
+    language: str
+    catalog: Catalog
+    now: datetime
+    timezone: tzinfo = UTC
+    csrf_token: str = ""
+    preferences: Preferences = Preferences()
+    flashes: tuple[Flash, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NavItem:
+    """`label` is an English msgid; `href` and `active_prefix` are relative to the workspace's address."""
+
+    label: str
+    href: str
+    icon: str
+    active_prefix: str
+
+
+@dataclass(frozen=True, slots=True)
+class NavSection:
+    """A folding group of the sidebar; an empty `title` makes a plain list."""
+
+    title: str
+    items: tuple[NavItem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceLink:
+    name: str
+    href: str
+    current: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """The frame around a page of a workspace.
+
+    `base` is the workspace's address without a slash at the end, `path` the address asked for. `live_cursor`
+    is the id of the last live event when the page was drawn, so that nothing is lost until it connects.
+    `counts` holds the number shown beside a navigation item, by its `href`.
+    """
+
+    base: str
+    path: str
+    workspace: str
+    person_name: str
+    person_email: str
+    navigation: tuple[NavSection, ...]
+    workspaces: tuple[WorkspaceLink, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    live_url: str = "/live"
+    live_cursor: str = ""
+    account_href: str = ""
+    logout_action: str = "/logout"
+
+    def is_active(self, item: NavItem) -> bool:
+        prefix = self.base + item.active_prefix
+        return self.path == prefix or self.path.startswith(prefix + "/")
+
+
+current_view: ContextVar[View] = ContextVar("current_view")
