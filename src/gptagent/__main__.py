@@ -1,0 +1,5 @@
+"""`python -m gptagent` is `gptagent`."""
+
+from gptagent.entrypoints.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""Each implements a port that a feature declares."""

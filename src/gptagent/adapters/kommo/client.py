@@ -1,0 +1,230 @@
+"""Calls to Kommo's REST API v4: the host they may go to, their place in the account's rate, their deadline,
+and what their failures mean.
+"""
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, replace
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import msgspec
+
+from gptagent.adapters.kommo.tree import as_int, as_map, as_text
+from gptagent.adapters.kommo.wire import embedded
+from gptagent.features.crm.model import CallLimiter, CallPriority, CrmLink
+from gptagent.kernel.egress import Egress, Response
+from gptagent.kernel.errors import (
+    AppError,
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotFound,
+    OutcomeUnknown,
+    RateLimited,
+    TooLarge,
+    UpstreamUnavailable,
+)
+from gptagent.kernel.observe import CRM_CALLS
+
+# 250 messages of 4,096 characters in four bytes each are half of it.
+MAX_ANSWER_BYTES = 8 * 1024 * 1024
+MAX_PAGES = 20
+# Repeated excess turns into a block of the address, shown as a page of the web server in front.
+BLOCK_SECONDS = 600.0
+DEFAULT_RETRY_SECONDS = 30.0
+MAX_RETRY_SECONDS = 3600.0
+MAX_DETAIL_CHARS = 300
+
+_HOST = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\.(?:kommo\.com|amocrm\.com|amocrm\.ru)")
+_SANDBOX_HOST = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\.kommo\.test")
+
+_REFUSALS: Mapping[int, tuple[type[AppError], str, str]] = {
+    401: (Forbidden, "crm_unauthorized", "The CRM does not accept the access token."),
+    402: (Conflict, "crm_payment_required", "The CRM account's plan or quota does not allow this."),
+    403: (Forbidden, "crm_scope", "The access token lacks a right or scope for this."),
+    404: (NotFound, "crm_not_found", "The CRM does not know this."),
+}
+
+Query = tuple[tuple[str, str | int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """Seconds for one call, after its slot. A write waits longer: giving up on it costs a read-back."""
+
+    read: float = 10.0
+    write: float = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request. `name` labels it in the metrics; without a priority its slot was reserved before."""
+
+    name: str
+    path: str
+    method: str = "GET"
+    query: Query = ()
+    json: object | None = None
+    priority: CallPriority | None = CallPriority.READ
+
+    @property
+    def is_write(self) -> bool:
+        return self.method != "GET"
+
+
+class KommoClient:
+    def __init__(
+        self,
+        egress: Egress,
+        limiter: CallLimiter,
+        *,
+        sandbox_url: str | None,
+        egress_address: str,
+        deadlines: Deadlines,
+    ) -> None:
+        self._egress = egress
+        self._limiter = limiter
+        self._sandbox_url = sandbox_url.rstrip("/") if sandbox_url else None
+        self._egress_address = egress_address
+        self._deadlines = deadlines
+
+    async def reserve(self, link: CrmLink, priority: CallPriority) -> None:
+        await self._limiter.wait(*self._keys(link), priority)
+
+    async def fetch(self, link: CrmLink, call: Call) -> object | None:
+        """Make the call and return its decoded body, None for 204. Raises as CrmPort says."""
+        try:
+            body = await self._fetch(link, call)
+        except AppError as error:
+            CRM_CALLS.labels(endpoint=call.name, outcome=error.code).inc()
+            raise
+        CRM_CALLS.labels(endpoint=call.name, outcome="ok").inc()
+        return body
+
+    async def rows(self, link: CrmLink, call: Call, name: str) -> AsyncIterator[Mapping[str, object]]:
+        """Yield a list's rows over all its pages."""
+        for _ in range(MAX_PAGES):
+            body = await self.fetch(link, call)
+            for row in embedded(body, name):
+                yield row
+            following = _next_query(body)
+            if following is None or following == call.query:
+                return
+            call = replace(call, query=following)
+
+    async def _fetch(self, link: CrmLink, call: Call) -> object | None:
+        base, host_header = self._address(link.host.lower())
+        headers = {"authorization": f"Bearer {_checked_token(link)}", "accept": "application/json"}
+        if call.priority is not None:
+            await self.reserve(link, call.priority)
+        try:
+            response = await self._egress.request(
+                call.method,
+                f"{base}/api/v4{call.path}?{urlencode(call.query)}".removesuffix("?"),
+                headers=headers,
+                json=call.json,
+                deadline=self._deadlines.write if call.is_write else self._deadlines.read,
+                max_bytes=MAX_ANSWER_BYTES,
+                host_header=host_header,
+            )
+        except UpstreamUnavailable as error:
+            raise unavailable() from error
+        except (OutcomeUnknown, TooLarge) as error:
+            raise no_answer(is_write=call.is_write) from error
+        return await self._judge(link, call, response)
+
+    async def _judge(self, link: CrmLink, call: Call, response: Response) -> object | None:
+        body = _decoded(response)
+        if 200 <= response.status < 300:
+            if body is None and response.body:
+                raise no_answer(is_write=call.is_write)
+            return body
+        if response.status == 429 or (response.status == 403 and not isinstance(body, dict)):
+            raise await self._blocked(link, response, body)
+        raise _refusal(call, response.status, body)
+
+    async def _blocked(self, link: CrmLink, response: Response, body: object) -> RateLimited:
+        is_page = response.status == 403
+        seconds = BLOCK_SECONDS if is_page else _retry_seconds(response, body)
+        await self._limiter.block(*self._keys(link), seconds)
+        code = "crm_blocked" if is_page else "crm_rate_limited"
+        return RateLimited(code, "The CRM asks us to slow down. Try again later.", retry_after=seconds)
+
+    def _address(self, host: str) -> tuple[str, str | None]:
+        """Return base URL and Host header. The host comes from a person or the wire: only Kommo's pass."""
+        if self._sandbox_url is not None and _SANDBOX_HOST.fullmatch(host):
+            return self._sandbox_url, host
+        if _HOST.fullmatch(host):
+            return f"https://{host}", None
+        raise Invalid("crm_host_refused", "This is no address of a Kommo or amoCRM account.")
+
+    def _keys(self, link: CrmLink) -> tuple[str, str]:
+        """Count per connection, not per host: nobody can use up the calls of an account not theirs."""
+        return f"account:{link.connection_id}", f"address:{self._egress_address}"
+
+
+def unavailable() -> UpstreamUnavailable:
+    return UpstreamUnavailable("crm_unavailable", "The CRM does not answer. Try again shortly.")
+
+
+def no_answer(*, is_write: bool) -> AppError:
+    """A read without a useful answer changed nothing; a write may have been carried out."""
+    if is_write:
+        return OutcomeUnknown("crm_outcome_unknown", "The CRM did not confirm; it may have acted.")
+    return unavailable()
+
+
+def _refusal(call: Call, status: int, body: object) -> AppError:
+    detail = as_text(as_map(body).get("detail")) or as_text(as_map(body).get("title"))
+    if status in _REFUSALS:
+        kind, code, message = _REFUSALS[status]
+        return kind(code, message)
+    if status == 422 and "talk is closed" in detail.lower():
+        return Conflict("crm_talk_closed", "The conversation is closed in the CRM.")
+    if status >= 500:
+        return unavailable() if status == 503 else no_answer(is_write=call.is_write)
+    return Invalid(
+        "crm_rejected",
+        "The CRM rejected the request: {detail}",
+        params={"detail": _explained(body, detail)[:MAX_DETAIL_CHARS], "status": status},
+    )
+
+
+def _explained(body: object, detail: str) -> str:
+    """Return the vendor's words, with the first field it found wrong."""
+    for group in _maps(as_map(body).get("validation-errors")):
+        for error in _maps(group.get("errors")):
+            return f"{detail} {as_text(error.get('path'))}: {as_text(error.get('detail'))}"
+    return detail
+
+
+def _maps(value: object) -> list[Mapping[str, object]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _checked_token(link: CrmLink) -> str:
+    """A pasted token with a line break or a foreign letter cannot be right, and cannot be sent."""
+    if not link.token or not all("!" <= char <= "~" for char in link.token):
+        raise Forbidden("crm_unauthorized", "The CRM does not accept the access token.")
+    return link.token
+
+
+def _decoded(response: Response) -> object | None:
+    try:
+        return msgspec.json.decode(response.body) if response.body else None
+    except (msgspec.DecodeError, RecursionError):
+        return None
+
+
+def _retry_seconds(response: Response, body: object) -> float:
+    given = as_int(as_map(body).get("retry_after")) or as_int(response.headers.get("retry-after"))
+    return min(float(given), MAX_RETRY_SECONDS) if given and given > 0 else DEFAULT_RETRY_SECONDS
+
+
+def _next_query(body: object) -> Query | None:
+    """Return the query of the next page. Its host and path are not believed: we stay where we are."""
+    href = as_text(as_map(as_map(as_map(body).get("_links")).get("next")).get("href"))
+    try:
+        return tuple(parse_qsl(urlsplit(href).query)) or None
+    except ValueError:
+        return None

@@ -1,0 +1,140 @@
+"""The only place that wires adapters to ports and lists jobs, subscribers, routes and schedules."""
+
+from dataclasses import dataclass
+
+from gptagent.adapters.kommo.port import KommoCrm
+from gptagent.features.conversations.events import CustomerWrote, HoldChanged, StageChanged
+from gptagent.features.conversations.service import Inbox
+from gptagent.features.crm import service as crm_service
+from gptagent.features.crm.events import LeadMoved, MessageArrived, TalkSeen
+from gptagent.features.crm.jobs import CrmJobs
+from gptagent.features.crm.limiter import PostgresCallLimiter
+from gptagent.features.dialog import service as dialog
+from gptagent.features.dialog.context import Responder
+from gptagent.features.dialog.extractive import ExtractiveResponder
+from gptagent.features.dialog.prompting import ModelResponder
+from gptagent.features.dialog.service import Lanes
+from gptagent.features.dialog.turn import TurnRunner
+from gptagent.features.identity.limits import LoginLimits
+from gptagent.features.identity.tokens import AccessTokens
+from gptagent.features.knowledge import jobs as knowledge_jobs
+from gptagent.kernel.crypto import Vault, load_vault
+from gptagent.kernel.db import Database
+from gptagent.kernel.egress import Egress
+from gptagent.kernel.errors import Misconfigured
+from gptagent.kernel.events import Subscribers
+from gptagent.kernel.files import LocalFiles
+from gptagent.kernel.jobs import JobClass, JobSpec
+from gptagent.kernel.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """Everything a web or worker process is made of."""
+
+    settings: Settings
+    db: Database
+    files: LocalFiles
+    vault: Vault
+    egress: Egress
+    crm: KommoCrm
+    inbox: Inbox
+    subscribers: Subscribers
+    tokens: AccessTokens
+    login_limits: LoginLimits
+
+    async def close(self) -> None:
+        await self.egress.aclose()
+        await self.db.close()
+
+
+async def build_platform(settings: Settings) -> Platform:
+    """Connect and wire. Raises Misconfigured if the keys are not those that sealed the stored secrets."""
+    vault = load_vault(settings)
+    db = await Database.connect(app_dsn(settings))
+    await _check_keys(db, vault)
+    egress = Egress(settings.allowed_egress)
+    crm = KommoCrm(egress, PostgresCallLimiter(db), sandbox_url=settings.kommo_sandbox_url)
+    lanes = Lanes()
+    heard_by_dialog = Subscribers(
+        in_transaction={
+            CustomerWrote: (lanes.on_customer_wrote,),
+            HoldChanged: (lanes.on_hold_changed,),
+            StageChanged: (lanes.on_stage_changed,),
+        }
+    )
+    inbox = Inbox(lanes, heard_by_dialog)
+    heard_of_crm = Subscribers(
+        in_transaction={
+            MessageArrived: (inbox.on_message,),
+            TalkSeen: (inbox.on_talk,),
+            LeadMoved: (inbox.on_lead_moved,),
+        }
+    )
+    redis = settings.redis_url.get_secret_value() if settings.redis_url else None
+    return Platform(
+        settings=settings,
+        db=db,
+        files=LocalFiles(settings.files_path),
+        vault=vault,
+        egress=egress,
+        crm=crm,
+        inbox=inbox,
+        subscribers=heard_of_crm,
+        tokens=AccessTokens(vault),
+        login_limits=LoginLimits.build(redis),
+    )
+
+
+def app_dsn(settings: Settings) -> str:
+    """Return where the application's role connects: DATABASE_URL, or this home's embedded server."""
+    if settings.database_url is not None:
+        return settings.database_url.get_secret_value()
+    from gptagent.kernel.postgres import read_roles
+
+    roles = read_roles(settings.home)
+    if roles is None:
+        raise Misconfigured(
+            "database_not_started",
+            "No database runs for this home. Start the platform with `gptagent up`, or set DATABASE_URL.",
+        )
+    return roles.app_dsn
+
+
+async def _check_keys(db: Database, vault: Vault) -> None:
+    async with db.installation() as session:
+        known = await session.fetchval(
+            """with mine as (insert into app.installation (key_fingerprint) values ($1)
+                             on conflict do nothing returning key_fingerprint)
+               select key_fingerprint from mine
+               union all select key_fingerprint from app.installation limit 1""",
+            vault.fingerprint,
+        )
+    if known != vault.fingerprint:
+        raise Misconfigured(
+            "secret_keys_differ",
+            "SECRET_KEYS are not the keys this installation's secrets were sealed with. Set the former ones.",
+        )
+
+
+def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
+    """List every job of the platform."""
+    crm_jobs = CrmJobs(platform.crm, platform.vault)
+    extractive = ExtractiveResponder()
+    runner = TurnRunner(platform.crm, platform.vault, _responder(platform, extractive), extractive)
+    return (
+        JobSpec(dialog.ADVANCE, runner.advance, JobClass.DEFAULT, runner.give_up),
+        JobSpec(crm_service.PERFORM_TASK, crm_jobs.perform_task, JobClass.CRITICAL, crm_jobs.give_up_task),
+        JobSpec("knowledge.ingest", knowledge_jobs.ingest, JobClass.LONG, knowledge_jobs.give_up),
+    )
+
+
+def _responder(platform: Platform, extractive: ExtractiveResponder) -> Responder:
+    settings = platform.settings
+    if settings.llm_model is None:
+        return extractive
+    from gptagent.adapters.llm.port import OpenAiCompatible
+
+    key = settings.llm_api_key.get_secret_value() if settings.llm_api_key else ""
+    model = OpenAiCompatible(settings.allowed_egress, settings.llm_base_url, key, settings.llm_model)
+    return ModelResponder(model)

@@ -1,0 +1,1 @@
+"""Agents: who they are, what they are told, when they speak."""

@@ -1,0 +1,69 @@
+"""All SQL of agents."""
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from asyncpg import Record
+
+from gptagent.kernel.db import Session
+
+COLUMNS = (
+    "name",
+    "is_active",
+    "instructions",
+    "model",
+    "creativity",
+    "response_delay_seconds",
+    "not_found_text",
+    "not_found_task",
+)
+_AGENT = f"""select id, {", ".join(COLUMNS)}, version, created_at, updated_at from app.agent"""  # noqa: S608
+
+
+async def insert_agent(
+    session: Session, agent_id: UUID, name: str, instructions: str, not_found: str
+) -> None:
+    await session.execute(
+        "insert into app.agent (id, name, instructions, not_found_text) values ($1, $2, $3, $4)",
+        agent_id,
+        name,
+        instructions,
+        not_found,
+    )
+
+
+async def update_agent(session: Session, agent_id: UUID, changes: Mapping[str, object]) -> None:
+    """Write the named columns (all of COLUMNS) and raise the version."""
+    sets = ", ".join(f"{column} = ${number}" for number, column in enumerate(changes, start=2))
+    await session.execute(
+        f"update app.agent set {sets}, version = version + 1, updated_at = now() where id = $1",  # noqa: S608
+        agent_id,
+        *changes.values(),
+    )
+
+
+async def delete_agent(session: Session, agent_id: UUID) -> bool:
+    return bool(await session.fetchval("delete from app.agent where id = $1 returning true", agent_id))
+
+
+async def select_agent(session: Session, agent_id: UUID) -> Record | None:
+    return await session.fetchrow(f"{_AGENT} where id = $1", agent_id)
+
+
+async def select_agents(session: Session) -> list[Record]:
+    return await session.fetch(f"{_AGENT} order by created_at, id")
+
+
+async def select_active(session: Session) -> Record | None:
+    return await session.fetchrow(f"{_AGENT} where is_active order by created_at, id limit 1")
+
+
+async def name_taken(session: Session, name: str, except_id: UUID | None) -> bool:
+    return bool(
+        await session.fetchval(
+            """select exists (select from app.agent
+                               where lower(name) = lower($1) and id is distinct from $2)""",
+            name,
+            except_id,
+        )
+    )

@@ -1,0 +1,28 @@
+"""Facts about conversations, published within the transaction that stored them."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from gptagent.kernel.events import Event
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerWrote(Event):
+    """A new message of the customer was stored under `seq`."""
+
+    conversation_id: UUID
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class HoldChanged(Event):
+    """A person took the chat over, wrote in it, or gave it back: what is in the making is stale."""
+
+    conversation_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class StageChanged(Event):
+    """The deal of this conversation moved."""
+
+    conversation_id: UUID

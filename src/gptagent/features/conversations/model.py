@@ -1,0 +1,53 @@
+"""Conversations and messages."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+from uuid import UUID
+
+from gptagent.kernel.db import Session
+
+Author = Literal["customer", "agent", "human", "bot"]
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A customer's chat. `talk_id` is the CRM's current session inside it and changes."""
+
+    id: UUID
+    connection_id: UUID
+    chat_id: str
+    talk_id: int | None
+    contact_id: int | None
+    lead_id: int | None
+    customer_name: str
+    channel: str
+    last_seq: int
+    last_text: str
+    last_message_at: datetime
+    taken_over_at: datetime | None
+    taken_over_by: str | None
+    created_at: datetime
+
+    @property
+    def held_by_person(self) -> bool:
+        return self.taken_over_at is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """`seq` counts from 1 within its conversation."""
+
+    seq: int
+    author: Author
+    author_name: str
+    text: str
+    attachment_type: str | None
+    turn_id: UUID | None
+    sent_at: datetime
+
+
+class OwnMessages(Protocol):
+    """Asked about outgoing messages the CRM reports: did we send this one?"""
+
+    async def claim(self, session: Session, conversation_id: UUID, provider_id: str, text: str) -> bool: ...

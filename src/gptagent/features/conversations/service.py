@@ -1,0 +1,150 @@
+"""Verbs of conversations: receive, list, take over, resume."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from asyncpg import Record
+
+from gptagent.features.conversations import store
+from gptagent.features.conversations.events import CustomerWrote, HoldChanged, StageChanged
+from gptagent.features.conversations.model import Conversation, Message, OwnMessages
+from gptagent.features.crm.events import LeadMoved, MessageArrived, TalkSeen
+from gptagent.features.crm.model import InboundMessage
+from gptagent.kernel.db import Session
+from gptagent.kernel.errors import NotFound
+from gptagent.kernel.events import Subscribers
+
+PAGE_SIZE = 50
+THREAD_SIZE = 200
+MESSAGE_MAX_CHARS = 20_000  # longer ones are cut: no chat sends them, and every turn reads them
+TOPIC = "conversations"
+
+
+def topic_of(conversation_id: UUID) -> str:
+    """Live topic of one conversation; a listener of TOPIC hears it as well."""
+    return f"{TOPIC}/{conversation_id}"
+
+
+@dataclass(slots=True)
+class Inbox:
+    """In-transaction subscriber of CRM events. `own` and `subscribers` are wired by bootstrap."""
+
+    own: OwnMessages
+    subscribers: Subscribers
+
+    async def on_message(self, session: Session, event: MessageArrived) -> None:
+        """Store a reported message once, whatever how often or in which order it comes."""
+        message = event.message
+        row = await store.open_conversation(session, event.connection_id, message)
+        conversation_id: UUID = row["id"]
+        if row["known"]:
+            return
+        if message.author != "customer" and await self.own.claim(
+            session, conversation_id, message.provider_id, message.text
+        ):
+            return
+        seq = await _append(session, conversation_id, message)
+        if seq is None:
+            return
+        if message.author == "customer":
+            await self.subscribers.publish(session, CustomerWrote(conversation_id, seq))
+        elif message.author == "human":
+            await store.hold(session, conversation_id, message.author_name, message.sent_at)
+            await self.subscribers.publish(session, HoldChanged(conversation_id))
+        await _tell(session, conversation_id)
+
+    async def on_talk(self, session: Session, event: TalkSeen) -> None:
+        """Keep the current talk: replies go into it."""
+        await store.update_talk(session, event)
+
+    async def on_lead_moved(self, session: Session, event: LeadMoved) -> None:
+        """Tell that the deal's stage is another one."""
+        for conversation_id in await store.conversations_of_lead(session, event.connection_id, event.lead_id):
+            await self.subscribers.publish(session, StageChanged(conversation_id))
+
+    async def take_over(self, session: Session, conversation_id: UUID, *, by: str, now: datetime) -> None:
+        """Give the chat to a person: the agent is silent from this commit on. Raises NotFound."""
+        await get_conversation(session, conversation_id)
+        if await store.hold(session, conversation_id, by, now):
+            await self.subscribers.publish(session, HoldChanged(conversation_id))
+            await _tell(session, conversation_id)
+
+    async def resume(self, session: Session, conversation_id: UUID) -> None:
+        """Give the chat back to the agent: it answers from the next message on. Raises NotFound."""
+        await get_conversation(session, conversation_id)
+        if await store.release(session, conversation_id):
+            await self.subscribers.publish(session, HoldChanged(conversation_id))
+            await _tell(session, conversation_id)
+
+
+async def _append(session: Session, conversation_id: UUID, message: InboundMessage) -> int | None:
+    return await store.append_message(
+        session,
+        conversation_id,
+        author=message.author,
+        author_name=message.author_name,
+        text=message.text[:MESSAGE_MAX_CHARS],
+        provider_id=message.provider_id,
+        sent_at=message.sent_at,
+        attachment_type=message.attachment_type,
+    )
+
+
+async def _tell(session: Session, conversation_id: UUID) -> None:
+    await session.publish(topic_of(conversation_id), "changed", {"conversation_id": str(conversation_id)})
+
+
+async def record_reply(
+    session: Session,
+    conversation_id: UUID,
+    *,
+    turn_id: UUID,
+    agent_name: str,
+    text: str,
+    provider_id: str | None,
+    now: datetime,
+) -> None:
+    """Append what the agent sent. Locks the conversation, so it comes first in its transaction."""
+    await store.append_message(
+        session,
+        conversation_id,
+        author="agent",
+        author_name=agent_name,
+        text=text,
+        provider_id=provider_id,
+        sent_at=now,
+        turn_id=turn_id,
+    )
+    await _tell(session, conversation_id)
+
+
+async def move_to_talk(session: Session, conversation_id: UUID, talk_id: int) -> None:
+    await store.set_talk(session, conversation_id, talk_id)
+
+
+async def get_conversation(session: Session, conversation_id: UUID) -> Conversation:
+    """Raise NotFound if the workspace has no such conversation."""
+    row = await store.select_conversation(session, conversation_id)
+    if row is None:
+        raise NotFound
+    return _conversation(row)
+
+
+async def list_conversations(
+    session: Session, *, before: datetime | None = None, limit: int = PAGE_SIZE
+) -> list[Conversation]:
+    """Return conversations, latest message first, older than `before`."""
+    return [_conversation(row) for row in await store.select_conversations(session, before, limit)]
+
+
+async def list_messages(
+    session: Session, conversation_id: UUID, *, from_seq: int = 0, limit: int = THREAD_SIZE
+) -> list[Message]:
+    """Return the last messages from `from_seq` on, oldest first."""
+    rows = await store.select_messages(session, conversation_id, from_seq, limit)
+    return [Message(**dict(row)) for row in rows]
+
+
+def _conversation(row: Record) -> Conversation:
+    return Conversation(**dict(row))

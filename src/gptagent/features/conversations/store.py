@@ -1,0 +1,156 @@
+"""All SQL of conversations. Lock order everywhere: conversation, then lane, then turn."""
+
+from datetime import datetime
+from uuid import UUID
+
+from asyncpg import Record
+
+from gptagent.features.crm.events import TalkSeen
+from gptagent.features.crm.model import InboundMessage
+from gptagent.kernel.db import Session
+from gptagent.kernel.ids import new_id
+
+PREVIEW_CHARS = 200
+_CONVERSATION = """select id, connection_id, chat_id, talk_id, contact_id, lead_id, customer_name, channel,
+                          last_seq, last_text, last_message_at, taken_over_at, taken_over_by, created_at
+                     from app.conversation"""
+
+
+async def open_conversation(session: Session, connection_id: UUID, message: InboundMessage) -> Record:
+    """Find or make the message's conversation and lock it. `known`: the message is stored already."""
+    name = message.author_name if message.author == "customer" else ""
+    row = await session.fetchrow(
+        """insert into app.conversation as c (id, connection_id, chat_id, talk_id, contact_id, lead_id,
+                                         customer_name, channel)
+           values ($1, $2, $3, $4, $5, $6, $7, $8)
+           on conflict (org_id, connection_id, chat_id) do update
+              set talk_id = coalesce(excluded.talk_id, c.talk_id),
+                  contact_id = coalesce(excluded.contact_id, c.contact_id),
+                  lead_id = coalesce(excluded.lead_id, c.lead_id),
+                  customer_name = case when excluded.customer_name <> '' then excluded.customer_name
+                                       else c.customer_name end
+           returning c.id, c.last_seq, c.taken_over_at,
+                     exists (select from app.message m
+                              where m.conversation_id = c.id and m.provider_id = $9) as known""",
+        new_id(),
+        connection_id,
+        message.chat_id,
+        message.talk_id,
+        message.contact_id,
+        message.lead_id,
+        name,
+        message.origin,
+        message.provider_id,
+    )
+    if row is None:
+        raise LookupError("an upsert returns its row")
+    return row
+
+
+async def append_message(
+    session: Session,
+    conversation_id: UUID,
+    *,
+    author: str,
+    author_name: str,
+    text: str,
+    provider_id: str | None,
+    sent_at: datetime,
+    attachment_type: str | None = None,
+    turn_id: UUID | None = None,
+) -> int | None:
+    """Append under the next seq, which it returns; None if the provider's id is stored already."""
+    seq: int | None = await session.fetchval(
+        """with place as (
+             update app.conversation set last_seq = last_seq + 1, last_text = $9,
+                    last_message_at = greatest(last_message_at, $7)
+              where id = $1 and not exists (select from app.message m
+                                             where m.conversation_id = $1 and m.provider_id = $5)
+             returning last_seq)
+           insert into app.message (conversation_id, seq, author, author_name, text, provider_id, sent_at,
+                                    attachment_type, turn_id)
+           select $1, last_seq, $2, $3, $4, $5, $7, $6, $8 from place returning seq""",
+        conversation_id,
+        author,
+        author_name,
+        text,
+        provider_id,
+        attachment_type,
+        sent_at,
+        turn_id,
+        text[:PREVIEW_CHARS],
+    )
+    return seq
+
+
+async def hold(session: Session, conversation_id: UUID, by: str, now: datetime) -> bool:
+    """Mark the chat as a person's. Returns whether it was not before."""
+    done = await session.fetchval(
+        """update app.conversation set taken_over_at = $2, taken_over_by = $3
+            where id = $1 and taken_over_at is null returning true""",
+        conversation_id,
+        now,
+        by,
+    )
+    return bool(done)
+
+
+async def release(session: Session, conversation_id: UUID) -> bool:
+    done = await session.fetchval(
+        """update app.conversation set taken_over_at = null, taken_over_by = null
+            where id = $1 and taken_over_at is not null returning true""",
+        conversation_id,
+    )
+    return bool(done)
+
+
+async def update_talk(session: Session, seen: TalkSeen) -> None:
+    await session.execute(
+        """update app.conversation
+              set talk_id = case when $5 then $3 else talk_id end, lead_id = coalesce($4, lead_id)
+            where connection_id = $1 and chat_id = $2
+              and (talk_id is distinct from $3 or lead_id is distinct from $4)""",
+        seen.connection_id,
+        seen.chat_id,
+        seen.talk_id,
+        seen.lead_id,
+        seen.is_open,
+    )
+
+
+async def set_talk(session: Session, conversation_id: UUID, talk_id: int) -> None:
+    await session.execute("update app.conversation set talk_id = $2 where id = $1", conversation_id, talk_id)
+
+
+async def conversations_of_lead(session: Session, connection_id: UUID, lead_id: int) -> list[UUID]:
+    rows = await session.fetch(
+        "select id from app.conversation where connection_id = $1 and lead_id = $2 order by id",
+        connection_id,
+        lead_id,
+    )
+    return [row["id"] for row in rows]
+
+
+async def select_conversation(session: Session, conversation_id: UUID) -> Record | None:
+    return await session.fetchrow(f"{_CONVERSATION} where id = $1", conversation_id)
+
+
+async def select_conversations(session: Session, before: datetime | None, limit: int) -> list[Record]:
+    return await session.fetch(
+        f"""{_CONVERSATION} where last_message_at < coalesce($1::timestamptz, 'infinity')
+             order by last_message_at desc limit $2""",
+        before,
+        limit,
+    )
+
+
+async def select_messages(session: Session, conversation_id: UUID, from_seq: int, limit: int) -> list[Record]:
+    """Return the last `limit` messages with at least this seq, oldest first."""
+    rows = await session.fetch(
+        """select seq, author, author_name, text, attachment_type, turn_id, sent_at from app.message
+            where conversation_id = $1 and seq >= $2 order by seq desc limit $3""",
+        conversation_id,
+        from_seq,
+        limit,
+    )
+    return rows[::-1]

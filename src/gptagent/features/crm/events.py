@@ -1,0 +1,34 @@
+"""Facts the CRM feature publishes, always within the transaction that stored them."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from gptagent.features.crm.model import InboundMessage
+from gptagent.kernel.events import Event
+
+
+@dataclass(frozen=True, slots=True)
+class MessageArrived(Event):
+    """A chat message was reported by the CRM."""
+
+    connection_id: UUID
+    message: InboundMessage
+
+
+@dataclass(frozen=True, slots=True)
+class LeadMoved(Event):
+    """A lead changed its stage or pipeline."""
+
+    connection_id: UUID
+    lead_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class TalkSeen(Event):
+    """A talk was opened, closed or bound to a lead."""
+
+    connection_id: UUID
+    chat_id: str
+    talk_id: int
+    lead_id: int | None
+    is_open: bool

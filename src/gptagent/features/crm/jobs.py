@@ -1,0 +1,54 @@
+"""Jobs of the CRM feature: each claims, calls without a transaction, records."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from gptagent.features.crm import service, store
+from gptagent.features.crm.model import CrmLink, CrmPort, NewTask
+from gptagent.kernel.clock import utcnow
+from gptagent.kernel.crypto import Vault
+from gptagent.kernel.errors import Forbidden, OutcomeUnknown, UpstreamUnavailable
+from gptagent.kernel.jobs import JobContext
+
+CLOCK_SKEW = timedelta(minutes=2)
+
+
+@dataclass(frozen=True, slots=True)
+class CrmJobs:
+    """Handlers with the ports they call."""
+
+    crm: CrmPort
+    vault: Vault
+
+    async def perform_task(self, ctx: JobContext, /, task_id: str) -> None:
+        """Make the task in the CRM once: after a crash or an unknown outcome it is looked up first."""
+        async with ctx.db.session(ctx.scope) as session:
+            row = await store.claim_task(session, UUID(task_id), utcnow())
+            if row is None:
+                return
+            link = await service.open_link(session, row["connection_id"], self.vault)
+        external_id = None
+        if row["was"] == "sending":
+            since = row["started_at"] - CLOCK_SKEW
+            external_id = await self.crm.find_task(link, row["lead_id"], row["text"], since)
+        if external_id is None:
+            task = NewTask(row["lead_id"], row["text"], row["due_at"], row["responsible"])
+            external_id = await self._create(ctx, link, task)
+        async with ctx.db.session(ctx.scope) as session:
+            await store.finish_task(session, UUID(task_id), "done", external_id)
+
+    async def _create(self, ctx: JobContext, link: CrmLink, task: NewTask) -> int:
+        try:
+            return await self.crm.create_task(link, task)
+        except OutcomeUnknown as error:  # tried again after a pause, which looks it up first
+            raise UpstreamUnavailable("crm_unavailable", str(error), retry_after=5) from error
+        except Forbidden as error:
+            if error.code == "crm_unauthorized":
+                async with ctx.db.session(ctx.scope) as session:
+                    await service.mark_broken(session, link.connection_id, error.code)
+            raise
+
+    async def give_up_task(self, ctx: JobContext, /, task_id: str) -> None:
+        async with ctx.db.session(ctx.scope) as session:
+            await store.finish_task(session, UUID(task_id), "failed", None)

@@ -1,0 +1,276 @@
+"""Verbs of the CRM feature: connect, receive webhooks, keep the mirror, owe tasks."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from asyncpg import Record
+
+from gptagent.features.crm import store
+from gptagent.features.crm.events import LeadMoved, MessageArrived, TalkSeen
+from gptagent.features.crm.model import (
+    Contact,
+    CrmAccount,
+    CrmLink,
+    CrmPort,
+    InboundMessage,
+    Lead,
+    LeadChanged,
+    NewTask,
+    OtherEvent,
+    Pipeline,
+    TalkChanged,
+    Webhook,
+)
+from gptagent.kernel.crypto import Vault
+from gptagent.kernel.db import Database, Session
+from gptagent.kernel.errors import Conflict, Forbidden, Invalid, NotFound, UpstreamUnavailable
+from gptagent.kernel.events import Subscribers
+from gptagent.kernel.ids import new_id, new_token
+from gptagent.kernel.scope import Scope
+
+TOKEN_PURPOSE = "crm-token"  # noqa: S105 - names what is sealed
+HOOK_PURPOSE = "crm-hook"
+PERFORM_TASK = "crm.perform_task"
+_LABEL = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_DOMAINS = ("kommo.com", "amocrm.ru", "amocrm.com", "kommo.test")
+MAX_TOKEN_CHARS = 8_000
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectCrm:
+    """`address` is what a person types: a subdomain, a host or a URL of the account."""
+
+    address: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    id: UUID
+    provider: str
+    host: str
+    account_id: int
+    name: str
+    status: str
+    status_reason: str | None
+    can_send_messages: bool
+    last_webhook_at: datetime | None
+    synced_at: datetime | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """Where a webhook belongs, found by the secret of its path."""
+
+    org_id: UUID
+    connection_id: UUID
+    account_id: int
+
+
+def read_host(address: str) -> str:
+    """Return the account's host from what a person typed. Raises Invalid on the field `address`."""
+    text = address.strip().lower().removeprefix("https://").removeprefix("http://").split("/")[0]
+    label, _, domain = text.partition(".")
+    if not _LABEL.fullmatch(label) or (domain or "kommo.com") not in _DOMAINS:
+        raise Invalid.field("address", "Enter the address of your account, like company.kommo.com.")
+    return f"{label}.{domain or 'kommo.com'}"
+
+
+async def connect_crm(
+    db: Database, scope: Scope, command: ConnectCrm, *, crm: CrmPort, vault: Vault, public_url: str
+) -> Connection:
+    """Check the token against the CRM, store it sealed, mirror the pipelines, register the webhook.
+
+    Raises Invalid on `address` or `token`, or what the CRM answered. Connecting an account again renews it.
+    """
+    link = CrmLink(scope.org_id, new_id(), read_host(command.address), _read_token(command.token))
+    try:
+        account = await crm.fetch_account(link)
+    except Forbidden as error:
+        raise Invalid.field(
+            "token", "The CRM does not accept this token. Create a new one and paste it whole."
+        ) from error
+    except (NotFound, UpstreamUnavailable) as error:
+        raise Invalid.field(
+            "address", "No CRM account answers at this address. Check its spelling."
+        ) from error
+    pipelines = await crm.fetch_pipelines(link)
+    async with db.session(scope) as session:
+        connection_id, secret = await _store_connection(session, link, account, vault)
+        await store.upsert_pipelines(session, connection_id, pipelines)
+    stored = CrmLink(scope.org_id, connection_id, link.host, link.token, account.id)
+    reason = await _register_webhook(crm, stored, f"{public_url}/hooks/kommo/{secret}/")
+    async with db.session(scope) as session:
+        await store.update_status(session, connection_id, "broken" if reason else "connected", reason)
+        await session.publish("connections", "changed", {"connection_id": str(connection_id)})
+        return await get_connection(session, connection_id)
+
+
+def _read_token(text: str) -> str:
+    token = text.strip()
+    if not token or len(token) > MAX_TOKEN_CHARS or not token.isascii() or any(c.isspace() for c in token):
+        raise Invalid.field("token", "Paste the long-lived token exactly as the CRM shows it.")
+    return token
+
+
+async def _store_connection(
+    session: Session, link: CrmLink, account: CrmAccount, vault: Vault
+) -> tuple[UUID, str]:
+    secret = new_token()
+    org_id = session.scope.org_id
+    connection_id = await store.insert_connection(
+        session,
+        {
+            "id": link.connection_id,
+            "provider": "kommo",
+            "host": link.host,
+            "account_id": account.id,
+            "name": account.name,
+            "token_sealed": vault.seal(link.token, org_id=org_id, purpose=TOKEN_PURPOSE),
+            "hook_hash": hash_secret(secret),
+            "hook_sealed": vault.seal(secret, org_id=org_id, purpose=HOOK_PURPOSE),
+            "can_send_messages": account.can_send_messages,
+        },
+    )
+    if connection_id is None or connection_id == link.connection_id:
+        return link.connection_id, secret
+    row = await store.select_connection(session, connection_id)  # renewed: its hook stays what it was
+    if row is None:
+        raise NotFound
+    return connection_id, vault.open(row["hook_sealed"], org_id=org_id, purpose=HOOK_PURPOSE)
+
+
+async def _register_webhook(crm: CrmPort, link: CrmLink, destination: str) -> str | None:
+    """Return None, or the code of why the CRM will not tell us about messages."""
+    try:
+        await crm.register_webhook(link, destination)
+    except (Forbidden, Conflict, Invalid, NotFound, UpstreamUnavailable) as error:
+        return error.code
+    return None
+
+
+def hash_secret(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()
+
+
+async def list_connections(session: Session) -> list[Connection]:
+    return [_connection(row) for row in await store.select_connections(session)]
+
+
+async def get_connection(session: Session, connection_id: UUID) -> Connection:
+    """Raise NotFound if the workspace has no such connection."""
+    row = await store.select_connection(session, connection_id)
+    if row is None:
+        raise NotFound
+    return _connection(row)
+
+
+def _connection(row: Record) -> Connection:
+    return Connection(**{name: row[name] for name in Connection.__dataclass_fields__})
+
+
+async def disconnect_crm(session: Session, connection_id: UUID) -> None:
+    """Forget the connection, its token, mirror and conversations. Raises NotFound."""
+    if not await store.delete_connection(session, connection_id):
+        raise NotFound
+    await session.publish("connections", "changed", {"connection_id": str(connection_id)})
+
+
+async def open_link(session: Session, connection_id: UUID, vault: Vault) -> CrmLink:
+    """Return what a call needs, with the token opened. Raises NotFound; Conflict if it is marked broken."""
+    row = await store.select_connection(session, connection_id)
+    if row is None:
+        raise NotFound
+    org_id = session.scope.org_id
+    token = vault.open(row["token_sealed"], org_id=org_id, purpose=TOKEN_PURPOSE)
+    return CrmLink(org_id, connection_id, row["host"], token, row["account_id"])
+
+
+async def mark_broken(session: Session, connection_id: UUID, reason: str) -> None:
+    """Note that the CRM refuses us; the queue waits until the owner connects again."""
+    if await store.update_status(session, connection_id, "broken", reason):
+        await session.publish("connections", "changed", {"connection_id": str(connection_id)})
+
+
+async def find_hook(session: Session, secret: str) -> Hook | None:
+    """Find whose webhook path this is; None for an unknown one."""
+    row = await store.connection_by_hook(session, hash_secret(secret))
+    return Hook(row["org_id"], row["connection_id"], row["account_id"]) if row else None
+
+
+async def receive_webhook(
+    session: Session, hook: Hook, webhook: Webhook, subscribers: Subscribers, *, now: datetime
+) -> None:
+    """Store what a delivery says and tell who listens. Raises Forbidden if it names another account."""
+    if webhook.account_id is not None and webhook.account_id != hook.account_id:
+        raise Forbidden("crm_wrong_account", "This address belongs to another account.")
+    others: list[tuple[str, Mapping[str, object]]] = []
+    for event in webhook.events:
+        match event:
+            case InboundMessage():
+                await subscribers.publish(session, MessageArrived(hook.connection_id, event))
+            case LeadChanged():
+                if await store.merge_lead(session, hook.connection_id, event):
+                    await subscribers.publish(session, LeadMoved(hook.connection_id, event.lead_id))
+            case TalkChanged(chat_id=str(chat_id)):
+                seen = TalkSeen(hook.connection_id, chat_id, event.talk_id, event.lead_id, event.is_open)
+                await subscribers.publish(session, seen)
+            case TalkChanged():
+                others.append(("talk", {"talk_id": event.talk_id}))
+            case OtherEvent():
+                others.append((event.kind, event.payload))
+    if others:
+        await store.insert_events(session, hook.connection_id, others)
+    await store.touch_webhook(session, hook.connection_id, now)
+
+
+async def save_lead(session: Session, connection_id: UUID, lead: Lead, *, now: datetime) -> None:
+    await store.upsert_lead(session, connection_id, lead, now)
+
+
+async def save_contact(session: Session, connection_id: UUID, contact: Contact) -> None:
+    await store.upsert_contact(session, connection_id, contact)
+
+
+async def save_pipelines(session: Session, connection_id: UUID, pipelines: tuple[Pipeline, ...]) -> None:
+    await store.upsert_pipelines(session, connection_id, pipelines)
+
+
+@dataclass(frozen=True, slots=True)
+class LeadCard:
+    """A lead as the mirror knows it, with the names of its pipeline and stage."""
+
+    id: int
+    name: str | None
+    price: int | None
+    pipeline: str | None
+    stage: str | None
+    responsible_user_id: int | None
+    is_fresh: bool
+
+
+async def get_lead_card(session: Session, connection_id: UUID, lead_id: int) -> LeadCard | None:
+    row = await store.select_lead(session, connection_id, lead_id)
+    if row is None:
+        return None
+    return LeadCard(
+        row["external_id"],
+        row["name"],
+        row["price"],
+        row["pipeline"],
+        row["stage"],
+        row["responsible_user_id"],
+        row["fetched_at"] is not None,
+    )
+
+
+async def owe_task(session: Session, connection_id: UUID, task: NewTask) -> None:
+    """Promise a task on a deal: its job leaves with this transaction and makes it exactly once."""
+    task_id = new_id()
+    await store.insert_task(session, task_id, connection_id, task)
+    await session.enqueue(PERFORM_TASK, {"task_id": str(task_id)})

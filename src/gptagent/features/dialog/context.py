@@ -1,0 +1,53 @@
+"""What a turn knows before it speaks, and the port of those who put it into words."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from gptagent.features.agents.model import Agent
+from gptagent.features.conversations.model import Conversation, Message
+from gptagent.features.crm.service import LeadCard
+from gptagent.features.dialog.model import Answer
+from gptagent.features.knowledge.model import Passage
+from gptagent.kernel.db import Database
+from gptagent.kernel.scope import Scope
+
+HISTORY_MESSAGES = 10
+QUESTION_MAX_CHARS = 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class TurnContext:
+    """`unanswered` are the customer's messages this turn answers; `history` those before, oldest first."""
+
+    conversation: Conversation
+    agent: Agent
+    lead: LeadCard | None
+    history: tuple[Message, ...]
+    unanswered: tuple[Message, ...]
+
+    @property
+    def question(self) -> str:
+        """The burst as one text."""
+        return "\n".join(m.text for m in self.unanswered if m.text.strip())[:QUESTION_MAX_CHARS]
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What an answer cost; zeros when no model was asked."""
+
+    calls: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+
+
+class Responder(Protocol):
+    """Turns a context and passages into an answer. Holds no transaction while a model thinks."""
+
+    async def respond(
+        self, db: Database, scope: Scope, context: TurnContext, passages: list[Passage]
+    ) -> tuple[Answer, Spent]: ...
+
+
+def not_found(agent: Agent, by: str) -> Answer:
+    """The answer for a question the knowledge base does not cover: the agent's own words."""
+    return Answer(agent.not_found_text, "not_found", by, reason="no_relevant_knowledge")

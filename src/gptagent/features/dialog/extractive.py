@@ -1,0 +1,47 @@
+"""The built-in responder: quotes the base's own sentences, or says that it does not know. Needs no model."""
+
+from dataclasses import dataclass
+
+from gptagent.features.dialog.context import Spent, TurnContext, not_found
+from gptagent.features.dialog.model import Answer, Source
+from gptagent.features.knowledge import service as knowledge
+from gptagent.features.knowledge.model import Passage
+from gptagent.kernel.db import Database
+from gptagent.kernel.scope import Scope
+
+BY = "extractive"
+SENTENCES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractiveResponder:
+    """Up to three quoted sentences with their source; refuses below the measured threshold; never asserts."""
+
+    async def respond(
+        self, db: Database, scope: Scope, context: TurnContext, passages: list[Passage]
+    ) -> tuple[Answer, Spent]:
+        async with db.session(scope) as session:
+            quotes = await knowledge.best_sentences(session, context.question, passages, limit=SENTENCES)
+        if not quotes:
+            return not_found(context.agent, BY), Spent()
+        sources = tuple(
+            Source(
+                kind=quote.passage.source_kind,
+                source_id=quote.passage.source_id,
+                title=quote.passage.source_title,
+                page=quote.passage.page,
+                heading=quote.passage.heading,
+                quote=quote.text,
+            )
+            for quote in quotes
+        )
+        return Answer(_words(sources), "reply", BY, sources), Spent()
+
+
+def _words(sources: tuple[Source, ...]) -> str:
+    """Quote each source's sentences under its name."""
+    parts: list[str] = []
+    for title in dict.fromkeys(source.title for source in sources):
+        quotes = " ".join(source.quote for source in sources if source.title == title)
+        parts.append(f"«{quotes}»\n— {title}")
+    return "\n\n".join(parts)

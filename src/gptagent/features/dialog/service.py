@@ -1,0 +1,133 @@
+"""Lanes: what stirs them, who may take them, how they are given back."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from gptagent.features.agents import service as agents
+from gptagent.features.conversations.events import CustomerWrote, HoldChanged, StageChanged
+from gptagent.features.dialog import store
+from gptagent.features.dialog.model import (
+    BURST_CAP_FACTOR,
+    BURST_MIN_CAP,
+    OVERDUE_AFTER,
+    Turn,
+    TurnRecord,
+)
+from gptagent.kernel.db import Database, Session
+from gptagent.kernel.scope import Scope
+
+ADVANCE = "dialog.advance"
+SWEEP_BATCH = 500
+TURNS_SHOWN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Lanes:
+    """In-transaction subscriber of conversations' events, and the answer to "did we send this?"."""
+
+    async def on_customer_wrote(self, session: Session, event: CustomerWrote) -> None:
+        """Gather the burst: each new message restarts the agent's delay, up to the cap."""
+        agent = await agents.choose_agent(session)
+        delay = timedelta(seconds=agent.response_delay_seconds if agent else 0)
+        await _stir(session, event.conversation_id, wanted=event.seq, delay=delay)
+
+    async def on_hold_changed(self, session: Session, event: HoldChanged) -> None:
+        """A person took the chat or gave it back: a reply in the making is stale from this commit on."""
+        await _stir(session, event.conversation_id)
+
+    async def on_stage_changed(self, session: Session, event: StageChanged) -> None:
+        """The deal moved: what is in the making was made for another stage."""
+        await _stir(session, event.conversation_id)
+
+    async def claim(self, session: Session, conversation_id: UUID, provider_id: str, text: str) -> bool:
+        """Implements `OwnMessages`; settles a send whose outcome was unknown."""
+        await store.lock_lane_of(session, conversation_id)
+        if not await store.claim_own_message(session, conversation_id, provider_id, text):
+            return False
+        await session.enqueue(ADVANCE, {"conversation_id": str(conversation_id)})
+        return True
+
+
+async def _stir(
+    session: Session, conversation_id: UUID, *, wanted: int | None = None, delay: timedelta = timedelta(0)
+) -> None:
+    cap = max(BURST_MIN_CAP, BURST_CAP_FACTOR * delay)
+    wait = await store.stir(session, conversation_id, wanted=wanted, delay=delay, burst_cap=cap)
+    if wait is not None:
+        await session.enqueue(ADVANCE, {"conversation_id": str(conversation_id)}, delay=wait)
+
+
+async def claim_lane(session: Session, conversation_id: UUID, job_id: int) -> Turn | None:
+    """Take the lane and its live turn, or return None: nothing is due, or another worker is at it.
+
+    A busy lane needs no retry: its holder looks again when it gives the lane back, and the sweep looks
+    after a holder that died. `job_id` lets the re-run of a killed worker's job go on without waiting for
+    the lease to end.
+    """
+    lane = await store.lock_lane(session, conversation_id, job_id)
+    if lane is None or lane.leased_by_other:
+        return None
+    turn = await store.live_turn(session, conversation_id, lane.claim)
+    if (turn is None or turn.state == "open") and lane.done >= lane.wanted:
+        if turn is not None:
+            await store.supersede_turn(session, turn.id)
+        await store.set_idle(session, conversation_id)
+        return None
+    settling = turn is not None and turn.state == "sending"
+    if lane.due_at is not None and lane.due_at > lane.now and not settling:
+        await store.set_wake(session, conversation_id, lane.due_at)
+        delay = lane.due_at - lane.now
+        await session.enqueue(ADVANCE, {"conversation_id": str(conversation_id)}, delay=delay)
+        return None
+    claim = await store.take_lease(session, conversation_id, job_id)
+    if turn is not None and turn.state == "open" and turn.epoch != lane.epoch:
+        await store.supersede_turn(session, turn.id)
+        turn = None
+    if turn is None:
+        return await store.insert_turn(session, conversation_id, lane, claim)
+    return await store.live_turn(session, conversation_id, claim)
+
+
+class StaleClaim(Exception):  # noqa: N818 - it states what happened
+    """This worker no longer holds the lane; its transaction is rolled back and nothing else is to be done."""
+
+
+async def begin_send(session: Session, turn: Turn) -> bool:
+    """Pass the fence and mark the turn as leaving, in one transaction. False: it is stale, send nothing.
+
+    Between this commit and the request nothing is waited for; whatever happens after it is settled by
+    reading back.
+    """
+    if not await store.pass_fence(session, turn):
+        return False
+    return await store.start_sending(session, turn.id)
+
+
+async def give_back(
+    session: Session, turn: Turn, *, answered: bool = False, due_in: timedelta | None = None
+) -> None:
+    """Release the lane and queue its next wake-up, if there is more to do. Raises StaleClaim."""
+    if not await store.hold_claim(session, turn):
+        raise StaleClaim
+    wait = await store.release_lane(session, turn, answered=answered, due_in=due_in)
+    if wait is not None:
+        await session.enqueue(ADVANCE, {"conversation_id": str(turn.conversation_id)}, delay=wait)
+
+
+async def sweep_lanes(db: Database) -> int:
+    """Wake lanes that are due and that no queued wake-up reaches. Returns how many."""
+    async with db.installation() as session:
+        lanes = await store.overdue_lanes(session, OVERDUE_AFTER, SWEEP_BATCH)
+    woken = 0
+    for org_id, conversation_id in lanes:
+        async with db.session(Scope(org_id)) as session:
+            if await store.mark_woken(session, conversation_id, OVERDUE_AFTER):
+                await session.enqueue(ADVANCE, {"conversation_id": str(conversation_id)})
+                woken += 1
+    return woken
+
+
+async def list_turns(session: Session, conversation_id: UUID) -> list[TurnRecord]:
+    """Return how past messages were answered, and from which sources, latest first."""
+    return await store.select_turns(session, conversation_id, TURNS_SHOWN)

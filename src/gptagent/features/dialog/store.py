@@ -1,0 +1,347 @@
+"""All SQL of lanes and turns. Lock order everywhere: conversation, then lane, then turn."""
+
+from datetime import datetime, timedelta
+from typing import Any, Literal
+from uuid import UUID
+
+import msgspec
+from asyncpg import Record
+
+from gptagent.features.dialog.model import LEASE, Answer, LaneRow, Turn, TurnRecord
+from gptagent.kernel.db import Session
+from gptagent.kernel.ids import new_id
+
+_encode = msgspec.json.encode
+_answer = msgspec.json.Decoder(Answer)
+_TURN = """select id, conversation_id, agent_id, epoch, first_seq, last_seq, state, answer,
+                  provider_message_id, send_attempts, send_started_at from app.turn"""
+
+
+async def stir(
+    session: Session,
+    conversation_id: UUID,
+    *,
+    wanted: int | None,
+    delay: timedelta,
+    burst_cap: timedelta,
+) -> timedelta | None:
+    """Raise the epoch and, if there is something to answer, set when. Returns when to wake, or None.
+
+    `wanted` is the seq of a new customer message; None means only that what is in the making is stale, and
+    the lane is due at once if it has work. None is returned as well when an earlier wake-up is queued.
+    """
+    await session.execute(
+        "insert into app.lane (conversation_id) values ($1) on conflict do nothing", conversation_id
+    )
+    wait: timedelta | None = await session.fetchval(
+        """with before as (
+             select conversation_id, wake_at,
+                    case when $2::bigint is null then
+                           case when done < wanted then clock_timestamp() end
+                         else least(clock_timestamp() + $3::interval,
+                                    coalesce(burst_started_at, clock_timestamp()) + $4::interval) end as due
+               from app.lane where conversation_id = $1 for no key update)
+           update app.lane l
+              set epoch = l.epoch + 1,
+                  wanted = greatest(l.wanted, $2::bigint),
+                  burst_started_at = case when $2::bigint is null then l.burst_started_at
+                                          else coalesce(l.burst_started_at, clock_timestamp()) end,
+                  due_at = coalesce(b.due, l.due_at),
+                  wake_at = case when b.due < coalesce(b.wake_at, 'infinity') then b.due else b.wake_at end
+             from before b where l.conversation_id = b.conversation_id
+        returning case when b.due < coalesce(b.wake_at, 'infinity')
+                       then greatest(b.due - clock_timestamp(), interval '0') end""",
+        conversation_id,
+        wanted,
+        delay,
+        burst_cap,
+    )
+    return wait
+
+
+async def lock_lane(session: Session, conversation_id: UUID, job_id: int) -> LaneRow | None:
+    """Lock the lane and note that its wake-up has come."""
+    row = await session.fetchrow(
+        """update app.lane set wake_at = null where conversation_id = $1
+        returning epoch, claim, wanted, done, due_at, clock_timestamp() as now,
+                  lease_until > clock_timestamp() and job_id is distinct from $2 as leased_by_other""",
+        conversation_id,
+        job_id,
+    )
+    return LaneRow(**dict(row)) if row else None
+
+
+async def take_lease(session: Session, conversation_id: UUID, job_id: int) -> int:
+    """Return the new claim, the fence of this worker."""
+    claim: int = await session.fetchval(
+        """update app.lane set claim = claim + 1, job_id = $2, lease_until = clock_timestamp() + $3::interval
+            where conversation_id = $1 returning claim""",
+        conversation_id,
+        job_id,
+        LEASE,
+    )
+    return claim
+
+
+async def renew_lease(session: Session, conversation_id: UUID, claim: int) -> bool:
+    done = await session.fetchval(
+        """update app.lane set lease_until = clock_timestamp() + $3::interval
+            where conversation_id = $1 and claim = $2 returning true""",
+        conversation_id,
+        claim,
+        LEASE,
+    )
+    return bool(done)
+
+
+async def set_idle(session: Session, conversation_id: UUID) -> None:
+    await session.execute("update app.lane set due_at = null where conversation_id = $1", conversation_id)
+
+
+async def set_wake(session: Session, conversation_id: UUID, at: datetime) -> None:
+    await session.execute("update app.lane set wake_at = $2 where conversation_id = $1", conversation_id, at)
+
+
+async def live_turn(session: Session, conversation_id: UUID, claim: int) -> Turn | None:
+    row = await session.fetchrow(
+        f"{_TURN} where conversation_id = $1 and state in ('open', 'sending')", conversation_id
+    )
+    return _turn(row, claim) if row else None
+
+
+async def insert_turn(session: Session, conversation_id: UUID, lane: LaneRow, claim: int) -> Turn:
+    turn_id = new_id()
+    await session.execute(
+        """insert into app.turn (id, conversation_id, epoch, first_seq, last_seq)
+           values ($1, $2, $3, $4, $5)""",
+        turn_id,
+        conversation_id,
+        lane.epoch,
+        lane.done + 1,
+        lane.wanted,
+    )
+    return Turn(turn_id, conversation_id, lane.epoch, claim, lane.done + 1, lane.wanted, "open")
+
+
+async def supersede_turn(session: Session, turn_id: UUID) -> None:
+    await session.execute("update app.turn set state = 'superseded', ended_at = now() where id = $1", turn_id)
+
+
+async def record_answer(session: Session, turn: Turn, agent_id: UUID | None, answer: Answer) -> bool:
+    """Keep the generated answer, so that it is never generated twice. False if the turn is no longer ours."""
+    done = await session.fetchval(
+        """update app.turn t set answer = $3, agent_id = $4
+             from app.lane l
+            where t.id = $1 and t.state = 'open' and l.conversation_id = t.conversation_id and l.claim = $2
+        returning true""",
+        turn.id,
+        turn.claim,
+        _encode(answer).decode(),
+        agent_id,
+    )
+    return bool(done)
+
+
+async def add_usage(session: Session, turn_id: UUID, calls: int, tokens_in: int, tokens_out: int) -> None:
+    await session.execute(
+        """update app.turn set model_calls = model_calls + $2, tokens_in = tokens_in + $3,
+                  tokens_out = tokens_out + $4 where id = $1""",
+        turn_id,
+        calls,
+        tokens_in,
+        tokens_out,
+    )
+
+
+async def pass_fence(session: Session, turn: Turn) -> bool:
+    """The compare-and-swap before every effect: this worker still holds the lane and nothing has changed."""
+    done = await session.fetchval(
+        """update app.lane set lease_until = clock_timestamp() + $4::interval
+            where conversation_id = $1 and claim = $2 and epoch = $3 returning true""",
+        turn.conversation_id,
+        turn.claim,
+        turn.epoch,
+        LEASE,
+    )
+    return bool(done)
+
+
+async def hold_claim(session: Session, turn: Turn) -> bool:
+    """Lock the lane if this worker still holds it, whatever the epoch."""
+    row = await session.fetchval(
+        "select true from app.lane where conversation_id = $1 and claim = $2 for no key update",
+        turn.conversation_id,
+        turn.claim,
+    )
+    return bool(row)
+
+
+async def start_sending(session: Session, turn_id: UUID) -> bool:
+    done = await session.fetchval(
+        """update app.turn set state = 'sending', send_started_at = clock_timestamp(),
+                  send_attempts = send_attempts + 1
+            where id = $1 and state = 'open' returning true""",
+        turn_id,
+    )
+    return bool(done)
+
+
+async def reopen_turn(session: Session, turn_id: UUID) -> None:
+    """The CRM certainly did not carry the send out: the turn may send again if it is still current."""
+    await session.execute(
+        "update app.turn set state = 'open', send_started_at = null where id = $1 and state = 'sending'",
+        turn_id,
+    )
+
+
+async def end_turn(
+    session: Session, turn: Turn, outcome: str, reason: str | None, provider_message_id: str | None
+) -> bool:
+    done = await session.fetchval(
+        """update app.turn set state = 'ended', outcome = $2, reason = $3, ended_at = now(),
+                  provider_message_id = coalesce($4, provider_message_id)
+            where id = $1 and state in ('open', 'sending') returning true""",
+        turn.id,
+        outcome,
+        reason,
+        provider_message_id,
+    )
+    return bool(done)
+
+
+async def note_sent(session: Session, turn_id: UUID, provider_message_id: str) -> None:
+    """A worker that lost the lane while sending still tells the id, so that read-back is not needed."""
+    await session.execute(
+        """update app.turn set provider_message_id = coalesce(provider_message_id, $2)
+            where id = $1 and state = 'sending'""",
+        turn_id,
+        provider_message_id,
+    )
+
+
+async def release_lane(
+    session: Session, turn: Turn, *, answered: bool, due_in: timedelta | None = None
+) -> timedelta | None:
+    """Give the lane back. `answered`: the turn's messages are done. `due_in`: look again then.
+
+    Returns when to wake if there is more to do, else None. The caller enqueues it in the same transaction.
+    """
+    wait: timedelta | None = await session.fetchval(
+        """with next as (
+             select conversation_id, wake_at, case
+                 when $3 and wanted > $4 then greatest(coalesce(due_at, clock_timestamp()), clock_timestamp())
+                 when $3 then null
+                 when $5::interval is not null then clock_timestamp() + $5
+                 else greatest(coalesce(due_at, clock_timestamp()), clock_timestamp()) end as due
+               from app.lane where conversation_id = $1 and claim = $2)
+           update app.lane l
+              set done = case when $3 then greatest(l.done, $4) else l.done end,
+                  lease_until = '-infinity', job_id = null,
+                  burst_started_at = case when $3 and l.wanted <= $4 then null else l.burst_started_at end,
+                  due_at = n.due,
+                  wake_at = case when n.due < coalesce(n.wake_at, 'infinity') then n.due else n.wake_at end
+             from next n where l.conversation_id = n.conversation_id
+        returning case when n.due < coalesce(n.wake_at, 'infinity')
+                       then greatest(n.due - clock_timestamp(), interval '0') end""",
+        turn.conversation_id,
+        turn.claim,
+        answered,
+        turn.last_seq,
+        due_in,
+    )
+    return wait
+
+
+async def lock_lane_of(session: Session, conversation_id: UUID) -> None:
+    await session.execute(
+        "select from app.lane where conversation_id = $1 for no key update", conversation_id
+    )
+
+
+async def claim_own_message(session: Session, conversation_id: UUID, provider_id: str, text: str) -> bool:
+    """Recognise an outgoing message as ours: by its id, or as the one being sent right now by its words."""
+    turn_id = await session.fetchval(
+        """update app.turn set provider_message_id = $2
+            where id = (select id from app.turn
+                         where conversation_id = $1
+                           and (provider_message_id = $2
+                                or (provider_message_id is null and answer->>'text' = $3
+                                    and (state = 'sending' or reason = 'delivery_unknown')))
+                         order by created_at desc limit 1)
+        returning id""",
+        conversation_id,
+        provider_id,
+        text,
+    )
+    return turn_id is not None
+
+
+async def known_message_ids(session: Session, conversation_id: UUID, since: datetime) -> set[str]:
+    """Ids of replies that other turns of this conversation have accounted for."""
+    rows = await session.fetch(
+        """select provider_message_id from app.turn
+            where conversation_id = $1 and provider_message_id is not null and created_at > $2""",
+        conversation_id,
+        since,
+    )
+    return {row["provider_message_id"] for row in rows}
+
+
+async def overdue_lanes(session: Session, late: timedelta, limit: int) -> list[tuple[UUID, UUID]]:
+    rows = await session.fetch("select org_id, conversation_id from app.lanes_overdue($1, $2)", late, limit)
+    return [(row["org_id"], row["conversation_id"]) for row in rows]
+
+
+async def mark_woken(session: Session, conversation_id: UUID, late: timedelta) -> bool:
+    """Note that a wake-up is queued now, unless another sweep was first."""
+    done = await session.fetchval(
+        """update app.lane set wake_at = clock_timestamp()
+            where conversation_id = $1 and due_at < clock_timestamp() - $2::interval
+              and (wake_at is null or wake_at < clock_timestamp() - $2::interval) returning true""",
+        conversation_id,
+        late,
+    )
+    return bool(done)
+
+
+async def select_turns(session: Session, conversation_id: UUID, limit: int) -> list[TurnRecord]:
+    rows = await session.fetch(
+        """select id, outcome, reason, answer, first_seq, last_seq, ended_at from app.turn
+            where conversation_id = $1 and state = 'ended' order by created_at desc limit $2""",
+        conversation_id,
+        limit,
+    )
+    return [
+        TurnRecord(
+            row["id"],
+            row["outcome"],
+            row["reason"],
+            _read_answer(row["answer"]),
+            row["first_seq"],
+            row["last_seq"],
+            row["ended_at"],
+        )
+        for row in rows
+    ]
+
+
+def _read_answer(value: Any) -> Answer | None:
+    return _answer.decode(value) if value else None
+
+
+def _turn(row: Record, claim: int) -> Turn:
+    state: Literal["open", "sending"] = row["state"]
+    return Turn(
+        id=row["id"],
+        conversation_id=row["conversation_id"],
+        epoch=row["epoch"],
+        claim=claim,
+        first_seq=row["first_seq"],
+        last_seq=row["last_seq"],
+        state=state,
+        answer=_read_answer(row["answer"]),
+        provider_message_id=row["provider_message_id"],
+        send_attempts=row["send_attempts"],
+        send_started_at=row["send_started_at"],
+        agent_id=row["agent_id"],
+    )

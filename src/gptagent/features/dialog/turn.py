@@ -1,0 +1,163 @@
+"""One turn from its claim to its end: gather, gate, answer, send, settle."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+import structlog
+
+from gptagent.features.agents import service as agents
+from gptagent.features.conversations import service as conversations
+from gptagent.features.crm import service as crm_service
+from gptagent.features.crm.model import CrmPort
+from gptagent.features.dialog import service, store
+from gptagent.features.dialog.context import HISTORY_MESSAGES, Responder, Spent, TurnContext, not_found
+from gptagent.features.dialog.model import BROKEN_CONNECTION_RETRY, LEASE_RENEWAL, Answer, Turn
+from gptagent.features.dialog.sending import Sender
+from gptagent.features.knowledge import service as knowledge
+from gptagent.kernel import observe
+from gptagent.kernel.crypto import Vault
+from gptagent.kernel.db import CONNECTION_LOST, Database
+from gptagent.kernel.errors import AppError, UpstreamUnavailable
+from gptagent.kernel.jobs import JobContext
+from gptagent.kernel.scope import Scope
+
+log = structlog.get_logger(__name__)
+
+PASSAGES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A gate is closed: the messages are recorded as not answered, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Postponed:
+    """The turn cannot go on now; it is looked at again later."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnRunner:
+    """The job handler with the ports a turn calls."""
+
+    crm: CrmPort
+    vault: Vault
+    responder: Responder
+    fallback: Responder
+
+    async def advance(self, ctx: JobContext, /, conversation_id: str) -> None:
+        """Take the lane if it is due and bring its turn to an end, or to its next waiting point."""
+        async with ctx.db.session(ctx.scope) as session:
+            turn = await service.claim_lane(session, UUID(conversation_id), ctx.job_id)
+        if turn is None:
+            return
+        started = time.monotonic()
+        try:
+            async with _lease_renewed(ctx.db, ctx.scope, turn):
+                await self._run(ctx.db, ctx.scope, turn)
+        except service.StaleClaim:
+            observe.TURNS.labels("fenced").inc()
+            log.info("turn_fenced", conversation_id=conversation_id)
+        observe.TURN_SECONDS.observe(time.monotonic() - started)
+
+    async def give_up(self, ctx: JobContext, /, conversation_id: str) -> None:
+        """The job failed for good: a person is asked, so that the customer is not left waiting."""
+        async with ctx.db.session(ctx.scope) as session:
+            turn = await service.claim_lane(session, UUID(conversation_id), ctx.job_id)
+        if turn is not None and turn.state == "open":
+            answer = Answer("", "handed_off", "gate", reason="failed")
+            await Sender(ctx.db, ctx.scope, self.crm, self.vault).finish(turn, answer)
+
+    async def _run(self, db: Database, scope: Scope, turn: Turn) -> None:
+        sender = Sender(db, scope, self.crm, self.vault)
+        if turn.state == "sending":
+            await sender.settle(turn)
+            return
+        gathered = await self._gather(db, scope, turn)
+        if isinstance(gathered, Postponed):
+            return
+        if isinstance(gathered, Refusal):
+            await sender.finish(turn, Answer("", "refused", "gate", reason=gathered.reason))
+            return
+        if turn.answer is None:
+            turn = await self._answer(db, scope, turn, gathered)
+        await sender.send(turn, gathered)
+
+    async def _gather(self, db: Database, scope: Scope, turn: Turn) -> TurnContext | Refusal | Postponed:
+        """Read what the turn needs and check the gates, in the order of the message pipeline."""
+        async with db.session(scope) as session:
+            conversation = await conversations.get_conversation(session, turn.conversation_id)
+            if conversation.held_by_person:
+                return Refusal("taken_over")
+            agent = await agents.choose_agent(session)
+            if agent is None:
+                return Refusal("no_active_agent")
+            connection = await crm_service.get_connection(session, conversation.connection_id)
+            if connection.status == "broken":
+                await service.give_back(session, turn, due_in=BROKEN_CONNECTION_RETRY)
+                return Postponed()
+            lead = None
+            if conversation.lead_id is not None:
+                lead = await crm_service.get_lead_card(session, connection.id, conversation.lead_id)
+            messages = await conversations.list_messages(
+                session, conversation.id, from_seq=max(1, turn.first_seq - HISTORY_MESSAGES)
+            )
+        return TurnContext(
+            conversation=conversation,
+            agent=agent,
+            lead=lead,
+            history=tuple(m for m in messages if m.seq < turn.first_seq),
+            unanswered=tuple(
+                m for m in messages if turn.first_seq <= m.seq <= turn.last_seq and m.author == "customer"
+            ),
+        )
+
+    async def _answer(self, db: Database, scope: Scope, turn: Turn, context: TurnContext) -> Turn:
+        """Generate and record the answer. Raises StaleClaim if the lane was lost meanwhile."""
+        answer, spent = await self._generate(db, scope, context)
+        async with db.session(scope) as session:
+            if spent.calls:
+                await store.add_usage(session, turn.id, spent.calls, spent.tokens_in, spent.tokens_out)
+            if not await store.record_answer(session, turn, context.agent.id, answer):
+                raise service.StaleClaim
+        return replace(turn, answer=answer, agent_id=context.agent.id)
+
+    async def _generate(self, db: Database, scope: Scope, context: TurnContext) -> tuple[Answer, Spent]:
+        if not context.question:
+            return not_found(context.agent, "gate"), Spent()
+        async with db.session(scope) as session:
+            passages = await knowledge.search(session, context.question, limit=PASSAGES)
+        try:
+            return await self.responder.respond(db, scope, context, passages)
+        except AppError as error:
+            # The model is away or refuses: the base's own words, or the not-found path, are an answer.
+            log.warning("model_failed", error=error.code, conversation_id=str(context.conversation.id))
+            answer, spent = await self.fallback.respond(db, scope, context, passages)
+            return replace(answer, reason=answer.reason or error.code), spent
+
+
+@asynccontextmanager
+async def _lease_renewed(db: Database, scope: Scope, turn: Turn) -> AsyncIterator[None]:
+    """Keep the lane while the turn runs: a model may think longer than the lease."""
+    task = asyncio.create_task(_renew(db, scope, turn))
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+async def _renew(db: Database, scope: Scope, turn: Turn) -> None:
+    while True:
+        await asyncio.sleep(LEASE_RENEWAL.total_seconds())
+        try:
+            async with db.session(scope) as session:
+                if not await store.renew_lease(session, turn.conversation_id, turn.claim):
+                    return
+        except (*CONNECTION_LOST, UpstreamUnavailable):
+            continue  # the fence, not the lease, keeps the promise

@@ -1,0 +1,1 @@
+"""People of the installation: passwords, sessions, access tokens, the first account."""

@@ -1,0 +1,58 @@
+"""People and their sessions."""
+
+import re
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cache
+from uuid import UUID
+
+PASSWORD_MIN_CHARS = 12
+PASSWORD_MAX_CHARS = 200  # argon2 reads all of it: a limit bounds the work of a stranger's request
+NAME_MAX_CHARS = 200
+EMAIL_MAX_CHARS = 254
+SESSION_LIFE = timedelta(hours=24)
+REMEMBERED_SESSION_LIFE = timedelta(days=30)
+ACCESS_TOKEN_LIFE = timedelta(minutes=10)
+_EMAIL = re.compile(r"[^@\s,;<>\"]{1,64}@[^@\s,;<>\"]+\.[^@\s,;<>\".]{2,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    id: UUID
+    email: str = field(repr=False)
+    full_name: str = field(repr=False)
+    locale: str
+    is_platform_admin: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WebSession:
+    """A browser's log-in. The token itself is only in the cookie; the database has its hash."""
+
+    id: UUID
+    person_id: UUID
+    expires_at: datetime
+
+
+def normalise_email(text: str) -> str | None:
+    """Return the address trimmed and in lower case, or None if it is none."""
+    email = text.strip().lower()
+    return email if len(email) <= EMAIL_MAX_CHARS and _EMAIL.fullmatch(email) else None
+
+
+def is_weak_password(password: str) -> bool:
+    """Whether the password is too short, too uniform, or on the shipped list of common ones."""
+    lowered = password.lower()
+    return (
+        not PASSWORD_MIN_CHARS <= len(password) <= PASSWORD_MAX_CHARS
+        or len(set(lowered)) < 5
+        or lowered in _common_passwords()
+    )
+
+
+@cache
+def _common_passwords() -> frozenset[str]:
+    """Passwords of at least the minimal length from the list of the package zxcvbn (MIT)."""
+    from zxcvbn.frequency_lists import FREQUENCY_LISTS
+
+    return frozenset(word for word in FREQUENCY_LISTS["passwords"] if len(word) >= PASSWORD_MIN_CHARS)

@@ -1,0 +1,164 @@
+"""Verbs of identity: create people, check passwords, open and end sessions."""
+
+import asyncio
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from uuid import UUID
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from gptagent.features.identity import store
+from gptagent.features.identity.model import (
+    NAME_MAX_CHARS,
+    PASSWORD_MIN_CHARS,
+    REMEMBERED_SESSION_LIFE,
+    SESSION_LIFE,
+    Person,
+    WebSession,
+    is_weak_password,
+    normalise_email,
+)
+from gptagent.kernel.db import Database, Session
+from gptagent.kernel.errors import Conflict, FieldError, Invalid, NotFound, Unauthenticated
+from gptagent.kernel.ids import new_id, new_token
+
+
+@dataclass(frozen=True, slots=True)
+class NewPerson:
+    email: str = field(repr=False)
+    full_name: str = field(repr=False)
+    password: str = field(repr=False)
+    locale: str = "ru"
+    is_platform_admin: bool = False
+
+
+@cache
+def _hasher() -> PasswordHasher:
+    return PasswordHasher()  # argon2id, 64 MiB, RFC 9106's second recommendation
+
+
+@cache
+def _decoy() -> str:
+    """A hash nobody's password has: unknown addresses cost as much time as known ones."""
+    return _hasher().hash(new_token())
+
+
+def check_person(command: NewPerson) -> list[FieldError]:
+    """Return what is wrong with the command, field by field."""
+    faults = []
+    if normalise_email(command.email) is None:
+        faults.append(FieldError("email", "Enter a valid e-mail address."))
+    if not 1 <= len(command.full_name.strip()) <= NAME_MAX_CHARS:
+        faults.append(FieldError("full_name", "Enter your name."))
+    if is_weak_password(command.password):
+        faults.append(
+            FieldError(
+                "password",
+                "At least {limit} characters, and not one of the passwords everybody tries.",
+                {"limit": PASSWORD_MIN_CHARS},
+            )
+        )
+    return faults
+
+
+async def hash_password(password: str) -> str:
+    """Hash off the event loop: it takes tens of milliseconds on purpose."""
+    return await asyncio.to_thread(_hasher().hash, password)
+
+
+async def create_person(session: Session, command: NewPerson, person_id: UUID, password_hash: str) -> UUID:
+    """Create within a transaction opened for `person_id`. Raises Invalid, or Conflict for a known address."""
+    if faults := check_person(command):
+        raise Invalid("invalid", "Please correct the marked fields.", fields=tuple(faults))
+    email = normalise_email(command.email) or ""
+    if not await store.insert_person(
+        session,
+        person_id,
+        email,
+        command.full_name.strip(),
+        command.locale,
+        admin=command.is_platform_admin,
+    ):
+        fault = FieldError("email", "There is an account with this address already. Log in instead.")
+        raise Conflict("email_taken", fault.message, fields=(fault,))
+    await store.insert_credential(session, person_id, password_hash)
+    return person_id
+
+
+async def verify_password(db: Database, email: str, password: str) -> UUID:
+    """Return whose password this is. Raises Unauthenticated, alike and as slowly for an unknown address."""
+    async with db.installation() as session:
+        row = await store.credential_by_email(session, normalise_email(email) or "")
+    known = row["password_hash"] if row else _decoy()
+    try:
+        await asyncio.to_thread(_hasher().verify, known, password)
+    except (VerificationError, InvalidHashError) as error:
+        raise Unauthenticated("wrong_credentials", "The e-mail or the password is wrong.") from error
+    if row is None:
+        raise Unauthenticated("wrong_credentials", "The e-mail or the password is wrong.")
+    person_id: UUID = row["person_id"]
+    return person_id
+
+
+async def open_session(
+    session: Session, person_id: UUID, *, remember: bool, now: datetime
+) -> tuple[str, datetime]:
+    """Return the cookie's token and when it ends. Needs a transaction opened for the person."""
+    token = new_token()
+    expires_at = now + (REMEMBERED_SESSION_LIFE if remember else SESSION_LIFE)
+    await store.insert_session(session, new_id(), person_id, hash_token(token), expires_at)
+    return token, expires_at
+
+
+async def find_session(session: Session, token: str) -> WebSession | None:
+    row = await store.session_by_hash(session, hash_token(token))
+    return WebSession(row["session_id"], row["person_id"], row["expires_at"]) if row else None
+
+
+async def end_session(session: Session, session_id: UUID) -> None:
+    """Log out on the server: the cookie's token is worth nothing afterwards."""
+    await store.delete_session(session, session_id)
+
+
+async def get_person(session: Session, person_id: UUID) -> Person:
+    """Raise NotFound for a person that is gone."""
+    row = await store.select_person(session, person_id)
+    if row is None:
+        raise NotFound
+    return Person(**dict(row))
+
+
+async def set_locale(session: Session, person_id: UUID, locale: str) -> None:
+    await store.update_locale(session, person_id, locale)
+
+
+async def has_people(session: Session) -> bool:
+    return await store.has_people(session)
+
+
+async def offer_setup(session: Session) -> str | None:
+    """Return a fresh one-time token for the first account, or None if there are people already."""
+    if await store.has_people(session):
+        return None
+    token = new_token()
+    await store.offer_setup(session, hash_token(token))
+    return token
+
+
+async def setup_is_open(session: Session, token: str) -> bool:
+    return await store.setup_is_open(session, hash_token(token)) and not await store.has_people(session)
+
+
+async def use_setup(session: Session, token: str) -> None:
+    """Raise NotFound if the link was used already or never given."""
+    if await store.has_people(session) or not await store.use_setup(session, hash_token(token)):
+        raise NotFound(
+            "setup_closed", "This link was used already. Log in, or ask the operator for a new one."
+        )
+
+
+def hash_token(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()

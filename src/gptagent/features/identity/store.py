@@ -1,0 +1,85 @@
+"""All SQL of identity. A person's rows are visible only in a transaction opened for that person."""
+
+from datetime import datetime
+from uuid import UUID
+
+from asyncpg import Record, UniqueViolationError
+
+from gptagent.kernel.db import Session
+
+
+async def insert_person(
+    session: Session, person_id: UUID, email: str, full_name: str, locale: str, *, admin: bool
+) -> bool:
+    """Return False if the address is taken."""
+    try:
+        await session.execute(
+            """insert into app.person (id, email, full_name, locale, is_platform_admin)
+               values ($1, $2, $3, $4, $5)""",
+            person_id,
+            email,
+            full_name,
+            locale,
+            admin,
+        )
+    except UniqueViolationError:
+        return False
+    return True
+
+
+async def insert_credential(session: Session, person_id: UUID, password_hash: str) -> None:
+    await session.execute(
+        "insert into app.credential (person_id, password_hash) values ($1, $2)", person_id, password_hash
+    )
+
+
+async def select_person(session: Session, person_id: UUID) -> Record | None:
+    return await session.fetchrow(
+        "select id, email, full_name, locale, is_platform_admin from app.person where id = $1", person_id
+    )
+
+
+async def update_locale(session: Session, person_id: UUID, locale: str) -> None:
+    await session.execute("update app.person set locale = $2 where id = $1", person_id, locale)
+
+
+async def credential_by_email(session: Session, email: str) -> Record | None:
+    return await session.fetchrow("select person_id, password_hash from app.credential_by_email($1)", email)
+
+
+async def insert_session(
+    session: Session, session_id: UUID, person_id: UUID, token_hash: bytes, expires_at: datetime
+) -> None:
+    await session.execute(
+        """insert into app.web_session (id, person_id, token_hash, expires_at) values ($1, $2, $3, $4)""",
+        session_id,
+        person_id,
+        token_hash,
+        expires_at,
+    )
+
+
+async def session_by_hash(session: Session, token_hash: bytes) -> Record | None:
+    return await session.fetchrow(
+        "select session_id, person_id, expires_at from app.session_by_hash($1)", token_hash
+    )
+
+
+async def delete_session(session: Session, session_id: UUID) -> None:
+    await session.execute("delete from app.web_session where id = $1", session_id)
+
+
+async def has_people(session: Session) -> bool:
+    return bool(await session.fetchval("select app.has_people()"))
+
+
+async def offer_setup(session: Session, token_hash: bytes) -> None:
+    await session.execute("select app.offer_setup($1)", token_hash)
+
+
+async def setup_is_open(session: Session, token_hash: bytes) -> bool:
+    return bool(await session.fetchval("select app.setup_is_open($1)", token_hash))
+
+
+async def use_setup(session: Session, token_hash: bytes) -> bool:
+    return bool(await session.fetchval("select app.use_setup($1)", token_hash))

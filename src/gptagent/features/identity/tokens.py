@@ -1,0 +1,54 @@
+"""Access tokens of the API: JWT (RFC 9068 claims), ten minutes, one algorithm, one workspace."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import OctKey
+
+from gptagent.features.identity.model import ACCESS_TOKEN_LIFE
+from gptagent.kernel.crypto import Vault
+from gptagent.kernel.errors import Unauthenticated
+
+ALGORITHM = "HS256"
+ISSUER = "gptagent"
+
+
+@dataclass(frozen=True, slots=True)
+class AccessClaims:
+    person_id: UUID
+    org_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class AccessTokens:
+    """Issues and reads access tokens with a key derived from the installation's own."""
+
+    vault: Vault
+
+    @property
+    def _key(self) -> OctKey:
+        return OctKey.import_key(self.vault.derive("access-token"))
+
+    def issue(self, claims: AccessClaims, *, now: datetime) -> str:
+        issued = int(now.timestamp())
+        payload = {
+            "iss": ISSUER,
+            "sub": str(claims.person_id),
+            "org": str(claims.org_id),
+            "iat": issued,
+            "exp": issued + int(ACCESS_TOKEN_LIFE.total_seconds()),
+        }
+        return jwt.encode({"alg": ALGORITHM}, payload, self._key)
+
+    def read(self, token: str, *, now: datetime) -> AccessClaims:
+        """Raise Unauthenticated for a token that is not ours, was changed, or has expired."""
+        try:
+            claims = jwt.decode(token, self._key, algorithms=[ALGORITHM]).claims
+            if claims["iss"] != ISSUER or int(claims["exp"]) <= now.timestamp():
+                raise Unauthenticated("token_expired", "The access token has expired. Log in again.")
+            return AccessClaims(UUID(claims["sub"]), UUID(claims["org"]))
+        except (JoseError, KeyError, ValueError, TypeError) as error:
+            raise Unauthenticated("token_invalid", "The access token is not valid. Log in again.") from error

@@ -1,0 +1,1 @@
+"""Ports to models and the record of what they used."""

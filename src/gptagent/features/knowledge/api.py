@@ -1,0 +1,186 @@
+"""Articles and documents over REST."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from fastapi import APIRouter, Request, UploadFile
+from starlette.responses import Response
+
+from gptagent.features.knowledge import service
+from gptagent.features.knowledge.model import ArticleChange, Document, NewArticle
+from gptagent.features.knowledge.upload import store_upload
+from gptagent.features.organizations import policy
+from gptagent.features.organizations.service import require
+from gptagent.kernel.clock import utcnow
+from gptagent.kernel.db import Database
+from gptagent.kernel.files import FileStore
+from gptagent.kernel.http import CurrentScope, Wire, locale_of
+from gptagent.kernel.i18n import translate
+
+
+class ArticleBody(Wire):
+    title: str
+    content: str
+    is_active: bool = True
+
+
+class ArticlePatch(Wire):
+    """Fields left out stay as they are; `version` refuses the change if another one came first."""
+
+    title: str | None = None
+    content: str | None = None
+    is_active: bool | None = None
+    version: int | None = None
+
+
+class ArticleOut(Wire):
+    id: UUID
+    title: str
+    content: str
+    is_active: bool
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class ArticleSummaryOut(Wire):
+    id: UUID
+    title: str
+    excerpt: str
+    is_active: bool
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class ArticlesOut(Wire):
+    items: list[ArticleSummaryOut]
+
+
+class DocumentOut(Wire):
+    """`status` pending, processing, completed or failed; `failure` says what to do about a failed one."""
+
+    id: UUID
+    title: str
+    file_name: str
+    mime: str
+    size_bytes: int
+    status: str
+    progress: int
+    error_code: str | None
+    failure: str | None
+    attempts: int
+    chunk_count: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class DocumentsOut(Wire):
+    items: list[DocumentOut]
+
+
+@dataclass(frozen=True, slots=True)
+class ArticlesApi:
+    db: Database
+
+    def router(self) -> APIRouter:
+        router = APIRouter(prefix="/api/v1/articles", tags=["articles"])
+        router.get("")(self.list)
+        router.post("", status_code=201)(self.create)
+        router.get("/{article_id}")(self.get)
+        router.patch("/{article_id}")(self.update)
+        router.delete("/{article_id}", status_code=204)(self.delete)
+        return router
+
+    async def list(self, scope: CurrentScope, search: str = "", before: UUID | None = None) -> ArticlesOut:
+        require(scope, policy.VIEW)
+        async with self.db.session(scope) as session:
+            found = await service.list_articles(session, search=search, before=before)
+        return ArticlesOut(items=[ArticleSummaryOut.model_validate(article) for article in found])
+
+    async def create(self, scope: CurrentScope, body: ArticleBody) -> ArticleOut:
+        require(scope, policy.EDIT_KNOWLEDGE)
+        command = NewArticle(body.title, body.content, body.is_active)
+        async with self.db.session(scope) as session:
+            article = await service.create_article(session, command, now=utcnow())
+        return ArticleOut.model_validate(article)
+
+    async def get(self, scope: CurrentScope, article_id: UUID) -> ArticleOut:
+        require(scope, policy.VIEW)
+        async with self.db.session(scope) as session:
+            return ArticleOut.model_validate(await service.get_article(session, article_id))
+
+    async def update(self, scope: CurrentScope, article_id: UUID, body: ArticlePatch) -> ArticleOut:
+        require(scope, policy.EDIT_KNOWLEDGE)
+        change = ArticleChange(article_id, **body.model_dump())
+        async with self.db.session(scope) as session:
+            return ArticleOut.model_validate(await service.update_article(session, change, now=utcnow()))
+
+    async def delete(self, scope: CurrentScope, article_id: UUID) -> None:
+        require(scope, policy.EDIT_KNOWLEDGE)
+        async with self.db.session(scope) as session:
+            await service.delete_article(session, article_id)
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentsApi:
+    db: Database
+    files: FileStore
+
+    def router(self) -> APIRouter:
+        router = APIRouter(prefix="/api/v1/documents", tags=["documents"])
+        router.get("")(self.list)
+        router.post("", status_code=201)(self.upload)
+        router.get("/{document_id}")(self.get)
+        router.post("/{document_id}/retry", status_code=202)(self.retry)
+        router.delete("/{document_id}", status_code=204)(self.delete)
+        return router
+
+    async def list(self, request: Request, scope: CurrentScope, before: UUID | None = None) -> DocumentsOut:
+        require(scope, policy.VIEW)
+        async with self.db.session(scope) as session:
+            found = await service.list_documents(session, before=before)
+        return DocumentsOut(items=[_document(item, request) for item in found])
+
+    async def upload(
+        self, request: Request, response: Response, scope: CurrentScope, file: UploadFile
+    ) -> DocumentOut:
+        """Take one file. The same bytes again are the document that is here already (200 instead of 201)."""
+        require(scope, policy.EDIT_KNOWLEDGE)
+        registration = await store_upload(
+            self.db, self.files, scope, file.filename or "", _chunks(file), now=utcnow()
+        )
+        response.status_code = 201 if registration.is_new else 200
+        return _document(registration.document, request)
+
+    async def get(self, request: Request, scope: CurrentScope, document_id: UUID) -> DocumentOut:
+        require(scope, policy.VIEW)
+        async with self.db.session(scope) as session:
+            return _document(await service.get_document(session, document_id), request)
+
+    async def retry(self, request: Request, scope: CurrentScope, document_id: UUID) -> DocumentOut:
+        require(scope, policy.EDIT_KNOWLEDGE)
+        async with self.db.session(scope) as session:
+            return _document(await service.retry_document(session, document_id, now=utcnow()), request)
+
+    async def delete(self, scope: CurrentScope, document_id: UUID) -> None:
+        require(scope, policy.EDIT_KNOWLEDGE)
+        async with self.db.session(scope) as session:
+            key = await service.delete_document(session, document_id)
+        await self.files.delete(key)
+
+
+UPLOAD_CHUNK_BYTES = 1_000_000
+
+
+async def _chunks(file: UploadFile) -> AsyncIterator[bytes]:
+    while chunk := await file.read(UPLOAD_CHUNK_BYTES):
+        yield chunk
+
+
+def _document(document: Document, request: Request) -> DocumentOut:
+    values = {name: getattr(document, name) for name in DocumentOut.model_fields if name != "failure"}
+    failure = translate(locale_of(request), document.failure) if document.failure else None
+    return DocumentOut(**values, failure=failure)

@@ -1,0 +1,71 @@
+"""The verbs of articles."""
+
+from datetime import datetime
+from uuid import UUID
+
+from gptagent.features.knowledge import store
+from gptagent.features.knowledge.indexing import article_pieces
+from gptagent.features.knowledge.model import Article, ArticleChange, ArticleSummary, NewArticle
+from gptagent.kernel.db import Session
+from gptagent.kernel.errors import Conflict, NotFound
+from gptagent.kernel.ids import new_id
+
+PAGE_LIMIT = 50
+
+
+async def create_article(session: Session, new: NewArticle, *, now: datetime) -> Article:
+    """Store an article; if it is active, it is found from the commit on."""
+    article = await store.insert_article(session, new_id(), new, now)
+    await _index(session, article)
+    return article
+
+
+async def update_article(session: Session, change: ArticleChange, *, now: datetime) -> Article:
+    """Change an article and, if what is found of it changes, its passages.
+
+    Raises NotFound, Invalid, and Conflict if `change.version` is no longer the article's.
+    """
+    old = await store.fetch_article(session, change.article_id, lock=True)
+    if old is None:
+        raise _missing()
+    if change.version not in {None, old.version}:
+        raise Conflict("article_changed", "Somebody else changed this article. Reload it and try again.")
+    wanted = old.changed(change)
+    if (wanted.title, wanted.content, wanted.is_active) == (old.title, old.content, old.is_active):
+        return old
+    article = await store.update_article(session, old.id, wanted, now)
+    if old.is_active or article.is_active:
+        await store.delete_pieces(session, "article", article.id)
+        await _index(session, article)
+    return article
+
+
+async def delete_article(session: Session, article_id: UUID) -> None:
+    """Delete an article with its passages. Raises NotFound."""
+    if not await store.delete_article(session, article_id):
+        raise _missing()
+
+
+async def get_article(session: Session, article_id: UUID) -> Article:
+    """Return an article with its whole content. Raises NotFound."""
+    article = await store.fetch_article(session, article_id)
+    if article is None:
+        raise _missing()
+    return article
+
+
+async def list_articles(
+    session: Session, *, search: str = "", before: UUID | None = None, limit: int = PAGE_LIMIT
+) -> list[ArticleSummary]:
+    """Return articles, newest first, older than `before`; `search` is part of a title or text."""
+    return await store.list_articles(session, search.strip(), before, min(limit, PAGE_LIMIT))
+
+
+async def _index(session: Session, article: Article) -> None:
+    found = article_pieces(article)
+    if found:
+        await store.insert_pieces(session, "article", article.id, found, 0)
+
+
+def _missing() -> NotFound:
+    return NotFound("article_not_found", "There is no such article.")

@@ -1,0 +1,141 @@
+"""The verbs of documents: uploads, their way through ingestion, their end."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from gptagent.features.knowledge import store
+from gptagent.features.knowledge.model import (
+    FILE_MAX_BYTES,
+    Document,
+    KnowledgeCounts,
+    NewDocument,
+    Registration,
+)
+from gptagent.features.knowledge.store import Piece
+from gptagent.kernel.db import Session
+from gptagent.kernel.errors import Conflict, NotFound, TooLarge
+from gptagent.kernel.ids import new_id
+
+INGEST_JOB = "knowledge.ingest"
+LIVE_TOPIC = "documents"
+PAGE_LIMIT = 50
+PIECES_PER_STATEMENT = 200  # about 0.2 s of the database's time
+
+
+async def register_document(session: Session, new: NewDocument, *, now: datetime) -> Registration:
+    """Store what is known of an upload and queue its ingestion; the same bytes give the existing document.
+
+    The bytes lie in the file store already. Raises TooLarge.
+    """
+    if new.size_bytes > FILE_MAX_BYTES:
+        limit = FILE_MAX_BYTES // 1_000_000
+        raise TooLarge("file_too_large", "The file is larger than {limit} MB.", params={"limit": limit})
+    document = await store.insert_document(session, new_id(), new, now)
+    if document is None:
+        same = await store.fetch_document(session, sha256=new.sha256)
+        if same is None:
+            raise Conflict("document_changed", "This file was deleted at the same moment. Upload it again.")
+        return Registration(same, is_new=False)
+    await _queue(session, document.id)
+    return Registration(document, is_new=True)
+
+
+async def retry_document(session: Session, document_id: UUID, *, now: datetime) -> Document:
+    """Queue a failed document again. Raises NotFound, and Conflict if it did not fail."""
+    document = await store.reset_document(session, document_id, now)
+    if document is None:
+        await get_document(session, document_id)
+        raise Conflict("document_not_failed", "Only a failed document can be tried again.")
+    await _queue(session, document_id)
+    return document
+
+
+async def delete_document(session: Session, document_id: UUID) -> str:
+    """Delete a document with its passages. Returns the key of its bytes, to be deleted after the commit.
+
+    Raises NotFound.
+    """
+    key = await store.delete_document(session, document_id)
+    if key is None:
+        raise _missing()
+    await _announce(session, document_id)
+    return key
+
+
+async def get_document(session: Session, document_id: UUID) -> Document:
+    """Raises NotFound."""
+    document = await store.fetch_document(session, document_id)
+    if document is None:
+        raise _missing()
+    return document
+
+
+async def list_documents(
+    session: Session, *, search: str = "", before: UUID | None = None, limit: int = PAGE_LIMIT
+) -> list[Document]:
+    """Return documents, newest first, older than `before`; `search` is part of a file name."""
+    return await store.list_documents(session, search.strip(), before, min(limit, PAGE_LIMIT))
+
+
+async def count_sources(session: Session) -> KnowledgeCounts:
+    """Return how much there is to answer from."""
+    return await store.count_sources(session)
+
+
+async def claim_document(session: Session, document_id: UUID, *, now: datetime) -> Document | None:
+    """Begin an attempt at ingestion. None if the document is gone, completed or failed."""
+    claim = await store.claim_document(session, document_id, now)
+    if claim is not None:
+        await _announce(session, document_id)
+    return claim
+
+
+async def note_progress(session: Session, claim: Document, progress: int, *, now: datetime) -> None:
+    """Tell the screen how far an attempt is, in per cent. Raises Conflict if the attempt is outdated."""
+    if not await store.advance_document(session, claim, progress, now):
+        raise _outdated()
+    await _announce(session, claim.id)
+
+
+async def record_pieces(
+    session: Session, claim: Document, pieces: Sequence[Piece], *, now: datetime
+) -> AsyncIterator[int]:
+    """Replace the document's passages and complete it, yielding after each part how many are written.
+
+    All or nothing, for it is one transaction. Raises Conflict if the attempt is outdated.
+    """
+    await store.delete_pieces(session, "document", claim.id)
+    for start in range(0, len(pieces), PIECES_PER_STATEMENT):
+        part = pieces[start : start + PIECES_PER_STATEMENT]
+        await store.insert_pieces(session, "document", claim.id, part, start)
+        yield start + len(part)
+    # Last, so that the row is not locked while progress is told from other transactions.
+    if not await store.advance_document(session, claim, 100, now, chunks=len(pieces)):
+        raise _outdated()
+    await _announce(session, claim.id)
+
+
+async def fail_document(
+    session: Session, document_id: UUID, error_code: str, *, attempt: int | None = None, now: datetime
+) -> None:
+    """End an attempt (None: whichever is under way) with its reason; an outdated one changes nothing."""
+    if await store.fail_document(session, document_id, attempt, error_code, now):
+        await _announce(session, document_id)
+
+
+async def _queue(session: Session, document_id: UUID) -> None:
+    await session.enqueue(INGEST_JOB, {"document_id": str(document_id)})
+    await _announce(session, document_id)
+
+
+async def _announce(session: Session, document_id: UUID) -> None:
+    await session.publish(LIVE_TOPIC, "changed", {"document_id": str(document_id)})
+
+
+def _missing() -> NotFound:
+    return NotFound("document_not_found", "There is no such document.")
+
+
+def _outdated() -> Conflict:
+    return Conflict("document_attempt_outdated", "The document was deleted or is being processed anew.")

@@ -1,0 +1,212 @@
+"""Articles, documents and what is found in them; the limits every entry point shows."""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from gptagent.kernel.errors import FieldError, Invalid
+
+TITLE_MAX_CHARS = 255
+CONTENT_MIN_CHARS = 10
+CONTENT_MAX_CHARS = 100_000  # an article is written by hand; longer texts are uploaded
+FILE_MAX_BYTES = 50_000_000
+FILE_NAME_MAX_CHARS = 255
+
+DocumentStatus = Literal["pending", "processing", "completed", "failed"]
+SourceKind = Literal["article", "document"]
+
+PDF = "application/pdf"
+DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+TXT = "text/plain"
+MARKDOWN = "text/markdown"
+EXTENSIONS: Mapping[str, str] = {
+    ".pdf": PDF,
+    ".docx": DOCX,
+    ".txt": TXT,
+    ".md": MARKDOWN,
+    ".markdown": MARKDOWN,
+}
+
+# What a failed document says: its error code -> an English template, translated where it is shown.
+FAILURES: Mapping[str, str] = {
+    "empty_text": "No text was found in the file. If it is a scan, recognise its text first.",
+    "encrypted": "The file is protected by a password. Remove the password and upload it again.",
+    "damaged": "The file is damaged or incomplete and cannot be read.",
+    "type_mismatch": "What is in the file is not what its name says. Save it again as PDF, DOCX, TXT or MD.",
+    "too_complex": "Reading the file takes too much memory or time. Split it into smaller files.",
+    "text_too_long": "The file holds too much text. Split it into smaller files.",
+    "file_missing": "The uploaded file is no longer stored. Delete it here and upload it again.",
+    "internal": "The file could not be processed. Try again.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NewArticle:
+    """Raises Invalid, naming each wrong field. The title is kept without outer spaces."""
+
+    title: str
+    content: str
+    is_active: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "title", self.title.strip())
+        errors = (*_title_errors(self.title), *_content_errors(self.content))
+        if errors:
+            raise Invalid("invalid", "Please correct the marked fields.", fields=errors)
+
+
+@dataclass(frozen=True, slots=True)
+class ArticleChange:
+    """None leaves a field as it is. With `version` the change is refused if another one came first."""
+
+    article_id: UUID
+    title: str | None = None
+    content: str | None = None
+    is_active: bool | None = None
+    version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ArticleSummary:
+    id: UUID
+    title: str
+    excerpt: str
+    is_active: bool
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Article:
+    """`content` is Markdown. `version` rises by one with each change."""
+
+    id: UUID
+    title: str
+    content: str
+    is_active: bool
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+    def changed(self, change: ArticleChange) -> NewArticle:
+        """Return the article's values after the change. Raises Invalid."""
+        return NewArticle(
+            title=self.title if change.title is None else change.title,
+            content=self.content if change.content is None else change.content,
+            is_active=self.is_active if change.is_active is None else change.is_active,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class NewDocument:
+    """An upload whose bytes are already in the file store under `blob_key`. `sha256` in hex."""
+
+    file_name: str
+    mime: str
+    size_bytes: int
+    sha256: str
+    blob_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """`progress` in per cent; `error_code` is a key of FAILURES while the status is failed, else None."""
+
+    id: UUID
+    title: str
+    file_name: str
+    mime: str
+    size_bytes: int
+    sha256: str
+    blob_key: str
+    status: DocumentStatus
+    progress: int
+    error_code: str | None
+    attempts: int
+    chunk_count: int
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def failure(self) -> str | None:
+        """The English template of the reason, for the reader's language."""
+        return FAILURES.get(self.error_code, FAILURES["internal"]) if self.error_code else None
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """`is_new` is False when the same bytes were here already: the caller drops its own copy."""
+
+    document: Document
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class KnowledgeCounts:
+    active_articles: int
+    completed_documents: int
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of a source. `coverage` is the share (0-1) of the question's informative words it holds."""
+
+    chunk_id: int
+    source_kind: SourceKind
+    source_id: UUID
+    source_title: str
+    heading: str
+    page: int | None
+    content: str
+    score: float
+    coverage: float
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """A sentence as it stands in its passage. `score` is the share of the question it answers to."""
+
+    text: str
+    passage: Passage
+    score: float
+
+
+def clean_file_name(name: str) -> str:
+    """Return the last part of the name without control characters, at most 255 long, ending kept."""
+    base = re.split(r"[\\/]", unicodedata.normalize("NFC", name))[-1]
+    base = "".join(c for c in base if unicodedata.category(c)[0] != "C").strip(" .")
+    stem, dot, ending = base.rpartition(".")
+    if dot and len(base) > FILE_NAME_MAX_CHARS:
+        ending = ending[:16]
+        base = f"{stem[: FILE_NAME_MAX_CHARS - len(ending) - 1]}.{ending}"
+    return base[:FILE_NAME_MAX_CHARS] or "file"
+
+
+def title_of(file_name: str) -> str:
+    """Return what a reader calls the file: its name without the ending, words apart."""
+    stem = file_name.rpartition(".")[0] or file_name
+    return re.sub(r"[_\s]+", " ", stem).strip() or file_name
+
+
+def mime_by_name(file_name: str) -> str | None:
+    """Return the type the ending promises; None if we do not read such files."""
+    return EXTENSIONS.get(f".{file_name.rpartition('.')[2].lower()}") if "." in file_name else None
+
+
+def _title_errors(title: str) -> tuple[FieldError, ...]:
+    if 1 <= len(title) <= TITLE_MAX_CHARS:
+        return ()
+    return (FieldError("title", "Write 1 to {max} characters.", {"max": TITLE_MAX_CHARS}),)
+
+
+def _content_errors(content: str) -> tuple[FieldError, ...]:
+    if len(content.strip()) < CONTENT_MIN_CHARS:
+        return (FieldError("content", "Write at least {min} characters.", {"min": CONTENT_MIN_CHARS}),)
+    if len(content) > CONTENT_MAX_CHARS:
+        return (FieldError("content", "Write at most {max} characters.", {"max": CONTENT_MAX_CHARS}),)
+    return ()

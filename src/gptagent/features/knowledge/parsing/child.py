@@ -1,0 +1,111 @@
+"""The child process: `python -I -m gptagent.features.knowledge.parsing.child PATH TYPE`.
+
+Writes one JSON object to stdout: {"pages", "fragments": [[heading, page, content], ...]} or {"failed": code}.
+"""
+
+import codecs
+import io
+import json
+import sys
+import traceback
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from gptagent.features.knowledge.chunking import Fragment, Section, cut
+from gptagent.features.knowledge.model import DOCX, MARKDOWN, PDF
+from gptagent.features.knowledge.parsing import limits
+from gptagent.features.knowledge.parsing.plain import decode, read_markdown, read_text
+from gptagent.features.knowledge.parsing.result import ParsedDocument, ParseFailed
+from gptagent.features.knowledge.parsing.sniff import HEAD_BYTES, is_type
+
+# What readers look up by name while they read: PDFium's wrapper, zipfile, `decode`.
+_CODECS = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp437", "cp1251", "koi8_r", "cp866")
+
+
+def main(path: str, mime: str) -> None:
+    limits.restrain()
+    try:
+        # as nobody a folder of the home could not be entered any more
+        file = Path(path).open("rb")  # noqa: SIM115 - read to the process's end
+        _load(mime)
+        limits.drop_root()
+        parsed = parse(file, mime)
+    except ParseFailed as failed:
+        _write({"failed": failed.code})
+    except (MemoryError, RecursionError):
+        _write({"failed": "too_complex"})
+    except Exception as error:  # noqa: BLE001 - the process edge: a broken file breaks its reader anyhow
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        _write({"failed": "damaged", "error": f"{type(error).__name__} at {place.filename}:{place.lineno}"})
+    else:
+        fragments = [[f.heading, f.page, f.content] for f in parsed.fragments]
+        _write({"pages": parsed.pages, "fragments": fragments})
+
+
+def parse(file: BinaryIO, mime: str) -> ParsedDocument:
+    """Raises ParseFailed if the file is not of this type or cannot be read, or has no text."""
+    if not is_type(mime, file.read(HEAD_BYTES)):
+        raise ParseFailed("type_mismatch")
+    file.seek(0)
+    if mime == PDF:
+        from gptagent.features.knowledge.parsing.pdf import open_pdf, read_pdf
+
+        document = open_pdf(file)
+        return _kept(read_pdf(document), len(document))
+    if mime == DOCX:
+        from gptagent.features.knowledge.parsing.word import open_word, read_word
+
+        return _kept(read_word(open_word(file)), None)
+    read = read_markdown if mime == MARKDOWN else read_text
+    return _kept(read(decode(file.read())), None)
+
+
+def _kept(sections: Iterable[Section], pages: int | None) -> ParsedDocument:
+    fragments = tuple(Fragment(_clean(f.heading), f.page, _clean(f.content)) for f in cut(_bounded(sections)))
+    if not any(c.isalnum() for fragment in fragments for c in fragment.content):
+        raise ParseFailed("empty_text")
+    return ParsedDocument(fragments, pages)
+
+
+def _bounded(sections: Iterable[Section]) -> Iterator[Section]:
+    total = 0
+    for section in sections:
+        total += len(section.text)
+        if total > limits.TEXT_MAX_CHARS:
+            raise ParseFailed("text_too_long")
+        yield section
+
+
+def _clean(text: str) -> str:
+    """Drop what PostgreSQL cannot store: NUL and halves of surrogate pairs."""
+    return text.replace("\0", " ").encode("utf-8", errors="replace").decode()
+
+
+def _load(mime: str) -> None:
+    """Import what a type needs now and in mid-reading: as nobody, Python's own folder may be out of reach."""
+    wanted = set(_CODECS)
+    if mime == PDF:
+        import gptagent.features.knowledge.parsing.pdf  # noqa: F401
+    elif mime == DOCX:
+        import docx
+
+        from gptagent.features.knowledge.parsing.word import read_word
+
+        list(read_word(docx.Document()))
+    else:
+        from charset_normalizer.constant import IANA_SUPPORTED
+
+        wanted.update(IANA_SUPPORTED)
+    for encoding in wanted:
+        codecs.lookup(encoding)
+
+
+def _write(answer: dict[str, object]) -> None:
+    out = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8")
+    json.dump(answer, out, ensure_ascii=False)
+    out.flush()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2])

@@ -1,0 +1,106 @@
+"""Plain text and Markdown to sections."""
+
+import codecs
+from collections.abc import Iterator
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from gptagent.features.knowledge.chunking import Section
+from gptagent.features.knowledge.parsing.result import ParseFailed
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_GUESS_FROM_BYTES = 200_000
+_CYRILLIC = ("cp1251", "koi8_r", "cp866")
+
+
+def decode(raw: bytes) -> str:
+    """Return the text of a file in UTF-8, UTF-16 or a legacy encoding. Raises ParseFailed if none fits."""
+    for mark, encoding in _MARKS:
+        if raw.startswith(mark):
+            return raw.decode(encoding, errors="replace")
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return _decode_legacy(raw)
+
+
+def _decode_legacy(raw: bytes) -> str:
+    from charset_normalizer import from_bytes
+
+    cyrillic = _cyrillic(raw[:_GUESS_FROM_BYTES])
+    if cyrillic is not None:
+        return raw.decode(cyrillic, errors="replace")
+    best = from_bytes(raw[:_GUESS_FROM_BYTES]).best()
+    if best is None:
+        raise ParseFailed("type_mismatch")
+    return raw.decode(best.encoding, errors="replace")
+
+
+def _cyrillic(sample: bytes) -> str | None:
+    """Return the encoding in which the sample reads like Russian: mostly small letters, the common ones.
+
+    A general detector takes short cp1251 and koi8-r texts for each other or for Greek.
+    """
+    best, share = None, 0.0
+    for encoding in _CYRILLIC:
+        text = sample.decode(encoding, errors="replace")
+        letters = [c for c in text if c.isalpha() and not c.isascii()]
+        if letters:
+            common = sum(c in "оеаинтсрвл" for c in letters) / len(letters)
+            if common > share:
+                best, share = encoding, common
+    return best if share > 0.4 else None
+
+
+def read_text(text: str) -> Iterator[Section]:
+    yield Section(0, "", text)
+
+
+def read_markdown(source: str) -> Iterator[Section]:
+    """Yield a section per heading with its words, free of Markdown's marks; a table's row is a line."""
+    level, heading, lines = 0, "", list[str]()
+    tokens = _parser().parse(source)
+    for index, token in enumerate(tokens):
+        if token.type == "heading_open":
+            yield Section(level, heading, "\n".join(lines))
+            level, heading, lines = int(token.tag[1]), _words(tokens[index + 1]), []
+        elif token.type == "tr_open":
+            lines.append(_row(tokens, index))
+        elif token.type in {"fence", "code_block"}:
+            lines.append(token.content.rstrip("\n"))
+        elif token.type == "inline" and tokens[index - 1].type not in {"heading_open", "th_open", "td_open"}:
+            lines.append(_words(token))
+        elif token.type == "paragraph_open" and lines and not token.hidden:
+            lines.append("")
+    yield Section(level, heading, "\n".join(lines))
+
+
+def _row(tokens: list[Token], start: int) -> str:
+    cells: list[str] = []
+    for token in tokens[start + 1 :]:
+        if token.type == "tr_close":
+            break
+        if token.type == "inline":
+            cells.append(_words(token))
+    return " | ".join(cells)
+
+
+def _words(inline: Token) -> str:
+    parts = []
+    for child in inline.children or ():
+        if child.type == "softbreak":
+            parts.append(" ")
+        elif child.type == "hardbreak":
+            parts.append("\n")
+        else:
+            parts.append(child.content)
+    return "".join(parts)
+
+
+def _parser() -> MarkdownIt:
+    return MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])

@@ -1,0 +1,31 @@
+"""What a file is by its first bytes: its name may say anything."""
+
+from gptagent.features.knowledge.model import DOCX, PDF
+
+HEAD_BYTES = 8_192
+_PDF_WITHIN = 1_024  # ISO 32000-1, annex H.3.4.1: readers accept the header in the first 1,024 bytes
+OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # old Word, and DOCX behind a password
+UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+_BINARY = (
+    b"\x7fELF", b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"7z\xbc\xaf", b"Rar!",
+    b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"ID3", b"OggS", b"{\\rtf",
+)  # fmt: skip
+_TEXT_CONTROLS = frozenset(b"\t\n\v\f\r\x1a\x1b")
+
+
+def is_type(mime: str, head: bytes) -> bool:
+    """Tell whether a file's first HEAD_BYTES fit its type. Whether an archive is a DOCX is seen inside it."""
+    if mime == PDF:
+        return b"%PDF-" in head[:_PDF_WITHIN]
+    if mime == DOCX:
+        return head.startswith((b"PK\x03\x04", OLE))
+    return looks_like_text(head)
+
+
+def looks_like_text(head: bytes) -> bool:
+    """Tell text in any encoding from a binary file. An empty file counts as text."""
+    if head.startswith(UTF16_MARKS):
+        return True
+    if head.startswith(_BINARY):
+        return False
+    return not any(byte < 32 and byte not in _TEXT_CONTROLS for byte in head)

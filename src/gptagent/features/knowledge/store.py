@@ -1,0 +1,350 @@
+"""All SQL of knowledge. Tenancy is the database's: no statement names the workspace."""
+# ruff: noqa: S608 - what is put into statements are this module's columns, the two kinds and constants
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+
+from gptagent.features.knowledge.lexical import BM25_B, BM25_K1, COVERAGE_PRIOR
+from gptagent.features.knowledge.model import (
+    Article,
+    ArticleSummary,
+    Document,
+    KnowledgeCounts,
+    NewArticle,
+    NewDocument,
+    Passage,
+    SourceKind,
+    title_of,
+)
+from gptagent.kernel.db import Session
+
+EXCERPT_CHARS = 200
+
+_ARTICLE = "id, title, content, is_active, version, created_at, updated_at"
+_DOCUMENT = """id, title, file_name, mime, size_bytes, sha256, blob_key, status, progress, error_code,
+               attempts, chunk_count, created_at, updated_at"""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A passage to be indexed. `words` is the normalised text whose lexemes count, the heading included."""
+
+    heading: str
+    page: int | None
+    content: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """One lexeme of the base that answers to word number `term` of the question, with its weight."""
+
+    term: int
+    lexeme: str
+    weight: float
+
+
+async def insert_article(session: Session, article_id: UUID, new: NewArticle, now: datetime) -> Article:
+    row = await session.fetchrow(
+        f"""insert into app.article (id, title, content, is_active, created_at, updated_at)
+            values ($1, $2, $3, $4, $5, $5) returning {_ARTICLE}""",
+        article_id,
+        new.title,
+        new.content,
+        new.is_active,
+        now,
+    )
+    return Article(**_some(row))
+
+
+async def fetch_article(session: Session, article_id: UUID, *, lock: bool = False) -> Article | None:
+    for_update = "for update" if lock else ""
+    row = await session.fetchrow(f"select {_ARTICLE} from app.article where id = $1 {for_update}", article_id)
+    return Article(**row) if row else None
+
+
+async def update_article(session: Session, article_id: UUID, new: NewArticle, now: datetime) -> Article:
+    row = await session.fetchrow(
+        f"""update app.article
+               set title = $2, content = $3, is_active = $4, version = version + 1, updated_at = $5
+             where id = $1 returning {_ARTICLE}""",
+        article_id,
+        new.title,
+        new.content,
+        new.is_active,
+        now,
+    )
+    return Article(**_some(row))
+
+
+async def delete_article(session: Session, article_id: UUID) -> bool:
+    return bool(await session.fetchval("delete from app.article where id = $1 returning true", article_id))
+
+
+async def list_articles(
+    session: Session, search: str, before: UUID | None, limit: int
+) -> list[ArticleSummary]:
+    rows = await session.fetch(
+        """select id, title, left(content, $4) as excerpt, is_active, version, created_at, updated_at
+             from app.article
+            where ($1 = '' or strpos(lower(title), lower($1)) > 0 or strpos(lower(content), lower($1)) > 0)
+              and ($2::uuid is null or id < $2)
+            order by id desc limit $3""",
+        search,
+        before,
+        limit,
+        EXCERPT_CHARS,
+    )
+    return [ArticleSummary(**row) for row in rows]
+
+
+async def insert_document(
+    session: Session, document_id: UUID, new: NewDocument, now: datetime
+) -> Document | None:
+    """Return None if the same bytes are here already."""
+    row = await session.fetchrow(
+        f"""insert into app.document
+              (id, title, file_name, mime, size_bytes, sha256, blob_key, created_at, updated_at)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $8)
+            on conflict (org_id, sha256) do nothing returning {_DOCUMENT}""",
+        document_id,
+        title_of(new.file_name),
+        new.file_name,
+        new.mime,
+        new.size_bytes,
+        new.sha256,
+        new.blob_key,
+        now,
+    )
+    return Document(**row) if row else None
+
+
+async def fetch_document(
+    session: Session, document_id: UUID | None = None, *, sha256: str | None = None
+) -> Document | None:
+    row = await session.fetchrow(
+        f"select {_DOCUMENT} from app.document where id = $1 or sha256 = $2", document_id, sha256
+    )
+    return Document(**row) if row else None
+
+
+async def list_documents(session: Session, search: str, before: UUID | None, limit: int) -> list[Document]:
+    rows = await session.fetch(
+        f"""select {_DOCUMENT} from app.document
+             where ($1 = '' or strpos(lower(file_name), lower($1)) > 0) and ($2::uuid is null or id < $2)
+             order by id desc limit $3""",
+        search,
+        before,
+        limit,
+    )
+    return [Document(**row) for row in rows]
+
+
+async def claim_document(session: Session, document_id: UUID, now: datetime) -> Document | None:
+    """Begin an attempt; its number fences the ones before it. None if there is nothing to do."""
+    row = await session.fetchrow(
+        f"""update app.document
+               set status = 'processing', progress = 5, attempts = attempts + 1, updated_at = $2
+             where id = $1 and status in ('pending', 'processing') returning {_DOCUMENT}""",
+        document_id,
+        now,
+    )
+    return Document(**row) if row else None
+
+
+async def advance_document(
+    session: Session, claim: Document, progress: int, now: datetime, *, chunks: int | None = None
+) -> bool:
+    """Note progress, or completion with so many chunks. False if the claim is no longer the document's."""
+    return bool(
+        await session.fetchval(
+            """update app.document
+                  set progress = $3, updated_at = $4, chunk_count = coalesce($5, chunk_count),
+                      status = case when $5::int is null then status else 'completed' end
+                where id = $1 and attempts = $2 and status = 'processing' returning true""",
+            claim.id,
+            claim.attempts,
+            progress,
+            now,
+            chunks,
+        )
+    )
+
+
+async def fail_document(
+    session: Session, document_id: UUID, attempt: int | None, error_code: str, now: datetime
+) -> bool:
+    """`attempt` None fails whichever attempt is under way."""
+    return bool(
+        await session.fetchval(
+            """update app.document set status = 'failed', error_code = $3, updated_at = $4
+                where id = $1 and ($2::int is null or attempts = $2) and status in ('pending', 'processing')
+                returning true""",
+            document_id,
+            attempt,
+            error_code,
+            now,
+        )
+    )
+
+
+async def reset_document(session: Session, document_id: UUID, now: datetime) -> Document | None:
+    """Return None if the document is not failed."""
+    row = await session.fetchrow(
+        f"""update app.document set status = 'pending', progress = 0, error_code = null, updated_at = $2
+             where id = $1 and status = 'failed' returning {_DOCUMENT}""",
+        document_id,
+        now,
+    )
+    return Document(**row) if row else None
+
+
+async def delete_document(session: Session, document_id: UUID) -> str | None:
+    """Return the key of its bytes; None if there is no such document."""
+    key: str | None = await session.fetchval(
+        "delete from app.document where id = $1 returning blob_key", document_id
+    )
+    return key
+
+
+async def count_sources(session: Session) -> KnowledgeCounts:
+    row = await session.fetchrow(
+        """select (select count(*) from app.article where is_active) as active_articles,
+                  (select count(*) from app.document where status = 'completed') as completed_documents"""
+    )
+    return KnowledgeCounts(**_some(row))
+
+
+async def delete_pieces(session: Session, kind: SourceKind, source_id: UUID) -> None:
+    await session.execute(f"delete from app.chunk where {kind}_id = $1", source_id)
+
+
+async def insert_pieces(
+    session: Session, kind: SourceKind, source_id: UUID, pieces: Sequence[Piece], first_ordinal: int
+) -> None:
+    """Add passages and their postings in one statement."""
+    await session.execute(
+        f"""with input as (
+              select i.*, v.lexemes,
+                     (select coalesce(sum(cardinality(positions)), 0) from unnest(v.lexemes))::int as length
+                from unnest($2::int[], $3::text[], $4::int[], $5::text[], $6::text[])
+                       as i (ordinal, heading, page, content, words),
+                     lateral (select to_tsvector('russian', i.words) as lexemes) v
+            ), added as (
+              insert into app.chunk ({kind}_id, ordinal, heading, page, content, length)
+              select $1, ordinal, heading, page, content, length from input returning id, ordinal
+            )
+            insert into app.posting (lexeme, chunk_id, tf, length)
+            select l.lexeme, added.id, cardinality(l.positions), input.length
+              from input join added using (ordinal), unnest(input.lexemes) l""",
+        source_id,
+        list(range(first_ordinal, first_ordinal + len(pieces))),
+        [piece.heading for piece in pieces],
+        [piece.page for piece in pieces],
+        [piece.content for piece in pieces],
+        [piece.words for piece in pieces],
+    )
+
+
+async def stem(session: Session, texts: Sequence[str]) -> list[list[str]]:
+    """Return the distinct lexemes of each normalised text."""
+    rows = await session.fetch(
+        """select tsvector_to_array(to_tsvector('russian', t)) as lexemes
+             from unnest($1::text[]) with ordinality as x (t, n) order by n""",
+        list(texts),
+    )
+    return [row["lexemes"] for row in rows]
+
+
+async def find_forms(session: Session, ranges: Iterable[tuple[str, str]]) -> list[tuple[int, str]]:
+    """Return (number of the range, lexeme) for the base's lexemes in each range [low, high)."""
+    low, high = zip(*ranges, strict=True)
+    rows = await session.fetch(
+        """select r.n::int - 1 as n, f.lexeme
+             from unnest($1::text[], $2::text[]) with ordinality as r (low, high, n),
+                  lateral (select distinct p.lexeme from app.posting p
+                            where p.lexeme >= r.low collate "C" and p.lexeme < r.high collate "C") f""",
+        list(low),
+        list(high),
+    )
+    return [(row["n"], row["lexeme"]) for row in rows]
+
+
+_RANKED = f"""
+with form as (
+  select * from unnest($1::int[], $2::text[], $3::float8[]) as f (term, lexeme, weight)
+), hit as (
+  select f.term, p.chunk_id, sum(p.tf * f.weight) as tf, min(p.length) as length
+    from form f join app.posting p on p.lexeme = f.lexeme collate "C" group by f.term, p.chunk_id
+), stats as (
+  select chunks::float8 as chunks, greatest(lexemes, 1)::float8 / greatest(chunks, 1) as average
+    from app.lexical_stats
+), term as (
+  select n.term, ln(1 + (s.chunks - coalesce(h.found, 0) + 0.5) / (coalesce(h.found, 0) + 0.5)) as idf
+    from stats s cross join generate_series(0, $4::int - 1) as n (term)
+         left join (select term, count(*) as found from hit group by term) h using (term)
+), top as (
+  select chunk_id,
+         sum(idf * tf * ({BM25_K1} + 1)
+             / (tf + {BM25_K1} * (1 - {BM25_B} + {BM25_B} * length / average))) as score,
+         sum(({COVERAGE_PRIOR} + idf) * least(tf, 1)) as covered
+    from hit join term using (term) cross join stats
+   group by chunk_id order by score desc, chunk_id limit $5
+)
+select c.id as chunk_id, c.article_id, c.document_id, coalesce(a.title, d.title) as source_title, c.heading,
+       c.page, c.content, top.score, top.covered / (select sum({COVERAGE_PRIOR} + idf) from term) as coverage
+  from top join app.chunk c on c.id = top.chunk_id
+       left join app.article a on a.id = c.article_id left join app.document d on d.id = c.document_id
+ order by top.score desc, c.id
+"""
+
+
+async def rank(session: Session, forms: Collection[Form], terms: int, limit: int) -> list[Passage]:
+    """Return the best passages by BM25, a word's kin counted as its weighted occurrences."""
+    rows = await session.fetch(
+        _RANKED,
+        [form.term for form in forms],
+        [form.lexeme for form in forms],
+        [form.weight for form in forms],
+        terms,
+        limit,
+    )
+    return [_passage(row) for row in rows]
+
+
+_WEIGHTS = f"""
+select w.lexeme,
+       {COVERAGE_PRIOR} + ln(1 + (coalesce(s.chunks, 0) - f.found + 0.5) / (f.found + 0.5)) as weight
+  from unnest($1::text[]) as w (lexeme) left join app.lexical_stats s on true,
+       lateral (select count(*)::float8 as found from app.posting p where p.lexeme = w.lexeme collate "C") f
+"""
+
+
+async def weigh(session: Session, lexemes: Sequence[str]) -> dict[str, float]:
+    """Return how much each lexeme tells in this base: its inverse document frequency and the prior."""
+    rows = await session.fetch(_WEIGHTS, list(lexemes))
+    return {row["lexeme"]: float(row["weight"]) for row in rows}
+
+
+def _passage(row: asyncpg.Record) -> Passage:
+    return Passage(
+        chunk_id=row["chunk_id"],
+        source_kind="article" if row["article_id"] else "document",
+        source_id=row["article_id"] or row["document_id"],
+        source_title=row["source_title"],
+        heading=row["heading"],
+        page=row["page"],
+        content=row["content"],
+        score=float(row["score"]),
+        coverage=float(row["coverage"]),
+    )
+
+
+def _some(row: asyncpg.Record | None) -> asyncpg.Record:
+    if row is None:
+        raise LookupError("the statement returns one row")
+    return row

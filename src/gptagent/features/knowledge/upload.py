@@ -1,0 +1,41 @@
+"""Taking in a file: store the bytes, then the row; the same bytes twice are one document."""
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+
+from gptagent.features.knowledge import service
+from gptagent.features.knowledge.model import (
+    FILE_MAX_BYTES,
+    NewDocument,
+    Registration,
+    clean_file_name,
+    mime_by_name,
+)
+from gptagent.kernel.db import Database
+from gptagent.kernel.errors import UnsupportedType
+from gptagent.kernel.files import FileStore
+from gptagent.kernel.ids import new_id
+from gptagent.kernel.scope import Scope
+
+
+async def store_upload(
+    db: Database, files: FileStore, scope: Scope, name: str, chunks: AsyncIterator[bytes], *, now: datetime
+) -> Registration:
+    """Store an upload and queue its reading. Raises UnsupportedType, TooLarge; keeps nothing then."""
+    file_name = clean_file_name(name)
+    mime = mime_by_name(file_name)
+    if mime is None:
+        raise UnsupportedType(
+            "file_type_unsupported", "Files of this type are not read yet. Upload PDF, DOCX, TXT or MD."
+        )
+    stored = await files.put(scope.key("documents", new_id().hex), chunks, max_bytes=FILE_MAX_BYTES)
+    new = NewDocument(file_name, mime, stored.size_bytes, stored.sha256, stored.key)
+    try:
+        async with db.session(scope) as session:
+            registration = await service.register_document(session, new, now=now)
+    except BaseException:
+        await files.delete(stored.key)
+        raise
+    if not registration.is_new:
+        await files.delete(stored.key)
+    return registration

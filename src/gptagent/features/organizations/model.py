@@ -1,0 +1,39 @@
+"""Workspaces, members, roles."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+from uuid import UUID
+
+Role = Literal["owner", "admin", "member", "viewer"]
+NAME_MAX_CHARS = 255
+SLUG_MAX_CHARS = 48
+
+# Each Cyrillic letter and its Latin spelling (after the rules of passports, ICAO Doc 9303).
+_LATIN = (
+    "а:a б:b в:v г:g д:d е:e ё:e ж:zh з:z и:i й:i к:k л:l м:m н:n о:o п:p р:r с:s т:t у:u ф:f х:kh ц:ts "
+    "ч:ch ш:sh щ:shch ъ: ы:y ь: э:e ю:iu я:ia"
+)
+_TRANSLITERATION = dict(pair.split(":") for pair in _LATIN.split())
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """`number` identifies it in addresses; the slug is for people and may be wrong."""
+
+    org_id: UUID
+    number: int
+    slug: str
+    name: str
+    role: Role
+
+    @property
+    def path(self) -> str:
+        return f"/manage/{self.number}-{self.slug}"
+
+
+def make_slug(name: str) -> str:
+    """Return a name in the letters of addresses; 'workspace' if nothing of it is left."""
+    latin = "".join(_TRANSLITERATION.get(char, char) for char in name.lower())
+    slug = re.sub(r"[^a-z0-9]+", "-", latin).strip("-")[:SLUG_MAX_CHARS].strip("-")
+    return slug or "workspace"

@@ -1,0 +1,40 @@
+"""Verbs of workspaces."""
+
+from uuid import UUID
+
+from gptagent.features.organizations import store
+from gptagent.features.organizations.model import NAME_MAX_CHARS, Workspace, make_slug
+from gptagent.features.organizations.policy import PERMISSIONS
+from gptagent.kernel.db import Session
+from gptagent.kernel.errors import Forbidden, Invalid
+from gptagent.kernel.scope import Actor, Scope
+
+
+async def create_workspace(session: Session, name: str, *, owner_id: UUID, locale: str) -> None:
+    """Create the scope's workspace with its owner. Raises Invalid on `organization`."""
+    clean = name.strip()
+    if not 1 <= len(clean) <= NAME_MAX_CHARS:
+        raise Invalid.field("organization", "Enter the company's name.")
+    await store.insert_organization(session, session.scope.org_id, clean, make_slug(clean), locale)
+    await store.insert_member(session, owner_id, "owner")
+
+
+async def list_workspaces(session: Session, person_id: UUID) -> list[Workspace]:
+    """Return the workspaces a person belongs to, the first joined first."""
+    return [Workspace(**dict(row)) for row in await store.memberships_of(session, person_id)]
+
+
+def scope_of(workspace: Workspace, person_id: UUID, request_id: str) -> Scope:
+    """Return the ticket a member's request travels with."""
+    return Scope(
+        org_id=workspace.org_id,
+        actor=Actor("person", person_id),
+        permissions=PERMISSIONS[workspace.role],
+        request_id=request_id,
+    )
+
+
+def require(scope: Scope, permission: str) -> None:
+    """Raise Forbidden unless the scope carries the permission."""
+    if permission not in scope.permissions:
+        raise Forbidden

@@ -1,0 +1,27 @@
+"""All SQL of workspaces."""
+
+from uuid import UUID
+
+from asyncpg import Record
+
+from gptagent.kernel.db import Session
+
+
+async def insert_organization(session: Session, org_id: UUID, name: str, slug: str, locale: str) -> None:
+    await session.execute(
+        "insert into app.organization (id, name, slug, locale) values ($1, $2, $3, $4)",
+        org_id,
+        name,
+        slug,
+        locale,
+    )
+
+
+async def insert_member(session: Session, person_id: UUID, role: str) -> None:
+    await session.execute("insert into app.member (person_id, role) values ($1, $2)", person_id, role)
+
+
+async def memberships_of(session: Session, person_id: UUID) -> list[Record]:
+    return await session.fetch(
+        "select org_id, number, slug, name, role from app.memberships_of($1)", person_id
+    )
