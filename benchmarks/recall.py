@@ -1,0 +1,209 @@
+"""Retrieval: recall, refusal, quoted answers and latency on XQuAD's halves. `python benchmarks/recall.py`.
+
+Starts its own PostgreSQL in a temporary home. `--grid` prints the trade-off of the refusal threshold.
+"""
+
+import asyncio
+import json
+import random
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+from gptagent.features.knowledge import service, store
+from gptagent.features.knowledge.chunking import Section, cut
+from gptagent.features.knowledge.indexing import pieces
+from gptagent.features.knowledge.model import TXT, NewDocument
+from gptagent.kernel.clock import utcnow
+from gptagent.kernel.db import Database, Session
+from gptagent.kernel.ids import new_id
+from gptagent.kernel.postgres import Postgres, prepare_database
+from gptagent.kernel.scope import Scope
+from gptagent.migrations.run import migrate
+
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "xquad"
+SMALL_TENANTS = 1_000
+SMALL_TENANT_CHUNKS = 5
+LARGE_TENANT_CHUNKS = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    article: int
+    text: str
+    questions: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+def load(language: str) -> list[Paragraph]:
+    data = json.loads((DATA / f"xquad.{language}.half.json").read_text())["data"]
+    return [
+        Paragraph(
+            number,
+            paragraph["context"],
+            tuple((qa["question"], tuple(a["text"] for a in qa["answers"])) for qa in paragraph["qas"]),
+        )
+        for number, article in enumerate(data)
+        for paragraph in article["paragraphs"]
+    ]
+
+
+async def add_text(session: Session, text: str, name: str) -> UUID:
+    """Record a text as ingestion does, without its file."""
+    new = NewDocument(f"{name}.txt", TXT, len(text.encode()), name, name)
+    document = await store.insert_document(session, new_id(), new, utcnow())
+    assert document is not None
+    claim = await service.claim_document(session, document.id, now=utcnow())
+    assert claim is not None
+    found = list(pieces("", cut([Section(0, "", text)])))
+    async for _ in service.record_pieces(session, claim, found, now=utcnow()):
+        pass
+    return document.id
+
+
+async def measure_quality(db: Database, language: str) -> None:
+    paragraphs = load(language)
+    scope = Scope(new_id())
+    async with db.session(scope) as session:
+        ids = [await add_text(session, p.text, f"{language}-{n}") for n, p in enumerate(paragraphs)]
+    at1 = at5 = quoted = answered = asked = 0
+    kept: list[float] = []
+    async with db.session(scope) as session:
+        for paragraph, source in zip(paragraphs, ids, strict=True):
+            for question, answers in paragraph.questions:
+                found = await service.search(session, question)
+                sources = [passage.source_id for passage in found]
+                asked += 1
+                at1 += sources[:1] == [source]
+                at5 += source in sources
+                kept.append(max((passage.coverage for passage in found), default=0.0))
+                quotes = await service.best_sentences(session, question, found)
+                answered += bool(quotes)
+                quoted += any(answer in quote.text for answer in answers for quote in quotes)
+    removed, foreign = await _coverage_without(db, scope, paragraphs, ids)
+    print(f"recall@1 {language} {at1 / asked:.3f}")
+    print(f"recall@5 {language} {at5 / asked:.3f}")
+    print(f"answer_quoted {language} {quoted / answered:.3f}")
+    _print_refusal(language, kept, removed, foreign)
+
+
+async def _coverage_without(
+    db: Database, scope: Scope, paragraphs: list[Paragraph], ids: list[UUID]
+) -> tuple[list[float], list[float]]:
+    """Return the best coverage of each question without its paragraph, and without its whole article."""
+    removed: list[float] = []
+    foreign: list[float] = []
+    for paragraph, own in zip(paragraphs, ids, strict=True):
+        article = [i for i, p in zip(ids, paragraphs, strict=True) if p.article == paragraph.article]
+        removed += await _ask_without(db, scope, [own], paragraph)
+        foreign += await _ask_without(db, scope, article, paragraph)
+    return removed, foreign
+
+
+async def _ask_without(db: Database, scope: Scope, gone: list[UUID], paragraph: Paragraph) -> list[float]:
+    coverages: list[float] = []
+    with suppress(_UndoneError):
+        async with db.session(scope) as session:
+            for document_id in gone:
+                await service.delete_document(session, document_id)
+            for question, _ in paragraph.questions:
+                found = await service.search(session, question)
+                coverages.append(max((passage.coverage for passage in found), default=0.0))
+            raise _UndoneError
+    return coverages
+
+
+class _UndoneError(Exception):
+    """Rolls the transaction back: what was deleted is there for the next question."""
+
+
+def _print_refusal(language: str, kept: list[float], removed: list[float], foreign: list[float]) -> None:
+    grid = [n / 100 for n in range(30, 75, 5)] if "--grid" in sys.argv else [service.REFUSAL_COVERAGE]
+    for threshold in grid:
+        suffix = f"_at_{threshold:.2f}" if len(grid) > 1 else ""
+        for name, values, above in (
+            ("answerable_kept", kept, True),
+            ("refused_without_paragraph", removed, False),
+            ("refused_without_article", foreign, False),
+        ):
+            share = sum((value >= threshold) is above for value in values) / len(values)
+            print(f"{name}{suffix} {language} {share:.3f}")
+        refused = [value < threshold for value in kept], [value < threshold for value in removed]
+        precision = sum(refused[1]) / (sum(refused[0]) + sum(refused[1]) or 1)
+        print(f"refusal_precision{suffix} {language} {precision:.3f}")
+
+
+async def measure_latency(db: Database, language: str) -> None:
+    """Distinct questions in a tenant of 5,000 chunks among 1,000 others."""
+    paragraphs = load(language)
+    rng = random.Random(1)
+    fillers = _fillers([sentence for p in paragraphs for sentence in p.text.split(". ")], rng)
+    scope = Scope(new_id())
+    async with db.session(scope) as session:
+        for number, paragraph in enumerate(paragraphs):
+            await add_text(session, paragraph.text, f"{language}-{number}")
+        while (await session.fetchval("select chunks from app.lexical_stats")) < LARGE_TENANT_CHUNKS:
+            await add_text(session, "\n\n".join(next(fillers) for _ in range(100)), new_id().hex)
+    questions = [question for paragraph in paragraphs for question, _ in paragraph.questions]
+    rng.shuffle(questions)
+    times: list[float] = []
+    for question in questions:
+        began = time.perf_counter()
+        async with db.session(scope) as session:
+            await service.search(session, question)
+        times.append((time.perf_counter() - began) * 1000)
+    print(f"retrieval_p50_ms {language} {statistics.median(times):.1f}")
+    print(f"retrieval_p95_ms {language} {statistics.quantiles(times, n=20)[-1]:.1f}")
+
+
+async def fill_small_tenants(db: Database) -> None:
+    rng = random.Random(2)
+    sentences = [s for language in ("en", "ru") for p in load(language) for s in p.text.split(". ")]
+    fillers = _fillers(sentences, rng)
+    for _ in range(SMALL_TENANTS):
+        async with db.session(Scope(new_id())) as session:
+            text = "\n\n".join(next(fillers) for _ in range(SMALL_TENANT_CHUNKS))
+            await add_text(session, text, new_id().hex)
+
+
+def _fillers(sentences: list[str], rng: random.Random) -> Iterator[str]:
+    """Yield texts of about a chunk, put together from sentences of the whole set."""
+    while True:
+        yield ". ".join(rng.sample(sentences, 6))
+
+
+async def run(dsn: str) -> None:
+    db = await Database.connect(dsn, max_connections=4)
+    try:
+        for language in ("en", "ru"):
+            await measure_quality(db, language)
+        await fill_small_tenants(db)
+        for language in ("en", "ru"):
+            await measure_latency(db, language)
+    finally:
+        await db.close()
+
+
+def main() -> None:
+    if not DATA.is_dir():
+        print(f"skipped: {DATA} is not there")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        home.chmod(0o755)
+        postgres = Postgres(home)
+        try:
+            roles = prepare_database(postgres.start(), home)
+            migrate(roles.owner_dsn, roles.app_dsn)
+            asyncio.run(run(roles.app_dsn))
+        finally:
+            postgres.stop()
+
+
+if __name__ == "__main__":
+    main()

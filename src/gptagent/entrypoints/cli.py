@@ -1,0 +1,180 @@
+"""The command line. Each command is described in docs/reference/cli.md."""
+
+import asyncio
+import subprocess
+import sys
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from gptagent.kernel.errors import AppError
+from gptagent.kernel.i18n import translate
+from gptagent.kernel.settings import Settings
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="GPT Agent Platform"
+)
+jobs_app = typer.Typer(no_args_is_help=True, help="Look at jobs and bring dead ones back")
+user_app = typer.Typer(no_args_is_help=True, help="People of this installation")
+sandbox_app = typer.Typer(no_args_is_help=True, help="Emulators of the CRM and of a language model")
+app.add_typer(jobs_app, name="jobs")
+app.add_typer(user_app, name="user")
+app.add_typer(sandbox_app, name="sandbox")
+
+EXIT_CODES = {401: 77, 403: 77, 404: 66, 409: 73, 422: 65, 429: 75, 503: 75, 500: 78}  # sysexits.h
+
+
+def main() -> None:
+    """Run a command; an error the caller can mend becomes one sentence and an exit code."""
+    try:
+        app()
+    except AppError as error:
+        print(f"gptagent: {translate('en', error.message, **error.params)}", file=sys.stderr)
+        for fault in error.fields:
+            print(
+                f"  {fault.pointer}: {translate('en', fault.message, **(fault.params or {}))}",
+                file=sys.stderr,
+            )
+        sys.exit(EXIT_CODES.get(error.status, 70))
+
+
+@app.command()
+def up() -> None:
+    """Start everything on this machine: PostgreSQL, web and worker."""
+    from gptagent.entrypoints.up import Up
+
+    sys.exit(Up(Settings.load()).run())
+
+
+@app.command()
+def web(
+    *, reload: Annotated[bool, typer.Option(help="Start again when a source file changes")] = False
+) -> None:
+    """Serve pages, REST and webhooks."""
+    from gptagent.entrypoints import serving
+
+    serving.serve_web(Settings.load(), reload=reload)
+
+
+@app.command()
+def worker() -> None:
+    """Do the jobs."""
+    from gptagent.entrypoints import serving
+
+    serving.serve_worker(Settings.load())
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to this release's schema."""
+    from gptagent.entrypoints import operations
+
+    changed = operations.migrate_database(Settings.load())
+    print("migrated" if changed else "nothing to do")
+
+
+@app.command()
+def doctor() -> None:
+    """Check database, migrations, disk, model and CRM, and say how to mend each."""
+    from gptagent.entrypoints.doctor import examine
+
+    findings = asyncio.run(examine(Settings.load()))
+    for finding in findings:
+        print(finding.line())
+    sys.exit(0 if all(finding.ok for finding in findings) else 1)
+
+
+@app.command()
+def demo() -> None:
+    """Show the main job once, from webhook to reply, with nothing but this machine."""
+    from gptagent.entrypoints.demo import run_demo
+
+    sys.exit(run_demo(Settings.load()))
+
+
+@app.command("setup-link")
+def setup_link() -> None:
+    """Print a fresh one-time link for the first account, if there is none yet."""
+    from gptagent.entrypoints import operations
+
+    link = asyncio.run(operations.setup_link(Settings.load()))
+    if link:
+        print(link)
+
+
+@jobs_app.command("list")
+def jobs_list() -> None:
+    """Jobs that wait or run."""
+    _print_jobs(dead=False)
+
+
+@jobs_app.command("dead")
+def jobs_dead() -> None:
+    """Jobs that were given up, with the reason."""
+    _print_jobs(dead=True)
+
+
+def _print_jobs(*, dead: bool) -> None:
+    from gptagent.entrypoints import operations
+
+    for job in asyncio.run(operations.list_jobs(Settings.load(), dead=dead)):
+        print("  ".join(str(value) for value in asdict(job).values() if value is not None))
+
+
+@jobs_app.command("replay")
+def jobs_replay(job_id: int) -> None:
+    """Queue a dead job again."""
+    from gptagent.entrypoints import operations
+
+    if not asyncio.run(operations.replay_job(Settings.load(), job_id)):
+        print(f"gptagent: there is no dead job {job_id}", file=sys.stderr)
+        sys.exit(66)
+    print(f"job {job_id} is queued again")
+
+
+@user_app.command("create")
+def user_create(
+    email: str,
+    name: Annotated[str, typer.Option(help="Full name")],
+    workspace: Annotated[str, typer.Option(help="Name of the workspace to create for them")],
+    *,
+    admin: Annotated[bool, typer.Option(help="Make them an administrator of the platform")] = False,
+) -> None:
+    """Create a person with a workspace. The password is asked for, or read from standard input."""
+    from gptagent.entrypoints import operations
+
+    password = (
+        typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+        if sys.stdin.isatty()
+        else sys.stdin.readline().rstrip("\n")
+    )
+    made = asyncio.run(
+        operations.create_user(Settings.load(), email, name, workspace, password=password, admin=admin)
+    )
+    print(f"{email} owns {made.path}")
+
+
+@sandbox_app.command("kommo")
+def sandbox_kommo(
+    port: int = 8100, account: Annotated[list[str] | None, typer.Option(help="Account to open")] = None
+) -> None:
+    """Run the emulator of Kommo. Let the platform use it with KOMMO_SANDBOX_URL."""
+    options = [option for name in account or [] for option in ("--account", name)]
+    _exec("gptagent.sandbox.kommo", "--port", str(port), *options)
+
+
+@sandbox_app.command("llm")
+def sandbox_llm(port: int = 8200) -> None:
+    """Run the emulator of an OpenAI-compatible model. Let the platform use it with LLM_BASE_URL."""
+    _exec("gptagent.sandbox.llm", "--port", str(port))
+
+
+def _exec(module: str, *arguments: str) -> None:
+    """Run an emulator as a process of its own: the product never imports it."""
+    with subprocess.Popen([sys.executable, "-m", module, *arguments]) as process:
+        try:
+            sys.exit(process.wait())
+        except KeyboardInterrupt:
+            process.terminate()
+            sys.exit(process.wait())

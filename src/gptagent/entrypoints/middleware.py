@@ -1,0 +1,147 @@
+"""What every request passes through: an id, a log line, limits, security headers, authentication."""
+
+import asyncio
+import time
+import uuid
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gptagent.entrypoints.authentication import Authenticator
+from gptagent.kernel import observe
+from gptagent.kernel.errors import AppError, TooLarge, UpstreamUnavailable
+from gptagent.kernel.http import as_app_error, locale_of, problem
+
+log = structlog.get_logger("gptagent.http")
+
+BODY_MAX_BYTES = 5_000_000
+UPLOAD_MAX_BYTES = 51_000_000
+REQUEST_TIMEOUT_SECONDS = 30
+UPLOAD_TIMEOUT_SECONDS = 300
+UPLOAD_PATHS = ("/documents",)
+
+SECURITY_HEADERS = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; manifest-src 'self'"
+    ),
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "permissions-policy": "camera=(), microphone=(), geolocation=()",
+}
+HSTS = "max-age=31536000; includeSubDomains"
+
+
+class RequestEdge:
+    """The outermost layer: request id, access log with the route's pattern, metrics, headers, last errors."""
+
+    def __init__(self, app: ASGIApp, *, https: bool) -> None:
+        self._app = app
+        self._headers = dict(SECURITY_HEADERS)
+        if https:
+            self._headers["strict-transport-security"] = HSTS
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = uuid.uuid4().hex
+        scope.setdefault("state", {})["request_id"] = request_id
+        started = time.perf_counter()
+        status = 500
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["x-request-id"] = request_id
+                for name, value in self._headers.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self._app(scope, receive, send_with_headers)
+            except Exception as error:  # noqa: BLE001 - the process edge: what nobody foresaw is still answered
+                await self._answer(error, scope, receive, send_with_headers)
+            seconds = time.perf_counter() - started
+            route = getattr(scope.get("route"), "path", "unmatched")
+            observe.HTTP_SECONDS.labels(scope["method"], route, str(status)).observe(seconds)
+            log.info(
+                "request", method=scope["method"], route=route, status=status, ms=round(seconds * 1000, 1)
+            )
+
+    async def _answer(self, error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope)
+        known = as_app_error(error)
+        if not isinstance(error, AppError):
+            log.error("request_failed", error=type(error).__name__, exc_info=error)
+        response = problem(known, locale_of(request), request.state.request_id)
+        await response(scope, receive, send)
+
+
+class Limits:
+    """Bounds a request's body and time before anything reads it. Streams and uploads have their own."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] == "/live":
+            await self._app(scope, receive, send)
+            return
+        upload = scope["method"] == "POST" and scope["path"].endswith(UPLOAD_PATHS)
+        limit = UPLOAD_MAX_BYTES if upload else BODY_MAX_BYTES
+        if int(Headers(scope=scope).get("content-length") or 0) > limit:
+            raise TooLarge("too_large", "The request is too large.")
+        try:
+            async with asyncio.timeout(UPLOAD_TIMEOUT_SECONDS if upload else REQUEST_TIMEOUT_SECONDS):
+                await self._app(scope, _counted(receive, limit), send)
+        except TimeoutError as error:
+            raise UpstreamUnavailable("timeout", "This took too long. Try again.", retry_after=5) from error
+
+
+def _counted(receive: Receive, limit: int) -> Receive:
+    size = 0
+
+    async def counted() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > limit:
+            raise TooLarge("too_large", "The request is too large.")
+        return message
+
+    return counted
+
+
+class Gate:
+    """Denies by default: every address that is not listed as open needs a credential, before it is parsed."""
+
+    def __init__(self, app: ASGIApp, *, authenticator: Authenticator) -> None:
+        self._app = app
+        self._authenticator = authenticator
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            request = Request(scope)
+            response = await self._check(request)
+            if response is not None:
+                await response(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    async def _check(self, request: Request) -> Response | None:
+        try:
+            await self._authenticator.admit(request)
+        except AppError as error:
+            if request.url.path.startswith("/api/") or error.status != 401:
+                return problem(error, locale_of(request), request.state.request_id)
+            return RedirectResponse(self._authenticator.login_path(request), 303)
+        return None

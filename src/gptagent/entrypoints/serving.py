@@ -1,0 +1,56 @@
+"""Run a web or a worker process."""
+
+import asyncio
+
+from gptagent.kernel.settings import Settings, share_metrics
+
+DRAIN_SECONDS = 8
+
+
+def serve_web(settings: Settings, *, reload: bool) -> None:
+    """Serve until SIGTERM; requests in flight get DRAIN_SECONDS."""
+    share_metrics(settings.home)
+    import uvicorn
+
+    from gptagent.kernel.observe import configure_logging
+
+    configure_logging()
+    uvicorn.run(
+        "gptagent.entrypoints.serving:create_app",
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        reload=reload,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=True,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+        loop="uvloop",
+        http="httptools",
+    )
+
+
+def create_app() -> object:
+    """Uvicorn's factory: the platform is built inside the server's own event loop."""
+    from gptagent.entrypoints.web import LazyWeb
+
+    return LazyWeb(Settings.load())
+
+
+def serve_worker(settings: Settings) -> None:
+    """Work until SIGTERM."""
+    share_metrics(settings.home)
+    import uvloop
+
+    from gptagent.bootstrap import build_platform
+    from gptagent.entrypoints.worker import run
+    from gptagent.kernel.observe import configure_logging
+
+    configure_logging()
+
+    async def work() -> None:
+        await run(await build_platform(settings))
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(work())

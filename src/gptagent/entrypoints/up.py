@@ -1,0 +1,165 @@
+"""`gptagent up`: one command, one machine. PostgreSQL, one web and one worker process, watched.
+
+This process imports little: it stays for as long as the platform runs.
+"""
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+
+from gptagent.kernel.errors import Misconfigured
+from gptagent.kernel.settings import Settings, share_metrics
+
+READY_TIMEOUT_SECONDS = 60.0
+STOP_TIMEOUT_SECONDS = 12.0  # the whole platform ends within 15 s of SIGTERM
+POLL_SECONDS = 0.1
+RESTART_DELAYS = (0.5, 1, 2, 5, 10, 30)
+STEADY_AFTER_SECONDS = 60.0  # a process that lived so long starts its back-off anew
+
+
+@dataclass(slots=True)
+class Child:
+    """A supervised process in a process group of its own."""
+
+    name: str
+    process: "subprocess.Popen[bytes] | None" = None
+    started_at: float = 0.0
+    failures: int = 0
+    restart_at: float = 0.0
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "gptagent", self.name]
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+        self.started_at = time.monotonic()
+
+    def watch(self) -> None:
+        """Start the process again, later each time, if it has ended."""
+        now = time.monotonic()
+        if self.process is not None and self.process.poll() is not None:
+            steady = now - self.started_at > STEADY_AFTER_SECONDS
+            self.failures = 0 if steady else self.failures
+            delay = RESTART_DELAYS[min(self.failures, len(RESTART_DELAYS) - 1)]
+            print(
+                f"{self.name} ended ({self.process.returncode}), starting it again in {delay} s", flush=True
+            )
+            self.failures += 1
+            self.restart_at = now + delay
+            self.process = None
+        if self.process is None and now >= self.restart_at:
+            self.start()
+
+    def ask_to_stop(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+
+    def wait_or_kill(self, deadline: float) -> None:
+        if self.process is None:
+            return
+        try:
+            self.process.wait(max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+@dataclass(slots=True)
+class Up:
+    settings: Settings
+    stopping: threading.Event = field(default_factory=threading.Event)
+    children: tuple[Child, ...] = (Child("web"), Child("worker"))
+
+    def run(self) -> int:
+        """Start everything, print the URL, watch until told to stop. Returns the exit code."""
+        for name in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(name, lambda *_: self.stopping.set())
+        if self.settings.database_url is not None:
+            self._migrate(self._external_owner(), self.settings.database_url.get_secret_value())
+            return self._serve()
+        from gptagent.kernel.postgres import Postgres, prepare_database
+
+        server = Postgres(self.settings.home, on_progress=lambda text: print(text, flush=True))
+        endpoint = server.start()
+        try:
+            roles = prepare_database(endpoint, self.settings.home)
+            self._migrate(roles.owner_dsn, roles.app_dsn)
+            return self._serve(server)
+        finally:
+            server.stop()
+
+    def _external_owner(self) -> str:
+        if self.settings.database_owner_url is None:
+            raise Misconfigured(
+                "database_owner_missing", "Set DATABASE_OWNER_URL to the role that owns the tables."
+            )
+        return self.settings.database_owner_url.get_secret_value()
+
+    def _migrate(self, owner_dsn: str, app_dsn: str) -> None:
+        from gptagent.migrations.run import migrate
+
+        if migrate(owner_dsn, app_dsn):
+            print("database is up to date", flush=True)
+
+    def _serve(self, server: object = None) -> int:
+        share_metrics(self.settings.home, fresh=True)
+        for child in self.children:
+            child.start()
+        try:
+            if not self._wait_until_ready():
+                return 0 if self.stopping.is_set() else 1
+            print(f"ready {self.settings.base_url}", flush=True)
+            if link := self._setup_link():
+                print(f"First start: create your account at {link}", flush=True)
+            self._watch(server)
+            return 0
+        finally:
+            self._stop_children()
+
+    def _watch(self, server: object) -> None:
+        while not self.stopping.wait(POLL_SECONDS * 5):
+            for child in self.children:
+                child.watch()
+            if server is not None:
+                self._revive(server)
+
+    def _revive(self, server: object) -> None:
+        """A PostgreSQL that was killed is started again; the processes reconnect by themselves."""
+        from gptagent.kernel.postgres import Postgres
+
+        if isinstance(server, Postgres) and server.pid is None:
+            print("PostgreSQL ended, starting it again", flush=True)
+            server.start()
+
+    def _wait_until_ready(self) -> bool:
+        url = f"http://{self._probe_host()}:{self.settings.port}/health/ready"
+        deadline = time.monotonic() + READY_TIMEOUT_SECONDS
+        while time.monotonic() < deadline and not self.stopping.is_set():
+            for child in self.children:
+                child.watch()
+            try:
+                with urllib.request.urlopen(url, timeout=2) as answer:
+                    if answer.status == 200:
+                        return True
+            except (urllib.error.URLError, OSError):
+                time.sleep(POLL_SECONDS)
+        return False
+
+    def _probe_host(self) -> str:
+        return "127.0.0.1" if self.settings.host in {"0.0.0.0", "::"} else self.settings.host  # noqa: S104 - compared
+
+    def _setup_link(self) -> str | None:
+        """Return the one-time link for the first account; a process of its own keeps this one small."""
+        command = [sys.executable, "-m", "gptagent", "setup-link"]
+        answer = subprocess.run(command, capture_output=True, text=True, check=False)
+        return answer.stdout.strip() or None
+
+    def _stop_children(self) -> None:
+        deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
+        for child in self.children:
+            child.ask_to_stop()
+        for child in self.children:
+            child.wait_or_kill(deadline)

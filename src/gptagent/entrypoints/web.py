@@ -1,0 +1,138 @@
+"""The web process: REST, pages, webhooks, live events, health."""
+
+import asyncio
+import hmac
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import structlog
+from fastapi import FastAPI
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from gptagent import __version__
+from gptagent.bootstrap import Platform, build_platform
+from gptagent.entrypoints.authentication import Authenticator
+from gptagent.entrypoints.middleware import Gate, Limits, RequestEdge
+from gptagent.features.agents.api import AgentsApi
+from gptagent.features.crm.api import ConnectionsApi, WebhookDoor
+from gptagent.features.dialog.api import ConversationsApi
+from gptagent.features.knowledge.api import ArticlesApi, DocumentsApi
+from gptagent.features.organizations.api import AuthApi
+from gptagent.kernel import observe
+from gptagent.kernel.errors import AppError
+from gptagent.kernel.http import install_problems
+from gptagent.kernel.live import LiveHub
+from gptagent.kernel.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+GZIP_MIN_BYTES = 500
+GZIP_LEVEL = 5
+
+
+class LazyWeb:
+    """The application, built when the server starts: the database pool belongs to the server's event loop."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._app: FastAPI | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._app is None:
+            self._app = build_web(await build_platform(self._settings))
+        await self._app(scope, receive, send)
+
+
+def build_web(platform: Platform) -> FastAPI:
+    """Return the application. The platform is closed when the server stops."""
+    hub = LiveHub(platform.db)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        listener = asyncio.create_task(hub.run())
+        yield
+        hub.close()
+        listener.cancel()
+        with suppress(asyncio.CancelledError):
+            await listener
+        await platform.close()
+
+    app = FastAPI(
+        title="GPT Agent",
+        version=__version__,
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    settings = platform.settings
+    authenticator = Authenticator(platform.db, settings, platform.tokens)
+    app.add_middleware(Gate, authenticator=authenticator)
+    app.add_middleware(Limits)
+    app.add_middleware(GZipMiddleware, minimum_size=GZIP_MIN_BYTES, compresslevel=GZIP_LEVEL)
+    app.add_middleware(RequestEdge, https=settings.secure_cookies)
+    install_problems(app)
+    _add_api(app, platform)
+    _add_operations(app, platform)
+    return app
+
+
+def _add_api(app: FastAPI, platform: Platform) -> None:
+    settings = platform.settings
+    app.include_router(
+        AuthApi(platform.db, platform.tokens, platform.login_limits, settings.open_registration).router()
+    )
+    app.include_router(AgentsApi(platform.db).router())
+    app.include_router(ArticlesApi(platform.db).router())
+    app.include_router(DocumentsApi(platform.db, platform.files).router())
+    app.include_router(ConnectionsApi(platform.db, platform.crm, platform.vault, settings.base_url).router())
+    app.include_router(ConversationsApi(platform.db, platform.inbox).router())
+    app.router.routes.append(WebhookDoor(platform.db, platform.crm, platform.subscribers).route())
+
+
+def _add_operations(app: FastAPI, platform: Platform) -> None:
+    async def live(_request: Request) -> Response:
+        return JSONResponse({"status": "alive"})
+
+    async def ready(_request: Request) -> Response:
+        try:
+            async with platform.db.installation() as session:
+                await session.fetchval("select 1")
+        except AppError as error:
+            return JSONResponse({"status": "not ready", "database": error.code}, 503, {"Retry-After": "2"})
+        return JSONResponse({"status": "ready"})
+
+    async def metrics(request: Request) -> Response:
+        token = platform.settings.metrics_token
+        given = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if token is None or not hmac.compare_digest(token.get_secret_value().encode(), given.encode()):
+            return PlainTextResponse("Set METRICS_TOKEN and send it as a bearer token.\n", 401)
+        await _measure_queue(platform)
+        return Response(generate_latest(_registry()), media_type=CONTENT_TYPE_LATEST)
+
+    app.add_route("/health/live", live)
+    app.add_route("/health/ready", ready)
+    app.add_route("/metrics", metrics)
+
+
+async def _measure_queue(platform: Platform) -> None:
+    async with platform.db.installation() as session:
+        depths = await session.fetch("select state, jobs from app.queue_depths()")
+        overdue = await session.fetchval("select app.count_lanes_overdue(interval '30 seconds')")
+    for state in ("queued", "picked", "failed"):
+        observe.QUEUE_JOBS.labels(state).set(0)
+    for row in depths:
+        observe.QUEUE_JOBS.labels(row["state"]).set(row["jobs"])
+    observe.LANES_OVERDUE.set(overdue)
+
+
+def _registry() -> CollectorRegistry:
+    """Join the numbers of all processes of this home (they share a folder of counters)."""
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return registry

@@ -1,0 +1,91 @@
+"""The worker process: jobs, and the clock that wakes what nobody else wakes."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import timedelta
+
+import asyncpg
+import structlog
+
+from gptagent.bootstrap import Platform, build_jobs
+from gptagent.features.dialog.service import sweep_lanes
+from gptagent.kernel.db import CONNECTION_LOST
+from gptagent.kernel.errors import AppError
+from gptagent.kernel.jobs import run_worker
+
+log = structlog.get_logger(__name__)
+
+LEADER_LOCK = 7202
+LEADER_RETRY_SECONDS = 5.0
+DRAIN_SECONDS = 10.0  # below the supervisor's patience; what is left is picked up by another worker
+SWEEP_EVERY = timedelta(seconds=5)
+FORGET_EVERY = timedelta(minutes=10)
+LIVE_EVENT_AGE = timedelta(hours=1)
+JOB_LOG_AGE = timedelta(days=2)
+
+
+async def run(platform: Platform) -> None:
+    """Work until SIGTERM or SIGINT; running jobs get DRAIN_SECONDS to finish."""
+    shutdown = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, shutdown.set)
+    scheduler = asyncio.create_task(_lead(platform))
+    jobs = asyncio.create_task(run_worker(platform.db, platform.files, build_jobs(platform), shutdown))
+    log.info("worker_ready")
+    await shutdown.wait()
+    scheduler.cancel()
+    _done, late = await asyncio.wait({jobs}, timeout=DRAIN_SECONDS)
+    for task in late:
+        task.cancel()
+    with suppress(asyncio.CancelledError):
+        await asyncio.gather(jobs, scheduler, return_exceptions=True)
+    await platform.close()
+
+
+async def _lead(platform: Platform) -> None:
+    """Run the schedules in one process of all: the one that holds the lock."""
+    while True:
+        try:
+            connection = await asyncpg.connect(platform.db.dsn, timeout=5)
+            try:
+                if await connection.fetchval("select pg_try_advisory_lock($1)", LEADER_LOCK):
+                    await _run_schedules(platform, connection)
+            finally:
+                connection.terminate()
+        except CONNECTION_LOST as error:
+            log.warning("scheduler_lost", error=type(error).__name__)
+        await asyncio.sleep(LEADER_RETRY_SECONDS)
+
+
+async def _run_schedules(platform: Platform, lock: "asyncpg.Connection[asyncpg.Record]") -> None:
+    async def sweep() -> None:
+        woken = await sweep_lanes(platform.db)
+        if woken:
+            log.warning("lanes_woken", count=woken)
+
+    async def forget() -> None:
+        async with platform.db.installation() as session:
+            await session.execute("select app.forget_old($1, $2)", LIVE_EVENT_AGE, JOB_LOG_AGE)
+
+    schedules: tuple[tuple[timedelta, Callable[[], Awaitable[None]]], ...] = (
+        (SWEEP_EVERY, sweep),
+        (FORGET_EVERY, forget),
+    )
+    async with asyncio.TaskGroup() as group:
+        for every, tick in schedules:
+            group.create_task(_repeat(every, tick))
+        while not lock.is_closed():
+            await lock.execute("select 1")
+            await asyncio.sleep(LEADER_RETRY_SECONDS)
+
+
+async def _repeat(every: timedelta, tick: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        try:
+            await tick()
+        except AppError as error:
+            log.warning("schedule_failed", error=error.code)
+        await asyncio.sleep(every.total_seconds())
