@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl
 
-import httpx
+import httpx2
 
 PATIENCE_S = 15
 _numbers = itertools.count(1)
@@ -28,7 +28,7 @@ class Account:
 
     url: str
     facts: dict
-    http: httpx.Client
+    http: httpx2.Client
 
     @classmethod
     def open(cls, url, http, **features):
@@ -64,7 +64,7 @@ class Account:
 @contextmanager
 def accounts_at(url):
     """Hand out a function that opens accounts, with features if need be."""
-    with httpx.Client(timeout=5) as http:
+    with httpx2.Client(timeout=5) as http:
         yield lambda **features: Account.open(url, http, **features)
 
 

@@ -1,6 +1,6 @@
 """The emulator's webhooks have the keys, and their order, of what was captured from the real one."""
 
-import httpx
+import httpx2
 import pytest
 
 from contract.sandbox_tools import accounts_at, receiving, until
@@ -190,4 +190,4 @@ def test_the_old_form_puts_the_account_last(opened, hook):
 
 
 def test_an_unknown_account_has_no_api(url):
-    assert httpx.get(f"{url}/api/v4/account", headers={"Host": "nobody.kommo.test"}).status_code == 404
+    assert httpx2.get(f"{url}/api/v4/account", headers={"Host": "nobody.kommo.test"}).status_code == 404

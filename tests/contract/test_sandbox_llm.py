@@ -2,7 +2,7 @@
 
 import itertools
 
-import httpx
+import httpx2
 import openai
 import pytest
 
@@ -23,7 +23,7 @@ def url():
 
 @pytest.fixture
 def control(url):
-    with httpx.Client(base_url=f"{url}/_sandbox") as http:
+    with httpx2.Client(base_url=f"{url}/_sandbox") as http:
         http.post("/reset").raise_for_status()
         yield http
 

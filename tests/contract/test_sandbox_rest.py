@@ -1,6 +1,6 @@
 """The fake Kommo answers as the documentation and the captures say, and fails on demand."""
 
-import httpx
+import httpx2
 import pytest
 
 from contract.sandbox_tools import accounts_at, until
@@ -117,7 +117,7 @@ def test_the_eighth_request_of_a_second_is_refused_and_persistence_is_blocked(ac
 def test_a_request_accepted_without_an_answer_is_carried_out_once(account):
     chat = account.chat()
     account.steer("POST", "/faults", path="send_message", action="accept_then_timeout", count=1)
-    with pytest.raises(httpx.ReadTimeout):
+    with pytest.raises(httpx2.ReadTimeout):
         send(account, chat["talk_id"], "Did it arrive?", timeout=0.5)
     assert [row["text"] for row in transcript(account, chat)] == ["Did it arrive?"]
     assert account.steer("GET", "/faults")["faults"] == []
@@ -127,7 +127,7 @@ def test_a_request_accepted_without_an_answer_is_carried_out_once(account):
 def test_a_reset_connection_has_carried_nothing_out(account):
     chat = account.chat()
     account.steer("POST", "/faults", path="send_message", action="reset", count=1)
-    with pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)):
+    with pytest.raises((httpx2.ReadError, httpx2.RemoteProtocolError)):
         send(account, chat["talk_id"])
     assert transcript(account, chat) == []
 
@@ -144,7 +144,7 @@ def test_faults_answer_with_their_status_for_their_path_and_count(account, statu
 
 
 def test_a_rule_that_is_no_regular_expression_is_refused(account):
-    with pytest.raises(httpx.HTTPStatusError, match="422"):
+    with pytest.raises(httpx2.HTTPStatusError, match="422"):
         account.steer("POST", "/faults", path="(", status=500)
     assert account.steer("GET", "/faults")["faults"] == []
 
@@ -288,7 +288,7 @@ def test_wrong_paths_and_methods_get_problems(account, method, path, status):
 def test_a_chat_can_be_played_in_the_browser_without_a_script(url, account):
     chat = account.chat()
     page = f"{url}/chat/{account.facts['subdomain']}/{chat['chat_id']}"
-    with httpx.Client(follow_redirects=True) as browser:
+    with httpx2.Client(follow_redirects=True) as browser:
         browser.post(f"{page}/customer", data={"text": "<i>Hello</i>"})
         shown = browser.post(f"{page}/manager?lang=en", data={"text": "Good day"}).text
     assert "&lt;i&gt;Hello&lt;/i&gt;" in shown

@@ -36,7 +36,7 @@ MAX_RETRY_SECONDS = 3600.0
 MAX_DETAIL_CHARS = 300
 
 _HOST = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\.(?:kommo\.com|amocrm\.com|amocrm\.ru)")
-_SANDBOX_HOST = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\.kommo\.test")
+_SANDBOX_HOST = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\.(?:kommo|amocrm)\.test")
 
 _REFUSALS: Mapping[int, tuple[type[AppError], str, str]] = {
     401: (Forbidden, "crm_unauthorized", "The CRM does not accept the access token."),
@@ -146,7 +146,9 @@ class KommoClient:
     async def _blocked(self, link: CrmLink, response: Response, body: object) -> RateLimited:
         is_page = response.status == 403
         seconds = BLOCK_SECONDS if is_page else _retry_seconds(response, body)
-        await self._limiter.block(*self._keys(link), seconds)
+        account, address = self._keys(link)
+        # A 429 may be one account's own doing; the web server's page means that our address is blocked.
+        await self._limiter.block(account, address if is_page else account, seconds)
         code = "crm_blocked" if is_page else "crm_rate_limited"
         return RateLimited(code, "The CRM asks us to slow down. Try again later.", retry_after=seconds)
 
@@ -159,8 +161,14 @@ class KommoClient:
         raise Invalid("crm_host_refused", "This is no address of a Kommo or amoCRM account.")
 
     def _keys(self, link: CrmLink) -> tuple[str, str]:
-        """Count per connection, not per host: nobody can use up the calls of an account not theirs."""
-        return f"account:{link.connection_id}", f"address:{self._egress_address}"
+        """Return the account's key and the egress address's, or the account's twice where only it counts.
+
+        Kommo limits by address, amoCRM by integration. The account is named by its connection, not by its
+        host: nobody can use up the calls of an account not theirs.
+        """
+        account = f"account:{link.connection_id}"
+        by_account = link.host.endswith((".amocrm.ru", ".amocrm.test"))
+        return account, account if by_account else f"address:{self._egress_address}"
 
 
 def unavailable() -> UpstreamUnavailable:

@@ -36,7 +36,7 @@ TOKEN_PURPOSE = "crm-token"  # noqa: S105 - names what is sealed
 HOOK_PURPOSE = "crm-hook"
 PERFORM_TASK = "crm.perform_task"
 _LABEL = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-_DOMAINS = ("kommo.com", "amocrm.ru", "amocrm.com", "kommo.test")
+_DOMAINS = ("kommo.com", "amocrm.ru", "amocrm.com", "kommo.test", "amocrm.test")
 MAX_TOKEN_CHARS = 8_000
 
 

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from dataclasses import asdict, dataclass, field
 
-import httpx
+import httpx2
 
 from gptagent.sandbox.kommo.state import Account, Subscription, new_uuid
 
@@ -47,8 +47,8 @@ class Line:
     """The way out that all accounts share: one keep-alive client, and a place for each post under way."""
 
     def __init__(self) -> None:
-        limits = httpx.Limits(max_connections=PARALLEL_POSTS, max_keepalive_connections=PARALLEL_POSTS)
-        self._client = httpx.AsyncClient(limits=limits, timeout=None, follow_redirects=False, trust_env=False)  # noqa: S113 - each post has its own
+        limits = httpx2.Limits(max_connections=PARALLEL_POSTS, max_keepalive_connections=PARALLEL_POSTS)
+        self._client = httpx2.AsyncClient(limits=limits, timeout=None, follow_redirects=False, trust_env=False)  # noqa: S113 - each post has its own
         del self._client.headers["accept"]
         # The client's own queue would count against the deadline, and slows down with its length.
         self._places = asyncio.Semaphore(PARALLEL_POSTS)
@@ -58,7 +58,7 @@ class Line:
         try:
             async with self._places, asyncio.timeout(timeout):
                 return (await self._client.post(url, content=body, headers=headers)).status_code, ""
-        except (TimeoutError, httpx.HTTPError, httpx.InvalidURL) as error:
+        except (TimeoutError, httpx2.HTTPError, httpx2.InvalidURL) as error:
             return 0, type(error).__name__
 
     async def close(self) -> None:
