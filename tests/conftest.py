@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from cast import make_scope
 from gptagent.kernel.db import Database
-from gptagent.kernel.ids import new_id
 from gptagent.kernel.postgres import Postgres, Roles, prepare_database
-from gptagent.kernel.scope import Actor, Scope
+from gptagent.kernel.scope import Scope
 from gptagent.migrations.run import migrate
 
 
@@ -43,17 +43,6 @@ async def database(roles: Roles) -> AsyncIterator[Database]:
     await database.close()
 
 
-async def make_scope(database: Database, name: str = "Acme") -> Scope:
-    """Make a workspace with its owner and return the owner's ticket to it."""
-    from gptagent.features.organizations.policy import PERMISSIONS
-    from gptagent.features.organizations.registration import Register, register
-
-    email = f"{new_id().hex}@example.test"
-    command = Register(email, "Alice", "correct horse battery", name, "en")
-    person_id, workspace = await register(database, command, is_open=True)
-    return Scope(workspace.org_id, Actor("person", person_id), PERMISSIONS["owner"])
-
-
 @pytest.fixture
 async def scope(database: Database) -> Scope:
     """Alice's workspace, new for each test."""
@@ -64,3 +53,8 @@ async def scope(database: Database) -> Scope:
 async def other_scope(database: Database) -> Scope:
     """Charlie's workspace: nothing of Alice's may be seen in it."""
     return await make_scope(database, "Charlie's")
+
+
+def pytest_addoption(parser):
+    parser.addoption("--interleavings", type=int, default=2000, help="how many the fencing test plays")
+    parser.addoption("--seed", type=int, default=1, help="which interleavings the fencing test plays")

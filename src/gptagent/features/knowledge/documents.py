@@ -10,9 +10,9 @@ from gptagent.features.knowledge.model import (
     Document,
     KnowledgeCounts,
     NewDocument,
+    Piece,
     Registration,
 )
-from gptagent.features.knowledge.store import Piece
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import Conflict, NotFound, TooLarge
 from gptagent.kernel.ids import new_id
@@ -105,6 +105,8 @@ async def record_pieces(
 
     All or nothing, for it is one transaction. Raises Conflict if the attempt is outdated.
     """
+    if not await store.hold_document(session, claim):
+        raise _outdated()
     await store.delete_pieces(session, "document", claim.id)
     for start in range(0, len(pieces), PIECES_PER_STATEMENT):
         part = pieces[start : start + PIECES_PER_STATEMENT]

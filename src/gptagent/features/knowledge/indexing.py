@@ -4,9 +4,8 @@ from collections.abc import Iterable
 
 from gptagent.features.knowledge.chunking import Fragment, cut
 from gptagent.features.knowledge.lexical import normalise
-from gptagent.features.knowledge.model import Article
+from gptagent.features.knowledge.model import Article, Piece
 from gptagent.features.knowledge.parsing.plain import read_markdown
-from gptagent.features.knowledge.store import Piece
 
 
 def article_pieces(article: Article) -> list[Piece]:

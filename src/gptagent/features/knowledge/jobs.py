@@ -8,9 +8,8 @@ import structlog
 
 from gptagent.features.knowledge import service
 from gptagent.features.knowledge.indexing import pieces
-from gptagent.features.knowledge.model import Document
+from gptagent.features.knowledge.model import Document, Piece
 from gptagent.features.knowledge.parsing import ParsedDocument, ParseFailed, parse_file
-from gptagent.features.knowledge.store import Piece
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import Conflict, NotFound

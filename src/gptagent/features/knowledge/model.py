@@ -153,6 +153,25 @@ class KnowledgeCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class Piece:
+    """A passage to be indexed. `words` is the normalised text whose lexemes count, the heading included."""
+
+    heading: str
+    page: int | None
+    content: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """One lexeme of the base that answers to word number `term` of the question, with its weight."""
+
+    term: int
+    lexeme: str
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
 class Passage:
     """A piece of a source. `coverage` is the share (0-1) of the question's informative words it holds."""
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from gptagent.features.knowledge import lexical, store
-from gptagent.features.knowledge.model import Passage, Quote
+from gptagent.features.knowledge.model import Form, Passage, Quote
 from gptagent.kernel.db import Session
 
 SEARCH_LIMIT = 5
@@ -30,7 +30,7 @@ async def search(session: Session, question: str, *, limit: int = SEARCH_LIMIT) 
     if not words:
         return []
     found = await store.find_forms(session, [lexical.kin_range(word) for word in words])
-    forms = [store.Form(term, form, lexical.kinship(words[term], form)) for term, form in found]
+    forms = [Form(term, form, lexical.kinship(words[term], form)) for term, form in found]
     kin = [form for form in forms if form.weight > 0]
     return await store.rank(session, kin, len(words), limit) if kin else []
 

@@ -2,7 +2,6 @@
 # ruff: noqa: S608 - what is put into statements are this module's columns, the two kinds and constants
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -13,10 +12,12 @@ from gptagent.features.knowledge.model import (
     Article,
     ArticleSummary,
     Document,
+    Form,
     KnowledgeCounts,
     NewArticle,
     NewDocument,
     Passage,
+    Piece,
     SourceKind,
     title_of,
 )
@@ -27,25 +28,6 @@ EXCERPT_CHARS = 200
 _ARTICLE = "id, title, content, is_active, version, created_at, updated_at"
 _DOCUMENT = """id, title, file_name, mime, size_bytes, sha256, blob_key, status, progress, error_code,
                attempts, chunk_count, created_at, updated_at"""
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A passage to be indexed. `words` is the normalised text whose lexemes count, the heading included."""
-
-    heading: str
-    page: int | None
-    content: str
-    words: str
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """One lexeme of the base that answers to word number `term` of the question, with its weight."""
-
-    term: int
-    lexeme: str
-    weight: float
 
 
 async def insert_article(session: Session, article_id: UUID, new: NewArticle, now: datetime) -> Article:
@@ -154,6 +136,18 @@ async def claim_document(session: Session, document_id: UUID, now: datetime) -> 
         now,
     )
     return Document(**row) if row else None
+
+
+async def hold_document(session: Session, claim: Document) -> bool:
+    """Keep the document from being deleted, not from being updated. False if the claim is outdated."""
+    return bool(
+        await session.fetchval(
+            """select true from app.document
+                where id = $1 and attempts = $2 and status = 'processing' for key share""",
+            claim.id,
+            claim.attempts,
+        )
+    )
 
 
 async def advance_document(

@@ -53,6 +53,5 @@ def unwrap(text: str) -> str:
 
 def _continues(previous: str, line: str, width: int) -> bool:
     if not previous or previous.endswith(_SENTENCE_ENDS):
-        # a sentence that ends with a full line: the next one may go on in the same paragraph
-        return len(previous) >= width * _WRAPPED_SHARE and line[0].isalpha()
+        return False
     return line[0].islower() or len(previous) >= width * _WRAPPED_SHARE
