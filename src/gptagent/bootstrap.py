@@ -12,6 +12,7 @@ from gptagent.features.crm.limiter import PostgresCallLimiter
 from gptagent.features.dialog import service as dialog
 from gptagent.features.dialog.context import Responder
 from gptagent.features.dialog.extractive import ExtractiveResponder
+from gptagent.features.dialog.model import Pace
 from gptagent.features.dialog.prompting import ModelResponder
 from gptagent.features.dialog.service import Lanes
 from gptagent.features.dialog.turn import TurnRunner
@@ -24,6 +25,7 @@ from gptagent.kernel.egress import Egress
 from gptagent.kernel.errors import Misconfigured
 from gptagent.kernel.events import Subscribers
 from gptagent.kernel.files import LocalFiles
+from gptagent.kernel.installation import check_keys
 from gptagent.kernel.jobs import JobClass, JobSpec
 from gptagent.kernel.settings import Settings
 
@@ -52,7 +54,8 @@ async def build_platform(settings: Settings) -> Platform:
     """Connect and wire. Raises Misconfigured if the keys are not those that sealed the stored secrets."""
     vault = load_vault(settings)
     db = await Database.connect(app_dsn(settings))
-    await _check_keys(db, vault)
+    async with db.installation() as session:
+        await check_keys(session, vault)
     egress = Egress(settings.allowed_egress)
     crm = KommoCrm(egress, PostgresCallLimiter(db), sandbox_url=settings.kommo_sandbox_url)
     lanes = Lanes()
@@ -101,27 +104,12 @@ def app_dsn(settings: Settings) -> str:
     return roles.app_dsn
 
 
-async def _check_keys(db: Database, vault: Vault) -> None:
-    async with db.installation() as session:
-        known = await session.fetchval(
-            """with mine as (insert into app.installation (key_fingerprint) values ($1)
-                             on conflict do nothing returning key_fingerprint)
-               select key_fingerprint from mine
-               union all select key_fingerprint from app.installation limit 1""",
-            vault.fingerprint,
-        )
-    if known != vault.fingerprint:
-        raise Misconfigured(
-            "secret_keys_differ",
-            "SECRET_KEYS are not the keys this installation's secrets were sealed with. Set the former ones.",
-        )
-
-
 def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
     """List every job of the platform."""
     crm_jobs = CrmJobs(platform.crm, platform.vault)
     extractive = ExtractiveResponder()
-    runner = TurnRunner(platform.crm, platform.vault, _responder(platform, extractive), extractive)
+    responder = _responder(platform, extractive)
+    runner = TurnRunner(platform.crm, platform.vault, responder, extractive, Pace())
     return (
         JobSpec(dialog.ADVANCE, runner.advance, JobClass.DEFAULT, runner.give_up),
         JobSpec(crm_service.PERFORM_TASK, crm_jobs.perform_task, JobClass.CRITICAL, crm_jobs.give_up_task),

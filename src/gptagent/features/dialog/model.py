@@ -10,19 +10,38 @@ Outcome = Literal["reply", "not_found", "handed_off", "refused"]
 # A burst never waits longer than this or three times the agent's delay, whichever is larger (rulings).
 BURST_MIN_CAP = timedelta(seconds=60)
 BURST_CAP_FACTOR = 3
-LEASE = timedelta(seconds=30)
-LEASE_RENEWAL = timedelta(seconds=10)
-# After a send whose outcome is unknown: how often to read back, when its absence is believed (the request's
-# own deadline is 15 s, so it can no longer arrive), and when a person is asked.
-READ_BACK_EVERY = timedelta(seconds=5)
-ABSENCE_IS_CERTAIN_AFTER = timedelta(seconds=45)
-UNKNOWN_GIVES_UP_AFTER = timedelta(minutes=2)
-READ_BACK_SKEW = timedelta(minutes=2)
-BROKEN_CONNECTION_RETRY = timedelta(seconds=60)
-SEND_RETRY_FIRST = timedelta(seconds=2)
-SEND_RETRY_CAP = timedelta(minutes=5)
-SEND_ATTEMPTS_MAX = 40  # some three hours of an unreachable CRM; then a person is asked
 OVERDUE_AFTER = timedelta(seconds=5)
+# A send that has not left so long after its fence was passed is not begun: the process was frozen meanwhile,
+# and another may be about to send. Well below `absence_certain_after`.
+SEND_WINDOW_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """The times of a turn. Tests of crashes and races shorten them; the proportions stay.
+
+    After a send whose outcome is unknown it is read back every `read_back_every`. Its absence is believed
+    after `absence_certain_after`: the request's own deadline (15 s) is long over. What cannot be read back at all
+    within `unknown_gives_up_after` becomes a task for a person.
+    """
+
+    lease: timedelta = timedelta(seconds=30)
+    lease_renewal: timedelta = timedelta(seconds=10)
+    read_back_every: timedelta = timedelta(seconds=5)
+    absence_certain_after: timedelta = timedelta(seconds=45)
+    unknown_gives_up_after: timedelta = timedelta(minutes=2)
+    broken_connection_retry: timedelta = timedelta(seconds=60)
+    send_retry_first: timedelta = timedelta(seconds=2)
+    send_retry_cap: timedelta = timedelta(minutes=5)
+    send_attempts_max: int = 40  # some three hours of an unreachable CRM; then a person is asked
+
+    def send_retry_delay(self, attempts: int) -> timedelta:
+        """Return how long to wait after so many sends that the CRM certainly did not carry out."""
+        doublings = min(max(attempts - 1, 0), 20)
+        return min(self.send_retry_first * (1 << doublings), self.send_retry_cap)
+
+
+READ_BACK_SKEW = timedelta(minutes=2)  # clocks of the CRM and ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,17 +96,6 @@ class Turn:
     send_attempts: int = 0
     send_started_at: datetime | None = None
     agent_id: UUID | None = None
-
-
-def burst_deadline(started: datetime, delay: timedelta) -> datetime:
-    """Return when a burst that began at `started` is answered at the latest."""
-    return started + max(BURST_MIN_CAP, BURST_CAP_FACTOR * delay)
-
-
-def send_retry_delay(attempts: int) -> timedelta:
-    """Return how long to wait after so many sends that the CRM certainly did not carry out."""
-    doublings = min(max(attempts - 1, 0), 20)
-    return min(SEND_RETRY_FIRST * (1 << doublings), SEND_RETRY_CAP)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """The send: fence, request, record; and reading back what became of a request whose answer never came."""
 
+import time
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -13,15 +14,11 @@ from gptagent.features.crm.model import CrmLink, CrmPort, NewTask
 from gptagent.features.dialog import service, store
 from gptagent.features.dialog.context import TurnContext
 from gptagent.features.dialog.model import (
-    ABSENCE_IS_CERTAIN_AFTER,
-    BROKEN_CONNECTION_RETRY,
-    READ_BACK_EVERY,
     READ_BACK_SKEW,
-    SEND_ATTEMPTS_MAX,
-    UNKNOWN_GIVES_UP_AFTER,
+    SEND_WINDOW_SECONDS,
     Answer,
+    Pace,
     Turn,
-    send_retry_delay,
 )
 from gptagent.kernel import observe
 from gptagent.kernel.clock import utcnow
@@ -51,6 +48,7 @@ class Sender:
     scope: Scope
     crm: CrmPort
     vault: Vault
+    pace: Pace
 
     async def send(self, turn: Turn, context: TurnContext) -> None:
         """Reserve a slot, pass the fence, send, record. A stale turn sends nothing."""
@@ -63,13 +61,19 @@ class Sender:
         except AppError as error:
             await self._not_sent(turn, error)
             return
+        fenced_at = time.monotonic()
         async with self.db.session(self.scope) as session:
-            current = await self._still_speaks(session, turn) and await service.begin_send(session, turn)
+            current = await self._still_speaks(session, turn) and await service.begin_send(
+                session, turn, self.pace.lease
+            )
             if not current:
                 await service.give_back(session, turn)
                 await store.supersede_turn(session, turn.id)
         if not current:
             observe.TURNS.labels("superseded").inc()
+            return
+        if time.monotonic() - fenced_at > SEND_WINDOW_SECONDS:
+            await self._wait(turn, self.pace.read_back_every)
             return
         await self._request(turn, link, talk_id, context.conversation)
 
@@ -84,7 +88,7 @@ class Sender:
         try:
             message_id = await self.crm.send_message(link, talk_id, text)
         except OutcomeUnknown:
-            await self._wait(sending, READ_BACK_EVERY)
+            await self._wait(sending, self.pace.read_back_every)
         except Conflict as error:
             if error.code == "crm_talk_closed":
                 await self._move_talk(link, conversation, talk_id)
@@ -105,18 +109,18 @@ class Sender:
         try:
             found = await self._read_back(turn, conversation)
         except AppError as error:
-            if waited > UNKNOWN_GIVES_UP_AFTER:
+            if waited > self.pace.unknown_gives_up_after:
                 await self._hand_off(turn, "delivery_unknown")
             else:
                 log.info("read_back_failed", error=error.code)
-                await self._wait(turn, READ_BACK_EVERY)
+                await self._wait(turn, self.pace.read_back_every)
             return
         if found is not None:
             await self._sent(turn, found)
-        elif waited > ABSENCE_IS_CERTAIN_AFTER:
+        elif waited > self.pace.absence_certain_after:
             await self._reopen(turn, timedelta(0))
         else:
-            await self._wait(turn, READ_BACK_EVERY)
+            await self._wait(turn, self.pace.read_back_every)
 
     async def _read_back(self, turn: Turn, conversation: Conversation) -> str | None:
         """Return the id under which the CRM has the reply, if it has it."""
@@ -195,9 +199,9 @@ class Sender:
             async with self.db.session(self.scope) as session:
                 conversation = await conversations.get_conversation(session, turn.conversation_id)
                 await crm_service.mark_broken(session, conversation.connection_id, error.code)
-            await self._reopen(turn, BROKEN_CONNECTION_RETRY)
-        elif error.retryable and turn.send_attempts < SEND_ATTEMPTS_MAX:
-            wait = send_retry_delay(turn.send_attempts)
+            await self._reopen(turn, self.pace.broken_connection_retry)
+        elif error.retryable and turn.send_attempts < self.pace.send_attempts_max:
+            wait = self.pace.send_retry_delay(turn.send_attempts)
             await self._reopen(turn, max(wait, timedelta(seconds=error.retry_after or 0)))
         elif error.code == "crm_talk_closed" and turn.send_attempts < 3:
             await self._reopen(turn, timedelta(0))

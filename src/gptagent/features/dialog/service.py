@@ -58,7 +58,7 @@ async def _stir(
         await session.enqueue(ADVANCE, {"conversation_id": str(conversation_id)}, delay=wait)
 
 
-async def claim_lane(session: Session, conversation_id: UUID, job_id: int) -> Turn | None:
+async def claim_lane(session: Session, conversation_id: UUID, job_id: int, lease: timedelta) -> Turn | None:
     """Take the lane and its live turn, or return None: nothing is due, or another worker is at it.
 
     A busy lane needs no retry: its holder looks again when it gives the lane back, and the sweep looks
@@ -80,7 +80,7 @@ async def claim_lane(session: Session, conversation_id: UUID, job_id: int) -> Tu
         delay = lane.due_at - lane.now
         await session.enqueue(ADVANCE, {"conversation_id": str(conversation_id)}, delay=delay)
         return None
-    claim = await store.take_lease(session, conversation_id, job_id)
+    claim = await store.take_lease(session, conversation_id, job_id, lease)
     if turn is not None and turn.state == "open" and turn.epoch != lane.epoch:
         await store.supersede_turn(session, turn.id)
         turn = None
@@ -93,13 +93,13 @@ class StaleClaim(Exception):  # noqa: N818 - it states what happened
     """This worker no longer holds the lane; its transaction is rolled back and nothing else is to be done."""
 
 
-async def begin_send(session: Session, turn: Turn) -> bool:
+async def begin_send(session: Session, turn: Turn, lease: timedelta) -> bool:
     """Pass the fence and mark the turn as leaving, in one transaction. False: it is stale, send nothing.
 
     Between this commit and the request nothing is waited for; whatever happens after it is settled by
     reading back.
     """
-    if not await store.pass_fence(session, turn):
+    if not await store.pass_fence(session, turn, lease):
         return False
     return await store.start_sending(session, turn.id)
 
@@ -115,14 +115,14 @@ async def give_back(
         await session.enqueue(ADVANCE, {"conversation_id": str(turn.conversation_id)}, delay=wait)
 
 
-async def sweep_lanes(db: Database) -> int:
-    """Wake lanes that are due and that no queued wake-up reaches. Returns how many."""
+async def sweep_lanes(db: Database, *, late: timedelta = OVERDUE_AFTER) -> int:
+    """Wake lanes that are due for so long and that no queued wake-up reaches. Returns how many."""
     async with db.installation() as session:
-        lanes = await store.overdue_lanes(session, OVERDUE_AFTER, SWEEP_BATCH)
+        lanes = await store.overdue_lanes(session, late, SWEEP_BATCH)
     woken = 0
     for org_id, conversation_id in lanes:
         async with db.session(Scope(org_id)) as session:
-            if await store.mark_woken(session, conversation_id, OVERDUE_AFTER):
+            if await store.mark_woken(session, conversation_id, late):
                 await session.enqueue(ADVANCE, {"conversation_id": str(conversation_id)})
                 woken += 1
     return woken

@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from asyncpg import Record
 
-from gptagent.features.dialog.model import LEASE, Answer, LaneRow, Turn, TurnRecord
+from gptagent.features.dialog.model import Answer, LaneRow, Turn, TurnRecord
 from gptagent.kernel.db import Session
 from gptagent.kernel.ids import new_id
 
@@ -71,25 +71,25 @@ async def lock_lane(session: Session, conversation_id: UUID, job_id: int) -> Lan
     return LaneRow(**dict(row)) if row else None
 
 
-async def take_lease(session: Session, conversation_id: UUID, job_id: int) -> int:
+async def take_lease(session: Session, conversation_id: UUID, job_id: int, lease: timedelta) -> int:
     """Return the new claim, the fence of this worker."""
     claim: int = await session.fetchval(
         """update app.lane set claim = claim + 1, job_id = $2, lease_until = clock_timestamp() + $3::interval
             where conversation_id = $1 returning claim""",
         conversation_id,
         job_id,
-        LEASE,
+        lease,
     )
     return claim
 
 
-async def renew_lease(session: Session, conversation_id: UUID, claim: int) -> bool:
+async def renew_lease(session: Session, conversation_id: UUID, claim: int, lease: timedelta) -> bool:
     done = await session.fetchval(
         """update app.lane set lease_until = clock_timestamp() + $3::interval
             where conversation_id = $1 and claim = $2 returning true""",
         conversation_id,
         claim,
-        LEASE,
+        lease,
     )
     return bool(done)
 
@@ -153,7 +153,7 @@ async def add_usage(session: Session, turn_id: UUID, calls: int, tokens_in: int,
     )
 
 
-async def pass_fence(session: Session, turn: Turn) -> bool:
+async def pass_fence(session: Session, turn: Turn, lease: timedelta) -> bool:
     """The compare-and-swap before every effect: this worker still holds the lane and nothing has changed."""
     done = await session.fetchval(
         """update app.lane set lease_until = clock_timestamp() + $4::interval
@@ -161,7 +161,7 @@ async def pass_fence(session: Session, turn: Turn) -> bool:
         turn.conversation_id,
         turn.claim,
         turn.epoch,
-        LEASE,
+        lease,
     )
     return bool(done)
 

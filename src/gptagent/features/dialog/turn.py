@@ -15,7 +15,7 @@ from gptagent.features.crm import service as crm_service
 from gptagent.features.crm.model import CrmPort
 from gptagent.features.dialog import service, store
 from gptagent.features.dialog.context import HISTORY_MESSAGES, Responder, Spent, TurnContext, not_found
-from gptagent.features.dialog.model import BROKEN_CONNECTION_RETRY, LEASE_RENEWAL, Answer, Turn
+from gptagent.features.dialog.model import Answer, Pace, Turn
 from gptagent.features.dialog.sending import Sender
 from gptagent.features.knowledge import service as knowledge
 from gptagent.kernel import observe
@@ -50,16 +50,17 @@ class TurnRunner:
     vault: Vault
     responder: Responder
     fallback: Responder
+    pace: Pace
 
     async def advance(self, ctx: JobContext, /, conversation_id: str) -> None:
         """Take the lane if it is due and bring its turn to an end, or to its next waiting point."""
         async with ctx.db.session(ctx.scope) as session:
-            turn = await service.claim_lane(session, UUID(conversation_id), ctx.job_id)
+            turn = await service.claim_lane(session, UUID(conversation_id), ctx.job_id, self.pace.lease)
         if turn is None:
             return
         started = time.monotonic()
         try:
-            async with _lease_renewed(ctx.db, ctx.scope, turn):
+            async with _lease_renewed(ctx.db, ctx.scope, turn, self.pace):
                 await self._run(ctx.db, ctx.scope, turn)
         except service.StaleClaim:
             observe.TURNS.labels("fenced").inc()
@@ -69,13 +70,13 @@ class TurnRunner:
     async def give_up(self, ctx: JobContext, /, conversation_id: str) -> None:
         """The job failed for good: a person is asked, so that the customer is not left waiting."""
         async with ctx.db.session(ctx.scope) as session:
-            turn = await service.claim_lane(session, UUID(conversation_id), ctx.job_id)
+            turn = await service.claim_lane(session, UUID(conversation_id), ctx.job_id, self.pace.lease)
         if turn is not None and turn.state == "open":
             answer = Answer("", "handed_off", "gate", reason="failed")
-            await Sender(ctx.db, ctx.scope, self.crm, self.vault).finish(turn, answer)
+            await Sender(ctx.db, ctx.scope, self.crm, self.vault, self.pace).finish(turn, answer)
 
     async def _run(self, db: Database, scope: Scope, turn: Turn) -> None:
-        sender = Sender(db, scope, self.crm, self.vault)
+        sender = Sender(db, scope, self.crm, self.vault, self.pace)
         if turn.state == "sending":
             await sender.settle(turn)
             return
@@ -100,7 +101,7 @@ class TurnRunner:
                 return Refusal("no_active_agent")
             connection = await crm_service.get_connection(session, conversation.connection_id)
             if connection.status == "broken":
-                await service.give_back(session, turn, due_in=BROKEN_CONNECTION_RETRY)
+                await service.give_back(session, turn, due_in=self.pace.broken_connection_retry)
                 return Postponed()
             lead = None
             if conversation.lead_id is not None:
@@ -143,21 +144,21 @@ class TurnRunner:
 
 
 @asynccontextmanager
-async def _lease_renewed(db: Database, scope: Scope, turn: Turn) -> AsyncIterator[None]:
+async def _lease_renewed(db: Database, scope: Scope, turn: Turn, pace: Pace) -> AsyncIterator[None]:
     """Keep the lane while the turn runs: a model may think longer than the lease."""
-    task = asyncio.create_task(_renew(db, scope, turn))
+    task = asyncio.create_task(_renew(db, scope, turn, pace))
     try:
         yield
     finally:
         task.cancel()
 
 
-async def _renew(db: Database, scope: Scope, turn: Turn) -> None:
+async def _renew(db: Database, scope: Scope, turn: Turn, pace: Pace) -> None:
     while True:
-        await asyncio.sleep(LEASE_RENEWAL.total_seconds())
+        await asyncio.sleep(pace.lease_renewal.total_seconds())
         try:
             async with db.session(scope) as session:
-                if not await store.renew_lease(session, turn.conversation_id, turn.claim):
+                if not await store.renew_lease(session, turn.conversation_id, turn.claim, pace.lease):
                     return
         except (*CONNECTION_LOST, UpstreamUnavailable):
             continue  # the fence, not the lease, keeps the promise

@@ -1,0 +1,175 @@
+"""The inbox: conversations, a live thread with who answered and from which source, takeover."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, tzinfo
+from typing import Literal
+from uuid import UUID
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gptagent.features.agents import service as agents
+from gptagent.features.conversations import service as conversations
+from gptagent.features.conversations.model import Message
+from gptagent.features.conversations.service import PAGE_SIZE, THREAD_SIZE, Inbox
+from gptagent.features.crm import service as crm
+from gptagent.features.dialog import service
+from gptagent.features.dialog.model import TurnRecord
+from gptagent.features.identity import service as identity
+from gptagent.features.organizations import policy
+from gptagent.features.organizations.service import require
+from gptagent.kernel.clock import utcnow
+from gptagent.kernel.db import Database, Session
+from gptagent.kernel.http import CurrentScope, access_of
+from gptagent.ui.web import Notice, Pages, base_of, timezone_of
+
+CHANNELS: Mapping[str, str] = {
+    "waba": "WhatsApp Business",
+    "com.amocrm.amocrmwa": "WhatsApp",
+    "telegram": "Telegram",
+    "instagram_business": "Instagram",
+    "instagram": "Instagram",
+    "facebook": "Facebook",
+    "onlinechat": "Live Chat",
+    "vk": "VK",
+    "viber": "Viber",
+    "avito": "Avito",
+}
+# Why a turn ended without a reply of the agent's own, by its reason.
+REASONS: Mapping[str, str] = {
+    "taken_over": "Not answered: a person holds this conversation.",
+    "no_active_agent": "Not answered: no agent was active.",
+    "failed": "Not answered: the turn failed. A task asks a manager to answer.",
+    "delivery_unknown": "It is not known whether the reply arrived. A task asks a manager to look.",
+}
+NOT_SENT = "The CRM did not take the reply. A task asks a manager to answer."
+REFUSED = "Not answered."
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of the thread: a new day, a message with the turn it answers by, or a turn without a message."""
+
+    kind: Literal["day", "message", "turn"]
+    at: datetime
+    message: Message | None = None
+    turn: TurnRecord | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationPages:
+    db: Database
+    pages: Pages
+    inbox: Inbox
+
+    def router(self) -> APIRouter:
+        router = APIRouter(prefix="/manage/{workspace}/conversations")
+        router.get("")(self.list)
+        router.get("/{conversation_id}")(self.thread)
+        router.post("/{conversation_id}/takeover")(self.take_over)
+        router.post("/{conversation_id}/resume")(self.resume)
+        return router
+
+    async def list(
+        self,
+        request: Request,
+        scope: CurrentScope,
+        before: datetime | None = None,
+        current: UUID | None = None,
+        part: str = "",
+    ) -> Response:
+        require(scope, policy.VIEW)
+        async with self.db.session(scope) as session:
+            context = await self._list(session, before)
+            shell = None if part else await self.pages.shell(request, session)
+        if part:
+            return self.pages.part(request, "dialog/_list.html", current=current, **context)
+        return self.pages.show(request, "dialog/list.html", shell, current=None, **context)
+
+    async def _list(self, session: Session, before: datetime | None = None) -> dict[str, object]:
+        aware = before if before is None or before.tzinfo else None
+        found = await conversations.list_conversations(session, before=aware)
+        return {
+            "conversations": found,
+            "before": aware,
+            "older": found[-1].last_message_at if len(found) == PAGE_SIZE else None,
+            "speaker": await agents.choose_agent(session),
+            "connections": await crm.list_connections(session),
+            "channels": CHANNELS,
+        }
+
+    async def thread(
+        self, request: Request, scope: CurrentScope, conversation_id: UUID, part: str = ""
+    ) -> Response:
+        require(scope, policy.VIEW)
+        async with self.db.session(scope) as session:
+            context = await self._thread(session, conversation_id, timezone_of(request))
+            if not part:
+                context |= await self._list(session)
+                shell = await self.pages.shell(request, session)
+        context |= {
+            "channels": CHANNELS,
+            "current": conversation_id,
+            "may_work": policy.WORK_CONVERSATIONS in scope.permissions,
+        }
+        if part:
+            return self.pages.part(request, "dialog/_thread.html", **context)
+        return self.pages.show(request, "dialog/thread.html", shell, **context)
+
+    async def _thread(self, session: Session, conversation_id: UUID, zone: tzinfo) -> dict[str, object]:
+        conversation = await conversations.get_conversation(session, conversation_id)
+        messages = await conversations.list_messages(session, conversation_id)
+        turns = await service.list_turns(session, conversation_id)
+        lead = None
+        if conversation.lead_id is not None:
+            lead = await crm.get_lead_card(session, conversation.connection_id, conversation.lead_id)
+        return {
+            "conversation": conversation,
+            "entries": list(tell(messages, turns, zone)),
+            "is_cut": len(messages) == THREAD_SIZE,
+            "lead": lead,
+            "connection": await crm.get_connection(session, conversation.connection_id),
+            "speaker": await agents.choose_agent(session),
+        }
+
+    async def take_over(self, request: Request, scope: CurrentScope, conversation_id: UUID) -> Response:
+        """Give the chat to the person who asks: the agent is silent from now on."""
+        require(scope, policy.WORK_CONVERSATIONS)
+        async with self.db.session(scope) as session:
+            person = await identity.get_person(session, access_of(request).person_id)
+            await self.inbox.take_over(session, conversation_id, by=person.full_name, now=utcnow())
+        taken = Notice("info", "The conversation is yours", "The agent is silent in this chat.")
+        return self._back(request, conversation_id, taken)
+
+    async def resume(self, request: Request, scope: CurrentScope, conversation_id: UUID) -> Response:
+        require(scope, policy.WORK_CONVERSATIONS)
+        async with self.db.session(scope) as session:
+            await self.inbox.resume(session, conversation_id)
+        given = Notice("info", "The agent is back", "It answers from the next message on.")
+        return self._back(request, conversation_id, given)
+
+    def _back(self, request: Request, conversation_id: UUID, notice: Notice) -> Response:
+        return self.pages.redirect(f"{base_of(request)}/conversations/{conversation_id}", notice)
+
+
+def tell(messages: Iterable[Message], turns: Iterable[TurnRecord], zone: tzinfo) -> Iterator[Entry]:
+    """Weave messages, days and the turns that sent nothing into one story, oldest first."""
+    known = {turn.id: turn for turn in turns}
+    silent = {turn.last_seq: turn for turn in known.values() if turn.outcome in {"refused", "handed_off"}}
+    day: date | None = None
+    for message in messages:
+        if message.sent_at.astimezone(zone).date() != day:
+            day = message.sent_at.astimezone(zone).date()
+            yield Entry("day", message.sent_at)
+        turn = known.get(message.turn_id) if message.turn_id else None
+        yield Entry("message", message.sent_at, message, turn)
+        if ended := silent.get(message.seq):
+            yield Entry("turn", ended.ended_at or message.sent_at, turn=ended, text=_reason(ended))
+
+
+def _reason(turn: TurnRecord) -> str:
+    other = REFUSED if turn.outcome == "refused" else NOT_SENT
+    return REASONS.get(turn.reason or "", other)
