@@ -53,5 +53,8 @@ ci: lint types imports test ## what continuous integration runs
 bench: $(VENV)/dev ## measure: one `name label value` per line
 	@exec $(BIN)/gptagent bench
 
+soak: $(VENV)/dev ## 50,000 random interleavings of the fencing test (an hour)
+	@$(BIN)/pytest tests/chaos/test_fencing.py --interleavings 50000 --seed $$(date +%j)
+
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build dist

@@ -57,3 +57,8 @@ create function app.count_lanes_overdue(late interval) returns bigint
 language sql stable security definer set search_path = app, pg_temp as $$
   select count(*) from app.lane where due_at < clock_timestamp() - late
 $$;
+
+create function app.connection_counts() returns table (status text, connections bigint)
+language sql stable security definer set search_path = app, pg_temp as $$
+  select status, count(*) from app.crm_connection group by status
+$$;

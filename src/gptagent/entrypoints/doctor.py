@@ -1,0 +1,151 @@
+"""`gptagent doctor`: is everything there that the platform needs, and how is it mended?"""
+
+import os
+import shutil
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from gptagent.bootstrap import app_dsn, build_platform
+from gptagent.kernel.crypto import load_vault
+from gptagent.kernel.db import Database
+from gptagent.kernel.egress import Egress
+from gptagent.kernel.errors import AppError
+from gptagent.kernel.i18n import translate
+from gptagent.kernel.settings import Settings
+
+FREE_DISK_MIN_BYTES = 2_000_000_000  # database, write-ahead log and uploads need room to breathe
+MODEL_SECONDS = 10.0
+MODEL_MAX_BYTES = 2_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`mend` says what to do when it is not well."""
+
+    what: str
+    ok: bool
+    detail: str
+    mend: str = ""
+
+    def line(self) -> str:
+        text = f"{'ok' if self.ok else 'PROBLEM':<8} {self.what:<11} {self.detail}"
+        return text if self.ok or not self.mend else f"{text}\n{' ' * 21}-> {self.mend}"
+
+
+async def examine(settings: Settings) -> list[Finding]:
+    """Run every check; one that fails does not stop the others."""
+    findings = [_disk(settings), _files(settings), _keys(settings)]
+    findings.append(await _try("database", _database, settings))
+    for what, check in (("migrations", _migrations), ("crm", _crm)):
+        if findings[3].ok:
+            findings.append(await _try(what, check, settings))
+        else:
+            findings.append(Finding(what, ok=False, detail="not checked: it needs the database"))
+    findings.append(await _try("model", _model, settings))
+    return findings
+
+
+async def _try(what: str, check: Callable[[Settings], Awaitable[Finding]], settings: Settings) -> Finding:
+    try:
+        return await check(settings)
+    except AppError as error:
+        sentence = translate("en", error.message, **error.params)
+        return Finding(what, ok=False, detail=sentence, mend=_MENDS[what])
+
+
+_MENDS = {
+    "database": "Start the platform with `gptagent up`, or check DATABASE_URL.",
+    "migrations": "Run `gptagent migrate`.",
+    "crm": "Run `gptagent migrate`, and set the SECRET_KEYS this installation began with.",
+    "model": "Check LLM_BASE_URL and LLM_API_KEY; a private address needs EGRESS_ALLOW=host:port.",
+}
+
+
+def _disk(settings: Settings) -> Finding:
+    folder = settings.home
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    return Finding(
+        "disk",
+        free >= FREE_DISK_MIN_BYTES,
+        f"{free / 1e9:.1f} GB free at {settings.home}",
+        "Make room, or move GPTAGENT_HOME to a larger disk.",
+    )
+
+
+def _files(settings: Settings) -> Finding:
+    folder: Path = settings.files_path
+    writable = os.access(folder if folder.exists() else settings.home, os.W_OK)
+    return Finding(
+        "files",
+        writable,
+        f"uploads go to {folder}",
+        "Give this user the right to write there, or set FILES_URL.",
+    )
+
+
+def _keys(settings: Settings) -> Finding:
+    if settings.secret_keys is None and not (settings.home / "keys" / "secret.keys").exists():
+        return Finding(
+            "keys", ok=False, detail="no keys yet", mend="They are made at the first `gptagent up`."
+        )
+    return Finding("keys", ok=True, detail=f"primary key {load_vault(settings).fingerprint}")
+
+
+async def _database(settings: Settings) -> Finding:
+    db = await Database.connect(app_dsn(settings), max_connections=1)
+    try:
+        async with db.installation() as session:
+            version = await session.fetchval("show server_version")
+    finally:
+        await db.close()
+    kind = "DATABASE_URL" if settings.database_url else "embedded"
+    return Finding("database", ok=True, detail=f"PostgreSQL {version} answers ({kind})")
+
+
+async def _migrations(settings: Settings) -> Finding:
+    from gptagent.migrations.run import HEAD, is_current
+
+    current = is_current(app_dsn(settings))
+    return Finding("migrations", current, f"this release needs revision {HEAD}", _MENDS["migrations"])
+
+
+async def _crm(settings: Settings) -> Finding:
+    platform = await build_platform(settings)
+    try:
+        async with platform.db.installation() as session:
+            counts = await session.fetch("select status, connections from app.connection_counts()")
+    finally:
+        await platform.close()
+    by_status = {row["status"]: row["connections"] for row in counts}
+    broken = by_status.get("broken", 0)
+    detail = f"{by_status.get('connected', 0)} connected, {broken} broken"
+    if not by_status:
+        detail = "no CRM is connected yet"
+    return Finding("crm", broken == 0, detail, "Their owners reconnect them with a new token.")
+
+
+async def _model(settings: Settings) -> Finding:
+    if settings.llm_model is None:
+        return Finding(
+            "model",
+            ok=True,
+            detail="none set: agents quote the knowledge base (LLM_MODEL, LLM_API_KEY, LLM_BASE_URL)",
+        )
+    egress = Egress(settings.allowed_egress)
+    key = settings.llm_api_key.get_secret_value() if settings.llm_api_key else ""
+    try:
+        answer = await egress.request(
+            "GET",
+            f"{settings.llm_base_url.rstrip('/')}/models",
+            headers={"authorization": f"Bearer {key}"},
+            deadline=MODEL_SECONDS,
+            max_bytes=MODEL_MAX_BYTES,
+        )
+    finally:
+        await egress.aclose()
+    host = urlsplit(settings.llm_base_url).hostname
+    return Finding("model", answer.status == 200, f"{host} answers {answer.status}", _MENDS["model"])

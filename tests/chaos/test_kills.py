@@ -1,0 +1,108 @@
+"""Processes of a running platform are killed; every customer message still gets exactly one answer."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from gptagent.entrypoints.demo.stage import Stage, raised_stage, until
+from gptagent.kernel.postgres import Postgres
+from gptagent.kernel.settings import child_environment
+
+CHATS = 24
+KILLS = 5
+CALM_SECONDS = 90.0
+NOT_FOUND = "I will ask a colleague."
+
+
+@pytest.fixture
+async def stage():
+    async with raised_stage(child_environment()) as stage:
+        await open_shop(stage)
+        yield stage
+
+
+async def open_shop(stage: Stage):
+    """A workspace with an agent that answers after a second, connected to an account without a rate limit."""
+    account = await stage.sandbox.call("POST", "/_sandbox/accounts", {"subdomain": "kills"})
+    await sandbox(stage, "POST", "/knobs", {"requests_per_second": 0, "retry_scale": 0.01, "copies": [1, 2]})
+    owner = {
+        "email": "alice@example.test",
+        "full_name": "Alice",
+        "password": "correct horse battery",
+        "organization": "Shop",
+        "setup_token": stage.setup_token,
+    }
+    signed_in = await stage.platform.call("POST", "/api/v1/auth/register", owner)
+    stage.platform.headers["authorization"] = f"Bearer {signed_in['access_token']}"
+    agent = await stage.platform.call("POST", "/api/v1/agents", {"name": "Agent"})
+    settings = {
+        "is_active": True,
+        "response_delay_seconds": 1,
+        "not_found_text": NOT_FOUND,
+        "not_found_task": False,
+    }
+    await stage.platform.call("PATCH", f"/api/v1/agents/{agent['id']}", settings)
+    connection = {"address": "kills.amocrm.test", "token": account["token"]}
+    await stage.platform.call("POST", "/api/v1/connections", connection)
+
+
+async def sandbox(stage: Stage, method: str, path: str, body: object = None):
+    return await stage.sandbox.call(method, f"/_sandbox/accounts/kills{path}", body)
+
+
+async def write_to_all(stage: Stage):
+    """Every chat gets two messages; return the chats."""
+    chats = []
+    for number in range(CHATS):
+        chat = await sandbox(stage, "POST", "/chats", {"name": f"Customer {number}", "origin": "waba"})
+        await sandbox(stage, "POST", f"/chats/{chat['chat_id']}/customer", {"texts": ["Hello", "Any news?"]})
+        chats.append(chat["chat_id"])
+        await asyncio.sleep(0.2)
+    return chats
+
+
+async def replies(stage: Stage, chat: str):
+    answer = await sandbox(stage, "GET", f"/chats/{chat}/messages")
+    return [message["text"] for message in answer["messages"] if message["author"] == "bot"]
+
+
+async def judge(stage: Stage, chats: list[str]):
+    """Wait until each chat has its reply, then look whether any has a second one."""
+
+    async def all_answered():
+        return all([await replies(stage, chat) for chat in chats])
+
+    await until("every chat has a reply", all_answered, seconds=CALM_SECONDS, pause=1)
+    await asyncio.sleep(5)
+    return [await replies(stage, chat) for chat in chats]
+
+
+async def test_a_worker_killed_again_and_again_changes_nothing(stage):
+    """WRK-8: 24 conversations, five SIGKILLs, one reply each."""
+    writing = asyncio.create_task(write_to_all(stage))
+    for _ in range(KILLS):
+        await asyncio.sleep(1.6)
+        await stage.kill_worker()
+    assert await judge(stage, await writing) == [[NOT_FOUND]] * CHATS
+
+
+async def test_a_killed_postgresql_is_started_again_and_nothing_is_lost(stage):
+    writing = asyncio.create_task(write_to_all(stage))
+    await asyncio.sleep(2.5)
+    pid = Postgres(stage.home).pid or int(
+        (stage.home / "postgres/data/postmaster.pid").read_text().split()[0]
+    )
+    os.kill(pid, signal.SIGKILL)
+    assert await judge(stage, await writing) == [[NOT_FOUND]] * CHATS
+
+
+async def test_a_killed_web_process_is_started_again_and_the_crm_delivers_again(stage):
+    writing = asyncio.create_task(write_to_all(stage))
+    await asyncio.sleep(2.5)
+    children = Path(f"/proc/{stage.up_pid}/task/{stage.up_pid}/children").read_text().split()
+    (web,) = [pid for pid in children if b"web" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    os.kill(int(web), signal.SIGKILL)
+    assert await judge(stage, await writing) == [[NOT_FOUND]] * CHATS
