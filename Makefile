@@ -26,7 +26,7 @@ demo: $(VENV)/runtime ## watch an agent answer, with nothing but this machine
 	@exec $(BIN)/gptagent demo
 
 dev: $(VENV)/dev ## start the platform; it reloads when a source file changes
-	@GPTAGENT_RELOAD=1 exec $(BIN)/gptagent up
+	@exec $(BIN)/gptagent up --reload
 
 format: $(VENV)/dev
 	@$(BIN)/ruff format src tests benchmarks

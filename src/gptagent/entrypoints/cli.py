@@ -39,30 +39,32 @@ def main() -> None:
         sys.exit(EXIT_CODES.get(error.status, 70))
 
 
+Reload = Annotated[bool, typer.Option(help="Start the web process again when a source file changes")]
+Supervisor = Annotated[int | None, typer.Option(hidden=True, help="End when this parent process is gone")]
+
+
 @app.command()
-def up() -> None:
+def up(*, reload: Reload = False) -> None:
     """Start everything on this machine: PostgreSQL, web and worker."""
     from gptagent.entrypoints.up import Up
 
-    sys.exit(Up(Settings.load()).run())
+    sys.exit(Up(Settings.load(), reload).run())
 
 
 @app.command()
-def web(
-    *, reload: Annotated[bool, typer.Option(help="Start again when a source file changes")] = False
-) -> None:
+def web(*, reload: Reload = False, supervisor: Supervisor = None) -> None:
     """Serve pages, REST and webhooks."""
     from gptagent.entrypoints import serving
 
-    serving.serve_web(Settings.load(), reload=reload)
+    serving.serve_web(Settings.load(), reload=reload, supervisor=supervisor)
 
 
 @app.command()
-def worker() -> None:
+def worker(*, supervisor: Supervisor = None) -> None:
     """Do the jobs."""
     from gptagent.entrypoints import serving
 
-    serving.serve_worker(Settings.load())
+    serving.serve_worker(Settings.load(), supervisor=supervisor)
 
 
 @app.command()

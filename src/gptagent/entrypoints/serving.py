@@ -1,14 +1,20 @@
 """Run a web or a worker process."""
 
 import asyncio
+import os
+import signal
+import threading
+import time
 
 from gptagent.kernel.settings import Settings, share_metrics
 
 DRAIN_SECONDS = 8
+PARENT_POLL_SECONDS = 0.5
 
 
-def serve_web(settings: Settings, *, reload: bool) -> None:
+def serve_web(settings: Settings, *, reload: bool, supervisor: int | None) -> None:
     """Serve until SIGTERM; requests in flight get DRAIN_SECONDS."""
+    _end_with(supervisor)
     share_metrics(settings.home)
     import uvicorn
 
@@ -38,8 +44,9 @@ def create_app() -> object:
     return LazyWeb(Settings.load())
 
 
-def serve_worker(settings: Settings) -> None:
+def serve_worker(settings: Settings, *, supervisor: int | None) -> None:
     """Work until SIGTERM."""
+    _end_with(supervisor)
     share_metrics(settings.home)
     import uvloop
 
@@ -54,3 +61,16 @@ def serve_worker(settings: Settings) -> None:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(work())
+
+
+def _end_with(supervisor: int | None) -> None:
+    """End this process when the supervisor is gone: left behind, it would hold the port of the next start."""
+    if supervisor is None:
+        return
+
+    def watch() -> None:
+        while os.getppid() == supervisor:
+            time.sleep(PARENT_POLL_SECONDS)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -3,6 +3,7 @@
 This process imports little: it stays for as long as the platform runs.
 """
 
+import os
 import signal
 import subprocess
 import sys
@@ -11,13 +12,19 @@ import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from gptagent.kernel.errors import Misconfigured
 from gptagent.kernel.settings import Settings, share_metrics
 
+if TYPE_CHECKING:
+    from gptagent.kernel.postgres import Postgres
+
 READY_TIMEOUT_SECONDS = 60.0
 STOP_TIMEOUT_SECONDS = 12.0  # the whole platform ends within 15 s of SIGTERM
 POLL_SECONDS = 0.1
+WATCH_SECONDS = 0.5
+TRIM_LOG_SECONDS = 3600.0
 RESTART_DELAYS = (0.5, 1, 2, 5, 10, 30)
 STEADY_AFTER_SECONDS = 60.0  # a process that lived so long starts its back-off anew
 
@@ -27,13 +34,22 @@ class Child:
     """A supervised process in a process group of its own."""
 
     name: str
+    options: tuple[str, ...] = ()
     process: "subprocess.Popen[bytes] | None" = None
     started_at: float = 0.0
     failures: int = 0
     restart_at: float = 0.0
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "gptagent", self.name]
+        command = [
+            sys.executable,
+            "-m",
+            "gptagent",
+            self.name,
+            "--supervisor",
+            str(os.getpid()),
+            *self.options,
+        ]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
         self.started_at = time.monotonic()
 
@@ -70,8 +86,13 @@ class Child:
 @dataclass(slots=True)
 class Up:
     settings: Settings
+    reload: bool = False
     stopping: threading.Event = field(default_factory=threading.Event)
-    children: tuple[Child, ...] = (Child("web"), Child("worker"))
+    children: tuple[Child, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        options = ("--reload",) if self.reload else ()
+        self.children = (Child("web", options), Child("worker"))
 
     def run(self) -> int:
         """Start everything, print the URL, watch until told to stop. Returns the exit code."""
@@ -104,7 +125,7 @@ class Up:
         if migrate(owner_dsn, app_dsn):
             print("database is up to date", flush=True)
 
-    def _serve(self, server: object = None) -> int:
+    def _serve(self, server: "Postgres | None" = None) -> int:
         share_metrics(self.settings.home, fresh=True)
         for child in self.children:
             child.start()
@@ -119,20 +140,17 @@ class Up:
         finally:
             self._stop_children()
 
-    def _watch(self, server: object) -> None:
-        while not self.stopping.wait(POLL_SECONDS * 5):
+    def _watch(self, server: "Postgres | None") -> None:
+        trimmed_at = time.monotonic()
+        while not self.stopping.wait(WATCH_SECONDS):
             for child in self.children:
                 child.watch()
-            if server is not None:
-                self._revive(server)
-
-    def _revive(self, server: object) -> None:
-        """A PostgreSQL that was killed is started again; the processes reconnect by themselves."""
-        from gptagent.kernel.postgres import Postgres
-
-        if isinstance(server, Postgres) and server.pid is None:
-            print("PostgreSQL ended, starting it again", flush=True)
-            server.start()
+            if server is not None and server.pid is None:
+                print("PostgreSQL ended, starting it again", flush=True)
+                server.start()  # web and worker reconnect by themselves
+            if server is not None and time.monotonic() - trimmed_at > TRIM_LOG_SECONDS:
+                server.trim_log()
+                trimmed_at = time.monotonic()
 
     def _wait_until_ready(self) -> bool:
         url = f"http://{self._probe_host()}:{self.settings.port}/health/ready"
