@@ -5,13 +5,18 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from cast import make_scope
+from gptagent.kernel.crypto import Vault
 from gptagent.kernel.db import Database
+from gptagent.kernel.ids import new_id
 from gptagent.kernel.postgres import Postgres, Roles, prepare_database
 from gptagent.kernel.scope import Scope
 from gptagent.migrations.run import migrate
+from gptagent.sandbox.spawn import running
+from worlds import Account, World, make_world
 
 
 @pytest.fixture(scope="session")
@@ -53,6 +58,23 @@ async def scope(database: Database) -> Scope:
 async def other_scope(database: Database) -> Scope:
     """Charlie's workspace: nothing of Alice's may be seen in it."""
     return await make_scope(database, "Charlie's")
+
+
+@pytest.fixture(scope="session")
+def kommo() -> Iterator[str]:
+    """Address of an emulated CRM."""
+    with running("kommo") as url:
+        yield url
+
+
+@pytest.fixture
+async def world(database: Database, scope: Scope, kommo: str) -> AsyncIterator[World]:
+    """Alice's workspace with an active agent that answers at once, connected to an account of its own."""
+    async with httpx2.AsyncClient(timeout=30) as client:
+        account = await Account.open(kommo, f"w{new_id().hex[-20:]}", client)
+        world = await make_world(database, scope, account, Vault([bytes(range(32))]))
+        yield world
+        await world.egress.aclose()
 
 
 def pytest_addoption(parser):

@@ -12,25 +12,16 @@ from datetime import timedelta
 import msgspec
 
 from gptagent.adapters.kommo.client import Deadlines
-from gptagent.adapters.kommo.port import KommoCrm
-from gptagent.features.agents import service as agents
-from gptagent.features.conversations.events import CustomerWrote, HoldChanged, StageChanged
-from gptagent.features.conversations.service import Inbox
 from gptagent.features.crm import service as crm_service
-from gptagent.features.crm.events import LeadMoved, MessageArrived, TalkSeen
 from gptagent.features.crm.model import InboundMessage, LeadChanged, Webhook
 from gptagent.features.dialog.extractive import ExtractiveResponder
 from gptagent.features.dialog.model import Pace
-from gptagent.features.dialog.service import ADVANCE, Lanes
+from gptagent.features.dialog.service import ADVANCE
 from gptagent.features.dialog.turn import TurnRunner
 from gptagent.kernel.clock import utcnow
-from gptagent.kernel.crypto import Vault
-from gptagent.kernel.db import Database
-from gptagent.kernel.egress import Egress
 from gptagent.kernel.errors import AppError
-from gptagent.kernel.events import Subscribers
 from gptagent.kernel.jobs import JobContext
-from gptagent.kernel.scope import Scope
+from worlds import World
 
 # The proportions of Pace, some hundred times faster. A request's deadline stays well below the time after
 # which its absence is believed.
@@ -46,17 +37,6 @@ PACE = Pace(
 DEADLINES = Deadlines(read=3.0, write=0.6)
 STALL_MAX_SECONDS = 0.5
 SETTLED_WITHIN_SECONDS = 40.0
-NOT_FOUND = "I will ask a colleague."
-
-
-class NoLimit:
-    """The emulator's rate is switched off for this test, and so is ours."""
-
-    async def wait(self, account_key, address_key, priority):
-        """Let every call leave at once."""
-
-    async def block(self, account_key, address_key, seconds):
-        """Forget the block."""
 
 
 class StallingCrm:
@@ -78,63 +58,6 @@ class StallingCrm:
     async def _stall(self):
         if self._chance.random() < 0.15:
             await asyncio.sleep(self._chance.uniform(0, STALL_MAX_SECONDS))
-
-
-@dataclass
-class World:
-    """One workspace with an active agent that answers at once, connected to one emulated account."""
-
-    db: Database
-    scope: Scope
-    account: object
-    hook: crm_service.Hook
-    vault: Vault
-    egress: Egress
-    inbox: Inbox
-    subscribers: Subscribers
-
-    def runner(self, chance: random.Random) -> TurnRunner:
-        crm = KommoCrm(self.egress, NoLimit(), sandbox_url=self.account.url, deadlines=DEADLINES)
-        extractive = ExtractiveResponder()
-        return TurnRunner(StallingCrm(crm, chance), self.vault, extractive, extractive, PACE)
-
-
-async def make_world(db: Database, scope: Scope, account, vault: Vault) -> World:
-    egress = Egress(frozenset({account.host_port}))
-    lanes = Lanes()
-    inbox = Inbox(
-        lanes,
-        Subscribers(
-            in_transaction={
-                CustomerWrote: (lanes.on_customer_wrote,),
-                HoldChanged: (lanes.on_hold_changed,),
-                StageChanged: (lanes.on_stage_changed,),
-            }
-        ),
-    )
-    subscribers = Subscribers(
-        in_transaction={
-            MessageArrived: (inbox.on_message,),
-            TalkSeen: (inbox.on_talk,),
-            LeadMoved: (inbox.on_lead_moved,),
-        }
-    )
-    crm = KommoCrm(egress, NoLimit(), sandbox_url=account.url)
-    command = crm_service.ConnectCrm(f"{account.subdomain}.kommo.test", account.token)
-    connection = await crm_service.connect_crm(
-        db, scope, command, crm=crm, vault=vault, public_url="http://127.0.0.1:9"
-    )
-    async with db.session(scope) as session:
-        agent = await agents.create_agent(session, "Agent", locale="en")
-        changes = {
-            "is_active": True,
-            "response_delay_seconds": 0,
-            "not_found_text": NOT_FOUND,
-            "not_found_task": False,
-        }
-        await agents.update_agent(session, agent.id, changes)
-    hook = crm_service.Hook(scope.org_id, connection.id, connection.account_id)
-    return World(db, scope, account, hook, vault, egress, inbox, subscribers)
 
 
 @dataclass
@@ -262,9 +185,16 @@ class Interleaving:
         async with self.world.db.session(self.world.scope) as session:
             return await session.fetchval("select clock_timestamp()")
 
+    def _runner(self):
+        crm = self.world.crm(DEADLINES)
+        extractive = ExtractiveResponder()
+        return TurnRunner(
+            StallingCrm(crm, self.worker_chance), self.world.vault, extractive, extractive, PACE
+        )
+
     async def _work(self, finished):
         """Take this conversation's jobs as the queue would: at least once, again after a crash."""
-        runner = self.world.runner(self.worker_chance)
+        runner = self._runner()
         while not finished.is_set():
             job_id = await self._take_job()
             if job_id is None:
