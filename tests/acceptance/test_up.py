@@ -148,3 +148,20 @@ def test_the_demonstration_passes(home):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("  passed  ") == 5
+
+
+def test_a_second_web_process_without_redis_is_refused_with_a_sentence(up, home):
+    """SEC-9: limits on log-ins are counted in one place or not at all."""
+    up(free_port()).wait_for("ready http")
+    variables = {**child_environment(), "GPTAGENT_HOME": str(home), "PORT": str(free_port())}
+    second = subprocess.run(
+        [sys.executable, "-m", "gptagent", "web"],
+        env=variables,
+        capture_output=True,
+        text=True,
+        timeout=START_SECONDS,
+        check=False,
+    )
+    assert second.returncode != 0
+    assert "Set REDIS_URL to run several" in second.stdout + second.stderr
+    assert "Traceback" not in second.stdout + second.stderr
