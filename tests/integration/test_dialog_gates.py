@@ -176,3 +176,45 @@ async def test_the_sweep_wakes_a_lane_whose_wake_up_was_lost(scene, world):
     assert await sweep_lanes(world.db) == 0
     await scene.calm()
     assert await scene.sent() == [NOT_FOUND]
+
+
+async def test_the_deal_is_read_once_and_a_turn_costs_two_calls_at_most(scene, world):
+    for text, calls in (("Hello", 2), ("One more question", 1)):
+        before = (await world.account.call("GET", "/stats"))["requests"]
+        await scene.says(text)
+        await scene.calm()
+        assert (await world.account.call("GET", "/stats"))["requests"] - before == calls
+    async with world.db.session(world.scope) as session:
+        lead = await session.fetchrow("select * from app.crm_lead")
+    assert lead["external_id"] == scene.chat["lead_id"]
+    assert lead["stage_id"] is not None
+
+
+async def test_a_deal_that_cannot_be_read_does_not_stop_the_reply(scene, world):
+    """MSG-8"""
+    await world.account.call("POST", "/faults", {"path": "/leads/", "action": "status", "status": 500})
+    await scene.says("Hello")
+    await scene.calm()
+    assert await scene.sent() == [NOT_FOUND]
+
+
+async def test_a_customer_without_a_name_gets_the_one_the_crm_knows(scene, world):
+    await scene.says("Hello")
+    await scene.calm()
+    async with world.db.session(world.scope) as session:
+        await session.execute("update app.conversation set customer_name = ''")
+    await scene.says("It is me again")
+    async with world.db.session(world.scope) as session:
+        await session.execute("update app.conversation set customer_name = ''")
+    await scene.calm()
+    assert (await scene.conversation())["customer_name"] == "Ann"
+
+
+async def test_tasks_are_written_in_the_workspaces_language(scene, world):
+    await scene.set_agent(not_found_task=True)
+    async with world.db.session(world.scope) as session:
+        await session.execute("update app.organization set locale = 'ru'")
+    await scene.says("What now?")
+    await scene.calm()
+    await scene.perform_tasks()
+    assert "База знаний" in str(await scene.tasks()) or "базе знаний" in str(await scene.tasks())

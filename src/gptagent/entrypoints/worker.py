@@ -69,6 +69,7 @@ async def _run_schedules(platform: Platform, lock: "asyncpg.Connection[asyncpg.R
     async def forget() -> None:
         async with platform.db.installation() as session:
             await session.execute("select app.forget_old($1, $2)", LIVE_EVENT_AGE, JOB_LOG_AGE)
+            await session.execute("select app.forget_sessions()")
 
     schedules: tuple[tuple[timedelta, Callable[[], Awaitable[None]]], ...] = (
         (SWEEP_EVERY, sweep),

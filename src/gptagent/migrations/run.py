@@ -55,7 +55,9 @@ def _upgrade(owner_dsn: str) -> None:
     config.set_main_option("script_location", str(Path(__file__).parent))
     with engine.connect() as connection:
         connection.exec_driver_sql(f"select pg_advisory_lock({LOCK_KEY})")
+        # lint: session-state - the migration's own connection, closed afterwards
         connection.exec_driver_sql(f"set lock_timeout = {LOCK_TIMEOUT_MS}")
+        # lint: session-state - as above
         connection.exec_driver_sql(f"set statement_timeout = {STATEMENT_TIMEOUT_MS}")
         connection.exec_driver_sql("create schema if not exists app")
         connection.exec_driver_sql("create schema if not exists jobs")

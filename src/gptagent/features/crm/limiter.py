@@ -13,7 +13,7 @@ CALLS_PER_SECOND = 6
 SPACING = timedelta(seconds=1 / CALLS_PER_SECOND)
 # Who may wait longer goes first: a sync gives way as soon as turns and replies queue up.
 MAX_WAIT = {
-    CallPriority.SEND: timedelta(seconds=20),
+    CallPriority.SEND: timedelta(seconds=10),
     CallPriority.READ: timedelta(seconds=5),
     CallPriority.SYNC: timedelta(seconds=1),
 }

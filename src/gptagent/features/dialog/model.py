@@ -21,8 +21,8 @@ class Pace:
     """The times of a turn. Tests of crashes and races shorten them; the proportions stay.
 
     After a send whose outcome is unknown it is read back every `read_back_every`. Its absence is believed
-    after `absence_certain_after`: the request's own deadline (15 s) is long over. What cannot be read back at all
-    within `unknown_gives_up_after` becomes a task for a person.
+    after `absence_certain_after`: the request's own deadline (15 s) is long over. What cannot be read back at
+    all within `unknown_gives_up_after` becomes a task for a person.
     """
 
     lease: timedelta = timedelta(seconds=30)

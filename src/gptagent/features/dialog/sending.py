@@ -20,12 +20,13 @@ from gptagent.features.dialog.model import (
     Pace,
     Turn,
 )
+from gptagent.features.organizations import service as organizations
 from gptagent.kernel import observe
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.crypto import Vault
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import AppError, Conflict, Forbidden, NotFound, OutcomeUnknown
-from gptagent.kernel.i18n import DEFAULT_LOCALE, translate
+from gptagent.kernel.i18n import translate
 from gptagent.kernel.scope import Scope
 
 log = structlog.get_logger(__name__)
@@ -188,7 +189,8 @@ class Sender:
             return
         asked = await conversations.list_messages(session, conversation.id, from_seq=turn.first_seq)
         question = " ".join(m.text for m in asked if m.author == "customer" and m.seq <= turn.last_seq)
-        text = translate(DEFAULT_LOCALE, template, question=question[:TASK_QUESTION_CHARS], **params)
+        locale = await organizations.get_locale(session)
+        text = translate(locale, template, question=question[:TASK_QUESTION_CHARS], **params)
         task = NewTask(conversation.lead_id, text, utcnow() + TASK_DUE_IN)
         await crm_service.owe_task(session, conversation.connection_id, task)
 

@@ -12,13 +12,14 @@ import structlog
 from gptagent.features.agents import service as agents
 from gptagent.features.conversations import service as conversations
 from gptagent.features.crm import service as crm_service
-from gptagent.features.crm.model import CrmPort
+from gptagent.features.crm.model import CrmLink, CrmPort
 from gptagent.features.dialog import service, store
 from gptagent.features.dialog.context import HISTORY_MESSAGES, Responder, Spent, TurnContext, not_found
 from gptagent.features.dialog.model import Answer, Pace, Turn
 from gptagent.features.dialog.sending import Sender
 from gptagent.features.knowledge import service as knowledge
 from gptagent.kernel import observe
+from gptagent.kernel.clock import utcnow
 from gptagent.kernel.crypto import Vault
 from gptagent.kernel.db import CONNECTION_LOST, Database
 from gptagent.kernel.errors import AppError, UpstreamUnavailable
@@ -87,6 +88,7 @@ class TurnRunner:
             await sender.finish(turn, Answer("", "refused", "gate", reason=gathered.reason))
             return
         if turn.answer is None:
+            gathered = await self._refresh(db, scope, gathered)
             turn = await self._answer(db, scope, turn, gathered)
         await sender.send(turn, gathered)
 
@@ -118,6 +120,42 @@ class TurnRunner:
                 m for m in messages if turn.first_seq <= m.seq <= turn.last_seq and m.author == "customer"
             ),
         )
+
+    async def _refresh(self, db: Database, scope: Scope, context: TurnContext) -> TurnContext:
+        """Read what the mirror lacks, in one call at most. A CRM that does not answer stops no reply."""
+        conversation, lead = context.conversation, context.lead
+        needs_lead = conversation.lead_id is not None and (lead is None or not lead.is_fresh)
+        needs_name = not conversation.customer_name and conversation.contact_id is not None
+        if not needs_lead and not needs_name:
+            return context
+        try:
+            async with db.session(scope) as session:
+                link = await crm_service.open_link(session, conversation.connection_id, self.vault)
+            if needs_lead:
+                return await self._read_lead(db, scope, context, link)
+            await self._read_name(db, scope, context, link)
+        except AppError as error:
+            log.info("crm_not_read", error=error.code, conversation_id=str(conversation.id))
+        return context
+
+    async def _read_lead(
+        self, db: Database, scope: Scope, context: TurnContext, link: CrmLink
+    ) -> TurnContext:
+        conversation = context.conversation
+        lead = await self.crm.fetch_lead(link, conversation.lead_id or 0)
+        if lead is None:  # an incoming lead that nobody has accepted yet cannot be read
+            return context
+        async with db.session(scope) as session:
+            await crm_service.save_lead(session, link.connection_id, lead, now=utcnow())
+            card = await crm_service.get_lead_card(session, link.connection_id, lead.id)
+        return replace(context, lead=card)
+
+    async def _read_name(self, db: Database, scope: Scope, context: TurnContext, link: CrmLink) -> None:
+        conversation = context.conversation
+        contact = await self.crm.fetch_contact(link, conversation.contact_id or 0)
+        if contact is not None and contact.name:
+            async with db.session(scope) as session:
+                await conversations.name_customer(session, conversation.id, contact.name)
 
     async def _answer(self, db: Database, scope: Scope, turn: Turn, context: TurnContext) -> Turn:
         """Generate and record the answer. Raises StaleClaim if the lane was lost meanwhile."""

@@ -7,6 +7,7 @@ from gptagent.features.organizations.model import NAME_MAX_CHARS, Workspace, mak
 from gptagent.features.organizations.policy import PERMISSIONS
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import Forbidden, Invalid
+from gptagent.kernel.i18n import DEFAULT_LOCALE
 from gptagent.kernel.scope import Actor, Scope
 
 
@@ -22,6 +23,11 @@ async def create_workspace(session: Session, name: str, *, owner_id: UUID, local
 async def list_workspaces(session: Session, person_id: UUID) -> list[Workspace]:
     """Return the workspaces a person belongs to, the first joined first."""
     return [Workspace(**dict(row)) for row in await store.memberships_of(session, person_id)]
+
+
+async def get_locale(session: Session) -> str:
+    """Return the workspace's language: what the platform writes into its CRM is in it."""
+    return await store.select_locale(session) or DEFAULT_LOCALE
 
 
 def scope_of(workspace: Workspace, person_id: UUID, request_id: str) -> Scope:

@@ -17,6 +17,11 @@ async def insert_organization(session: Session, org_id: UUID, name: str, slug: s
     )
 
 
+async def select_locale(session: Session) -> str | None:
+    locale: str | None = await session.fetchval("select locale from app.organization")
+    return locale
+
+
 async def insert_member(session: Session, person_id: UUID, role: str) -> None:
     await session.execute("insert into app.member (person_id, role) values ($1, $2)", person_id, role)
 

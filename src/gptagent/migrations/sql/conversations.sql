@@ -39,4 +39,5 @@ create table app.message (
 );
 create unique index message_provider on app.message (org_id, conversation_id, provider_id)
   where provider_id is not null;
+create index message_replies on app.message (org_id, sent_at) where author = 'agent';
 call app.protect('app.message');

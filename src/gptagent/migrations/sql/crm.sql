@@ -61,17 +61,6 @@ create table app.crm_lead (
 );
 call app.protect('app.crm_lead');
 
-create table app.crm_contact (
-  org_id uuid not null default app.org(),
-  connection_id uuid not null,
-  external_id bigint not null,
-  name text not null,
-  fetched_at timestamptz not null default now(),
-  primary key (org_id, connection_id, external_id),
-  foreign key (org_id, connection_id) references app.crm_connection on delete cascade
-);
-call app.protect('app.crm_contact');
-
 -- Kinds of webhook events nobody acts on yet: kept, so that nothing the CRM said is lost.
 create table app.crm_event (
   org_id uuid not null default app.org(),

@@ -25,6 +25,12 @@ language sql stable security definer set search_path = app, pg_temp as $$
   select c.org_id, c.id, c.account_id from app.crm_connection c where c.hook_hash = wanted
 $$;
 
+-- Housekeeping over all people: what is past its use.
+create function app.forget_sessions() returns void
+language sql security definer set search_path = app, pg_temp as $$
+  delete from app.web_session where expires_at < now()
+$$;
+
 create function app.has_people() returns boolean
 language sql stable security definer set search_path = app, pg_temp as $$
   select exists (select from app.person)

@@ -18,5 +18,6 @@ create table app.member (
   created_at timestamptz not null default now(),
   primary key (org_id, person_id)
 );
-create index member_person on app.member (org_id, person_id);
+-- memberships_of() asks by person, before every request's tenant is known.
+create index member_person on app.member (person_id);
 call app.protect('app.member', lookup => true);
