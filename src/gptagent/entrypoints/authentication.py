@@ -10,34 +10,25 @@ from uuid import UUID
 from starlette.requests import Request
 
 from gptagent.features.identity import service as identity
-from gptagent.features.identity.model import WebSession
 from gptagent.features.identity.tokens import AccessTokens
 from gptagent.features.organizations import service as organizations
-from gptagent.features.organizations.model import Workspace
+from gptagent.features.organizations.model import Visitor, Workspace
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database
-from gptagent.kernel.errors import Forbidden, NotFound, Unauthenticated
-from gptagent.kernel.http import Access
+from gptagent.kernel.errors import NotFound, Unauthenticated
+from gptagent.kernel.http import SAFE_METHODS, Access, Csrf, csrf_cookie, session_cookie
+from gptagent.kernel.ids import new_token
 from gptagent.kernel.settings import Settings
 
 # The whole list of addresses that need no credential. Everything else is refused before it is parsed.
-OPEN_PATHS = re.compile(
-    r"/|/login|/register|/setup/[^/]+|/language|/favicon\.ico|/assets/.*|/health/(live|ready)|/metrics"
-    r"|/hooks/kommo/.*|/api/v1/auth/(register|login)|/api/v1/openapi\.json"
+# The second list is of those where it would not even be looked at.
+OPEN_PATHS = re.compile(r"/|/login|/register|/setup/[^/]+|/preferences/(theme|language)")
+BARE_PATHS = re.compile(
+    r"/favicon\.ico|/assets/.*|/health/(live|ready)|/metrics|/hooks/kommo/.*"
+    r"|/api/v1/auth/(register|login)|/api/v1/openapi\.json"
 )
+MIN_CSRF_CHARS = 32
 WORKSPACE_PATH = re.compile(r"/manage/(?P<number>\d{1,18})(?:-(?P<slug>[^/]*))?(?P<rest>/.*)?")
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-CSRF_FIELD = "csrf_token"
-CSRF_HEADER = "x-csrf-token"
-
-
-@dataclass(frozen=True, slots=True)
-class Visitor:
-    """The person behind a session cookie, with the workspaces they may enter."""
-
-    session: WebSession
-    csrf_token: str
-    workspaces: tuple[Workspace, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +39,7 @@ class Authenticator:
 
     @property
     def cookie(self) -> str:
-        return "__Host-session" if self.settings.secure_cookies else "session"
+        return session_cookie(secure=self.settings.secure_cookies)
 
     async def admit(self, request: Request) -> None:
         """Put `access` (API, workspace pages) and `visitor` (pages) on the request's state.
@@ -56,11 +47,13 @@ class Authenticator:
         Raises Unauthenticated without a credential, NotFound for a workspace of others.
         """
         path = request.url.path
+        if BARE_PATHS.fullmatch(path):
+            return
         if path.startswith("/api/"):
-            if not OPEN_PATHS.fullmatch(path):
-                request.state.access = await self._bearer(request)
+            request.state.access = await self._bearer(request)
             return
         request.state.visitor = await self._visitor(request)
+        request.state.csrf = self._csrf(request)
         if OPEN_PATHS.fullmatch(path):
             return
         if request.state.visitor is None:
@@ -68,7 +61,19 @@ class Authenticator:
         match = WORKSPACE_PATH.fullmatch(path)
         if match:
             request.state.workspace = self._workspace(request.state.visitor, int(match["number"]))
+            request.state.base = request.state.workspace.path
             request.state.access = self._access(request, request.state.workspace)
+
+    def right_address(self, request: Request) -> str | None:
+        """Return where a page with a wrong slug really is; None if the address is right."""
+        match = WORKSPACE_PATH.fullmatch(request.url.path)
+        if match is None or request.method not in SAFE_METHODS:
+            return None
+        workspace: Workspace = request.state.workspace
+        if match["slug"] == workspace.slug:
+            return None
+        query = f"?{request.url.query}" if request.url.query else ""
+        return f"{workspace.path}{match['rest'] or ''}{query}"
 
     def login_path(self, request: Request) -> str:
         """Return the log-in page that leads back to what was asked for."""
@@ -97,7 +102,15 @@ class Authenticator:
             if found is None:
                 return None
             workspaces = await organizations.list_workspaces(session, found.person_id)
-        return Visitor(found, csrf_token(token), tuple(workspaces))
+        return Visitor(found, tuple(workspaces))
+
+    def _csrf(self, request: Request) -> Csrf:
+        """Derive the token from the session, so that it says nothing about it; strangers have a cookie."""
+        if request.state.visitor is not None:
+            key = request.cookies[self.cookie].encode()
+            return Csrf(hmac.new(key, b"csrf", hashlib.sha256).hexdigest())
+        known = request.cookies.get(csrf_cookie(secure=self.settings.secure_cookies), "")
+        return Csrf(known) if len(known) >= MIN_CSRF_CHARS else Csrf(new_token(), is_new=True)
 
     def _workspace(self, visitor: Visitor, number: int) -> Workspace:
         for workspace in visitor.workspaces:
@@ -108,18 +121,3 @@ class Authenticator:
     def _access(self, request: Request, workspace: Workspace) -> Access:
         person_id: UUID = request.state.visitor.session.person_id
         return Access(person_id, organizations.scope_of(workspace, person_id, request.state.request_id))
-
-
-def csrf_token(session_token: str) -> str:
-    """Derive the token a form must carry: it follows the session and says nothing about it."""
-    return hmac.new(session_token.encode(), b"csrf", hashlib.sha256).hexdigest()
-
-
-def check_csrf(request: Request, given: str | None) -> None:
-    """Raise Forbidden unless an unsafe request of a page carries its session's token."""
-    if request.method in SAFE_METHODS:
-        return
-    visitor: Visitor | None = getattr(request.state, "visitor", None)
-    expected = visitor.csrf_token if visitor else request.cookies.get("csrf", "")
-    if not expected or not given or not hmac.compare_digest(expected, given):
-        raise Forbidden("csrf", "The page has expired. Reload it and try again.")

@@ -6,6 +6,7 @@ import uuid
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -13,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gptagent.entrypoints.authentication import Authenticator
 from gptagent.kernel import observe
 from gptagent.kernel.errors import AppError, TooLarge, UpstreamUnavailable
-from gptagent.kernel.http import as_app_error, locale_of, problem
+from gptagent.kernel.http import error_response
 
 log = structlog.get_logger("gptagent.http")
 
@@ -71,19 +72,27 @@ class RequestEdge:
             except Exception as error:  # noqa: BLE001 - the process edge: what nobody foresaw is still answered
                 await self._answer(error, scope, receive, send_with_headers)
             seconds = time.perf_counter() - started
-            route = getattr(scope.get("route"), "path", "unmatched")
+            route = _pattern(scope)
             observe.HTTP_SECONDS.labels(scope["method"], route, str(status)).observe(seconds)
             log.info(
                 "request", method=scope["method"], route=route, status=status, ms=round(seconds * 1000, 1)
             )
 
     async def _answer(self, error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope)
-        known = as_app_error(error)
         if not isinstance(error, AppError):
             log.error("request_failed", error=type(error).__name__, exc_info=error)
-        response = problem(known, locale_of(request), request.state.request_id)
-        await response(scope, receive, send)
+        await error_response(Request(scope), error)(scope, receive, send)
+
+
+def _pattern(scope: Scope) -> str:
+    """Return the route's pattern, never the address itself: that may hold a secret."""
+    if "route" in scope:
+        return str(scope["route"].path)
+    # Only FastAPI's own routes put themselves into the scope.
+    for route in scope["app"].routes:
+        if getattr(route, "endpoint", None) == scope.get("endpoint", route):
+            return str(route.path)
+    return "unmatched"
 
 
 class Limits:
@@ -93,7 +102,7 @@ class Limits:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] == "/live":
+        if scope["type"] != "http" or scope["path"].endswith("/live"):
             await self._app(scope, receive, send)
             return
         upload = scope["method"] == "POST" and scope["path"].endswith(UPLOAD_PATHS)
@@ -115,7 +124,7 @@ def _counted(receive: Receive, limit: int) -> Receive:
         message = await receive()
         size += len(message.get("body", b""))
         if size > limit:
-            raise TooLarge("too_large", "The request is too large.")
+            raise HTTPException(413)  # FastAPI makes "malformed" of any other error while it reads a body
         return message
 
     return counted
@@ -141,7 +150,13 @@ class Gate:
         try:
             await self._authenticator.admit(request)
         except AppError as error:
-            if request.url.path.startswith("/api/") or error.status != 401:
-                return problem(error, locale_of(request), request.state.request_id)
+            if error.status != 401 or request.url.path.startswith("/api/") or _is_script(request):
+                return error_response(request, error)
             return RedirectResponse(self._authenticator.login_path(request), 303)
-        return None
+        right = self._authenticator.right_address(request)
+        return RedirectResponse(right, 308) if right else None
+
+
+def _is_script(request: Request) -> bool:
+    """Scripts of a page would follow a redirect to the log-in page and show it inside the page."""
+    return "hx-request" in request.headers or request.headers.get("accept") == "text/event-stream"

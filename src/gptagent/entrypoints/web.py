@@ -3,7 +3,7 @@
 import asyncio
 import hmac
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import structlog
 from fastapi import FastAPI
@@ -15,9 +15,11 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from gptagent import __version__
-from gptagent.bootstrap import Platform, build_platform
+from gptagent.bootstrap import Platform, app_dsn, build_platform
 from gptagent.entrypoints.authentication import Authenticator
 from gptagent.entrypoints.middleware import Gate, Limits, RequestEdge
+from gptagent.entrypoints.pages import add_pages
+from gptagent.entrypoints.sole import SoleWeb
 from gptagent.features.agents.api import AgentsApi
 from gptagent.features.crm.api import ConnectionsApi, WebhookDoor
 from gptagent.features.dialog.api import ConversationsApi
@@ -25,7 +27,8 @@ from gptagent.features.knowledge.api import ArticlesApi, DocumentsApi
 from gptagent.features.organizations.api import AuthApi
 from gptagent.kernel import observe
 from gptagent.kernel.errors import AppError
-from gptagent.kernel.http import install_problems
+from gptagent.kernel.http import PatternRoute, install_problems
+from gptagent.kernel.i18n import translate
 from gptagent.kernel.live import LiveHub
 from gptagent.kernel.settings import Settings
 
@@ -44,22 +47,40 @@ class LazyWeb:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._app is None:
-            self._app = build_web(await build_platform(self._settings))
+            try:
+                self._app = await self._build()
+            except AppError as error:
+                # What an operator can mend is one sentence, not a traceback (ASGI lifespan protocol).
+                await receive()
+                sentence = translate("en", error.message, **error.params)
+                await send({"type": "lifespan.startup.failed", "message": sentence})
+                return
         await self._app(scope, receive, send)
 
+    async def _build(self) -> FastAPI:
+        sole = None
+        if self._settings.redis_url is None:
+            sole = SoleWeb(app_dsn(self._settings))
+            await sole.acquire()
+        return build_web(await build_platform(self._settings), sole)
 
-def build_web(platform: Platform) -> FastAPI:
+
+def build_web(platform: Platform, sole: SoleWeb | None = None) -> FastAPI:
     """Return the application. The platform is closed when the server stops."""
     hub = LiveHub(platform.db)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        listener = asyncio.create_task(hub.run())
+        tasks = [asyncio.create_task(hub.run())]
+        if sole is not None:
+            tasks.append(asyncio.create_task(sole.keep()))
         yield
         hub.close()
-        listener.cancel()
-        with suppress(asyncio.CancelledError):
-            await listener
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if sole is not None:
+            sole.release()
         await platform.close()
 
     app = FastAPI(
@@ -72,13 +93,14 @@ def build_web(platform: Platform) -> FastAPI:
     )
     settings = platform.settings
     authenticator = Authenticator(platform.db, settings, platform.tokens)
-    app.add_middleware(Gate, authenticator=authenticator)
     app.add_middleware(Limits)
+    app.add_middleware(Gate, authenticator=authenticator)  # before Limits: a stranger's request is not judged
     app.add_middleware(GZipMiddleware, minimum_size=GZIP_MIN_BYTES, compresslevel=GZIP_LEVEL)
     app.add_middleware(RequestEdge, https=settings.secure_cookies)
     install_problems(app)
     _add_api(app, platform)
     _add_operations(app, platform)
+    add_pages(app, platform, hub)
     return app
 
 
@@ -115,9 +137,8 @@ def _add_operations(app: FastAPI, platform: Platform) -> None:
         await _measure_queue(platform)
         return Response(generate_latest(_registry()), media_type=CONTENT_TYPE_LATEST)
 
-    app.add_route("/health/live", live)
-    app.add_route("/health/ready", ready)
-    app.add_route("/metrics", metrics)
+    for path, answer in (("/health/live", live), ("/health/ready", ready), ("/metrics", metrics)):
+        app.router.routes.append(PatternRoute(path, answer))
 
 
 async def _measure_queue(platform: Platform) -> None:

@@ -65,7 +65,7 @@ class Vault:
             data_key = AESGCM(key).decrypt(body[:_NONCE], body[_NONCE : _NONCE + _WRAPPED], context)
             rest = body[_NONCE + _WRAPPED :]
             return AESGCM(data_key).decrypt(rest[:_NONCE], rest[_NONCE:], context).decode()
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:  # ValueError: it was cut off
             raise Misconfigured("secret_damaged", "A stored secret does not open; enter it again.") from error
 
     def derive(self, purpose: str) -> bytes:

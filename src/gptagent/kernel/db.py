@@ -5,7 +5,7 @@ plain SET would leak to the next user, so only `set local` is ever used, here.
 """
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -176,7 +176,8 @@ async def _end_failed(connection: Any) -> None:
     try:
         await connection.execute("rollback")
     except (*CONNECTION_LOST, asyncpg.PostgresError):
-        connection.terminate()
+        with suppress(asyncpg.InterfaceError):  # the pool has noticed first that it is dead
+            connection.terminate()
 
 
 def _down() -> UpstreamUnavailable:

@@ -42,14 +42,14 @@ class AppError(Exception):
         self.retry_after = retry_after
 
 
-class Unauthenticated(AppError):  # noqa: N818 - the names state what happened
+class Unauthenticated(AppError):
     status = 401
 
     def __init__(self, code: str = "unauthenticated", message: str = "Log in to continue.") -> None:
         super().__init__(code, message)
 
 
-class Forbidden(AppError):  # noqa: N818
+class Forbidden(AppError):
     status = 403
 
     def __init__(
@@ -58,7 +58,7 @@ class Forbidden(AppError):  # noqa: N818
         super().__init__(code, message)
 
 
-class NotFound(AppError):  # noqa: N818
+class NotFound(AppError):
     """Missing and somebody else's are the same answer."""
 
     status = 404
@@ -67,11 +67,11 @@ class NotFound(AppError):  # noqa: N818
         super().__init__(code, message)
 
 
-class Conflict(AppError):  # noqa: N818
+class Conflict(AppError):
     status = 409
 
 
-class Invalid(AppError):  # noqa: N818
+class Invalid(AppError):
     """The command is understood but its values are not acceptable."""
 
     status = 422
@@ -83,35 +83,35 @@ class Invalid(AppError):  # noqa: N818
         )
 
 
-class TooLarge(AppError):  # noqa: N818
+class TooLarge(AppError):
     status = 413
 
 
-class UnsupportedType(AppError):  # noqa: N818
+class UnsupportedType(AppError):
     status = 415
 
 
-class RateLimited(AppError):  # noqa: N818
+class RateLimited(AppError):
     """`retry_after` is in seconds."""
 
     status = 429
     retryable = True
 
 
-class UpstreamUnavailable(AppError):  # noqa: N818
+class UpstreamUnavailable(AppError):
     """A CRM, model or other service did not answer usefully; nothing is known to have happened there."""
 
     status = 503
     retryable = True
 
 
-class OutcomeUnknown(AppError):  # noqa: N818
+class OutcomeUnknown(AppError):
     """The request left, its answer did not come: it may or may not have been carried out."""
 
     status = 503
 
 
-class Misconfigured(AppError):  # noqa: N818
+class Misconfigured(AppError):
     """A setting is missing or unsafe; the message says which one and what to set."""
 
     status = 500

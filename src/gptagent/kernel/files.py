@@ -12,7 +12,9 @@ from typing import Protocol
 from gptagent.kernel.errors import NotFound, TooLarge
 from gptagent.kernel.ids import new_token
 
-_KEY = re.compile(r"[0-9a-zA-Z_.\-]+(:[0-9a-zA-Z_.\-]+)*")
+# No part begins with a dot: `.` and `..` are folders, and half-written files are hidden by one.
+_PART = r"[0-9a-zA-Z_\-][0-9a-zA-Z_.\-]*"
+_KEY = re.compile(rf"{_PART}(:{_PART})*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,6 @@ class LocalFiles:
         self._path(key).unlink(missing_ok=True)
 
     def _path(self, key: str) -> Path:
-        if not _KEY.fullmatch(key) or ".." in key:
+        if not _KEY.fullmatch(key):
             raise ValueError("not a key of the file store")
         return self._root.joinpath(*key.split(":"))

@@ -1,26 +1,62 @@
 """What REST and HTML share: who asks, and how errors look on the wire."""
 
+import hmac
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, field_validator
+from pydantic_core import PydanticCustomError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match, Route
+from starlette.types import Scope as ASGIScope
 
-from gptagent.kernel.errors import AppError, FieldError, Unauthenticated
+from gptagent.kernel.errors import AppError, FieldError, Forbidden, Unauthenticated
 from gptagent.kernel.i18n import choose_locale, translate
 from gptagent.kernel.scope import Scope
 
 PROBLEM_TYPE = "application/problem+json"
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+CSRF_FIELD = "csrf_token"
+CSRF_HEADER = "x-csrf-token"
+# Addresses of programs: their errors are problem details, those of all others are pages.
+MACHINE_PATHS = ("/api/", "/hooks/", "/health/", "/metrics")
 
 
 class Wire(BaseModel):
     """Base of request and response bodies: unknown fields are refused, attributes are read."""
 
     model_config = ConfigDict(extra="forbid", from_attributes=True)
+
+
+def _storable(value: object) -> object:
+    """PostgreSQL stores NUL in no text; the reader learns which field holds it."""
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if isinstance(text, str) and "\0" in text:
+        raise PydanticCustomError("not_storable", "The text holds a character that cannot be stored.")
+    return value
+
+
+class Body(Wire):
+    """Base of request bodies: texts hold nothing that cannot be stored."""
+
+    _check_texts = field_validator("*")(_storable)
+
+
+# A text in the query of an address.
+QueryText = Annotated[str, AfterValidator(_storable)]
+
+
+class PatternRoute(Route):
+    """A plain route that tells its pattern to the access log, as FastAPI's own routes do."""
+
+    def matches(self, scope: ASGIScope) -> tuple[Match, ASGIScope]:
+        match, child = super().matches(scope)
+        return match, {**child, "route": self} if match is not Match.NONE else child
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +80,39 @@ def scope_of(request: Request) -> Scope:
 
 
 CurrentScope = Annotated[Scope, Depends(scope_of)]
+
+
+def session_cookie(*, secure: bool) -> str:
+    """Return the name of the log-in's cookie; the prefix binds it to this very host, over https only."""
+    return "__Host-session" if secure else "session"
+
+
+def csrf_cookie(*, secure: bool) -> str:
+    """Return the name of the cookie that guards forms before anybody has logged in."""
+    return "__Host-csrf" if secure else "csrf"
+
+
+@dataclass(frozen=True, slots=True)
+class Csrf:
+    """What the forms of this request carry. `is_new`: the browser has no cookie with it yet."""
+
+    token: str
+    is_new: bool = False
+
+
+async def csrf_checked(request: Request) -> AsyncIterator[None]:
+    """Dependency of all pages: raise Forbidden unless an unsafe request carries its browser's token."""
+    if request.method not in SAFE_METHODS:
+        given = request.headers.get(CSRF_HEADER) or (await request.form()).get(CSRF_FIELD)
+        expected: Csrf | None = getattr(request.state, "csrf", None)
+        if expected is None or expected.is_new or not _same(expected.token, given):
+            raise Forbidden("csrf", "The page has expired. Reload it and try again.")
+    yield
+    await request.close()
+
+
+def _same(expected: str, given: object) -> bool:
+    return isinstance(given, str) and hmac.compare_digest(expected.encode(), given.encode())
 
 
 def locale_of(request: Request) -> str:
@@ -73,7 +142,7 @@ def _field(fault: FieldError, locale: str) -> dict[str, str]:
     return {"pointer": pointer, "detail": translate(locale, fault.message, **(fault.params or {}))}
 
 
-class _Status(AppError):  # noqa: N818 - it stands for any status
+class _Status(AppError):
     """An HTTP status that the framework itself answered with."""
 
     def __init__(self, status: int, code: str, message: str, fields: tuple[FieldError, ...] = ()) -> None:
@@ -108,12 +177,27 @@ def as_app_error(error: Exception) -> AppError:
     return _Status(500, "internal", "Something went wrong on our side. Nothing of yours is lost. Try again.")
 
 
+ErrorPage = Callable[[Request, AppError], Response]
+
+
+def error_response(request: Request, error: Exception) -> Response:
+    """Answer an error: problem details for programs, the app's error page for people."""
+    known = as_app_error(error)
+    page: ErrorPage | None = getattr(request.app.state, "error_page", None)
+    if page is not None and not request.url.path.startswith(MACHINE_PATHS):
+        response = page(request, known)
+    else:
+        response = problem(known, locale_of(request), getattr(request.state, "request_id", ""))
+    if isinstance(error, HTTPException) and error.headers:
+        response.headers.update(error.headers)  # such as Allow
+    return response
+
+
 def install_problems(app: FastAPI) -> None:
-    """Answer every error of the app as problem details."""
+    """Answer every error of the app; pages get theirs from `app.state.error_page`, if that is set."""
 
     async def answer(request: Request, error: Exception) -> Response:
-        request_id = getattr(request.state, "request_id", "")
-        return problem(as_app_error(error), locale_of(request), request_id)
+        return error_response(request, error)
 
     for kind in (AppError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, answer)

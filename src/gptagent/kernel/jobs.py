@@ -98,7 +98,7 @@ class JobSpec:
     on_dead: Handler | None = None
 
 
-class _Poison(Exception):  # noqa: N818
+class _Poison(Exception):
     """The job took its worker down again and again."""
 
 

@@ -7,6 +7,7 @@ web process listens; no connection per browser.
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
@@ -14,7 +15,7 @@ from uuid import UUID
 import asyncpg
 import structlog
 
-from gptagent.kernel.db import CONNECTION_LOST, LIVE_CHANNEL, Database
+from gptagent.kernel.db import CONNECTION_LOST, LIVE_CHANNEL, Database, Session
 from gptagent.kernel.scope import Scope
 
 log = structlog.get_logger(__name__)
@@ -24,6 +25,8 @@ RECONNECT_SECONDS = 1.0
 HEALTH_SECONDS = 10.0
 REPLAY_LIMIT = 200
 REPLAY_OVERLAP = 20  # ids are given before commit, so a lower one may become visible later
+REPLAY_OVERLAP_SECONDS = 60  # longer than any transaction: what is older was visible to the page already
+TOPICS_LIMIT = 20
 QUEUE_LIMIT = 500
 
 
@@ -38,6 +41,17 @@ class LiveEvent:
         """As a server-sent event (WHATWG HTML, section 9.2)."""
         data = json.dumps({"topic": self.topic, "kind": self.kind, "ids": self.ids}, separators=(",", ":"))
         return f"id: {self.id}\nevent: live\ndata: {data}\n\n".encode()
+
+
+def is_heard(topic: str, wanted: AbstractSet[str]) -> bool:
+    """Whoever listens to `conversations` hears `conversations/<id>` as well."""
+    return topic in wanted or topic.partition("/")[0] in wanted
+
+
+async def last_event_id(session: Session) -> int:
+    """Return where a page drawn in this transaction has to go on listening."""
+    found: int = await session.fetchval("select coalesce(max(id), 0) from app.live_event")
+    return found
 
 
 class LiveHub:
@@ -60,10 +74,14 @@ class LiveHub:
 
     async def _listen(self) -> None:
         connection = await asyncpg.connect(self._db.dsn, timeout=5)
+        lost = asyncio.Event()
         try:
+            connection.add_termination_listener(lambda _connection: lost.set())
             await connection.add_listener(LIVE_CHANNEL, self._heard)
             while True:
-                await asyncio.sleep(HEALTH_SECONDS)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(HEALTH_SECONDS):
+                        await lost.wait()
                 await connection.execute("select 1")
         finally:
             connection.terminate()
@@ -87,8 +105,8 @@ class LiveHub:
                     queue.put_nowait(None)
 
     async def stream(self, scope: Scope, topics: Iterable[str], last_id: int | None) -> AsyncIterator[bytes]:
-        """Yield server-sent events of these topics, first the ones missed since `last_id`."""
-        wanted = frozenset(topics)
+        """Yield server-sent events of these topics and what lies below them, first those after `last_id`."""
+        wanted = frozenset(list(topics)[:TOPICS_LIMIT])
         queue: asyncio.Queue[LiveEvent | None] = asyncio.Queue(QUEUE_LIMIT)
         streams = self._streams.setdefault(scope.org_id, set())
         streams.add(queue)
@@ -107,7 +125,7 @@ class LiveHub:
                     continue
                 if heard is None:
                     return
-                if heard.topic in wanted and heard.id not in replayed:
+                if is_heard(heard.topic, wanted) and heard.id not in replayed:
                     yield heard.encode()
         finally:
             streams.discard(queue)
@@ -118,9 +136,13 @@ class LiveHub:
         async with self._db.session(scope) as session:
             rows = await session.fetch(
                 """select id, topic, kind, ids from app.live_event
-                    where id > $1 and topic = any($2) order by id limit $3""",
-                last_id - REPLAY_OVERLAP,
+                    where (id > $1 or (id > $1 - $4 and created_at > now() - make_interval(secs => $5)))
+                      and (topic = any($2) or split_part(topic, '/', 1) = any($2))
+                    order by id limit $3""",
+                last_id,
                 list(topics),
                 REPLAY_LIMIT,
+                REPLAY_OVERLAP,
+                REPLAY_OVERLAP_SECONDS,
             )
         return [LiveEvent(row["id"], row["topic"], row["kind"], json.loads(row["ids"])) for row in rows]

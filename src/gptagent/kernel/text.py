@@ -7,8 +7,8 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 _TAGS = {
-    "a", "blockquote", "br", "code", "del", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p",
-    "pre", "strong", "table", "tbody", "td", "th", "thead", "tr", "ul",
+    "a", "blockquote", "br", "code", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p",
+    "pre", "s", "strong", "table", "tbody", "td", "th", "thead", "tr", "ul",
 }  # fmt: skip
 # No images: a remote one would tell its server who reads what.
 _ATTRIBUTES = {"a": {"href", "title"}, "ol": {"start"}}

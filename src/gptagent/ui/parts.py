@@ -25,6 +25,7 @@ COMPONENTS = (
     "header",
     "input",
     "live",
+    "markdown",
     "pagination",
     "popover",
     "preferences",

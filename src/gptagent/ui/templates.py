@@ -50,7 +50,7 @@ def build_environment(
     return env
 
 
-def render(env: Environment, name: str, view: View, **context: object) -> str:
+def render(env: Environment, name: str, view: View, /, **context: object) -> str:
     """Render the page or fragment `name` for one reader, who is `view` in the template."""
     with reading(view):
         return env.get_template(name).render(context, view=view)

@@ -11,14 +11,14 @@ from gptagent.features.agents.model import Creativity
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.db import Database
-from gptagent.kernel.http import CurrentScope, Wire, locale_of
+from gptagent.kernel.http import Body, CurrentScope, Wire, locale_of
 
 
-class NewAgentBody(Wire):
+class NewAgentBody(Body):
     name: str
 
 
-class AgentPatch(Wire):
+class AgentPatch(Body):
     """Fields left out stay as they are."""
 
     name: str | None = None

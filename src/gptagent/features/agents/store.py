@@ -17,7 +17,7 @@ COLUMNS = (
     "not_found_text",
     "not_found_task",
 )
-_AGENT = f"""select id, {", ".join(COLUMNS)}, version, created_at, updated_at from app.agent"""  # noqa: S608
+_AGENT = f"""select id, {", ".join(COLUMNS)}, version, created_at, updated_at from app.agent"""  # noqa: S608 - names of columns, from COLUMNS
 
 
 async def insert_agent(
@@ -36,7 +36,7 @@ async def update_agent(session: Session, agent_id: UUID, changes: Mapping[str, o
     """Write the named columns (all of COLUMNS) and raise the version."""
     sets = ", ".join(f"{column} = ${number}" for number, column in enumerate(changes, start=2))
     await session.execute(
-        f"update app.agent set {sets}, version = version + 1, updated_at = now() where id = $1",  # noqa: S608
+        f"update app.agent set {sets}, version = version + 1, updated_at = now() where id = $1",  # noqa: S608 - names of columns, from COLUMNS
         agent_id,
         *changes.values(),
     )

@@ -2,10 +2,8 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Literal
 from uuid import UUID
-
-from gptagent.kernel.db import Session
 
 Author = Literal["customer", "agent", "human", "bot"]
 
@@ -45,9 +43,3 @@ class Message:
     attachment_type: str | None
     turn_id: UUID | None
     sent_at: datetime
-
-
-class OwnMessages(Protocol):
-    """Asked about outgoing messages the CRM reports: did we send this one?"""
-
-    async def claim(self, session: Session, conversation_id: UUID, provider_id: str, text: str) -> bool: ...

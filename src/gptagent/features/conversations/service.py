@@ -1,14 +1,16 @@
 """Verbs of conversations: receive, list, take over, resume."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 from uuid import UUID
 
 from asyncpg import Record
 
 from gptagent.features.conversations import store
 from gptagent.features.conversations.events import CustomerWrote, HoldChanged, StageChanged
-from gptagent.features.conversations.model import Conversation, Message, OwnMessages
+from gptagent.features.conversations.model import Conversation, Message
 from gptagent.features.crm.events import LeadMoved, MessageArrived, TalkSeen
 from gptagent.features.crm.model import InboundMessage
 from gptagent.kernel.db import Session
@@ -24,6 +26,12 @@ TOPIC = "conversations"
 def topic_of(conversation_id: UUID) -> str:
     """Live topic of one conversation; a listener of TOPIC hears it as well."""
     return f"{TOPIC}/{conversation_id}"
+
+
+class OwnMessages(Protocol):
+    """Asked about outgoing messages the CRM reports: did we send this one?"""
+
+    async def claim(self, session: Session, conversation_id: UUID, provider_id: str, text: str) -> bool: ...
 
 
 @dataclass(slots=True)
@@ -119,6 +127,11 @@ async def record_reply(
     await _tell(session, conversation_id)
 
 
+async def name_customer(session: Session, conversation_id: UUID, name: str) -> None:
+    """Give the customer the name the CRM knows, where the messages brought none."""
+    await store.set_customer_name(session, conversation_id, name)
+
+
 async def move_to_talk(session: Session, conversation_id: UUID, talk_id: int) -> None:
     await store.set_talk(session, conversation_id, talk_id)
 
@@ -144,6 +157,16 @@ async def list_messages(
     """Return the last messages from `from_seq` on, oldest first."""
     rows = await store.select_messages(session, conversation_id, from_seq, limit)
     return [Message(**dict(row)) for row in rows]
+
+
+async def count_replies(session: Session, periods: Sequence[tuple[datetime, datetime]]) -> list[int]:
+    """Return how many replies of agents were sent in each period [from, to)."""
+    return await store.count_replies(session, periods)
+
+
+async def has_replies(session: Session) -> bool:
+    """Whether an agent has ever answered anybody in this workspace."""
+    return await store.has_replies(session)
 
 
 def _conversation(row: Record) -> Conversation:

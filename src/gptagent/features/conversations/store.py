@@ -1,5 +1,6 @@
 """All SQL of conversations. Lock order everywhere: conversation, then lane, then turn."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -122,6 +123,14 @@ async def set_talk(session: Session, conversation_id: UUID, talk_id: int) -> Non
     await session.execute("update app.conversation set talk_id = $2 where id = $1", conversation_id, talk_id)
 
 
+async def set_customer_name(session: Session, conversation_id: UUID, name: str) -> None:
+    await session.execute(
+        "update app.conversation set customer_name = $2 where id = $1 and customer_name = ''",
+        conversation_id,
+        name,
+    )
+
+
 async def conversations_of_lead(session: Session, connection_id: UUID, lead_id: int) -> list[UUID]:
     rows = await session.fetch(
         "select id from app.conversation where connection_id = $1 and lead_id = $2 order by id",
@@ -154,3 +163,20 @@ async def select_messages(session: Session, conversation_id: UUID, from_seq: int
         limit,
     )
     return rows[::-1]
+
+
+async def count_replies(session: Session, periods: Sequence[tuple[datetime, datetime]]) -> list[int]:
+    starts, ends = zip(*periods, strict=True)
+    rows = await session.fetch(
+        """select (select count(*) from app.message m
+                    where m.author = 'agent' and m.sent_at >= p.start and m.sent_at < p.stop) as replies
+             from unnest($1::timestamptz[], $2::timestamptz[]) with ordinality as p (start, stop, n)
+            order by p.n""",
+        list(starts),
+        list(ends),
+    )
+    return [row["replies"] for row in rows]
+
+
+async def has_replies(session: Session) -> bool:
+    return bool(await session.fetchval("select exists (select from app.message where author = 'agent')"))

@@ -22,13 +22,15 @@ from gptagent.kernel.crypto import Vault
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import AppError, TooLarge
 from gptagent.kernel.events import Subscribers
-from gptagent.kernel.http import CurrentScope, Wire
+from gptagent.kernel.http import Body, CurrentScope, PatternRoute, Wire
 from gptagent.kernel.scope import Actor, Scope
 
 WEBHOOK_MAX_BYTES = 1_000_000
+# What the vendor is told instead: another account's address is no address, what cannot be read is malformed.
+_ANSWERS = {403: 404, 422: 400}
 
 
-class ConnectBody(Wire):
+class ConnectBody(Body):
     address: str
     token: SecretStr
 
@@ -101,7 +103,7 @@ class WebhookDoor:
 
     def route(self) -> Route:
         # Kommo's settings page checks the address with GET; some accounts insist on the trailing slash.
-        return Route("/hooks/kommo/{secret}{slash:path}", self.receive, methods=["GET", "POST"])
+        return PatternRoute("/hooks/kommo/{secret}{slash:path}", self.receive, methods=["GET", "POST"])
 
     async def receive(self, request: Request) -> Response:
         """200 stored · 400 malformed · 404 unknown or another account's · 503 not stored, send it again."""
@@ -120,7 +122,7 @@ class WebhookDoor:
         except (AppError, ClientDisconnect) as error:
             status = error.status if isinstance(error, AppError) else 400
             observe.WEBHOOKS.labels("refused" if status < 500 else "failed").inc()
-            return Response(status_code=404 if status == 403 else status)
+            return Response(status_code=_ANSWERS.get(status, status))
         observe.WEBHOOKS.labels("stored").inc()
         return Response(status_code=200)
 

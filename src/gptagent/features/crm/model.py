@@ -17,6 +17,23 @@ class CallPriority(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Connection:
+    """An account of the CRM this workspace is connected to, without its secrets."""
+
+    id: UUID
+    provider: str
+    host: str
+    account_id: int
+    name: str
+    status: str
+    status_reason: str | None
+    can_send_messages: bool
+    last_webhook_at: datetime | None
+    synced_at: datetime | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class CrmLink:
     """What a call needs of a connection. `host` like `acme.kommo.com`; `token` is the opened bearer token."""
 

@@ -12,7 +12,7 @@ from asyncpg import Record
 from gptagent.features.crm import store
 from gptagent.features.crm.events import LeadMoved, MessageArrived, TalkSeen
 from gptagent.features.crm.model import (
-    Contact,
+    Connection,
     CrmAccount,
     CrmLink,
     CrmPort,
@@ -21,7 +21,6 @@ from gptagent.features.crm.model import (
     LeadChanged,
     NewTask,
     OtherEvent,
-    Pipeline,
     TalkChanged,
     Webhook,
 )
@@ -46,21 +45,6 @@ class ConnectCrm:
 
     address: str
     token: str
-
-
-@dataclass(frozen=True, slots=True)
-class Connection:
-    id: UUID
-    provider: str
-    host: str
-    account_id: int
-    name: str
-    status: str
-    status_reason: str | None
-    can_send_messages: bool
-    last_webhook_at: datetime | None
-    synced_at: datetime | None
-    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,14 +217,6 @@ async def save_lead(session: Session, connection_id: UUID, lead: Lead, *, now: d
     await store.upsert_lead(session, connection_id, lead, now)
 
 
-async def save_contact(session: Session, connection_id: UUID, contact: Contact) -> None:
-    await store.upsert_contact(session, connection_id, contact)
-
-
-async def save_pipelines(session: Session, connection_id: UUID, pipelines: tuple[Pipeline, ...]) -> None:
-    await store.upsert_pipelines(session, connection_id, pipelines)
-
-
 @dataclass(frozen=True, slots=True)
 class LeadCard:
     """A lead as the mirror knows it, with the names of its pipeline and stage."""
@@ -267,6 +243,21 @@ async def get_lead_card(session: Session, connection_id: UUID, lead_id: int) -> 
         row["responsible_user_id"],
         row["fetched_at"] is not None,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class MirroredPipeline:
+    """A pipeline of the mirror with the names of its stages, in the CRM's order."""
+
+    connection_id: UUID
+    id: int
+    name: str
+    stages: tuple[str, ...]
+
+
+async def list_pipelines(session: Session) -> list[MirroredPipeline]:
+    """Return the pipelines of all connections, in the CRM's order."""
+    return [MirroredPipeline(**dict(row)) for row in await store.select_pipelines(session)]
 
 
 async def owe_task(session: Session, connection_id: UUID, task: NewTask) -> None:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from asyncpg import Record
 
-from gptagent.features.crm.model import Contact, Lead, LeadChanged, NewTask, Pipeline
+from gptagent.features.crm.model import Lead, LeadChanged, NewTask, Pipeline
 from gptagent.kernel.db import Session
 
 _CONNECTION = """select id, provider, host, account_id, name, token_sealed, hook_sealed, status,
@@ -75,7 +75,8 @@ async def touch_webhook(session: Session, connection_id: UUID, now: datetime) ->
     """Note the time of the last delivery, at most once in ten seconds: the row is read by every webhook."""
     await session.execute(
         """update app.crm_connection set last_webhook_at = $2::timestamptz
-            where id = $1 and (last_webhook_at is null or last_webhook_at < $2::timestamptz - interval '10 seconds')""",
+            where id = $1
+              and (last_webhook_at is null or last_webhook_at < $2::timestamptz - interval '10 seconds')""",
         connection_id,
         now,
     )
@@ -112,6 +113,18 @@ async def upsert_pipelines(session: Session, connection_id: UUID, pipelines: Seq
         [(connection_id, p.id, s.id, s.name, s.sort, s.kind) for p in pipelines for s in p.stages],
     )
     await session.execute("update app.crm_connection set synced_at = now() where id = $1", connection_id)
+
+
+async def select_pipelines(session: Session) -> list[Record]:
+    return await session.fetch(
+        """select p.connection_id, p.external_id as id, p.name,
+                  coalesce(array_agg(s.name order by s.sort, s.external_id) filter (where s.name is not null),
+                           '{}') as stages
+             from app.crm_pipeline p left join app.crm_stage s
+               on s.connection_id = p.connection_id and s.pipeline_id = p.external_id
+            group by p.connection_id, p.external_id, p.name, p.sort
+            order by p.connection_id, p.sort, p.external_id"""
+    )
 
 
 async def select_stages(session: Session, connection_id: UUID) -> list[Record]:
@@ -189,17 +202,6 @@ async def select_lead(session: Session, connection_id: UUID, lead_id: int) -> Re
             where l.connection_id = $1 and l.external_id = $2""",
         connection_id,
         lead_id,
-    )
-
-
-async def upsert_contact(session: Session, connection_id: UUID, contact: Contact) -> None:
-    await session.execute(
-        """insert into app.crm_contact (connection_id, external_id, name) values ($1, $2, $3)
-           on conflict (org_id, connection_id, external_id) do update
-              set name = excluded.name, fetched_at = now()""",
-        connection_id,
-        contact.id,
-        contact.name,
     )
 
 

@@ -1,11 +1,12 @@
 """Conversations over REST. They live here, above the turn, because a thread shows how it was answered."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
+from pydantic import AwareDatetime
 
 from gptagent.features.conversations import service as conversations
 from gptagent.features.conversations.service import PAGE_SIZE, Inbox
@@ -17,6 +18,10 @@ from gptagent.kernel.db import Database
 from gptagent.kernel.http import CurrentScope, Wire
 
 BY_API = "API"
+# A time with its zone that the database can hold in UTC.
+Moment = Annotated[
+    AwareDatetime, Query(ge=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(9999, 1, 1, tzinfo=UTC))
+]
 
 
 class ConversationOut(Wire):
@@ -90,7 +95,7 @@ class ConversationsApi:
     async def list(
         self,
         scope: CurrentScope,
-        before: datetime | None = None,
+        before: Moment | None = None,
         limit: Annotated[int, Query(ge=1, le=100)] = PAGE_SIZE,
     ) -> ConversationsOut:
         require(scope, policy.VIEW)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -89,7 +89,7 @@ class ConversationPages:
             return self.pages.part(request, "dialog/_list.html", current=current, **context)
         return self.pages.show(request, "dialog/list.html", shell, current=None, **context)
 
-    async def _list(self, session: Session, before: datetime | None = None) -> dict[str, object]:
+    async def _list(self, session: Session, before: datetime | None = None) -> dict[str, Any]:
         aware = before if before is None or before.tzinfo else None
         found = await conversations.list_conversations(session, before=aware)
         return {
@@ -119,7 +119,7 @@ class ConversationPages:
             return self.pages.part(request, "dialog/_thread.html", **context)
         return self.pages.show(request, "dialog/thread.html", shell, **context)
 
-    async def _thread(self, session: Session, conversation_id: UUID, zone: tzinfo) -> dict[str, object]:
+    async def _thread(self, session: Session, conversation_id: UUID, zone: tzinfo) -> dict[str, Any]:
         conversation = await conversations.get_conversation(session, conversation_id)
         messages = await conversations.list_messages(session, conversation_id)
         turns = await service.list_turns(session, conversation_id)

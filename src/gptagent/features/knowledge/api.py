@@ -1,6 +1,5 @@
 """Articles and documents over REST."""
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -10,23 +9,23 @@ from starlette.responses import Response
 
 from gptagent.features.knowledge import service
 from gptagent.features.knowledge.model import ArticleChange, Document, NewArticle
-from gptagent.features.knowledge.upload import store_upload
+from gptagent.features.knowledge.upload import read_chunks, store_upload
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database
 from gptagent.kernel.files import FileStore
-from gptagent.kernel.http import CurrentScope, Wire, locale_of
+from gptagent.kernel.http import Body, CurrentScope, QueryText, Wire, locale_of
 from gptagent.kernel.i18n import translate
 
 
-class ArticleBody(Wire):
+class ArticleBody(Body):
     title: str
     content: str
     is_active: bool = True
 
 
-class ArticlePatch(Wire):
+class ArticlePatch(Body):
     """Fields left out stay as they are; `version` refuses the change if another one came first."""
 
     title: str | None = None
@@ -94,7 +93,9 @@ class ArticlesApi:
         router.delete("/{article_id}", status_code=204)(self.delete)
         return router
 
-    async def list(self, scope: CurrentScope, search: str = "", before: UUID | None = None) -> ArticlesOut:
+    async def list(
+        self, scope: CurrentScope, search: QueryText = "", before: UUID | None = None
+    ) -> ArticlesOut:
         require(scope, policy.VIEW)
         async with self.db.session(scope) as session:
             found = await service.list_articles(session, search=search, before=before)
@@ -150,7 +151,7 @@ class DocumentsApi:
         """Take one file. The same bytes again are the document that is here already (200 instead of 201)."""
         require(scope, policy.EDIT_KNOWLEDGE)
         registration = await store_upload(
-            self.db, self.files, scope, file.filename or "", _chunks(file), now=utcnow()
+            self.db, self.files, scope, file.filename or "", read_chunks(file), now=utcnow()
         )
         response.status_code = 201 if registration.is_new else 200
         return _document(registration.document, request)
@@ -170,14 +171,6 @@ class DocumentsApi:
         async with self.db.session(scope) as session:
             key = await service.delete_document(session, document_id)
         await self.files.delete(key)
-
-
-UPLOAD_CHUNK_BYTES = 1_000_000
-
-
-async def _chunks(file: UploadFile) -> AsyncIterator[bytes]:
-    while chunk := await file.read(UPLOAD_CHUNK_BYTES):
-        yield chunk
 
 
 def _document(document: Document, request: Request) -> DocumentOut:

@@ -3,6 +3,8 @@
 from collections.abc import AsyncIterator
 from datetime import datetime
 
+from starlette.datastructures import UploadFile
+
 from gptagent.features.knowledge import service
 from gptagent.features.knowledge.model import (
     FILE_MAX_BYTES,
@@ -16,6 +18,8 @@ from gptagent.kernel.errors import UnsupportedType
 from gptagent.kernel.files import FileStore
 from gptagent.kernel.ids import new_id
 from gptagent.kernel.scope import Scope
+
+UPLOAD_CHUNK_BYTES = 1_000_000
 
 
 async def store_upload(
@@ -39,3 +43,9 @@ async def store_upload(
     if not registration.is_new:
         await files.delete(stored.key)
     return registration
+
+
+async def read_chunks(file: UploadFile) -> AsyncIterator[bytes]:
+    """Yield an uploaded file's bytes, a part at a time."""
+    while chunk := await file.read(UPLOAD_CHUNK_BYTES):
+        yield chunk

@@ -1,6 +1,8 @@
 """The pages of the knowledge base: documents with their way through reading, articles with a preview."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -18,14 +20,14 @@ from gptagent.features.knowledge.model import (
     ArticleChange,
     NewArticle,
 )
-from gptagent.features.knowledge.upload import chunks, store_upload
+from gptagent.features.knowledge.upload import read_chunks, store_upload
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import AppError, Conflict, Invalid
 from gptagent.kernel.files import FileStore
-from gptagent.kernel.http import CurrentScope
+from gptagent.kernel.http import CurrentScope, QueryText
 from gptagent.kernel.scope import Scope
 from gptagent.kernel.text import render_markdown
 from gptagent.ui.web import Notice, Pages, base_of, field_errors, message_of, words
@@ -53,7 +55,7 @@ class DocumentPages:
         self,
         request: Request,
         scope: CurrentScope,
-        q: str = "",
+        q: QueryText = "",
         before: UUID | None = None,
         part: str = "",
     ) -> Response:
@@ -68,13 +70,13 @@ class DocumentPages:
         q: str = "",
         before: UUID | None = None,
         part: str = "",
-        failures: list[tuple[str, str]] | None = None,
+        failures: Sequence[tuple[str, str]] = (),
     ) -> Response:
         async with self.db.session(scope) as session:
             documents = await service.list_documents(session, search=q, before=before)
             counts = await service.count_sources(session)
             shell = None if part else await self.pages.shell(request, session)
-        context = {
+        context: dict[str, Any] = {
             "documents": documents,
             "counts": counts,
             "q": q,
@@ -89,7 +91,7 @@ class DocumentPages:
             "knowledge/documents.html",
             shell,
             status=422 if failures else 200,
-            failures=failures or [],
+            failures=failures,
             accept=ACCEPT,
             limit=FILE_MAX_MB,
             **context,
@@ -104,7 +106,7 @@ class DocumentPages:
         for file in files:
             try:
                 await store_upload(
-                    self.db, self.files, scope, file.filename or "", chunks(file.read), now=utcnow()
+                    self.db, self.files, scope, file.filename or "", read_chunks(file), now=utcnow()
                 )
             except AppError as error:
                 failures.append((file.filename or "", message_of(request, error)))
@@ -118,9 +120,13 @@ class DocumentPages:
 
     async def retry(self, request: Request, scope: CurrentScope, document_id: UUID) -> Response:
         require(scope, policy.EDIT_KNOWLEDGE)
-        async with self.db.session(scope) as session:
-            await service.retry_document(session, document_id, now=utcnow())
-        return self.pages.redirect(f"{base_of(request)}/knowledge-base")
+        notice = None
+        try:
+            async with self.db.session(scope) as session:
+                await service.retry_document(session, document_id, now=utcnow())
+        except Conflict as error:  # somebody else pressed the button first
+            notice = Notice("warning", error.message)
+        return self.pages.redirect(f"{base_of(request)}/knowledge-base", notice)
 
     async def delete(self, request: Request, scope: CurrentScope, document_id: UUID) -> Response:
         require(scope, policy.EDIT_KNOWLEDGE)
@@ -149,7 +155,7 @@ class ArticlePages:
         return router
 
     async def list(
-        self, request: Request, scope: CurrentScope, q: str = "", before: UUID | None = None
+        self, request: Request, scope: CurrentScope, q: QueryText = "", before: UUID | None = None
     ) -> Response:
         require(scope, policy.VIEW)
         async with self.db.session(scope) as session:

@@ -16,10 +16,10 @@ from gptagent.features.organizations.registration import Register, register
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import NotFound
-from gptagent.kernel.http import Wire
+from gptagent.kernel.http import Body, Wire
 
 
-class RegisterBody(Wire):
+class RegisterBody(Body):
     email: str
     full_name: str
     password: str
@@ -28,7 +28,7 @@ class RegisterBody(Wire):
     setup_token: str | None = None
 
 
-class LoginBody(Wire):
+class LoginBody(Body):
     email: str
     password: str
     workspace: int | None = None

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
+from gptagent.features.identity.model import WebSession
+
 Role = Literal["owner", "admin", "member", "viewer"]
 NAME_MAX_CHARS = 255
 SLUG_MAX_CHARS = 48
@@ -30,6 +32,14 @@ class Workspace:
     @property
     def path(self) -> str:
         return f"/manage/{self.number}-{self.slug}"
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """The person behind a session cookie, with the workspaces they may enter."""
+
+    session: WebSession
+    workspaces: tuple[Workspace, ...]
 
 
 def make_slug(name: str) -> str:

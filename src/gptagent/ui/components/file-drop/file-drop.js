@@ -24,3 +24,7 @@ document.addEventListener("change", (event) => {
   drop.classList.remove("is-invalid");
   drop.querySelector("[data-drop-names]").textContent = names.join(", ");
 });
+document.addEventListener("change", (event) => {
+  const form = event.target.files?.length && event.target.closest?.("form[data-send-on-choice]");
+  if (form) form.requestSubmit(form.querySelector("[type=submit]"));
+});

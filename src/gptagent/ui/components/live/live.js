@@ -11,8 +11,9 @@ let failures = 0;
 let left = 0;
 
 const parts = () => [...document.querySelectorAll("[data-live-topic]")];
-const topics = () => [...new Set(parts().map((part) => part.dataset.liveTopic))].sort();
-const announce = (topic) => document.body.dispatchEvent(new Event(`live:${topic}`));
+const topics = () => [...new Set(parts().flatMap((part) => part.dataset.liveTopic.split(" ")))].sort();
+const shout = (name) => document.body.dispatchEvent(new Event(`live:${name}`));
+const announce = (topic) => new Set([topic, topic.split("/")[0]]).forEach(shout);
 const tell = (state) => document.dispatchEvent(new Event(`live:${state}`));
 
 const close = () => {

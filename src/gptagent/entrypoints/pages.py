@@ -1,0 +1,179 @@
+"""The pages of the web process: what exists, the frame around it, and the few routes of no feature."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Depends, FastAPI
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response, StreamingResponse
+from starlette.routing import Mount
+
+from gptagent.bootstrap import Platform
+from gptagent.entrypoints.error_pages import ErrorPages
+from gptagent.features.agents.web import AgentPages
+from gptagent.features.crm.web import ConnectionPages
+from gptagent.features.dashboard.web import DashboardPages
+from gptagent.features.dialog.web import ConversationPages
+from gptagent.features.identity import service as identity
+from gptagent.features.knowledge.web import ArticlePages, DocumentPages
+from gptagent.features.organizations.model import Visitor, Workspace
+from gptagent.features.organizations.web import AuthPages, keep_language, local_path
+from gptagent.kernel.db import Database, Session
+from gptagent.kernel.errors import NotFound
+from gptagent.kernel.http import QueryText, access_of, csrf_checked
+from gptagent.kernel.i18n import LOCALES
+from gptagent.kernel.live import LiveHub, last_event_id
+from gptagent.ui.assets import Assets, build_assets
+from gptagent.ui.templates import build_environment
+from gptagent.ui.view import THEMES, NavItem, NavSection, Shell, WorkspaceLink
+from gptagent.ui.web import WORKSPACE_COOKIE, YEAR_SECONDS, Pages, words
+
+FEATURES = Path(__file__).parent.parent / "features"
+TEMPLATES = {
+    name: FEATURES / name / "templates"
+    for name in ("organizations", "knowledge", "agents", "crm", "dialog", "dashboard")
+}
+NAVIGATION = (
+    NavSection(
+        "",
+        (
+            NavItem("Dashboard", "/dashboard", "layout-dashboard", "/dashboard"),
+            NavItem("Conversations", "/conversations", "inbox", "/conversations"),
+        ),
+    ),
+    NavSection("Agents", (NavItem("AI agents", "/ai-agents", "bot", "/ai-agents"),)),
+    NavSection(
+        "Knowledge base",
+        (
+            NavItem("Documents", "/knowledge-base", "library", "/knowledge-base"),
+            NavItem("Articles", "/knowledge-items", "book-open", "/knowledge-items"),
+        ),
+    ),
+    NavSection("Connections", (NavItem("Kommo", "/integrations", "plug", "/integrations"),)),
+)
+MAX_ID_DIGITS = 19  # of a bigint
+DAY = "public, max-age=86400"
+
+
+def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
+    """Add every page, the assets, the live stream and the error page."""
+    settings, db = platform.settings, platform.db
+    assets = build_assets()
+    pages = Pages(build_environment(TEMPLATES, assets), load_shell, settings.secure_cookies)
+    features = (
+        AuthPages(db, pages, platform.login_limits, settings.open_registration).router(),
+        DashboardPages(db, pages, settings.llm_model).router(),
+        AgentPages(db, pages, settings.llm_model).router(),
+        DocumentPages(db, pages, platform.files).router(),
+        ArticlePages(db, pages).router(),
+        ConnectionPages(db, pages, platform.crm, platform.vault, settings.base_url).router(),
+        ConversationPages(db, pages, platform.inbox).router(),
+        ShellRoutes(db, pages, hub, assets).router(),
+    )
+    for router in features:
+        app.include_router(router, dependencies=[Depends(csrf_checked)], include_in_schema=False)
+    app.router.routes.append(Mount(assets.prefix, assets))
+    app.state.error_page = ErrorPages(pages)
+
+
+async def load_shell(request: Request, session: Session) -> Shell:
+    """Read the frame around a workspace's page: two questions in the page's own transaction."""
+    workspace: Workspace = request.state.workspace
+    visitor: Visitor = request.state.visitor
+    person = await identity.get_person(session, visitor.session.person_id)
+    return Shell(
+        base=workspace.path,
+        path=request.url.path,
+        workspace=workspace.name,
+        person_name=person.full_name,
+        person_email=person.email,
+        navigation=NAVIGATION,
+        workspaces=tuple(
+            WorkspaceLink(one.name, f"{one.path}/dashboard", current=one.number == workspace.number)
+            for one in visitor.workspaces
+        ),
+        live_url=f"{workspace.path}/live",
+        live_cursor=str(await last_event_id(session)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ShellRoutes:
+    """What belongs to the frame and not to a feature."""
+
+    db: Database
+    pages: Pages
+    hub: LiveHub
+    assets: Assets
+
+    def router(self) -> APIRouter:
+        router = APIRouter()
+        router.get("/")(self.start)
+        router.get("/favicon.ico")(self.favicon)
+        router.get("/manage")(self.manage)
+        router.get("/manage/{workspace}")(self.workspace)
+        router.get("/manage/{workspace}/live")(self.live)
+        router.post("/preferences/theme")(self.theme)
+        router.post("/preferences/language")(self.language)
+        return router
+
+    async def start(self, request: Request) -> Response:
+        return RedirectResponse("/manage" if request.state.visitor else "/login", 303)
+
+    async def favicon(self) -> Response:
+        """Answer browsers that ask for it without reading the page."""
+        return RedirectResponse(self.assets.url("favicon.svg"), 302, {"cache-control": DAY})
+
+    async def manage(self, request: Request) -> Response:
+        """Lead to the workspace used last, or the first one."""
+        visitor: Visitor = request.state.visitor
+        if not visitor.workspaces:
+            raise NotFound
+        last = request.cookies.get(WORKSPACE_COOKIE)
+        chosen = next((one for one in visitor.workspaces if str(one.number) == last), visitor.workspaces[0])
+        return RedirectResponse(f"{chosen.path}/dashboard", 303)
+
+    async def workspace(self, request: Request) -> Response:
+        chosen: Workspace = request.state.workspace
+        return RedirectResponse(f"{chosen.path}/dashboard", 303)
+
+    async def live(self, request: Request, topics: QueryText = "", last: str = "") -> Response:
+        """Stream what changes in this workspace; `last` is the id of the last event the page knows."""
+        heard = request.headers.get("last-event-id") or last
+        events = self.hub.stream(
+            access_of(request).scope,
+            topics.split(","),
+            int(heard) if heard.isdecimal() and len(heard) < MAX_ID_DIGITS else None,
+        )
+        return StreamingResponse(
+            events,
+            media_type="text/event-stream",
+            headers={"cache-control": "no-store", "x-accel-buffering": "no"},
+        )
+
+    async def theme(self, request: Request) -> Response:
+        wanted = words(await request.form(), "theme")
+        response = self.pages.redirect(_back(request))
+        if wanted in THEMES:
+            response.set_cookie("theme", wanted, YEAR_SECONDS, secure=self.pages.secure, samesite="lax")
+        return response
+
+    async def language(self, request: Request) -> Response:
+        """Remember the language in the browser, and for the person if somebody is logged in."""
+        wanted = words(await request.form(), "language")
+        response = self.pages.redirect(_back(request))
+        if wanted not in LOCALES:
+            return response
+        keep_language(response, wanted, secure=self.pages.secure)
+        visitor: Visitor | None = request.state.visitor
+        if visitor is not None:
+            async with self.db.installation(visitor.session.person_id) as session:
+                await identity.set_locale(session, visitor.session.person_id, wanted)
+        return response
+
+
+def _back(request: Request) -> str:
+    """Return the path of the page the form was on."""
+    came = urlsplit(request.headers.get("referer", ""))
+    return local_path(came.path + (f"?{came.query}" if came.query else ""))

@@ -1,0 +1,196 @@
+"""The pages of agents: list, create, editor."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gptagent.features.agents import service
+from gptagent.features.agents.model import (
+    DELAY_MAX_SECONDS,
+    INSTRUCTIONS_MAX_CHARS,
+    NAME_MAX_CHARS,
+    NOT_FOUND_MAX_CHARS,
+    Agent,
+)
+from gptagent.features.organizations import policy
+from gptagent.features.organizations.service import require
+from gptagent.kernel.db import Database
+from gptagent.kernel.errors import Invalid
+from gptagent.kernel.http import CurrentScope, locale_of
+from gptagent.kernel.scope import Scope
+from gptagent.ui.web import Notice, Pages, base_of, field_errors, words
+
+LIMITS = {
+    "name": NAME_MAX_CHARS,
+    "instructions": INSTRUCTIONS_MAX_CHARS,
+    "delay": DELAY_MAX_SECONDS,
+    "not_found": NOT_FOUND_MAX_CHARS,
+}
+# Without a model an answer is a quotation: what follows would have no effect and is not shown.
+MODEL_FIELDS = ("instructions", "creativity", "model")
+
+
+@dataclass(frozen=True, slots=True)
+class AgentPages:
+    """`llm_model` is the installation's model, None if answers are quoted from the knowledge base."""
+
+    db: Database
+    pages: Pages
+    llm_model: str | None
+
+    def router(self) -> APIRouter:
+        router = APIRouter(prefix="/manage/{workspace}/ai-agents")
+        router.get("")(self.list)
+        router.get("/create")(self.create_form)
+        router.post("/create")(self.create)
+        router.get("/{agent_id}/edit")(self.edit_form)
+        router.post("/{agent_id}/edit")(self.edit)
+        router.post("/{agent_id}/active")(self.switch)
+        router.post("/{agent_id}/delete")(self.delete)
+        return router
+
+    async def list(
+        self, request: Request, scope: CurrentScope, q: str = "", status: str = "all", part: str = ""
+    ) -> Response:
+        require(scope, policy.VIEW)
+        async with self.db.session(scope) as session:
+            agents = await service.list_agents(session)
+            shell = None if part else await self.pages.shell(request, session)
+        context: dict[str, Any] = {
+            "agents": _filtered(agents, q, status),
+            "total": len(agents),
+            "active": sum(agent.is_active for agent in agents),
+            "speaker": next((agent for agent in agents if agent.is_active), None),
+            "q": q,
+            "status_filter": status,
+            "llm_model": self.llm_model,
+            "may_edit": policy.EDIT_AGENTS in scope.permissions,
+        }
+        if part:
+            return self.pages.part(request, "agents/_list.html", **context)
+        return self.pages.show(request, "agents/list.html", shell, **context)
+
+    async def create_form(self, request: Request, scope: CurrentScope) -> Response:
+        require(scope, policy.EDIT_AGENTS)
+        return await self._create_page(request, scope)
+
+    async def create(self, request: Request, scope: CurrentScope) -> Response:
+        require(scope, policy.EDIT_AGENTS)
+        name = words(await request.form(), "name")
+        try:
+            async with self.db.session(scope) as session:
+                agent = await service.create_agent(session, name, locale=locale_of(request))
+        except Invalid as error:
+            return await self._create_page(request, scope, name, error)
+        made = Notice("success", "The agent is created", "It is off and stays silent until you switch it on.")
+        return self.pages.redirect(f"{base_of(request)}/ai-agents/{agent.id}/edit", made)
+
+    async def _create_page(
+        self, request: Request, scope: Scope, name: str = "", error: Invalid | None = None
+    ) -> Response:
+        async with self.db.session(scope) as session:
+            shell = await self.pages.shell(request, session)
+        return self.pages.show(
+            request,
+            "agents/create.html",
+            shell,
+            status=422 if error else 200,
+            name=name,
+            errors=field_errors(request, error) if error else {},
+            limits=LIMITS,
+        )
+
+    async def edit_form(
+        self, request: Request, scope: CurrentScope, agent_id: UUID, part: str = ""
+    ) -> Response:
+        require(scope, policy.VIEW)
+        return await self._editor(request, scope, agent_id, part=part)
+
+    async def edit(self, request: Request, scope: CurrentScope, agent_id: UUID) -> Response:
+        require(scope, policy.EDIT_AGENTS)
+        changes = _read(await request.form(), with_model=self.llm_model is not None)
+        try:
+            async with self.db.session(scope) as session:
+                await service.update_agent(session, agent_id, changes)
+        except Invalid as error:
+            return await self._editor(request, scope, agent_id, changes, error)
+        return self.pages.redirect(request.url.path, Notice("success", "Saved"))
+
+    async def _editor(
+        self,
+        request: Request,
+        scope: Scope,
+        agent_id: UUID,
+        typed: Mapping[str, object] | None = None,
+        error: Invalid | None = None,
+        *,
+        part: str = "",
+    ) -> Response:
+        async with self.db.session(scope) as session:
+            agent = await service.get_agent(session, agent_id)
+            speaker = await service.choose_agent(session)
+            shell = None if part else await self.pages.shell(request, session)
+        context: dict[str, Any] = {
+            "agent": agent,
+            "speaker": speaker,
+            "llm_model": self.llm_model,
+            "may_edit": policy.EDIT_AGENTS in scope.permissions,
+        }
+        if part:
+            return self.pages.part(request, "agents/_state.html", **context)
+        return self.pages.show(
+            request,
+            "agents/edit.html",
+            shell,
+            status=422 if error else 200,
+            values={**asdict(agent), **(typed or {})},
+            errors=field_errors(request, error) if error else {},
+            limits=LIMITS,
+            **context,
+        )
+
+    async def switch(self, request: Request, scope: CurrentScope, agent_id: UUID) -> Response:
+        """Switch at once: what an inactive agent was about to say is not sent."""
+        require(scope, policy.EDIT_AGENTS)
+        form = await request.form()
+        is_active = words(form, "is_active") == "on"
+        async with self.db.session(scope) as session:
+            agent = await service.update_agent(session, agent_id, {"is_active": is_active})
+        if "hx-request" in request.headers:
+            return self.pages.part(request, "agents/_switched.html", agent=agent)
+        notice = Notice("success", "The agent is on" if is_active else "The agent is off")
+        return self.pages.redirect(f"{base_of(request)}/ai-agents/{agent_id}/edit", notice)
+
+    async def delete(self, request: Request, scope: CurrentScope, agent_id: UUID) -> Response:
+        require(scope, policy.EDIT_AGENTS)
+        async with self.db.session(scope) as session:
+            await service.delete_agent(session, agent_id)
+        return self.pages.redirect(f"{base_of(request)}/ai-agents", Notice("success", "The agent is deleted"))
+
+
+def _filtered(agents: Sequence[Agent], query: str, status: str) -> list[Agent]:
+    wanted = {"active": (True,), "inactive": (False,)}.get(status, (True, False))
+    text = query.strip().lower()
+    return [agent for agent in agents if agent.is_active in wanted and text in agent.name.lower()]
+
+
+def _read(form: FormData, *, with_model: bool) -> dict[str, object]:
+    """Return the settings the form shows; a delay that is no number is left to the service to refuse."""
+    delay = words(form, "response_delay_seconds").strip()
+    changes: dict[str, object] = {
+        "name": words(form, "name"),
+        "response_delay_seconds": int(delay)
+        if delay.isascii() and delay.isdecimal() and len(delay) < 10
+        else delay,
+        "not_found_text": words(form, "not_found_text"),
+        "not_found_task": words(form, "not_found_task") == "on",
+    }
+    if with_model:
+        changes |= {name: words(form, name) for name in MODEL_FIELDS}
+    return changes

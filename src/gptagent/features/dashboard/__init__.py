@@ -1,0 +1,1 @@
+"""The start page of a workspace: what is to do, what the agents did, how the CRM is. Real numbers only."""

@@ -1,0 +1,189 @@
+"""The pages before a workspace: setup, register, log in, log out."""
+
+import re
+from dataclasses import dataclass
+
+from fastapi import APIRouter
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from gptagent.features.identity import service as identity
+from gptagent.features.identity.limits import LoginLimits
+from gptagent.features.identity.model import PASSWORD_MIN_CHARS, REMEMBERED_SESSION_LIFE, SESSION_LIFE
+from gptagent.features.organizations.api import client_address
+from gptagent.features.organizations.model import Visitor
+from gptagent.features.organizations.registration import Register, register
+from gptagent.kernel.clock import utcnow
+from gptagent.kernel.db import Database
+from gptagent.kernel.errors import AppError, Forbidden, NotFound
+from gptagent.kernel.http import locale_of, session_cookie
+from gptagent.ui.web import YEAR_SECONDS, Notice, Pages, field_errors, message_of, words
+
+HOME = "/manage"
+_LOCAL = re.compile(r"/(?![/\\])[^\x00-\x20\\]*")
+
+
+@dataclass(frozen=True, slots=True)
+class AuthPages:
+    db: Database
+    pages: Pages
+    limits: LoginLimits
+    is_open: bool
+
+    def router(self) -> APIRouter:
+        router = APIRouter()
+        router.get("/login")(self.login_form)
+        router.post("/login")(self.log_in)
+        router.get("/register")(self.register_form)
+        router.post("/register")(self.register)
+        router.get("/setup/{token}")(self.setup_form)
+        router.post("/setup/{token}")(self.set_up)
+        router.post("/logout")(self.log_out)
+        return router
+
+    async def login_form(self, request: Request) -> Response:
+        if visitor_of(request):
+            return RedirectResponse(HOME, 303)
+        async with self.db.installation() as session:
+            is_new = not await identity.has_people(session)
+        return self._login(request, next=local_path(request.query_params.get("next", "")), is_new=is_new)
+
+    async def log_in(self, request: Request) -> Response:
+        form = await request.form()
+        email, remember = words(form, "email"), bool(words(form, "remember"))
+        target = local_path(words(form, "next"))
+        try:
+            await self.limits.check(client_address(request), email)
+            person_id = await identity.verify_password(self.db, email, words(form, "password"))
+        except AppError as error:
+            return self._login(request, error, next=target, email=email, remember=remember)
+        async with self.db.installation(person_id) as session:
+            person = await identity.get_person(session, person_id)
+            token, _ends = await identity.open_session(session, person_id, remember=remember, now=utcnow())
+        response = self.pages.redirect(target)
+        self._remember(response, token, remember=remember)
+        if "language" not in request.cookies:
+            keep_language(response, person.locale, secure=self.pages.secure)
+        return response
+
+    def _login(self, request: Request, error: AppError | None = None, **context: object) -> Response:
+        known: dict[str, object] = {"email": "", "remember": True, "is_new": False, **context}
+        known["failure"] = message_of(request, error) if error else ""
+        response = self.pages.show(
+            request,
+            "organizations/login.html",
+            status=error.status if error else 200,
+            is_open=self.is_open,
+            **known,
+        )
+        if error and error.retry_after:
+            response.headers["retry-after"] = str(round(error.retry_after))
+        return response
+
+    async def register_form(self, request: Request) -> Response:
+        if visitor_of(request):
+            return RedirectResponse(HOME, 303)
+        self._check_open()
+        return self._registration(request, "/register")
+
+    async def register(self, request: Request) -> Response:
+        self._check_open()
+        return await self._register(request, "/register", None)
+
+    def _check_open(self) -> None:
+        if not self.is_open:
+            raise Forbidden(
+                "registration_closed", "Registration is by invitation. Ask the owner of the platform."
+            )
+
+    async def setup_form(self, request: Request, token: str) -> Response:
+        async with self.db.installation() as session:
+            is_open = await identity.setup_is_open(session, token)
+        if not is_open:
+            return self._setup_closed(request)
+        return self._registration(request, f"/setup/{token}")
+
+    async def set_up(self, request: Request, token: str) -> Response:
+        try:
+            return await self._register(request, f"/setup/{token}", token)
+        except NotFound:
+            return self._setup_closed(request)
+
+    def _setup_closed(self, request: Request) -> Response:
+        return self.pages.show(request, "organizations/setup_closed.html", status=404)
+
+    async def _register(self, request: Request, action: str, setup_token: str | None) -> Response:
+        form = await request.form()
+        command = Register(
+            email=words(form, "email"),
+            full_name=words(form, "full_name"),
+            password=words(form, "password"),
+            organization=words(form, "organization"),
+            locale=locale_of(request),
+            setup_token=setup_token,
+        )
+        try:
+            await self.limits.check(client_address(request), command.email)
+            person_id, workspace = await register(self.db, command, is_open=self.is_open)
+        except AppError as error:
+            if isinstance(error, NotFound):
+                raise
+            return self._registration(request, action, form, error)
+        async with self.db.installation(person_id) as session:
+            token, _ends = await identity.open_session(session, person_id, remember=True, now=utcnow())
+        welcome = Notice("success", "Welcome", "This is your workspace. Four steps lead to the first answer.")
+        response = self.pages.redirect(f"{workspace.path}/dashboard", welcome)
+        self._remember(response, token, remember=True)
+        return response
+
+    def _registration(
+        self, request: Request, action: str, form: FormData | None = None, error: AppError | None = None
+    ) -> Response:
+        names = ("full_name", "organization", "email", "password")
+        return self.pages.show(
+            request,
+            "organizations/register.html",
+            status=(422 if error.fields else error.status) if error else 200,
+            action=action,
+            values={name: words(form, name) if form else "" for name in names},
+            errors=field_errors(request, error) if error else {},
+            failure=message_of(request, error) if error and not error.fields else "",
+            minimum=PASSWORD_MIN_CHARS,
+        )
+
+    async def log_out(self, request: Request) -> Response:
+        """End the session on the server as well: a copied cookie is worth nothing afterwards."""
+        visitor = visitor_of(request)
+        if visitor is not None:
+            async with self.db.installation(visitor.session.person_id) as session:
+                await identity.end_session(session, visitor.session.id)
+        response = self.pages.redirect("/login", Notice("success", "You are logged out."))
+        response.delete_cookie(
+            session_cookie(secure=self.pages.secure), secure=self.pages.secure, httponly=True, samesite="lax"
+        )
+        return response
+
+    def _remember(self, response: Response, token: str, *, remember: bool) -> None:
+        response.set_cookie(
+            session_cookie(secure=self.pages.secure),
+            token,
+            max_age=int((REMEMBERED_SESSION_LIFE if remember else SESSION_LIFE).total_seconds()),
+            secure=self.pages.secure,
+            httponly=True,
+            samesite="lax",
+        )
+
+
+def visitor_of(request: Request) -> Visitor | None:
+    return getattr(request.state, "visitor", None)
+
+
+def local_path(address: str) -> str:
+    """Return the address if it is a path of ours, else the start page: log-in never leads elsewhere."""
+    return address if _LOCAL.fullmatch(address) else HOME
+
+
+def keep_language(response: Response, language: str, *, secure: bool) -> None:
+    """Let the browser remember the reader's language for a year."""
+    response.set_cookie("language", language, YEAR_SECONDS, secure=secure, httponly=True, samesite="lax")
