@@ -1,0 +1,80 @@
+"""Every operation of the API with the right it needs and a body it accepts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+from gptagent.features.organizations.policy import (
+    EDIT_AGENTS,
+    EDIT_KNOWLEDGE,
+    MANAGE_CONNECTIONS,
+    VIEW,
+    WORK_CONVERSATIONS,
+)
+
+V1 = "/api/v1"
+OPEN = {f"POST {V1}/auth/register", f"POST {V1}/auth/login"}
+
+
+@dataclass(frozen=True)
+class Operation:
+    """`body` returns the options of a request that is right in all but the id, which names nothing."""
+
+    name: str
+    needs: str
+    body: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def method(self) -> str:
+        return self.name.split()[0]
+
+    @property
+    def path(self) -> str:
+        """Return an address whose ids are well-formed and of nothing."""
+        return "/".join(str(uuid4()) if part.startswith("{") else part for part in self.route.split("/"))
+
+    @property
+    def route(self) -> str:
+        return self.name.split()[1]
+
+    def options(self) -> dict[str, object]:
+        """Return the request's body; names in it are new each time."""
+        json = self.body.get("json")
+        fresh = {k: v.replace("#", uuid4().hex) for k, v in json.items()} if isinstance(json, dict) else None
+        files = self.body.get("files")
+        return {k: v for k, v in {"json": fresh, "files": files}.items() if v is not None}
+
+
+AGENT, ARTICLE, DOCUMENT = "agents/{agent_id}", "articles/{article_id}", "documents/{document_id}"
+CONNECTION, CONVERSATION = "connections/{connection_id}", "conversations/{conversation_id}"
+
+OPERATIONS = tuple(
+    Operation(f"{method} {V1}/{path}", needs, body)
+    for method, path, needs, body in (
+        ("GET", "agents", VIEW, {}),
+        ("POST", "agents", EDIT_AGENTS, {"json": {"name": "Agent #"}}),
+        ("GET", AGENT, VIEW, {}),
+        ("PATCH", AGENT, EDIT_AGENTS, {"json": {"name": "Agent #"}}),
+        ("DELETE", AGENT, EDIT_AGENTS, {}),
+        ("GET", "articles", VIEW, {}),
+        ("POST", "articles", EDIT_KNOWLEDGE, {"json": {"title": "Title", "content": "Long enough a text."}}),
+        ("GET", ARTICLE, VIEW, {}),
+        ("PATCH", ARTICLE, EDIT_KNOWLEDGE, {"json": {"title": "Title"}}),
+        ("DELETE", ARTICLE, EDIT_KNOWLEDGE, {}),
+        ("GET", "documents", VIEW, {}),
+        ("POST", "documents", EDIT_KNOWLEDGE, {"files": {"file": ("list.txt", b"Apples and pears.")}}),
+        ("GET", DOCUMENT, VIEW, {}),
+        ("POST", f"{DOCUMENT}/retry", EDIT_KNOWLEDGE, {}),
+        ("DELETE", DOCUMENT, EDIT_KNOWLEDGE, {}),
+        ("GET", "connections", VIEW, {}),
+        ("POST", "connections", MANAGE_CONNECTIONS, {"json": {"address": "nobody.kommo.test", "token": "t"}}),
+        ("GET", CONNECTION, VIEW, {}),
+        ("DELETE", CONNECTION, MANAGE_CONNECTIONS, {}),
+        ("GET", "conversations", VIEW, {}),
+        ("GET", CONVERSATION, VIEW, {}),
+        ("GET", f"{CONVERSATION}/messages", VIEW, {}),
+        ("PUT", f"{CONVERSATION}/takeover", WORK_CONVERSATIONS, {}),
+        ("DELETE", f"{CONVERSATION}/takeover", WORK_CONVERSATIONS, {}),
+    )
+)
+BY_NAME = {operation.name: operation for operation in OPERATIONS}

@@ -1,0 +1,83 @@
+"""The web application on the tests' database, served over real HTTP, and its readers."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import pytest
+import uvicorn
+
+from gptagent.bootstrap import build_platform
+from gptagent.entrypoints.web import build_web
+from gptagent.kernel.db import Database
+from gptagent.kernel.scope import Scope
+from gptagent.kernel.settings import Settings
+from members import add_member
+from readers import Reader, reader_of, stranger_at
+from servers import free_port
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config):
+        super().__init__(config)
+        self.is_up = asyncio.Event()
+
+    async def startup(self, sockets=None):
+        await super().startup(sockets)
+        self.is_up.set()
+
+    @contextmanager
+    def capture_signals(self):
+        """Leave the signals to the test run."""
+        yield
+
+
+@asynccontextmanager
+async def serving_here(home: Path, **settings: object) -> AsyncIterator[str]:
+    """Serve the application from this process: several with different settings may share a home."""
+    port = free_port()
+    platform = await build_platform(Settings(gptagent_home=home, port=port, **settings))
+    config = uvicorn.Config(
+        build_web(platform),
+        port=port,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=1,
+    )
+    server = _Server(config)
+    task = asyncio.create_task(server.serve())
+    try:
+        await server.is_up.wait()
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        await task
+        await platform.close()
+
+
+@pytest.fixture(scope="session")
+async def web(home: Path, roles) -> AsyncIterator[str]:
+    async with serving_here(home, registration="open") as url:
+        yield url
+
+
+@pytest.fixture
+async def alice(web: str, database: Database, scope: Scope) -> AsyncIterator[Reader]:
+    """The owner of a workspace."""
+    async with reader_of(web, database, scope) as reader:
+        yield reader
+
+
+@pytest.fixture
+async def dora(web: str, database: Database, scope: Scope) -> AsyncIterator[Reader]:
+    """May only look at Alice's workspace."""
+    async with reader_of(web, database, await add_member(database, scope, "viewer")) as reader:
+        yield reader
+
+
+@pytest.fixture
+async def stranger(web: str) -> AsyncIterator[Reader]:
+    async with stranger_at(web) as reader:
+        yield reader

@@ -1,0 +1,135 @@
+"""A house of its own: database, web process and worker, so that every job and log line in it is ours."""
+
+import re
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import httpx2
+import pytest
+
+
+from gptagent.bootstrap import Platform, build_platform
+from gptagent.kernel.postgres import Postgres, prepare_database
+from gptagent.kernel.settings import Settings
+from gptagent.migrations.run import migrate
+from isolation.estate import Estate, furnish
+from members import bearer, cookie_of
+from servers import Server, serving, working
+
+
+@pytest.fixture(scope="session")
+def house() -> Iterator[Path]:
+    """A home with a migrated database of its own."""
+    home = Path(tempfile.mkdtemp(prefix="gpta-", dir="/tmp"))
+    home.chmod(0o755)
+    server = Postgres(home)
+    endpoint = server.start()
+    try:
+        roles = prepare_database(endpoint, home)
+        migrate(roles.owner_dsn, roles.app_dsn)
+        yield home
+    finally:
+        server.stop()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+async def platform(house: Path) -> AsyncIterator[Platform]:
+    """What the processes are made of, for looking behind them."""
+    platform = await build_platform(Settings(gptagent_home=house, host="127.0.0.1"))
+    yield platform
+    await platform.close()
+
+
+@pytest.fixture(scope="session")
+def web(house: Path) -> Iterator[Server]:
+    with serving(house, REGISTRATION="open", METRICS_TOKEN="the operator's own word") as server:
+        yield server
+
+
+@pytest.fixture
+def worker(house: Path) -> Iterator[Server]:
+    with working(house) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+async def alice(platform: Platform) -> Estate:
+    return await furnish(platform.db, platform.vault, "canary7q2x")
+
+
+@pytest.fixture(scope="session")
+async def charlie(platform: Platform) -> Estate:
+    """Furnished as well: he has something of everything, and none of it is Alice's."""
+    return await furnish(platform.db, platform.vault, "sparrow5k8z")
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Somebody at the door: over the API with a token, on pages with a browser's cookie."""
+
+    http: httpx2.AsyncClient
+    estate: Estate
+    headers: dict[str, str]
+    cookie: str
+
+    async def call(self, method: str, path: str, **options) -> httpx2.Response:
+        return await self.http.request(method, path, headers=await self._credentials(method, path), **options)
+
+    async def _credentials(self, method: str, path: str) -> dict[str, str]:
+        if path.startswith("/api/"):
+            return self.headers
+        browser = {"cookie": f"session={self.cookie}"}
+        return browser if method == "GET" else browser | {"x-csrf-token": await self._form_token()}
+
+    async def _form_token(self) -> str:
+        """Read it where a form has it."""
+        page = await self.http.get(
+            f"/manage/{self.estate.number}-{self.estate.slug}/dashboard",
+            headers={"cookie": f"session={self.cookie}"},
+        )
+        found = re.search(r'name="csrf_token" value="([^"]+)"', page.text)
+        assert found, page.text
+        return found[1]
+
+
+@pytest.fixture(scope="session")
+async def http(web: Server) -> AsyncIterator[httpx2.AsyncClient]:
+    async with httpx2.AsyncClient(base_url=web.url, timeout=20) as client:
+        yield client
+
+
+@pytest.fixture
+async def enter(http, platform: Platform) -> Callable[[Estate], Awaitable[Caller]]:
+    """Log somebody in, anew for each test."""
+
+    async def entered(estate: Estate) -> Caller:
+        cookie = await cookie_of(platform.db, estate.scope)
+        return Caller(http, estate, bearer(platform.vault, estate.scope), cookie)
+
+    return entered
+
+
+@pytest.fixture
+async def as_charlie(enter, charlie: Estate) -> Caller:
+    return await enter(charlie)
+
+
+@pytest.fixture
+async def as_alice(enter, alice: Estate) -> Caller:
+    return await enter(alice)
+
+
+@pytest.fixture
+async def dora(platform: Platform) -> Estate:
+    """A workspace whose objects may be changed and deleted."""
+    return await furnish(platform.db, platform.vault, f"dora{uuid4().hex[:8]}")
+
+
+@pytest.fixture
+async def as_dora(enter, dora: Estate) -> Caller:
+    return await enter(dora)

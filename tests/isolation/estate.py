@@ -1,0 +1,192 @@
+"""Alice's workspace with a row in every table, and one word, the canary, in each of its texts."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from gptagent.features.agents import service as agents
+from gptagent.features.crm import service as crm
+from gptagent.features.knowledge import service as knowledge
+from gptagent.features.knowledge.model import NewArticle
+from gptagent.features.organizations.policy import PERMISSIONS
+from gptagent.features.organizations.registration import Register, register
+from gptagent.kernel.clock import utcnow
+from gptagent.kernel.crypto import Vault
+from gptagent.kernel.db import Database, Session
+from gptagent.kernel.ids import new_id
+from gptagent.kernel.scope import Actor, Scope
+
+PASSWORD = "correct horse battery"
+LEAD, STAGE, PIPELINE, CONTACT = 501, 601, 701, 801
+
+
+@dataclass(frozen=True)
+class Estate:
+    """A furnished workspace: its owner's ticket and the ids of its objects."""
+
+    scope: Scope
+    number: int
+    slug: str
+    email: str
+    canary: str
+    hook_secret: str
+    account_id: int
+    agent_id: UUID
+    article_id: UUID
+    document_id: UUID
+    connection_id: UUID
+    conversation_id: UUID
+    task_id: UUID
+    turn_id: UUID
+
+    def ids(self) -> set[str]:
+        """Return every id by which an object of this workspace could be recognised."""
+        return {str(value) for value in vars(self).values() if isinstance(value, UUID)} | {
+            str(self.scope.org_id),
+            str(self.scope.actor.id),
+            str(self.number),
+        }
+
+
+async def furnish(db: Database, vault: Vault, canary: str) -> Estate:
+    """Make a workspace named after its canary, with every kind of object in it."""
+    email = f"{canary}@example.test"
+    command = Register(email, f"Alice {canary}", PASSWORD, f"Acme {canary}", canary)
+    person_id, workspace = await register(db, command, is_open=True)
+    scope = Scope(workspace.org_id, Actor("person", person_id), PERMISSIONS["owner"])
+    secret = f"secret-{canary}"
+    async with db.session(scope) as session:
+        made = {
+            **await _verbs(session, canary),
+            **await _connection(session, vault, canary, secret, workspace.number),
+        }
+        made |= await _conversation(session, canary, made["connection_id"], made["agent_id"])
+    return Estate(
+        scope=scope,
+        number=workspace.number,
+        slug=workspace.slug,
+        email=email,
+        canary=canary,
+        hook_secret=secret,
+        account_id=workspace.number,
+        **made,
+    )
+
+
+async def _verbs(session: Session, canary: str) -> dict[str, UUID]:
+    agent = await agents.create_agent(session, f"Agent {canary}", locale="en")
+    texts = {"instructions": f"Be kind, {canary}.", "not_found_text": canary, "model": canary}
+    await agents.update_agent(session, agent.id, {**texts, "is_active": True})
+    article = await knowledge.create_article(
+        session, NewArticle(f"Title {canary}", f"# Head {canary}\n\nThe word is {canary}."), now=utcnow()
+    )
+    await session.publish(f"agents/{canary}", canary, {"agent_id": canary})
+    return {"agent_id": agent.id, "article_id": article.id}
+
+
+async def _connection(
+    session: Session, vault: Vault, canary: str, secret: str, account_id: int
+) -> dict[str, UUID]:
+    org_id, connection_id, document_id, task_id = session.scope.org_id, new_id(), new_id(), new_id()
+    await insert(
+        session,
+        "crm_connection",
+        id=connection_id,
+        provider="kommo",
+        host=f"{canary}.kommo.test",
+        account_id=account_id,
+        name=canary,
+        token_sealed=vault.seal(canary, org_id=org_id, purpose=crm.TOKEN_PURPOSE),
+        hook_hash=crm.hash_secret(secret),
+        hook_sealed=vault.seal(secret, org_id=org_id, purpose=crm.HOOK_PURPOSE),
+        status_reason=canary,
+    )
+    await insert(
+        session,
+        "document",
+        id=document_id,
+        title=canary,
+        file_name=f"{canary}.pdf",
+        mime=canary,
+        size_bytes=1,
+        sha256=canary,
+        blob_key=session.scope.key("documents", canary),
+        created_at=utcnow(),
+        updated_at=utcnow(),
+    )
+    own = {"connection_id": connection_id}
+    await insert(session, "crm_pipeline", **own, external_id=PIPELINE, name=canary, sort=1, is_main=True)
+    stage = {"pipeline_id": PIPELINE, "external_id": STAGE, "name": canary, "sort": 1, "kind": "open"}
+    await insert(session, "crm_stage", **own, **stage)
+    await insert(
+        session, "crm_lead", **own, external_id=LEAD, name=canary, pipeline_id=PIPELINE, stage_id=STAGE
+    )
+    await insert(session, "crm_event", **own, kind=canary, payload=f'{{"said": "{canary}"}}')
+    task = {"lead_id": LEAD, "text": canary, "due_at": utcnow() + timedelta(days=1)}
+    await insert(session, "crm_task", id=task_id, **own, **task)
+    return {**own, "document_id": document_id, "task_id": task_id}
+
+
+async def _conversation(
+    session: Session, canary: str, connection_id: UUID, agent_id: UUID
+) -> dict[str, UUID]:
+    conversation_id, turn_id = new_id(), new_id()
+    await insert(
+        session,
+        "conversation",
+        id=conversation_id,
+        connection_id=connection_id,
+        chat_id=canary,
+        lead_id=LEAD,
+        contact_id=CONTACT,
+        customer_name=canary,
+        channel=canary,
+        last_seq=1,
+        last_text=canary,
+        taken_over_at=utcnow(),
+        taken_over_by=canary,
+    )
+    own = {"conversation_id": conversation_id}
+    words = {"author": "customer", "author_name": canary, "provider_id": canary, "text": canary}
+    await insert(session, "message", **own, **words, seq=1, attachment_type=canary, sent_at=utcnow())
+    # Wanted but not due: a worker may take it, and no sweep wakes it by itself.
+    await insert(session, "lane", **own, wanted=1)
+    ended = {"state": "superseded", "reason": canary, "provider_message_id": canary, "send_failed": canary}
+    answer = f'{{"text": "{canary}", "outcome": "reply", "by": "{canary}"}}'
+    place = {"agent_id": agent_id, "epoch": 1, "first_seq": 1, "last_seq": 1, "answer": answer}
+    await insert(session, "turn", **own, id=turn_id, **place, **ended)
+    used = {"outcome": canary, "tokens_in": 1, "tokens_out": 1, "duration_ms": 1}
+    await insert(session, "llm_usage", turn_id=turn_id, model=canary, **used)
+    return {**own, "turn_id": turn_id}
+
+
+async def insert(session: Session, table: str, **values: object) -> None:
+    columns, marks = ", ".join(values), ", ".join(f"${number}" for number in range(1, len(values) + 1))
+    await session.execute(f"insert into app.{table} ({columns}) values ({marks})", *values.values())
+
+
+async def tables_of_tenants(session: Session) -> list[str]:
+    """Return every table of the schema that has an `org_id`."""
+    rows = await session.fetch(
+        """select c.relname from pg_class c join pg_attribute a on a.attrelid = c.oid
+            where c.relnamespace = 'app'::regnamespace and c.relkind in ('r', 'p')
+              and a.attname = 'org_id' and not a.attisdropped order by 1"""
+    )
+    return [row["relname"] for row in rows]
+
+
+async def snapshot(db: Database, scope: Scope) -> dict[str, str]:
+    """Return a digest of all that a workspace has, table by table, its waiting jobs included."""
+    async with db.session(scope) as session:
+        found = {
+            table: await session.fetchval(
+                f"select md5(coalesce(string_agg(t::text, '|' order by t::text), '')) from app.{table} t"
+            )
+            for table in await tables_of_tenants(session)
+        }
+        found["jobs"] = await session.fetchval(
+            """select string_agg(j.id::text || j.entrypoint, '|' order by j.id) from jobs.pgqueuer j
+                where j.headers->>'org' = $1""",
+            str(scope.org_id),
+        )
+    return found

@@ -1,0 +1,196 @@
+"""Every route of the web process and what another workspace's member gets from it.
+
+A new route fails the test until it has a line in CASES. Which one?
+  Public(...)   needs no credential of ours and shows nothing of any workspace
+  Own(...)      shows or changes only the caller's workspace: no id of an object is in its address
+  Foreign(...)  names an object: somebody else's must answer exactly as a missing one does
+A page's address begins with /manage/{workspace}; the test opens it in the neighbour's workspace as well.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+import httpx2
+from fastapi import FastAPI
+from starlette.routing import BaseRoute, Mount
+
+from isolation.estate import Estate
+
+PAGES = "/manage/{workspace}"
+
+
+@dataclass(frozen=True)
+class Public:
+    """`why` it needs no credential; `path` and `options` call it so that it has something to say."""
+
+    why: str
+    path: str = ""
+    options: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Own:
+    """`status` is what the caller gets in their own workspace; None for a stream, tested with the topics."""
+
+    status: int | None = 200
+    options: Mapping[str, object] = field(default_factory=dict)
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """`names` maps each parameter of the address to the estate's attribute that fills it."""
+
+    names: Mapping[str, str]
+    options: Mapping[str, object] = field(default_factory=dict)
+
+
+Case = Public | Own | Foreign
+
+AGENT = {"agent_id": "agent_id"}
+ARTICLE = {"article_id": "article_id"}
+DOCUMENT = {"document_id": "document_id"}
+CONNECTION = {"connection_id": "connection_id"}
+CONVERSATION = {"conversation_id": "conversation_id"}
+STRANGER = {"email": "nobody@example.test", "password": "not the right one"}
+
+CASES: dict[str, Case] = {
+    "GET /api/v1/openapi.json": Public("the API's description"),
+    "POST /api/v1/auth/register": Public("here a person gets a workspace", options={"json": STRANGER}),
+    "POST /api/v1/auth/login": Public("here a person gets a token", options={"json": STRANGER}),
+    "GET /health/live": Public("asked by the supervisor"),
+    "GET /health/ready": Public("asked by the load balancer"),
+    "GET /metrics": Public("guarded by the operator's own token, which no workspace has"),
+    "GET /hooks/kommo/{secret}{slash:path}": Public("the secret is the credential", "/hooks/kommo/nobodys/"),
+    "POST /hooks/kommo/{secret}{slash:path}": Public("the secret is the credential", "/hooks/kommo/nobodys/"),
+    "GET /api/v1/agents": Own(),
+    "POST /api/v1/agents": Own(201, {"json": {"name": "New agent"}}),
+    "GET /api/v1/agents/{agent_id}": Foreign(AGENT),
+    "PATCH /api/v1/agents/{agent_id}": Foreign(AGENT, {"json": {"name": "Stolen", "is_active": False}}),
+    "DELETE /api/v1/agents/{agent_id}": Foreign(AGENT),
+    "GET /api/v1/articles": Own(options={"params": {"search": "canary7q2x"}}),
+    "POST /api/v1/articles": Own(201, {"json": {"title": "New", "content": "Long enough a text."}}),
+    "GET /api/v1/articles/{article_id}": Foreign(ARTICLE),
+    "PATCH /api/v1/articles/{article_id}": Foreign(ARTICLE, {"json": {"title": "Stolen"}}),
+    "DELETE /api/v1/articles/{article_id}": Foreign(ARTICLE),
+    "GET /api/v1/documents": Own(),
+    "POST /api/v1/documents": Own(201, {"files": {"file": ("new.txt", b"A text of our own.")}}),
+    "GET /api/v1/documents/{document_id}": Foreign(DOCUMENT),
+    "POST /api/v1/documents/{document_id}/retry": Foreign(DOCUMENT),
+    "DELETE /api/v1/documents/{document_id}": Foreign(DOCUMENT),
+    "GET /api/v1/connections": Own(),
+    "POST /api/v1/connections": Own(422, {"json": {"address": "not an address", "token": "x"}}),
+    "GET /api/v1/connections/{connection_id}": Foreign(CONNECTION),
+    "DELETE /api/v1/connections/{connection_id}": Foreign(CONNECTION),
+    "GET /api/v1/conversations": Own(),
+    "GET /api/v1/conversations/{conversation_id}": Foreign(CONVERSATION),
+    "GET /api/v1/conversations/{conversation_id}/messages": Foreign(CONVERSATION),
+    "PUT /api/v1/conversations/{conversation_id}/takeover": Foreign(CONVERSATION),
+    "DELETE /api/v1/conversations/{conversation_id}/takeover": Foreign(CONVERSATION),
+    "GET /": Public("leads to the log-in"),
+    "GET /favicon.ico": Public("the same for everybody"),
+    "GET /assets/*": Public("the same for everybody", "/assets/nothing.css"),
+    "GET /login": Public("here a person logs in"),
+    "POST /login": Public("here a person logs in", options={"data": STRANGER}),
+    "GET /register": Public("here a person gets a workspace"),
+    "POST /register": Public("here a person gets a workspace", options={"data": STRANGER}),
+    "GET /setup/{token}": Public("the link is the credential", "/setup/nobodys"),
+    "POST /setup/{token}": Public("the link is the credential", "/setup/nobodys"),
+    "POST /preferences/theme": Public("a cookie of this browser", options={"data": {"theme": "dark"}}),
+    "POST /preferences/language": Public("a cookie of this browser", options={"data": {"language": "en"}}),
+    "POST /logout": Own(303),
+    "GET /manage": Own(303),
+    f"GET {PAGES}": Own(303),
+    f"GET {PAGES}/live": Own(None, why="a stream: test_isolation_live.py listens to it"),
+    f"GET {PAGES}/dashboard": Own(),
+    f"GET {PAGES}/ai-agents": Own(),
+    f"GET {PAGES}/ai-agents/create": Own(),
+    f"POST {PAGES}/ai-agents/create": Own(303, {"data": {"name": "New on a page"}}),
+    f"GET {PAGES}/ai-agents/{{agent_id}}/edit": Foreign(AGENT),
+    f"POST {PAGES}/ai-agents/{{agent_id}}/edit": Foreign(AGENT, {"data": {"name": "Stolen"}}),
+    f"POST {PAGES}/ai-agents/{{agent_id}}/active": Foreign(AGENT),
+    f"POST {PAGES}/ai-agents/{{agent_id}}/delete": Foreign(AGENT),
+    f"GET {PAGES}/knowledge-base": Own(),
+    f"POST {PAGES}/knowledge-base/documents": Own(303, {"files": {"files": ("page.txt", b"A text.")}}),
+    f"POST {PAGES}/knowledge-base/documents/{{document_id}}/retry": Foreign(DOCUMENT),
+    f"POST {PAGES}/knowledge-base/documents/{{document_id}}/delete": Foreign(DOCUMENT),
+    f"GET {PAGES}/knowledge-items": Own(),
+    f"GET {PAGES}/knowledge-items/create": Own(),
+    f"POST {PAGES}/knowledge-items/create": Own(303, {"data": {"title": "New", "content": "Long enough."}}),
+    f"POST {PAGES}/knowledge-items/preview": Own(200, {"data": {"content": "*kind*"}}),
+    f"GET {PAGES}/knowledge-items/{{article_id}}/edit": Foreign(ARTICLE),
+    f"POST {PAGES}/knowledge-items/{{article_id}}/edit": Foreign(ARTICLE, {"data": {"title": "Stolen"}}),
+    f"POST {PAGES}/knowledge-items/{{article_id}}/active": Foreign(ARTICLE),
+    f"POST {PAGES}/knowledge-items/{{article_id}}/delete": Foreign(ARTICLE),
+    f"GET {PAGES}/integrations": Own(),
+    f"POST {PAGES}/integrations": Own(422, {"data": {"address": "not an address", "token": "x"}}),
+    f"POST {PAGES}/integrations/{{connection_id}}/disconnect": Foreign(CONNECTION),
+    f"GET {PAGES}/conversations": Own(),
+    f"GET {PAGES}/conversations/{{conversation_id}}": Foreign(CONVERSATION),
+    f"POST {PAGES}/conversations/{{conversation_id}}/takeover": Foreign(CONVERSATION),
+    f"POST {PAGES}/conversations/{{conversation_id}}/resume": Foreign(CONVERSATION),
+}
+
+
+def routes_of(app: FastAPI) -> set[str]:
+    """Return `METHOD /address` of everything the application answers."""
+    return set(_names(app.routes))
+
+
+def _names(routes: list[BaseRoute]) -> Iterator[str]:
+    for route in routes:
+        nested = getattr(route, "original_router", None)
+        if nested is not None:
+            assert not route.include_context.prefix, "a prefix given at include_router: add it here"
+            yield from _names(nested.routes)
+        elif isinstance(route, Mount):
+            yield f"GET {route.path}/*"
+        else:
+            # A kind of route without a path or methods must not slip through unseen.
+            for method in route.methods - {"HEAD"}:
+                yield f"{method} {route.path}"
+
+
+def missing_advice(missing: set[str]) -> str:
+    lines = "\n".join(f'    "{name}": ...,' for name in sorted(missing))
+    return f"These routes have no tenant case. Add each to CASES in tests/isolation/routes.py:\n{lines}"
+
+
+def split(name: str) -> tuple[str, str]:
+    method, _, path = name.partition(" ")
+    return method, path
+
+
+def place(path: str, estate: Estate) -> str:
+    """Return the address of a page in this workspace."""
+    return path.replace("{workspace}", f"{estate.number}-{estate.slug}")
+
+
+def fill(path: str, case: Foreign, estate: Estate) -> str:
+    """Return the address of this estate's object."""
+    return _named(path, {name: getattr(estate, attribute) for name, attribute in case.names.items()})
+
+
+def miss(path: str, case: Foreign) -> str:
+    """Return the address of an object that does not exist."""
+    return _named(path, {name: uuid4() for name in case.names})
+
+
+def _named(path: str, ids: Mapping[str, object]) -> str:
+    for name, value in ids.items():
+        path = path.replace("{" + name + "}", str(value))
+    return path
+
+
+def cases(kind: type[Case], *, pages: bool) -> list[str]:
+    """Return the names of the routes of a kind: those of workspaces' pages, or all others."""
+    return sorted(name for name, case in CASES.items() if isinstance(case, kind) and (PAGES in name) == pages)
+
+
+def essence(response: httpx2.Response) -> tuple[int, str | None, str]:
+    """Return what an answer says, without what differs from request to request: its id, the ids asked for."""
+    text = re.sub(r'"request_id":\s*"[0-9a-f]+"', "", response.text)
+    text = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "ID", text)
+    return response.status_code, response.headers.get("content-type"), text

@@ -1,0 +1,70 @@
+"""A word that stands in every text of Alice's workspace is nowhere in what Charlie or a log gets to see."""
+
+import pytest
+
+from isolation.estate import tables_of_tenants
+from isolation.routes import CASES, Foreign, Own, fill, place, split
+
+# Columns whose words are not the customer's: a fixed vocabulary of ours.
+VOCABULARY = {
+    "agent.creativity",
+    "chunk.page",
+    "conversation.channel",
+    "crm_connection.provider",
+    "crm_connection.status",
+    "crm_stage.kind",
+    "crm_task.state",
+    "document.error_code",
+    "document.status",
+    "member.role",
+    "message.author",
+    "turn.outcome",
+    "turn.state",
+}
+
+
+async def test_the_canary_sits_in_every_text_of_the_workspace(platform, alice):
+    """A new column fails here until isolation/estate.py fills it."""
+    async with platform.db.session(alice.scope) as session:
+        columns = await session.fetch(
+            """select table_name || '.' || column_name as name, table_name, column_name
+                 from information_schema.columns
+                where table_schema = 'app' and data_type in ('text', 'json', 'jsonb', 'character varying')
+                  and table_name = any ($1)""",
+            await tables_of_tenants(session),
+        )
+        silent = [
+            row["name"]
+            for row in columns
+            if not await session.fetchval(
+                f"""select exists (select from app.{row["table_name"]}
+                                    where {row["column_name"]}::text like '%' || $1 || '%')""",
+                alice.canary,
+            )
+        ]
+    assert set(silent) <= VOCABULARY
+
+
+@pytest.mark.parametrize("who", ["alice", "charlie"])
+async def test_the_owner_hears_the_canary_and_nobody_else(who, as_alice, as_charlie, alice):
+    """Through every route at once, lists, objects and searches; for the owner it must be there."""
+    caller = as_alice if who == "alice" else as_charlie
+    heard = []
+    for name, case in CASES.items():
+        method, path = split(name)
+        if method != "GET" or not isinstance(case, Own | Foreign) or path.endswith("/live"):
+            continue
+        path = place(fill(path, case, alice) if isinstance(case, Foreign) else path, caller.estate)
+        response = await caller.call(method, path, **case.options)
+        if alice.canary in response.text:
+            heard.append(name)
+    assert bool(heard) == (who == "alice"), heard
+
+
+async def test_the_logs_of_the_web_process_hold_no_canary(web, as_alice, as_charlie, alice):
+    for caller in (as_alice, as_charlie):
+        for path in ("/api/v1/agents", f"/api/v1/articles?search={alice.canary}"):
+            await caller.call("GET", path)
+    assert alice.canary not in web.log
+    assert alice.email not in web.log
+    assert as_alice.headers["authorization"].split()[1] not in web.log

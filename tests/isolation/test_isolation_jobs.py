@@ -1,0 +1,95 @@
+"""Every job, run by a real worker in Charlie's envelope with the ids of Alice's rows."""
+
+import json
+
+import pytest
+
+from gptagent.bootstrap import build_jobs
+from gptagent.kernel.errors import AppError
+from gptagent.kernel.jobs import JobContext
+from isolation.estate import furnish, snapshot, tables_of_tenants
+
+# Each job's payload and the estate's attributes that fill it.
+CASES = {
+    "dialog.advance": {"conversation_id": "conversation_id"},
+    "crm.perform_task": {"task_id": "task_id"},
+    "knowledge.ingest": {"document_id": "document_id"},
+}
+
+
+def specs(platform):
+    return {spec.name: spec for spec in build_jobs(platform)}
+
+
+def payload(name, estate):
+    return {key: str(getattr(estate, attribute)) for key, attribute in CASES[name].items()}
+
+
+def context(platform, estate):
+    return JobContext(platform.db, platform.files, estate.scope, 1, 1)
+
+
+async def texts_of(platform, estate):
+    """Return all rows of a workspace as one text."""
+    async with platform.db.session(estate.scope) as session:
+        found = [
+            await session.fetchval(f"select string_agg(t::text, '|') from app.{table} t")
+            for table in await tables_of_tenants(session)
+        ]
+    return "\n".join(filter(None, found))
+
+
+async def queued(platform, estate):
+    async with platform.db.installation() as session:
+        return await session.fetch(
+            "select status::text, entrypoint from jobs.pgqueuer where headers->>'org' = $1",
+            str(estate.scope.org_id),
+        )
+
+
+def test_every_job_has_a_tenant_case(platform):
+    """TEN-1"""
+    missing = specs(platform).keys() - CASES.keys()
+    assert not missing, f"add {missing} to CASES here: the payload and which of Alice's ids fill it"
+    assert not CASES.keys() - specs(platform).keys(), "these cases are of jobs that are gone"
+
+
+async def test_a_job_in_another_tenants_envelope_touches_nothing(platform, worker, alice, charlie):
+    before = await snapshot(platform.db, alice.scope)
+    async with platform.db.session(charlie.scope) as session:
+        for name in CASES:
+            await session.enqueue(name, payload(name, alice))
+    while [job for job in await queued(platform, charlie) if job["status"] != "failed"]:
+        assert worker.process.poll() is None
+    assert await snapshot(platform.db, alice.scope) == before
+    assert not await queued(platform, charlie), "a job died instead of finding nothing to do"
+    assert alice.canary not in await texts_of(platform, charlie)
+    assert alice.canary not in worker.log
+
+
+@pytest.mark.parametrize("name", CASES)
+async def test_giving_up_a_job_in_another_tenants_envelope_touches_nothing(name, platform, alice, charlie):
+    before = await snapshot(platform.db, alice.scope)
+    on_dead = specs(platform)[name].on_dead
+    if on_dead is not None:
+        await on_dead(context(platform, charlie), **payload(name, alice))
+    assert await snapshot(platform.db, alice.scope) == before
+    assert alice.canary not in await texts_of(platform, charlie)
+
+
+@pytest.mark.parametrize("name", CASES)
+async def test_the_same_job_in_its_own_envelope_has_its_effect(name, platform):
+    """Without this, a payload that fits no row would pass the tests above."""
+    dora = await furnish(platform.db, platform.vault, f"dora-{name.replace('.', '-')}")
+    before = await snapshot(platform.db, dora.scope)
+    try:
+        await specs(platform)[name].handler(context(platform, dora), **payload(name, dora))
+    except AppError as error:
+        assert error.code.startswith("crm_"), error  # its CRM does not exist
+    assert await snapshot(platform.db, dora.scope) != before
+
+
+async def test_reasons_of_dead_jobs_name_nobody(platform, alice):
+    async with platform.db.installation() as session:
+        rows = await session.fetch("select traceback from jobs.pgqueuer_log where traceback is not null")
+    assert alice.canary not in json.dumps([row["traceback"] for row in rows])

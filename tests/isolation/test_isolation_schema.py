@@ -1,0 +1,200 @@
+"""What the database itself refuses: read from its catalogue, so a new table or function is seen at once."""
+
+import asyncpg
+import pytest
+
+from isolation.estate import tables_of_tenants
+
+POLICY = "(org_id = ( SELECT app.org() AS org))"
+
+# Tables without org_id, and why they are no tenant's.
+OF_NO_TENANT = {
+    "alembic_version": "which migrations have run",
+    "installation": "one row: whose keys sealed the secrets",
+    "crm_call_slot": "calls are counted per egress address over all tenants; reached by functions only",
+    "setup_link": "the first account's one-time link, by hash; reached by functions only",
+    "organization": "is the tenant: its own id is held against app.org()",
+    "person": "may belong to several tenants: visible to the person only",
+    "credential": "a person's: visible to the person only",
+    "web_session": "a person's: visible to the person only",
+}
+PERSONS = {"person", "credential", "web_session"}
+CLOSED = {"crm_call_slot", "setup_link"}
+
+# Functions that see every tenant's rows: who asks, and why what they answer is harmless.
+DEFINERS = {
+    "credential_by_email": "log-in: a hash, to be compared",
+    "session_by_hash": "cookie: by hash of a random token",
+    "memberships_of": "log-in: the person's own workspaces",
+    "connection_by_hook": "webhook: by hash of a random secret, ids only",
+    "has_people": "first start: yes or no",
+    "offer_setup": "first start",
+    "setup_is_open": "first start: by hash, yes or no",
+    "use_setup": "first start: by hash, yes or no",
+    "queue_depths": "metrics: numbers",
+    "count_lanes_overdue": "metrics: a number",
+    "lanes_overdue": "sweep: ids, each then opened in its own tenant's transaction",
+    "forget_old": "housekeeping: deletes what is past its use for everybody",
+    "forget_sessions": "housekeeping: deletes what has expired",
+    "connection_counts": "metrics: numbers",
+    "take_call_slot": "rate limit of the CRM: a time",
+    "block_calls": "rate limit of the CRM",
+}
+
+# Indexes of tenant tables that do not start with org_id serve a function above, or keep a secret unique.
+INDEXES = {
+    "crm_connection_hook_hash_key": "connection_by_hook",
+    "member_person": "memberships_of",
+    "live_event_pkey": "a number of the installation, which streams resume by; never searched without org_id",
+    "live_event_age": "forget_old",
+    "lane_due": "lanes_overdue",
+}
+
+
+async def rows(platform, sql, *args):
+    async with platform.db.installation() as session:
+        return await session.fetch(sql, *args)
+
+
+@pytest.fixture
+async def tenant_tables(platform):
+    async with platform.db.installation() as session:
+        return await tables_of_tenants(session)
+
+
+async def test_every_table_without_a_tenant_has_its_reason(platform, tenant_tables):
+    found = await rows(
+        platform,
+        "select relname from pg_class where relnamespace = 'app'::regnamespace and relkind in ('r', 'p')",
+    )
+    assert {row["relname"] for row in found} - set(tenant_tables) == OF_NO_TENANT.keys()
+
+
+async def test_nothing_but_tables_shows_rows(platform):
+    """A view runs with its owner's rights and would step around the policies."""
+    found = await rows(
+        platform,
+        "select relname from pg_class where relnamespace = 'app'::regnamespace and relkind in ('v', 'm', 'f')",
+    )
+    assert found == []
+
+
+async def test_row_level_security_is_forced_on_every_table_of_a_tenant(platform, tenant_tables):
+    found = await rows(
+        platform,
+        """select relname from pg_class where relnamespace = 'app'::regnamespace and relkind in ('r', 'p')
+              and not (relrowsecurity and relforcerowsecurity)""",
+    )
+    without = {row["relname"] for row in found}
+    assert not without & {*tenant_tables, *PERSONS, "organization"}
+
+
+async def test_the_application_sees_rows_by_the_tenants_policy_only(platform, tenant_tables):
+    found = await rows(
+        platform,
+        """select tablename, cmd, permissive, qual, with_check from pg_policies
+            where schemaname = 'app' and exists (select from unnest(roles) as role
+                   where case when role = 'public' then true else pg_has_role(role, 'member') end)""",
+    )
+    for table in tenant_tables:
+        policies = [tuple(row)[1:] for row in found if row["tablename"] == table]
+        assert policies == [("ALL", "PERMISSIVE", POLICY, POLICY)], table
+
+
+async def test_every_tenant_column_is_filled_by_the_transaction(platform, tenant_tables):
+    found = await rows(
+        platform,
+        """select table_name from information_schema.columns
+            where table_schema = 'app' and column_name = 'org_id'
+              and (is_nullable = 'YES' or column_default is distinct from 'app.org()')""",
+    )
+    # Its rows are written by the trigger of app.chunk, which takes the tenant from there.
+    assert {row["table_name"] for row in found} <= {"lexical_stats"}
+
+
+async def test_every_index_of_a_tenants_table_starts_with_the_tenant(platform, tenant_tables):
+    found = await rows(
+        platform,
+        """select i.indexrelid::regclass::text as name, t.relname as table, a.attname as first
+             from pg_index i join pg_class t on t.oid = i.indrelid
+             left join pg_attribute a on a.attrelid = t.oid and a.attnum = i.indkey[0]
+            where t.relnamespace = 'app'::regnamespace""",
+    )
+    others = {
+        row["name"].removeprefix("app.")
+        for row in found
+        if row["table"] in tenant_tables and row["first"] != "org_id"
+    }
+    assert others == INDEXES.keys()
+
+
+async def test_every_reference_to_a_tenants_table_carries_the_tenant(platform, tenant_tables):
+    """Else a row could point to another tenant's: foreign keys are checked without row-level security."""
+    found = await rows(
+        platform,
+        """select c.conname, t.relname as table, f.relname as target,
+                  (select array_agg(a.attname::text) from pg_attribute a
+                    where a.attrelid = c.conrelid and a.attnum = any (c.conkey)) as columns
+             from pg_constraint c join pg_class t on t.oid = c.conrelid join pg_class f on f.oid = c.confrelid
+            where c.contype = 'f' and t.relnamespace = 'app'::regnamespace""",
+    )
+    to_tenants = [row for row in found if row["target"] in tenant_tables]
+    assert to_tenants
+    assert [row["conname"] for row in to_tenants if "org_id" not in row["columns"]] == []
+
+
+async def test_every_function_that_sees_all_tenants_is_known_and_has_a_fixed_search_path(platform):
+    found = await rows(
+        platform,
+        """select proname, proconfig from pg_proc
+            where prosecdef and pronamespace in ('app'::regnamespace, 'jobs'::regnamespace)""",
+    )
+    assert {row["proname"] for row in found} == DEFINERS.keys()
+    for row in found:
+        (setting,) = row["proconfig"] or [""]
+        path = setting.removeprefix("search_path=").split(", ")
+        assert path[0] == "app" and path[-1] == "pg_temp" and set(path[1:-1]) <= {"jobs"}, row["proname"]
+
+
+@pytest.mark.parametrize("table", sorted(CLOSED))
+async def test_closed_tables_are_reached_through_functions_only(table, platform):
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await rows(platform, f"select * from app.{table}")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "alter table app.agent disable row level security",
+        "alter table app.agent no force row level security",
+        "create policy mine on app.agent using (true)",
+        "create table app.mine ()",
+        "create function app.mine() returns int language sql as 'select 1'",
+        "set local role gptagent_owner",
+    ],
+)
+async def test_the_application_cannot_lift_its_own_bounds(statement, platform):
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await rows(platform, statement)
+
+
+async def test_without_a_tenant_no_row_is_seen(platform, tenant_tables, alice):
+    """Not an error either: the setting is '' after a transaction that had one."""
+    async with platform.db.session(alice.scope) as session:
+        assert await session.fetchval("select count(*) from app.agent") == 1
+    for table in [*tenant_tables, *PERSONS, "organization"]:
+        assert await rows(platform, f"select 1 from app.{table} limit 1") == [], table
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "insert into app.article (id, org_id, title, content, created_at, updated_at)"
+        " values (gen_random_uuid(), $1, 'Stolen', 'Long enough a text.', now(), now())",
+        "update app.article set org_id = $1",
+    ],
+)
+async def test_a_row_cannot_be_written_into_another_tenant(statement, platform, alice, charlie):
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
+        async with platform.db.session(charlie.scope) as session:
+            await session.execute(statement, alice.scope.org_id)

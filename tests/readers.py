@@ -1,0 +1,61 @@
+"""People with a browser, as far as the server can tell: cookies, forms and the token in them."""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import httpx2
+
+from gptagent.kernel.db import Database
+from gptagent.kernel.scope import Scope
+from members import cookie_of, number_of
+
+_TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
+
+
+@dataclass
+class Reader:
+    """`base` is the address of the reader's workspace, empty for a stranger."""
+
+    http: httpx2.AsyncClient
+    base: str = ""
+
+    async def open(self, path: str, **options) -> httpx2.Response:
+        return await self.http.get(self.base + path, **options)
+
+    async def token(self) -> str:
+        """Return what every form of this reader carries."""
+        page = await self.http.get(f"{self.base}/dashboard" if self.base else "/login")
+        return _TOKEN.search(page.text)[1]
+
+    async def send(self, path: str, fields=None, **options) -> httpx2.Response:
+        """Send a form without a script."""
+        data = {"csrf_token": await self.token(), **(fields or {})}
+        return await self.http.post(self.base + path, data=data, **options)
+
+    async def follow(self, response: httpx2.Response) -> httpx2.Response:
+        assert response.status_code == 303, response.text
+        return await self.http.get(response.headers["location"])
+
+
+@asynccontextmanager
+async def reader_of(url: str, database: Database, scope: Scope) -> AsyncIterator[Reader]:
+    """Be a person who logged in before and reads English."""
+    async with stranger_at(url) as stranger:
+        stranger.http.cookies.set("session", await cookie_of(database, scope))
+        start = await stranger.http.get(f"/manage/{await number_of(database, scope)}")
+        stranger.base = start.headers["location"]
+        yield stranger
+
+
+@asynccontextmanager
+async def stranger_at(url: str) -> AsyncIterator[Reader]:
+    """Be somebody who reads English and has no session."""
+    async with httpx2.AsyncClient(base_url=url, cookies={"language": "en"}, timeout=20) as http:
+        yield Reader(http)
+
+
+def texts(page: httpx2.Response) -> str:
+    """Return what is written on a page, one space between words."""
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", page.text))

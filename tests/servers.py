@@ -1,0 +1,103 @@
+"""Processes of the platform as they run in earnest, for tests that speak to them over HTTP."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Literal
+
+import httpx2
+
+from gptagent.kernel.settings import child_environment
+
+START_SECONDS = 60.0
+STOP_SECONDS = 15.0
+POLL_SECONDS = 0.05
+_numbers = count(1)
+
+
+@dataclass
+class Server:
+    """A running process. `used` collects what its log must never hold."""
+
+    process: "subprocess.Popen[bytes]"
+    log_file: Path
+    url: str = ""
+    used: set[str] = field(default_factory=set)
+
+    @property
+    def log(self) -> str:
+        return self.log_file.read_text()
+
+    def until(self, what: str, condition) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while not condition():
+            assert self.process.poll() is None, f"{what}: the process ended\n{self.log[-3000:]}"
+            assert time.monotonic() < deadline, f"{what}: not in time\n{self.log[-3000:]}"
+            time.sleep(POLL_SECONDS)
+
+    def answers(self, path: str) -> bool:
+        try:
+            return httpx2.get(self.url + path, timeout=5).status_code == 200
+        except httpx2.TransportError:
+            return False
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def serving(home: Path, **settings: str) -> Iterator[Server]:
+    """Run a web process on this home's database until the block ends."""
+    port = free_port()
+    with _running("web", home, HOST="127.0.0.1", PORT=str(port), **settings) as server:
+        server.url = f"http://127.0.0.1:{port}"
+        server.until("the web process is ready", lambda: server.answers("/health/live"))
+        yield server
+
+
+@contextmanager
+def working(home: Path, **settings: str) -> Iterator[Server]:
+    """Run a worker process on this home's database until the block ends."""
+    with _running("worker", home, **settings) as worker:
+        worker.until("the worker is ready", lambda: "worker_ready" in worker.log)
+        yield worker
+
+
+@contextmanager
+def _running(name: Literal["web", "worker"], home: Path, **settings: str) -> Iterator[Server]:
+    log_file = home / f"{name}-{next(_numbers)}.log"
+    environment = {**child_environment(), "GPTAGENT_HOME": str(home), "PYTHONUNBUFFERED": "1", **settings}
+    with log_file.open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gptagent", name],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=environment,
+            start_new_session=True,
+        )
+    try:
+        yield Server(process, log_file)
+    finally:
+        _stop(process)
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

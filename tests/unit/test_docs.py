@@ -1,0 +1,265 @@
+"""Documentation that fails the build: what exists has its line, and what has a line exists.
+
+A page of docs/reference/ keeps a table below each heading; the first cell of a row names the thing.
+"""
+
+import ast
+import inspect
+import re
+from collections import defaultdict
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import typer
+from prometheus_client import Counter
+from prometheus_client.metrics import MetricWrapperBase
+
+from acceptance.operations import OPEN, OPERATIONS
+from gptagent.bootstrap import build_jobs
+from gptagent.entrypoints.cli import EXIT_CODES, app
+from gptagent.features.conversations import events as of_conversations
+from gptagent.features.crm import events as of_crm
+from gptagent.features.dialog import web as dialog_pages
+from gptagent.features.knowledge.model import FAILURES
+from gptagent.features.organizations import policy
+from gptagent.kernel import errors, http, observe
+from gptagent.kernel.events import Event
+from gptagent.kernel.jobs import JobClass
+from gptagent.kernel.settings import Settings
+from isolation.topics import published_topics
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCE = ROOT / "src" / "gptagent"
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+CODE = re.compile(r"`([^`\n]+)`|^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)\s]+)\)|(?:src|href)=\"([^\"]+)\"")
+
+
+def table(page, heading):
+    """Return the rows below a heading of a reference page: name -> the other cells."""
+    text = (ROOT / "docs" / "reference" / f"{page}.md").read_text()
+    part = text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    rows = [line.strip().strip("|").split("|") for line in part.splitlines() if line.startswith("| `")]
+    assert rows, f"docs/reference/{page}.md has no table below `## {heading}`"
+    found = {cells[0].strip().strip("`"): [cell.strip() for cell in cells[1:]] for cells in rows}
+    assert len(found) == len(rows), f"{page}: something has two lines"
+    return found
+
+
+def same(documented, existing, page):
+    missing, gone = set(existing) - set(documented), set(documented) - set(existing)
+    assert not missing, f"give {sorted(missing)} a line in docs/reference/{page}.md"
+    assert not gone, f"docs/reference/{page}.md tells of {sorted(gone)}, which do not exist"
+
+
+@cache
+def commands():
+    """Each command with its options and arguments, as `gptagent --help` shows them."""
+
+    def walk(command, words):
+        for name, child in getattr(command, "commands", {}).items():
+            yield from walk(child, f"{words} {name}")
+        if not hasattr(command, "commands"):
+            yield words, [p.opts[-1] for p in command.params if not getattr(p, "hidden", False)]
+
+    return dict(walk(typer.main.get_command(app), "gptagent"))
+
+
+def code_of(page):
+    """Return the code spans and blocks of a page."""
+    return [span or block for span, block in CODE.findall(page.read_text())]
+
+
+def slug(heading):
+    """The anchor of a heading, as GitHub makes it."""
+    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+
+
+def anchors(page):
+    return {slug(line.lstrip("#")) for line in page.read_text().splitlines() if line.startswith("#")}
+
+
+def test_every_setting_has_its_line():
+    documented = table("configuration", "Settings")
+    same(documented, {name.upper() for name in Settings.model_fields}, "configuration")
+    for name, field in Settings.model_fields.items():
+        if field.default not in (None, "", False):
+            assert str(field.default) in documented[name.upper()][0], f"{name}: another default"
+
+
+def test_every_command_and_option_has_its_line():
+    documented = table("cli", "Commands")
+    same({name.partition(" <")[0].partition(" --")[0] for name in documented}, commands(), "cli")
+    for name, cells in documented.items():
+        command = name.partition(" <")[0].partition(" --")[0]
+        for option in commands()[command]:
+            shown = option if option.startswith("--") else f"<{option}>"
+            assert shown in f"{name} {' '.join(cells)}", f"{command}: {shown} is not told"
+
+
+def test_every_exit_code_has_its_line():
+    documented = table("cli", "Exit codes")
+    assert {str(code) for code in EXIT_CODES.values()} <= documented.keys()
+
+
+def test_every_job_has_its_line_and_class():
+    wiring = SimpleNamespace(crm=None, vault=None, settings=Settings(llm_model=None))
+    specs = {spec.name: spec.job_class.name.lower() for spec in build_jobs(wiring)}
+    documented = table("jobs", "Jobs")
+    same(documented, specs, "jobs")
+    for name, job_class in specs.items():
+        assert documented[name][0] == job_class
+
+
+def test_every_retry_class_promises_what_it_does():
+    documented = table("jobs", "Retry classes")
+    same(documented, {member.name.lower() for member in JobClass}, "jobs")
+    for member in JobClass:
+        profile = member.value
+        figures = (profile.attempts, profile.first_delay, profile.max_delay, profile.timeout)
+        assert documented[member.name.lower()][:4] == [str(figure) for figure in figures]
+
+
+def test_every_metric_has_its_line_and_labels():
+    existing = {}
+    for metric in vars(observe).values():
+        if isinstance(metric, MetricWrapperBase):
+            name = metric.describe()[0].name
+            existing[f"{name}_total" if isinstance(metric, Counter) else name] = metric
+    documented = table("metrics", "Metrics")
+    same(documented, existing, "metrics")
+    for name, metric in existing.items():
+        kind, labels = documented[name][:2]
+        assert kind == metric.describe()[0].type
+        assert re.findall(r"`(\w+)`", labels) == list(metric._labelnames), name
+
+
+def test_every_permission_has_its_line_and_roles():
+    documented = table("permissions", "Rights")
+    same(documented, policy.PERMISSIONS["owner"], "permissions")
+    for permission, cells in documented.items():
+        for role, cell in zip(policy.PERMISSIONS, cells, strict=False):
+            assert (cell == "yes") == (permission in policy.PERMISSIONS[role]), f"{permission}: {role}"
+
+
+def raised_codes():
+    """Return each code with the statuses it is raised with, read from the code that raises it."""
+    kinds = {n: k for n, k in vars(errors).items() if inspect.isclass(k) and issubclass(k, errors.AppError)}
+    found = defaultdict(set)
+    for kind in (errors.Unauthenticated, errors.Forbidden, errors.NotFound):
+        found[inspect.signature(kind).parameters["code"].default].add(str(kind.status))
+    for status, (code, _message) in http._FRAMEWORK.items():
+        found[code].add(str(status))
+    for file in sorted(SOURCE.rglob("*.py")):
+        if "sandbox" in file.parts or file == SOURCE / "kernel" / "errors.py":
+            continue
+        tree = ast.parse(file.read_text())
+        for node in ast.walk(tree):
+            for name, code in codes_in(node, tree, kinds):
+                found[code].add(str(kinds[name].status))
+    found["invalid"].add(str(errors.Invalid.status))
+    found["internal"].add("500")
+    return found
+
+
+def codes_in(node, tree, kinds):
+    """Yield the kind and code of `Kind("code", ...)` and of a table's `(Kind, "code", ...)`."""
+    if isinstance(node, ast.Tuple) and isinstance(node.elts[0] if node.elts else None, ast.Name):
+        code = node.elts[1] if len(node.elts) > 1 else None
+        if node.elts[0].id in kinds and isinstance(code, ast.Constant):
+            yield node.elts[0].id, code.value
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in kinds):
+        return
+    code = node.args[0] if node.args else None
+    if isinstance(code, ast.Constant):
+        yield node.func.id, code.value
+    elif isinstance(code, ast.Name):
+        values = [n.value for n in ast.walk(tree) if isinstance(n, ast.Assign) and is_to(n, code.id)]
+        choices = [c for v in values if isinstance(v, ast.IfExp) for c in (v.body, v.orelse)]
+        assert choices, f"line {node.lineno}: name the code where it is raised"
+        yield from ((node.func.id, choice.value) for choice in choices)
+
+
+def is_to(assignment, name):
+    return any(isinstance(target, ast.Name) and target.id == name for target in assignment.targets)
+
+
+def test_every_error_code_has_its_line_and_status():
+    documented, existing = table("errors", "Codes"), raised_codes()
+    same(documented, existing, "errors")
+    for code, statuses in existing.items():
+        assert set(re.findall(r"\d{3}", documented[code][0])) == statuses, code
+
+
+def test_every_reason_of_a_failed_document_has_its_line():
+    same(table("errors", "Documents that could not be read"), FAILURES, "errors")
+
+
+def test_every_reason_of_a_turn_has_its_line():
+    assert dialog_pages.REASONS.keys() <= table("errors", "Turns that ended without a reply").keys()
+
+
+def test_every_event_has_its_line():
+    existing = {kind.__name__ for kind in Event.__subclasses__()}
+    assert {of_crm.__name__, of_conversations.__name__} == {kind.__module__ for kind in Event.__subclasses__()}
+    same(table("events", "Facts"), existing, "events")
+
+
+def test_every_live_topic_has_its_line():
+    same(table("events", "Live topics"), published_topics(), "events")
+
+
+def test_every_operation_of_the_api_has_its_line_and_right():
+    documented = table("http", "Operations")
+    needed = {f"{one.method} {one.route}": one.needs for one in OPERATIONS} | dict.fromkeys(OPEN, "")
+    same(documented, needed, "http")
+    for name, right in needed.items():
+        assert documented[name][0].strip("`") == right, name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page):
+    for groups in LINK.findall(page.read_text()):
+        target = groups[0] or groups[1]
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        there = (page.parent / path).resolve() if path else page
+        assert there.exists(), f"{target} leads nowhere"
+        assert not anchor or anchor in anchors(there), f"{target}: no such heading"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_of_the_documents_exist(page):
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for code in code_of(page):
+        for line in re.findall(r"(?:^|\s)make((?: [a-z]+)+)", code):
+            assert set(line.split()) <= targets, f"there is no `make{line}`"
+        for words in re.findall(r"(?:^|/|\s)gptagent ((?:[a-z-]+ ?)+)", code):
+            first, _, rest = words.strip().partition(" ")
+            names = {f"gptagent {first}", f"gptagent {first} {rest.partition(' ')[0]}"}
+            known = {known for command in commands() for known in (command, command.rpartition(" ")[0])}
+            assert names & known, f"there is no command `gptagent {words}`"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_files_and_variables_of_the_documents_exist(page):
+    for code in code_of(page):
+        for path in re.findall(r"(?<![\w/.])(?:src|tests|docs|benchmarks|deploy)/[\w./-]*\w", code):
+            assert (ROOT / path).exists(), f"{path} does not exist"
+        for name in re.findall(r"(?<![\w$])([A-Z]{2,}(?:_[A-Z]+)+)(?==|$)", code):
+            assert name.lower() in Settings.model_fields, f"{name} is no setting"
+
+
+def test_every_page_can_be_reached_from_the_readme():
+    reached, ways = set(), [ROOT / "README.md"]
+    while ways:
+        page = ways.pop()
+        if page in reached or page.suffix != ".md":
+            continue
+        reached.add(page)
+        targets = [g[0] or g[1] for g in LINK.findall(page.read_text())]
+        ways += [(page.parent / t.partition("#")[0]).resolve() for t in targets if not re.match(r"[a-z]+:|#", t)]
+    assert set(PAGES) <= reached, f"nothing leads to {sorted(map(str, set(PAGES) - reached))}"

@@ -1,0 +1,67 @@
+"""E-mail addresses and passwords."""
+
+import pytest
+
+from gptagent.features.identity.model import is_weak_password, normalise_email
+from gptagent.features.identity.service import NewPerson, check_person
+from gptagent.features.organizations.registration import Register
+
+
+@pytest.mark.parametrize(
+    ("text", "email"),
+    [
+        ("anna@example.com", "anna@example.com"),
+        ("  Anna.K+tag@Mail.Example.COM\n", "anna.k+tag@mail.example.com"),
+        ("иван@почта.рф", "иван@почта.рф"),
+        ("", None),
+        ("anna", None),
+        ("anna@", None),
+        ("@example.com", None),
+        ("anna@example", None),
+        ("anna@example.c", None),
+        ("anna@exa mple.com", None),
+        ("anna@@example.com", None),
+        ("anna@example.com,boris@example.com", None),
+        ("<anna@example.com>", None),
+        ("a" * 65 + "@example.com", None),
+        ("a@" + "b" * 250 + ".com", None),
+    ],
+)
+def test_an_address_is_trimmed_and_small_or_none(text, email):
+    """AUTH-5"""
+    assert normalise_email(text) == email
+
+
+@pytest.mark.parametrize(
+    "password",
+    ["", "short", "elevenchars", "aaaaaaaaaaaaaa", "abababababab", "ABABababABAB", "1q2w3e4r5t6y", "UNBELIEVABLE", "x" * 201,
+     "ab1!" * 60],
+)  # fmt: skip
+def test_short_uniform_and_common_passwords_are_weak(password):
+    """AUTH-3"""
+    assert is_weak_password(password)
+
+
+@pytest.mark.parametrize(
+    "password", ["correct horse battery", "twelve-chars", "пароль из слов", "абвгд еёжзий", "1234 5 6 78 xyz"]
+)
+def test_length_is_all_that_is_asked(password):
+    """AUTH-3"""
+    assert not is_weak_password(password)
+
+
+def test_every_wrong_field_is_named_at_once():
+    faults = check_person(NewPerson("nowhere", " ", "short"))
+    assert [fault.pointer for fault in faults] == ["email", "full_name", "password"]
+    assert check_person(NewPerson("a@example.com", "A", "correct horse battery")) == []
+
+
+def test_commands_printed_show_no_personal_data():
+    for command in (
+        NewPerson("anna@example.com", "Anna", "correct horse battery"),
+        Register("anna@example.com", "Anna", "correct horse battery", "Acme", setup_token="word"),
+    ):
+        text = repr(command)
+        assert (
+            "anna" not in text.lower() and "horse" not in text and "word" not in text.replace("password", "")
+        )

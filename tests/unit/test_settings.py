@@ -1,0 +1,158 @@
+"""The environment: what is read, and what production refuses."""
+
+from base64 import b64encode
+from pathlib import Path
+
+import pytest
+
+from gptagent.kernel.errors import Misconfigured
+from gptagent.kernel.settings import Settings, child_environment, decode_keys, share_metrics
+
+KEY = b64encode(bytes(range(32))).decode()
+OTHER_KEY = b64encode(bytes(range(100, 132))).decode()
+SAFE = {
+    "APP_ENV": "production",
+    "PUBLIC_URL": "https://agents.example.com/",
+    "SECRET_KEYS": KEY,
+    "REDIS_URL": "redis://:hidden-redis-word@redis:6379/0",
+}
+
+
+@pytest.fixture
+def load(monkeypatch):
+    """Read the settings from this environment and no other."""
+
+    def load(**values):
+        for name in Settings.model_fields:
+            monkeypatch.delenv(name.upper(), raising=False)
+        for name, value in values.items():
+            monkeypatch.setenv(name, value)
+        return Settings.load()
+
+    return load
+
+
+def refusal(load, **changes):
+    with pytest.raises(Misconfigured) as refused:
+        load(**{name: value for name, value in (SAFE | changes).items() if value is not None})
+    return str(refused.value)
+
+
+def test_one_machine_needs_no_setting_at_all(load):
+    settings = load()
+    assert settings.base_url == "http://localhost:8000"
+    assert not settings.production and not settings.secure_cookies and settings.open_registration
+    assert settings.files_path == settings.home / "files" and settings.allowed_egress == frozenset()
+
+
+def test_production_starts_with_safe_values(load):
+    settings = load(**SAFE)
+    assert settings.base_url == "https://agents.example.com" and settings.secure_cookies
+    assert settings.production and not settings.open_registration
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"PUBLIC_URL": None}, "set PUBLIC_URL to the https:// address"),
+        ({"PUBLIC_URL": "http://agents.example.com"}, "set PUBLIC_URL to the https:// address"),
+        ({"SECRET_KEYS": None}, "set SECRET_KEYS"),
+        ({"SECRET_KEYS": "c2hvcnQ="}, "32 random bytes"),
+        ({"SECRET_KEYS": b64encode(b"a" * 32).decode()}, "32 random bytes"),
+        ({"SECRET_KEYS": "not base64 at all"}, "must be base64"),
+        ({"SECRET_KEYS": " , "}, "SECRET_KEYS is empty"),
+        ({"REDIS_URL": None}, "set REDIS_URL, or SINGLE_WEB_PROCESS=1"),
+        ({"REDIS_URL": "redis://redis:6379/0"}, "give REDIS_URL a password"),
+        ({"KOMMO_SANDBOX_URL": "http://127.0.0.1:9000"}, "unset KOMMO_SANDBOX_URL"),
+        ({"METRICS_TOKEN": "tiny-word"}, "make METRICS_TOKEN at least 16 characters"),
+        ({"DATABASE_URL": "postgresql://app@db/app"}, "set DATABASE_URL and DATABASE_OWNER_URL together"),
+    ],
+)
+def test_production_refuses_unsafe_values_with_what_to_set(load, changes, sentence):
+    """AUTH-18"""
+    assert sentence in refusal(load, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"PORT": "70000"}, "PORT: "),
+        ({"APP_ENV": "staging"}, "APP_ENV: "),
+        ({"PUBLIC_URL": "agents.example.com"}, "PUBLIC_URL must start with https://"),
+        ({"FILES_URL": "ftp://files/all"}, "FILES_URL must be file:///"),
+        ({"EGRESS_ALLOW": "localhost"}, "EGRESS_ALLOW takes host:port pairs"),
+        ({"EGRESS_ALLOW": "a:1,b:http"}, "EGRESS_ALLOW takes host:port pairs"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_variable(load, changes, sentence):
+    assert sentence in refusal(load, **changes)
+
+
+def test_all_faults_are_told_at_once(load):
+    text = refusal(load, PUBLIC_URL=None, SECRET_KEYS=None, REDIS_URL=None)
+    assert "PUBLIC_URL" in text and "SECRET_KEYS" in text and "REDIS_URL" in text
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"PUBLIC_URL": None},
+        {"REDIS_URL": "redis://hidden-redis-word@redis:6379"},
+        {"SECRET_KEYS": KEY[:-8]},
+        {"METRICS_TOKEN": "hidden-token"},
+        {"LLM_API_KEY": "hidden-api-key", "PORT": "x"},
+        {"DATABASE_URL": "postgresql://app:hidden-db-word@db/app"},
+    ],
+)
+def test_a_refusal_never_shows_a_secret(load, changes):
+    text = refusal(load, **changes)
+    assert "hidden" not in text and KEY[:12] not in text
+
+
+def test_settings_printed_show_no_secret(load):
+    settings = load(**SAFE, LLM_API_KEY="hidden-api-key")
+    assert "hidden" not in repr(settings) and KEY not in repr(settings) and "hidden" not in str(settings)
+
+
+def test_a_single_web_process_needs_no_redis(load):
+    environment = SAFE | {"SINGLE_WEB_PROCESS": "1"}
+    del environment["REDIS_URL"]
+    assert load(**environment).redis_url is None
+
+
+def test_exact_pairs_may_be_private_and_the_sandbox_is_one(load):
+    settings = load(EGRESS_ALLOW="Ollama:11434, [::1]:80", KOMMO_SANDBOX_URL="http://127.0.0.1:9000/x")
+    assert settings.allowed_egress == {("ollama", 11434), ("::1", 80), ("127.0.0.1", 9000)}
+
+
+def test_where_the_page_can_be_reached_from_outside_registration_is_closed(load):
+    assert not load(HOST="192.0.2.7").open_registration
+    assert load(HOST="192.0.2.7", REGISTRATION="open").open_registration
+    assert not load(REGISTRATION="invite").open_registration
+
+
+def test_the_first_of_several_keys_comes_first():
+    assert decode_keys(f"{OTHER_KEY}, {KEY}") == [bytes(range(100, 132)), bytes(range(32))]
+
+
+def test_home_and_files_are_where_the_operator_says(load):
+    settings = load(GPTAGENT_HOME="~/agents", FILES_URL="file:///srv/files")
+    assert settings.home == Path.home() / "agents" and settings.files_path == Path("/srv/files")
+
+
+def test_a_child_for_a_trial_inherits_the_machine_but_not_our_settings(load, monkeypatch):
+    load(PORT="9999")
+    monkeypatch.setenv("LANGUAGE_OF_MACHINE", "xx")
+    environment = child_environment()
+    assert "PORT" not in environment and environment["LANGUAGE_OF_MACHINE"] == "xx"
+
+
+def test_a_fresh_start_counts_from_zero(tmp_path, monkeypatch):
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "")
+    share_metrics(tmp_path)
+    left = tmp_path / "run/metrics/counter_1.db"
+    left.write_bytes(b"")
+    share_metrics(tmp_path)
+    assert left.exists()
+    share_metrics(tmp_path, fresh=True)
+    assert not left.exists()

@@ -1,0 +1,99 @@
+"""Every text a person may read has a Russian translation; English is in the code."""
+
+import ast
+import re
+
+import pytest
+from babel.messages.pofile import read_po
+from ui_support import SOURCE
+
+from gptagent.features.agents import service as agents
+from gptagent.features.crm import web as crm
+from gptagent.features.dialog import sending
+from gptagent.features.dialog import web as dialog
+from gptagent.features.knowledge.model import FAILURES
+from gptagent.kernel import errors, http
+from gptagent.kernel.i18n import translate
+
+# Operators read these on the command line, in English.
+FOR_OPERATORS = {"Misconfigured"}
+ERRORS = {
+    name
+    for name, kind in vars(errors).items()
+    if isinstance(kind, type) and issubclass(kind, errors.AppError) and name not in FOR_OPERATORS
+} | {"FieldError"}
+TEXT_ARGUMENTS = {
+    **dict.fromkeys(ERRORS, (1,)),
+    "field": (1,),
+    "Notice": (1, 2),
+    "NavItem": (0,),
+    "NavSection": (0,),
+}
+NAMED = {
+    agents.DEFAULT_INSTRUCTIONS,
+    agents.DEFAULT_NOT_FOUND,
+    sending.NOT_FOUND_TASK,
+    sending.NOT_SENT_TASK,
+    crm.OTHER_REASON,
+    dialog.NOT_SENT,
+    dialog.REFUSED,
+    *crm.REASONS.values(),
+    *dialog.REASONS.values(),
+    *FAILURES.values(),
+    *(message for _code, message in http._FRAMEWORK.values()),
+}
+
+
+def texts_of(path):
+    """Yield the literal texts that a file hands to errors, notices and the navigation."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call):
+            name = getattr(node.func, "id", getattr(node.func, "attr", ""))
+            for place in TEXT_ARGUMENTS.get(name, ()):
+                for given in node.args[place : place + 1]:
+                    parts = (given.body, given.orelse) if isinstance(given, ast.IfExp) else (given,)
+                    yield from (
+                        p.value for p in parts if isinstance(p, ast.Constant) and isinstance(p.value, str)
+                    )
+        elif isinstance(node, ast.FunctionDef) and node.name == "__init__":
+            names = [argument.arg for argument in node.args.args][-len(node.args.defaults) or 999 :]
+            defaults = dict(zip(names, node.args.defaults, strict=True))
+            if isinstance(defaults.get("message"), ast.Constant):
+                yield defaults["message"].value
+
+
+def product_files():
+    return [
+        path for path in SOURCE.rglob("*.py") if not {"sandbox", "postgres", "migrations"} & set(path.parts)
+    ]
+
+
+def texts():
+    return NAMED | {text for path in product_files() for text in texts_of(path) if text}
+
+
+def russian():
+    found = {}
+    for catalogue in (SOURCE / "locales/ru/LC_MESSAGES").glob("*.po"):
+        with catalogue.open("rb") as file:
+            found |= {message.id: message.string for message in read_po(file) if message.id}
+    return found
+
+
+def test_every_message_of_the_code_is_translated():
+    known = russian()
+    assert len(texts()) > 60
+    assert sorted(text for text in texts() if not known.get(text)) == []
+
+
+def test_a_translation_has_the_placeholders_of_its_message():
+    for message, translated in russian().items():
+        singular = message if isinstance(message, str) else message[1]
+        wanted = set(re.findall(r"%\(\w+\)s|(?<!\{)\{\w+\}", singular))
+        for form in [translated] if isinstance(translated, str) else translated:
+            assert set(re.findall(r"%\(\w+\)s|(?<!\{)\{\w+\}", form)) == wanted, message
+
+
+@pytest.mark.parametrize("text", sorted(texts()))
+def test_a_message_is_shown_in_russian(text):
+    assert re.search("[а-яё]", translate("ru", text), re.IGNORECASE) or text == "Kommo"
