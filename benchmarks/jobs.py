@@ -22,6 +22,7 @@ from gptagent.kernel.scope import Scope
 from gptagent.migrations.run import migrate
 
 NOTHING = "bench.nothing"
+OTHER_KINDS = ("bench.other", "bench.third")  # a worker looks for several kinds
 JOBS = 4_000
 WARM_UP_JOBS = 500
 FAR_JOBS = 100_000
@@ -125,7 +126,8 @@ async def _nothing(ctx: JobContext, /, n: str = "") -> None:
 
 async def _work(dsn: str, home: Path) -> None:
     db = await Database.connect(dsn)
-    await run_worker(db, LocalFiles(home), (JobSpec(NOTHING, _nothing),), asyncio.Event())
+    kinds = tuple(JobSpec(name, _nothing) for name in (NOTHING, *OTHER_KINDS))
+    await run_worker(db, LocalFiles(home), kinds, asyncio.Event())
 
 
 if __name__ == "__main__":

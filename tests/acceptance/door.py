@@ -14,7 +14,7 @@ _addresses = count(1)
 
 
 def new_address() -> dict[str, str]:
-    """Return the header of a proxy that speaks for a client nobody has seen: log-ins are limited by address."""
+    """Return a proxy's header for a client nobody has seen: log-ins are limited by address."""
     number = next(_addresses)
     return {"x-forwarded-for": f"198.51.{number // 250}.{number % 250 + 1}"}
 

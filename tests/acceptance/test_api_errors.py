@@ -4,8 +4,10 @@ import asyncio
 import re
 
 import pytest
+from fastapi import FastAPI
 
 from acceptance.operations import OPERATIONS
+from gptagent.entrypoints.middleware import RequestEdge
 from gptagent.features.agents.model import NAME_MAX_CHARS
 
 WITH_BODY = [operation for operation in OPERATIONS if "json" in operation.body]
@@ -50,7 +52,7 @@ async def test_a_field_nobody_knows_is_refused_by_name(operation, alice):
 @pytest.mark.parametrize("operation", WITH_BODY, ids=lambda operation: operation.name)
 async def test_every_field_of_the_wrong_type_is_pointed_at(operation, alice):
     sent = operation.options()["json"]
-    response = await alice(operation.method, operation.path, json=dict.fromkeys(sent, ["odd"]))
+    response = await alice(operation.method, operation.path, json={name: ["odd"] for name in sent})
     assert set(pointers(check_problem(response, 422, "invalid"))) == {f"/{name}" for name in sent}
 
 
@@ -136,3 +138,21 @@ async def test_every_answer_has_a_request_id_of_its_own(alice):
 async def test_the_title_is_in_the_readers_language_and_the_code_is_not(language, title, alice):
     response = await alice("GET", "/api/v1/nothing", headers={"accept-language": language})
     assert check_problem(response, 404, "not_found")["title"] == title
+
+
+@pytest.mark.parametrize("begun", [False, True])
+async def test_an_error_in_the_middle_of_an_answer_adds_no_second_one(begun):
+    """The server then cuts the answer off; a second head would be an error with the text of the first."""
+    sent = []
+
+    async def send(message):
+        sent.append(message["type"])
+
+    async def broken(_scope, _receive, send):
+        if begun:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise ValueError("in the middle")
+
+    scope = {"type": "http", "method": "GET", "path": "/api/x", "headers": [], "app": FastAPI()}
+    await RequestEdge(broken, https=False)(scope, None, send)
+    assert sent == ["http.response.start", *([] if begun else ["http.response.body"])]

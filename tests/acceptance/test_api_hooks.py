@@ -1,4 +1,4 @@
-"""The door of the CRM's webhooks: verified, stored once, acknowledged; whatever else comes changes nothing."""
+"""The door of the CRM's webhooks: verified, stored once, acknowledged; all else changes nothing."""
 
 from uuid import uuid4
 

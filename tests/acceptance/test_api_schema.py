@@ -27,9 +27,10 @@ INTERNALS = (
 
 odd_texts = st.one_of(
     st.text(max_size=40),
-    st.sampled_from(["", "\0", " ", "x" * 300, "x" * 21_000, "'; drop table app.agent; --", "{name}", "%s%n", "../../x"]),
-    st.sampled_from(["\u202e", "\ufffe", "e\u0301", "🦤" * 70, "null", "-1", "1e999", "NaN", "${jndi:x}", "<script>"]),
-)  # fmt: skip
+    st.sampled_from(["", "\0", " ", "x" * 300, "x" * 21_000, "../../x", "{name}", "%s%n", "<script>"]),
+    st.sampled_from(["\u202e", "\ufffe", "e\u0301", "🦤" * 70, "null", "-1", "1e999", "NaN", "${jndi:x}"]),
+    st.just("'; drop table app.agent; --"),
+)
 odd_numbers = st.one_of(
     st.integers(),
     st.sampled_from([0, -1, 2**31, 2**63, -(2**63) - 1, 10**400]),
@@ -56,16 +57,17 @@ def fitting(schema, known, name=""):
         fields = {key: fitting(value, known, key) for key, value in schema.get("properties", {}).items()}
         required = {key: fields.pop(key) for key in schema.get("required", ())}
         return st.fixed_dictionaries(required, optional=fields)
-    if schema.get("type") == "array":
-        return st.lists(fitting(schema["items"], known), max_size=3)
-    if schema.get("format") == "date-time":
-        return st.datetimes(datetime(1970, 1, 1), timezones=st.just(UTC)).map(datetime.isoformat)  # noqa: DTZ001
-    if schema.get("format") == "uuid":
-        return st.just(str(uuid4()))
-    if name == "address":
-        return addresses
-    kinds = {"integer": st.integers(), "boolean": st.booleans(), "null": st.none(), "number": odd_numbers}
-    return kinds.get(schema.get("type"), odd_texts)
+    return addresses if name == "address" else LEAVES.get(schema.get("format", schema.get("type")), odd_texts)
+
+
+LEAVES = {
+    "date-time": st.datetimes(timezones=st.just(UTC)).map(datetime.isoformat),
+    "uuid": st.uuids().map(str),
+    "integer": st.integers(),
+    "boolean": st.booleans(),
+    "null": st.none(),
+    "number": odd_numbers,
+}
 
 
 def spoiled(values, *, name=""):
@@ -129,8 +131,7 @@ def check(response):
         problem = response.json()
         assert response.headers["content-type"] == "application/problem+json"
         assert problem["status"] == response.status_code and problem["code"] and problem["title"]
-        told = response.text.replace("/src/", "") if "/src/" in str(response.url) else response.text
-        assert not [word for word in INTERNALS if word in told], response.text
+        assert not [word for word in INTERNALS if word in response.text], response.text
 
 
 @pytest.fixture(scope="module")

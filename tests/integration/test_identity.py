@@ -1,6 +1,6 @@
 """People, their log-ins and the workspaces they own."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -42,16 +42,13 @@ async def test_registering_makes_person_workspace_and_ownership(database):
     assert workspace.path == f"/manage/{workspace.number}-roga-i-kopyta"
 
 
-async def test_a_known_address_is_a_conflict_and_leaves_nothing(database):
+async def test_a_known_address_is_a_conflict(database):
     """AUTH-2, AUTH-5"""
     first = command()
     await register(database, first, is_open=True)
-    async with database.installation() as session:
-        before = await session.fetchval("select max(number) from app.memberships_of($1)", new_id())
     with pytest.raises(Conflict) as refused:
         await register(database, command(email=f"  {first.email.upper()} "), is_open=True)
     assert refused.value.code == "email_taken" and refused.value.fields[0].pointer == "email"
-    assert before is None
 
 
 async def test_every_wrong_field_is_named_and_nothing_is_made(database):
@@ -87,12 +84,8 @@ async def test_a_wrong_password_and_an_unknown_address_are_told_alike(database):
     mine = command()
     await register(database, mine, is_open=True)
     told = set()
-    for email, password in (
-        (mine.email, PASSWORD + "."),
-        ("nobody@example.test", PASSWORD),
-        ("not an address", PASSWORD),
-        (mine.email, ""),
-    ):
+    wrong = ((mine.email, PASSWORD + "."), ("nobody@example.test", PASSWORD), ("no address", PASSWORD))
+    for email, password in wrong:
         with pytest.raises(Unauthenticated) as refused:
             await identity.verify_password(database, email, password)
         told.add((refused.value.code, refused.value.message))
@@ -181,14 +174,15 @@ def test_a_role_carries_its_rights_and_no_more():
 
     service.require(scope_of("owner"), policy.MANAGE_CONNECTIONS)
     service.require(scope_of("member"), policy.EDIT_AGENTS)
-    for scope, right in (
+    refused = [
         (scope_of("member"), policy.MANAGE_CONNECTIONS),
         (scope_of("viewer"), policy.EDIT_AGENTS),
         (Scope(new_id()), policy.VIEW),
-    ):
+    ]
+    for scope, right in refused:
         with pytest.raises(Forbidden):
             service.require(scope, right)
-    assert datetime.now(UTC) and scope_of("viewer").request_id == "req-1"
+    assert scope_of("viewer").request_id == "req-1"
 
 
 async def test_a_workspace_needs_a_name(database, scope):

@@ -5,6 +5,7 @@ from itertools import count
 import pytest
 
 from gptagent.features.organizations import store
+from gptagent.features.organizations.web import local_path
 from gptagent.kernel.ids import new_id
 from integration.conftest import serving_here
 from members import PASSWORD, cookie_of, number_of, set_password
@@ -62,9 +63,14 @@ async def test_the_cookie_is_kept_from_scripts_and_other_sites(stranger, account
     assert {"HttpOnly", "SameSite=lax", "Path=/", f"Max-Age={seconds}"} <= set(cookie.split("; "))
 
 
-@pytest.mark.parametrize("target", ["https://evil.test/", "//evil.test", "/\\evil.test", "/\tx", "evil", ""])
-async def test_a_log_in_never_leads_to_another_site(stranger, account, target):
-    answer = await log_in(stranger, account, next=target)
+@pytest.mark.parametrize("target", ["https://evil.test/", "/\\evil.test", "/\tx", "evil", ""])
+def test_only_a_path_of_ours_is_led_to(target):
+    assert local_path(target) == "/manage"
+    assert local_path("/manage/1-x/ai-agents?q=1") == "/manage/1-x/ai-agents?q=1"
+
+
+async def test_a_log_in_never_leads_to_another_site(stranger, account):
+    answer = await log_in(stranger, account, next="//evil.test")
     assert answer.headers["location"] == "/manage"
 
 

@@ -11,7 +11,6 @@ from uuid import uuid4
 import httpx2
 import pytest
 
-
 from gptagent.bootstrap import Platform, build_platform
 from gptagent.kernel.postgres import Postgres, prepare_database
 from gptagent.kernel.settings import Settings

@@ -16,10 +16,10 @@ SQL_PLACES = (
     "tests/",
     "benchmarks/",
 )
+# `select 1` and PostgreSQL's own functions (locks) ask the connection, not a table.
 _STATEMENTS = (
-    r"select\s+(\w+\.)*\w+\s*\(",
+    r"select\s+(?!pg_)(\w+\.)*\w+\s*\(",
     r"select\s.*\bfrom\s",
-    r"select\s+\d+\s*$",
     r"with\s+\w+\s+as\s*\(",
     r"insert\s+into\s",
     r"update\s+[\w.{}]+\s+set\s",

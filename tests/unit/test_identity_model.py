@@ -6,6 +6,8 @@ from gptagent.features.identity.model import is_weak_password, normalise_email
 from gptagent.features.identity.service import NewPerson, check_person
 from gptagent.features.organizations.registration import Register
 
+COMMON = ["password1234", "QWERTY123456", "1q2w3e4r5t6y", "ghbdtnrfrltkf"]
+
 
 @pytest.mark.parametrize(
     ("text", "email"),
@@ -34,8 +36,8 @@ def test_an_address_is_trimmed_and_small_or_none(text, email):
 
 @pytest.mark.parametrize(
     "password",
-    ["", "short", "elevenchars", "aaaaaaaaaaaaaa", "abababababab", "ABABababABAB", "1q2w3e4r5t6y", "UNBELIEVABLE", "x" * 201,
-     "ab1!" * 60],
+    ["", "short", "elevenchars", "aaaaaaaaaaaaaa", "abababababab", "ABABababABAB", "x" * 201,
+     "ab1!" * 60, *COMMON],
 )  # fmt: skip
 def test_short_uniform_and_common_passwords_are_weak(password):
     """AUTH-3"""
@@ -43,7 +45,7 @@ def test_short_uniform_and_common_passwords_are_weak(password):
 
 
 @pytest.mark.parametrize(
-    "password", ["correct horse battery", "twelve-chars", "пароль из слов", "абвгд еёжзий", "1234 5 6 78 xyz"]
+    "password", ["correct horse battery", "twelve-chars", "пароль из слов", "1234 5 6 78 xyz"]
 )
 def test_length_is_all_that_is_asked(password):
     """AUTH-3"""
@@ -59,7 +61,7 @@ def test_every_wrong_field_is_named_at_once():
 def test_commands_printed_show_no_personal_data():
     for command in (
         NewPerson("anna@example.com", "Anna", "correct horse battery"),
-        Register("anna@example.com", "Anna", "correct horse battery", "Acme", setup_token="word"),
+        Register("anna@example.com", "Anna", "correct horse battery", "Acme", setup_token="setup-word"),
     ):
         text = repr(command)
         assert (

@@ -70,6 +70,8 @@ def test_a_fault_is_found(path, text, rule):
         (SERVICE, '"""select id from app.agent"""'),
         (SERVICE, 'x = "Select a workspace from the list"'),
         (SERVICE, 'x = "select"'),
+        (SERVICE, 'x = "select 1"'),
+        (SERVICE, 'x = "select pg_try_advisory_lock($1)"'),
         (SERVICE, 'x = "update the settings"'),
         (SERVICE, 'x = "set DATABASE_URL to the address"'),
         ("src/gptagent/features/crm/store.py", 'x = "select id from app.agent"'),

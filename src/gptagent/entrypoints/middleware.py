@@ -54,7 +54,7 @@ class RequestEdge:
         request_id = uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
         started = time.perf_counter()
-        status = 500
+        status = 0
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
@@ -70,7 +70,9 @@ class RequestEdge:
             try:
                 await self._app(scope, receive, send_with_headers)
             except Exception as error:  # noqa: BLE001 - the process edge: what nobody foresaw is still answered
-                await self._answer(error, scope, receive, send_with_headers)
+                _note(error)
+                if not status:  # an answer that has begun is cut off by the server
+                    await error_response(Request(scope), error)(scope, receive, send_with_headers)
             seconds = time.perf_counter() - started
             route = _pattern(scope)
             observe.HTTP_SECONDS.labels(scope["method"], route, str(status)).observe(seconds)
@@ -78,10 +80,10 @@ class RequestEdge:
                 "request", method=scope["method"], route=route, status=status, ms=round(seconds * 1000, 1)
             )
 
-    async def _answer(self, error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
-        if not isinstance(error, AppError):
-            log.error("request_failed", error=type(error).__name__, exc_info=error)
-        await error_response(Request(scope), error)(scope, receive, send)
+
+def _note(error: Exception) -> None:
+    if not isinstance(error, AppError):
+        log.error("request_failed", error=type(error).__name__, exc_info=error)
 
 
 def _pattern(scope: Scope) -> str:

@@ -23,6 +23,7 @@ CONNECT_TIMEOUT_SECONDS = 5.0
 CONNECTION_LOST = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # the server's farewell was read between two statements
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
@@ -163,21 +164,23 @@ class Database:
             yield Session(connection, scope)
             await connection.execute("commit")
         except BaseException as error:
-            await _end_failed(connection)
-            if isinstance(error, CONNECTION_LOST) and not isinstance(error, TimeoutError):
+            is_lost = await _end_failed(connection)
+            if is_lost and isinstance(error, CONNECTION_LOST) and not isinstance(error, TimeoutError):
                 raise _down() from error
             raise
         finally:
             await self._pool.release(connection)
 
 
-async def _end_failed(connection: Any) -> None:
-    """Roll back; a connection that cannot even do that is thrown away, never reused half-way."""
+async def _end_failed(connection: Any) -> bool:
+    """Roll back. True if the connection cannot even do that: it is thrown away, never reused half-way."""
     try:
         await connection.execute("rollback")
     except (*CONNECTION_LOST, asyncpg.PostgresError):
         with suppress(asyncpg.InterfaceError):  # the pool has noticed first that it is dead
             connection.terminate()
+        return True
+    return False
 
 
 def _down() -> UpstreamUnavailable:

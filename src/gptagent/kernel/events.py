@@ -5,7 +5,7 @@ rolls everything back) and outbox ones, which are ordinary jobs (after commit, a
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
 from gptagent.kernel.db import Session
@@ -33,5 +33,5 @@ class Subscribers:
         for handler in self.in_transaction.get(type(event), ()):
             await handler(session, event)
         for job in self.outbox.get(type(event), ()):
-            payload = {name: str(getattr(event, name)) for name in event.__dataclass_fields__}
+            payload = {item.name: str(getattr(event, item.name)) for item in fields(event)}
             await session.enqueue(job, payload)

@@ -9,7 +9,7 @@ import json
 import logging
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import Enum
 from typing import Any
@@ -20,6 +20,7 @@ import msgspec
 import structlog
 from pgqueuer import PgQueuer
 from pgqueuer.adapters.drivers.asyncpg import AsyncpgPoolDriver
+from pgqueuer.adapters.persistence.composer import ComposedQuery
 from pgqueuer.adapters.persistence.qb import (
     QueryBuilderEnvironment,
     QueryQueueBuilder,
@@ -31,6 +32,7 @@ from pgqueuer.domain.errors import RetryRequested
 from pgqueuer.domain.models import Context, Job
 from pgqueuer.domain.settings import DBSettings
 from pgqueuer.domain.types import Channel
+from pgqueuer.ports.driver import NotifyCallback
 
 from gptagent.kernel import observe
 from gptagent.kernel.db import Database, Session
@@ -102,13 +104,46 @@ class _Poison(Exception):
     """The job took its worker down again and again."""
 
 
+class _Driver(AsyncpgPoolDriver):
+    """PgQueuer probes its listener at once. A probe sent before it listens is lost and ends the run."""
+
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+        super().__init__(pool)
+        self._listening = asyncio.Event()
+
+    async def add_listener(self, channel: str, callback: NotifyCallback) -> None:
+        await super().add_listener(channel, callback)
+        self._listening.set()
+
+    async def notify(self, channel: str, payload: str) -> None:
+        await self._listening.wait()
+        await super().notify(channel, payload)
+
+
+_BY_ID = "ORDER BY candidate.priority DESC, candidate.id ASC"
+_BY_TIME = "ORDER BY candidate.priority DESC, candidate.execute_after ASC, candidate.id ASC"
+
+
+class _EarliestDueFirst(QueryQueueBuilder):
+    """Takes jobs of one priority by the time they are due, which an index gives, instead of by their id.
+
+    By id every look at the queue would read past all jobs that were scheduled long ago for days ahead.
+    """
+
+    def build_dequeue_query(self, **options: Any) -> ComposedQuery:
+        query = super().build_dequeue_query(**options)
+        if _BY_ID not in query.sql:
+            raise LookupError("this release of PgQueuer takes jobs in another order")
+        return replace(query, sql=query.sql.replace(_BY_ID, _BY_TIME))
+
+
 def _pgqueuer(pool: "asyncpg.Pool[asyncpg.Record]") -> PgQueuer:
     settings = DBSettings(db_schema="jobs")
-    driver = AsyncpgPoolDriver(pool)
+    driver = _Driver(pool)
     queries = Queries(
         driver,
         qbe=QueryBuilderEnvironment(settings),
-        qbq=QueryQueueBuilder(settings),
+        qbq=_EarliestDueFirst(settings),
         qbs=QuerySchedulerBuilder(settings),
     )
     return PgQueuer(connection=driver, channel=Channel(settings.channel), queries=queries)

@@ -35,11 +35,11 @@ def migrate(owner_dsn: str, app_dsn: str) -> bool:
     changed = not is_current(owner_dsn)
     if changed:
         _upgrade(owner_dsn)
-    app_role = urlsplit(app_dsn).username or ""
+    app_role = unquote(urlsplit(app_dsn).username or "")
     with psycopg.connect(owner_dsn) as connection:
-        if changed:
-            _grant(connection, unquote(app_role))
-        refuse_powerful_role(connection, unquote(app_role))
+        refuse_powerful_role(connection, app_role)
+        if changed or not _has_rights(connection, app_role):
+            _grant(connection, app_role)
     return changed
 
 
@@ -64,6 +64,14 @@ def _upgrade(owner_dsn: str) -> None:
         connection.commit()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+def _has_rights(connection: "psycopg.Connection[tuple[object, ...]]", app_role: str) -> bool:
+    """Whether the role was granted its rights: it may be new, or a start may have been killed before that."""
+    row = connection.execute(
+        "select has_table_privilege(%s, 'app.organization', 'insert')", [app_role]
+    ).fetchone()
+    return row is not None and bool(row[0])
 
 
 def _grant(connection: "psycopg.Connection[tuple[object, ...]]", app_role: str) -> None:

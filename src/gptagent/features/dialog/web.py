@@ -23,7 +23,7 @@ from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.http import CurrentScope, access_of
-from gptagent.ui.web import Notice, Pages, base_of, timezone_of
+from gptagent.ui.web import Pages, base_of, timezone_of
 
 CHANNELS: Mapping[str, str] = {
     "waba": "WhatsApp Business",
@@ -141,18 +141,17 @@ class ConversationPages:
         async with self.db.session(scope) as session:
             person = await identity.get_person(session, access_of(request).person_id)
             await self.inbox.take_over(session, conversation_id, by=person.full_name, now=utcnow())
-        taken = Notice("info", "The conversation is yours", "The agent is silent in this chat.")
-        return self._back(request, conversation_id, taken)
+        return self._back(request, conversation_id)
 
     async def resume(self, request: Request, scope: CurrentScope, conversation_id: UUID) -> Response:
         require(scope, policy.WORK_CONVERSATIONS)
         async with self.db.session(scope) as session:
             await self.inbox.resume(session, conversation_id)
-        given = Notice("info", "The agent is back", "It answers from the next message on.")
-        return self._back(request, conversation_id, given)
+        return self._back(request, conversation_id)
 
-    def _back(self, request: Request, conversation_id: UUID, notice: Notice) -> Response:
-        return self.pages.redirect(f"{base_of(request)}/conversations/{conversation_id}", notice)
+    def _back(self, request: Request, conversation_id: UUID) -> Response:
+        # The thread itself says who holds it now: a message would only cover its button.
+        return self.pages.redirect(f"{base_of(request)}/conversations/{conversation_id}")
 
 
 def tell(messages: Iterable[Message], turns: Iterable[TurnRecord], zone: tzinfo) -> Iterator[Entry]:
