@@ -1,4 +1,4 @@
-"""Jobs that do nothing: how many are done per second, by one worker and by two, and beside 100,000 that are not
+"""Jobs that do nothing: how many are done per second by one worker, by two, and beside 100,000 that are not
 due for days. `python benchmarks/jobs.py`
 """
 
@@ -11,7 +11,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from figures import show
-
 from gptagent.entrypoints.demo.stage import until
 from gptagent.kernel.db import Database
 from gptagent.kernel.files import LocalFiles
@@ -64,7 +63,7 @@ async def measure(db: Database, home: Path) -> None:
 
 
 async def _rate(db: Database, jobs: int) -> float:
-    """Enqueue so many jobs in one transaction and return how many per second the workers do from its commit on."""
+    """Enqueue so many jobs in one transaction; return how many per second are done from its commit on."""
     async with db.session(Scope(new_id())) as session:
         for number in range(jobs):
             await session.enqueue(NOTHING, {"n": str(number)})

@@ -1,7 +1,7 @@
 """A load generator: a process of its own, so that its work does not delay the answers it times.
 
-Reads a plan as JSON from standard input and prints what happened as JSON. Requests leave at their time whether or
-not the ones before are answered, and the wait runs from that time: a stalled server cannot hide behind us.
+Reads a plan as JSON from standard input and prints what happened as JSON. Requests leave at their time
+whether or not the ones before are answered, and the wait runs from that time: a server that stalls cannot hide it.
 `{id}` in path or body becomes a new id in each request.
 """
 
@@ -42,7 +42,7 @@ class Shot:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`rate` in requests per second; 0 means as fast as the connections get answers. Shots are taken in turn."""
+    """`rate` is in requests a second; 0 means as fast as answers come. Shots are taken in turn."""
 
     host: str
     port: int
@@ -95,9 +95,7 @@ async def play(plan: Plan) -> Result:
     return result
 
 
-async def _schedule(
-    plan: Plan, due: "asyncio.Queue[tuple[float, Shot] | None]", started: float
-) -> None:
+async def _schedule(plan: Plan, due: "asyncio.Queue[tuple[float, Shot] | None]", started: float) -> None:
     number = 0
     while (now := time.perf_counter()) < started + plan.seconds:
         at = started + number / plan.rate if plan.rate else now

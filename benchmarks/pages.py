@@ -12,12 +12,12 @@ from urllib.parse import urlsplit
 
 import httpx2
 import msgspec
-from figures import percentile, show
-from load import Plan, Shot, fire
-from shop import ARTICLE, PASSWORD, Company, open_companies
 
+from figures import percentile, show
 from gptagent.entrypoints.demo.stage import Failed, Stage, raised_stage, until
 from gptagent.kernel.settings import child_environment
+from load import Plan, Shot, fire
+from shop import ARTICLE, PASSWORD, Company, open_companies
 
 CONVERSATIONS = 60
 ARTICLES = 30

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
+from figures import skip
 from gptagent.features.knowledge import service, store
 from gptagent.features.knowledge.chunking import Section, cut
 from gptagent.features.knowledge.indexing import pieces
@@ -191,7 +192,7 @@ async def run(dsn: str) -> None:
 
 def main() -> None:
     if not DATA.is_dir():
-        print(f"skipped: {DATA} is not there")
+        skip(f"{DATA.name} is not there")
         return
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)

@@ -11,10 +11,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from figures import show
-from processes import memory
-
 from gptagent.entrypoints.demo.stage import free_port
 from gptagent.kernel.settings import child_environment
+from processes import memory
 
 WARM_STARTS = 3
 IDLE_SECONDS = 10.0

@@ -1,7 +1,7 @@
-"""Turns: the rate that is kept up, the time a customer waits, the platform's CPU. `python benchmarks/turns.py`
+"""Turns: the rate that is kept up, the time a customer waits, the CPU used. `python benchmarks/turns.py`
 
-50 accounts of the emulated CRM in five workspaces. Customers write at a steady rate, then all at once; the time
-runs from the customer's message to the reply in the CRM. CPU is that of web, worker and PostgreSQL.
+50 accounts of the emulated CRM in five workspaces. Customers write at a steady rate, then all at once. The
+time runs from the customer's message to the reply in the CRM. CPU is that of web, worker and PostgreSQL.
 """
 
 import asyncio
@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from figures import percentile, show
-from processes import PARTS, cpu_seconds
-from shop import Account, Company, open_companies
-
 from gptagent.entrypoints.demo.stage import Failed, Service, Stage, raised_stage, until
 from gptagent.kernel.egress import Egress
 from gptagent.kernel.settings import child_environment
 from gptagent.sandbox.spawn import running
+from processes import PARTS, cpu_seconds
+from shop import Account, Company, open_companies
 
 COMPANIES = 5
 ACCOUNTS_EACH = 10

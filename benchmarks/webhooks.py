@@ -1,7 +1,7 @@
-"""Webhooks: how many are stored durably per second, and how soon each is acknowledged. `python benchmarks/webhooks.py`
+"""Webhooks: how many are stored durably per second, and how soon. `python benchmarks/webhooks.py`
 
-The bodies are what the emulated CRM sends, each with a message id of its own; the load generator is a process of
-its own. Agents wait a minute before they answer, so that no turn runs meanwhile.
+The bodies are what the emulated CRM sends, each with a message id of its own; the load generator is a process
+of its own. Agents wait a minute before they answer, so that no turn runs meanwhile.
 """
 
 import asyncio
@@ -10,12 +10,11 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from figures import percentile, show
+from gptagent.entrypoints.demo.stage import Failed, Stage, raised_stage, until
+from gptagent.kernel.settings import child_environment
 from load import Plan, Shot, fire
 from processes import PARTS, cpu_seconds
 from shop import Account, open_companies
-
-from gptagent.entrypoints.demo.stage import Failed, Stage, raised_stage, until
-from gptagent.kernel.settings import child_environment
 
 COMPANIES = 4
 ACCOUNTS_EACH = 2
@@ -52,7 +51,9 @@ async def _measure(stage: Stage, shots: Sequence[Shot]) -> None:
     show("webhook_ms", "at_most_p99", percentile(waits, 0.99))
 
 
-async def _fire(stage: Stage, shots: Sequence[Shot], rate: float, seconds: float) -> tuple[list[float], float]:
+async def _fire(
+    stage: Stage, shots: Sequence[Shot], rate: float, seconds: float
+) -> tuple[list[float], float]:
     parts = urlsplit(stage.platform.url)
     result = await fire(Plan(str(parts.hostname), parts.port or 80, shots, rate, seconds))
     if set(result.statuses) != {200}:

@@ -67,6 +67,7 @@ class Interleaving:
     world: World
     seed: int
     chat: dict = field(default_factory=dict)
+    named_talk: int | None = None
     conversation_id: uuid.UUID | None = None
     holds: list = field(default_factory=list)
     customer_ids: list = field(default_factory=list)
@@ -79,6 +80,7 @@ class Interleaving:
     async def play(self):
         """Let it all happen, wait until nothing is left to do, and return what is wrong ([] if nothing)."""
         self.chat = await self.world.account.new_chat()
+        self.named_talk = self.chat["talk_id"] if self.chance.random() < 0.8 else None
         events = self._script()
         finished = asyncio.Event()
         workers = [asyncio.create_task(self._work(finished)) for _ in range(2)]
@@ -123,7 +125,7 @@ class Interleaving:
         return InboundMessage(
             provider_id=str(uuid.UUID(int=self.chance.getrandbits(128))),
             chat_id=self.chat["chat_id"],
-            talk_id=self.chat["talk_id"],
+            talk_id=self.named_talk,
             contact_id=self.chat["contact_id"],
             lead_id=self.chat["lead_id"],
             author="customer",

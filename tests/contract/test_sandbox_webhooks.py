@@ -110,7 +110,10 @@ def test_too_many_invalid_answers_disable_the_subscription_until_it_is_renewed(a
     hook.status = 500
     account.steer("POST", "/knobs", retries=False, invalid_answers_until_disabled=3)
     write(account, *"abcd")
-    listed = lambda: account.api("GET", "/webhooks").json()["_embedded"]["webhooks"][0]  # noqa: E731
+
+    def listed():
+        return account.api("GET", "/webhooks").json()["_embedded"]["webhooks"][0]
+
     until(lambda: listed()["disabled"])
     hook.status = 200
     write(account, "unheard")

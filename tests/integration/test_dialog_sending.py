@@ -173,3 +173,28 @@ async def test_the_answer_is_kept_as_it_was_sent(scene, world):
             "select m.text, t.answer from app.message m join app.turn t on t.id = m.turn_id"
         )
     assert json.loads(row["answer"])["text"] == row["text"] == NOT_FOUND
+
+
+async def test_a_talk_the_webhook_did_not_name_is_found_and_read_back_from(scene):
+    """A send accepted but never answered must not be repeated although no message named the talk."""
+    scene.chat = {**scene.chat, "talk_id": None}
+    await scene.says("Hello")
+    await scene.break_send(action="accept_then_timeout")
+    await scene.calm()
+    assert await scene.sent() == [NOT_FOUND]
+
+
+async def test_a_reply_is_read_back_from_the_talk_it_was_sent_into(scene, world):
+    await scene.says("Hello")
+    await scene.break_send(action="accept_then_timeout")
+    await scene.advance()
+    await world.account.call("POST", f"/talks/{scene.chat['talk_id']}/close")
+    await world.account.call("POST", f"/chats/{scene.chat['chat_id']}/customer", {"text": "again"})
+    chats = (await world.account.call("GET", "/chats"))["chats"]
+    (current,) = [chat for chat in chats if chat["chat_id"] == scene.chat["chat_id"]]
+    scene.chat = {**scene.chat, "talk_id": current["talk_id"]}
+    await scene.says("again")
+    await scene.calm()
+    turns = await scene.turns()
+    assert [(t["first_seq"], t["last_seq"], t["send_attempts"]) for t in turns] == [(1, 1, 1), (2, 2, 1)]
+    assert len(await scene.sent()) == 2

@@ -8,6 +8,7 @@ import inspect
 import re
 from collections import defaultdict
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,8 +20,6 @@ from prometheus_client.metrics import MetricWrapperBase
 from acceptance.operations import OPEN, OPERATIONS
 from gptagent.bootstrap import build_jobs
 from gptagent.entrypoints.cli import EXIT_CODES, app
-from gptagent.features.conversations import events as of_conversations
-from gptagent.features.crm import events as of_crm
 from gptagent.features.dialog import web as dialog_pages
 from gptagent.features.knowledge.model import FAILURES
 from gptagent.features.organizations import policy
@@ -201,10 +200,14 @@ def test_every_reason_of_a_turn_has_its_line():
     assert dialog_pages.REASONS.keys() <= table("errors", "Turns that ended without a reply").keys()
 
 
+def is_fact(kind):
+    return inspect.isclass(kind) and issubclass(kind, Event) and kind is not Event
+
+
 def test_every_event_has_its_line():
-    existing = {kind.__name__ for kind in Event.__subclasses__()}
-    assert {of_crm.__name__, of_conversations.__name__} == {kind.__module__ for kind in Event.__subclasses__()}
-    same(table("events", "Facts"), existing, "events")
+    modules = [f"gptagent.features.{file.parent.name}.events" for file in SOURCE.glob("features/*/events.py")]
+    facts = [kind for module in modules for kind in vars(import_module(module)).values() if is_fact(kind)]
+    same(table("events", "Facts"), {fact.__name__ for fact in facts}, "events")
 
 
 def test_every_live_topic_has_its_line():
@@ -221,8 +224,8 @@ def test_every_operation_of_the_api_has_its_line_and_right():
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page):
-    for groups in LINK.findall(page.read_text()):
-        target = groups[0] or groups[1]
+    for markdown, html in LINK.findall(page.read_text()):
+        target = markdown or html
         if re.match(r"[a-z]+:", target):
             continue
         path, _, anchor = target.partition("#")
@@ -260,6 +263,7 @@ def test_every_page_can_be_reached_from_the_readme():
         if page in reached or page.suffix != ".md":
             continue
         reached.add(page)
-        targets = [g[0] or g[1] for g in LINK.findall(page.read_text())]
-        ways += [(page.parent / t.partition("#")[0]).resolve() for t in targets if not re.match(r"[a-z]+:|#", t)]
+        targets = [markdown or html for markdown, html in LINK.findall(page.read_text())]
+        here = [target.partition("#")[0] for target in targets if not re.match(r"[a-z]+:|#", target)]
+        ways += [(page.parent / path).resolve() for path in here]
     assert set(PAGES) <= reached, f"nothing leads to {sorted(map(str, set(PAGES) - reached))}"

@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -95,6 +96,18 @@ def demo() -> None:
     sys.exit(run_demo(Settings.load()))
 
 
+@app.command()
+def bench(
+    *, only: Annotated[list[str] | None, typer.Option(help="Run this benchmark; may be repeated")] = None
+) -> None:
+    """Measure speed and cost on this machine: one `name label value` per line."""
+    script = Path(__file__).resolve().parents[3] / "benchmarks" / "run.py"
+    if not script.is_file():
+        print("gptagent: the benchmarks come with the source, not with the package", file=sys.stderr)
+        sys.exit(69)
+    _run([sys.executable, str(script), *(option for name in only or [] for option in ("--only", name))])
+
+
 @app.command("setup-link")
 def setup_link() -> None:
     """Print a fresh one-time link for the first account, if there is none yet."""
@@ -174,7 +187,11 @@ def sandbox_llm(port: int = 8200) -> None:
 
 def _exec(module: str, *arguments: str) -> None:
     """Run an emulator as a process of its own: the product never imports it."""
-    with subprocess.Popen([sys.executable, "-m", module, *arguments]) as process:
+    _run([sys.executable, "-m", module, *arguments])
+
+
+def _run(command: list[str]) -> None:
+    with subprocess.Popen(command) as process:
         try:
             sys.exit(process.wait())
         except KeyboardInterrupt:

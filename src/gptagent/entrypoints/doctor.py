@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from gptagent.bootstrap import app_dsn, build_platform
+from gptagent.kernel import installation
 from gptagent.kernel.crypto import load_vault
 from gptagent.kernel.db import Database
 from gptagent.kernel.egress import Egress
@@ -117,10 +118,9 @@ async def _crm(settings: Settings) -> Finding:
     platform = await build_platform(settings)
     try:
         async with platform.db.installation() as session:
-            counts = await session.fetch("select status, connections from app.connection_counts()")
+            by_status = await installation.count_connections(session)
     finally:
         await platform.close()
-    by_status = {row["status"]: row["connections"] for row in counts}
     broken = by_status.get("broken", 0)
     detail = f"{by_status.get('connected', 0)} connected, {broken} broken"
     if not by_status:

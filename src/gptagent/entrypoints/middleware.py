@@ -88,13 +88,7 @@ def _note(error: Exception) -> None:
 
 def _pattern(scope: Scope) -> str:
     """Return the route's pattern, never the address itself: that may hold a secret."""
-    if "route" in scope:
-        return str(scope["route"].path)
-    # Only FastAPI's own routes put themselves into the scope.
-    for route in scope["app"].routes:
-        if getattr(route, "endpoint", None) == scope.get("endpoint", route):
-            return str(route.path)
-    return "unmatched"
+    return str(scope["route"].path) if "route" in scope else "unmatched"
 
 
 class Limits:

@@ -2,8 +2,12 @@
 
 import asyncio
 import hmac
+import signal
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
+from types import FrameType
 
 import structlog
 from fastapi import FastAPI
@@ -25,7 +29,7 @@ from gptagent.features.crm.api import ConnectionsApi, WebhookDoor
 from gptagent.features.dialog.api import ConversationsApi
 from gptagent.features.knowledge.api import ArticlesApi, DocumentsApi
 from gptagent.features.organizations.api import AuthApi
-from gptagent.kernel import observe
+from gptagent.kernel import installation, observe
 from gptagent.kernel.errors import AppError
 from gptagent.kernel.http import PatternRoute, install_problems
 from gptagent.kernel.i18n import translate
@@ -36,6 +40,7 @@ log = structlog.get_logger(__name__)
 
 GZIP_MIN_BYTES = 500
 GZIP_LEVEL = 5
+OVERDUE_AFTER = timedelta(seconds=30)
 
 
 class LazyWeb:
@@ -74,6 +79,7 @@ def build_web(platform: Platform, sole: SoleWeb | None = None) -> FastAPI:
         tasks = [asyncio.create_task(hub.run())]
         if sole is not None:
             tasks.append(asyncio.create_task(sole.keep()))
+        _close_streams_on_signal(hub)
         yield
         hub.close()
         for task in tasks:
@@ -102,6 +108,22 @@ def build_web(platform: Platform, sole: SoleWeb | None = None) -> FastAPI:
     _add_operations(app, platform)
     add_pages(app, platform, hub)
     return app
+
+
+def _close_streams_on_signal(hub: LiveHub) -> None:
+    """End open event streams as soon as the server is told to stop: it waits for them otherwise."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        servers_own = signal.getsignal(number)
+
+        def stop(received: int, frame: FrameType | None, after: object = servers_own) -> None:
+            loop.call_soon_threadsafe(hub.close)
+            if callable(after):
+                after(received, frame)
+
+        signal.signal(number, stop)
 
 
 def _add_api(app: FastAPI, platform: Platform) -> None:
@@ -143,12 +165,10 @@ def _add_operations(app: FastAPI, platform: Platform) -> None:
 
 async def _measure_queue(platform: Platform) -> None:
     async with platform.db.installation() as session:
-        depths = await session.fetch("select state, jobs from app.queue_depths()")
-        overdue = await session.fetchval("select app.count_lanes_overdue(interval '30 seconds')")
+        depths = await installation.queue_depths(session)
+        overdue = await installation.count_overdue_lanes(session, OVERDUE_AFTER)
     for state in ("queued", "picked", "failed"):
-        observe.QUEUE_JOBS.labels(state).set(0)
-    for row in depths:
-        observe.QUEUE_JOBS.labels(row["state"]).set(row["jobs"])
+        observe.QUEUE_JOBS.labels(state).set(depths.get(state, 0))
     observe.LANES_OVERDUE.set(overdue)
 
 

@@ -11,6 +11,7 @@ import structlog
 
 from gptagent.bootstrap import Platform, build_jobs
 from gptagent.features.dialog.service import sweep_lanes
+from gptagent.kernel import installation
 from gptagent.kernel.db import CONNECTION_LOST
 from gptagent.kernel.errors import AppError
 from gptagent.kernel.jobs import run_worker
@@ -68,8 +69,7 @@ async def _run_schedules(platform: Platform, lock: "asyncpg.Connection[asyncpg.R
 
     async def forget() -> None:
         async with platform.db.installation() as session:
-            await session.execute("select app.forget_old($1, $2)", LIVE_EVENT_AGE, JOB_LOG_AGE)
-            await session.execute("select app.forget_sessions()")
+            await installation.forget_old(session, LIVE_EVENT_AGE, JOB_LOG_AGE)
 
     schedules: tuple[tuple[timedelta, Callable[[], Awaitable[None]]], ...] = (
         (SWEEP_EVERY, sweep),

@@ -3,12 +3,13 @@
 import hmac
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends, FastAPI, Request
+from fastapi import Depends, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, field_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, SecretStr, field_validator
 from pydantic_core import PydanticCustomError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
@@ -25,6 +26,11 @@ CSRF_FIELD = "csrf_token"
 CSRF_HEADER = "x-csrf-token"
 # Addresses of programs: their errors are problem details, those of all others are pages.
 MACHINE_PATHS = ("/api/", "/hooks/", "/health/", "/metrics")
+
+# A time with its zone that the database can hold in UTC.
+Moment = Annotated[
+    AwareDatetime, Query(ge=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(9999, 1, 1, tzinfo=UTC))
+]
 
 
 class Wire(BaseModel):

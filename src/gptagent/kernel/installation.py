@@ -1,5 +1,8 @@
 """Facts about the whole installation, asked without a tenant."""
 
+from collections.abc import Mapping
+from datetime import timedelta
+
 from gptagent.kernel.crypto import Vault
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import Misconfigured
@@ -17,3 +20,27 @@ async def check_keys(session: Session, vault: Vault) -> None:
             "secret_keys_differ",
             "SECRET_KEYS are not the keys this installation's secrets were sealed with. Set the former ones.",
         )
+
+
+async def queue_depths(session: Session) -> Mapping[str, int]:
+    """Return how many jobs there are by state (queued, picked, failed), over all tenants."""
+    rows = await session.fetch("select state, jobs from app.queue_depths()")
+    return {row["state"]: row["jobs"] for row in rows}
+
+
+async def count_overdue_lanes(session: Session, late: timedelta) -> int:
+    """Return how many conversations have waited for a worker longer than `late`."""
+    count: int = await session.fetchval("select app.count_lanes_overdue($1)", late)
+    return count
+
+
+async def count_connections(session: Session) -> Mapping[str, int]:
+    """Return how many CRM connections there are by status, over all tenants."""
+    rows = await session.fetch("select status, connections from app.connection_counts()")
+    return {row["status"]: row["connections"] for row in rows}
+
+
+async def forget_old(session: Session, live_events: timedelta, job_log: timedelta) -> None:
+    """Delete live events and job log rows older than these ages, and sessions that have ended."""
+    await session.execute("select app.forget_old($1, $2)", live_events, job_log)
+    await session.execute("select app.forget_sessions()")

@@ -41,7 +41,7 @@ async def read_list(request: Request, shape: type[T]) -> list[T]:
     """Return the body as a list of `shape`; one object alone is a list of one. Raises Refused with 422."""
     raw = (await request.body()).strip()
     try:
-        return msgspec.json.decode(raw if raw.startswith(b"[") else b"[%b]" % raw, type=list[shape])  # type: ignore[valid-type]
+        return msgspec.json.decode(raw if raw.startswith(b"[") else b"[%b]" % raw, type=list[shape])  # type: ignore[valid-type]  # a shape given at run time
     except msgspec.DecodeError as error:
         raise refusal(422, str(error)) from error
 

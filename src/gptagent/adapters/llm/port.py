@@ -6,8 +6,10 @@ pydantic-ai is imported with the first call (3.5 s of CPU), so the worker is rea
 import asyncio
 import random
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import httpx2
 import structlog
@@ -26,11 +28,22 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-CALL_TIMEOUT_SECONDS = 20.0
-TOTAL_SECONDS = 30.0  # a reply or a hand-off comes within half a minute
-ATTEMPTS = 3
-FIRST_PAUSE_SECONDS = 0.5
 REQUESTS_PER_MINUTE = parse("500/minute")  # below the lowest paid tier of the large providers
+LEAST_CALL_SECONDS = 1.0
+TRANSIENT = frozenset({408, 409, 425, 429})
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds for one call and for all its attempts together; pauses double from the first one."""
+
+    call: float = 20.0
+    total: float = 30.0  # a reply or a hand-off comes within half a minute
+    attempts: int = 3
+    first_pause: float = 0.5
+
+
+PATIENCE = Patience()
 
 
 @dataclass(slots=True)
@@ -41,43 +54,56 @@ class OpenAiCompatible:
     base_url: str
     api_key: str = field(repr=False)
     default_model: str
+    patience: Patience = PATIENCE
     _limiter: MovingWindowRateLimiter = field(
         default_factory=lambda: MovingWindowRateLimiter(MemoryStorage()), repr=False
     )
     _client: httpx2.AsyncClient | None = field(default=None, repr=False)
+    _models: "dict[str, OpenAIChatModel]" = field(default_factory=dict, repr=False)
 
     async def complete(self, request: ModelRequest) -> ModelReply:
         """See `LanguageModel`. Waits for Retry-After if there is time, retries with jitter, then gives up."""
+        if not self._models:
+            await asyncio.to_thread(_import_library)  # the process's other work goes on meanwhile
         started = time.monotonic()
-        for attempt in range(1, ATTEMPTS + 1):
+        attempt = 1
+        while True:
             try:
                 reply = await self._call(request, started, attempt)
             except AppError as error:
                 observe.LLM_SECONDS.labels(error.code).observe(time.monotonic() - started)
-                pause = max(error.retry_after or 0, FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
-                pause *= random.uniform(1, 1.3)  # noqa: S311 - jitter
-                late = time.monotonic() - started + pause > TOTAL_SECONDS
-                if not error.retryable or attempt == ATTEMPTS or late:
+                pause = self._pause(error, started, attempt)
+                if pause is None:
                     raise
                 await asyncio.sleep(pause)
+                attempt += 1
             else:
                 observe.LLM_SECONDS.labels("ok").observe(time.monotonic() - started)
                 observe.LLM_TOKENS.labels("in").inc(reply.tokens_in)
                 observe.LLM_TOKENS.labels("out").inc(reply.tokens_out)
                 return reply
-        raise UpstreamUnavailable("llm_unavailable", "The model does not answer.")
+
+    async def aclose(self) -> None:
+        if self._client is not None:
+            await self._client.aclose()
+
+    def _pause(self, error: AppError, started: float, attempt: int) -> float | None:
+        """Return how long to wait before the next attempt; None if there is none."""
+        pause = max(error.retry_after or 0, self.patience.first_pause * 2 ** (attempt - 1))
+        pause *= random.uniform(1, 1.3)  # noqa: S311 - jitter
+        late = time.monotonic() - started + pause > self.patience.total
+        return None if late or attempt == self.patience.attempts or not error.retryable else pause
 
     async def _call(self, request: ModelRequest, started: float, attempt: int) -> ModelReply:
         from pydantic_ai.direct import model_request
         from pydantic_ai.exceptions import ModelAPIError as CallFailed
         from pydantic_ai.exceptions import ModelHTTPError, UnexpectedModelBehavior
 
-        if not await self._limiter.hit(REQUESTS_PER_MINUTE, "llm", self.base_url):
-            raise UpstreamUnavailable("llm_busy", "The model's request limit is reached.", retry_after=5)
+        await self._check_rate()
         name = request.model or self.default_model
-        left = TOTAL_SECONDS - (time.monotonic() - started)
+        left = self.patience.total - (time.monotonic() - started)
         try:
-            async with asyncio.timeout(min(CALL_TIMEOUT_SECONDS, max(left, 1.0))):
+            async with asyncio.timeout(min(self.patience.call, max(left, LEAST_CALL_SECONDS))):
                 response = await model_request(
                     self._model(name),
                     _messages(request),
@@ -86,10 +112,24 @@ class OpenAiCompatible:
         except ModelHTTPError as error:
             raise _refusal(error.status_code, error.__cause__) from error
         except (CallFailed, UnexpectedModelBehavior, TimeoutError) as error:
-            raise UpstreamUnavailable("llm_unavailable", "The model does not answer.") from error
+            raise _unanswered(error) from error
         return _reply(response, name, started, attempt)
 
+    async def _check_rate(self) -> None:
+        """Stay below the provider's rate. An endpoint the operator has let in by name is their own."""
+        parts = urlsplit(self.base_url)
+        port = parts.port or (80 if parts.scheme == "http" else 443)
+        if ((parts.hostname or "").lower(), port) in self.allow:
+            return
+        if not await self._limiter.hit(REQUESTS_PER_MINUTE, "llm", self.base_url):
+            raise UpstreamUnavailable("llm_busy", "The model's request limit is reached.", retry_after=5)
+
     def _model(self, name: str) -> "OpenAIChatModel":
+        if name not in self._models:
+            self._models[name] = self._build(name)
+        return self._models[name]
+
+    def _build(self, name: str) -> "OpenAIChatModel":
         from openai import AsyncOpenAI
         from pydantic_ai.models.openai import OpenAIChatModel
         from pydantic_ai.providers.openai import OpenAIProvider
@@ -101,6 +141,11 @@ class OpenAiCompatible:
             api_key=self.api_key or "none", base_url=self.base_url, http_client=self._client, max_retries=0
         )
         return OpenAIChatModel(name, provider=OpenAIProvider(openai_client=sdk))
+
+
+def _import_library() -> None:
+    import openai  # noqa: F401 - imported for the calls that follow
+    import pydantic_ai.models.openai  # noqa: F401 - as above
 
 
 def _messages(request: ModelRequest) -> "list[ModelMessage]":
@@ -130,9 +175,29 @@ def _reply(response: "ModelResponse", name: str, started: float, attempt: int) -
 def _refusal(status: int, cause: object) -> AppError:
     if status in {401, 403}:
         return Forbidden("llm_unauthorized", "The model's provider does not accept LLM_API_KEY.")
-    if status == 429 or status >= 500:
+    if status in TRANSIENT or status >= 500:
         headers = getattr(getattr(cause, "response", None), "headers", {})
-        wait = headers.get("retry-after", "")
-        seconds = float(wait) if wait.replace(".", "", 1).isdigit() else None
-        return UpstreamUnavailable("llm_unavailable", "The model does not answer.", retry_after=seconds)
+        return _unavailable(_seconds(headers.get("retry-after", "")))
     return Invalid("llm_rejected", "The model's provider refuses the request. Check LLM_MODEL.")
+
+
+def _seconds(text: str) -> float | None:
+    return float(text) if text.isascii() and text.replace(".", "", 1).isdigit() else None
+
+
+def _unanswered(error: BaseException) -> AppError:
+    """Return what a call without an answer means: our own refusal to connect, or a model that is away."""
+    for cause in _causes(error):
+        if isinstance(cause, AppError):
+            return cause
+    return _unavailable(None)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _unavailable(retry_after: float | None) -> UpstreamUnavailable:
+    return UpstreamUnavailable("llm_unavailable", "The model does not answer.", retry_after=retry_after)

@@ -24,19 +24,22 @@ DEFAULT_INSTRUCTIONS = "You are a helpful employee of our company. Answer briefl
 DEFAULT_NOT_FOUND = (
     "I do not have enough information to answer this. I will check the details and come back to you."
 )
+NAME_TAKEN = "An agent with this name exists already."
 
 
 async def create_agent(session: Session, name: str, *, locale: str) -> Agent:
     """Create a silent agent that has nothing but its name. Raises Invalid on `name`."""
     checked = await _check(session, {"name": name}, None)
     agent_id = new_id()
-    await store.insert_agent(
+    made = await store.insert_agent(
         session,
         agent_id,
         str(checked["name"]),
         translate(locale, DEFAULT_INSTRUCTIONS),
         translate(locale, DEFAULT_NOT_FOUND),
     )
+    if not made:
+        raise Invalid.field("name", NAME_TAKEN)
     await _tell(session, agent_id)
     return await get_agent(session, agent_id)
 
@@ -46,7 +49,8 @@ async def update_agent(session: Session, agent_id: UUID, changes: Mapping[str, o
     await get_agent(session, agent_id)
     checked = await _check(session, changes, agent_id)
     if checked:
-        await store.update_agent(session, agent_id, checked)
+        if not await store.update_agent(session, agent_id, checked):
+            raise Invalid.field("name", NAME_TAKEN)
         await _tell(session, agent_id)
     return await get_agent(session, agent_id)
 
@@ -94,7 +98,7 @@ async def _check(session: Session, changes: Mapping[str, object], agent_id: UUID
     faults = [fault for key, value in clean.items() if (fault := _fault(key, value))]
     named = "name" in clean and not any(fault.pointer == "name" for fault in faults)
     if named and await store.name_taken(session, str(clean["name"]), agent_id):
-        faults.append(FieldError("name", "An agent with this name exists already."))
+        faults.append(FieldError("name", NAME_TAKEN))
     if faults:
         raise Invalid("invalid", "Please correct the marked fields.", fields=tuple(faults))
     return clean

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from uuid import UUID
 
-from asyncpg import Record
+from asyncpg import Record, UniqueViolationError
 
 from gptagent.kernel.db import Session
 
@@ -22,24 +22,33 @@ _AGENT = f"""select id, {", ".join(COLUMNS)}, version, created_at, updated_at fr
 
 async def insert_agent(
     session: Session, agent_id: UUID, name: str, instructions: str, not_found: str
-) -> None:
-    await session.execute(
-        "insert into app.agent (id, name, instructions, not_found_text) values ($1, $2, $3, $4)",
-        agent_id,
-        name,
-        instructions,
-        not_found,
-    )
+) -> bool:
+    """Return False if somebody took the name in the meantime: the transaction is then of no more use."""
+    try:
+        await session.execute(
+            "insert into app.agent (id, name, instructions, not_found_text) values ($1, $2, $3, $4)",
+            agent_id,
+            name,
+            instructions,
+            not_found,
+        )
+    except UniqueViolationError:
+        return False
+    return True
 
 
-async def update_agent(session: Session, agent_id: UUID, changes: Mapping[str, object]) -> None:
-    """Write the named columns (all of COLUMNS) and raise the version."""
+async def update_agent(session: Session, agent_id: UUID, changes: Mapping[str, object]) -> bool:
+    """Write the named columns (all of COLUMNS) and raise the version. False: see insert_agent."""
     sets = ", ".join(f"{column} = ${number}" for number, column in enumerate(changes, start=2))
-    await session.execute(
-        f"update app.agent set {sets}, version = version + 1, updated_at = now() where id = $1",  # noqa: S608 - names of columns, from COLUMNS
-        agent_id,
-        *changes.values(),
-    )
+    try:
+        await session.execute(
+            f"update app.agent set {sets}, version = version + 1, updated_at = now() where id = $1",  # noqa: S608 - names of columns, from COLUMNS
+            agent_id,
+            *changes.values(),
+        )
+    except UniqueViolationError:
+        return False
+    return True
 
 
 async def delete_agent(session: Session, agent_id: UUID) -> bool:

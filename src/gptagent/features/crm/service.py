@@ -166,7 +166,7 @@ async def disconnect_crm(session: Session, connection_id: UUID) -> None:
 
 
 async def open_link(session: Session, connection_id: UUID, vault: Vault) -> CrmLink:
-    """Return what a call needs, with the token opened. Raises NotFound; Conflict if it is marked broken."""
+    """Return what a call needs, with the token opened. Raises NotFound."""
     row = await store.select_connection(session, connection_id)
     if row is None:
         raise NotFound

@@ -1,12 +1,11 @@
 """Conversations over REST. They live here, above the turn, because a thread shows how it was answered."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime
 
 from gptagent.features.conversations import service as conversations
 from gptagent.features.conversations.service import PAGE_SIZE, Inbox
@@ -15,13 +14,9 @@ from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database
-from gptagent.kernel.http import CurrentScope, Wire
+from gptagent.kernel.http import CurrentScope, Moment, Wire
 
 BY_API = "API"
-# A time with its zone that the database can hold in UTC.
-Moment = Annotated[
-    AwareDatetime, Query(ge=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(9999, 1, 1, tzinfo=UTC))
-]
 
 
 class ConversationOut(Wire):

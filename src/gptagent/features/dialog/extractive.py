@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from gptagent.features.dialog.context import Spent, TurnContext, not_found
 from gptagent.features.dialog.model import Answer, Source
 from gptagent.features.knowledge import service as knowledge
-from gptagent.features.knowledge.model import Passage
+from gptagent.features.knowledge.model import Passage, Quote
 from gptagent.kernel.db import Database
 from gptagent.kernel.scope import Scope
 
@@ -24,18 +24,28 @@ class ExtractiveResponder:
             quotes = await knowledge.best_sentences(session, context.question, passages, limit=SENTENCES)
         if not quotes:
             return not_found(context.agent, BY), Spent()
-        sources = tuple(
-            Source(
-                kind=quote.passage.source_kind,
-                source_id=quote.passage.source_id,
-                title=quote.passage.source_title,
-                page=quote.passage.page,
-                heading=quote.passage.heading,
-                quote=quote.text,
-            )
-            for quote in quotes
-        )
+        sources = tuple(_source(group) for group in _by_passage(quotes))
         return Answer(_words(sources), "reply", BY, sources), Spent()
+
+
+def _by_passage(quotes: list[Quote]) -> list[list[Quote]]:
+    """Group the sentences by the passage they stand in, best passage first."""
+    groups: dict[int, list[Quote]] = {}
+    for quote in quotes:
+        groups.setdefault(quote.passage.chunk_id, []).append(quote)
+    return list(groups.values())
+
+
+def _source(quotes: list[Quote]) -> Source:
+    passage = quotes[0].passage
+    return Source(
+        kind=passage.source_kind,
+        source_id=passage.source_id,
+        title=passage.source_title,
+        page=passage.page,
+        heading=passage.heading,
+        quote=" ".join(quote.text for quote in quotes),
+    )
 
 
 def _words(sources: tuple[Source, ...]) -> str:

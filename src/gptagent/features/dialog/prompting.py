@@ -15,7 +15,9 @@ from gptagent.kernel.scope import Scope
 ANSWER_MAX_TOKENS = 700
 PASSAGE_MAX_CHARS = 1_500
 NOT_FOUND_MARK = "NO_ANSWER"
-_CITATION = re.compile(r"\s*\[(\d{1,2})\]")
+_CITATION = re.compile(r"\s*\[(\d{1,2}(?:\s*[,;]\s*\d{1,2})*)\]")
+_NUMBER = re.compile(r"\d+")
+_OUR_TAG = re.compile(r"<(?=/?(?:passage|deal)\b)", re.IGNORECASE)
 
 _RULES = """\
 You answer a customer of the company in a chat, as its employee, in the customer's language, briefly.
@@ -45,33 +47,44 @@ class ModelResponder:
         async with db.session(scope) as session:
             await inference.record_usage(session, None, reply)
         spent = Spent(reply.calls, reply.tokens_in, reply.tokens_out)
-        if NOT_FOUND_MARK in reply.text or not reply.text.strip():
-            return not_found(context.agent, reply.model), spent
-        cited = [int(number) for number in _CITATION.findall(reply.text)]
-        sources = tuple(
-            _source(passages[number - 1]) for number in dict.fromkeys(cited) if 1 <= number <= len(passages)
-        )
         text = _CITATION.sub("", reply.text).strip()
-        return Answer(text, "reply", reply.model, sources), spent
+        if NOT_FOUND_MARK in text or not text:
+            return not_found(context.agent, reply.model), spent
+        return Answer(text, "reply", reply.model, _cited(reply.text, passages)), spent
+
+
+def _cited(text: str, passages: list[Passage]) -> tuple[Source, ...]:
+    """Return the passages whose numbers stand in the text, in order; numbers of none are left out."""
+    numbers = [int(number) for group in _CITATION.findall(text) for number in _NUMBER.findall(group)]
+    return tuple(
+        _source(passages[number - 1]) for number in dict.fromkeys(numbers) if 1 <= number <= len(passages)
+    )
 
 
 def _system(context: TurnContext, passages: list[Passage]) -> str:
     blocks = [context.agent.instructions, _RULES.format(mark=NOT_FOUND_MARK)]
     if context.lead is not None:
         facts = (
-            ("deal", context.lead.name),
+            ("name", context.lead.name),
             ("pipeline", context.lead.pipeline),
             ("stage", context.lead.stage),
         )
-        lines = [f"{label}: {value}" for label, value in facts if value]
+        lines = [f"{label}: {_data(' '.join(value.split()))}" for label, value in facts if value]
         if lines:
-            blocks.append("The deal in the CRM:\n" + "\n".join(lines))
-    numbered = [
-        f"[{number}] {passage.source_title}\n{passage.content[:PASSAGE_MAX_CHARS]}"
+            blocks.append("\n".join(("<deal>", *lines, "</deal>")))
+    blocks += [
+        f"<passage>\n[{number}] {_data(' '.join(passage.source_title.split()))}\n"
+        f"{_data(passage.content[:PASSAGE_MAX_CHARS])}\n</passage>"
         for number, passage in enumerate(passages, start=1)
     ]
-    blocks.append("Passages:\n\n" + ("\n\n".join(numbered) or "(none)"))
+    if not passages:
+        blocks.append("There are no passages.")
     return "\n\n".join(blocks)
+
+
+def _data(text: str) -> str:
+    """Keep a text inside its block: it cannot close it or open one of its own."""
+    return _OUR_TAG.sub("‹", text)
 
 
 def _turns(context: TurnContext) -> tuple[ChatTurn, ...]:

@@ -65,7 +65,7 @@ class Sender:
         fenced_at = time.monotonic()
         async with self.db.session(self.scope) as session:
             current = await self._still_speaks(session, turn) and await service.begin_send(
-                session, turn, self.pace.lease
+                session, turn, talk_id, self.pace.lease
             )
             if not current:
                 await service.give_back(session, turn)
@@ -126,11 +126,11 @@ class Sender:
     async def _read_back(self, turn: Turn, conversation: Conversation) -> str | None:
         """Return the id under which the CRM has the reply, if it has it."""
         started = turn.send_started_at or utcnow()
-        if conversation.talk_id is None or turn.answer is None:
-            return None
+        if turn.send_talk_id is None or turn.answer is None:
+            raise NotFound("crm_no_open_talk", "The customer's chat has no open talk.")
         link = await self._link(conversation)
         since = started - READ_BACK_SKEW
-        listed = await self.crm.list_messages(link, conversation.talk_id, since)
+        listed = await self.crm.list_messages(link, turn.send_talk_id, since)
         async with self.db.session(self.scope) as session:
             known = await store.known_message_ids(session, conversation.id, since - timedelta(days=1))
         wanted = _normal(turn.answer.text)

@@ -93,7 +93,7 @@ class StaleClaim(Exception):  # noqa: N818 - it states what happened
     """This worker no longer holds the lane; its transaction is rolled back and nothing else is to be done."""
 
 
-async def begin_send(session: Session, turn: Turn, lease: timedelta) -> bool:
+async def begin_send(session: Session, turn: Turn, talk_id: int, lease: timedelta) -> bool:
     """Pass the fence and mark the turn as leaving, in one transaction. False: it is stale, send nothing.
 
     Between this commit and the request nothing is waited for; whatever happens after it is settled by
@@ -101,7 +101,7 @@ async def begin_send(session: Session, turn: Turn, lease: timedelta) -> bool:
     """
     if not await store.pass_fence(session, turn, lease):
         return False
-    return await store.start_sending(session, turn.id)
+    return await store.start_sending(session, turn.id, talk_id)
 
 
 async def give_back(

@@ -14,7 +14,7 @@ from gptagent.kernel.ids import new_id
 _encode = msgspec.json.encode
 _answer = msgspec.json.Decoder(Answer)
 _TURN = """select id, conversation_id, agent_id, epoch, first_seq, last_seq, state, answer,
-                  provider_message_id, send_attempts, send_started_at from app.turn"""
+                  provider_message_id, send_attempts, send_started_at, send_talk_id from app.turn"""
 
 
 async def stir(
@@ -176,12 +176,13 @@ async def hold_claim(session: Session, turn: Turn) -> bool:
     return bool(row)
 
 
-async def start_sending(session: Session, turn_id: UUID) -> bool:
+async def start_sending(session: Session, turn_id: UUID, talk_id: int) -> bool:
     done = await session.fetchval(
         """update app.turn set state = 'sending', send_started_at = clock_timestamp(),
-                  send_attempts = send_attempts + 1
+                  send_attempts = send_attempts + 1, send_talk_id = $2
             where id = $1 and state = 'open' returning true""",
         turn_id,
+        talk_id,
     )
     return bool(done)
 
@@ -343,5 +344,6 @@ def _turn(row: Record, claim: int) -> Turn:
         provider_message_id=row["provider_message_id"],
         send_attempts=row["send_attempts"],
         send_started_at=row["send_started_at"],
+        send_talk_id=row["send_talk_id"],
         agent_id=row["agent_id"],
     )

@@ -22,7 +22,7 @@ from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database, Session
-from gptagent.kernel.http import CurrentScope, access_of
+from gptagent.kernel.http import CurrentScope, Moment, access_of
 from gptagent.ui.web import Pages, base_of, timezone_of
 
 CHANNELS: Mapping[str, str] = {
@@ -77,7 +77,7 @@ class ConversationPages:
         self,
         request: Request,
         scope: CurrentScope,
-        before: datetime | None = None,
+        before: Moment | None = None,
         current: UUID | None = None,
         part: str = "",
     ) -> Response:
@@ -90,11 +90,10 @@ class ConversationPages:
         return self.pages.show(request, "dialog/list.html", shell, current=None, **context)
 
     async def _list(self, session: Session, before: datetime | None = None) -> dict[str, Any]:
-        aware = before if before is None or before.tzinfo else None
-        found = await conversations.list_conversations(session, before=aware)
+        found = await conversations.list_conversations(session, before=before)
         return {
             "conversations": found,
-            "before": aware,
+            "before": before,
             "older": found[-1].last_message_at if len(found) == PAGE_SIZE else None,
             "speaker": await agents.choose_agent(session),
             "connections": await crm.list_connections(session),

@@ -37,6 +37,7 @@ create table app.turn (
   provider_message_id text,
   send_attempts integer not null default 0,
   send_started_at timestamptz,
+  send_talk_id bigint,         -- where the reply went: it is read back there and nowhere else
   send_failed text,
   model_calls integer not null default 0,
   tokens_in integer not null default 0,

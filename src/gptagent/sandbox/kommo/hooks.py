@@ -48,7 +48,9 @@ class Line:
 
     def __init__(self) -> None:
         limits = httpx2.Limits(max_connections=PARALLEL_POSTS, max_keepalive_connections=PARALLEL_POSTS)
-        self._client = httpx2.AsyncClient(limits=limits, timeout=None, follow_redirects=False, trust_env=False)  # noqa: S113 - each post has its own
+        self._client = httpx2.AsyncClient(
+            limits=limits, timeout=None, trust_env=False
+        )  # each post has its own
         del self._client.headers["accept"]
         # The client's own queue would count against the deadline, and slows down with its length.
         self._places = asyncio.Semaphore(PARALLEL_POSTS)

@@ -86,7 +86,7 @@ def _load(mime: str) -> None:
     """Import what a type needs now and in mid-reading: as nobody, Python's own folder may be out of reach."""
     wanted = set(_CODECS)
     if mime == PDF:
-        import gptagent.features.knowledge.parsing.pdf  # noqa: F401
+        import gptagent.features.knowledge.parsing.pdf  # noqa: F401 - imported for its effect
     elif mime == DOCX:
         import docx
 

@@ -1,0 +1,218 @@
+"""The adapter for OpenAI-compatible models, against the fake model over HTTP."""
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+import traceback
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+
+from gptagent.adapters.llm.port import REQUESTS_PER_MINUTE, OpenAiCompatible, Patience
+from gptagent.features.inference.model import ChatTurn, ModelRequest
+from gptagent.kernel.errors import Forbidden, Invalid, UpstreamUnavailable
+from gptagent.kernel.observe import configure_logging
+from gptagent.sandbox.spawn import running
+
+KEY = "sk-canary-7q2x-of-the-operator"
+REQUEST = ModelRequest(
+    system="You answer briefly.",
+    turns=(
+        ChatTurn("user", "Hello"),
+        ChatTurn("assistant", "Good day!"),
+        ChatTurn("user", "What does delivery cost?"),
+    ),
+    temperature=0.2,
+    max_tokens=77,
+)
+QUICK = Patience(call=1.0, total=6.0, first_pause=0.05)
+
+
+@pytest.fixture(scope="module")
+def url():
+    with running("llm") as address:
+        yield address
+
+
+@pytest.fixture
+def control(url):
+    with httpx2.Client(base_url=f"{url}/_sandbox") as http:
+        http.post("/reset").raise_for_status()
+        yield http
+
+
+@pytest.fixture
+async def model(url, control):
+    parts = urlsplit(url)
+    allow = frozenset({(parts.hostname, parts.port)})
+    made = OpenAiCompatible(allow, f"{url}/v1", KEY, "sandbox-large", patience=QUICK)
+    yield made
+    await made.aclose()
+
+
+def calls(control):
+    return control.get("/calls").json()["calls"]
+
+
+@asynccontextmanager
+async def ear(bodies, *, status=400, answer="{}"):
+    """A provider that notes the bodies of requests and gives each the same answer."""
+
+    async def serve(reader, writer):
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        length = int(head.partition("content-length: ")[2].split("\r\n")[0])
+        bodies.append(json.loads(await reader.readexactly(length)))
+        lines = (f"HTTP/1.1 {status} X", "content-type: application/json", f"content-length: {len(answer)}")
+        writer.write("\r\n".join((*lines, "connection: close", "", answer)).encode())
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[:2]
+
+
+def fail(control, **fault):
+    control.post("/faults", json={"count": 1, **fault}).raise_for_status()
+
+
+async def test_the_reply_its_model_and_its_tokens_are_the_providers(model, control):
+    control.post("/script", json={"reply": "It costs 490 roubles [1]."}).raise_for_status()
+    reply = await model.complete(REQUEST)
+    (call,) = calls(control)
+    used = call["usage"]
+    assert (reply.text, reply.model, reply.calls) == ("It costs 490 roubles [1].", "sandbox-large", 1)
+    assert (reply.tokens_in, reply.tokens_out) == (used["prompt_tokens"], used["completion_tokens"])
+    assert reply.tokens_in > 0 < reply.tokens_out
+
+
+async def test_the_whole_dialogue_is_sent_in_order(model, control):
+    await model.complete(REQUEST)
+    (call,) = calls(control)
+    assert [(m["role"], m["content"]) for m in call["prompt"]] == [
+        ("system", "You answer briefly."),
+        ("user", "Hello"),
+        ("assistant", "Good day!"),
+        ("user", "What does delivery cost?"),
+    ]
+
+
+async def test_the_request_names_model_temperature_and_limit():
+    """An ear in the provider's place: the fake model does not keep these fields."""
+    bodies = []
+    async with ear(bodies) as (host, port):
+        model = OpenAiCompatible(frozenset({(host, port)}), f"http://{host}:{port}/v1", KEY, "usual")
+        for name in (None, "chosen"):
+            with pytest.raises(Invalid):
+                await model.complete(replace(REQUEST, model=name))
+        await model.aclose()
+    assert [(b["model"], b["temperature"]) for b in bodies] == [("usual", 0.2), ("chosen", 0.2)]
+    assert all(77 in {b.get("max_tokens"), b.get("max_completion_tokens")} for b in bodies)
+
+
+async def test_a_busy_provider_is_waited_for_as_long_as_it_says(model, control):
+    fail(control, status=429, retry_after=1)
+    started = time.monotonic()
+    reply = await model.complete(REQUEST)
+    assert time.monotonic() - started >= 1.0
+    assert reply.calls == 2
+
+
+async def test_a_provider_that_asks_for_more_time_than_there_is_is_not_waited_for(model, control):
+    fail(control, status=429, retry_after=600)
+    with pytest.raises(UpstreamUnavailable) as caught:
+        await model.complete(REQUEST)
+    assert caught.value.retry_after == 600
+    assert len(calls(control)) == 1
+
+
+async def test_a_failing_provider_is_tried_again(model, control):
+    fail(control, status=500)
+    fail(control, status=503)
+    assert (await model.complete(REQUEST)).calls == 3
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"status": 500},
+        {"action": "broken"},
+        {"action": "wrong_json"},
+    ],
+)
+async def test_a_provider_that_goes_on_failing_is_given_up(model, control, fault):
+    fail(control, **{**fault, "count": None})
+    with pytest.raises(UpstreamUnavailable) as caught:
+        await model.complete(REQUEST)
+    assert caught.value.code == "llm_unavailable"
+    assert len(calls(control)) == 3
+
+
+async def test_a_silent_provider_is_given_up_in_time(model, control):
+    fail(control, action="timeout", count=None)
+    with pytest.raises(UpstreamUnavailable):
+        await model.complete(REQUEST)
+    assert [call["outcome"] for call in calls(control)] == ["timeout"] * 3
+
+
+async def test_an_answer_that_is_json_of_another_kind_is_no_reply():
+    bodies = []
+    async with ear(bodies, status=200, answer='{"choices": []}') as (host, port):
+        model = OpenAiCompatible(
+            frozenset({(host, port)}), f"http://{host}:{port}/v1", KEY, "usual", patience=QUICK
+        )
+        with pytest.raises(UpstreamUnavailable):
+            await model.complete(REQUEST)
+        await model.aclose()
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "code"),
+    [(401, Forbidden, "llm_unauthorized"), (400, Invalid, "llm_rejected"), (404, Invalid, "llm_rejected")],
+)
+async def test_what_will_not_change_is_not_tried_again(model, control, status, error, code):
+    fail(control, status=status, count=None)
+    with pytest.raises(error) as caught:
+        await model.complete(REQUEST)
+    assert (caught.value.code, caught.value.retryable) == (code, False)
+    assert len(calls(control)) == 1
+
+
+async def test_a_private_address_that_no_operator_let_in_is_refused(url, control):
+    model = OpenAiCompatible(frozenset(), f"{url}/v1", KEY, "sandbox", patience=QUICK)
+    with pytest.raises(Forbidden) as caught:
+        await model.complete(REQUEST)
+    await model.aclose()
+    assert (caught.value.code, calls(control)) == ("egress_refused", [])
+
+
+async def test_a_providers_rate_is_kept_and_an_own_endpoint_has_none(model):
+    elsewhere = OpenAiCompatible(frozenset(), "https://llm.example/v1", KEY, "m", patience=Patience(total=1))
+    for _ in range(REQUESTS_PER_MINUTE.amount):
+        await elsewhere._limiter.hit(REQUESTS_PER_MINUTE, "llm", elsewhere.base_url)
+        await model._limiter.hit(REQUESTS_PER_MINUTE, "llm", model.base_url)
+    with pytest.raises(UpstreamUnavailable) as caught:
+        await elsewhere.complete(REQUEST)
+    assert caught.value.code == "llm_busy"
+    assert (await model.complete(REQUEST)).calls == 1
+
+
+@pytest.mark.parametrize("fault", [{"status": 401}, {"status": 500}, {"action": "broken"}])
+async def test_the_key_is_in_no_log_and_no_error(model, control, capfd, fault):
+    configure_logging()
+    fail(control, **{**fault, "count": None})
+    with pytest.raises((Forbidden, UpstreamUnavailable)) as caught:
+        await model.complete(REQUEST)
+    told = "".join(traceback.format_exception(caught.value)) + repr(model) + repr(caught.value)
+    assert KEY not in told + "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize("module", ["gptagent.entrypoints.web", "gptagent.bootstrap"])
+def test_the_web_process_never_loads_the_library(module):
+    code = f"import sys, {module}; sys.exit(any(n in sys.modules for n in ('pydantic_ai', 'openai')))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
