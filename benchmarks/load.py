@@ -1,7 +1,7 @@
 """A load generator: a process of its own, so that its work does not delay the answers it times.
 
 Reads a plan as JSON from standard input and prints what happened as JSON. Requests leave at their time
-whether or not the ones before are answered, and the wait runs from that time: a server that stalls cannot hide it.
+whether or not the ones before are answered, and the wait runs from that time: a stall cannot be hidden.
 `{id}` in path or body becomes a new id in each request.
 """
 

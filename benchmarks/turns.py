@@ -51,20 +51,21 @@ class Arena:
 
         await until(f"{total} replies", all_answered, seconds=ANSWERED_WITHIN_SECONDS, pause=0.1)
 
-    async def latencies(self, chats: Chats) -> list[float]:
-        """Return the milliseconds from each customer message to the reply that followed it."""
-        found: list[float] = []
+    async def waits(self, chats: Chats) -> tuple[list[float], list[float]]:
+        """Return the milliseconds from message to reply: of first messages, and of later ones."""
+        first: list[float] = []
+        later: list[float] = []
         for account, chat in chats:
             answer = await account.call("GET", f"/chats/{chat}/messages")
             messages = answer["messages"]
-            waiting: float | None = None
+            asked: list[float] = []
+            replied: list[float] = []
             for message in messages if isinstance(messages, list) else []:
-                if message["author"] == "external":
-                    waiting = waiting or float(message["at"])
-                elif waiting is not None:
-                    found.append((float(message["at"]) - waiting) * 1000)
-                    waiting = None
-        return found
+                (asked if message["author"] == "external" else replied).append(float(message["at"]) * 1000)
+            waited = [reply - question for question, reply in zip(asked, replied, strict=True)]
+            first += waited[:1]
+            later += waited[1:]
+        return first, later
 
 
 async def main() -> None:
@@ -118,13 +119,16 @@ async def _steady(arena: Arena, label: str) -> None:
     await arena.until_answered(before + turns)
     kept_up = turns / (time.monotonic() - started)
     used = cpu_seconds(arena.stage.up_pid)
-    waits = await arena.latencies(chats)
+    first, known = await arena.waits(chats)
+    waits = first + known
     if len(waits) != turns:
         raise Failed(f"{len(waits)} replies instead of {turns}")
     show("turns/s", f"{label}_offered", offered)
     show("turns/s", f"{label}_steady", kept_up)
     show("turn_ms", f"{label}_p50", percentile(waits, 0.5))
     show("turn_ms", f"{label}_p95", percentile(waits, 0.95))
+    show("turn_ms", f"{label}_first_contact_p50", percentile(first, 0.5))
+    show("turn_ms", f"{label}_known_customer_p50", percentile(known, 0.5))
     for part in PARTS:
         show("turn_cpu_ms", f"{label}_{part}", (used[part] - cpu[part]) / turns * 1000)
     show("turn_cpu_ms", f"{label}_platform", sum(used[p] - cpu[p] for p in PARTS) / turns * 1000)

@@ -43,9 +43,11 @@ class Lanes:
     async def claim(self, session: Session, conversation_id: UUID, provider_id: str, text: str) -> bool:
         """Implements `OwnMessages`; settles a send whose outcome was unknown."""
         await store.lock_lane_of(session, conversation_id)
-        if not await store.claim_own_message(session, conversation_id, provider_id, text):
+        state = await store.claim_own_message(session, conversation_id, provider_id, text)
+        if state is None:
             return False
-        await session.enqueue(ADVANCE, {"conversation_id": str(conversation_id)})
+        if state != "ended":  # mostly the sender was faster and has recorded the end: nobody need be woken
+            await session.enqueue(ADVANCE, {"conversation_id": str(conversation_id)})
         return True
 
 

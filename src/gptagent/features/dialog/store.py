@@ -259,9 +259,11 @@ async def lock_lane_of(session: Session, conversation_id: UUID) -> None:
     )
 
 
-async def claim_own_message(session: Session, conversation_id: UUID, provider_id: str, text: str) -> bool:
-    """Recognise an outgoing message as ours: by its id, or as the one being sent right now by its words."""
-    turn_id = await session.fetchval(
+async def claim_own_message(
+    session: Session, conversation_id: UUID, provider_id: str, text: str
+) -> str | None:
+    """Return the state of the turn that sent this: known by its id, or, while it is sent, by its words."""
+    state: str | None = await session.fetchval(
         """update app.turn set provider_message_id = $2
             where id = (select id from app.turn
                          where conversation_id = $1
@@ -269,12 +271,12 @@ async def claim_own_message(session: Session, conversation_id: UUID, provider_id
                                 or (provider_message_id is null and answer->>'text' = $3
                                     and (state = 'sending' or reason = 'delivery_unknown')))
                          order by created_at desc limit 1)
-        returning id""",
+        returning state""",
         conversation_id,
         provider_id,
         text,
     )
-    return turn_id is not None
+    return state
 
 
 async def known_message_ids(session: Session, conversation_id: UUID, since: datetime) -> set[str]:
