@@ -120,10 +120,17 @@ class Up:
         return self.settings.database_owner_url.get_secret_value()
 
     def _migrate(self, owner_dsn: str, app_dsn: str) -> None:
-        from gptagent.migrations.run import migrate
+        """Migrate in a process of its own: Alembic would stay in this one's memory as long as it runs."""
+        from gptagent.migrations.run import is_current, migrate
 
-        if migrate(owner_dsn, app_dsn):
+        if not is_current(owner_dsn):
+            command = [sys.executable, "-m", "gptagent", "migrate"]
+            if subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode:
+                raise Misconfigured(
+                    "migration_failed", "The database could not be migrated; see the lines above."
+                )
             print("database is up to date", flush=True)
+        migrate(owner_dsn, app_dsn)
 
     def _serve(self, server: "Postgres | None" = None) -> int:
         share_metrics(self.settings.home, fresh=True)
