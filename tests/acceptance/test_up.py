@@ -165,3 +165,14 @@ def test_a_second_web_process_without_redis_is_refused_with_a_sentence(up, home)
     assert second.returncode != 0
     assert "Set REDIS_URL to run several" in second.stdout + second.stderr
     assert "Traceback" not in second.stdout + second.stderr
+
+
+def test_a_demonstration_that_is_ended_leaves_nothing_behind(home):
+    variables = {**child_environment(), "TMPDIR": str(home)}
+    with subprocess.Popen(
+        [sys.executable, "-m", "gptagent", "demo"], env=variables, stdout=subprocess.PIPE, text=True
+    ) as demo:
+        assert demo.stdout.readline().startswith("platform http")
+        demo.terminate()
+        assert demo.wait(2 * STOP_SECONDS) == 130
+    assert processes_of(home) == []

@@ -1,6 +1,7 @@
 """What happens in the demonstration, and the table of what must have become of it."""
 
 import asyncio
+import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -247,7 +248,7 @@ def run_demo(settings: Settings) -> int:
     """Play the demonstration and print transcript and checks. Returns the exit code."""
     try:
         return asyncio.run(_run(settings))
-    except KeyboardInterrupt:
+    except asyncio.CancelledError:
         return 130
     except Failed as failure:
         print(f"The demonstration could not be played: {failure}")
@@ -256,6 +257,9 @@ def run_demo(settings: Settings) -> int:
 
 async def _run(settings: Settings) -> int:
     started = time.monotonic()
+    if this := asyncio.current_task():  # what was started is ended, however the end comes
+        for name in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(name, this.cancel)
     async with raised_stage(child_environment()) as stage:
         print(f"platform {stage.platform.url} · emulated CRM {stage.sandbox.url}", flush=True)
         story = Story(stage)
