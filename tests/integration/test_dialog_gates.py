@@ -70,6 +70,20 @@ async def test_a_burst_never_waits_longer_than_its_cap(scene, world):
     assert lane["due_at"] - lane["burst_started_at"] == timedelta(seconds=60)
 
 
+async def test_a_customer_who_never_stops_writing_is_answered_all_the_same(scene, world):
+    """AGT-20: once the burst has waited its longest, further messages get the next answer."""
+    await scene.says("first")
+    async with world.db.session(world.scope) as session:
+        await session.execute("update app.lane set burst_started_at = burst_started_at - interval '70 s'")
+    await scene.break_send(action="status", status=503)
+    await scene.advance()
+    await scene.says("second")
+    await scene.calm()
+    turns = [(turn["first_seq"], turn["last_seq"], turn["state"]) for turn in await scene.turns()]
+    assert turns == [(1, 1, "ended"), (2, 2, "ended")]
+    assert await scene.sent() == [NOT_FOUND, NOT_FOUND]
+
+
 async def test_an_inactive_agent_is_silent_at_once(scene):
     """AGT-10"""
     await scene.set_agent(is_active=False)

@@ -27,6 +27,9 @@ async def stir(
 ) -> timedelta | None:
     """Raise the epoch and, if there is something to answer, set when. Returns when to wake, or None.
 
+    A burst that has waited its longest is answered as it is: a further message then leaves the epoch alone
+    and gets the next answer, or a customer who never stops writing would never get one.
+
     `wanted` is the seq of a new customer message; None means only that what is in the making is stale, and
     the lane is due at once if it has work. None is returned as well when an earlier wake-up is queued.
     """
@@ -42,7 +45,9 @@ async def stir(
                                     coalesce(burst_started_at, clock_timestamp()) + $4::interval) end as due
                from app.lane where conversation_id = $1 for no key update)
            update app.lane l
-              set epoch = l.epoch + 1,
+              set epoch = l.epoch + case when $2::bigint is not null
+                                          and l.burst_started_at + $4::interval <= clock_timestamp()
+                                         then 0 else 1 end,
                   wanted = greatest(l.wanted, $2::bigint),
                   burst_started_at = case when $2::bigint is null then l.burst_started_at
                                           else coalesce(l.burst_started_at, clock_timestamp()) end,
@@ -238,7 +243,8 @@ async def release_lane(
            update app.lane l
               set done = case when $3 then greatest(l.done, $4) else l.done end,
                   lease_until = '-infinity', job_id = null,
-                  burst_started_at = case when $3 and l.wanted <= $4 then null else l.burst_started_at end,
+                  burst_started_at = case when $3 and l.wanted <= $4 then null
+                                          when $3 then clock_timestamp() else l.burst_started_at end,
                   due_at = n.due,
                   wake_at = case when n.due < coalesce(n.wake_at, 'infinity') then n.due else n.wake_at end
              from next n where l.conversation_id = n.conversation_id
