@@ -47,6 +47,8 @@ test: $(VENV)/dev ## all tests, with coverage
 	@$(BIN)/coverage run -m pytest
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
+	@$(BIN)/coverage report --include='*/model.py,*/policy.py' --fail-under=95 > /dev/null || \
+	  { $(BIN)/coverage report --include='*/model.py,*/policy.py' --fail-under=95; exit 1; }
 
 ci: lint types imports test ## what continuous integration runs
 

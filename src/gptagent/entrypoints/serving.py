@@ -40,7 +40,9 @@ def serve_web(settings: Settings, *, reload: bool, supervisor: int | None) -> No
 def create_app() -> object:
     """Uvicorn's factory: the platform is built inside the server's own event loop."""
     from gptagent.entrypoints.web import LazyWeb
+    from gptagent.kernel.observe import configure_logging
 
+    configure_logging()  # a reloaded server is a process of its own
     return LazyWeb(Settings.load())
 
 
