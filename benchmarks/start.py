@@ -16,7 +16,7 @@ from gptagent.kernel.settings import child_environment
 from processes import memory
 
 WARM_STARTS = 3
-IDLE_SECONDS = 10.0
+IDLE_SECONDS = 30.0
 READY_SECONDS = 90.0
 
 

@@ -20,6 +20,7 @@ from gptagent.kernel.scope import Scope
 POOL_MAX_CONNECTIONS = 20
 LIVE_CHANNEL = "gptagent_live"
 CONNECT_TIMEOUT_SECONDS = 5.0
+IDLE_CONNECTION_SECONDS = 20.0  # a server process of PostgreSQL costs memory, a new one some milliseconds
 CONNECTION_LOST = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
@@ -130,7 +131,7 @@ class Database:
                 reset=_keep_state,
                 timeout=CONNECT_TIMEOUT_SECONDS,
                 command_timeout=30,
-                max_inactive_connection_lifetime=300,
+                max_inactive_connection_lifetime=IDLE_CONNECTION_SECONDS,
             )
         except CONNECTION_LOST as error:
             raise _down() from error
