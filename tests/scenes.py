@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -147,3 +147,19 @@ class Scene:
         world = self.world
         async with world.db.session(world.scope) as session:
             return await session.fetchrow(sql, self.conversation_id)
+
+
+class Wrapped:
+    """The real adapter with some calls replaced, to let things happen in the middle of them."""
+
+    def __init__(self, crm, **changes):
+        self._crm = crm
+        self.__dict__.update(changes)
+
+    def __getattr__(self, name):
+        return getattr(self._crm, name)
+
+
+def patched(scene, **changes):
+    """Let the scene's turns call these instead of the adapter's own."""
+    scene.runner = replace(scene.runner, crm=Wrapped(scene.crm, **changes))

@@ -6,7 +6,7 @@ from gptagent.adapters.kommo.port import KommoCrm
 from gptagent.features.conversations.events import CustomerWrote, HoldChanged, StageChanged
 from gptagent.features.conversations.service import Inbox
 from gptagent.features.crm import service as crm_service
-from gptagent.features.crm.events import LeadMoved, MessageArrived, TalkSeen
+from gptagent.features.crm.events import DeliveryOpened, LeadMoved, MessageArrived, TalkSeen
 from gptagent.features.crm.jobs import CrmJobs
 from gptagent.features.crm.limiter import PostgresCallLimiter
 from gptagent.features.dialog import service as dialog
@@ -69,6 +69,7 @@ async def build_platform(settings: Settings) -> Platform:
     inbox = Inbox(lanes, heard_by_dialog)
     heard_of_crm = Subscribers(
         in_transaction={
+            DeliveryOpened: (inbox.on_delivery,),
             MessageArrived: (inbox.on_message,),
             TalkSeen: (inbox.on_talk,),
             LeadMoved: (inbox.on_lead_moved,),

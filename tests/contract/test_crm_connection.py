@@ -106,7 +106,8 @@ async def test_a_connected_account_is_mirrored_and_its_secrets_are_sealed(databa
 async def test_connecting_again_renews_the_token_and_keeps_the_hook(database, scope, account, connect):
     first = await connect(scope)
     async with database.session(scope) as session:
-        await service.mark_broken(session, first.id, "crm_unauthorized")
+        link = await service.open_link(session, first.id, VAULT)
+        await service.mark_broken(session, link, VAULT, "crm_unauthorized")
         assert (await service.get_connection(session, first.id)).status == "broken"
     before = destinations(account)
     again = await connect(scope)

@@ -11,7 +11,7 @@ from asyncpg import Record
 from gptagent.features.conversations import store
 from gptagent.features.conversations.events import CustomerWrote, HoldChanged, StageChanged
 from gptagent.features.conversations.model import Conversation, Message
-from gptagent.features.crm.events import LeadMoved, MessageArrived, TalkSeen
+from gptagent.features.crm.events import DeliveryOpened, LeadMoved, MessageArrived, TalkSeen
 from gptagent.features.crm.model import InboundMessage
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import NotFound
@@ -40,6 +40,10 @@ class Inbox:
 
     own: OwnMessages
     subscribers: Subscribers
+
+    async def on_delivery(self, session: Session, event: DeliveryOpened) -> None:
+        """Lock the conversations a delivery speaks of before anything else, in the order of their ids."""
+        await store.lock_conversations(session, event)
 
     async def on_message(self, session: Session, event: MessageArrived) -> None:
         """Store a reported message once, whatever how often or in which order it comes."""
@@ -114,7 +118,7 @@ async def record_reply(
     now: datetime,
 ) -> None:
     """Append what the agent sent. Locks the conversation, so it comes first in its transaction."""
-    await store.append_message(
+    seq = await store.append_message(
         session,
         conversation_id,
         author="agent",
@@ -124,6 +128,8 @@ async def record_reply(
         sent_at=now,
         turn_id=turn_id,
     )
+    if seq is None and provider_id is not None:
+        await store.adopt_message(session, conversation_id, provider_id, turn_id, agent_name)
     await _tell(session, conversation_id)
 
 
@@ -134,6 +140,11 @@ async def name_customer(session: Session, conversation_id: UUID, name: str) -> N
 
 async def move_to_talk(session: Session, conversation_id: UUID, talk_id: int) -> None:
     await store.set_talk(session, conversation_id, talk_id)
+
+
+async def pin_conversation(session: Session, conversation_id: UUID) -> None:
+    """Keep it from being deleted until the commit: what is locked below it comes after it."""
+    await store.pin_conversation(session, conversation_id)
 
 
 async def get_conversation(session: Session, conversation_id: UUID) -> Conversation:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from asyncpg import Record
 
-from gptagent.features.crm.events import TalkSeen
+from gptagent.features.crm.events import DeliveryOpened, TalkSeen
 from gptagent.features.crm.model import InboundMessage
 from gptagent.kernel.db import Session
 from gptagent.kernel.ids import new_id
@@ -15,6 +15,21 @@ PREVIEW_CHARS = 200
 _CONVERSATION = """select id, connection_id, chat_id, talk_id, contact_id, lead_id, customer_name, channel,
                           last_seq, last_text, last_message_at, taken_over_at, taken_over_by, created_at
                      from app.conversation"""
+
+
+async def lock_conversations(session: Session, opened: DeliveryOpened) -> None:
+    await session.execute(
+        """select from app.conversation
+            where connection_id = $1 and (chat_id = any($2) or lead_id = any($3))
+            order by id for no key update""",
+        opened.connection_id,
+        list(opened.chat_ids),
+        list(opened.lead_ids),
+    )
+
+
+async def pin_conversation(session: Session, conversation_id: UUID) -> None:
+    await session.execute("select from app.conversation where id = $1 for key share", conversation_id)
 
 
 async def open_conversation(session: Session, connection_id: UUID, message: InboundMessage) -> Record:
@@ -82,6 +97,24 @@ async def append_message(
         text[:PREVIEW_CHARS],
     )
     return seq
+
+
+async def adopt_message(
+    session: Session, conversation_id: UUID, provider_id: str, turn_id: UUID, agent_name: str
+) -> None:
+    """The CRM reported our reply, in other words, before we knew its id: it holds no chat."""
+    await session.execute(
+        """with ours as (
+             update app.message set author = 'agent', author_name = $4, turn_id = $3
+              where conversation_id = $1 and provider_id = $2 and author in ('human', 'bot')
+             returning sent_at)
+           update app.conversation c set taken_over_at = null, taken_over_by = null
+             from ours where c.id = $1 and c.taken_over_at = ours.sent_at""",
+        conversation_id,
+        provider_id,
+        turn_id,
+        agent_name,
+    )
 
 
 async def hold(session: Session, conversation_id: UUID, by: str, now: datetime) -> bool:

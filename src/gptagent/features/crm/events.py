@@ -8,6 +8,17 @@ from gptagent.kernel.events import Event
 
 
 @dataclass(frozen=True, slots=True)
+class DeliveryOpened(Event):
+    """A webhook is about to be stored that speaks of these chats and leads: whoever keeps rows of them locks
+    them now, in one order, as two deliveries may name them in different ones.
+    """
+
+    connection_id: UUID
+    chat_ids: tuple[str, ...]
+    lead_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class MessageArrived(Event):
     """A chat message was reported by the CRM."""
 

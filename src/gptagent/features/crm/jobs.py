@@ -46,7 +46,7 @@ class CrmJobs:
         except Forbidden as error:
             if error.code == "crm_unauthorized":
                 async with ctx.db.session(ctx.scope) as session:
-                    await service.mark_broken(session, link.connection_id, error.code)
+                    await service.mark_broken(session, link, self.vault, error.code)
             raise
 
     async def give_up_task(self, ctx: JobContext, /, task_id: str) -> None:

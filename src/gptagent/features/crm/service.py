@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -10,10 +10,11 @@ from uuid import UUID
 from asyncpg import Record
 
 from gptagent.features.crm import store
-from gptagent.features.crm.events import LeadMoved, MessageArrived, TalkSeen
+from gptagent.features.crm.events import DeliveryOpened, LeadMoved, MessageArrived, TalkSeen
 from gptagent.features.crm.model import (
     Connection,
     CrmAccount,
+    CrmEvent,
     CrmLink,
     CrmPort,
     InboundMessage,
@@ -158,6 +159,12 @@ def _connection(row: Record) -> Connection:
     return Connection(**{name: row[name] for name in Connection.__dataclass_fields__})
 
 
+async def hold_connection(session: Session, connection_id: UUID) -> None:
+    """Keep it from being disconnected until the commit. Comes before all other locks; raises NotFound."""
+    if not await store.hold_connection(session, connection_id):
+        raise NotFound
+
+
 async def disconnect_crm(session: Session, connection_id: UUID) -> None:
     """Forget the connection, its token, mirror and conversations. Raises NotFound."""
     if not await store.delete_connection(session, connection_id):
@@ -175,10 +182,17 @@ async def open_link(session: Session, connection_id: UUID, vault: Vault) -> CrmL
     return CrmLink(org_id, connection_id, row["host"], token, row["account_id"])
 
 
-async def mark_broken(session: Session, connection_id: UUID, reason: str) -> None:
-    """Note that the CRM refuses us; the queue waits until the owner connects again."""
-    if await store.update_status(session, connection_id, "broken", reason):
-        await session.publish("connections", "changed", {"connection_id": str(connection_id)})
+async def mark_broken(session: Session, link: CrmLink, vault: Vault, reason: str) -> None:
+    """Note that the CRM refuses this link's token; the queue waits until the owner connects again.
+
+    A token that was renewed since the link was opened is another one, and not refused.
+    """
+    row = await store.lock_connection(session, link.connection_id)
+    if row is None:
+        return
+    token = vault.open(row["token_sealed"], org_id=session.scope.org_id, purpose=TOKEN_PURPOSE)
+    if token == link.token and await store.update_status(session, link.connection_id, "broken", reason):
+        await session.publish("connections", "changed", {"connection_id": str(link.connection_id)})
 
 
 async def find_hook(session: Session, secret: str) -> Hook | None:
@@ -193,8 +207,11 @@ async def receive_webhook(
     """Store what a delivery says and tell who listens. Raises Forbidden if it names another account."""
     if webhook.account_id is not None and webhook.account_id != hook.account_id:
         raise Forbidden("crm_wrong_account", "This address belongs to another account.")
+    await hold_connection(session, hook.connection_id)
     others: list[tuple[str, Mapping[str, object]]] = []
-    for event in webhook.events:
+    events = sorted(webhook.events, key=_lock_place)
+    await subscribers.publish(session, _opened(hook.connection_id, events))
+    for event in events:
         match event:
             case InboundMessage():
                 await subscribers.publish(session, MessageArrived(hook.connection_id, event))
@@ -211,6 +228,22 @@ async def receive_webhook(
     if others:
         await store.insert_events(session, hook.connection_id, others)
     await store.touch_webhook(session, hook.connection_id, now)
+
+
+def _lock_place(event: CrmEvent) -> tuple[int, int, str]:
+    """Leads first, then chat by chat, each in the body's order: all deliveries lock in one order."""
+    match event:
+        case LeadChanged():
+            return 0, event.lead_id, ""
+        case InboundMessage(chat_id=str(chat_id)) | TalkChanged(chat_id=str(chat_id)):
+            return 1, 0, chat_id
+    return 2, 0, ""
+
+
+def _opened(connection_id: UUID, events: Sequence[CrmEvent]) -> DeliveryOpened:
+    chats = {e.chat_id for e in events if isinstance(e, InboundMessage | TalkChanged) and e.chat_id}
+    leads = {e.lead_id for e in events if isinstance(e, LeadChanged)}
+    return DeliveryOpened(connection_id, tuple(chats), tuple(leads))
 
 
 async def save_lead(session: Session, connection_id: UUID, lead: Lead, *, now: datetime) -> None:

@@ -52,6 +52,17 @@ async def select_connection(session: Session, connection_id: UUID) -> Record | N
     return await session.fetchrow(f"{_CONNECTION} where id = $1", connection_id)
 
 
+async def hold_connection(session: Session, connection_id: UUID) -> bool:
+    held = await session.fetchval(
+        "select true from app.crm_connection where id = $1 for key share", connection_id
+    )
+    return bool(held)
+
+
+async def lock_connection(session: Session, connection_id: UUID) -> Record | None:
+    return await session.fetchrow(f"{_CONNECTION} where id = $1 for no key update", connection_id)
+
+
 async def delete_connection(session: Session, connection_id: UUID) -> bool:
     done = await session.fetchval(
         "delete from app.crm_connection where id = $1 returning true", connection_id

@@ -1,5 +1,6 @@
 """Turns, lanes and the times that bound them."""
 
+import html
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
@@ -67,6 +68,11 @@ class Answer:
     reason: str | None = None
 
 
+def same_words(one: str, other: str) -> bool:
+    """CRMs trim, re-wrap and escape what they are given: compare the words only."""
+    return html.unescape(one).split() == html.unescape(other).split()
+
+
 @dataclass(frozen=True, slots=True)
 class LaneRow:
     """A lane as read under its lock. `seq`s count messages of the conversation; times are the database's."""
@@ -97,6 +103,7 @@ class Turn:
     send_started_at: datetime | None = None
     send_talk_id: int | None = None
     agent_id: UUID | None = None
+    unknown_for: timedelta = timedelta(0)  # since its send began, by the database's clock
 
 
 @dataclass(frozen=True, slots=True)

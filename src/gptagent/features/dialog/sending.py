@@ -19,6 +19,7 @@ from gptagent.features.dialog.model import (
     Answer,
     Pace,
     Turn,
+    same_words,
 )
 from gptagent.features.organizations import service as organizations
 from gptagent.kernel import observe
@@ -60,7 +61,7 @@ class Sender:
                 talk_id = await self._find_talk(link, context.conversation)
             await self.crm.reserve_send(link)
         except AppError as error:
-            await self._not_sent(turn, error)
+            await self._not_sent(turn, link, error)
             return
         fenced_at = time.monotonic()
         async with self.db.session(self.scope) as session:
@@ -93,9 +94,9 @@ class Sender:
         except Conflict as error:
             if error.code == "crm_talk_closed":
                 await self._move_talk(link, conversation, talk_id)
-            await self._not_sent(sending, error)
+            await self._not_sent(sending, link, error)
         except AppError as error:
-            await self._not_sent(sending, error)
+            await self._not_sent(sending, link, error)
         else:
             await self._sent(sending, message_id)
 
@@ -106,11 +107,10 @@ class Sender:
             return
         async with self.db.session(self.scope) as session:
             conversation = await conversations.get_conversation(session, turn.conversation_id)
-        waited = utcnow() - (turn.send_started_at or utcnow())
         try:
             found = await self._read_back(turn, conversation)
         except AppError as error:
-            if waited > self.pace.unknown_gives_up_after:
+            if turn.unknown_for > self.pace.unknown_gives_up_after:
                 await self._hand_off(turn, "delivery_unknown")
             else:
                 log.info("read_back_failed", error=error.code)
@@ -118,7 +118,7 @@ class Sender:
             return
         if found is not None:
             await self._sent(turn, found)
-        elif waited > self.pace.absence_certain_after:
+        elif turn.unknown_for > self.pace.absence_certain_after:
             await self._reopen(turn, timedelta(0))
         else:
             await self._wait(turn, self.pace.read_back_every)
@@ -132,13 +132,12 @@ class Sender:
         since = started - READ_BACK_SKEW
         listed = await self.crm.list_messages(link, turn.send_talk_id, since)
         async with self.db.session(self.scope) as session:
-            known = await store.known_message_ids(session, conversation.id, since - timedelta(days=1))
-        wanted = _normal(turn.answer.text)
+            known = await store.ids_of_other_turns(session, turn, [message.id for message in listed])
         for message in listed:
             if (
                 message.direction == "outgoing"
                 and message.id not in known
-                and _normal(message.text) == wanted
+                and same_words(message.text, turn.answer.text)
             ):
                 return message.id
         return None
@@ -155,6 +154,7 @@ class Sender:
         """End the turn and everything that follows from it, in one transaction."""
         async with self.db.session(self.scope) as session:
             conversation = await conversations.get_conversation(session, turn.conversation_id)
+            await crm_service.hold_connection(session, conversation.connection_id)
             if provider_message_id is not None:
                 await self._record_reply(session, turn, answer, provider_message_id)
             await service.give_back(session, turn, answered=True)
@@ -194,13 +194,12 @@ class Sender:
         task = NewTask(conversation.lead_id, text, utcnow() + TASK_DUE_IN)
         await crm_service.owe_task(session, conversation.connection_id, task)
 
-    async def _not_sent(self, turn: Turn, error: AppError) -> None:
+    async def _not_sent(self, turn: Turn, link: CrmLink, error: AppError) -> None:
         """The CRM certainly did not carry the send out: try again, wait for the owner, or ask a person."""
         log.warning("reply_not_sent", error=error.code, turn_id=str(turn.id), attempt=turn.send_attempts)
         if isinstance(error, Forbidden) and error.code == "crm_unauthorized":
             async with self.db.session(self.scope) as session:
-                conversation = await conversations.get_conversation(session, turn.conversation_id)
-                await crm_service.mark_broken(session, conversation.connection_id, error.code)
+                await crm_service.mark_broken(session, link, self.vault, error.code)
             await self._reopen(turn, self.pace.broken_connection_retry)
         elif error.retryable and turn.send_attempts < self.pace.send_attempts_max:
             wait = self.pace.send_retry_delay(turn.send_attempts)
@@ -244,8 +243,3 @@ class Sender:
     async def _link(self, conversation: Conversation) -> CrmLink:
         async with self.db.session(self.scope) as session:
             return await crm_service.open_link(session, conversation.connection_id, self.vault)
-
-
-def _normal(text: str) -> str:
-    """CRMs trim and re-wrap: compare words only."""
-    return " ".join(text.split())

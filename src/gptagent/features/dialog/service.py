@@ -5,6 +5,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from gptagent.features.agents import service as agents
+from gptagent.features.conversations import service as conversations
 from gptagent.features.conversations.events import CustomerWrote, HoldChanged, StageChanged
 from gptagent.features.dialog import store
 from gptagent.features.dialog.model import (
@@ -67,6 +68,7 @@ async def claim_lane(session: Session, conversation_id: UUID, job_id: int, lease
     after a holder that died. `job_id` lets the re-run of a killed worker's job go on without waiting for
     the lease to end.
     """
+    await conversations.pin_conversation(session, conversation_id)
     lane = await store.lock_lane(session, conversation_id, job_id)
     if lane is None or lane.leased_by_other:
         return None

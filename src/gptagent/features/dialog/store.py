@@ -7,14 +7,15 @@ from uuid import UUID
 import msgspec
 from asyncpg import Record
 
-from gptagent.features.dialog.model import Answer, LaneRow, Turn, TurnRecord
+from gptagent.features.dialog.model import Answer, LaneRow, Turn, TurnRecord, same_words
 from gptagent.kernel.db import Session
 from gptagent.kernel.ids import new_id
 
 _encode = msgspec.json.encode
 _answer = msgspec.json.Decoder(Answer)
 _TURN = """select id, conversation_id, agent_id, epoch, first_seq, last_seq, state, answer,
-                  provider_message_id, send_attempts, send_started_at, send_talk_id from app.turn"""
+                  provider_message_id, send_attempts, send_started_at, send_talk_id,
+                  clock_timestamp() - send_started_at as unknown_for from app.turn"""
 
 
 async def stir(
@@ -91,7 +92,7 @@ async def take_lease(session: Session, conversation_id: UUID, job_id: int, lease
 async def renew_lease(session: Session, conversation_id: UUID, claim: int, lease: timedelta) -> bool:
     done = await session.fetchval(
         """update app.lane set lease_until = clock_timestamp() + $3::interval
-            where conversation_id = $1 and claim = $2 returning true""",
+            where conversation_id = $1 and claim = $2 and job_id is not null returning true""",
         conversation_id,
         claim,
         lease,
@@ -129,7 +130,9 @@ async def insert_turn(session: Session, conversation_id: UUID, lane: LaneRow, cl
 
 
 async def supersede_turn(session: Session, turn_id: UUID) -> None:
-    await session.execute("update app.turn set state = 'superseded', ended_at = now() where id = $1", turn_id)
+    await session.execute(
+        "update app.turn set state = 'superseded', ended_at = now() where id = $1 and state = 'open'", turn_id
+    )
 
 
 async def record_answer(session: Session, turn: Turn, agent_id: UUID | None, answer: Answer) -> bool:
@@ -193,9 +196,13 @@ async def start_sending(session: Session, turn_id: UUID, talk_id: int) -> bool:
 
 
 async def reopen_turn(session: Session, turn_id: UUID) -> None:
-    """The CRM certainly did not carry the send out: the turn may send again if it is still current."""
+    """The CRM certainly did not carry the send out: the turn may send again if it is still current.
+
+    Not if the CRM has reported the message meanwhile: then it is settled by its id.
+    """
     await session.execute(
-        "update app.turn set state = 'open', send_started_at = null where id = $1 and state = 'sending'",
+        """update app.turn set state = 'open', send_started_at = null
+            where id = $1 and state = 'sending' and provider_message_id is null""",
         turn_id,
     )
 
@@ -203,10 +210,12 @@ async def reopen_turn(session: Session, turn_id: UUID) -> None:
 async def end_turn(
     session: Session, turn: Turn, outcome: str, reason: str | None, provider_message_id: str | None
 ) -> bool:
+    """End a live turn. False as well if it is to end unsent, but the CRM has reported its message."""
     done = await session.fetchval(
         """update app.turn set state = 'ended', outcome = $2, reason = $3, ended_at = now(),
                   provider_message_id = coalesce($4, provider_message_id)
-            where id = $1 and state in ('open', 'sending') returning true""",
+            where id = $1 and state in ('open', 'sending')
+              and ($4::text is not null or provider_message_id is null) returning true""",
         turn.id,
         outcome,
         reason,
@@ -268,30 +277,48 @@ async def lock_lane_of(session: Session, conversation_id: UUID) -> None:
 async def claim_own_message(
     session: Session, conversation_id: UUID, provider_id: str, text: str
 ) -> str | None:
-    """Return the state of the turn that sent this: known by its id, or, while it is sent, by its words."""
-    state: str | None = await session.fetchval(
-        """update app.turn set provider_message_id = $2
-            where id = (select id from app.turn
-                         where conversation_id = $1
-                           and (provider_message_id = $2
-                                or (provider_message_id is null and answer->>'text' = $3
-                                    and (state = 'sending' or reason = 'delivery_unknown')))
-                         order by created_at desc limit 1)
-        returning state""",
+    """Return the state of the turn that sent this: known by its id, or, while unsettled, by its words.
+
+    A turn that was reopened because its message was missing has sent it after all: it is settled.
+    """
+    rows = await session.fetch(
+        """select id, state, provider_message_id, answer->>'text' as text from app.turn
+            where conversation_id = $1
+              and (provider_message_id = $2
+                   or (provider_message_id is null
+                       and (state = 'sending' or (state = 'open' and send_attempts > 0)
+                            or reason = 'delivery_unknown')))
+            order by provider_message_id is null, created_at desc""",
         conversation_id,
         provider_id,
-        text,
+    )
+    for row in rows:
+        if row["provider_message_id"] is not None:
+            return str(row["state"])
+        if same_words(row["text"] or "", text):
+            return await _settle_by_id(session, row["id"], provider_id)
+    return None
+
+
+async def _settle_by_id(session: Session, turn_id: UUID, provider_id: str) -> str:
+    state: str = await session.fetchval(
+        """update app.turn set provider_message_id = $2,
+                  state = case when state = 'open' then 'sending' else state end
+            where id = $1 returning state""",
+        turn_id,
+        provider_id,
     )
     return state
 
 
-async def known_message_ids(session: Session, conversation_id: UUID, since: datetime) -> set[str]:
-    """Ids of replies that other turns of this conversation have accounted for."""
+async def ids_of_other_turns(session: Session, turn: Turn, ids: list[str]) -> set[str]:
+    """Return which of these messages other turns of the conversation have accounted for."""
     rows = await session.fetch(
         """select provider_message_id from app.turn
-            where conversation_id = $1 and provider_message_id is not null and created_at > $2""",
-        conversation_id,
-        since,
+            where conversation_id = $1 and id <> $2 and provider_message_id = any($3)""",
+        turn.conversation_id,
+        turn.id,
+        ids,
     )
     return {row["provider_message_id"] for row in rows}
 
@@ -354,4 +381,5 @@ def _turn(row: Record, claim: int) -> Turn:
         send_started_at=row["send_started_at"],
         send_talk_id=row["send_talk_id"],
         agent_id=row["agent_id"],
+        unknown_for=row["unknown_for"] or timedelta(0),
     )
