@@ -42,9 +42,10 @@ SETTLED_WITHIN_SECONDS = 40.0
 class StallingCrm:
     """The real adapter; before and after a send the worker may stall, as a busy or frozen process does."""
 
-    def __init__(self, crm, chance):
+    def __init__(self, crm, chance, report):
         self._crm = crm
         self._chance = chance
+        self._report = report
 
     def __getattr__(self, name):
         return getattr(self._crm, name)
@@ -52,6 +53,8 @@ class StallingCrm:
     async def send_message(self, link, talk_id, text):
         await self._stall()
         message_id = await self._crm.send_message(link, talk_id, text)
+        if self._chance.random() < 0.3:  # the CRM tells of our message before we know that it was accepted
+            await self._report(message_id, text)
         await self._stall()
         return message_id
 
@@ -121,9 +124,9 @@ class Interleaving:
             self.chance.shuffle(rest)
         return [first, *rest]
 
-    def _customer_message(self, number):
+    def _customer_message(self, number, chance=None):
         return InboundMessage(
-            provider_id=str(uuid.UUID(int=self.chance.getrandbits(128))),
+            provider_id=str(uuid.UUID(int=(chance or self.chance).getrandbits(128))),
             chat_id=self.chat["chat_id"],
             talk_id=self.named_talk,
             contact_id=self.chat["contact_id"],
@@ -191,8 +194,24 @@ class Interleaving:
         crm = self.world.crm(DEADLINES)
         extractive = ExtractiveResponder()
         return TurnRunner(
-            StallingCrm(crm, self.worker_chance), self.world.vault, extractive, extractive, PACE
+            StallingCrm(crm, self.worker_chance, self._report),
+            self.world.vault,
+            extractive,
+            extractive,
+            PACE,
         )
+
+    async def _report(self, message_id, text):
+        """Our own message, reported once or twice, as a bot's or a person's, with other white space."""
+        template = self._customer_message(0, self.worker_chance)
+        message = replace(
+            template,
+            provider_id=message_id,
+            author=self.worker_chance.choice(("bot", "human")),
+            text=text.replace(" ", self.worker_chance.choice((" ", "  ", "\n"))),
+        )
+        for _ in range(self.worker_chance.choice((1, 2))):
+            await self._deliver(message)
 
     async def _work(self, finished):
         """Take this conversation's jobs as the queue would: at least once, again after a crash."""
@@ -290,6 +309,8 @@ class Interleaving:
             yield f"{len(sent)} messages reached the chat, {len(replied)} turns say they replied"
         if sorted(replied) != sorted(row["provider_id"] for row in own):
             yield "the thread does not show what was sent"
+        if not self.holds and any(turn["reason"] == "taken_over" for turn in ended):
+            yield "our own message was taken for a person's"
         if any(turn["outcome"] == "handed_off" for turn in ended):
             yield "a turn was handed off although everything could be read back"
         for begun, resumed in self.holds:
