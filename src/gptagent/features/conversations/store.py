@@ -1,4 +1,4 @@
-"""All SQL of conversations. Lock order everywhere: conversation, then lane, then turn."""
+"""All SQL of conversations. Locks: connection, conversation, lane, turn - always in this order."""
 
 from collections.abc import Sequence
 from datetime import datetime

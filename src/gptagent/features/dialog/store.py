@@ -1,4 +1,4 @@
-"""All SQL of lanes and turns. Lock order everywhere: conversation, then lane, then turn."""
+"""All SQL of lanes and turns. Locks: connection, conversation, lane, turn - always in this order."""
 
 from datetime import datetime, timedelta
 from typing import Any, Literal
