@@ -103,6 +103,9 @@ def test_the_first_start_offers_a_setup_link_and_a_signal_ends_everything(up, ho
     assert f"ready http://localhost:{port}" in running.output()
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready") as answer:
         assert answer.status == 200
+    variables = {**child_environment(), "GPTAGENT_HOME": str(home)}
+    examined = subprocess.run([sys.executable, "-m", "gptagent", "doctor"], env=variables, check=False)
+    assert examined.returncode == 0
     assert running.stop() == 0
     assert processes_of(home) == []
 
