@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from figures import show
-from gptagent.entrypoints.demo.stage import free_port
+from gptagent.entrypoints.demo.ports import free_port
 from gptagent.kernel.settings import child_environment
 from processes import memory
 

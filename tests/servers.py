@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from typing import Literal
 
 import httpx2
 
+from gptagent.entrypoints.demo.ports import free_port
 from gptagent.kernel.settings import child_environment
 
 START_SECONDS = 60.0
@@ -48,12 +48,6 @@ class Server:
             return httpx2.get(self.url + path, timeout=5).status_code == 200
         except httpx2.TransportError:
             return False
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from gptagent.entrypoints.demo.ports import free_port
 from gptagent.kernel.settings import child_environment
 
 START_SECONDS = 90
@@ -25,12 +26,6 @@ def home():
     folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Running:
@@ -117,6 +112,18 @@ def test_a_second_start_on_the_same_home_says_so(up, home):
     assert second.process.wait(START_SECONDS) != 0
     assert f"{home} is already in use" in second.output()
     assert str(first.process.pid) in second.output()
+
+
+def test_a_taken_port_is_named_with_the_way_out(up, home):
+    with socket.socket() as other:
+        port = free_port()
+        other.bind(("127.0.0.1", port))
+        other.listen()
+        running = up(port)
+        assert running.process.wait(START_SECONDS) != 0
+    assert f"Another program listens on port {port} of 127.0.0.1. End it, or set PORT" in running.output()
+    assert "Traceback" not in running.output()
+    assert processes_of(home) == []
 
 
 def test_after_the_supervisor_was_killed_the_next_start_takes_over(up, home):

@@ -15,9 +15,10 @@ import httpx2
 import pytest
 from playwright.async_api import Page, async_playwright, expect
 
+from gptagent.entrypoints.demo.ports import free_port
 from gptagent.kernel.settings import child_environment
 from gptagent.sandbox.spawn import running
-from servers import STOP_SECONDS, Server, free_port
+from servers import STOP_SECONDS, Server
 
 CHROMIUM = "/usr/bin/chromium"
 PASSWORD = "correct horse battery"

@@ -9,13 +9,13 @@ import pytest
 import uvicorn
 
 from gptagent.bootstrap import build_platform
+from gptagent.entrypoints.demo.ports import free_port
 from gptagent.entrypoints.web import build_web
 from gptagent.kernel.db import Database
 from gptagent.kernel.scope import Scope
 from gptagent.kernel.settings import Settings
 from members import add_member
 from readers import Reader, reader_of, stranger_at
-from servers import free_port
 
 
 class _Server(uvicorn.Server):

@@ -3,8 +3,10 @@
 This process imports little: it stays for as long as the platform runs.
 """
 
+import errno
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from gptagent.kernel.postgres import Postgres
 
 READY_TIMEOUT_SECONDS = 60.0
+PORT_TIMEOUT_SECONDS = 10.0  # a web process left behind drains for eight
 STOP_TIMEOUT_SECONDS = 12.0  # the whole platform ends within 15 s of SIGTERM
 POLL_SECONDS = 0.1
 WATCH_SECONDS = 0.5
@@ -133,6 +136,7 @@ class Up:
         migrate(owner_dsn, app_dsn)
 
     def _serve(self, server: "Postgres | None" = None) -> int:
+        self._wait_for_port()
         share_metrics(self.settings.home, fresh=True)
         for child in self.children:
             child.start()
@@ -158,6 +162,28 @@ class Up:
             if server is not None and time.monotonic() - trimmed_at > TRIM_LOG_SECONDS:
                 server.trim_log()
                 trimmed_at = time.monotonic()
+
+    def _wait_for_port(self) -> None:
+        """Wait for the web process of a killed supervisor. Raises Misconfigured if the port stays taken."""
+        deadline = time.monotonic() + PORT_TIMEOUT_SECONDS
+        while self._port_is_taken() and not self.stopping.is_set():
+            if time.monotonic() > deadline:
+                raise Misconfigured(
+                    "port_taken",
+                    "Another program listens on port {port} of {host}. End it, or set PORT to a free one.",
+                    params={"port": str(self.settings.port), "host": self.settings.host},
+                )
+            time.sleep(POLL_SECONDS)
+
+    def _port_is_taken(self) -> bool:
+        family = socket.AF_INET6 if ":" in self.settings.host else socket.AF_INET
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server will bind it
+            try:
+                probe.bind((self.settings.host, self.settings.port))
+            except OSError as error:
+                return error.errno == errno.EADDRINUSE
+        return False
 
     def _wait_until_ready(self) -> bool:
         url = f"http://{self._probe_host()}:{self.settings.port}/health/ready"
