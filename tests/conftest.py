@@ -9,11 +9,12 @@ import httpx2
 import pytest
 
 from cast import make_scope
-from gptagent.kernel.crypto import Vault
+from gptagent.kernel.crypto import Vault, load_vault
 from gptagent.kernel.db import Database
 from gptagent.kernel.ids import new_id
 from gptagent.kernel.postgres import Postgres, Roles, prepare_database
 from gptagent.kernel.scope import Scope
+from gptagent.kernel.settings import Settings
 from gptagent.migrations.run import migrate
 from gptagent.sandbox.spawn import running
 from worlds import Account, World, make_world
@@ -42,8 +43,8 @@ def roles(home: Path) -> Iterator[Roles]:
 
 
 @pytest.fixture(scope="session")
-async def database(roles: Roles) -> AsyncIterator[Database]:
-    database = await Database.connect(roles.app_dsn)
+async def database(home: Path, roles: Roles) -> AsyncIterator[Database]:
+    database = await Database.connect(roles.app_dsn, load_vault(Settings(gptagent_home=home)))
     yield database
     await database.close()
 

@@ -26,9 +26,11 @@ async def add_member(database: Database, workspace: Scope, role: str, *, email: 
     return scope
 
 
-def bearer(vault: Vault, scope: Scope, *, now=None) -> dict[str, str]:
+async def bearer(database: Database, vault: Vault, scope: Scope, *, now=None) -> dict[str, str]:
     """Return the headers of a person who logged in over the API at `now`."""
-    claims = AccessClaims(scope.actor.id, scope.org_id)
+    async with database.installation(scope.actor.id) as session:
+        grant_id, _refresh = await identity.open_grant(session, scope.actor.id, scope.org_id)
+    claims = AccessClaims(scope.actor.id, scope.org_id, grant_id)
     token = AccessTokens(vault).issue(claims, now=now or utcnow())
     return {"authorization": f"Bearer {token}"}
 

@@ -53,7 +53,7 @@ class Platform:
 async def build_platform(settings: Settings) -> Platform:
     """Connect and wire. Raises Misconfigured if the keys are not those that sealed the stored secrets."""
     vault = load_vault(settings)
-    db = await Database.connect(app_dsn(settings))
+    db = await Database.connect(app_dsn(settings), vault)
     async with db.installation() as session:
         await check_keys(session, vault)
     egress = Egress(settings.allowed_egress)

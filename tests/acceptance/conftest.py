@@ -35,15 +35,15 @@ def vault(web: Server, home: Path) -> Vault:
 
 
 @pytest.fixture(scope="session")
-async def door(web: Server, vault: Vault) -> AsyncIterator[Door]:
+async def door(web: Server, database: Database, vault: Vault) -> AsyncIterator[Door]:
     async with httpx2.AsyncClient(base_url=web.url, timeout=20) as client:
-        yield Door(client, vault, web.used)
+        yield Door(client, database, vault, web.used)
 
 
 @pytest.fixture(scope="session")
 async def alice(door: Door, database: Database) -> Door:
     """The owner of a workspace of her own."""
-    return door.of(await make_scope(database, "Alice's"))
+    return await door.of(await make_scope(database, "Alice's"))
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ from itertools import count
 import httpx2
 
 from gptagent.kernel.crypto import Vault
+from gptagent.kernel.db import Database
 from gptagent.kernel.scope import Scope
 from members import bearer
 
@@ -24,16 +25,17 @@ class Door:
     """The web process as a client sees it. Whatever was used here must not stand in the log."""
 
     http: httpx2.AsyncClient
+    database: Database
     vault: Vault
     used: set[str]
     scope: Scope | None = None
     headers: dict[str, str] = field(default_factory=dict)
 
-    def of(self, scope: Scope, **options) -> "Door":
+    async def of(self, scope: Scope, **options) -> "Door":
         """Return the same door with this person's access token."""
-        headers = bearer(self.vault, scope, **options)
+        headers = await bearer(self.database, self.vault, scope, **options)
         self.used.add(headers["authorization"].split()[1])
-        return Door(self.http, self.vault, self.used, scope, headers)
+        return Door(self.http, self.database, self.vault, self.used, scope, headers)
 
     async def __call__(self, method: str, path: str, *, headers=None, **options) -> httpx2.Response:
         return await self.http.request(method, path, headers={**self.headers, **(headers or {})}, **options)

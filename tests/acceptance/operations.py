@@ -13,7 +13,7 @@ from gptagent.features.organizations.policy import (
 )
 
 V1 = "/api/v1"
-OPEN = {f"POST {V1}/auth/register", f"POST {V1}/auth/login"}
+OPEN = {f"POST {V1}/auth/register", f"POST {V1}/auth/login", f"POST {V1}/auth/refresh"}
 
 
 @dataclass(frozen=True)

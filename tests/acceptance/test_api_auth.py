@@ -11,6 +11,7 @@ from acceptance.operations import OPERATIONS
 from gptagent.features.identity.tokens import AccessClaims, AccessTokens
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.crypto import Vault
+from gptagent.kernel.ids import new_id
 
 PASSWORD = "correct horse battery"
 COMMON = "qwerty123456"  # on the shipped list
@@ -56,7 +57,7 @@ def bad_tokens(alice):
     head, body, signature = good.split(".")
     claims = json.loads(base64.urlsafe_b64decode(body + "=="))
     other = AccessTokens(Vault([bytes(range(32))]))
-    mine = AccessClaims(alice.scope.actor.id, alice.scope.org_id)
+    mine = AccessClaims(alice.scope.actor.id, alice.scope.org_id, new_id())
     richer = json.dumps(claims | {"exp": claims["exp"] + 9}).encode()
     return {
         "alg none": forged({"alg": "none"}, claims),
@@ -93,10 +94,33 @@ async def test_the_token_those_were_made_from_opens_the_door(alice):
 async def test_an_access_token_ends_after_ten_minutes(door, alice):
     """AUTH-20"""
     issued = utcnow() - timedelta(minutes=10)
-    fresh = door.of(alice.scope, now=issued + timedelta(seconds=30))
+    fresh = await door.of(alice.scope, now=issued + timedelta(seconds=30))
     assert (await fresh("GET", "/api/v1/agents")).status_code == 200
-    old = await door.of(alice.scope, now=issued)("GET", "/api/v1/agents")
+    stale = await door.of(alice.scope, now=issued)
+    old = await stale("GET", "/api/v1/agents")
     assert (old.status_code, old.json()["code"]) == (401, "token_expired")
+
+
+async def exchange(door, token):
+    return await door("POST", "/api/v1/auth/refresh", json={"refresh_token": token})
+
+
+async def test_a_refresh_token_is_exchanged_once_and_a_second_use_ends_the_log_in(door, new_email):
+    """AUTH-20"""
+    first = (await door.register(new_email())).json()
+    second = (await exchange(door, first["refresh_token"])).json()
+    bearer = {"authorization": f"Bearer {second['access_token']}"}
+    door.used |= {second["access_token"], first["refresh_token"], second["refresh_token"]}
+    assert (await door("GET", "/api/v1/agents", headers=bearer)).status_code == 200
+    reused = await exchange(door, first["refresh_token"])
+    assert (reused.status_code, reused.json()["code"]) == (401, "refresh_token_invalid")
+    # Somebody else may have the token: whatever came of it is worth nothing from now on.
+    assert (await exchange(door, second["refresh_token"])).status_code == 401
+    assert (await door("GET", "/api/v1/agents", headers=bearer)).status_code == 401
+
+
+async def test_a_refresh_token_of_nobody_is_refused(door):
+    assert (await exchange(door, "nobody's")).json()["code"] == "refresh_token_invalid"
 
 
 @pytest.mark.parametrize("scheme", ["Basic", "Token", "", "Bearer Bearer"])

@@ -46,7 +46,7 @@ class Hooked:
 async def hooked(door, database, sandbox):
     with httpx2.Client(timeout=5) as client:
         account = Account.open(sandbox, client)
-        owner = door.of(await make_scope(database, "Hooked"))
+        owner = await door.of(await make_scope(database, "Hooked"))
         body = {"address": account.facts["host"], "token": account.facts["token"]}
         response = await owner("POST", "/api/v1/connections", json=body)
         assert response.status_code == 201, response.text

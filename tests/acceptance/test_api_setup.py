@@ -53,9 +53,9 @@ async def db(postgres, own_home):
 
 
 @pytest.fixture(scope="module")
-async def guest(house, own_home):
+async def guest(house, db, own_home):
     async with httpx2.AsyncClient(base_url=house.url, timeout=20) as client:
-        yield Door(client, load_vault(Settings(gptagent_home=own_home)), house.used)
+        yield Door(client, db, load_vault(Settings(gptagent_home=own_home)), house.used)
 
 
 async def offer(db):
@@ -105,7 +105,7 @@ async def test_https_is_insisted_on_where_the_public_address_has_it(path, guest)
 
 
 async def test_without_its_database_the_platform_says_so_and_comes_back(guest, db, postgres):
-    owner = guest.of(await make_scope(db, "Steady"))
+    owner = await guest.of(await make_scope(db, "Steady"))
     asked = (
         (guest, "GET", "/health/ready"),
         (owner, "GET", "/api/v1/agents"),

@@ -11,7 +11,7 @@ from gptagent.features.organizations.registration import Register, register
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
 from gptagent.kernel.ids import new_id, new_token
-from gptagent.kernel.scope import Scope
+from gptagent.kernel.scope import Actor, Origin, Scope
 
 PASSWORD = "correct horse battery"
 
@@ -170,7 +170,9 @@ def test_a_slug_is_made_of_letters_for_addresses(name, slug):
 
 def test_a_role_carries_its_rights_and_no_more():
     def scope_of(role):
-        return service.scope_of(Workspace(new_id(), 1, "a", "A", role), new_id(), "req-1")
+        return service.scope_of(
+            Workspace(new_id(), 1, "a", "A", role), Origin(Actor("person", new_id()), "req-1")
+        )
 
     service.require(scope_of("owner"), policy.MANAGE_CONNECTIONS)
     service.require(scope_of("member"), policy.EDIT_AGENTS)

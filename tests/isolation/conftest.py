@@ -108,7 +108,8 @@ async def enter(http, platform: Platform) -> Callable[[Estate], Awaitable[Caller
 
     async def entered(estate: Estate) -> Caller:
         cookie = await cookie_of(platform.db, estate.scope)
-        return Caller(http, estate, bearer(platform.vault, estate.scope), cookie)
+        headers = await bearer(platform.db, platform.vault, estate.scope)
+        return Caller(http, estate, headers, cookie)
 
     return entered
 

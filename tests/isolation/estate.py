@@ -1,11 +1,14 @@
 """Alice's workspace with a row in every table, and one word, the canary, in each of its texts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
 
 from gptagent.features.agents import service as agents
+from gptagent.features.audit import service as audit
+from gptagent.features.audit.model import Entry
 from gptagent.features.crm import service as crm
+from gptagent.features.identity.service import hash_token
 from gptagent.features.knowledge import service as knowledge
 from gptagent.features.knowledge.model import NewArticle
 from gptagent.features.organizations.policy import PERMISSIONS
@@ -38,6 +41,9 @@ class Estate:
     conversation_id: UUID
     task_id: UUID
     turn_id: UUID
+    invitation_id: UUID
+    api_key_id: UUID
+    provider_id: UUID
 
     def ids(self) -> set[str]:
         """Return every id by which an object of this workspace could be recognised."""
@@ -61,6 +67,7 @@ async def furnish(db: Database, vault: Vault, canary: str) -> Estate:
             **await _connection(session, vault, canary, secret, workspace.number),
         }
         made |= await _conversation(session, canary, made["connection_id"], made["agent_id"])
+        made |= await _access(session, vault, canary)
     return Estate(
         scope=scope,
         number=workspace.number,
@@ -158,6 +165,47 @@ async def _conversation(
     used = {"outcome": canary, "tokens_in": 1, "tokens_out": 1, "duration_ms": 1}
     await insert(session, "llm_usage", turn_id=turn_id, model=canary, **used)
     return {**own, "turn_id": turn_id}
+
+
+async def _access(session: Session, vault: Vault, canary: str) -> dict[str, UUID]:
+    invitation_id, api_key_id, provider_id = new_id(), new_id(), new_id()
+    end = utcnow() + timedelta(days=1)
+    await insert(
+        session,
+        "invitation",
+        id=invitation_id,
+        email=f"{canary}.guest@example.test",
+        role="member",
+        token_hash=hash_token(f"invitation-{canary}"),
+        expires_at=end,
+    )
+    await insert(
+        session,
+        "api_key",
+        id=api_key_id,
+        name=canary,
+        description=canary,
+        key_hash=hash_token(f"gpa_{canary}"),
+        key_start=canary,
+        key_end=canary,
+        scopes=["view"],
+    )
+    await insert(
+        session,
+        "oidc_provider",
+        id=provider_id,
+        name=canary,
+        issuer=f"https://{canary}.example.test",
+        client_id=canary,
+        secret_sealed=vault.seal(canary, org_id=session.scope.org_id, purpose="oidc"),
+        secret_end=canary,
+    )
+    kept = {"headers": f'{{"x": "{canary}"}}', "body": canary.encode(), "request_hash": b"hash"}
+    await insert(session, "idempotency_key", caller=canary, key=canary, status=201, **kept)
+    who = replace(session.scope.origin, request_id=canary)
+    changed = Entry("agent.updated", "agent", canary, {canary: (canary, None)})
+    await audit.record(session, changed, origin=who)
+    return {"invitation_id": invitation_id, "api_key_id": api_key_id, "provider_id": provider_id}
 
 
 async def insert(session: Session, table: str, **values: object) -> None:

@@ -60,6 +60,9 @@ CASES: dict[str, Case] = {
     "GET /api/v1/openapi.json": Public("the API's description"),
     "POST /api/v1/auth/register": Public("here a person gets a workspace", options={"json": STRANGER}),
     "POST /api/v1/auth/login": Public("here a person gets a token", options={"json": STRANGER}),
+    "POST /api/v1/auth/refresh": Public(
+        "here a person's log-in is renewed", options={"json": {"refresh_token": "nobody's"}}
+    ),
     "GET /health/live": Public("asked by the supervisor"),
     "GET /health/ready": Public("asked by the load balancer"),
     "GET /metrics": Public("guarded by the operator's own token, which no workspace has"),

@@ -8,6 +8,9 @@ from isolation.routes import CASES, Foreign, Own, fill, place, split
 # Columns whose words are not the customer's: a fixed vocabulary of ours.
 VOCABULARY = {
     "agent.creativity",
+    "audit_event.action",
+    "audit_event.actor_kind",
+    "audit_event.target_kind",
     "chunk.page",
     "conversation.channel",
     "crm_connection.provider",
@@ -16,8 +19,11 @@ VOCABULARY = {
     "crm_task.state",
     "document.error_code",
     "document.status",
+    "invitation.role",
     "member.role",
+    "member.status",
     "message.author",
+    "oidc_provider.role",
     "turn.outcome",
     "turn.state",
 }

@@ -17,9 +17,36 @@ OF_NO_TENANT = {
     "person": "may belong to several tenants: visible to the person only",
     "credential": "a person's: visible to the person only",
     "web_session": "a person's: visible to the person only",
+    "totp": "a person's: visible to the person only",
+    "recovery_code": "a person's: visible to the person only",
+    "passkey": "a person's: visible to the person only",
+    "oidc_identity": "a person's: visible to the person only",
+    "api_grant": "a person's: visible to the person only",
+    "person_key": "under which a person's values in audit chains are sealed; reached by functions only",
+    "audit_head": "where each audit chain ends; written by the function that appends",
+    "one_time_token": "links and half-finished log-ins, by hash; reached by functions only",
+    "refresh_token": "log-ins over the API, by hash; reached by functions only",
+    "letter": "sealed letters on their way; reached by functions only",
 }
-PERSONS = {"person", "credential", "web_session"}
-CLOSED = {"crm_call_slot", "setup_link"}
+PERSONS = {
+    "person",
+    "credential",
+    "web_session",
+    "totp",
+    "recovery_code",
+    "passkey",
+    "oidc_identity",
+    "api_grant",
+}
+CLOSED = {
+    "crm_call_slot",
+    "setup_link",
+    "person_key",
+    "audit_head",
+    "one_time_token",
+    "refresh_token",
+    "letter",
+}
 
 # Functions that see every tenant's rows: who asks, and why what they answer is harmless.
 DEFINERS = {
@@ -39,6 +66,32 @@ DEFINERS = {
     "connection_counts": "metrics: numbers",
     "take_call_slot": "rate limit of the CRM: a time",
     "block_calls": "rate limit of the CRM",
+    "audit_append": "appends to the transaction's own chain, or to the platform's",
+    "person_key_of": "a key sealed by the installation's own",
+    "keep_person_key": "keeps the first key of a person",
+    "destroy_person_key": "erasure",
+    "ended_entries": "open streams: which of the given ids have ended",
+    "end_entries": "a person is put out: ends what lets them in",
+    "grant_is_live": "access token: by two ids, yes or no",
+    "api_key_by_hash": "key of a program: by hash of a random key",
+    "invitation_by_hash": "invitation: by hash of a random token",
+    "person_by_email": "reset and invitation: an id",
+    "passkey_by_credential": "log-in by passkey: by the credential's random id",
+    "has_second_factor": "log-in: yes or no",
+    "oidc_providers": "log-in page: id and name, for its buttons",
+    "oidc_provider_by_id": "sign-in by provider: by a random id; the secret is sealed",
+    "forget_oidc_identities": "trigger: what a deleted sign-in provider vouched for",
+    "oidc_person": "sign-in by provider: an id",
+    "offer_token": "single-use token: by hash",
+    "peek_token": "single-use token: by hash",
+    "use_token": "single-use token: by hash",
+    "use_refresh_token": "refresh token: by hash of a random token",
+    "begin_refresh": "log-in over the API",
+    "keep_letter": "a letter, sealed",
+    "read_letter": "a letter by its random id, sealed",
+    "forget_letter": "a letter that was sent",
+    "delete_workspace": "deletes one whose owner asked for it and whose time has come",
+    "workspaces_to_delete": "housekeeping: ids",
 }
 
 # Indexes of tenant tables that do not start with org_id serve a function above, or keep a secret unique.
@@ -48,6 +101,10 @@ INDEXES = {
     "live_event_pkey": "a number of the installation, which streams resume by; never searched without org_id",
     "live_event_age": "forget_old",
     "lane_due": "lanes_overdue",
+    "api_key_key_hash_key": "api_key_by_hash",
+    "invitation_token_hash_key": "invitation_by_hash",
+    "oidc_provider_id_key": "oidc_provider_by_id",
+    "idempotency_key_age": "forget_sessions",
 }
 
 

@@ -16,13 +16,13 @@ from gptagent.kernel.ids import new_id
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 VAULT = Vault([os.urandom(32)])
 TOKENS = AccessTokens(VAULT)
-CLAIMS = AccessClaims(new_id(), new_id())
+CLAIMS = AccessClaims(new_id(), new_id(), new_id())
 
 
 def forge(header=None, key=None, **changes):
     payload = {
         "iss": "gptagent", "sub": str(CLAIMS.person_id), "org": str(CLAIMS.org_id), "iat": 0,
-        "exp": int(NOW.timestamp()) + 600,
+        "sid": str(CLAIMS.grant_id), "exp": int(NOW.timestamp()) + 600,
     } | changes  # fmt: skip
     payload = {name: value for name, value in payload.items() if value is not None}
     return jwt.encode(
@@ -58,6 +58,8 @@ def test_the_forger_of_these_tests_makes_good_tokens_if_it_wants_to():
         forge(key=os.urandom(32)),
         forge(sub=None),
         forge(org=None),
+        forge(sid=None),
+        forge(sid="none"),
         forge(exp=None),
         forge(iss=None),
         forge(sub="7"),

@@ -3,21 +3,22 @@
 import hashlib
 import hmac
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote
-from uuid import UUID
 
 from starlette.requests import Request
 
 from gptagent.features.identity import service as identity
+from gptagent.features.identity.model import WebSession
 from gptagent.features.identity.tokens import AccessTokens
 from gptagent.features.organizations import service as organizations
-from gptagent.features.organizations.model import Visitor, Workspace
+from gptagent.features.organizations.model import API_KEY_PREFIX, Visitor, Workspace
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import NotFound, Unauthenticated
-from gptagent.kernel.http import SAFE_METHODS, Access, Csrf, csrf_cookie, session_cookie
+from gptagent.kernel.http import SAFE_METHODS, Access, Csrf, client_address, csrf_cookie, session_cookie
 from gptagent.kernel.ids import new_token
+from gptagent.kernel.scope import Actor, Origin
 from gptagent.kernel.settings import Settings
 
 # The whole list of addresses that need no credential. Everything else is refused before it is parsed.
@@ -25,7 +26,7 @@ from gptagent.kernel.settings import Settings
 OPEN_PATHS = re.compile(r"/|/login|/register|/setup/[^/]+|/preferences/(theme|language)")
 BARE_PATHS = re.compile(
     r"/favicon\.ico|/assets/.*|/health/(live|ready)|/metrics|/hooks/kommo/.*"
-    r"|/api/v1/auth/(register|login)|/api/v1/openapi\.json"
+    r"|/api/v1/auth/(register|login|refresh)|/api/v1/openapi\.json"
 )
 MIN_CSRF_CHARS = 32
 WORKSPACE_PATH = re.compile(r"/manage/(?P<number>\d{1,18})(?:-(?P<slug>[^/]*))?(?P<rest>/.*)?")
@@ -84,14 +85,28 @@ class Authenticator:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise Unauthenticated
+        if token.startswith(API_KEY_PREFIX):
+            return await self._program(request, token)
         claims = self.tokens.read(token, now=utcnow())
         async with self.db.installation() as session:
-            found = await organizations.list_workspaces(session, claims.person_id)
+            is_live = await identity.grant_is_live(session, claims)
+            found = await organizations.list_workspaces(session, claims.person_id) if is_live else []
         for workspace in found:
             if workspace.org_id == claims.org_id:
-                scope = organizations.scope_of(workspace, claims.person_id, request.state.request_id)
-                return Access(claims.person_id, scope)
+                origin = self._origin(request, Actor("person", claims.person_id))
+                return Access(organizations.scope_of(workspace, origin), claims.person_id)
         raise Unauthenticated
+
+    async def _program(self, request: Request, key: str) -> Access:
+        async with self.db.installation() as session:
+            scope = await organizations.find_api_key(session, key)
+        if scope is None:
+            raise Unauthenticated("key_invalid", "The key is unknown, has expired or was revoked.")
+        origin = self._origin(request, scope.actor)
+        return Access(replace(scope, request_id=origin.request_id, address=origin.address))
+
+    def _origin(self, request: Request, actor: Actor) -> Origin:
+        return Origin(actor, request.state.request_id, client_address(request))
 
     async def _visitor(self, request: Request) -> Visitor | None:
         token = request.cookies.get(self.cookie)
@@ -102,7 +117,7 @@ class Authenticator:
             if found is None:
                 return None
             workspaces = await organizations.list_workspaces(session, found.person_id)
-        return Visitor(found, tuple(workspaces))
+        return Visitor(found, tuple(one for one in workspaces if found.workspace_id in {None, one.org_id}))
 
     def _csrf(self, request: Request) -> Csrf:
         """Derive the token from the session, so that it says nothing about it; strangers have a cookie."""
@@ -119,5 +134,6 @@ class Authenticator:
         raise NotFound
 
     def _access(self, request: Request, workspace: Workspace) -> Access:
-        person_id: UUID = request.state.visitor.session.person_id
-        return Access(person_id, organizations.scope_of(workspace, person_id, request.state.request_id))
+        entered: WebSession = request.state.visitor.session
+        origin = self._origin(request, Actor("person", entered.person_id, entered.impersonator_id))
+        return Access(organizations.scope_of(workspace, origin), entered.person_id)

@@ -8,6 +8,7 @@ from gptagent.features.identity import service as identity
 from gptagent.features.organizations.model import Workspace
 from gptagent.features.organizations.registration import Register, register
 from gptagent.kernel import jobs
+from gptagent.kernel.crypto import load_vault
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import Misconfigured
 from gptagent.kernel.settings import Settings
@@ -34,7 +35,7 @@ def migrate_database(settings: Settings) -> bool:
 
 @asynccontextmanager
 async def _database(settings: Settings) -> AsyncIterator[Database]:
-    db = await Database.connect(app_dsn(settings), max_connections=2)
+    db = await Database.connect(app_dsn(settings), load_vault(settings), max_connections=2)
     try:
         yield db
     finally:

@@ -145,6 +145,7 @@ class ShellRoutes:
             access_of(request).scope,
             topics.split(","),
             int(heard) if heard.isdecimal() and len(heard) < MAX_ID_DIGITS else None,
+            request.state.visitor.session.id,
         )
         return StreamingResponse(
             events,

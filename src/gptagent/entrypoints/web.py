@@ -76,7 +76,7 @@ def build_web(platform: Platform, sole: SoleWeb | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(hub.run())]
+        tasks = [asyncio.create_task(hub.run()), asyncio.create_task(hub.watch())]
         if sole is not None:
             tasks.append(asyncio.create_task(sole.keep()))
         _close_streams_on_signal(hub)

@@ -67,10 +67,10 @@ class PatternRoute(Route):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The authenticated person of a request and the ticket to their workspace."""
+    """The ticket of a request, and the person behind it; a program with a key is nobody."""
 
-    person_id: UUID
     scope: Scope
+    person_id: UUID | None = None
 
 
 def access_of(request: Request) -> Access:
@@ -79,6 +79,19 @@ def access_of(request: Request) -> Access:
     if access is None:
         raise Unauthenticated
     return access
+
+
+def person_of(request: Request) -> UUID:
+    """Return the person who asks. Raises Forbidden for a program with a key."""
+    person_id = access_of(request).person_id
+    if person_id is None:
+        raise Forbidden("person_needed", "This takes a person: log in instead of sending a key.")
+    return person_id
+
+
+def client_address(request: Request) -> str:
+    """Return the peer's address. uvicorn has replaced it by the proxy's word only if the proxy is trusted."""
+    return request.client.host if request.client else "unknown"
 
 
 def scope_of(request: Request) -> Scope:

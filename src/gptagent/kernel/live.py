@@ -16,6 +16,7 @@ import asyncpg
 import structlog
 
 from gptagent.kernel.db import CONNECTION_LOST, LIVE_CHANNEL, Database, Session
+from gptagent.kernel.errors import AppError
 from gptagent.kernel.scope import Scope
 
 log = structlog.get_logger(__name__)
@@ -23,6 +24,7 @@ log = structlog.get_logger(__name__)
 KEEP_ALIVE_SECONDS = 20.0
 RECONNECT_SECONDS = 1.0
 HEALTH_SECONDS = 10.0
+WATCH_SECONDS = 2.0  # whoever is put out hears nothing more within 5 s
 REPLAY_LIMIT = 200
 REPLAY_OVERLAP = 20  # ids are given before commit, so a lower one may become visible later
 REPLAY_OVERLAP_SECONDS = 60  # longer than any transaction: what is older was visible to the page already
@@ -54,12 +56,24 @@ async def last_event_id(session: Session) -> int:
     return found
 
 
+@dataclass(eq=False, slots=True)
+class _Stream:
+    """An open tab. `session_id` is the log-in it belongs to; None in the queue ends it."""
+
+    session_id: UUID | None
+    queue: asyncio.Queue[LiveEvent | None]
+
+    def put(self, event: LiveEvent | None) -> None:
+        with suppress(asyncio.QueueFull):  # a stalled tab resumes by its last id
+            self.queue.put_nowait(event)
+
+
 class LiveHub:
     """Fans events out to this process's open streams."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._streams: dict[UUID, set[asyncio.Queue[LiveEvent | None]]] = {}
+        self._streams: dict[UUID, set[_Stream]] = {}
         self._closing = asyncio.Event()
 
     async def run(self) -> None:
@@ -89,9 +103,38 @@ class LiveHub:
     def _heard(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
         message = json.loads(str(payload))
         event = LiveEvent(message["id"], message["topic"], message["kind"], message["ids"])
-        for queue in self._streams.get(UUID(message["org"]), ()):
-            with suppress(asyncio.QueueFull):  # a stalled tab resumes by its last id
-                queue.put_nowait(event)
+        for stream in self._streams.get(UUID(message["org"]), ()):
+            stream.put(event)
+
+    async def watch(self) -> None:
+        """End, until cancelled, the streams of log-ins that were revoked and of people who were put out."""
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            try:
+                await self._end_revoked()
+            except AppError as error:
+                log.warning("live_watch_failed", error=error.code)
+
+    async def _end_revoked(self) -> None:
+        entries = {
+            (stream.session_id, org_id)
+            for org_id, streams in self._streams.items()
+            for stream in streams
+            if stream.session_id is not None
+        }
+        if not entries:
+            return
+        async with self._db.installation() as session:
+            rows = await session.fetch(
+                "select session_id, org_id from app.ended_entries($1, $2)",
+                [session_id for session_id, _ in entries],
+                [org_id for _, org_id in entries],
+            )
+        ended = {(row["session_id"], row["org_id"]) for row in rows}
+        for org_id, streams in self._streams.items():
+            for stream in streams:
+                if (stream.session_id, org_id) in ended:
+                    stream.put(None)
 
     def close(self) -> None:
         """End every stream, so that the server can stop."""
@@ -99,17 +142,21 @@ class LiveHub:
         self._end_streams()
 
     def _end_streams(self) -> None:
-        for queues in self._streams.values():
-            for queue in queues:
-                with suppress(asyncio.QueueFull):
-                    queue.put_nowait(None)
+        for streams in self._streams.values():
+            for stream in streams:
+                stream.put(None)
 
-    async def stream(self, scope: Scope, topics: Iterable[str], last_id: int | None) -> AsyncIterator[bytes]:
-        """Yield server-sent events of these topics and what lies below them, first those after `last_id`."""
+    async def stream(
+        self, scope: Scope, topics: Iterable[str], last_id: int | None, session_id: UUID | None = None
+    ) -> AsyncIterator[bytes]:
+        """Yield server-sent events of these topics and what lies below them, first those after `last_id`.
+
+        The stream ends within seconds of its log-in's end, or of the person's place in the workspace.
+        """
         wanted = frozenset(list(topics)[:TOPICS_LIMIT])
-        queue: asyncio.Queue[LiveEvent | None] = asyncio.Queue(QUEUE_LIMIT)
+        opened = _Stream(session_id, asyncio.Queue(QUEUE_LIMIT))
         streams = self._streams.setdefault(scope.org_id, set())
-        streams.add(queue)
+        streams.add(opened)
         try:
             yield b"retry: 2000\n\n"
             missed = await self._missed(scope, wanted, last_id)
@@ -119,7 +166,7 @@ class LiveHub:
             while not self._closing.is_set():
                 try:
                     async with asyncio.timeout(KEEP_ALIVE_SECONDS):
-                        heard = await queue.get()
+                        heard = await opened.queue.get()
                 except TimeoutError:
                     yield b": still here\n\n"
                     continue
@@ -128,7 +175,7 @@ class LiveHub:
                 if is_heard(heard.topic, wanted) and heard.id not in replayed:
                     yield heard.encode()
         finally:
-            streams.discard(queue)
+            streams.discard(opened)
 
     async def _missed(self, scope: Scope, topics: frozenset[str], last_id: int | None) -> list[LiveEvent]:
         if last_id is None:

@@ -8,13 +8,23 @@ from psycopg import sql
 
 from gptagent.kernel.errors import Misconfigured
 
-HEAD = "0001"
+HEAD = "0002"
 LOCK_KEY = 7201
 LOCK_TIMEOUT_MS = 4_000  # a migration waits no longer for a table in use, it is run again later
 STATEMENT_TIMEOUT_MS = 60_000
 
 # Tables the application reaches only through SECURITY DEFINER functions.
-CLOSED_TABLES = ("crm_call_slot", "setup_link")
+CLOSED_TABLES = (
+    "crm_call_slot",
+    "setup_link",
+    "person_key",
+    "audit_head",
+    "one_time_token",
+    "refresh_token",
+    "letter",
+)
+# Tables the application may read and never change: a function appends.
+APPEND_ONLY_TABLES = ("audit_event",)
 
 
 def is_current(dsn: str) -> bool:
@@ -89,7 +99,10 @@ def _grant(connection: "psycopg.Connection[tuple[object, ...]]", app_role: str) 
         )
     for table in CLOSED_TABLES:
         connection.execute(sql.SQL("revoke all on app.{} from {}").format(sql.Identifier(table), role))
-    connection.execute(sql.SQL("revoke insert, update, delete on app.alembic_version from {}").format(role))
+    for table in ("alembic_version", *APPEND_ONLY_TABLES):
+        connection.execute(
+            sql.SQL("revoke insert, update, delete on app.{} from {}").format(sql.Identifier(table), role)
+        )
 
 
 def refuse_powerful_role(connection: "psycopg.Connection[tuple[object, ...]]", app_role: str) -> None:

@@ -22,7 +22,7 @@ from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database, Session
-from gptagent.kernel.http import CurrentScope, Moment, access_of
+from gptagent.kernel.http import CurrentScope, Moment, person_of
 from gptagent.ui.web import Pages, base_of, timezone_of
 
 CHANNELS: Mapping[str, str] = {
@@ -138,7 +138,7 @@ class ConversationPages:
         """Give the chat to the person who asks: the agent is silent from now on."""
         require(scope, policy.WORK_CONVERSATIONS)
         async with self.db.session(scope) as session:
-            person = await identity.get_person(session, access_of(request).person_id)
+            person = await identity.get_person(session, person_of(request))
             await self.inbox.take_over(session, conversation_id, by=person.full_name, now=utcnow())
         return self._back(request, conversation_id)
 

@@ -13,6 +13,7 @@ EMAIL_MAX_CHARS = 254
 SESSION_LIFE = timedelta(hours=24)
 REMEMBERED_SESSION_LIFE = timedelta(days=30)
 ACCESS_TOKEN_LIFE = timedelta(minutes=10)
+REFRESH_TOKEN_LIFE = timedelta(days=7)
 _EMAIL = re.compile(r"[^@\s,;<>\"]{1,64}@[^@\s,;<>\"]+\.[^@\s,;<>\".]{2,63}")
 
 
@@ -27,11 +28,27 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class WebSession:
-    """A browser's log-in. The token itself is only in the cookie; the database has its hash."""
+    """A browser's log-in. The token itself is only in the cookie; the database has its hash.
+
+    `confirmed_at`: when the password or another factor was last given. `workspace_id`: the only workspace the
+    session enters, because that one's own sign-in provider vouched for the person. `impersonator_id`: the
+    administrator of the platform who looks through this person's eyes.
+    """
 
     id: UUID
     person_id: UUID
     expires_at: datetime
+    confirmed_at: datetime
+    workspace_id: UUID | None = None
+    impersonator_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """What a log-in came from: the browser and system by name, and the network address."""
+
+    name: str = ""
+    address: str = field(default="", repr=False)
 
 
 def normalise_email(text: str) -> str | None:
@@ -56,3 +73,17 @@ def _common_passwords() -> frozenset[str]:
     from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
     return frozenset(word for word in FREQUENCY_LISTS["passwords"] if len(word) >= PASSWORD_MIN_CHARS)
+
+
+_BROWSERS = (("Edg/", "Edge"), ("OPR/", "Opera"), ("YaBrowser/", "Yandex Browser"), ("Firefox/", "Firefox"),
+             ("Chrome/", "Chrome"), ("Safari/", "Safari"), ("curl/", "curl"))  # fmt: skip
+_SYSTEMS = (("Android", "Android"), ("iPhone", "iPhone"), ("iPad", "iPad"), ("Windows", "Windows"),
+            ("Mac OS", "macOS"), ("Linux", "Linux"))  # fmt: skip
+
+
+def name_device(user_agent: str) -> str:
+    """Return browser and system as people call them, like `Firefox, Windows`; empty if neither is known."""
+    names = (
+        next((name for mark, name in marks if mark in user_agent), "") for marks in (_BROWSERS, _SYSTEMS)
+    )
+    return ", ".join(filter(None, names))

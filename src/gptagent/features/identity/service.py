@@ -14,16 +14,21 @@ from gptagent.features.identity import store
 from gptagent.features.identity.model import (
     NAME_MAX_CHARS,
     PASSWORD_MIN_CHARS,
+    REFRESH_TOKEN_LIFE,
     REMEMBERED_SESSION_LIFE,
     SESSION_LIFE,
+    Device,
     Person,
     WebSession,
     is_weak_password,
     normalise_email,
 )
+from gptagent.features.identity.tokens import AccessClaims
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import Conflict, FieldError, Invalid, NotFound, Unauthenticated
 from gptagent.kernel.ids import new_id, new_token
+
+UNKNOWN_DEVICE = Device()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,18 +109,67 @@ async def verify_password(db: Database, email: str, password: str) -> UUID:
 
 
 async def open_session(
-    session: Session, person_id: UUID, *, remember: bool, now: datetime
+    session: Session,
+    person_id: UUID,
+    *,
+    remember: bool,
+    now: datetime,
+    device: Device = UNKNOWN_DEVICE,
+    workspace_id: UUID | None = None,
 ) -> tuple[str, datetime]:
     """Return the cookie's token and when it ends. Needs a transaction opened for the person."""
     token = new_token()
     expires_at = now + (REMEMBERED_SESSION_LIFE if remember else SESSION_LIFE)
-    await store.insert_session(session, new_id(), person_id, hash_token(token), expires_at)
+    await store.insert_session(
+        session,
+        new_id(),
+        person_id,
+        hash_token(token),
+        expires_at,
+        remembered=remember,
+        device=device.name,
+        address=device.address,
+        workspace_id=workspace_id,
+    )
     return token, expires_at
 
 
 async def find_session(session: Session, token: str) -> WebSession | None:
     row = await store.session_by_hash(session, hash_token(token))
-    return WebSession(row["session_id"], row["person_id"], row["expires_at"]) if row else None
+    return WebSession(**dict(row)) if row else None
+
+
+async def open_grant(
+    session: Session, person_id: UUID, workspace_id: UUID, *, device: Device = UNKNOWN_DEVICE
+) -> tuple[UUID, str]:
+    """Log in over the API: return the grant's id, for access tokens, and its first refresh token.
+
+    Needs a transaction opened for the person.
+    """
+    grant_id, token = new_id(), new_token()
+    await store.insert_grant(
+        session, grant_id, person_id, workspace_id, device=device.name, address=device.address
+    )
+    await store.begin_refresh(session, grant_id, hash_token(token), REFRESH_TOKEN_LIFE)
+    return grant_id, token
+
+
+async def use_refresh_token(session: Session, token: str) -> tuple[AccessClaims, str] | None:
+    """Exchange a refresh token: return what an access token may say, and the next refresh token.
+
+    None for a token that is unknown, has ended or was used before; the last revokes the whole grant
+    (RFC 9700, section 4.14.2), so the caller commits and then refuses.
+    """
+    following = new_token()
+    row = await store.use_refresh_token(session, hash_token(token), hash_token(following), REFRESH_TOKEN_LIFE)
+    if row is None or row["outcome"] != "next":
+        return None
+    return AccessClaims(row["person_id"], row["workspace_id"], row["grant_id"]), following
+
+
+async def grant_is_live(session: Session, claims: AccessClaims) -> bool:
+    """Whether the log-in behind an access token has not been revoked."""
+    return await store.grant_is_live(session, claims.person_id, claims.grant_id)
 
 
 async def end_session(session: Session, session_id: UUID) -> None:

@@ -1,6 +1,6 @@
 """All SQL of identity. A person's rows are visible only in a transaction opened for that person."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from asyncpg import Record, UniqueViolationError
@@ -48,21 +48,71 @@ async def credential_by_email(session: Session, email: str) -> Record | None:
 
 
 async def insert_session(
-    session: Session, session_id: UUID, person_id: UUID, token_hash: bytes, expires_at: datetime
+    session: Session,
+    session_id: UUID,
+    person_id: UUID,
+    token_hash: bytes,
+    expires_at: datetime,
+    *,
+    remembered: bool,
+    device: str,
+    address: str,
+    workspace_id: UUID | None,
 ) -> None:
     await session.execute(
-        """insert into app.web_session (id, person_id, token_hash, expires_at) values ($1, $2, $3, $4)""",
+        """insert into app.web_session (id, person_id, token_hash, expires_at, remembered, device, address,
+                                        workspace_id)
+           values ($1, $2, $3, $4, $5, $6, $7, $8)""",
         session_id,
         person_id,
         token_hash,
         expires_at,
+        remembered,
+        device,
+        address,
+        workspace_id,
     )
 
 
 async def session_by_hash(session: Session, token_hash: bytes) -> Record | None:
     return await session.fetchrow(
-        "select session_id, person_id, expires_at from app.session_by_hash($1)", token_hash
+        """select session_id as id, person_id, expires_at, confirmed_at, workspace_id, impersonator_id
+             from app.session_by_hash($1)""",
+        token_hash,
     )
+
+
+async def insert_grant(
+    session: Session, grant_id: UUID, person_id: UUID, workspace_id: UUID, *, device: str, address: str
+) -> None:
+    await session.execute(
+        """insert into app.api_grant (id, person_id, workspace_id, device, address)
+           values ($1, $2, $3, $4, $5)""",
+        grant_id,
+        person_id,
+        workspace_id,
+        device,
+        address,
+    )
+
+
+async def begin_refresh(session: Session, grant_id: UUID, token_hash: bytes, life: timedelta) -> None:
+    await session.execute("select app.begin_refresh($1, $2, $3)", grant_id, token_hash, life)
+
+
+async def use_refresh_token(
+    session: Session, token_hash: bytes, next_hash: bytes, life: timedelta
+) -> Record | None:
+    return await session.fetchrow(
+        "select outcome, grant_id, person_id, workspace_id from app.use_refresh_token($1, $2, $3)",
+        token_hash,
+        next_hash,
+        life,
+    )
+
+
+async def grant_is_live(session: Session, person_id: UUID, grant_id: UUID) -> bool:
+    return bool(await session.fetchval("select app.grant_is_live($1, $2)", person_id, grant_id))
 
 
 async def delete_session(session: Session, session_id: UUID) -> None:

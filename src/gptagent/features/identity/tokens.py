@@ -18,8 +18,11 @@ ISSUER = "gptagent"
 
 @dataclass(frozen=True, slots=True)
 class AccessClaims:
+    """`grant_id` is the log-in the token comes from: once that is revoked, so is the token."""
+
     person_id: UUID
     org_id: UUID
+    grant_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,7 @@ class AccessTokens:
             "iss": ISSUER,
             "sub": str(claims.person_id),
             "org": str(claims.org_id),
+            "sid": str(claims.grant_id),
             "iat": issued,
             "exp": issued + int(ACCESS_TOKEN_LIFE.total_seconds()),
         }
@@ -49,6 +53,6 @@ class AccessTokens:
             claims = jwt.decode(token, self._key, algorithms=[ALGORITHM]).claims
             if claims["iss"] != ISSUER or int(claims["exp"]) <= now.timestamp():
                 raise Unauthenticated("token_expired", "The access token has expired. Log in again.")
-            return AccessClaims(UUID(claims["sub"]), UUID(claims["org"]))
+            return AccessClaims(UUID(claims["sub"]), UUID(claims["org"]), UUID(claims["sid"]))
         except (JoseError, KeyError, ValueError, TypeError) as error:
             raise Unauthenticated("token_invalid", "The access token is not valid. Log in again.") from error

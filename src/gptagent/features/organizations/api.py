@@ -8,15 +8,15 @@ from fastapi import APIRouter, Request
 
 from gptagent.features.identity import service as identity
 from gptagent.features.identity.limits import LoginLimits
-from gptagent.features.identity.model import ACCESS_TOKEN_LIFE
+from gptagent.features.identity.model import ACCESS_TOKEN_LIFE, Device, name_device
 from gptagent.features.identity.tokens import AccessClaims, AccessTokens
 from gptagent.features.organizations import service
 from gptagent.features.organizations.model import Workspace
 from gptagent.features.organizations.registration import Register, register
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database
-from gptagent.kernel.errors import NotFound
-from gptagent.kernel.http import Body, Wire
+from gptagent.kernel.errors import NotFound, Unauthenticated
+from gptagent.kernel.http import Body, Wire, client_address
 
 
 class RegisterBody(Body):
@@ -34,6 +34,10 @@ class LoginBody(Body):
     workspace: int | None = None
 
 
+class RefreshBody(Body):
+    refresh_token: str
+
+
 class WorkspaceOut(Wire):
     number: int
     slug: str
@@ -43,6 +47,7 @@ class WorkspaceOut(Wire):
 
 class TokenOut(Wire):
     access_token: str
+    refresh_token: str
     token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - RFC 6749's word
     expires_in: int
     workspace: WorkspaceOut
@@ -59,12 +64,13 @@ class AuthApi:
         router = APIRouter(prefix="/api/v1/auth", tags=["auth"])
         router.post("/register", status_code=201)(self.register)
         router.post("/login")(self.login)
+        router.post("/refresh")(self.refresh)
         return router
 
     async def register(self, request: Request, body: RegisterBody) -> TokenOut:
         await self.limits.check(client_address(request), body.email)
         person_id, workspace = await register(self.db, Register(**body.model_dump()), is_open=self.is_open)
-        return self._token(person_id, workspace)
+        return await self._enter(request, person_id, workspace)
 
     async def login(self, request: Request, body: LoginBody) -> TokenOut:
         await self.limits.check(client_address(request), body.email)
@@ -73,13 +79,30 @@ class AuthApi:
             workspaces = await service.list_workspaces(session, person_id)
         for workspace in workspaces:
             if body.workspace in {None, workspace.number}:
-                return self._token(person_id, workspace)
+                return await self._enter(request, person_id, workspace)
         raise NotFound("workspace_not_found", "You do not belong to such a workspace.")
 
-    def _token(self, person_id: UUID, workspace: Workspace) -> TokenOut:
-        token = self.tokens.issue(AccessClaims(person_id, workspace.org_id), now=utcnow())
+    async def _enter(self, request: Request, person_id: UUID, workspace: Workspace) -> TokenOut:
+        async with self.db.installation(person_id) as session:
+            grant_id, refresh_token = await identity.open_grant(
+                session, person_id, workspace.org_id, device=device_of(request)
+            )
+        return self._tokens(AccessClaims(person_id, workspace.org_id, grant_id), refresh_token, workspace)
+
+    async def refresh(self, body: RefreshBody) -> TokenOut:
+        """Exchange a refresh token, once, for new tokens. A second use ends the whole log-in."""
+        async with self.db.installation() as session:
+            exchanged = await identity.use_refresh_token(session, body.refresh_token)
+            found = await service.list_workspaces(session, exchanged[0].person_id) if exchanged else []
+        for workspace in found:
+            if exchanged and workspace.org_id == exchanged[0].org_id:
+                return self._tokens(*exchanged, workspace)
+        raise Unauthenticated("refresh_token_invalid", "The refresh token is not valid. Log in again.")
+
+    def _tokens(self, claims: AccessClaims, refresh_token: str, workspace: Workspace) -> TokenOut:
         return TokenOut(
-            access_token=token,
+            access_token=self.tokens.issue(claims, now=utcnow()),
+            refresh_token=refresh_token,
             expires_in=int(ACCESS_TOKEN_LIFE.total_seconds()),
             workspace=WorkspaceOut(
                 number=workspace.number, slug=workspace.slug, name=workspace.name, role=workspace.role
@@ -87,6 +110,6 @@ class AuthApi:
         )
 
 
-def client_address(request: Request) -> str:
-    """Return the peer's address. uvicorn has replaced it by the proxy's word only if the proxy is trusted."""
-    return request.client.host if request.client else "unknown"
+def device_of(request: Request) -> Device:
+    """Return what the person will know this log-in by in the list of their log-ins."""
+    return Device(name_device(request.headers.get("user-agent", "")), client_address(request))

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from gptagent.features.identity.model import WebSession
 Role = Literal["owner", "admin", "member", "viewer"]
 NAME_MAX_CHARS = 255
 SLUG_MAX_CHARS = 48
+API_KEY_PREFIX = "gpa_"  # by which a key is told from an access token, and found by secret scanners
 
 # Each Cyrillic letter and its Latin spelling (after the rules of passports, ICAO Doc 9303).
 _LATIN = (
@@ -21,13 +23,17 @@ _TRANSLITERATION = dict(pair.split(":") for pair in _LATIN.split())
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """`number` identifies it in addresses; the slug is for people and may be wrong."""
+    """`number` identifies it in addresses; the slug is for people and may be wrong.
+
+    `delete_at`: when it will be deleted, if its owner has asked for that.
+    """
 
     org_id: UUID
     number: int
     slug: str
     name: str
     role: Role
+    delete_at: datetime | None = None
 
     @property
     def path(self) -> str:

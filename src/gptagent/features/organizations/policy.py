@@ -1,4 +1,4 @@
-"""Who may do what: one table for screens, API and jobs."""
+"""Who may do what: one table for screens, API, keys of programs and jobs."""
 
 from gptagent.features.organizations.model import Role
 
@@ -7,12 +7,28 @@ EDIT_AGENTS = "agents.edit"
 EDIT_KNOWLEDGE = "knowledge.edit"
 MANAGE_CONNECTIONS = "connections.manage"
 WORK_CONVERSATIONS = "conversations.work"
+MANAGE_MEMBERS = "members.manage"
+MANAGE_WORKSPACE = "workspace.manage"
+MANAGE_API_KEYS = "api_keys.manage"
+MANAGE_PRIVACY = "privacy.manage"
+READ_AUDIT = "audit.read"
+OWN_WORKSPACE = "workspace.own"
 
 _MEMBER = frozenset({VIEW, EDIT_AGENTS, EDIT_KNOWLEDGE, WORK_CONVERSATIONS})
-_ADMIN = _MEMBER | {MANAGE_CONNECTIONS}
+_ADMIN = _MEMBER | {MANAGE_CONNECTIONS, MANAGE_MEMBERS, MANAGE_WORKSPACE, MANAGE_API_KEYS, MANAGE_PRIVACY}
+_OWNER = _ADMIN | {READ_AUDIT, OWN_WORKSPACE}
 PERMISSIONS: dict[Role, frozenset[str]] = {
-    "owner": _ADMIN,
+    "owner": _OWNER,
     "admin": _ADMIN,
     "member": _MEMBER,
     "viewer": frozenset({VIEW}),
 }
+
+# What a workspace's key may be given: nobody becomes an owner, and no key makes keys or people.
+KEY_SCOPES = _ADMIN - {MANAGE_MEMBERS, MANAGE_API_KEYS}
+
+# Rights over the installation, which no role of a workspace has.
+PLATFORM_VIEW = "platform.view"
+PLATFORM_MANAGE = "platform.manage"
+PLATFORM_IMPERSONATE = "platform.impersonate"
+PLATFORM_PERMISSIONS = frozenset({PLATFORM_VIEW, PLATFORM_MANAGE, PLATFORM_IMPERSONATE})

@@ -2,13 +2,14 @@
 
 from uuid import UUID
 
+from gptagent.features.identity.service import hash_token
 from gptagent.features.organizations import store
 from gptagent.features.organizations.model import NAME_MAX_CHARS, Workspace, make_slug
 from gptagent.features.organizations.policy import PERMISSIONS
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import Forbidden, Invalid
 from gptagent.kernel.i18n import DEFAULT_LOCALE
-from gptagent.kernel.scope import Actor, Scope
+from gptagent.kernel.scope import Actor, Origin, Scope
 
 
 async def create_workspace(session: Session, name: str, *, owner_id: UUID, locale: str) -> None:
@@ -30,13 +31,22 @@ async def get_locale(session: Session) -> str:
     return await store.select_locale(session) or DEFAULT_LOCALE
 
 
-def scope_of(workspace: Workspace, person_id: UUID, request_id: str) -> Scope:
+async def find_api_key(session: Session, key: str) -> Scope | None:
+    """Return what a program with this key may do and where; None if no key in use is that one."""
+    row = await store.api_key_by_hash(session, hash_token(key))
+    if row is None:
+        return None
+    return Scope(row["org_id"], Actor("api_key", row["key_id"]), frozenset(row["scopes"]))
+
+
+def scope_of(workspace: Workspace, origin: Origin) -> Scope:
     """Return the ticket a member's request travels with."""
     return Scope(
         org_id=workspace.org_id,
-        actor=Actor("person", person_id),
+        actor=origin.actor,
         permissions=PERMISSIONS[workspace.role],
-        request_id=request_id,
+        request_id=origin.request_id,
+        address=origin.address,
     )
 
 

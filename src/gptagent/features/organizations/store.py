@@ -28,5 +28,9 @@ async def insert_member(session: Session, person_id: UUID, role: str) -> None:
 
 async def memberships_of(session: Session, person_id: UUID) -> list[Record]:
     return await session.fetch(
-        "select org_id, number, slug, name, role from app.memberships_of($1)", person_id
+        "select org_id, number, slug, name, role, delete_at from app.memberships_of($1)", person_id
     )
+
+
+async def api_key_by_hash(session: Session, key_hash: bytes) -> Record | None:
+    return await session.fetchrow("select org_id, key_id, scopes from app.api_key_by_hash($1)", key_hash)

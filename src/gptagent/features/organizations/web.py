@@ -11,13 +11,13 @@ from starlette.responses import RedirectResponse, Response
 from gptagent.features.identity import service as identity
 from gptagent.features.identity.limits import LoginLimits
 from gptagent.features.identity.model import PASSWORD_MIN_CHARS, REMEMBERED_SESSION_LIFE, SESSION_LIFE
-from gptagent.features.organizations.api import client_address
+from gptagent.features.organizations.api import device_of
 from gptagent.features.organizations.model import Visitor
 from gptagent.features.organizations.registration import Register, register
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import AppError, Forbidden, NotFound
-from gptagent.kernel.http import locale_of, session_cookie
+from gptagent.kernel.http import client_address, locale_of, session_cookie
 from gptagent.ui.web import YEAR_SECONDS, Notice, Pages, field_errors, message_of, words
 
 HOME = "/manage"
@@ -60,7 +60,9 @@ class AuthPages:
             return self._login(request, error, next=target, email=email, remember=remember)
         async with self.db.installation(person_id) as session:
             person = await identity.get_person(session, person_id)
-            token, _ends = await identity.open_session(session, person_id, remember=remember, now=utcnow())
+            token, _ends = await identity.open_session(
+                session, person_id, remember=remember, now=utcnow(), device=device_of(request)
+            )
         response = self.pages.redirect(target)
         self._remember(response, token, remember=remember)
         if "language" not in request.cookies:
@@ -131,7 +133,9 @@ class AuthPages:
                 raise
             return self._registration(request, action, form, error)
         async with self.db.installation(person_id) as session:
-            token, _ends = await identity.open_session(session, person_id, remember=True, now=utcnow())
+            token, _ends = await identity.open_session(
+                session, person_id, remember=True, now=utcnow(), device=device_of(request)
+            )
         welcome = Notice("success", "Welcome", "This is your workspace. Four steps lead to the first answer.")
         response = self.pages.redirect(f"{workspace.path}/dashboard", welcome)
         self._remember(response, token, remember=True)
