@@ -28,6 +28,7 @@ TEXT_ARGUMENTS = {
     "Notice": (1, 2),
     "NavItem": (0,),
     "NavSection": (0,),
+    "TabSet": (0,),
 }
 NAMED = {
     agents.DEFAULT_INSTRUCTIONS,

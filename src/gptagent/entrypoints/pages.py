@@ -1,5 +1,6 @@
 """The pages of the web process: what exists, the frame around it, and the few routes of no feature."""
 
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -26,7 +27,7 @@ from gptagent.kernel.i18n import LOCALES
 from gptagent.kernel.live import LiveHub, last_event_id
 from gptagent.ui.assets import Assets, build_assets
 from gptagent.ui.templates import build_environment
-from gptagent.ui.view import THEMES, NavItem, NavSection, Shell, WorkspaceLink
+from gptagent.ui.view import THEMES, NavItem, NavSection, Shell, TabSet, WorkspaceLink
 from gptagent.ui.web import WORKSPACE_COOKIE, YEAR_SECONDS, Pages, words
 
 FEATURES = Path(__file__).parent.parent / "features"
@@ -51,6 +52,11 @@ NAVIGATION = (
         ),
     ),
     NavSection("Connections", (NavItem("Kommo", "/integrations", "plug", "/integrations"),)),
+)
+# Rows of tabs, by the address they begin with. A page in one extends ui/layouts/settings.html.
+TABS = (
+    TabSet("Workspace settings", "/settings", ()),
+    TabSet("Account settings", "/account-settings", ()),
 )
 MAX_ID_DIGITS = 19  # of a bigint
 DAY = "public, max-age=86400"
@@ -88,14 +94,36 @@ async def load_shell(request: Request, session: Session) -> Shell:
         workspace=workspace.name,
         person_name=person.full_name,
         person_email=person.email,
-        navigation=NAVIGATION,
+        navigation=_navigation(access_of(request).scope.permissions),
         workspaces=tuple(
             WorkspaceLink(one.name, f"{one.path}/dashboard", current=one.number == workspace.number)
             for one in visitor.workspaces
         ),
         live_url=f"{workspace.path}/live",
         live_cursor=str(await last_event_id(session)),
+        tabs=_tabs(request, workspace),
     )
+
+
+def _navigation(permissions: AbstractSet[str]) -> tuple[NavSection, ...]:
+    """Return the sections of the sidebar with what a reader with these rights may open."""
+    shown = (
+        NavSection(
+            section.title, tuple(one for one in section.items if not one.needs or one.needs in permissions)
+        )
+        for section in NAVIGATION
+    )
+    return tuple(section for section in shown if section.items)
+
+
+def _tabs(request: Request, workspace: Workspace) -> TabSet | None:
+    """Return the row of tabs the page belongs to, without what its reader may not open."""
+    rest = request.url.path.removeprefix(workspace.path)
+    permissions = access_of(request).scope.permissions
+    for tabs in TABS:
+        if rest == tabs.prefix or rest.startswith(tabs.prefix + "/"):
+            return tabs.for_rights(permissions)
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """What a page knows about its reader, and the shell around the page."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
 from typing import Literal, Protocol, get_args
 
@@ -60,12 +61,16 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class NavItem:
-    """`label` is an English msgid; `href` and `active_prefix` are relative to the workspace's address."""
+    """`label` is an English msgid; `href` and `active_prefix` are relative to the workspace's address.
+
+    `needs` is the right without which it is not shown; empty for everybody.
+    """
 
     label: str
     href: str
     icon: str
     active_prefix: str
+    needs: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,21 @@ class NavSection:
 
     title: str
     items: tuple[NavItem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TabSet:
+    """Pages that share a row of tabs. `title` is an English msgid; items need no icon."""
+
+    title: str
+    prefix: str
+    items: tuple[NavItem, ...]
+
+    def for_rights(self, permissions: AbstractSet[str]) -> "TabSet":
+        """Return what a reader with these rights may open."""
+        return replace(
+            self, items=tuple(one for one in self.items if not one.needs or one.needs in permissions)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +124,18 @@ class Shell:
     live_cursor: str = ""
     account_href: str = ""
     logout_action: str = "/logout"
+    tabs: TabSet | None = None
+
+    @property
+    def tabs_title(self) -> str:
+        return self.tabs.title if self.tabs else ""
+
+    def tab_items(self, translate: Callable[[str], str]) -> list[tuple[str, str, bool]]:
+        """Return label, address and whether it is open, for each tab. The longest matching prefix is open."""
+        items = self.tabs.items if self.tabs else ()
+        active = [item for item in items if self.is_active(item)]
+        current = max(active, key=lambda item: len(item.active_prefix), default=None)
+        return [(translate(item.label), self.base + item.href, item is current) for item in items]
 
     def is_active(self, item: NavItem) -> bool:
         prefix = self.base + item.active_prefix
