@@ -147,7 +147,7 @@ class Story:
     async def _takeover(self) -> str:
         before = len(await self._bot_messages())
         await self._sandbox(
-            "POST", f"/chats/{self.chat}/manager", {"text": "Добрый день, это Олег, менеджер."}
+            "POST", f"/chats/{self.chat}/manager", {"text": "Добрый день, это Анна, менеджер."}
         )
         await asyncio.sleep(1)
         await self._write("А сколько действует гарантия?")
