@@ -68,7 +68,7 @@ def table(rights: dict[str, str | None]) -> str:
         "# Who may call what",
         "",
         "Made from the routes' own code by `python tests/isolation/rights.py`. One test holds it against the",
-        "code, another calls every route with every role and kind of credential. The key of a program has the",
+        "code, another calls every route with every role and kind of credential. A program's key has the",
         "rights it was given, never those over people, keys or the workspace itself.",
         "",
         f"| Route | Right | {' | '.join(roles)} |",
