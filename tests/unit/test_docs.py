@@ -227,7 +227,7 @@ APPENDED = re.compile(r"audit_append\('\w+', [^,]+, [^,]+, '([a-z_.]+)'")
 
 
 def actions():
-    """Return every action that is recorded: from `Entry(...)` in the code and from the schema's own functions."""
+    """Return every action that is recorded, by the code and by the schema's own functions."""
     found = set()
     for file in sorted(SOURCE.rglob("*.py")):
         source = file.read_text()
