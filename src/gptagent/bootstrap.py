@@ -1,6 +1,7 @@
 """The only place that wires adapters to ports and lists jobs, subscribers, routes and schedules."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from gptagent.adapters.kommo.port import KommoCrm
 from gptagent.features.conversations.events import CustomerWrote, HoldChanged, StageChanged
@@ -28,6 +29,9 @@ from gptagent.kernel.files import LocalFiles
 from gptagent.kernel.installation import check_keys
 from gptagent.kernel.jobs import JobClass, JobSpec
 from gptagent.kernel.settings import Settings
+
+if TYPE_CHECKING:
+    from gptagent.kernel.postgres import Roles
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,21 @@ def app_dsn(settings: Settings) -> str:
     """Return where the application's role connects: DATABASE_URL, or this home's embedded server."""
     if settings.database_url is not None:
         return settings.database_url.get_secret_value()
+    return _embedded_roles(settings).app_dsn
+
+
+def owner_dsn(settings: Settings) -> str:
+    """Return where the role connects that owns the tables. For commands of operators, never for a server."""
+    if settings.database_url is None:
+        return _embedded_roles(settings).owner_dsn
+    if settings.database_owner_url is None:
+        raise Misconfigured(
+            "database_owner_missing", "Set DATABASE_OWNER_URL to the role that owns the tables."
+        )
+    return settings.database_owner_url.get_secret_value()
+
+
+def _embedded_roles(settings: Settings) -> "Roles":
     from gptagent.kernel.postgres import read_roles
 
     roles = read_roles(settings.home)
@@ -102,7 +121,7 @@ def app_dsn(settings: Settings) -> str:
             "database_not_started",
             "No database runs for this home. Start the platform with `gptagent up`, or set DATABASE_URL.",
         )
-    return roles.app_dsn
+    return roles
 
 
 def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
