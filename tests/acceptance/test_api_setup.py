@@ -105,7 +105,9 @@ async def test_https_is_insisted_on_where_the_public_address_has_it(path, guest)
     assert "includeSubDomains" in value
 
 
-@pytest.mark.parametrize("path", ["/api/v1/agents", "/api/v1/auth/login", "/hooks/kommo/nobodys/", "/metrics"])
+@pytest.mark.parametrize(
+    "path", ["/api/v1/agents", "/api/v1/auth/login", "/hooks/kommo/nobodys/", "/metrics"]
+)
 async def test_a_program_that_forgot_https_is_not_led_on(path, guest):
     """It would send its credential in clear every time, and nobody would notice."""
     for method in ("GET", "POST"):

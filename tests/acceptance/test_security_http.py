@@ -23,7 +23,9 @@ async def test_every_body_says_what_it_is_and_in_which_letters(what, door, alice
         assert ("json" in kind) == response.text.startswith(("{", "["))
 
 
-@pytest.mark.parametrize("path", ["/login", "/health/live", "/assets/nothing.css", "/hooks/kommo/x/", "/metrics"])
+@pytest.mark.parametrize(
+    "path", ["/login", "/health/live", "/assets/nothing.css", "/hooks/kommo/x/", "/metrics"]
+)
 @pytest.mark.parametrize("method", ["TRACE", "TRACK", "CONNECT"])
 async def test_a_request_is_never_sent_back(method, path, door):
     response = await door(method, path, headers={"x-echo": "cuckoo"})
@@ -54,12 +56,16 @@ async def test_a_word_comes_back_as_it_was_written(alice):
     assert [item["id"] for item in found.json()["items"]] == [made.json()["id"]]
 
 
-async def test_a_word_in_the_address_does_not_stand_in_for_one_in_the_body(alice):
-    wrong = await alice("POST", "/api/v1/agents", params={"name": "From the address"}, json={})
-    assert wrong.status_code == 422
+async def test_a_value_has_one_place_and_is_given_once(alice):
+    """What the address says beside the body, or says twice, is refused instead of guessed at."""
     name = f"Body {new_id()}"
-    made = await alice("POST", "/api/v1/agents", params={"name": "From the address"}, json={"name": name})
-    assert made.json()["name"] == name
+    beside = await alice("POST", "/api/v1/agents", params={"name": "From the address"}, json={"name": name})
+    twice = await alice("GET", "/api/v1/articles", params=[("search", "a"), ("search", "b")])
+    for response, pointer in ((beside, "/name"), (twice, "/search")):
+        assert response.status_code == 422
+        assert pointer in [fault["pointer"] for fault in response.json()["errors"]]
+    listed = await alice("GET", "/api/v1/agents")
+    assert name not in listed.text and "From the address" not in listed.text
 
 
 @pytest.mark.parametrize("field", ["token", "access_token", "api_key", "session", "authorization"])
@@ -102,7 +108,9 @@ SMUGGLED = "GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
 def test_a_request_with_two_ends_is_no_two_requests(head, web):
     address = urlsplit(web.url)
     with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
-        connection.sendall(f"POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\n0\r\n\r\n{SMUGGLED}".encode())
+        connection.sendall(
+            f"POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\n0\r\n\r\n{SMUGGLED}".encode()
+        )
         heard = b""
         while part := connection.recv(65_536):
             heard += part
@@ -115,4 +123,3 @@ async def test_a_refused_request_leaves_a_line_with_its_route_and_status(web, do
     for response, status in ((missing, 404), (refused, 401)):
         (line,) = [line for line in web.log.splitlines() if response.headers["x-request-id"] in line]
         assert f'"status": {status}' in line and '"route"' in line and '"timestamp"' in line
-

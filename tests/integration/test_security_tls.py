@@ -3,6 +3,7 @@
 import ssl
 
 import pytest
+import structlog
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from gptagent.kernel.egress import Egress
@@ -42,6 +43,17 @@ async def test_tls_1_2_and_1_3_are_spoken(newest, tmp_path):
 async def test_older_tls_is_not_spoken(tmp_path):
     with pytest.raises(UpstreamUnavailable):
         await call(tmp_path, newest=ssl.TLSVersion.TLSv1_1)
+
+
+async def test_a_certificate_that_is_not_trusted_is_logged(tmp_path):
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate("shop.example", tmp_path))
+    async with running(context) as site:
+        egress = Egress(frozenset({("shop.example", site.port)}), resolver=loopback)
+        with structlog.testing.capture_logs() as logged, pytest.raises(UpstreamUnavailable):
+            await get(egress, f"https://shop.example:{site.port}/secret-path")
+        await egress.aclose()
+    assert logged == [{"event": "egress_tls_failed", "host": "shop.example", "log_level": "warning"}]
 
 
 @pytest.mark.parametrize("weak", WEAK)

@@ -25,4 +25,3 @@ def test_every_dependency_of_the_product_is_in_the_list():
     names = {re.match(r"[\w\-]+", one)[0].lower() for one in wanted}
     pinned = set(re.findall(r"^([\w.\-]+)==", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
     assert names <= {one.lower() for one in pinned}
-
