@@ -1,4 +1,4 @@
-"""The page docs/security/asvs.md: which requirement is met how. `python tests/asvs.py` counts its summary anew.
+"""The page docs/security/asvs.md: which requirement is met how. `python tests/asvs.py` counts its summary.
 
 Each row of a table is: requirement, level, what it asks in words of ours, an answer, and what it rests on.
 """

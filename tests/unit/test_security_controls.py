@@ -61,9 +61,10 @@ def imported(tree):
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in LIBRARIES:
             yield from (f"{node.module.split('.')[0]}.{name.name}" for name in node.names)
-        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            if node.value.id in LIBRARIES or ast.unparse(node) == "os.urandom":
-                yield ast.unparse(node)
+        elif isinstance(node, ast.Attribute) and ast.unparse(node.value) in LIBRARIES:
+            yield ast.unparse(node)
+        elif isinstance(node, ast.Attribute) and ast.unparse(node) == "os.urandom":
+            yield "os.urandom"
 
 
 def test_every_cryptographic_primitive_is_in_the_inventory_and_no_other():
