@@ -170,6 +170,14 @@ def user_create(
     print(f"{email} owns {made.path}")
 
 
+@user_app.command("reset-link")
+def user_reset_link(email: str) -> None:
+    """Print a link with which somebody sets a new password: once, within an hour."""
+    from gptagent.entrypoints import operations
+
+    print(asyncio.run(operations.reset_link(Settings.load(), email)))
+
+
 @sandbox_app.command("kommo")
 def sandbox_kommo(
     port: int = 8100, account: Annotated[list[str] | None, typer.Option(help="Account to open")] = None

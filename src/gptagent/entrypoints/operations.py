@@ -5,12 +5,14 @@ from contextlib import asynccontextmanager
 
 from gptagent.bootstrap import app_dsn
 from gptagent.features.identity import service as identity
+from gptagent.features.identity.model import Links
 from gptagent.features.organizations.model import Workspace
 from gptagent.features.organizations.registration import Register, register
 from gptagent.kernel import jobs
 from gptagent.kernel.crypto import load_vault
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import Misconfigured
+from gptagent.kernel.scope import Actor, Origin
 from gptagent.kernel.settings import Settings
 
 
@@ -66,3 +68,9 @@ async def create_user(
         command = Register(email, name, password, workspace)
         _person_id, made = await register(db, command, is_open=True, admin=admin)
     return made
+
+
+async def reset_link(settings: Settings, email: str) -> str:
+    links = Links(settings.base_url, settings.sends_letters)
+    async with _database(settings) as db:
+        return await identity.make_reset_link(db, email, links, origin=Origin(Actor("operator")))
