@@ -1,6 +1,7 @@
 """The only place that wires adapters to ports and lists jobs, subscribers, routes and schedules."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from gptagent.adapters.kommo.port import KommoCrm
 from gptagent.adapters.smtp.port import SmtpMailer, SmtpServer
@@ -31,7 +32,11 @@ from gptagent.kernel.events import Subscribers
 from gptagent.kernel.files import LocalFiles
 from gptagent.kernel.installation import check_keys
 from gptagent.kernel.jobs import JobClass, JobSpec
+from gptagent.kernel.ratelimit import RateLimiter
 from gptagent.kernel.settings import Settings
+
+if TYPE_CHECKING:
+    from gptagent.kernel.postgres import Roles
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,7 @@ class Platform:
     subscribers: Subscribers
     tokens: AccessTokens
     login_limits: LoginLimits
+    limiter: RateLimiter
 
     @property
     def links(self) -> Links:
@@ -84,6 +90,7 @@ async def build_platform(settings: Settings) -> Platform:
         }
     )
     redis = settings.redis_url.get_secret_value() if settings.redis_url else None
+    limiter = RateLimiter(redis, factor=settings.rate_factor)
     return Platform(
         settings=settings,
         db=db,
@@ -94,7 +101,8 @@ async def build_platform(settings: Settings) -> Platform:
         inbox=inbox,
         subscribers=heard_of_crm,
         tokens=AccessTokens(vault),
-        login_limits=LoginLimits.build(redis),
+        login_limits=LoginLimits(limiter),
+        limiter=limiter,
     )
 
 
@@ -102,6 +110,21 @@ def app_dsn(settings: Settings) -> str:
     """Return where the application's role connects: DATABASE_URL, or this home's embedded server."""
     if settings.database_url is not None:
         return settings.database_url.get_secret_value()
+    return _embedded_roles(settings).app_dsn
+
+
+def owner_dsn(settings: Settings) -> str:
+    """Return where the role connects that owns the tables. For commands of operators, never for a server."""
+    if settings.database_url is None:
+        return _embedded_roles(settings).owner_dsn
+    if settings.database_owner_url is None:
+        raise Misconfigured(
+            "database_owner_missing", "Set DATABASE_OWNER_URL to the role that owns the tables."
+        )
+    return settings.database_owner_url.get_secret_value()
+
+
+def _embedded_roles(settings: Settings) -> "Roles":
     from gptagent.kernel.postgres import read_roles
 
     roles = read_roles(settings.home)
@@ -110,7 +133,7 @@ def app_dsn(settings: Settings) -> str:
             "database_not_started",
             "No database runs for this home. Start the platform with `gptagent up`, or set DATABASE_URL.",
         )
-    return roles.app_dsn
+    return roles
 
 
 def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:

@@ -49,12 +49,22 @@ class RecoveryApi:
 
     def router(self) -> APIRouter:
         router = APIRouter(prefix="/api/v1", tags=["auth"])
-        router.post("/auth/reset-password/request", status_code=202)(self.request_reset)
-        router.post("/auth/reset-password/confirm", status_code=204)(self.reset)
-        router.post("/auth/verify-email", status_code=204)(self.verify)
-        router.post("/auth/change-email", status_code=204)(self.change)
-        router.post("/me/email", status_code=202)(self.ask_change)
-        router.post("/me/email/verification", status_code=202)(self.send_verification)
+        router.post(
+            "/auth/reset-password/request", status_code=202, summary="Ask for a link to a new password"
+        )(self.request_reset)
+        router.post(
+            "/auth/reset-password/confirm", status_code=204, summary="Set a new password by the link"
+        )(self.reset)
+        router.post("/auth/verify-email", status_code=204, summary="Confirm an address by the link")(
+            self.verify
+        )
+        router.post("/auth/change-email", status_code=204, summary="Change an address by the link")(
+            self.change
+        )
+        router.post("/me/email", status_code=202, summary="Begin to change your address")(self.ask_change)
+        router.post("/me/email/verification", status_code=202, summary="Send the link to your address again")(
+            self.send_verification
+        )
         return router
 
     async def request_reset(self, request: Request, body: ResetRequestBody) -> None:
