@@ -7,6 +7,10 @@ import pytest
 
 from gptagent.features.identity import service as identity
 
+LONGEST = """select max(r.expires_at - g.created_at)
+               from app.refresh_token r join app.api_grant g on g.id = r.grant_id
+              where g.id = %s and r.used_at is null"""
+
 
 @pytest.mark.parametrize(
     ("age", "is_renewed"), [(timedelta(days=29, hours=23), True), (timedelta(days=30), False)]
