@@ -85,6 +85,7 @@ DEFINERS = {
     "offer_token": "single-use token: by hash",
     "peek_token": "single-use token: by hash",
     "use_token": "single-use token: by hash",
+    "void_tokens": "a new password: forgets what was begun under the old one",
     "use_refresh_token": "refresh token: by hash of a random token",
     "begin_refresh": "log-in over the API",
     "keep_letter": "a letter, sealed",
