@@ -17,7 +17,13 @@ from gptagent.features.crm.web import ConnectionPages
 from gptagent.features.dashboard.web import DashboardPages
 from gptagent.features.dialog.web import ConversationPages
 from gptagent.features.identity import service as identity
+from gptagent.features.identity.model import Person, RelyingParty
 from gptagent.features.knowledge.web import ArticlePages, DocumentPages
+from gptagent.features.organizations.account.factors import FactorPages
+from gptagent.features.organizations.account.guard import ACCOUNT, SECURITY
+from gptagent.features.organizations.account.security import SecurityPages
+from gptagent.features.organizations.account.web import ProfilePages
+from gptagent.features.organizations.login_steps import LoginSteps
 from gptagent.features.organizations.model import Visitor, Workspace
 from gptagent.features.organizations.web import AuthPages, keep_language, local_path
 from gptagent.kernel.db import Database, Session
@@ -56,7 +62,14 @@ NAVIGATION = (
 # Rows of tabs, by the address they begin with. A page in one extends ui/layouts/settings.html.
 TABS = (
     TabSet("Workspace settings", "/settings", ()),
-    TabSet("Account settings", "/account-settings", ()),
+    TabSet(
+        "Account settings",
+        ACCOUNT,
+        (
+            NavItem("Profile", ACCOUNT, "", ACCOUNT),
+            NavItem("Security", SECURITY, "", SECURITY),
+        ),
+    ),
 )
 MAX_ID_DIGITS = 19  # of a bigint
 DAY = "public, max-age=86400"
@@ -67,7 +80,12 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
     settings, db = platform.settings, platform.db
     assets = build_assets()
     pages = Pages(build_environment(TEMPLATES, assets), load_shell, settings.secure_cookies)
+    party = RelyingParty.at(settings.base_url)
     features = (
+        LoginSteps(db, pages, platform.login_limits, party).router(),
+        ProfilePages(db, pages, platform.files).router(),
+        SecurityPages(db, pages, platform.login_limits).router(),
+        FactorPages(db, pages, platform.login_limits, party).router(),
         AuthPages(db, pages, platform.login_limits, settings.open_registration).router(),
         DashboardPages(db, pages, settings.llm_model).router(),
         AgentPages(db, pages, settings.llm_model).router(),
@@ -101,8 +119,17 @@ async def load_shell(request: Request, session: Session) -> Shell:
         ),
         live_url=f"{workspace.path}/live",
         live_cursor=str(await last_event_id(session)),
+        account_href=f"{workspace.path}{ACCOUNT}",
+        person_picture=_picture(workspace, person),
         tabs=_tabs(request, workspace),
     )
+
+
+def _picture(workspace: Workspace, person: Person) -> str:
+    """Return the address of the person's picture; it changes with the picture, so browsers may keep it."""
+    if person.avatar_key is None:
+        return ""
+    return f"{workspace.path}{ACCOUNT}/avatar?of={person.avatar_key.rpartition('-')[2]}"
 
 
 def _navigation(permissions: AbstractSet[str]) -> tuple[NavSection, ...]:
@@ -196,7 +223,7 @@ class ShellRoutes:
             return response
         keep_language(response, wanted, secure=self.pages.secure)
         visitor: Visitor | None = request.state.visitor
-        if visitor is not None:
+        if visitor is not None and visitor.session.impersonator_id is None:
             async with self.db.installation(visitor.session.person_id) as session:
                 await identity.set_locale(session, visitor.session.person_id, wanted)
         return response

@@ -41,7 +41,7 @@ from gptagent.features.identity.model import (
     Person,
     RelyingParty,
 )
-from gptagent.kernel.db import Session
+from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import Conflict, Invalid, NotFound, Unauthenticated
 from gptagent.kernel.ids import new_id, new_token
 from gptagent.kernel.scope import Origin
@@ -49,6 +49,8 @@ from gptagent.kernel.scope import Origin
 KIND = "passkey"
 Purpose = Literal["add", "log_in", "confirm"]
 Credential = Mapping[str, Any]  # what the browser's PublicKeyCredential.toJSON() gives; the library checks it
+# What the library may stumble over in what a client made up.
+_MALFORMED = (WebAuthnException, ValueError, LookupError, TypeError, AttributeError, OverflowError)
 TIMEOUT_MS = int(PASSKEY_CHALLENGE_LIFE.total_seconds() * 1000)
 
 
@@ -131,31 +133,48 @@ async def ask_for_passkey(
     return _plain(options_to_json(options))
 
 
-async def use_challenge(session: Session, credential: Credential, *, person_id: UUID | None = None) -> bytes:
-    """Use up the challenge an answer was made to; commit before anything else is checked.
-
-    Raises Unauthenticated unless it is ours, unused, and was given for this: a log-in, or the person's
-    confirmation.
-    """
-    return await _use_challenge(session, credential, "confirm" if person_id else "log_in", person_id)
+async def log_in_with_passkey(db: Database, credential: Credential, party: RelyingParty) -> UUID:
+    """Return who answered the question for any passkey. Raises Unauthenticated."""
+    return await _use_passkey(db, credential, party, None)
 
 
-async def find_passkey(session: Session, credential: Credential) -> Record:
-    """Return the passkey's row with its person. Raises Unauthenticated for an unknown one."""
-    with suppress(ValueError, KeyError, TypeError):
+async def confirm_by_passkey(
+    db: Database, person_id: UUID, credential: Credential, party: RelyingParty
+) -> None:
+    """Raise Unauthenticated unless the person has answered the question for one of their passkeys."""
+    await _use_passkey(db, credential, party, person_id)
+
+
+async def _use_passkey(
+    db: Database, credential: Credential, party: RelyingParty, person_id: UUID | None
+) -> UUID:
+    """The device has verified the person, so a passkey stands for both factors."""
+    async with db.installation() as session:  # used up whatever comes of the rest
+        purpose: Purpose = "confirm" if person_id else "log_in"
+        challenge = await _use_challenge(session, credential, purpose, person_id)
+    async with db.installation() as session:
+        passkey = await _find(session, credential)
+    owner: UUID = passkey["person_id"]
+    if person_id not in {None, owner}:
+        raise passkey_refused()
+    sign_count = _verified_use(passkey, credential, challenge, party)
+    async with db.installation(owner) as session:
+        if not await store.note_passkey_use(session, passkey["passkey_id"], sign_count):
+            raise passkey_refused()
+    return owner
+
+
+async def _find(session: Session, credential: Credential) -> Record:
+    with suppress(*_MALFORMED):
         row = await store.passkey_by_credential(session, base64url_to_bytes(credential["rawId"]))
         if row is not None:
             return row
     raise passkey_refused()
 
 
-async def use_passkey(
-    session: Session, passkey: Record, credential: Credential, challenge: bytes, party: RelyingParty
-) -> UUID:
-    """Check an answer within a transaction opened for the passkey's person; return who they are.
-
-    The person was verified by their device, so it counts for both factors. Raises Unauthenticated, also for a
-    count of uses that is not higher than the last: then there is a copy of the key (WebAuthn, section 6.1.1).
+def _verified_use(passkey: Record, credential: Credential, challenge: bytes, party: RelyingParty) -> int:
+    """Return the new count of uses. One that is not higher than the last means there is a copy of the key
+    (WebAuthn, section 6.1.1): refused like a wrong signature.
     """
     try:
         verified = verify_authentication_response(
@@ -167,12 +186,9 @@ async def use_passkey(
             credential_current_sign_count=passkey["sign_count"],
             require_user_verification=True,
         )
-    except (WebAuthnException, ValueError, KeyError, TypeError) as error:
+    except _MALFORMED as error:
         raise passkey_refused() from error
-    if not await store.note_passkey_use(session, passkey["passkey_id"], verified.new_sign_count):
-        raise passkey_refused()
-    person_id: UUID = passkey["person_id"]
-    return person_id
+    return verified.new_sign_count
 
 
 def passkey_refused() -> Unauthenticated:
@@ -201,7 +217,7 @@ async def _use_challenge(
         said = base64url_to_bytes(credential["response"]["clientDataJSON"])
         challenge = parse_client_data_json(said).challenge
         token_hash = hash_token(challenge.decode("ascii"))
-    except (WebAuthnException, ValueError, KeyError, TypeError, AttributeError) as error:
+    except _MALFORMED as error:
         raise passkey_refused() from error
     row = await store.use_token(session, token_hash, KIND)
     if row is None or (row["payload"], row["person_id"]) != (purpose.encode(), person_id):
@@ -221,7 +237,7 @@ async def _verified(
             expected_origin=party.origin,
             require_user_verification=True,
         )
-    except (Unauthenticated, WebAuthnException, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (Unauthenticated, *_MALFORMED) as error:
         raise _refused() from error
 
 

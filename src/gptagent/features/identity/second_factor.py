@@ -99,12 +99,9 @@ async def confirm_totp(
 ) -> list[str]:
     """Switch the second factor on by its first right code. Returns the recovery codes, this once.
 
-    Raises Invalid on `code`, NotFound if no secret was offered, Conflict if the factor is on.
+    Raises Invalid on `code`, Conflict if the factor is on.
     """
-    row = await store.select_totp(session, person_id)
-    if row is None:
-        raise NotFound
-    if row["confirmed_at"] is not None:
+    if await store.has_second_factor(session, person_id):
         raise _is_on()
     if not await _accept_totp(session, person_id, code, now):
         raise Invalid.field("code", "The code is wrong or was used before. Take the one shown now.")
