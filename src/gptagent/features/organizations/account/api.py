@@ -19,6 +19,10 @@ from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.files import FileStore
 from gptagent.kernel.http import Body, CurrentScope, Wire, person_of
+from gptagent.kernel.rest import CurrentMatch, api_router
+
+# An operation without an id in its address may answer 404 as well.
+MISSING: dict[int | str, dict[str, Any]] = {404: {}}
 
 
 class AccountOut(Wire):
@@ -113,27 +117,37 @@ class AccountApi:
     party: RelyingParty
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/api/v1/account", tags=["account"])
-        router.get("")(self.get)
-        router.patch("")(self.update)
-        router.get("/avatar", response_class=Response)(self.get_avatar)
-        router.put("/avatar", status_code=204)(self.set_avatar)
-        router.delete("/avatar", status_code=204)(self.remove_avatar)
-        router.post("/password", status_code=204)(self.change_password)
-        router.post("/confirmation", status_code=204)(self.confirm)
-        router.get("/sessions")(self.list_sessions)
-        router.delete("/sessions", status_code=204)(self.end_others)
-        router.delete("/sessions/{session_id}", status_code=204)(self.end_session)
-        router.get("/grants")(self.list_grants)
-        router.delete("/grants/{grant_id}", status_code=204)(self.end_grant)
-        router.post("/totp")(self.begin_totp)
-        router.post("/totp/confirm")(self.confirm_totp)
-        router.delete("/totp", status_code=204)(self.disable_totp)
-        router.post("/recovery-codes")(self.renew_codes)
-        router.get("/passkeys")(self.list_passkeys)
-        router.post("/passkeys/options")(self.passkey_options)
-        router.post("/passkeys", status_code=201)(self.add_passkey)
-        router.delete("/passkeys/{passkey_id}", status_code=204)(self.remove_passkey)
+        router = api_router("/account", tags=["account"])
+        router.get("", summary="Get your account")(self.get)
+        router.patch("", summary="Change your name or language")(self.update)
+        router.get("/avatar", summary="Get your picture", response_class=Response, responses=MISSING)(
+            self.get_avatar
+        )
+        router.put("/avatar", status_code=204, summary="Set your picture")(self.set_avatar)
+        router.delete("/avatar", status_code=204, summary="Remove your picture")(self.remove_avatar)
+        router.post("/password", status_code=204, summary="Change your password")(self.change_password)
+        router.post("/confirmation", status_code=204, summary="Confirm that it is you")(self.confirm)
+        router.get("/sessions", summary="List log-ins with a browser")(self.list_sessions)
+        router.delete("/sessions", status_code=204, summary="Log out everywhere else")(self.end_others)
+        router.delete("/sessions/{session_id}", status_code=204, summary="End a log-in with a browser")(
+            self.end_session
+        )
+        router.get("/grants", summary="List log-ins over the API")(self.list_grants)
+        router.delete("/grants/{grant_id}", status_code=204, summary="End a log-in over the API")(
+            self.end_grant
+        )
+        router.post("/totp", summary="Begin with an authenticator app")(self.begin_totp)
+        router.post("/totp/confirm", summary="Switch the second step on")(self.confirm_totp)
+        router.delete("/totp", status_code=204, summary="Switch the second step off", responses=MISSING)(
+            self.disable_totp
+        )
+        router.post("/recovery-codes", summary="Make new recovery codes")(self.renew_codes)
+        router.get("/passkeys", summary="List your passkeys")(self.list_passkeys)
+        router.post("/passkeys/options", summary="Begin with a passkey")(self.passkey_options)
+        router.post("/passkeys", status_code=201, summary="Add a passkey")(self.add_passkey)
+        router.delete("/passkeys/{passkey_id}", status_code=204, summary="Remove a passkey")(
+            self.remove_passkey
+        )
         return router
 
     async def get(self, request: Request, scope: CurrentScope) -> AccountOut:
@@ -141,9 +155,12 @@ class AccountApi:
         async with self.db.session(scope) as session:
             return await _account(session, person_id)
 
-    async def update(self, request: Request, scope: CurrentScope, body: AccountPatch) -> AccountOut:
+    async def update(
+        self, request: Request, scope: CurrentScope, body: AccountPatch, match: CurrentMatch
+    ) -> AccountOut:
         person_id = person_of(request)
         async with self.db.session(scope) as session:
+            match.check(await _account(session, person_id))
             await identity.update_profile(session, person_id, ProfileChanges(**body.model_dump()))
             return await _account(session, person_id)
 

@@ -1,5 +1,6 @@
 """The page of a person's profile, and their picture."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -7,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
 from gptagent.features.identity import service as identity
 from gptagent.features.identity.model import AVATAR_MAX_BYTES, NAME_MAX_CHARS
@@ -114,7 +115,8 @@ async def picture_of(db: Database, files: FileStore, person_id: UUID) -> Respons
     if person.avatar_key is None:
         raise NotFound
     path = await files.open_path(person.avatar_key)
-    return FileResponse(path, headers=PICTURE_HEADERS, media_type="image/webp")
+    content = await asyncio.to_thread(path.read_bytes)
+    return Response(content, headers=PICTURE_HEADERS, media_type="image/webp")
 
 
 async def read_picture(file: object) -> bytes:
