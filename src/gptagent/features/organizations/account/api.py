@@ -129,13 +129,9 @@ class AccountApi:
         router.post("/confirmation", status_code=204, summary="Confirm that it is you")(self.confirm)
         router.get("/sessions", summary="List log-ins with a browser")(self.list_sessions)
         router.delete("/sessions", status_code=204, summary="Log out everywhere else")(self.end_others)
-        router.delete("/sessions/{session_id}", status_code=204, summary="End a log-in with a browser")(
-            self.end_session
-        )
+        router.delete("/sessions/{session_id}", status_code=204, summary="End one of them")(self.end_session)
         router.get("/grants", summary="List log-ins over the API")(self.list_grants)
-        router.delete("/grants/{grant_id}", status_code=204, summary="End a log-in over the API")(
-            self.end_grant
-        )
+        router.delete("/grants/{grant_id}", status_code=204, summary="End one of these")(self.end_grant)
         router.post("/totp", summary="Begin with an authenticator app")(self.begin_totp)
         router.post("/totp/confirm", summary="Switch the second step on")(self.confirm_totp)
         router.delete("/totp", status_code=204, summary="Switch the second step off", responses=MISSING)(
@@ -145,9 +141,7 @@ class AccountApi:
         router.get("/passkeys", summary="List your passkeys")(self.list_passkeys)
         router.post("/passkeys/options", summary="Begin with a passkey")(self.passkey_options)
         router.post("/passkeys", status_code=201, summary="Add a passkey")(self.add_passkey)
-        router.delete("/passkeys/{passkey_id}", status_code=204, summary="Remove a passkey")(
-            self.remove_passkey
-        )
+        router.delete("/passkeys/{passkey_id}", status_code=204, summary="Forget one")(self.remove_passkey)
         return router
 
     async def get(self, request: Request, scope: CurrentScope) -> AccountOut:

@@ -20,6 +20,7 @@ from gptagent.features.organizations.account.guard import (
     refuse_borrowed,
     require_confirmed_page,
 )
+from gptagent.features.organizations.api import device_of
 from gptagent.features.organizations.entrance import keep_session, local_path, use_new_token
 from gptagent.features.organizations.login_steps import read_credential
 from gptagent.kernel.clock import utcnow
@@ -197,7 +198,8 @@ class FactorPages:
 
     async def passkey_form(self, request: Request, scope: CurrentScope) -> Response:
         person_of(request)
-        return ask_to_confirm(request, self.pages) or await self._passkey_page(request, scope)
+        name = device_of(request).name
+        return ask_to_confirm(request, self.pages) or await self._passkey_page(request, scope, name)
 
     async def _passkey_page(
         self, request: Request, scope: Scope, name: str = "", error: Invalid | None = None
