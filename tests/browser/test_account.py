@@ -1,4 +1,4 @@
-"""A person's own account in a real browser: profile, password, second step, passkey, on a phone and a desk."""
+"""A person's own account in a real browser: profile, password, second step, passkey."""
 
 import re
 from collections.abc import Iterator
