@@ -15,6 +15,15 @@ from gptagent.features.organizations.policy import (
 V1 = "/api/v1"
 PERSON = "a person"  # about whoever asks: needs no right of a workspace, and no key has it
 OPEN = {f"POST {V1}/auth/register", f"POST {V1}/auth/login", f"POST {V1}/auth/refresh"}
+OPEN = {
+    f"POST {V1}/auth/register",
+    f"POST {V1}/auth/login",
+    f"POST {V1}/auth/refresh",
+    f"POST {V1}/auth/reset-password/request",
+    f"POST {V1}/auth/reset-password/confirm",
+    f"POST {V1}/auth/verify-email",
+    f"POST {V1}/auth/change-email",
+}
 
 
 @dataclass(frozen=True)
@@ -76,6 +85,8 @@ OPERATIONS = tuple(
         ("POST", "account/passkeys", PERSON, {"json": {"name": "Mine", "credential": {}}}),
         ("POST", "account/passkeys/options", PERSON, {}),
         ("DELETE", "account/passkeys/{passkey_id}", PERSON, {}),
+        ("POST", "me/email", VIEW, {"json": {"email": "#@example.test", "password": "not the right one"}}),
+        ("POST", "me/email/verification", VIEW, {}),
         ("GET", "agents", VIEW, {}),
         ("POST", "agents", EDIT_AGENTS, {"json": {"name": "Agent #"}}),
         ("GET", AGENT, VIEW, {}),

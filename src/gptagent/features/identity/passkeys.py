@@ -203,7 +203,7 @@ async def _challenge(session: Session, purpose: Purpose, person_id: UUID | None)
         session,
         hash_token(challenge),
         KIND,
-        person_id=person_id,
+        person_id,
         payload=purpose.encode(),
         life=PASSKEY_CHALLENGE_LIFE,
     )

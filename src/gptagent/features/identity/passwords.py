@@ -113,7 +113,7 @@ async def change_password(
         if not await store.replace_password(session, person_id, known, new_hash):
             raise Invalid.field("current_password", "This is not your password.")
         ended = await store.end_others(session, current.session_id, current.grant_id)
-        await store.void_tokens(session, person_id)
+        await store.void_links(session, person_id)
         changes = {"password": None, "other_log_ins": (ended, 0)}
         entry = Entry("password.changed", "person", str(person_id), changes=changes)
         await audit.record(session, entry, origin=origin, on_platform=True)

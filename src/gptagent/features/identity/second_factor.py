@@ -141,9 +141,7 @@ async def begin_second_step(session: Session, person_id: UUID, *, remember: bool
     """Return the token of a log-in that waits for its code; the person's earlier one is void."""
     token = new_token()
     held = json.dumps({"remember": remember, "target": target}).encode()
-    await store.offer_token(
-        session, hash_token(token), KIND, person_id=person_id, payload=held, life=SECOND_STEP_LIFE
-    )
+    await store.offer_token(session, hash_token(token), KIND, person_id, payload=held, life=SECOND_STEP_LIFE)
     return token
 
 

@@ -4,12 +4,19 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from gptagent.features.identity import store
+from gptagent.features.identity.addresses import (
+    ChangeEmail,
+    ask_change,
+    link_is_open,
+    offer_verification,
+    require_verified,
+    use_link,
+)
 from gptagent.features.identity.hashes import hash_token
 from gptagent.features.identity.model import (
     NAME_MAX_CHARS,
     REFRESH_TOKEN_LIFE,
     Device,
-    Person,
     normalise_email,
 )
 from gptagent.features.identity.passkeys import (
@@ -30,7 +37,16 @@ from gptagent.features.identity.passwords import (
     record_refusal,
     verify_password,
 )
+from gptagent.features.identity.persons import get_person
 from gptagent.features.identity.profile import ProfileChanges, remove_avatar, set_avatar, update_profile
+from gptagent.features.identity.recovery import (
+    NewPassword,
+    ask_reset,
+    make_reset_link,
+    offer_reset,
+    reset_is_open,
+    reset_password,
+)
 from gptagent.features.identity.second_factor import (
     Enrolment,
     PendingLogIn,
@@ -70,16 +86,20 @@ from gptagent.kernel.ids import new_id, new_token
 
 __all__ = [
     "UNKNOWN_DEVICE",
+    "ChangeEmail",
     "ChangePassword",
     "Credential",
     "Enrolment",
+    "NewPassword",
     "NewPerson",
     "PendingLogIn",
     "ProfileChanges",
     "SecondFactor",
     "accept_code",
     "add_passkey",
+    "ask_change",
     "ask_for_passkey",
+    "ask_reset",
     "begin_passkey",
     "begin_second_step",
     "begin_totp",
@@ -103,11 +123,15 @@ __all__ = [
     "has_second_factor",
     "hash_password",
     "hash_token",
+    "link_is_open",
     "list_log_ins",
     "list_passkeys",
     "log_in_with_passkey",
+    "make_reset_link",
     "note_confirmation",
+    "offer_reset",
     "offer_setup",
+    "offer_verification",
     "offered_totp",
     "open_grant",
     "open_session",
@@ -119,12 +143,16 @@ __all__ = [
     "renew_recovery_codes",
     "renew_session",
     "require_confirmed_grant",
+    "require_verified",
+    "reset_is_open",
+    "reset_password",
     "revoke_grant",
     "revoke_session",
     "set_avatar",
     "set_locale",
     "setup_is_open",
     "update_profile",
+    "use_link",
     "use_refresh_token",
     "use_setup",
     "verify_password",
@@ -208,14 +236,6 @@ async def grant_is_live(session: Session, claims: AccessClaims) -> bool:
 async def end_session(session: Session, session_id: UUID) -> None:
     """Log out on the server: the cookie's token is worth nothing afterwards."""
     await store.delete_session(session, session_id)
-
-
-async def get_person(session: Session, person_id: UUID) -> Person:
-    """Raise NotFound for a person that is gone."""
-    row = await store.select_person(session, person_id)
-    if row is None:
-        raise NotFound
-    return Person(**dict(row))
 
 
 async def set_locale(session: Session, person_id: UUID, locale: str) -> None:

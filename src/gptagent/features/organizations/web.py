@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 from gptagent.features.identity import service as identity
 from gptagent.features.identity.limits import LoginLimits
-from gptagent.features.identity.model import PASSWORD_MIN_CHARS
+from gptagent.features.identity.model import PASSWORD_MIN_CHARS, Links
 from gptagent.features.organizations.api import device_of, origin_of
 from gptagent.features.organizations.entrance import (
     HOME,
@@ -35,6 +35,7 @@ class AuthPages:
     pages: Pages
     limits: LoginLimits
     is_open: bool
+    links: Links
 
     @property
     def entrance(self) -> Entrance:
@@ -129,7 +130,7 @@ class AuthPages:
         )
         try:
             await self.limits.check(client_address(request), command.email)
-            person_id, workspace = await register(self.db, command, is_open=self.is_open)
+            person_id, workspace = await register(self.db, command, is_open=self.is_open, links=self.links)
         except AppError as error:
             if isinstance(error, NotFound):
                 raise

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import segno
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
@@ -16,7 +16,6 @@ from gptagent.features.organizations.account.guard import (
     SECURITY,
     ask_to_confirm,
     current_log_in,
-    own_log_in,
     refuse_borrowed,
     require_confirmed_page,
 )
@@ -39,7 +38,7 @@ class FactorPages:
     party: RelyingParty
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix=f"/manage/{{workspace}}{ACCOUNT}", dependencies=[Depends(own_log_in)])
+        router = APIRouter(prefix=f"/manage/{{workspace}}{ACCOUNT}")
         router.get("/confirm")(self.confirm_form)
         router.post("/confirm")(self.confirm)
         router.post("/confirm/passkey")(self.confirm_options)

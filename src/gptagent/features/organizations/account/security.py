@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -12,7 +12,7 @@ from gptagent.features.identity import service as identity
 from gptagent.features.identity.limits import LoginLimits
 from gptagent.features.identity.model import PASSKEYS_MAX, PASSWORD_MIN_CHARS
 from gptagent.features.identity.service import ChangePassword
-from gptagent.features.organizations.account.guard import SECURITY, current_log_in, own_log_in, session_of
+from gptagent.features.organizations.account.guard import SECURITY, current_log_in, session_of
 from gptagent.features.organizations.entrance import keep_session
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import AppError, Invalid
@@ -28,7 +28,7 @@ class SecurityPages:
     limits: LoginLimits
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix=f"/manage/{{workspace}}{SECURITY}", dependencies=[Depends(own_log_in)])
+        router = APIRouter(prefix=f"/manage/{{workspace}}{SECURITY}")
         router.get("")(self.security)
         router.post("/password")(self.change_password)
         router.post("/sessions/{session_id}/end")(self.end_session)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,7 +13,7 @@ from starlette.responses import Response
 from gptagent.features.identity import service as identity
 from gptagent.features.identity.model import AVATAR_MAX_BYTES, NAME_MAX_CHARS
 from gptagent.features.identity.service import ProfileChanges
-from gptagent.features.organizations.account.guard import ACCOUNT, own_log_in
+from gptagent.features.organizations.account.guard import ACCOUNT
 from gptagent.features.organizations.entrance import keep_language
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import AppError, Invalid, NotFound
@@ -38,7 +38,7 @@ class ProfilePages:
     files: FileStore
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix=f"/manage/{{workspace}}{ACCOUNT}", dependencies=[Depends(own_log_in)])
+        router = APIRouter(prefix=f"/manage/{{workspace}}{ACCOUNT}")
         router.get("")(self.profile)
         router.post("")(self.save)
         router.get("/avatar")(self.avatar)
