@@ -8,6 +8,7 @@ from pathlib import Path
 
 from limits import RateLimitItem
 
+from gptagent.features.identity.guessable import CONTEXT_WORDS
 from gptagent.features.knowledge.model import EXTENSIONS
 from gptagent.kernel.settings import Settings
 
@@ -44,23 +45,40 @@ def said(value):
 
 
 def test_every_figure_is_the_codes():
-    limits = [
-        (cell, place)
-        for _what, cell, place, *_ in re.findall(
-            r"^\| ([^|]+) \| ([^|]+) \| `([\w.]+:\w+)` \|$", PAGE, re.MULTILINE
-        )
-    ]
-    assert len(limits) > 30
-    for cell, place in limits:
-        module, _, name = place.partition(":")
-        assert cell == said(getattr(import_module(f"gptagent.{module}"), name)), place
+    figures = re.compile(r"^\| [^|]+ \| ([^|]+) \| `(\w+) in ([\w/]+)\.py` \|$", re.MULTILINE)
+    limits = [found for found in figures.findall(PAGE) if found[1].isupper()]
+    assert len(limits) > 40
+    for cell, name, file in limits:
+        module = import_module(f"gptagent.{file.replace('/', '.')}")
+        assert cell == said(getattr(module, name)), f"{name} in {file}.py"
+
+
+def lets_in(function):
+    calls = (node for node in ast.walk(function) if isinstance(node, ast.Call))
+    return any(ast.unparse(call.func).endswith((".open_session", ".open_grant")) for call in calls)
+
+
+def test_every_way_in_is_named():
+    """Whatever opens a session or a grant is on the page, and nothing else."""
+    ways = set()
+    for path in FILES:
+        for function in ast.walk(ast.parse(path.read_text())):
+            if isinstance(function, ast.AsyncFunctionDef | ast.FunctionDef) and lets_in(function):
+                ways.add(f"{function.name} in {path.relative_to(SOURCE)}")
+    assert ways == set(re.findall(r"\| `(\w+ in [\w/]+\.py)` \|$", part("Ways in"), re.MULTILINE))
+
+
+def test_words_that_make_no_password_are_named():
+    (words,) = (row for row in rows("Ways in") if row[0].startswith("`") and len(row) == 1)
+    assert set(re.findall(r"`([^`]+)`", words[0])) == CONTEXT_WORDS
 
 
 def imported(tree):
     """Yield each name of a cryptographic library that a file uses, as `library.name`."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in LIBRARIES:
-            yield from (f"{node.module.split('.')[0]}.{name.name}" for name in node.names)
+            library = node.module.split(".")[0]
+            yield from (library if library == "webauthn" else f"{library}.{name.name}" for name in node.names)
         elif isinstance(node, ast.Attribute) and ast.unparse(node.value) in LIBRARIES:
             yield ast.unparse(node)
         elif isinstance(node, ast.Attribute) and ast.unparse(node) == "os.urandom":
@@ -70,7 +88,9 @@ def imported(tree):
 def test_every_cryptographic_primitive_is_in_the_inventory_and_no_other():
     used = {name for path in FILES for name in imported(ast.parse(path.read_text()))}
     used -= {name for name in used if name.endswith(("Error", "InvalidTag"))}
-    listed = {name for name in first_names("Cryptography") if "." in name and "/" not in name}
+    listed = {
+        name for name in first_names("Cryptography") if ("." in name or name in LIBRARIES) and "/" not in name
+    }
     assert listed == used
 
 
