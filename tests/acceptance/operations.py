@@ -7,6 +7,7 @@ from uuid import uuid4
 from gptagent.features.organizations.policy import (
     EDIT_AGENTS,
     EDIT_KNOWLEDGE,
+    MANAGE_API_KEYS,
     MANAGE_CONNECTIONS,
     VIEW,
     WORK_CONVERSATIONS,
@@ -40,17 +41,26 @@ class Operation:
     def options(self) -> dict[str, object]:
         """Return the request's body; names in it are new each time."""
         json = self.body.get("json")
-        fresh = {k: v.replace("#", uuid4().hex) for k, v in json.items()} if isinstance(json, dict) else None
+        fresh = {k: _new(v) for k, v in json.items()} if isinstance(json, dict) else None
         files = self.body.get("files")
         return {k: v for k, v in {"json": fresh, "files": files}.items() if v is not None}
 
 
+def _new(value: object) -> object:
+    return value.replace("#", uuid4().hex) if isinstance(value, str) else value
+
+
 AGENT, ARTICLE, DOCUMENT = "agents/{agent_id}", "articles/{article_id}", "documents/{document_id}"
+KEY = "api-keys/{key_id}"
 CONNECTION, CONVERSATION = "connections/{connection_id}", "conversations/{conversation_id}"
 
 OPERATIONS = tuple(
     Operation(f"{method} {V1}/{path}", needs, body)
     for method, path, needs, body in (
+        ("GET", "api-keys", MANAGE_API_KEYS, {}),
+        ("POST", "api-keys", MANAGE_API_KEYS, {"json": {"name": "Key #", "scopes": ["view"]}}),
+        ("GET", KEY, MANAGE_API_KEYS, {}),
+        ("DELETE", KEY, MANAGE_API_KEYS, {}),
         ("GET", "agents", VIEW, {}),
         ("POST", "agents", EDIT_AGENTS, {"json": {"name": "Agent #"}}),
         ("GET", AGENT, VIEW, {}),

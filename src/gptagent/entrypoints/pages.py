@@ -18,6 +18,8 @@ from gptagent.features.dashboard.web import DashboardPages
 from gptagent.features.dialog.web import ConversationPages
 from gptagent.features.identity import service as identity
 from gptagent.features.knowledge.web import ArticlePages, DocumentPages
+from gptagent.features.organizations import policy
+from gptagent.features.organizations.api_keys_web import ApiKeyPages
 from gptagent.features.organizations.model import Visitor, Workspace
 from gptagent.features.organizations.web import AuthPages, keep_language, local_path
 from gptagent.kernel.db import Database, Session
@@ -55,7 +57,11 @@ NAVIGATION = (
 )
 # Rows of tabs, by the address they begin with. A page in one extends ui/layouts/settings.html.
 TABS = (
-    TabSet("Workspace settings", "/settings", ()),
+    TabSet(
+        "Workspace settings",
+        "/settings",
+        (NavItem("API keys", "/settings/api-keys", "", "/settings/api-keys", needs=policy.MANAGE_API_KEYS),),
+    ),
     TabSet("Account settings", "/account-settings", ()),
 )
 MAX_ID_DIGITS = 19  # of a bigint
@@ -75,6 +81,7 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         ArticlePages(db, pages).router(),
         ConnectionPages(db, pages, platform.crm, platform.vault, settings.base_url).router(),
         ConversationPages(db, pages, platform.inbox).router(),
+        ApiKeyPages(db, pages).router(),
         ShellRoutes(db, pages, hub, assets).router(),
     )
     for router in features:

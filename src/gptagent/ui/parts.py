@@ -48,3 +48,5 @@ PAGE_STYLES = ("agents", "dashboard", "editor", "inbox", "knowledge", "login", "
 
 FONTS = ("inter-cyrillic.woff2", "inter-latin.woff2")
 VENDORED = ("htmx.min.js",)
+VENDORED_FOR_DOCS = ("swagger-ui-bundle.js", "swagger-ui.css")
+"""Served with the page of the API's description only."""
