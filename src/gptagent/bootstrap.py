@@ -55,6 +55,7 @@ class Platform:
     limiter: RateLimiter
 
     async def close(self) -> None:
+        await self.limiter.aclose()
         await self.egress.aclose()
         await self.db.close()
 

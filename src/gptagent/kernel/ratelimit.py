@@ -75,6 +75,11 @@ class RateLimiter:
         """Whether Redis is configured and was away when it was last asked."""
         return self._away_until > 0
 
+    async def aclose(self) -> None:
+        """Give the connections to Redis back."""
+        if self._shared is not None:
+            await self._shared.bridge.get_connection().aclose()
+
     async def hit(self, limit: RateLimitItem, *keys: str) -> Allowance:
         """Count a request, in Redis if there is one. Tells what is left instead of raising."""
         if self._shared is not None and self._may_ask():

@@ -1,6 +1,6 @@
 """What a page knows about its reader, and the shell around the page."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -130,8 +130,9 @@ class Shell:
     def tabs_title(self) -> str:
         return self.tabs.title if self.tabs else ""
 
-    def tab_items(self, translate: Callable[[str], str]) -> list[tuple[str, str, bool]]:
+    def tab_items(self) -> list[tuple[str, str, bool]]:
         """Return label, address and whether it is open, for each tab. The longest matching prefix is open."""
+        translate = current_view.get().catalog.gettext
         items = self.tabs.items if self.tabs else ()
         active = [item for item in items if self.is_active(item)]
         current = max(active, key=lambda item: len(item.active_prefix), default=None)
