@@ -78,7 +78,7 @@ class RateLimiter:
     async def aclose(self) -> None:
         """Give the connections to Redis back."""
         if self._shared is not None:
-            await self._shared.bridge.get_connection().aclose()
+            await self._shared.bridge.storage.aclose()
 
     async def hit(self, limit: RateLimitItem, *keys: str) -> Allowance:
         """Count a request, in Redis if there is one. Tells what is left instead of raising."""

@@ -1,6 +1,6 @@
 """What a page knows about its reader, and the shell around the page."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -109,7 +109,8 @@ class Shell:
 
     `base` is the workspace's address without a slash at the end, `path` the address asked for. `live_cursor`
     is the id of the last live event when the page was drawn, so that nothing is lost until it connects.
-    `counts` holds the number shown beside a navigation item, by its `href`.
+    `counts` holds the number shown beside a navigation item, by its `href`. `asks_to_verify`: the person has
+    not followed the link sent to their address.
     """
 
     base: str
@@ -125,14 +126,14 @@ class Shell:
     account_href: str = ""
     logout_action: str = "/logout"
     tabs: TabSet | None = None
+    asks_to_verify: bool = False
 
     @property
     def tabs_title(self) -> str:
         return self.tabs.title if self.tabs else ""
 
-    def tab_items(self) -> list[tuple[str, str, bool]]:
+    def tab_items(self, translate: Callable[[str], str]) -> list[tuple[str, str, bool]]:
         """Return label, address and whether it is open, for each tab. The longest matching prefix is open."""
-        translate = current_view.get().catalog.gettext
         items = self.tabs.items if self.tabs else ()
         active = [item for item in items if self.is_active(item)]
         current = max(active, key=lambda item: len(item.active_prefix), default=None)
