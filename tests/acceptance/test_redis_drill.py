@@ -14,6 +14,7 @@ from cast import make_scope
 from gptagent.entrypoints.demo.ports import free_port
 from gptagent.kernel.errors import RateLimited
 from gptagent.kernel.ratelimit import RateLimiter
+from gptagent.sandbox.smtp.certificate import _pair
 from members import set_password
 from servers import serving
 
@@ -26,11 +27,12 @@ pytestmark = pytest.mark.skipif(REDIS is None, reason="redis-server is not insta
 class Redis:
     """A real server, with a password, on this machine."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, *more, tls=False):
         self.port = free_port()
-        self.url = f"redis://:{PASSWORD.replace(' ', '%20')}@127.0.0.1:{self.port}/0"
-        self._command = [REDIS, "--port", str(self.port), "--bind", "127.0.0.1", "--requirepass", PASSWORD]
-        self._command += ["--save", "", "--appendonly", "no", "--dir", str(folder)]
+        self.url = f"{'rediss' if tls else 'redis'}://:{PASSWORD.replace(' ', '%20')}@127.0.0.1:{self.port}/0"
+        ports = ["--port", "0", "--tls-port"] if tls else ["--port"]
+        self._command = [REDIS, *more, *ports, str(self.port), "--bind", "127.0.0.1"]
+        self._command += ["--requirepass", PASSWORD, "--save", "", "--appendonly", "no", "--dir", str(folder)]
         self.start()
 
     def start(self):
@@ -159,7 +161,19 @@ async def test_a_server_with_another_password_is_no_server(redis, count_with):
     assert limiter.is_degraded
 
 
-def test_an_address_with_tls_is_taken(count_with):
-    """A certificate of one's own needs nothing of ours: `rediss://` speaks TLS and checks it."""
-    limiter = count_with("rediss://:word@redis.example:6380/0")
-    assert not limiter.is_degraded
+@pytest.mark.parametrize(("trusts", "degraded"), [(True, False), (False, True)])
+async def test_over_tls_only_a_server_whose_certificate_is_trusted_counts(
+    trusts, degraded, tmp_path, count_with
+):
+    certificate, key = _pair()
+    for name, pem in (("crt", certificate.encode()), ("key", key)):
+        (tmp_path / f"redis.{name}").write_bytes(pem)
+    tls = ["--tls-cert-file", str(tmp_path / "redis.crt"), "--tls-key-file", str(tmp_path / "redis.key")]
+    server = Redis(tmp_path, *tls, "--tls-auth-clients", "no", tls=True)
+    try:
+        ca = f"?ssl_ca_certs={tmp_path / 'redis.crt'}" if trusts else ""
+        limiter = count_with(server.url + ca)
+        assert (await limiter.hit(LIMIT, uuid4().hex)).allowed
+        assert limiter.is_degraded is degraded
+    finally:
+        server.stop()

@@ -13,7 +13,7 @@ from gptagent.features.organizations.model import ApiKey, NewApiKey
 from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database
-from gptagent.kernel.http import Body, CurrentScope, Wire
+from gptagent.kernel.http import Body, CurrentScope, Wire, example
 from gptagent.kernel.ids import new_id
 from gptagent.kernel.paging import Page, page_of
 from gptagent.kernel.rest import CurrentMatch, api_router
@@ -21,6 +21,8 @@ from gptagent.kernel.rest import CurrentMatch, api_router
 
 class NewApiKeyBody(Body):
     """`scopes` are rights the caller has; without `expires_in_days` the key does not expire."""
+
+    model_config = example({"name": "Website", "scopes": ["view"], "expires_in_days": 90})
 
     name: str
     description: str = ""
