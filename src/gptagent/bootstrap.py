@@ -60,6 +60,7 @@ class Platform:
         return Links(self.settings.base_url, self.settings.sends_letters)
 
     async def close(self) -> None:
+        await self.limiter.aclose()
         await self.egress.aclose()
         await self.db.close()
 

@@ -7,6 +7,7 @@ from uuid import uuid4
 from gptagent.features.organizations.policy import (
     EDIT_AGENTS,
     EDIT_KNOWLEDGE,
+    MANAGE_API_KEYS,
     MANAGE_CONNECTIONS,
     VIEW,
     WORK_CONVERSATIONS,
@@ -14,7 +15,6 @@ from gptagent.features.organizations.policy import (
 
 V1 = "/api/v1"
 PERSON = "a person"  # about whoever asks: needs no right of a workspace, and no key has it
-OPEN = {f"POST {V1}/auth/register", f"POST {V1}/auth/login", f"POST {V1}/auth/refresh"}
 OPEN = {
     f"POST {V1}/auth/register",
     f"POST {V1}/auth/login",
@@ -60,6 +60,7 @@ def _fresh(value: object) -> object:
 
 
 AGENT, ARTICLE, DOCUMENT = "agents/{agent_id}", "articles/{article_id}", "documents/{document_id}"
+KEY = "api-keys/{key_id}"
 CONNECTION, CONVERSATION = "connections/{connection_id}", "conversations/{conversation_id}"
 
 OPERATIONS = tuple(
@@ -85,6 +86,10 @@ OPERATIONS = tuple(
         ("POST", "account/passkeys", PERSON, {"json": {"name": "Mine", "credential": {}}}),
         ("POST", "account/passkeys/options", PERSON, {}),
         ("DELETE", "account/passkeys/{passkey_id}", PERSON, {}),
+        ("GET", "api-keys", MANAGE_API_KEYS, {}),
+        ("POST", "api-keys", MANAGE_API_KEYS, {"json": {"name": "Key #", "scopes": ["view"]}}),
+        ("GET", KEY, MANAGE_API_KEYS, {}),
+        ("DELETE", KEY, MANAGE_API_KEYS, {}),
         ("POST", "me/email", VIEW, {"json": {"email": "#@example.test", "password": "not the right one"}}),
         ("POST", "me/email/verification", VIEW, {}),
         ("GET", "agents", VIEW, {}),

@@ -56,9 +56,12 @@ CONNECTION = {"connection_id": "connection_id"}
 CONVERSATION = {"conversation_id": "conversation_id"}
 SESSION, GRANT, PASSKEY = {"session_id": "session_id"}, {"grant_id": "grant_id"}, {"passkey_id": "passkey_id"}
 ACCOUNT = f"{PAGES}/account-settings"
+KEY = {"key_id": "api_key_id"}
 STRANGER = {"email": "nobody@example.test", "password": "not the right one"}
 
 CASES: dict[str, Case] = {
+    "GET /api/docs": Public("the API's description, to be read"),
+    "GET /api/docs/{file}": Public("files of that page", "/api/docs/docs.js"),
     "GET /api/v1/openapi.json": Public("the API's description"),
     "POST /api/v1/auth/register": Public("here a person gets a workspace", options={"json": STRANGER}),
     "POST /api/v1/auth/login": Public("here a person gets a token", options={"json": STRANGER}),
@@ -84,6 +87,14 @@ CASES: dict[str, Case] = {
     "GET /metrics": Public("guarded by the operator's own token, which no workspace has"),
     "GET /hooks/kommo/{secret}{slash:path}": Public("the secret is the credential", "/hooks/kommo/nobodys/"),
     "POST /hooks/kommo/{secret}{slash:path}": Public("the secret is the credential", "/hooks/kommo/nobodys/"),
+    "GET /api/v1/api-keys": Own(),
+    "POST /api/v1/api-keys": Own(201, {"json": {"name": "Website", "scopes": ["view"]}}),
+    "GET /api/v1/api-keys/{key_id}": Foreign(KEY),
+    "DELETE /api/v1/api-keys/{key_id}": Foreign(KEY),
+    f"GET {PAGES}/settings/api-keys": Own(),
+    f"GET {PAGES}/settings/api-keys/create": Own(),
+    f"POST {PAGES}/settings/api-keys/create": Own(200, {"data": {"name": "Website", "scopes": "view"}}),
+    f"POST {PAGES}/settings/api-keys/{{key_id}}/revoke": Foreign(KEY),
     "GET /api/v1/agents": Own(),
     "POST /api/v1/agents": Own(201, {"json": {"name": "New agent"}}),
     "GET /api/v1/agents/{agent_id}": Foreign(AGENT),

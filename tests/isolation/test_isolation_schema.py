@@ -54,6 +54,7 @@ DEFINERS = {
     "session_by_hash": "cookie: by hash of a random token",
     "memberships_of": "log-in: the person's own workspaces",
     "connection_by_hook": "webhook: by hash of a random secret, ids only",
+    "api_key_makers": "list of keys: names of those who made keys of this workspace",
     "has_people": "first start: yes or no",
     "offer_setup": "first start",
     "setup_is_open": "first start: by hash, yes or no",

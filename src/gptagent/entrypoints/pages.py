@@ -22,10 +22,12 @@ from gptagent.features.identity.email_web import EmailPages
 from gptagent.features.identity.model import Links, Person, RelyingParty
 from gptagent.features.identity.recovery_web import RecoveryPages
 from gptagent.features.knowledge.web import ArticlePages, DocumentPages
+from gptagent.features.organizations import policy
 from gptagent.features.organizations.account.factors import FactorPages
 from gptagent.features.organizations.account.guard import ACCOUNT, SECURITY, own_log_in
 from gptagent.features.organizations.account.security import SecurityPages
 from gptagent.features.organizations.account.web import ProfilePages
+from gptagent.features.organizations.api_keys_web import ApiKeyPages
 from gptagent.features.organizations.login_steps import LoginSteps
 from gptagent.features.organizations.model import Visitor, Workspace
 from gptagent.features.organizations.web import AuthPages, keep_language, local_path
@@ -64,7 +66,11 @@ NAVIGATION = (
 )
 # Rows of tabs, by the address they begin with. A page in one extends ui/layouts/settings.html.
 TABS = (
-    TabSet("Workspace settings", "/settings", ()),
+    TabSet(
+        "Workspace settings",
+        "/settings",
+        (NavItem("API keys", "/settings/api-keys", "", "/settings/api-keys", needs=policy.MANAGE_API_KEYS),),
+    ),
     TabSet(
         "Account settings",
         ACCOUNT,
@@ -101,6 +107,7 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         ArticlePages(db, pages).router(),
         ConnectionPages(db, pages, platform.crm, platform.vault, settings.base_url).router(),
         ConversationPages(db, pages, platform.inbox).router(),
+        ApiKeyPages(db, pages).router(),
         ShellRoutes(db, pages, hub, assets).router(),
     )
     for router in account:

@@ -105,7 +105,8 @@ class Settings(BaseSettings):
     def _exact_origins(cls, value: str) -> str:
         for origin in filter(None, (part.strip() for part in value.split(","))):
             parts = urlsplit(origin)
-            if parts.scheme not in {"http", "https"} or not parts.hostname or origin != _origin(origin):
+            named = parts.scheme in {"http", "https"} and parts.hostname and "*" not in origin
+            if not named or origin != _origin(origin):
                 raise ValueError(f"CORS_ORIGINS takes origins like https://shop.example, not {origin!r}")
         return value
 

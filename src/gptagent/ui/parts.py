@@ -49,3 +49,5 @@ PAGE_STYLES = ("account", "agents", "dashboard", "editor", "inbox", "knowledge",
 
 FONTS = ("inter-cyrillic.woff2", "inter-latin.woff2")
 VENDORED = ("htmx.min.js",)
+VENDORED_FOR_DOCS = ("swagger-ui-bundle.js", "swagger-ui.css")
+"""Served with the page of the API's description only."""

@@ -5,11 +5,11 @@ from uuid import UUID
 from gptagent.features.identity.service import hash_token
 from gptagent.features.organizations import store
 from gptagent.features.organizations.model import NAME_MAX_CHARS, Workspace, make_slug
-from gptagent.features.organizations.policy import PERMISSIONS
+from gptagent.features.organizations.policy import KEY_SCOPES, PERMISSIONS, PLATFORM_PERMISSIONS
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import Forbidden, Invalid
 from gptagent.kernel.i18n import DEFAULT_LOCALE
-from gptagent.kernel.scope import Actor, Origin, Scope
+from gptagent.kernel.scope import PLATFORM_ID, Actor, Origin, Scope
 
 
 async def create_workspace(session: Session, name: str, *, owner_id: UUID, locale: str) -> None:
@@ -36,7 +36,9 @@ async def find_api_key(session: Session, key: str) -> Scope | None:
     row = await store.api_key_by_hash(session, hash_token(key))
     if row is None:
         return None
-    return Scope(row["org_id"], Actor("api_key", row["key_id"]), frozenset(row["scopes"]))
+    # A right that keys may no longer have counts for nothing.
+    allowed = PLATFORM_PERMISSIONS if row["org_id"] == PLATFORM_ID else KEY_SCOPES
+    return Scope(row["org_id"], Actor("api_key", row["key_id"]), frozenset(row["scopes"]) & allowed)
 
 
 def scope_of(workspace: Workspace, origin: Origin) -> Scope:
