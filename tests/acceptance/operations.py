@@ -8,6 +8,7 @@ from gptagent.features.organizations.policy import (
     EDIT_AGENTS,
     EDIT_KNOWLEDGE,
     MANAGE_CONNECTIONS,
+    READ_AUDIT,
     VIEW,
     WORK_CONVERSATIONS,
 )
@@ -70,6 +71,8 @@ OPERATIONS = tuple(
         ("POST", "connections", MANAGE_CONNECTIONS, {"json": {"address": "nobody.kommo.test", "token": "t"}}),
         ("GET", CONNECTION, VIEW, {}),
         ("DELETE", CONNECTION, MANAGE_CONNECTIONS, {}),
+        ("GET", "audit", READ_AUDIT, {}),
+        ("GET", "audit/export", READ_AUDIT, {}),
         ("GET", "conversations", VIEW, {}),
         ("GET", CONVERSATION, VIEW, {}),
         ("GET", f"{CONVERSATION}/messages", VIEW, {}),

@@ -23,6 +23,7 @@ UPLOAD_MAX_BYTES = 51_000_000
 REQUEST_TIMEOUT_SECONDS = 30
 UPLOAD_TIMEOUT_SECONDS = 300
 UPLOAD_PATHS = ("/documents",)
+EXPORT_PATHS = ("/audit/export",)  # a long file is written while it is read
 
 SECURITY_HEADERS = {
     "content-security-policy": (
@@ -106,7 +107,8 @@ class Limits:
         if int(Headers(scope=scope).get("content-length") or 0) > limit:
             raise TooLarge("too_large", "The request is too large.")
         try:
-            async with asyncio.timeout(UPLOAD_TIMEOUT_SECONDS if upload else REQUEST_TIMEOUT_SECONDS):
+            is_long = upload or scope["path"].endswith(EXPORT_PATHS)
+            async with asyncio.timeout(UPLOAD_TIMEOUT_SECONDS if is_long else REQUEST_TIMEOUT_SECONDS):
                 await self._app(scope, _counted(receive, limit), send)
         except TimeoutError as error:
             raise UpstreamUnavailable("timeout", "This took too long. Try again.", retry_after=5) from error

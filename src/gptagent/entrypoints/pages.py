@@ -12,12 +12,14 @@ from starlette.routing import Mount
 
 from gptagent.bootstrap import Platform
 from gptagent.entrypoints.error_pages import ErrorPages
+from gptagent.features.admin.audit_web import workspace_audit
 from gptagent.features.agents.web import AgentPages
 from gptagent.features.crm.web import ConnectionPages
 from gptagent.features.dashboard.web import DashboardPages
 from gptagent.features.dialog.web import ConversationPages
 from gptagent.features.identity import service as identity
 from gptagent.features.knowledge.web import ArticlePages, DocumentPages
+from gptagent.features.organizations import policy
 from gptagent.features.organizations.model import Visitor, Workspace
 from gptagent.features.organizations.web import AuthPages, keep_language, local_path
 from gptagent.kernel.db import Database, Session
@@ -33,7 +35,7 @@ from gptagent.ui.web import WORKSPACE_COOKIE, YEAR_SECONDS, Pages, words
 FEATURES = Path(__file__).parent.parent / "features"
 TEMPLATES = {
     name: FEATURES / name / "templates"
-    for name in ("organizations", "knowledge", "agents", "crm", "dialog", "dashboard")
+    for name in ("organizations", "knowledge", "agents", "crm", "dialog", "dashboard", "admin")
 }
 NAVIGATION = (
     NavSection(
@@ -55,7 +57,11 @@ NAVIGATION = (
 )
 # Rows of tabs, by the address they begin with. A page in one extends ui/layouts/settings.html.
 TABS = (
-    TabSet("Workspace settings", "/settings", ()),
+    TabSet(
+        "Workspace settings",
+        "/settings",
+        (NavItem("Audit", "/settings/audit", "", "/settings/audit", needs=policy.READ_AUDIT),),
+    ),
     TabSet("Account settings", "/account-settings", ()),
 )
 MAX_ID_DIGITS = 19  # of a bigint
@@ -75,6 +81,7 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         ArticlePages(db, pages).router(),
         ConnectionPages(db, pages, platform.crm, platform.vault, settings.base_url).router(),
         ConversationPages(db, pages, platform.inbox).router(),
+        workspace_audit(db, pages).router(),
         ShellRoutes(db, pages, hub, assets).router(),
     )
     for router in features:

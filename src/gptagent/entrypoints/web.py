@@ -24,6 +24,7 @@ from gptagent.entrypoints.authentication import Authenticator
 from gptagent.entrypoints.middleware import Gate, Limits, RequestEdge
 from gptagent.entrypoints.pages import add_pages
 from gptagent.entrypoints.sole import SoleWeb
+from gptagent.features.admin.audit_api import AuditApi
 from gptagent.features.agents.api import AgentsApi
 from gptagent.features.crm.api import ConnectionsApi, WebhookDoor
 from gptagent.features.dialog.api import ConversationsApi
@@ -136,6 +137,7 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
     app.include_router(DocumentsApi(platform.db, platform.files).router())
     app.include_router(ConnectionsApi(platform.db, platform.crm, platform.vault, settings.base_url).router())
     app.include_router(ConversationsApi(platform.db, platform.inbox).router())
+    app.include_router(AuditApi(platform.db).router())
     app.router.routes.append(WebhookDoor(platform.db, platform.crm, platform.subscribers).route())
 
 
