@@ -155,8 +155,8 @@ async def test_the_api_returns_it_page_by_page(alice, database, here, home):
 
     first = await ask(limit=2, action="teapot.boiled")
     assert [row["target_id"] for row in first["items"]] == ["2", "1"]
-    rest = await ask(limit=2, action="teapot.boiled", before=first["next"])
-    assert [row["target_id"] for row in rest["items"]] == ["0"] and rest["next"] is None
+    rest = await ask(limit=2, action="teapot.boiled", cursor=first["next_cursor"])
+    assert [row["target_id"] for row in rest["items"]] == ["0"] and rest["next_cursor"] is None
     assert rest["items"][0]["actor_name"] == "Alice"
     assert (await ask(since="2999-01-01T00:00:00Z"))["items"] == []
 

@@ -12,7 +12,7 @@ from starlette.routing import Mount
 
 from gptagent.bootstrap import Platform
 from gptagent.entrypoints.error_pages import ErrorPages
-from gptagent.features.admin.audit_web import workspace_audit
+from gptagent.features.admin.audit_web import AuditPages
 from gptagent.features.agents.web import AgentPages
 from gptagent.features.crm.web import ConnectionPages
 from gptagent.features.dashboard.web import DashboardPages
@@ -81,7 +81,7 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         ArticlePages(db, pages).router(),
         ConnectionPages(db, pages, platform.crm, platform.vault, settings.base_url).router(),
         ConversationPages(db, pages, platform.inbox).router(),
-        workspace_audit(db, pages).router(),
+        AuditPages(db, pages, "admin/workspace_audit.html").router(),
         ShellRoutes(db, pages, hub, assets).router(),
     )
     for router in features:

@@ -11,14 +11,15 @@ from starlette.responses import Response
 
 from gptagent.features.admin.audit_lines import ExportFormat, export, read_lines
 from gptagent.features.audit.model import Wanted
-from gptagent.features.audit.service import PAGE_SIZE
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.db import Database
 from gptagent.kernel.http import CurrentScope, Moment, QueryText, Wire
+from gptagent.kernel.paging import Order, Page, page_of
+from gptagent.kernel.rest import api_router
+from gptagent.kernel.scope import Scope
 
-MAX_SEQ = 2**63 - 1
-LIMIT_MAX = 200
+ORDERS = {"-seq": Order("-seq", "seq", "number", descending=True, id_column="seq", id_type="bigint")}
 EXPORTED: Mapping[int | str, dict[str, Any]] = {
     200: {"content": {"text/csv": {"schema": {"type": "string"}}, "application/jsonl": {}}}
 }
@@ -46,10 +47,8 @@ class AuditRowOut(Wire):
 
 
 class AuditOut(Wire):
-    """`next` is the cursor of the following page: send it as `before`."""
-
     items: list[AuditRowOut]
-    next: int | None
+    next_cursor: str | None
 
 
 def _wanted(
@@ -62,45 +61,60 @@ def _wanted(
 
 
 WantedRows = Annotated[Wanted, Depends(_wanted)]
+AuditPage = Annotated[Page, page_of(ORDERS, "-seq")]
+Format = Annotated[ExportFormat, Query(alias="format")]
+
+
+async def _list(db: Database, scope: Scope, wanted: Wanted, page: Page) -> AuditOut:
+    before = int(page.after[1]) if page.after else None
+    lines = await read_lines(db, scope, wanted, before=before, limit=page.limit + 1)
+    items, after = page.cut(lines, lambda line: (line.row.seq, line.row.seq))
+    return AuditOut(items=[AuditRowOut.model_validate(line.facts()) for line in items], next_cursor=after)
 
 
 @dataclass(frozen=True, slots=True)
 class AuditApi:
-    """`prefix` and `needs`: the audit of the caller's workspace, or of the platform."""
+    """Of a workspace, for its owners."""
 
     db: Database
-    prefix: str = "/api/v1/audit"
-    needs: str = policy.READ_AUDIT
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix=self.prefix, tags=["audit"])
-        router.get("")(self.list)
-        router.get("/export", response_class=Response, responses=dict(EXPORTED))(self.export)
+        router = api_router("/audit", tags=["audit"])
+        router.get("", summary="List privileged actions, the newest first")(self.list)
+        router.get(
+            "/export", response_class=Response, responses=dict(EXPORTED), summary="Export them as a file"
+        )(self.export)
         return router
 
-    async def list(
-        self,
-        scope: CurrentScope,
-        wanted: WantedRows,
-        before: Annotated[int | None, Query(ge=1, le=MAX_SEQ)] = None,
-        limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = PAGE_SIZE,
-    ) -> AuditOut:
-        """Return rows, the newest first."""
-        require(scope, self.needs)
-        lines = await read_lines(self.db, scope, wanted, before=before, limit=limit + 1)
-        items = [AuditRowOut.model_validate(line.facts()) for line in lines[:limit]]
-        return AuditOut(items=items, next=items[-1].seq if len(lines) > limit else None)
+    async def list(self, scope: CurrentScope, wanted: WantedRows, page: AuditPage) -> AuditOut:
+        require(scope, policy.READ_AUDIT)
+        return await _list(self.db, scope, wanted, page)
 
-    async def export(
-        self,
-        scope: CurrentScope,
-        wanted: WantedRows,
-        form: Annotated[ExportFormat, Query(alias="format")] = "jsonl",
-    ) -> Response:
+    async def export(self, scope: CurrentScope, wanted: WantedRows, form: Format = "jsonl") -> Response:
         """Return all rows as CSV or JSON lines. That they were exported is itself recorded."""
-        require(scope, self.needs)
+        require(scope, policy.READ_AUDIT)
         return await export(self.db, scope, wanted, form)
 
 
-def platform_audit_api(db: Database) -> AuditApi:
-    return AuditApi(db, "/api/v1/admin/audit", policy.PLATFORM_VIEW)
+@dataclass(frozen=True, slots=True)
+class PlatformAuditApi:
+    """Of the platform, for its administrators."""
+
+    db: Database
+
+    def router(self) -> APIRouter:
+        router = api_router("/admin/audit", tags=["administration"])
+        router.get("", summary="List privileged actions of the platform, the newest first")(self.list)
+        router.get(
+            "/export", response_class=Response, responses=dict(EXPORTED), summary="Export them as a file"
+        )(self.export)
+        return router
+
+    async def list(self, scope: CurrentScope, wanted: WantedRows, page: AuditPage) -> AuditOut:
+        require(scope, policy.PLATFORM_VIEW)
+        return await _list(self.db, scope, wanted, page)
+
+    async def export(self, scope: CurrentScope, wanted: WantedRows, form: Format = "jsonl") -> Response:
+        """Return all rows as CSV or JSON lines. That they were exported is itself recorded."""
+        require(scope, policy.PLATFORM_VIEW)
+        return await export(self.db, scope, wanted, form)

@@ -1,6 +1,5 @@
 """The pages of the audit: of a workspace for its owners, of the platform for its administrators."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -15,10 +14,10 @@ from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.db import Database
 from gptagent.kernel.http import CurrentScope, QueryText
+from gptagent.kernel.scope import Scope
 from gptagent.ui.web import Pages, timezone_of
 
 MAX_SEQ = 2**63 - 1
-SENTENCES: Mapping[str, str] = audit.SENTENCES
 Before = Annotated[int | None, Query(ge=1, le=MAX_SEQ)]
 
 
@@ -29,28 +28,20 @@ def _selection(
 
 
 Selected = Annotated[Selection, Depends(_selection)]
+Format = Annotated[ExportFormat, Query(alias="format")]
 
 
 @dataclass(frozen=True, slots=True)
-class AuditPages:
-    """`prefix` is the address, `template` the page, `needs` the right: a workspace's, or the platform's."""
+class _AuditPages:
+    """What the two pages share. `template` is the page."""
 
     db: Database
     pages: Pages
-    prefix: str
     template: str
-    needs: str
 
-    def router(self) -> APIRouter:
-        router = APIRouter(prefix=self.prefix)
-        router.get("")(self.list)
-        router.get("/export")(self.export)
-        return router
-
-    async def list(
-        self, request: Request, scope: CurrentScope, selection: Selected, before: Before = None
+    async def _list(
+        self, request: Request, scope: Scope, selection: Selection, before: int | None
     ) -> Response:
-        require(scope, self.needs)
         wanted = selection.wanted(timezone_of(request))
         async with self.db.session(scope) as session:
             rows = await audit.list_entries(session, before=before, limit=PAGE_SIZE + 1, wanted=wanted)
@@ -74,21 +65,51 @@ class AuditPages:
             fields=audit.FIELDS,
         )
 
-    async def export(
-        self,
-        request: Request,
-        scope: CurrentScope,
-        selection: Selected,
-        form: Annotated[ExportFormat, Query(alias="format")] = "csv",
+    async def _export(
+        self, request: Request, scope: Scope, selection: Selection, form: ExportFormat
     ) -> Response:
-        require(scope, self.needs)
         return await export(self.db, scope, selection.wanted(timezone_of(request)), form)
 
 
-def workspace_audit(db: Database, pages: Pages) -> AuditPages:
-    prefix = "/manage/{workspace}/settings/audit"
-    return AuditPages(db, pages, prefix, "admin/workspace_audit.html", policy.READ_AUDIT)
+class AuditPages(_AuditPages):
+    """Of a workspace, for its owners."""
+
+    def router(self) -> APIRouter:
+        router = APIRouter(prefix="/manage/{workspace}/settings/audit")
+        router.get("")(self.list)
+        router.get("/export")(self.export)
+        return router
+
+    async def list(
+        self, request: Request, scope: CurrentScope, selection: Selected, before: Before = None
+    ) -> Response:
+        require(scope, policy.READ_AUDIT)
+        return await self._list(request, scope, selection, before)
+
+    async def export(
+        self, request: Request, scope: CurrentScope, selection: Selected, form: Format = "csv"
+    ) -> Response:
+        require(scope, policy.READ_AUDIT)
+        return await self._export(request, scope, selection, form)
 
 
-def platform_audit(db: Database, pages: Pages) -> AuditPages:
-    return AuditPages(db, pages, "/admin/audit", "admin/audit.html", policy.PLATFORM_VIEW)
+class PlatformAuditPages(_AuditPages):
+    """Of the platform, for its administrators."""
+
+    def router(self) -> APIRouter:
+        router = APIRouter(prefix="/admin/audit")
+        router.get("")(self.list)
+        router.get("/export")(self.export)
+        return router
+
+    async def list(
+        self, request: Request, scope: CurrentScope, selection: Selected, before: Before = None
+    ) -> Response:
+        require(scope, policy.PLATFORM_VIEW)
+        return await self._list(request, scope, selection, before)
+
+    async def export(
+        self, request: Request, scope: CurrentScope, selection: Selected, form: Format = "csv"
+    ) -> Response:
+        require(scope, policy.PLATFORM_VIEW)
+        return await self._export(request, scope, selection, form)
