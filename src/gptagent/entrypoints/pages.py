@@ -11,8 +11,11 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Mount
 
 from gptagent.bootstrap import Platform
+from gptagent.entrypoints.admin_shell import ADMIN, TITLE, facts_of, load_admin_shell
 from gptagent.entrypoints.error_pages import ErrorPages
-from gptagent.features.admin.audit_web import AuditPages
+from gptagent.features.admin.audit_web import AuditPages, PlatformAuditPages
+from gptagent.features.admin.people_web import ImpersonationPages, PeoplePages
+from gptagent.features.admin.web import KeyPages, OrganizationPages, OverviewPages
 from gptagent.features.agents.web import AgentPages
 from gptagent.features.crm.web import ConnectionPages
 from gptagent.features.dashboard.web import DashboardPages
@@ -24,9 +27,10 @@ from gptagent.features.organizations.model import Visitor, Workspace
 from gptagent.features.organizations.web import AuthPages, keep_language, local_path
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import NotFound
-from gptagent.kernel.http import QueryText, access_of, csrf_checked
-from gptagent.kernel.i18n import LOCALES
+from gptagent.kernel.http import QueryText, access_of, csrf_checked, locale_of
+from gptagent.kernel.i18n import LOCALES, translate
 from gptagent.kernel.live import LiveHub, last_event_id
+from gptagent.kernel.scope import PLATFORM_ID
 from gptagent.ui.assets import Assets, build_assets
 from gptagent.ui.templates import build_environment
 from gptagent.ui.view import THEMES, NavItem, NavSection, Shell, TabSet, WorkspaceLink
@@ -82,6 +86,12 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         ConnectionPages(db, pages, platform.crm, platform.vault, settings.base_url).router(),
         ConversationPages(db, pages, platform.inbox).router(),
         AuditPages(db, pages, "admin/workspace_audit.html").router(),
+        OverviewPages(db, pages, facts_of(settings)).router(),
+        OrganizationPages(db, pages).router(),
+        PeoplePages(db, pages).router(),
+        KeyPages(db, pages).router(),
+        PlatformAuditPages(db, pages, "admin/audit.html").router(),
+        ImpersonationPages(db, pages).router(),
         ShellRoutes(db, pages, hub, assets).router(),
     )
     for router in features:
@@ -92,6 +102,8 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
 
 async def load_shell(request: Request, session: Session) -> Shell:
     """Read the frame around a workspace's page: two questions in the page's own transaction."""
+    if access_of(request).scope.org_id == PLATFORM_ID:
+        return await load_admin_shell(request, session, translate(locale_of(request), TITLE))
     workspace: Workspace = request.state.workspace
     visitor: Visitor = request.state.visitor
     person = await identity.get_person(session, visitor.session.person_id)
@@ -108,8 +120,14 @@ async def load_shell(request: Request, session: Session) -> Shell:
         ),
         live_url=f"{workspace.path}/live",
         live_cursor=str(await last_event_id(session)),
+        admin_href=ADMIN if person.is_platform_admin and _is_own(visitor) else "",
         tabs=_tabs(request, workspace),
     )
+
+
+def _is_own(visitor: Visitor) -> bool:
+    """Whether the log-in reaches as far as its person: nobody else has a hand in it."""
+    return visitor.session.impersonator_id is None and visitor.session.workspace_id is None
 
 
 def _navigation(permissions: AbstractSet[str]) -> tuple[NavSection, ...]:

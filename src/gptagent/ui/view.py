@@ -57,6 +57,7 @@ class View:
     csrf_token: str = ""
     preferences: Preferences = Preferences()
     flashes: tuple[Flash, ...] = ()
+    impersonates: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,7 @@ class Shell:
     live_url: str = "/live"
     live_cursor: str = ""
     account_href: str = ""
+    admin_href: str = ""
     logout_action: str = "/logout"
     tabs: TabSet | None = None
 
