@@ -16,7 +16,15 @@ from gptagent.features.organizations.policy import (
 )
 
 V1 = "/api/v1"
-OPEN = {f"POST {V1}/auth/register", f"POST {V1}/auth/login", f"POST {V1}/auth/refresh"}
+OPEN = {
+    f"POST {V1}/auth/register",
+    f"POST {V1}/auth/login",
+    f"POST {V1}/auth/refresh",
+    f"POST {V1}/auth/reset-password/request",
+    f"POST {V1}/auth/reset-password/confirm",
+    f"POST {V1}/auth/verify-email",
+    f"POST {V1}/auth/change-email",
+}
 
 
 @dataclass(frozen=True)
@@ -61,6 +69,8 @@ WHY = {"json": {"reason": "They asked for it."}}
 OPERATIONS = tuple(
     Operation(f"{method} {V1}/{path}", needs, body)
     for method, path, needs, body in (
+        ("POST", "me/email", VIEW, {"json": {"email": "#@example.test", "password": "not the right one"}}),
+        ("POST", "me/email/verification", VIEW, {}),
         ("GET", "agents", VIEW, {}),
         ("POST", "agents", EDIT_AGENTS, {"json": {"name": "Agent #"}}),
         ("GET", AGENT, VIEW, {}),

@@ -25,10 +25,14 @@ from gptagent.kernel.settings import Settings
 
 # The whole list of addresses that need no credential. Everything else is refused before it is parsed.
 # The second list is of those where it would not even be looked at.
-OPEN_PATHS = re.compile(r"/|/login|/register|/setup/[^/]+|/preferences/(theme|language)")
+OPEN_PATHS = re.compile(
+    r"/|/login|/register|/setup/[^/]+|/preferences/(theme|language)"
+    r"|/(reset-password|verify-email|change-email)/[^/]+"
+)
 BARE_PATHS = re.compile(
     r"/favicon\.ico|/assets/.*|/health/(live|ready)|/metrics|/hooks/kommo/.*"
-    r"|/api/v1/auth/(register|login|refresh)|/api/v1/openapi\.json|/api/docs(/[\w.-]+)?"
+    r"|/api/v1/auth/(register|login|refresh|reset-password/(request|confirm)|verify-email|change-email)"
+    r"|/api/v1/openapi\.json|/api/docs(/[\w.-]+)?"
 )
 MIN_CSRF_CHARS = 32
 ADMIN_PATH = re.compile(r"/admin(/.*)?")

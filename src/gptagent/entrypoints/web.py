@@ -33,6 +33,7 @@ from gptagent.features.admin.audit_api import AuditApi, PlatformAuditApi
 from gptagent.features.agents.api import AgentsApi
 from gptagent.features.crm.api import ConnectionsApi, WebhookDoor
 from gptagent.features.dialog.api import ConversationsApi
+from gptagent.features.identity.recovery_api import RecoveryApi
 from gptagent.features.knowledge.api import ArticlesApi, DocumentsApi
 from gptagent.features.organizations.api import AuthApi
 from gptagent.kernel import installation, observe
@@ -144,8 +145,11 @@ def _close_streams_on_signal(hub: LiveHub) -> None:
 def _add_api(app: FastAPI, platform: Platform) -> None:
     settings = platform.settings
     app.include_router(
-        AuthApi(platform.db, platform.tokens, platform.login_limits, settings.open_registration).router()
+        AuthApi(
+            platform.db, platform.tokens, platform.login_limits, settings.open_registration, platform.links
+        ).router()
     )
+    app.include_router(RecoveryApi(platform.db, platform.login_limits, platform.links).router())
     app.include_router(AgentsApi(platform.db).router())
     app.include_router(ArticlesApi(platform.db).router())
     app.include_router(DocumentsApi(platform.db, platform.files).router())

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 
 from gptagent.features.identity import service as identity
 from gptagent.features.identity.limits import LoginLimits
-from gptagent.features.identity.model import ACCESS_TOKEN_LIFE, Device, name_device
+from gptagent.features.identity.model import ACCESS_TOKEN_LIFE, Device, Links, name_device
 from gptagent.features.identity.tokens import AccessClaims, AccessTokens
 from gptagent.features.organizations import service
 from gptagent.features.organizations.model import Workspace
@@ -60,6 +60,7 @@ class AuthApi:
     tokens: AccessTokens
     limits: LoginLimits
     is_open: bool
+    links: Links
 
     def router(self) -> APIRouter:
         router = api_router("/auth", tags=["auth"])
@@ -70,7 +71,9 @@ class AuthApi:
 
     async def register(self, request: Request, body: RegisterBody) -> TokenOut:
         await self.limits.check(client_address(request), body.email)
-        person_id, workspace = await register(self.db, Register(**body.model_dump()), is_open=self.is_open)
+        person_id, workspace = await register(
+            self.db, Register(**body.model_dump()), is_open=self.is_open, links=self.links
+        )
         return await self._enter(request, person_id, workspace)
 
     async def login(self, request: Request, body: LoginBody) -> TokenOut:

@@ -9,7 +9,23 @@ from alembic import op
 revision = "0002"
 down_revision = "0001"
 
-PARTS = ("audit", "people", "membership", "lookups_access", "workspace_deletion", "administration")
+PARTS = (
+    "audit",
+    "people",
+    "membership",
+    "lookups_access",
+    "workspace_deletion",
+    "recovery",
+    "administration",
+)
+    "audit",
+    "people",
+    "membership",
+    "lookups_access",
+    "workspace_deletion",
+    "recovery",
+    "administration",
+)
 
 
 def upgrade() -> None:
