@@ -18,14 +18,6 @@ PARTS = (
     "recovery",
     "administration",
 )
-    "audit",
-    "people",
-    "membership",
-    "lookups_access",
-    "workspace_deletion",
-    "recovery",
-    "administration",
-)
 
 
 def upgrade() -> None:
