@@ -126,6 +126,7 @@ class Shell:
     live_cursor: str = ""
     account_href: str = ""
     admin_href: str = ""
+    person_picture: str = ""
     logout_action: str = "/logout"
     tabs: TabSet | None = None
     asks_to_verify: bool = False

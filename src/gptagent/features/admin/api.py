@@ -5,9 +5,10 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Depends, Path, Query, Request
 
 from gptagent.features.admin import keys, service
+from gptagent.features.admin.guard import check_grant
 from gptagent.features.admin.model import KEY_LIVES, Installation, OrganizationRow, PersonRow
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
@@ -111,8 +112,13 @@ class AdminApi:
     db: Database
     installation: Installation
 
+    async def confirmed(self, request: Request) -> None:
+        """Dependency of all operations. Raises Forbidden."""
+        await check_grant(request, self.db)
+
     def router(self) -> APIRouter:
         router = api_router("/admin", tags=["administration"])
+        router.dependencies.append(Depends(self.confirmed))
         router.get("/installation", summary="Get facts of the installation")(self.facts)
         router.get("/organizations", summary="List workspaces")(self.organizations)
         router.get("/organizations/{number}", summary="Get a workspace")(self.organization)

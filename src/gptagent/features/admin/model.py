@@ -9,7 +9,6 @@ PAGE_SIZE = 50
 REASON_MIN_CHARS = 10
 REASON_MAX_CHARS = 500
 IMPERSONATION_LIFE = timedelta(minutes=60)
-CONFIRMED_FOR = timedelta(minutes=15)  # how long a log-in counts as just made
 KEY_NAME_MAX_CHARS = 100
 KEY_LIVES = (30, 90, 365)  # days
 

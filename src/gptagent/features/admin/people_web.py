@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gptagent.features.admin import service
-from gptagent.features.admin.guard import confirmed, is_confirmed, session_of
+from gptagent.features.admin.guard import confirm_href, confirmed, is_confirmed, session_of
 from gptagent.features.admin.impersonation import Impersonate, begin_impersonation
 from gptagent.features.admin.model import IMPERSONATION_LIFE, PAGE_SIZE, REASON_MAX_CHARS
 from gptagent.features.identity import service as identity
@@ -143,6 +143,7 @@ class PeoplePages:
             failure=message_of(request, error) if error and not error.fields else "",
             errors=field_errors(request, error) if error else {},
             is_confirmed=is_confirmed(request),
+            confirm_href=confirm_href(request),
             values=values,
         )
 

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gptagent.features.admin import keys, service
-from gptagent.features.admin.guard import confirmed, is_confirmed
+from gptagent.features.admin.guard import confirm_href, confirmed, is_confirmed
 from gptagent.features.admin.model import (
     KEY_LIVES,
     KEY_NAME_MAX_CHARS,
@@ -129,6 +129,7 @@ class OrganizationPages:
             reason_max=REASON_MAX_CHARS,
             errors=field_errors(request, error) if error else {},
             is_confirmed=is_confirmed(request),
+            confirm_href=confirm_href(request),
         )
 
 
@@ -188,5 +189,6 @@ class KeyPages:
             name_max=KEY_NAME_MAX_CHARS,
             errors=field_errors(request, error) if error else {},
             is_confirmed=is_confirmed(request),
+            confirm_href=confirm_href(request),
             **known,
         )

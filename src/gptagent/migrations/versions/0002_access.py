@@ -16,6 +16,7 @@ PARTS = (
     "lookups_access",
     "workspace_deletion",
     "recovery",
+    "account",
     "administration",
 )
 
