@@ -9,6 +9,9 @@ from gptagent.features.organizations.policy import (
     EDIT_KNOWLEDGE,
     MANAGE_API_KEYS,
     MANAGE_CONNECTIONS,
+    PLATFORM_MANAGE,
+    PLATFORM_VIEW,
+    READ_AUDIT,
     VIEW,
     WORK_CONVERSATIONS,
 )
@@ -41,7 +44,11 @@ class Operation:
     @property
     def path(self) -> str:
         """Return an address whose ids are well-formed and of nothing."""
-        return "/".join(str(uuid4()) if part.startswith("{") else part for part in self.route.split("/"))
+        filled = {"{number}": "999999999"}
+        parts = (
+            filled.get(part, str(uuid4()) if part[:1] == "{" else part) for part in self.route.split("/")
+        )
+        return "/".join(parts)
 
     @property
     def route(self) -> str:
@@ -62,6 +69,9 @@ def _fresh(value: object) -> object:
 AGENT, ARTICLE, DOCUMENT = "agents/{agent_id}", "articles/{article_id}", "documents/{document_id}"
 KEY = "api-keys/{key_id}"
 CONNECTION, CONVERSATION = "connections/{connection_id}", "conversations/{conversation_id}"
+
+PLACE, WHO = "admin/organizations/{number}", "admin/people/{person_id}"
+WHY = {"json": {"reason": "They asked for it."}}
 
 OPERATIONS = tuple(
     Operation(f"{method} {V1}/{path}", needs, body)
@@ -111,6 +121,24 @@ OPERATIONS = tuple(
         ("POST", "connections", MANAGE_CONNECTIONS, {"json": {"address": "nobody.kommo.test", "token": "t"}}),
         ("GET", CONNECTION, VIEW, {}),
         ("DELETE", CONNECTION, MANAGE_CONNECTIONS, {}),
+        ("GET", "audit", READ_AUDIT, {}),
+        ("GET", "audit/export", READ_AUDIT, {}),
+        ("GET", "admin/installation", PLATFORM_VIEW, {}),
+        ("GET", "admin/organizations", PLATFORM_VIEW, {}),
+        ("GET", PLACE, PLATFORM_VIEW, {}),
+        ("PUT", f"{PLACE}/suspension", PLATFORM_MANAGE, WHY),
+        ("DELETE", f"{PLACE}/suspension", PLATFORM_MANAGE, {}),
+        ("GET", "admin/people", PLATFORM_VIEW, {}),
+        ("GET", WHO, PLATFORM_VIEW, {}),
+        ("PUT", f"{WHO}/suspension", PLATFORM_MANAGE, WHY),
+        ("DELETE", f"{WHO}/suspension", PLATFORM_MANAGE, {}),
+        ("PUT", f"{WHO}/administrator", PLATFORM_MANAGE, {}),
+        ("DELETE", f"{WHO}/administrator", PLATFORM_MANAGE, {}),
+        ("GET", "admin/audit", PLATFORM_VIEW, {}),
+        ("GET", "admin/audit/export", PLATFORM_VIEW, {}),
+        ("GET", "admin/keys", PLATFORM_VIEW, {}),
+        ("POST", "admin/keys", PLATFORM_MANAGE, {"json": {"name": "Key #", "scopes": ["platform.view"]}}),
+        ("DELETE", "admin/keys/{key_id}", PLATFORM_MANAGE, {}),
         ("GET", "conversations", VIEW, {}),
         ("GET", CONVERSATION, VIEW, {}),
         ("GET", f"{CONVERSATION}/messages", VIEW, {}),

@@ -47,13 +47,21 @@ class Foreign:
     options: Mapping[str, object] = field(default_factory=dict)
 
 
-Case = Public | Own | Foreign
+@dataclass(frozen=True)
+class Installation:
+    """Administers the platform: nobody of a workspace gets anything from it (test_isolation_admin.py)."""
+
+    options: Mapping[str, object] = field(default_factory=dict)
+
+
+Case = Public | Own | Foreign | Installation
 
 AGENT = {"agent_id": "agent_id"}
 ARTICLE = {"article_id": "article_id"}
 DOCUMENT = {"document_id": "document_id"}
 CONNECTION = {"connection_id": "connection_id"}
 CONVERSATION = {"conversation_id": "conversation_id"}
+WHY = {"json": {"reason": "because I can"}}
 SESSION, GRANT, PASSKEY = {"session_id": "session_id"}, {"grant_id": "grant_id"}, {"passkey_id": "passkey_id"}
 ACCOUNT = f"{PAGES}/account-settings"
 KEY = {"key_id": "api_key_id"}
@@ -119,6 +127,43 @@ CASES: dict[str, Case] = {
     "GET /api/v1/conversations/{conversation_id}/messages": Foreign(CONVERSATION),
     "PUT /api/v1/conversations/{conversation_id}/takeover": Foreign(CONVERSATION),
     "DELETE /api/v1/conversations/{conversation_id}/takeover": Foreign(CONVERSATION),
+    "GET /api/v1/audit": Own(),
+    "GET /api/v1/audit/export": Own(),
+    "GET /api/v1/admin/installation": Installation(),
+    "GET /api/v1/admin/organizations": Installation(),
+    "GET /api/v1/admin/organizations/{number}": Installation(),
+    "PUT /api/v1/admin/organizations/{number}/suspension": Installation(WHY),
+    "DELETE /api/v1/admin/organizations/{number}/suspension": Installation(),
+    "GET /api/v1/admin/people": Installation(),
+    "GET /api/v1/admin/people/{person_id}": Installation(),
+    "PUT /api/v1/admin/people/{person_id}/suspension": Installation(WHY),
+    "DELETE /api/v1/admin/people/{person_id}/suspension": Installation(),
+    "PUT /api/v1/admin/people/{person_id}/administrator": Installation(),
+    "DELETE /api/v1/admin/people/{person_id}/administrator": Installation(),
+    "GET /api/v1/admin/audit": Installation(),
+    "GET /api/v1/admin/audit/export": Installation(),
+    "GET /api/v1/admin/keys": Installation(),
+    "POST /api/v1/admin/keys": Installation({"json": {"name": "Mine", "scopes": ["platform.view"]}}),
+    "DELETE /api/v1/admin/keys/{key_id}": Installation(),
+    "GET /admin": Installation(),
+    "GET /admin/dashboard": Installation(),
+    "GET /admin/organizations": Installation(),
+    "GET /admin/organizations/{number}": Installation(),
+    "POST /admin/organizations/{number}/suspend": Installation({"data": {"reason": "because I can"}}),
+    "POST /admin/organizations/{number}/resume": Installation(),
+    "GET /admin/people": Installation(),
+    "GET /admin/people/{person_id}": Installation(),
+    "POST /admin/people/{person_id}/suspend": Installation({"data": {"reason": "because I can"}}),
+    "POST /admin/people/{person_id}/resume": Installation(),
+    "POST /admin/people/{person_id}/appoint": Installation(),
+    "POST /admin/people/{person_id}/dismiss": Installation(),
+    "POST /admin/people/{person_id}/impersonate": Installation({"data": {"reason": "because I can"}}),
+    "GET /admin/audit": Installation(),
+    "GET /admin/audit/export": Installation(),
+    "GET /admin/keys": Installation(),
+    "POST /admin/keys": Installation({"data": {"name": "Mine", "scopes": "platform.view"}}),
+    "POST /admin/keys/{key_id}/revoke": Installation(),
+    "POST /impersonation/stop": Installation(),
     "GET /api/v1/account": Own(),
     "PATCH /api/v1/account": Own(options={"json": {"locale": "en"}}),
     "GET /api/v1/account/avatar": Own(404, why="there is no picture yet"),
@@ -194,6 +239,8 @@ CASES: dict[str, Case] = {
     f"GET {PAGES}/integrations": Own(),
     f"POST {PAGES}/integrations": Own(422, {"data": {"address": "not an address", "token": "x"}}),
     f"POST {PAGES}/integrations/{{connection_id}}/disconnect": Foreign(CONNECTION),
+    f"GET {PAGES}/settings/audit": Own(),
+    f"GET {PAGES}/settings/audit/export": Own(),
     f"GET {ACCOUNT}": Own(),
     f"POST {ACCOUNT}": Own(303, {"data": {"full_name": "Charlie Sparrow", "locale": "en"}}),
     f"GET {ACCOUNT}/avatar": Own(404, why="there is no picture yet"),

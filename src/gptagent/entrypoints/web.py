@@ -20,6 +20,7 @@ from starlette.types import Receive, Scope, Send
 
 from gptagent import __version__
 from gptagent.bootstrap import Platform, app_dsn, build_platform
+from gptagent.entrypoints.admin_shell import facts_of
 from gptagent.entrypoints.authentication import Authenticator
 from gptagent.entrypoints.description import install_description, operation_id
 from gptagent.entrypoints.docs import Docs
@@ -27,6 +28,8 @@ from gptagent.entrypoints.middleware import Cors, Gate, Limits, RequestEdge
 from gptagent.entrypoints.pages import add_pages
 from gptagent.entrypoints.request_limits import RequestLimits
 from gptagent.entrypoints.sole import SoleWeb
+from gptagent.features.admin.api import AdminApi
+from gptagent.features.admin.audit_api import AuditApi, PlatformAuditApi
 from gptagent.features.agents.api import AgentsApi
 from gptagent.features.crm.api import ConnectionsApi, WebhookDoor
 from gptagent.features.dialog.api import ConversationsApi
@@ -158,6 +161,9 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
     app.include_router(DocumentsApi(platform.db, platform.files).router())
     app.include_router(ConnectionsApi(platform.db, platform.crm, platform.vault, settings.base_url).router())
     app.include_router(ConversationsApi(platform.db, platform.inbox).router())
+    app.include_router(AuditApi(platform.db).router())
+    app.include_router(PlatformAuditApi(platform.db).router())
+    app.include_router(AdminApi(platform.db, facts_of(settings)).router())
     app.router.routes.append(WebhookDoor(platform.db, platform.crm, platform.subscribers).route())
 
 

@@ -18,6 +18,7 @@ PARTS = (
     "recovery",
     "account",
     "api_keys",
+    "administration",
 )
 
 
