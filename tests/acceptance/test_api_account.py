@@ -65,10 +65,8 @@ async def test_a_picture_is_set_read_and_removed(ann):
     put = await ann("PUT", f"{ACCOUNT}/avatar", files={"file": ("me.exe", file.getvalue())})
     assert put.status_code == 204, put.text
     picture = await ann("GET", f"{ACCOUNT}/avatar")
-    assert (
-        picture.headers["content-type"] == "image/webp"
+    assert picture.headers["content-type"] == "image/webp"
     assert (await ann("GET", ACCOUNT)).json()["has_avatar"]
-    )
     assert (await ann("DELETE", f"{ACCOUNT}/avatar")).status_code == 204
     assert (await ann("GET", f"{ACCOUNT}/avatar")).status_code == 404
 
