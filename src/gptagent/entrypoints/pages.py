@@ -83,7 +83,7 @@ TABS = (
         "Account settings",
         ACCOUNT,
         (
-            NavItem("Profile", ACCOUNT, "", ACCOUNT),
+            NavItem("Your profile", ACCOUNT, "", ACCOUNT),
             NavItem("Security", SECURITY, "", SECURITY),
             NavItem("E-mail", f"{ACCOUNT}/email", "", f"{ACCOUNT}/email"),
         ),
