@@ -9,7 +9,25 @@ from alembic import op
 revision = "0002"
 down_revision = "0001"
 
-PARTS = ("audit", "people", "membership", "lookups_access", "workspace_deletion", "recovery", "api_keys")
+PARTS = (
+    "audit",
+    "people",
+    "membership",
+    "lookups_access",
+    "workspace_deletion",
+    "recovery",
+    "account",
+    "api_keys",
+)
+    "audit",
+    "people",
+    "membership",
+    "lookups_access",
+    "workspace_deletion",
+    "recovery",
+    "account",
+    "api_keys",
+)
 
 
 def upgrade() -> None:
