@@ -19,15 +19,6 @@ PARTS = (
     "account",
     "api_keys",
 )
-    "audit",
-    "people",
-    "membership",
-    "lookups_access",
-    "workspace_deletion",
-    "recovery",
-    "account",
-    "api_keys",
-)
 
 
 def upgrade() -> None:
