@@ -36,7 +36,8 @@ async def narrow(strict, database, vault):
 async def test_a_person_has_a_hundred_requests_in_ten_seconds(narrow, database):
     """SEC-8"""
     alice = await narrow.of(await make_scope(database))
-    answers = [await alice("GET", "/api/v1/agents") for _request in range(230)]
+    answers = [await alice("GET", "/api/v1/agents")]
+    answers += await asyncio.gather(*(alice("GET", "/api/v1/agents") for _request in range(299)))
     refused = [answer for answer in answers if answer.status_code == 429]
     assert refused and len([answer for answer in answers if answer.status_code == HTTP_OK]) >= 100
     first = answers[0].headers

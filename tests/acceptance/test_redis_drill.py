@@ -151,6 +151,8 @@ async def test_the_api_answers_and_log_ins_stay_limited(trouble, redis, served, 
         assert (await alice("GET", "/api/v1/agents")).status_code == 200
     after = [(await door.log_in(email, "wrong")).status_code for _try in range(7)]
     assert before + after == [401] * 10 + [429] * 2
+    ready = await door("GET", "/health/ready")
+    assert (ready.status_code, ready.json()["status"]) == (200, "ready" if trouble == "flush" else "degraded")
     assert server.log.count("redis_away") == (0 if trouble == "flush" else 1)
     assert PASSWORD not in server.log
 

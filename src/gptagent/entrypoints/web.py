@@ -177,6 +177,8 @@ def _add_operations(app: FastAPI, platform: Platform) -> None:
                 await session.fetchval("select 1")
         except AppError as error:
             return JSONResponse({"status": "not ready", "database": error.code}, 503, {"Retry-After": "2"})
+        if platform.limiter.is_degraded:  # it serves; each process counts for itself
+            return JSONResponse({"status": "degraded", "redis": "redis_unavailable"})
         return JSONResponse({"status": "ready"})
 
     async def metrics(request: Request) -> Response:
