@@ -8,6 +8,7 @@ from gptagent.features.organizations.policy import (
     EDIT_AGENTS,
     EDIT_KNOWLEDGE,
     MANAGE_CONNECTIONS,
+    OWN_WORKSPACE,
     VIEW,
     WORK_CONVERSATIONS,
 )
@@ -56,11 +57,19 @@ class Operation:
 AGENT, ARTICLE, DOCUMENT = "agents/{agent_id}", "articles/{article_id}", "documents/{document_id}"
 CONNECTION, CONVERSATION = "connections/{connection_id}", "conversations/{conversation_id}"
 
+PROVIDER = "sign-in-providers/{provider_id}"
+PROVIDER_BODY = {"name": "#", "issuer": "https://127.0.0.1:9/#", "client_id": "#", "client_secret": "#"}
+
 OPERATIONS = tuple(
     Operation(f"{method} {V1}/{path}", needs, body)
     for method, path, needs, body in (
         ("POST", "me/email", VIEW, {"json": {"email": "#@example.test", "password": "not the right one"}}),
         ("POST", "me/email/verification", VIEW, {}),
+        ("GET", "sign-in-providers", OWN_WORKSPACE, {}),
+        ("POST", "sign-in-providers", OWN_WORKSPACE, {"json": PROVIDER_BODY}),
+        ("PUT", PROVIDER, OWN_WORKSPACE, {"json": PROVIDER_BODY}),
+        ("DELETE", PROVIDER, OWN_WORKSPACE, {}),
+        ("POST", f"{PROVIDER}/test", OWN_WORKSPACE, {}),
         ("GET", "agents", VIEW, {}),
         ("POST", "agents", EDIT_AGENTS, {"json": {"name": "Agent #"}}),
         ("GET", AGENT, VIEW, {}),

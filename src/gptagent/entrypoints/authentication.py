@@ -25,7 +25,7 @@ from gptagent.kernel.settings import Settings
 # The second list is of those where it would not even be looked at.
 OPEN_PATHS = re.compile(
     r"/|/login|/register|/setup/[^/]+|/preferences/(theme|language)"
-    r"|/(reset-password|verify-email|change-email)/[^/]+"
+    r"|/(reset-password|verify-email|change-email)/[^/]+|/login/[^/]+|/sign-in/[^/]+"
 )
 BARE_PATHS = re.compile(
     r"/favicon\.ico|/assets/.*|/health/(live|ready)|/metrics|/hooks/kommo/.*"

@@ -22,8 +22,11 @@ from gptagent.features.identity.email_web import EmailPages
 from gptagent.features.identity.model import Links
 from gptagent.features.identity.recovery_web import RecoveryPages
 from gptagent.features.knowledge.web import ArticlePages, DocumentPages
+from gptagent.features.organizations import policy
 from gptagent.features.organizations.model import Visitor, Workspace
 from gptagent.features.organizations.web import AuthPages, keep_language, local_path
+from gptagent.features.sign_in.settings_web import ProviderPages
+from gptagent.features.sign_in.web import SignInPages
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import NotFound
 from gptagent.kernel.http import QueryText, access_of, csrf_checked
@@ -37,7 +40,7 @@ from gptagent.ui.web import WORKSPACE_COOKIE, YEAR_SECONDS, Pages, words
 FEATURES = Path(__file__).parent.parent / "features"
 TEMPLATES = {
     name: FEATURES / name / "templates"
-    for name in ("identity", "organizations", "knowledge", "agents", "crm", "dialog", "dashboard")
+    for name in ("identity", "organizations", "knowledge", "agents", "crm", "dialog", "dashboard", "sign_in")
 }
 NAVIGATION = (
     NavSection(
@@ -59,11 +62,18 @@ NAVIGATION = (
 )
 # Rows of tabs, by the address they begin with. A page in one extends ui/layouts/settings.html.
 TABS = (
-    TabSet("Workspace settings", "/settings", ()),
+    TabSet(
+        "Workspace settings",
+        "/settings",
+        (NavItem("Sign-in", "/settings/sign-in", "", "/settings/sign-in", needs=policy.OWN_WORKSPACE),),
+    ),
     TabSet(
         "Account settings",
         "/account-settings",
-        (NavItem("E-mail", "/account-settings/email", "", "/account-settings/email"),),
+        (
+            NavItem("E-mail", "/account-settings/email", "", "/account-settings/email"),
+            NavItem("Sign-in providers", "/account-settings/sign-in", "", "/account-settings/sign-in"),
+        ),
     ),
 )
 MAX_ID_DIGITS = 19  # of a bigint
@@ -76,9 +86,18 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
     assets = build_assets()
     pages = Pages(build_environment(TEMPLATES, assets), shell_of(platform.links), settings.secure_cookies)
     features = (
-        AuthPages(db, pages, platform.login_limits, settings.open_registration, platform.links).router(),
+        AuthPages(
+            db,
+            pages,
+            platform.login_limits,
+            settings.open_registration,
+            platform.links,
+            platform.sign_in.button,
+        ).router(),
         RecoveryPages(db, pages, platform.login_limits, platform.links).router(),
         EmailPages(db, pages, platform.login_limits, platform.links).router(),
+        SignInPages(platform.sign_in, pages, platform.login_limits).router(),
+        ProviderPages(platform.sign_in, pages).router(),
         DashboardPages(db, pages, settings.llm_model).router(),
         AgentPages(db, pages, settings.llm_model).router(),
         DocumentPages(db, pages, platform.files).router(),

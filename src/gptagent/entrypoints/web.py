@@ -33,6 +33,7 @@ from gptagent.features.dialog.api import ConversationsApi
 from gptagent.features.identity.recovery_api import RecoveryApi
 from gptagent.features.knowledge.api import ArticlesApi, DocumentsApi
 from gptagent.features.organizations.api import AuthApi
+from gptagent.features.sign_in.api import ProvidersApi
 from gptagent.kernel import installation, observe
 from gptagent.kernel.errors import AppError
 from gptagent.kernel.http import PatternRoute, install_problems
@@ -147,6 +148,7 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
         ).router()
     )
     app.include_router(RecoveryApi(platform.db, platform.login_limits, platform.links).router())
+    app.include_router(ProvidersApi(platform.sign_in).router())
     app.include_router(AgentsApi(platform.db).router())
     app.include_router(ArticlesApi(platform.db).router())
     app.include_router(DocumentsApi(platform.db, platform.files).router())

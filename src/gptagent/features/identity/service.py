@@ -48,7 +48,9 @@ __all__ = [
     "ask_reset",
     "check_person",
     "create_person",
+    "create_vouched_person",
     "end_session",
+    "find_person",
     "find_session",
     "get_person",
     "grant_is_live",
@@ -115,6 +117,28 @@ async def create_person(session: Session, command: NewPerson, person_id: UUID, p
     return person_id
 
 
+async def create_vouched_person(
+    session: Session, person_id: UUID, email: str, full_name: str, *, is_verified: bool
+) -> None:
+    """Create somebody who comes from a sign-in provider, without a password.
+
+    `is_verified`: the provider is one whose word about addresses counts in the whole installation. Needs a
+    transaction opened for the person. Raises Invalid for no address, Conflict for a known one.
+    """
+    address = normalise_email(email)
+    if address is None:
+        raise Invalid.field("email", "Enter a valid e-mail address.")
+    if not await store.insert_person(session, person_id, address, full_name, "ru", admin=False):
+        raise Conflict("email_taken", "There is an account with this address already. Log in instead.")
+    if is_verified:
+        await store.confirm_email(session, person_id)
+
+
+async def find_person(session: Session, email: str) -> UUID | None:
+    """Return who has this address; nobody who is suspended or gone."""
+    return await store.person_by_email(session, normalise_email(email) or "")
+
+
 async def open_session(
     session: Session,
     person_id: UUID,
@@ -124,7 +148,11 @@ async def open_session(
     device: Device = UNKNOWN_DEVICE,
     workspace_id: UUID | None = None,
 ) -> tuple[str, datetime]:
-    """Return the cookie's token and when it ends. Needs a transaction opened for the person."""
+    """Return the cookie's token and when it ends. Needs a transaction opened for the person.
+
+    A session of one workspace counts as never confirmed: its provider's word opens that workspace, and does
+    not change what the person logs in with.
+    """
     token = new_token()
     expires_at = now + (REMEMBERED_SESSION_LIFE if remember else SESSION_LIFE)
     await store.insert_session(

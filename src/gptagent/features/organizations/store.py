@@ -34,3 +34,13 @@ async def memberships_of(session: Session, person_id: UUID) -> list[Record]:
 
 async def api_key_by_hash(session: Session, key_hash: bytes) -> Record | None:
     return await session.fetchrow("select org_id, key_id, scopes from app.api_key_by_hash($1)", key_hash)
+
+
+async def take_invitation(session: Session, email: str) -> str | None:
+    role: str | None = await session.fetchval(
+        """update app.invitation set accepted_at = now(), accepted_by = app.person()
+            where email = $1 and revoked_at is null and accepted_at is null and expires_at > now()
+        returning role""",
+        email,
+    )
+    return role

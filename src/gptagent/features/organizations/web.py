@@ -31,6 +31,7 @@ class AuthPages:
     limits: LoginLimits
     is_open: bool
     links: Links
+    provider: tuple[str, str] | None
 
     def router(self) -> APIRouter:
         router = APIRouter()
@@ -78,6 +79,7 @@ class AuthPages:
             "organizations/login.html",
             status=error.status if error else 200,
             is_open=self.is_open,
+            provider=self.provider,
             **known,
         )
         if error and error.retry_after:
