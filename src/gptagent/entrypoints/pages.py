@@ -19,10 +19,15 @@ from gptagent.features.dashboard.web import DashboardPages
 from gptagent.features.dialog.web import ConversationPages
 from gptagent.features.identity import service as identity
 from gptagent.features.identity.email_web import EmailPages
-from gptagent.features.identity.model import Links
+from gptagent.features.identity.model import Links, Person, RelyingParty
 from gptagent.features.identity.recovery_web import RecoveryPages
 from gptagent.features.knowledge.web import ArticlePages, DocumentPages
 from gptagent.features.organizations import policy
+from gptagent.features.organizations.account.factors import FactorPages
+from gptagent.features.organizations.account.guard import ACCOUNT, SECURITY, own_log_in
+from gptagent.features.organizations.account.security import SecurityPages
+from gptagent.features.organizations.account.web import ProfilePages
+from gptagent.features.organizations.login_steps import LoginSteps
 from gptagent.features.organizations.model import Visitor, Workspace
 from gptagent.features.organizations.web import AuthPages, keep_language, local_path
 from gptagent.features.sign_in.settings_web import ProviderPages
@@ -69,10 +74,12 @@ TABS = (
     ),
     TabSet(
         "Account settings",
-        "/account-settings",
+        ACCOUNT,
         (
-            NavItem("E-mail", "/account-settings/email", "", "/account-settings/email"),
-            NavItem("Sign-in providers", "/account-settings/sign-in", "", "/account-settings/sign-in"),
+            NavItem("Profile", ACCOUNT, "", ACCOUNT),
+            NavItem("Security", SECURITY, "", SECURITY),
+            NavItem("E-mail", f"{ACCOUNT}/email", "", f"{ACCOUNT}/email"),
+            NavItem("Sign-in providers", f"{ACCOUNT}/sign-in", "", f"{ACCOUNT}/sign-in"),
         ),
     ),
 )
@@ -85,7 +92,15 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
     settings, db = platform.settings, platform.db
     assets = build_assets()
     pages = Pages(build_environment(TEMPLATES, assets), shell_of(platform.links), settings.secure_cookies)
+    party = RelyingParty.at(settings.base_url)
+    account = (
+        ProfilePages(db, pages, platform.files).router(),
+        SecurityPages(db, pages, platform.login_limits).router(),
+        FactorPages(db, pages, platform.login_limits, party).router(),
+        EmailPages(db, pages, platform.login_limits, platform.links).router(),
+    )
     features = (
+        LoginSteps(db, pages, platform.login_limits, party).router(),
         AuthPages(
             db,
             pages,
@@ -95,7 +110,6 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
             platform.sign_in.button,
         ).router(),
         RecoveryPages(db, pages, platform.login_limits, platform.links).router(),
-        EmailPages(db, pages, platform.login_limits, platform.links).router(),
         SignInPages(platform.sign_in, pages, platform.login_limits).router(),
         ProviderPages(platform.sign_in, pages).router(),
         DashboardPages(db, pages, settings.llm_model).router(),
@@ -106,6 +120,10 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         ConversationPages(db, pages, platform.inbox).router(),
         ShellRoutes(db, pages, hub, assets).router(),
     )
+    for router in account:
+        app.include_router(
+            router, dependencies=[Depends(csrf_checked), Depends(own_log_in)], include_in_schema=False
+        )
     for router in features:
         app.include_router(router, dependencies=[Depends(csrf_checked)], include_in_schema=False)
     app.router.routes.append(Mount(assets.prefix, assets))
@@ -139,9 +157,18 @@ async def load_shell(request: Request, session: Session, links: Links) -> Shell:
         ),
         live_url=f"{workspace.path}/live",
         live_cursor=str(await last_event_id(session)),
+        account_href=f"{workspace.path}{ACCOUNT}",
+        person_picture=_picture(workspace, person),
         tabs=_tabs(request, workspace),
         asks_to_verify=links.sends_letters and not person.is_verified,
     )
+
+
+def _picture(workspace: Workspace, person: Person) -> str:
+    """Return the address of the person's picture; it changes with the picture, so browsers may keep it."""
+    if person.avatar_key is None:
+        return ""
+    return f"{workspace.path}{ACCOUNT}/avatar?of={person.avatar_key.rpartition('-')[2]}"
 
 
 def _navigation(permissions: AbstractSet[str]) -> tuple[NavSection, ...]:
@@ -235,7 +262,7 @@ class ShellRoutes:
             return response
         keep_language(response, wanted, secure=self.pages.secure)
         visitor: Visitor | None = request.state.visitor
-        if visitor is not None:
+        if visitor is not None and visitor.session.impersonator_id is None:
             async with self.db.installation(visitor.session.person_id) as session:
                 await identity.set_locale(session, visitor.session.person_id, wanted)
         return response

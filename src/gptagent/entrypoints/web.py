@@ -30,8 +30,10 @@ from gptagent.entrypoints.sole import SoleWeb
 from gptagent.features.agents.api import AgentsApi
 from gptagent.features.crm.api import ConnectionsApi, WebhookDoor
 from gptagent.features.dialog.api import ConversationsApi
+from gptagent.features.identity.model import RelyingParty
 from gptagent.features.identity.recovery_api import RecoveryApi
 from gptagent.features.knowledge.api import ArticlesApi, DocumentsApi
+from gptagent.features.organizations.account.api import AccountApi
 from gptagent.features.organizations.api import AuthApi
 from gptagent.features.sign_in.api import ProvidersApi
 from gptagent.kernel import installation, observe
@@ -147,6 +149,8 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
             platform.db, platform.tokens, platform.login_limits, settings.open_registration, platform.links
         ).router()
     )
+    party = RelyingParty.at(settings.base_url)
+    app.include_router(AccountApi(platform.db, platform.files, platform.login_limits, party).router())
     app.include_router(RecoveryApi(platform.db, platform.login_limits, platform.links).router())
     app.include_router(ProvidersApi(platform.sign_in).router())
     app.include_router(AgentsApi(platform.db).router())

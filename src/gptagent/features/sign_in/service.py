@@ -177,7 +177,6 @@ async def _resolve(door: SignIn, provider: Provider, claims: Claims, origin: Ori
         raise Forbidden("not_a_member", "You are no member of this workspace any more. Ask its owner.")
     async with door.db.installation(person_id) as session:
         await store.touch_identity(session, provider.id, claims.subject)
-        await _record(session, "login.by_provider", person_id, provider.id, origin)
     return person_id
 
 

@@ -7,21 +7,19 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gptagent.features.identity import service as identity
 from gptagent.features.identity.limits import LoginLimits
-from gptagent.features.identity.model import SESSION_LIFE, Device, name_device
-from gptagent.features.organizations.model import Visitor
+from gptagent.features.identity.model import is_confirmed
+from gptagent.features.organizations.entrance import HOME, Entrance, visitor_of
 from gptagent.features.sign_in import service
 from gptagent.features.sign_in.model import STATE_LIFE
 from gptagent.features.sign_in.service import Arrived, Returned, SignIn
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.errors import AppError, Forbidden
-from gptagent.kernel.http import QueryText, access_of, client_address, person_of, session_cookie
+from gptagent.kernel.http import QueryText, access_of, client_address, person_of
 from gptagent.kernel.scope import Origin
 from gptagent.ui.web import Notice, Pages, base_of, message_of
 
 LINKED_PATH = "/account-settings/sign-in"
-HOME = "/manage"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +65,7 @@ class SignInPages:
         self, request: Request, state: QueryText = "", code: QueryText = "", iss: QueryText = ""
     ) -> Response:
         """Finish what was begun in this browser."""
-        visitor = _visitor(request)
+        visitor = visitor_of(request)
         person_id = visitor.session.person_id if visitor else None
         returned = Returned(state, code, iss, request.cookies.get(self.cookie, ""), person_id)
         try:
@@ -80,24 +78,9 @@ class SignInPages:
     async def _enter(self, request: Request, arrived: Arrived) -> Response:
         if arrived.is_link:
             return self.pages.redirect(HOME, Notice("success", "The provider is linked to your account."))
-        device = Device(name_device(request.headers.get("user-agent", "")), client_address(request))
-        async with self.door.db.installation(arrived.person_id) as session:
-            token, _ends = await identity.open_session(
-                session,
-                arrived.person_id,
-                remember=False,
-                now=utcnow(),
-                device=device,
-                workspace_id=arrived.workspace_id,
-            )
-        response = self.pages.redirect(HOME)
-        response.set_cookie(
-            session_cookie(secure=self.pages.secure),
-            token,
-            max_age=int(SESSION_LIFE.total_seconds()),
-            secure=self.pages.secure,
-            httponly=True,
-            samesite="lax",
+        entrance = Entrance(self.door.db, self.pages)
+        response = await entrance.after_provider(
+            request, arrived.person_id, HOME, workspace_id=arrived.workspace_id
         )
         response.delete_cookie(self.cookie, secure=self.pages.secure, httponly=True, samesite="lax")
         return response
@@ -123,6 +106,8 @@ class SignInPages:
         """Begin to link. The page has a link instead of a redirect: forms may not lead to other hosts."""
         if not _may_link(request):
             raise Forbidden("link_refused", "Log in with your password to link a provider.")
+        if way := self._ask_to_confirm(request):
+            return way
         begun = await service.begin(
             self.door,
             provider_id,
@@ -138,12 +123,22 @@ class SignInPages:
     async def unlink(self, request: Request, provider_id: UUID) -> Response:
         if not _may_link(request):
             raise Forbidden("link_refused", "Log in with your password to link a provider.")
+        if way := self._ask_to_confirm(request):
+            return way
         person_id = person_of(request)
         async with self.door.db.installation(person_id) as session:
             await service.unlink(session, provider_id, person_id, origin=access_of(request).scope.origin)
         return self.pages.redirect(
             base_of(request) + LINKED_PATH, Notice("success", "The provider is not linked any more.")
         )
+
+    def _ask_to_confirm(self, request: Request) -> Response | None:
+        """Return the way to the page that asks who the person is, unless they were asked lately."""
+        visitor = visitor_of(request)
+        if visitor is not None and is_confirmed(visitor.session.confirmed_at, utcnow()):
+            return None
+        base = base_of(request)
+        return self.pages.redirect(f"{base}/account-settings/confirm?next={base}{LINKED_PATH}")
 
     def _keep(self, response: Response, cookie: str) -> None:
         response.set_cookie(
@@ -164,13 +159,9 @@ class SignInPages:
         return response
 
 
-def _visitor(request: Request) -> Visitor | None:
-    return getattr(request.state, "visitor", None)
-
-
 def _may_link(request: Request) -> bool:
     """Whether this log-in is the person's own and reaches further than one workspace's provider."""
-    visitor = _visitor(request)
+    visitor = visitor_of(request)
     return (
         visitor is not None
         and visitor.session.workspace_id is None
