@@ -9,6 +9,7 @@ from gptagent.features.organizations.policy import (
     EDIT_KNOWLEDGE,
     MANAGE_API_KEYS,
     MANAGE_CONNECTIONS,
+    OWN_WORKSPACE,
     PLATFORM_MANAGE,
     PLATFORM_VIEW,
     READ_AUDIT,
@@ -72,6 +73,8 @@ CONNECTION, CONVERSATION = "connections/{connection_id}", "conversations/{conver
 
 PLACE, WHO = "admin/organizations/{number}", "admin/people/{person_id}"
 WHY = {"json": {"reason": "They asked for it."}}
+PROVIDER = "sign-in-providers/{provider_id}"
+PROVIDER_BODY = {"name": "#", "issuer": "https://127.0.0.1:9/#", "client_id": "#", "client_secret": "#"}
 
 OPERATIONS = tuple(
     Operation(f"{method} {V1}/{path}", needs, body)
@@ -102,6 +105,18 @@ OPERATIONS = tuple(
         ("DELETE", KEY, MANAGE_API_KEYS, {}),
         ("POST", "me/email", VIEW, {"json": {"email": "#@example.test", "password": "not the right one"}}),
         ("POST", "me/email/verification", VIEW, {}),
+        (
+            "POST",
+            "account/email",
+            VIEW,
+            {"json": {"email": "#@example.test", "password": "not the right one"}},
+        ),
+        ("POST", "account/email/verification", VIEW, {}),
+        ("GET", "sign-in-providers", OWN_WORKSPACE, {}),
+        ("POST", "sign-in-providers", OWN_WORKSPACE, {"json": PROVIDER_BODY}),
+        ("PUT", PROVIDER, OWN_WORKSPACE, {"json": PROVIDER_BODY}),
+        ("DELETE", PROVIDER, OWN_WORKSPACE, {}),
+        ("POST", f"{PROVIDER}/test", OWN_WORKSPACE, {}),
         ("GET", "agents", VIEW, {}),
         ("POST", "agents", EDIT_AGENTS, {"json": {"name": "Agent #"}}),
         ("GET", AGENT, VIEW, {}),

@@ -88,6 +88,7 @@ DEFINERS = {
     "use_token": "single-use token: by hash",
     "use_refresh_token": "refresh token: by hash of a random token",
     "begin_refresh": "log-in over the API",
+    "oidc_providers_of": "a workspace's log-in page: id and name, for its buttons",
     "void_links": "deletes one person's links",
     "keep_letter": "a letter, sealed",
     "read_letter": "a letter by its random id, sealed",

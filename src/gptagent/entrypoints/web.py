@@ -39,6 +39,7 @@ from gptagent.features.knowledge.api import ArticlesApi, DocumentsApi
 from gptagent.features.organizations.account.api import AccountApi
 from gptagent.features.organizations.api import AuthApi
 from gptagent.features.organizations.api_keys_api import ApiKeysApi
+from gptagent.features.sign_in.api import ProvidersApi
 from gptagent.kernel import installation, observe
 from gptagent.kernel.errors import AppError
 from gptagent.kernel.http import PatternRoute, install_problems
@@ -156,6 +157,7 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
     app.include_router(AccountApi(platform.db, platform.files, platform.login_limits, party).router())
     app.include_router(RecoveryApi(platform.db, platform.login_limits, platform.links).router())
     app.include_router(ApiKeysApi(platform.db).router())
+    app.include_router(ProvidersApi(platform.sign_in).router())
     app.include_router(AgentsApi(platform.db).router())
     app.include_router(ArticlesApi(platform.db).router())
     app.include_router(DocumentsApi(platform.db, platform.files).router())

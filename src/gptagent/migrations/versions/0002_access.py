@@ -19,6 +19,7 @@ PARTS = (
     "account",
     "api_keys",
     "administration",
+    "sign_in",
 )
 
 
