@@ -8,7 +8,7 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gptagent.features.organizations.policy import OWN_WORKSPACE
+from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.features.sign_in import providers
 from gptagent.features.sign_in.model import ROLES, ProviderData
@@ -41,7 +41,7 @@ class ProviderPages:
 
     async def add(self, request: Request) -> Response:
         form, scope = await request.form(), access_of(request).scope
-        require(scope, OWN_WORKSPACE)
+        require(scope, policy.OWN_WORKSPACE)
         try:
             made = await providers.add_provider(self.door.db, scope, self.door.oidc, _data(form))
         except (Invalid, Conflict) as error:
@@ -53,7 +53,7 @@ class ProviderPages:
 
     async def change(self, request: Request, provider_id: UUID) -> Response:
         form, scope = await request.form(), access_of(request).scope
-        require(scope, OWN_WORKSPACE)
+        require(scope, policy.OWN_WORKSPACE)
         try:
             made = await providers.change_provider(
                 self.door.db, scope, self.door.oidc, provider_id, _data(form)
@@ -64,7 +64,7 @@ class ProviderPages:
 
     async def test(self, request: Request, provider_id: UUID) -> Response:
         scope = access_of(request).scope
-        require(scope, OWN_WORKSPACE)
+        require(scope, policy.OWN_WORKSPACE)
         async with self.door.db.session(scope) as session:
             found = await providers.get_provider(session, provider_id)
         try:
@@ -75,7 +75,7 @@ class ProviderPages:
 
     async def remove(self, request: Request, provider_id: UUID) -> Response:
         scope = access_of(request).scope
-        require(scope, OWN_WORKSPACE)
+        require(scope, policy.OWN_WORKSPACE)
         async with self.door.db.session(scope) as session:
             await providers.remove_provider(session, provider_id)
         return self._done(request, Notice("success", "The provider was removed."))
@@ -91,7 +91,7 @@ class ProviderPages:
         error: AppError | None = None,
     ) -> Response:
         scope = access_of(request).scope
-        require(scope, OWN_WORKSPACE)
+        require(scope, policy.OWN_WORKSPACE)
         async with self.door.db.session(scope) as session:
             shell = await self.pages.shell(request, session)
             found = await providers.list_providers(session)
