@@ -1,5 +1,6 @@
 """What a hostile or careless client gets from the web process, whatever address it asks."""
 
+import json
 import re
 import socket
 from urllib.parse import urlsplit
@@ -7,6 +8,7 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
+from acceptance.door import new_address
 from acceptance.test_api_headers import ANSWERS
 from gptagent.kernel.ids import new_id
 
@@ -19,7 +21,7 @@ async def test_every_body_says_what_it_is_and_in_which_letters(what, door, alice
     response = await (alice if inside else door)(method, path)
     kind = response.headers.get("content-type", "")
     if response.content:
-        assert re.fullmatch(r"application/(problem\+)?json|text/(html|plain)[^;]*;.*charset=utf-8", kind)
+        assert re.fullmatch(r"application/(problem\+)?json|text/(html|plain|css|javascript);.*charset=utf-8", kind)
         assert ("json" in kind) == response.text.startswith(("{", "["))
 
 
@@ -118,8 +120,19 @@ def test_a_request_with_two_ends_is_no_two_requests(head, web):
 
 
 async def test_a_refused_request_leaves_a_line_with_its_route_and_status(web, door, alice):
-    missing = await alice("GET", f"/api/v1/agents/{new_id()}")
-    refused = await door("POST", "/api/v1/agents", json={})
-    for response, status in ((missing, 404), (refused, 401)):
+    """Missing or foreign, without credential, without the page's token, with wrong values, once too often."""
+    stuffed = {"json": {"email": "x@example.test", "password": "guess"}, "headers": new_address()}
+    for _try in range(10):
+        await door("POST", "/api/v1/auth/login", **stuffed)
+    refused = {
+        404: await alice("GET", f"/api/v1/agents/{new_id()}"),
+        401: await door("POST", "/api/v1/agents", json={}),
+        403: await door("POST", "/login", data={"email": "x@example.test", "password": "x"}),
+        422: await alice("POST", "/api/v1/agents", json={"name": "", "is_admin": True}),
+        429: await door("POST", "/api/v1/auth/login", **stuffed),
+    }
+    for status, response in refused.items():
         (line,) = [line for line in web.log.splitlines() if response.headers["x-request-id"] in line]
-        assert f'"status": {status}' in line and '"route"' in line and '"timestamp"' in line
+        told = json.loads(line)
+        assert (told["event"], told["status"]) == ("request", status)
+        assert told["method"] and told["route"] and told["timestamp"].endswith("Z")

@@ -1,13 +1,16 @@
 """What every page owes its reader: a way out, fields that hide and take passwords, no token in its text."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from gptagent.features.identity import service as identity
 from gptagent.kernel.errors import Unauthenticated
+from gptagent.kernel.scope import PLATFORM_ID
 from integration.test_account import NOWHERE, ChangePassword, email_of, here
-from integration.test_pages_login import elsewhere
+from integration.test_pages_account import enrol, next_code
+from integration.test_pages_login import elsewhere, log_in
 from members import PASSWORD, set_password
 
 __all__ = ["here"]
@@ -75,3 +78,24 @@ async def test_a_form_keeps_a_password_to_the_letter(stranger, database, scope):
     for wrong in (f" {PASSWORD}", f"{PASSWORD} ", PASSWORD.title()):
         fields = {"email": email, "password": wrong}
         assert (await stranger.send("/login", fields, headers=elsewhere())).status_code == 401
+
+
+async def test_every_log_in_is_recorded_with_its_factors(stranger, database, scope):
+    """Done or refused: who, when, from where and by what."""
+    await set_password(database, scope)
+    email = await email_of(database, scope)
+    app, _codes = await enrol(database, scope)
+    await log_in(stranger, email, "not the right one")
+    await log_in(stranger, email)
+    await stranger.send("/login/code", {"code": next_code(app)}, headers=elsewhere())
+    async with database.session(replace(scope, org_id=PLATFORM_ID)) as session:
+        rows = await session.fetch(
+            """select action, changes->'method'->>1 as method, at, request_id from app.audit_event
+                where target_id = $1 and action like 'login.%' order by seq""",
+            str(scope.actor.id),
+        )
+    assert [(row["action"], row["method"]) for row in rows] == [
+        ("login.failed", None),
+        ("login.succeeded", "totp"),
+    ]
+    assert all(row["at"] and row["request_id"] for row in rows)
