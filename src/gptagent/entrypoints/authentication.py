@@ -23,10 +23,12 @@ from gptagent.kernel.settings import Settings
 
 # The whole list of addresses that need no credential. Everything else is refused before it is parsed.
 # The second list is of those where it would not even be looked at.
-OPEN_PATHS = re.compile(r"/|/login|/register|/setup/[^/]+|/preferences/(theme|language)")
+OPEN_PATHS = re.compile(
+    r"/|/login|/register|/setup/[^/]+|/invitation/[^/]+(/register)?|/preferences/(theme|language)"
+)
 BARE_PATHS = re.compile(
     r"/favicon\.ico|/assets/.*|/health/(live|ready)|/metrics|/hooks/kommo/.*"
-    r"|/api/v1/auth/(register|login|refresh)|/api/v1/openapi\.json"
+    r"|/api/v1/auth/(register|invitation|login|refresh)|/api/v1/openapi\.json"
 )
 MIN_CSRF_CHARS = 32
 WORKSPACE_PATH = re.compile(r"/manage/(?P<number>\d{1,18})(?:-(?P<slug>[^/]*))?(?P<rest>/.*)?")

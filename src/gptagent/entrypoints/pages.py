@@ -18,10 +18,13 @@ from gptagent.features.dashboard.web import DashboardPages
 from gptagent.features.dialog.web import ConversationPages
 from gptagent.features.identity import service as identity
 from gptagent.features.knowledge.web import ArticlePages, DocumentPages
+from gptagent.features.organizations import policy
+from gptagent.features.organizations.invitation_web import InvitationPages
+from gptagent.features.organizations.members_web import MemberPages
 from gptagent.features.organizations.model import Visitor, Workspace
 from gptagent.features.organizations.web import AuthPages, keep_language, local_path
+from gptagent.features.organizations.workspace_web import WorkspacePages, show_lobby
 from gptagent.kernel.db import Database, Session
-from gptagent.kernel.errors import NotFound
 from gptagent.kernel.http import QueryText, access_of, csrf_checked
 from gptagent.kernel.i18n import LOCALES
 from gptagent.kernel.live import LiveHub, last_event_id
@@ -52,10 +55,18 @@ NAVIGATION = (
         ),
     ),
     NavSection("Connections", (NavItem("Kommo", "/integrations", "plug", "/integrations"),)),
+    NavSection("", (NavItem("Settings", "/settings", "settings", "/settings"),)),
 )
 # Rows of tabs, by the address they begin with. A page in one extends ui/layouts/settings.html.
 TABS = (
-    TabSet("Workspace settings", "/settings", ()),
+    TabSet(
+        "Workspace settings",
+        "/settings",
+        (
+            NavItem("General", "/settings", "", "/settings"),
+            NavItem("Members", "/settings/members", "", "/settings/members"),
+        ),
+    ),
     TabSet("Account settings", "/account-settings", ()),
 )
 MAX_ID_DIGITS = 19  # of a bigint
@@ -69,6 +80,9 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
     pages = Pages(build_environment(TEMPLATES, assets), load_shell, settings.secure_cookies)
     features = (
         AuthPages(db, pages, platform.login_limits, settings.open_registration).router(),
+        InvitationPages(db, pages, platform.login_limits).router(),
+        WorkspacePages(db, pages, settings.base_url).router(),
+        MemberPages(db, pages, settings.base_url).router(),
         DashboardPages(db, pages, settings.llm_model).router(),
         AgentPages(db, pages, settings.llm_model).router(),
         DocumentPages(db, pages, platform.files).router(),
@@ -96,12 +110,20 @@ async def load_shell(request: Request, session: Session) -> Shell:
         person_email=person.email,
         navigation=_navigation(access_of(request).scope.permissions),
         workspaces=tuple(
-            WorkspaceLink(one.name, f"{one.path}/dashboard", current=one.number == workspace.number)
+            WorkspaceLink(
+                one.name,
+                f"{one.path}/dashboard",
+                current=one.number == workspace.number,
+                detail=f"{one.number}-{one.slug}",
+            )
             for one in visitor.workspaces
         ),
         live_url=f"{workspace.path}/live",
         live_cursor=str(await last_event_id(session)),
         tabs=_tabs(request, workspace),
+        delete_at=workspace.delete_at,
+        may_keep=policy.OWN_WORKSPACE in access_of(request).scope.permissions,
+        create_href="" if visitor.session.workspace_id else "/workspaces/create",
     )
 
 
@@ -157,7 +179,7 @@ class ShellRoutes:
         """Lead to the workspace used last, or the first one."""
         visitor: Visitor = request.state.visitor
         if not visitor.workspaces:
-            raise NotFound
+            return show_lobby(self.pages, request)
         last = request.cookies.get(WORKSPACE_COOKIE)
         chosen = next((one for one in visitor.workspaces if str(one.number) == last), visitor.workspaces[0])
         return RedirectResponse(f"{chosen.path}/dashboard", 303)

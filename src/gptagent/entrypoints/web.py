@@ -29,6 +29,7 @@ from gptagent.features.crm.api import ConnectionsApi, WebhookDoor
 from gptagent.features.dialog.api import ConversationsApi
 from gptagent.features.knowledge.api import ArticlesApi, DocumentsApi
 from gptagent.features.organizations.api import AuthApi
+from gptagent.features.organizations.workspace_api import InvitationsApi, MembersApi, WorkspacesApi
 from gptagent.kernel import installation, observe
 from gptagent.kernel.errors import AppError
 from gptagent.kernel.http import PatternRoute, install_problems
@@ -131,6 +132,9 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
     app.include_router(
         AuthApi(platform.db, platform.tokens, platform.login_limits, settings.open_registration).router()
     )
+    app.include_router(WorkspacesApi(platform.db).router())
+    app.include_router(MembersApi(platform.db).router())
+    app.include_router(InvitationsApi(platform.db, settings.base_url).router())
     app.include_router(AgentsApi(platform.db).router())
     app.include_router(ArticlesApi(platform.db).router())
     app.include_router(DocumentsApi(platform.db, platform.files).router())

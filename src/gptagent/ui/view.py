@@ -98,9 +98,12 @@ class TabSet:
 
 @dataclass(frozen=True, slots=True)
 class WorkspaceLink:
+    """`detail` tells workspaces of the same name apart."""
+
     name: str
     href: str
     current: bool = False
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +112,8 @@ class Shell:
 
     `base` is the workspace's address without a slash at the end, `path` the address asked for. `live_cursor`
     is the id of the last live event when the page was drawn, so that nothing is lost until it connects.
-    `counts` holds the number shown beside a navigation item, by its `href`.
+    `counts` holds the number shown beside a navigation item, by its `href`. `delete_at`: when the workspace
+    will be deleted, if an owner asked for that; `may_keep`: whether the reader may take that back.
     """
 
     base: str
@@ -125,6 +129,9 @@ class Shell:
     account_href: str = ""
     logout_action: str = "/logout"
     tabs: TabSet | None = None
+    delete_at: datetime | None = None
+    may_keep: bool = False
+    create_href: str = ""
 
     @property
     def tabs_title(self) -> str:

@@ -27,7 +27,14 @@ from gptagent.features.crm.model import (
 )
 from gptagent.kernel.crypto import Vault
 from gptagent.kernel.db import Database, Session
-from gptagent.kernel.errors import Conflict, Forbidden, Invalid, NotFound, UpstreamUnavailable
+from gptagent.kernel.errors import (
+    AppError,
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotFound,
+    UpstreamUnavailable,
+)
 from gptagent.kernel.events import Subscribers
 from gptagent.kernel.ids import new_id, new_token
 from gptagent.kernel.scope import Scope
@@ -89,7 +96,7 @@ async def connect_crm(
         connection_id, secret = await _store_connection(session, link, account, vault)
         await store.upsert_pipelines(session, connection_id, pipelines)
     stored = CrmLink(scope.org_id, connection_id, link.host, link.token, account.id)
-    reason = await _register_webhook(crm, stored, f"{public_url}/hooks/kommo/{secret}/")
+    reason = await _register_webhook(crm, stored, _destination(public_url, secret))
     async with db.session(scope) as session:
         await store.update_status(session, connection_id, "broken" if reason else "connected", reason)
         await session.publish("connections", "changed", {"connection_id": str(connection_id)})
@@ -136,6 +143,30 @@ async def _register_webhook(crm: CrmPort, link: CrmLink, destination: str) -> st
         await crm.register_webhook(link, destination)
     except (Forbidden, Conflict, Invalid, NotFound, UpstreamUnavailable) as error:
         return error.code
+    return None
+
+
+def _destination(public_url: str, secret: str) -> str:
+    return f"{public_url}/hooks/kommo/{secret}/"
+
+
+async def unhook_crm(
+    db: Database, scope: Scope, connection_id: UUID, *, crm: CrmPort, vault: Vault, public_url: str
+) -> AppError | None:
+    """Have the CRM forget our webhook, before the connection is forgotten here.
+
+    Returns None, or why the CRM may go on calling: then nobody listens there. Raises NotFound.
+    """
+    async with db.session(scope) as session:
+        link = await open_link(session, connection_id, vault)
+        row = await store.select_connection(session, connection_id)
+    if row is None:
+        raise NotFound
+    secret = vault.open(row["hook_sealed"], org_id=scope.org_id, purpose=HOOK_PURPOSE)
+    try:
+        await crm.unregister_webhook(link, _destination(public_url, secret))
+    except AppError as error:
+        return error
     return None
 
 

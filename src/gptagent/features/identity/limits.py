@@ -12,6 +12,7 @@ from gptagent.kernel.errors import RateLimited
 
 PER_ADDRESS = parse("10/minute")  # AUTH-12
 PER_ACCOUNT = parse("10/15minute")
+LINKS_PER_ADDRESS = parse("30/minute")  # of invitations: nobody tries tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,10 @@ class LoginLimits:
         account = hashlib.sha256(email.strip().lower().encode()).hexdigest()
         await self._hit(PER_ADDRESS, "login-address", address)
         await self._hit(PER_ACCOUNT, "login-account", account)
+
+    async def check_link(self, address: str) -> None:
+        """Count one look at a link that is a credential by itself. Raises RateLimited."""
+        await self._hit(LINKS_PER_ADDRESS, "link-address", address)
 
     async def _hit(self, limit: RateLimitItem, *keys: str) -> None:
         try:

@@ -43,6 +43,13 @@ async def update_locale(session: Session, person_id: UUID, locale: str) -> None:
     await session.execute("update app.person set locale = $2 where id = $1", person_id, locale)
 
 
+async def confirm_email(session: Session, person_id: UUID) -> None:
+    await session.execute(
+        "update app.person set email_verified_at = coalesce(email_verified_at, now()) where id = $1",
+        person_id,
+    )
+
+
 async def credential_by_email(session: Session, email: str) -> Record | None:
     return await session.fetchrow("select person_id, password_hash from app.credential_by_email($1)", email)
 

@@ -18,6 +18,7 @@ from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import AppError, Forbidden, NotFound
 from gptagent.kernel.http import client_address, locale_of, session_cookie
+from gptagent.kernel.scope import Origin
 from gptagent.ui.web import YEAR_SECONDS, Notice, Pages, field_errors, message_of, words
 
 HOME = "/manage"
@@ -64,7 +65,7 @@ class AuthPages:
                 session, person_id, remember=remember, now=utcnow(), device=device_of(request)
             )
         response = self.pages.redirect(target)
-        self._remember(response, token, remember=remember)
+        keep_session(response, token, secure=self.pages.secure, remember=remember)
         if "language" not in request.cookies:
             keep_language(response, person.locale, secure=self.pages.secure)
         return response
@@ -127,7 +128,9 @@ class AuthPages:
         )
         try:
             await self.limits.check(client_address(request), command.email)
-            person_id, workspace = await register(self.db, command, is_open=self.is_open)
+            person_id, workspace = await register(
+                self.db, command, is_open=self.is_open, origin=stranger_of(request)
+            )
         except AppError as error:
             if isinstance(error, NotFound):
                 raise
@@ -138,7 +141,7 @@ class AuthPages:
             )
         welcome = Notice("success", "Welcome", "This is your workspace. Four steps lead to the first answer.")
         response = self.pages.redirect(f"{workspace.path}/dashboard", welcome)
-        self._remember(response, token, remember=True)
+        keep_session(response, token, secure=self.pages.secure, remember=True)
         return response
 
     def _registration(
@@ -168,15 +171,10 @@ class AuthPages:
         )
         return response
 
-    def _remember(self, response: Response, token: str, *, remember: bool) -> None:
-        response.set_cookie(
-            session_cookie(secure=self.pages.secure),
-            token,
-            max_age=int((REMEMBERED_SESSION_LIFE if remember else SESSION_LIFE).total_seconds()),
-            secure=self.pages.secure,
-            httponly=True,
-            samesite="lax",
-        )
+
+def stranger_of(request: Request) -> Origin:
+    """Return where somebody who is nobody yet asks from."""
+    return Origin(request_id=request.state.request_id, address=client_address(request))
 
 
 def visitor_of(request: Request) -> Visitor | None:
@@ -191,3 +189,15 @@ def local_path(address: str) -> str:
 def keep_language(response: Response, language: str, *, secure: bool) -> None:
     """Let the browser remember the reader's language for a year."""
     response.set_cookie("language", language, YEAR_SECONDS, secure=secure, httponly=True, samesite="lax")
+
+
+def keep_session(response: Response, token: str, *, secure: bool, remember: bool) -> None:
+    """Give the browser its log-in: out of reach of scripts and other sites."""
+    response.set_cookie(
+        session_cookie(secure=secure),
+        token,
+        max_age=int((REMEMBERED_SESSION_LIFE if remember else SESSION_LIFE).total_seconds()),
+        secure=secure,
+        httponly=True,
+        samesite="lax",
+    )

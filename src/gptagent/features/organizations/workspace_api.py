@@ -1,0 +1,292 @@
+"""Workspaces, members and invitations over REST."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from pydantic import SecretStr
+
+from gptagent.features.organizations import policy, service
+from gptagent.features.organizations.model import (
+    GuestRole,
+    Invitation,
+    Member,
+    MemberStatus,
+    Role,
+    Workspace,
+    WorkspaceSettings,
+)
+from gptagent.features.organizations.service import require
+from gptagent.kernel.db import Database
+from gptagent.kernel.http import Body, CurrentScope, Wire, locale_of, person_of
+
+Language = Literal["ru", "en"]
+
+
+class NewWorkspaceBody(Body):
+    name: str
+    locale: Language | None = None
+
+
+class WorkspacePatch(Body):
+    """Fields left out stay as they are; a new name without a slug makes one."""
+
+    name: str | None = None
+    slug: str | None = None
+    locale: Language | None = None
+
+
+class DeletionBody(Body):
+    """The workspace's name, to show that this one is meant."""
+
+    name: str
+
+
+class JoinBody(Body):
+    token: SecretStr
+
+
+class MembershipOut(Wire):
+    number: int
+    slug: str
+    name: str
+    role: Role
+    delete_at: datetime | None
+
+    @classmethod
+    def of(cls, workspace: Workspace) -> "MembershipOut":
+        return cls(
+            number=workspace.number,
+            slug=workspace.slug,
+            name=workspace.name,
+            role=workspace.role,
+            delete_at=workspace.delete_at,
+        )
+
+
+class MembershipsOut(Wire):
+    items: list[MembershipOut]
+
+
+class SettingsOut(Wire):
+    number: int
+    slug: str
+    name: str
+    locale: str
+    created_at: datetime
+    delete_at: datetime | None
+
+
+class MemberPatch(Body):
+    role: Role | None = None
+    status: MemberStatus | None = None
+
+
+class MemberOut(Wire):
+    """`email` and `last_seen_at` are shown to those who manage members, and to the person."""
+
+    person_id: UUID
+    full_name: str
+    email: str | None
+    role: Role
+    status: MemberStatus
+    joined_at: datetime
+    last_seen_at: datetime | None
+
+
+class MembersOut(Wire):
+    items: list[MemberOut]
+
+
+class NewInvitationBody(Body):
+    """Without an address whoever has the link is invited."""
+
+    role: GuestRole
+    email: str | None = None
+
+
+class InvitationOut(Wire):
+    id: UUID
+    email: str | None
+    role: GuestRole
+    created_at: datetime
+    expires_at: datetime
+
+
+class NewInvitationOut(InvitationOut):
+    """`link` is shown this once."""
+
+    link: str
+
+
+class InvitationsOut(Wire):
+    items: list[InvitationOut]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspacesApi:
+    db: Database
+
+    def router(self) -> APIRouter:
+        router = APIRouter(prefix="/api/v1", tags=["workspaces"])
+        router.get("/workspaces")(self.list)
+        router.post("/workspaces", status_code=201)(self.create)
+        router.post("/workspaces/join")(self.join)
+        router.get("/workspace")(self.get)
+        router.patch("/workspace")(self.update)
+        router.put("/workspace/deletion")(self.request_deletion)
+        router.delete("/workspace/deletion")(self.cancel_deletion)
+        router.delete("/workspace/membership", status_code=204)(self.leave)
+        return router
+
+    async def list(self, request: Request, scope: CurrentScope) -> MembershipsOut:
+        require(scope, policy.VIEW)
+        person_id = person_of(request)
+        async with self.db.installation() as session:
+            found = await service.list_workspaces(session, person_id)
+        return MembershipsOut(items=[MembershipOut.of(one) for one in found])
+
+    async def create(self, request: Request, scope: CurrentScope, body: NewWorkspaceBody) -> MembershipOut:
+        require(scope, policy.VIEW)
+        made = await service.open_workspace(
+            self.db,
+            body.name,
+            locale=body.locale or locale_of(request),
+            origin=scope.origin,
+            person_id=person_of(request),
+        )
+        return MembershipOut.of(made)
+
+    async def join(self, request: Request, scope: CurrentScope, body: JoinBody) -> MembershipOut:
+        """Accept an invitation by the token in its link. Log in to the workspace for a token of it."""
+        require(scope, policy.VIEW)
+        person_of(request)
+        joined = await service.accept_invitation(self.db, body.token.get_secret_value(), scope.origin)
+        return MembershipOut.of(joined)
+
+    async def get(self, scope: CurrentScope) -> SettingsOut:
+        require(scope, policy.VIEW)
+        async with self.db.session(scope) as session:
+            return _settings(await service.get_settings(session))
+
+    async def update(self, scope: CurrentScope, body: WorkspacePatch) -> SettingsOut:
+        require(scope, policy.MANAGE_WORKSPACE)
+        async with self.db.session(scope) as session:
+            return _settings(await service.update_settings(session, body.model_dump(exclude_unset=True)))
+
+    async def request_deletion(self, scope: CurrentScope, body: DeletionBody) -> SettingsOut:
+        """Delete the workspace in seven days, unless an owner takes it back; agents fall silent at once."""
+        require(scope, policy.OWN_WORKSPACE)
+        async with self.db.session(scope) as session:
+            return _settings(await service.request_deletion(session, body.name))
+
+    async def cancel_deletion(self, scope: CurrentScope) -> SettingsOut:
+        require(scope, policy.OWN_WORKSPACE)
+        async with self.db.session(scope) as session:
+            return _settings(await service.cancel_deletion(session))
+
+    async def leave(self, request: Request, scope: CurrentScope) -> None:
+        require(scope, policy.VIEW)
+        person_of(request)
+        async with self.db.session(scope) as session:
+            await service.leave_workspace(session)
+
+
+def _settings(settings: WorkspaceSettings) -> SettingsOut:
+    return SettingsOut.model_validate(settings)
+
+
+@dataclass(frozen=True, slots=True)
+class MembersApi:
+    db: Database
+
+    def router(self) -> APIRouter:
+        router = APIRouter(prefix="/api/v1/members", tags=["members"])
+        router.get("")(self.list)
+        router.get("/{person_id}")(self.get)
+        router.patch("/{person_id}")(self.update)
+        router.delete("/{person_id}", status_code=204)(self.remove)
+        return router
+
+    async def list(self, scope: CurrentScope) -> MembersOut:
+        require(scope, policy.VIEW)
+        async with self.db.session(scope) as session:
+            found = await service.list_members(session)
+        return MembersOut(items=[_member(one, scope) for one in found])
+
+    async def get(self, scope: CurrentScope, person_id: UUID) -> MemberOut:
+        require(scope, policy.VIEW)
+        async with self.db.session(scope) as session:
+            return _member(await service.get_member(session, person_id), scope)
+
+    async def update(self, scope: CurrentScope, person_id: UUID, body: MemberPatch) -> MemberOut:
+        require(scope, policy.MANAGE_MEMBERS)
+        async with self.db.session(scope) as session:
+            if body.role is not None:
+                await service.change_role(session, person_id, body.role)
+            if body.status is not None:
+                verb = service.suspend_member if body.status == "suspended" else service.resume_member
+                await verb(session, person_id)
+            return _member(await service.get_member(session, person_id), scope)
+
+    async def remove(self, scope: CurrentScope, person_id: UUID) -> None:
+        require(scope, policy.MANAGE_MEMBERS)
+        async with self.db.session(scope) as session:
+            await service.remove_member(session, person_id)
+
+
+def _member(member: Member, scope: CurrentScope) -> MemberOut:
+    shown = MemberOut.model_validate(member)
+    if policy.MANAGE_MEMBERS in scope.permissions or member.person_id == scope.actor.id:
+        return shown
+    return shown.model_copy(update={"email": None, "last_seen_at": None})
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationsApi:
+    db: Database
+    public_url: str
+
+    def router(self) -> APIRouter:
+        router = APIRouter(prefix="/api/v1/invitations", tags=["invitations"])
+        router.get("")(self.list)
+        router.post("", status_code=201)(self.create)
+        router.get("/{invitation_id}")(self.get)
+        router.post("/{invitation_id}/resend")(self.resend)
+        router.delete("/{invitation_id}", status_code=204)(self.revoke)
+        return router
+
+    async def list(self, scope: CurrentScope) -> InvitationsOut:
+        require(scope, policy.MANAGE_MEMBERS)
+        async with self.db.session(scope) as session:
+            found = await service.list_invitations(session)
+        return InvitationsOut(items=[InvitationOut.model_validate(one) for one in found])
+
+    async def create(self, scope: CurrentScope, body: NewInvitationBody) -> NewInvitationOut:
+        require(scope, policy.MANAGE_MEMBERS)
+        async with self.db.session(scope) as session:
+            made = await service.invite(session, body.email, body.role)
+        return self._with_link(made.invitation, made.token)
+
+    async def get(self, scope: CurrentScope, invitation_id: UUID) -> InvitationOut:
+        require(scope, policy.MANAGE_MEMBERS)
+        async with self.db.session(scope) as session:
+            return InvitationOut.model_validate(await service.get_invitation(session, invitation_id))
+
+    async def resend(self, scope: CurrentScope, invitation_id: UUID) -> NewInvitationOut:
+        """Make a new link, for a whole week again; the old one is void."""
+        require(scope, policy.MANAGE_MEMBERS)
+        async with self.db.session(scope) as session:
+            made = await service.resend_invitation(session, invitation_id)
+        return self._with_link(made.invitation, made.token)
+
+    async def revoke(self, scope: CurrentScope, invitation_id: UUID) -> None:
+        require(scope, policy.MANAGE_MEMBERS)
+        async with self.db.session(scope) as session:
+            await service.revoke_invitation(session, invitation_id)
+
+    def _with_link(self, invitation: Invitation, token: str) -> NewInvitationOut:
+        shown = InvitationOut.model_validate(invitation).model_dump()
+        return NewInvitationOut(**shown, link=f"{self.public_url}/invitation/{token}")
