@@ -22,6 +22,7 @@ from gptagent.features.organizations import policy
 from gptagent.features.organizations.invitation_web import InvitationPages
 from gptagent.features.organizations.members_web import MemberPages
 from gptagent.features.organizations.model import Visitor, Workspace
+from gptagent.features.organizations.service import Post
 from gptagent.features.organizations.web import AuthPages, keep_language, local_path
 from gptagent.features.organizations.workspace_web import WorkspacePages, show_lobby
 from gptagent.kernel.db import Database, Session
@@ -82,7 +83,7 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         AuthPages(db, pages, platform.login_limits, settings.open_registration).router(),
         InvitationPages(db, pages, platform.login_limits).router(),
         WorkspacePages(db, pages, settings.base_url).router(),
-        MemberPages(db, pages, settings.base_url).router(),
+        MemberPages(db, pages, Post(settings.base_url, settings.sends_letters)).router(),
         DashboardPages(db, pages, settings.llm_model).router(),
         AgentPages(db, pages, settings.llm_model).router(),
         DocumentPages(db, pages, platform.files).router(),

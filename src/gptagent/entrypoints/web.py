@@ -29,6 +29,7 @@ from gptagent.features.crm.api import ConnectionsApi, WebhookDoor
 from gptagent.features.dialog.api import ConversationsApi
 from gptagent.features.knowledge.api import ArticlesApi, DocumentsApi
 from gptagent.features.organizations.api import AuthApi
+from gptagent.features.organizations.service import Post
 from gptagent.features.organizations.workspace_api import InvitationsApi, MembersApi, WorkspacesApi
 from gptagent.kernel import installation, observe
 from gptagent.kernel.errors import AppError
@@ -134,7 +135,7 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
     )
     app.include_router(WorkspacesApi(platform.db).router())
     app.include_router(MembersApi(platform.db).router())
-    app.include_router(InvitationsApi(platform.db, settings.base_url).router())
+    app.include_router(InvitationsApi(platform.db, Post(settings.base_url, settings.sends_letters)).router())
     app.include_router(AgentsApi(platform.db).router())
     app.include_router(ArticlesApi(platform.db).router())
     app.include_router(DocumentsApi(platform.db, platform.files).router())

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import os
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, Self
@@ -15,6 +16,7 @@ from gptagent.kernel.errors import Misconfigured
 
 SECRET_KEY_BYTES = 32
 MIN_METRICS_TOKEN_CHARS = 16
+_SENDER = re.compile(r"[^\r\n<>@]*<[^\s<>@]+@[^\s<>@]+>|[^\s<>@]+@[^\s<>@]+")
 
 
 class Settings(BaseSettings):
@@ -36,6 +38,8 @@ class Settings(BaseSettings):
     llm_base_url: str = "https://api.openai.com/v1"
     llm_api_key: SecretStr | None = None
     llm_model: str | None = None
+    smtp_url: SecretStr | None = None
+    mail_from: str | None = None
     egress_allow: str = ""
     kommo_sandbox_url: str | None = None
     registration: Literal["open", "invite"] | None = None
@@ -64,6 +68,27 @@ class Settings(BaseSettings):
             raise ValueError("FILES_URL must be file:///an/absolute/folder")
         return value
 
+    @field_validator("smtp_url")
+    @classmethod
+    def _mail_server(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        try:
+            url = urlsplit(value.get_secret_value())
+            is_known = url.scheme in {"smtp", "smtps"} and url.hostname and url.port != 0
+        except ValueError:
+            is_known = False
+        if not is_known or url.path not in {"", "/"} or url.query not in {"", "starttls", "starttls="}:
+            raise ValueError("SMTP_URL must be smtp://user:password@host:587?starttls or smtps://...")
+        return value
+
+    @field_validator("mail_from")
+    @classmethod
+    def _sender(cls, value: str | None) -> str | None:
+        if value is not None and not _SENDER.fullmatch(value):
+            raise ValueError("MAIL_FROM must be agents@example.com or Name <agents@example.com>")
+        return value
+
     @field_validator("egress_allow")
     @classmethod
     def _host_ports(cls, value: str) -> str:
@@ -79,6 +104,12 @@ class Settings(BaseSettings):
         if value is not None:
             decode_keys(value.get_secret_value())
         return value
+
+    @model_validator(mode="after")
+    def _letters_have_a_sender(self) -> Self:
+        if self.smtp_url is not None and self.mail_from is None:
+            raise ValueError("set MAIL_FROM to the address letters come from, or unset SMTP_URL")
+        return self
 
     @model_validator(mode="after")
     def _safe_in_production(self) -> Self:
@@ -101,6 +132,8 @@ class Settings(BaseSettings):
         token = self.metrics_token.get_secret_value() if self.metrics_token else None
         if token is not None and len(token) < MIN_METRICS_TOKEN_CHARS:
             faults.append(f"make METRICS_TOKEN at least {MIN_METRICS_TOKEN_CHARS} characters long")
+        if self.smtp_url is not None and not _is_safe_mail_server(self.smtp_url.get_secret_value()):
+            faults.append("let SMTP_URL be smtps:// or end in ?starttls: letters carry secret links")
         if (self.database_url is None) != (self.database_owner_url is None):
             faults.append("set DATABASE_URL and DATABASE_OWNER_URL together")
         return faults
@@ -127,6 +160,11 @@ class Settings(BaseSettings):
         return self.base_url.startswith("https://")
 
     @property
+    def sends_letters(self) -> bool:
+        """Whether letters reach people. Without, screens show a link to those who may see it."""
+        return self.smtp_url is not None
+
+    @property
     def files_path(self) -> Path:
         return Path(urlsplit(self.files_url).path) if self.files_url else self.home / "files"
 
@@ -149,6 +187,12 @@ class Settings(BaseSettings):
         if self.registration is not None:
             return self.registration == "open"
         return self.host in {"127.0.0.1", "::1", "localhost"} and not self.production
+
+
+def _is_safe_mail_server(address: str) -> bool:
+    """Whether letters travel encrypted, or never leave this machine."""
+    url = urlsplit(address)
+    return url.scheme == "smtps" or bool(url.query) or url.hostname in {"localhost", "127.0.0.1", "::1"}
 
 
 def decode_keys(text: str) -> list[bytes]:

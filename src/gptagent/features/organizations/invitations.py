@@ -8,6 +8,8 @@ from gptagent.features.audit.model import Entry
 from gptagent.features.identity import service as identity
 from gptagent.features.identity.model import normalise_email
 from gptagent.features.identity.service import NewPerson, hash_token
+from gptagent.features.mail import service as mail
+from gptagent.features.mail.model import Letter
 from gptagent.features.organizations import store
 from gptagent.features.organizations.members import TOPIC
 from gptagent.features.organizations.model import (
@@ -20,20 +22,32 @@ from gptagent.features.organizations.model import (
 )
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import Conflict, FieldError, Forbidden, Invalid, NotFound
+from gptagent.kernel.i18n import DEFAULT_LOCALE
 from gptagent.kernel.ids import new_id, new_token
 from gptagent.kernel.scope import Actor, Origin, Scope
 
 
 @dataclass(frozen=True, slots=True)
+class Post:
+    """How invitations leave: where their links lead, and whether letters reach people."""
+
+    public_url: str
+    sends_letters: bool = False
+
+    def link(self, token: str) -> str:
+        return f"{self.public_url}/invitation/{token}"
+
+
+@dataclass(frozen=True, slots=True)
 class Made:
-    """An invitation with its token, which is nowhere else from now on."""
+    """An invitation. `link` is None if a letter took it along; else it is nowhere but here."""
 
     invitation: Invitation
-    token: str = field(repr=False)
+    link: str | None = field(repr=False)
 
 
-async def invite(session: Session, email: str | None, role: str, *, by_letter: bool = False) -> Made:
-    """Invite whoever reads this address, or whoever has the link. `by_letter`: nobody is shown the token.
+async def invite(session: Session, email: str | None, role: str, *, post: Post) -> Made:
+    """Invite whoever reads this address, by letter if letters are sent; or whoever has the link.
 
     A new invitation to an address takes the older ones to it back; known and unknown addresses make no
     difference.
@@ -49,21 +63,41 @@ async def invite(session: Session, email: str | None, role: str, *, by_letter: b
         await _record(session, "invitation.revoked", old)
     if len(await store.select_invitations(session)) >= OPEN_INVITATIONS_MAX:
         raise Conflict("too_many_invitations", "Too many invitations are open. Take some of them back first.")
-    invitation_id, token = new_id(), new_token()
+    invitation_id, token, by_letter = new_id(), new_token(), post.sends_letters and address is not None
     await store.insert_invitation(
         session,
         invitation_id,
         email=address,
         role=role,
         token_hash=hash_token(token),
-        by_letter=by_letter and address is not None,
+        by_letter=by_letter,
         invited_by=session.scope.actor.id if session.scope.actor.kind == "person" else None,
         life=INVITATION_LIFE,
     )
     await _record(
         session, "invitation.created", invitation_id, role=(None, role), by_link=(None, not address)
     )
-    return Made(await get_invitation(session, invitation_id), token)
+    return await _deliver(session, invitation_id, post, token)
+
+
+async def _deliver(session: Session, invitation_id: UUID, post: Post, token: str) -> Made:
+    """Send the link, or hand it to whoever may see it: the token of a letter is shown to nobody."""
+    invitation, link = await get_invitation(session, invitation_id), post.link(token)
+    if invitation.email is None or not post.sends_letters:
+        return Made(invitation, link)
+    actor = session.scope.actor
+    person = await identity.get_person(session, actor.id) if actor.kind == "person" and actor.id else None
+    found = await store.select_settings(session)
+    values = {
+        "workspace": found["name"] if found else "",
+        "invited_by": person.full_name if person else "",
+        "role": invitation.role,
+        "link": link,
+        "days": str(INVITATION_LIFE.days),
+    }
+    locale = found["locale"] if found else DEFAULT_LOCALE
+    await mail.send_letter(session, Letter("organizations/invitation", invitation.email, locale, values))
+    return Made(invitation, None)
 
 
 def _check(email: str | None, role: str) -> str | None:
@@ -99,7 +133,7 @@ async def revoke_invitation(session: Session, invitation_id: UUID) -> None:
     await _record(session, "invitation.revoked", invitation_id)
 
 
-async def resend_invitation(session: Session, invitation_id: UUID, *, by_letter: bool = False) -> Made:
+async def resend_invitation(session: Session, invitation_id: UUID, *, post: Post) -> Made:
     """Give an open invitation a new token and a whole week; the old link is void. Raises NotFound."""
     token = new_token()
     found = await get_invitation(session, invitation_id)
@@ -108,11 +142,11 @@ async def resend_invitation(session: Session, invitation_id: UUID, *, by_letter:
         invitation_id,
         hash_token(token),
         INVITATION_LIFE,
-        by_letter=by_letter and found.email is not None,
+        by_letter=post.sends_letters and found.email is not None,
     ):
         raise NotFound
     await _record(session, "invitation.resent", invitation_id)
-    return Made(await get_invitation(session, invitation_id), token)
+    return await _deliver(session, invitation_id, post, token)
 
 
 async def find_offer(session: Session, token: str) -> Offer:

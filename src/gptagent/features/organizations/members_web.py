@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from gptagent.features.organizations import policy, service
 from gptagent.features.organizations.model import GUEST_ROLES, INVITATION_LIFE, ROLES, Member, Role
-from gptagent.features.organizations.service import Made, require
+from gptagent.features.organizations.service import Made, Post, require
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import AppError, Conflict, Forbidden, Invalid
 from gptagent.kernel.http import CurrentScope
@@ -34,7 +34,7 @@ class Row:
 class MemberPages:
     db: Database
     pages: Pages
-    public_url: str
+    post: Post
 
     def router(self) -> APIRouter:
         router = APIRouter(prefix="/manage/{workspace}/settings/members")
@@ -60,16 +60,24 @@ class MemberPages:
         typed = {"email": words(form, "email"), "role": words(form, "role"), "by": words(form, "by")}
         try:
             async with self.db.session(scope) as session:
-                made = await service.invite(session, None if by_link else typed["email"], typed["role"])
+                email = None if by_link else typed["email"]
+                made = await service.invite(session, email, typed["role"], post=self.post)
         except (Invalid, Conflict) as error:
             return await self._page(request, scope, typed=typed, error=error)
-        return await self._page(request, scope, made=made)
+        return await self._made(request, scope, made)
 
     async def resend(self, request: Request, scope: CurrentScope, invitation_id: UUID) -> Response:
         require(scope, policy.MANAGE_MEMBERS)
         async with self.db.session(scope) as session:
-            made = await service.resend_invitation(session, invitation_id)
-        return await self._page(request, scope, made=made)
+            made = await service.resend_invitation(session, invitation_id, post=self.post)
+        return await self._made(request, scope, made)
+
+    async def _made(self, request: Request, scope: Scope, made: Made) -> Response:
+        """Show the link in this very answer: it stays in no cookie. A letter's is shown to nobody."""
+        if made.link is not None:
+            return await self._page(request, scope, link=made.link)
+        sent = Notice("success", "The invitation is on its way", "It leaves by e-mail.")
+        return self.pages.redirect(f"{base_of(request)}/settings/members", sent)
 
     async def revoke(self, request: Request, scope: CurrentScope, invitation_id: UUID) -> Response:
         require(scope, policy.MANAGE_MEMBERS)
@@ -136,7 +144,7 @@ class MemberPages:
         part: str = "",
         typed: dict[str, str] | None = None,
         error: AppError | None = None,
-        made: Made | None = None,
+        link: str = "",
     ) -> Response:
         may_manage = policy.MANAGE_MEMBERS in scope.permissions
         async with self.db.session(scope) as session:
@@ -160,8 +168,8 @@ class MemberPages:
             rows=rows,
             invitations=invitations,
             may_manage=may_manage,
-            made=made,
-            link=f"{self.public_url}/invitation/{made.token}" if made else "",
+            link=link,
+            sends_letters=self.post.sends_letters,
             typed=typed or {"email": "", "role": "member", "by": "email"},
             errors=field_errors(request, error) if error else {},
             failure=message_of(request, error) if error and not error.fields else "",

@@ -4,6 +4,7 @@ from gptagent.features.identity.service import hash_token
 from gptagent.features.organizations import store
 from gptagent.features.organizations.invitations import (
     Made,
+    Post,
     accept_as_newcomer,
     accept_invitation,
     find_offer,
@@ -44,6 +45,7 @@ from gptagent.kernel.scope import Actor, Origin, Scope
 
 __all__ = [
     "Made",
+    "Post",
     "Silence",
     "accept_as_newcomer",
     "accept_invitation",

@@ -11,14 +11,13 @@ from pydantic import SecretStr
 from gptagent.features.organizations import policy, service
 from gptagent.features.organizations.model import (
     GuestRole,
-    Invitation,
     Member,
     MemberStatus,
     Role,
     Workspace,
     WorkspaceSettings,
 )
-from gptagent.features.organizations.service import require
+from gptagent.features.organizations.service import Made, Post, require
 from gptagent.kernel.db import Database
 from gptagent.kernel.http import Body, CurrentScope, Wire, locale_of, person_of
 
@@ -116,9 +115,9 @@ class InvitationOut(Wire):
 
 
 class NewInvitationOut(InvitationOut):
-    """`link` is shown this once."""
+    """`link` is shown this once; null if a letter took it along."""
 
-    link: str
+    link: str | None
 
 
 class InvitationsOut(Wire):
@@ -142,27 +141,25 @@ class WorkspacesApi:
         return router
 
     async def list(self, request: Request, scope: CurrentScope) -> MembershipsOut:
-        require(scope, policy.VIEW)
         person_id = person_of(request)
+        require(scope, policy.VIEW)
         async with self.db.installation() as session:
             found = await service.list_workspaces(session, person_id)
         return MembershipsOut(items=[MembershipOut.of(one) for one in found])
 
     async def create(self, request: Request, scope: CurrentScope, body: NewWorkspaceBody) -> MembershipOut:
+        person_id = person_of(request)
         require(scope, policy.VIEW)
+        locale = body.locale or locale_of(request)
         made = await service.open_workspace(
-            self.db,
-            body.name,
-            locale=body.locale or locale_of(request),
-            origin=scope.origin,
-            person_id=person_of(request),
+            self.db, body.name, locale=locale, origin=scope.origin, person_id=person_id
         )
         return MembershipOut.of(made)
 
     async def join(self, request: Request, scope: CurrentScope, body: JoinBody) -> MembershipOut:
         """Accept an invitation by the token in its link. Log in to the workspace for a token of it."""
-        require(scope, policy.VIEW)
         person_of(request)
+        require(scope, policy.VIEW)
         joined = await service.accept_invitation(self.db, body.token.get_secret_value(), scope.origin)
         return MembershipOut.of(joined)
 
@@ -188,8 +185,8 @@ class WorkspacesApi:
             return _settings(await service.cancel_deletion(session))
 
     async def leave(self, request: Request, scope: CurrentScope) -> None:
-        require(scope, policy.VIEW)
         person_of(request)
+        require(scope, policy.VIEW)
         async with self.db.session(scope) as session:
             await service.leave_workspace(session)
 
@@ -247,7 +244,7 @@ def _member(member: Member, scope: CurrentScope) -> MemberOut:
 @dataclass(frozen=True, slots=True)
 class InvitationsApi:
     db: Database
-    public_url: str
+    post: Post
 
     def router(self) -> APIRouter:
         router = APIRouter(prefix="/api/v1/invitations", tags=["invitations"])
@@ -267,8 +264,8 @@ class InvitationsApi:
     async def create(self, scope: CurrentScope, body: NewInvitationBody) -> NewInvitationOut:
         require(scope, policy.MANAGE_MEMBERS)
         async with self.db.session(scope) as session:
-            made = await service.invite(session, body.email, body.role)
-        return self._with_link(made.invitation, made.token)
+            made = await service.invite(session, body.email, body.role, post=self.post)
+        return _with_link(made)
 
     async def get(self, scope: CurrentScope, invitation_id: UUID) -> InvitationOut:
         require(scope, policy.MANAGE_MEMBERS)
@@ -279,14 +276,15 @@ class InvitationsApi:
         """Make a new link, for a whole week again; the old one is void."""
         require(scope, policy.MANAGE_MEMBERS)
         async with self.db.session(scope) as session:
-            made = await service.resend_invitation(session, invitation_id)
-        return self._with_link(made.invitation, made.token)
+            made = await service.resend_invitation(session, invitation_id, post=self.post)
+        return _with_link(made)
 
     async def revoke(self, scope: CurrentScope, invitation_id: UUID) -> None:
         require(scope, policy.MANAGE_MEMBERS)
         async with self.db.session(scope) as session:
             await service.revoke_invitation(session, invitation_id)
 
-    def _with_link(self, invitation: Invitation, token: str) -> NewInvitationOut:
-        shown = InvitationOut.model_validate(invitation).model_dump()
-        return NewInvitationOut(**shown, link=f"{self.public_url}/invitation/{token}")
+
+def _with_link(made: Made) -> NewInvitationOut:
+    shown = InvitationOut.model_validate(made.invitation).model_dump()
+    return NewInvitationOut(**shown, link=made.link)
