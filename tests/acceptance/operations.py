@@ -8,12 +8,15 @@ from gptagent.features.organizations.policy import (
     EDIT_AGENTS,
     EDIT_KNOWLEDGE,
     MANAGE_CONNECTIONS,
+    MANAGE_MEMBERS,
+    MANAGE_WORKSPACE,
+    OWN_WORKSPACE,
     VIEW,
     WORK_CONVERSATIONS,
 )
 
 V1 = "/api/v1"
-OPEN = {f"POST {V1}/auth/register", f"POST {V1}/auth/login", f"POST {V1}/auth/refresh"}
+OPEN = {f"POST {V1}/auth/{name}" for name in ("register", "invitation", "login", "refresh")}
 
 
 @dataclass(frozen=True)
@@ -46,11 +49,28 @@ class Operation:
 
 
 AGENT, ARTICLE, DOCUMENT = "agents/{agent_id}", "articles/{article_id}", "documents/{document_id}"
+MEMBER, INVITATION = "members/{person_id}", "invitations/{invitation_id}"
 CONNECTION, CONVERSATION = "connections/{connection_id}", "conversations/{conversation_id}"
 
 OPERATIONS = tuple(
     Operation(f"{method} {V1}/{path}", needs, body)
     for method, path, needs, body in (
+        ("GET", "workspaces", VIEW, {}),
+        ("POST", "workspaces", VIEW, {"json": {"name": "Workspace #"}}),
+        ("POST", "workspaces/join", VIEW, {"json": {"token": "#"}}),
+        ("GET", "workspace", VIEW, {}),
+        ("PATCH", "workspace", MANAGE_WORKSPACE, {"json": {"name": "Alice's #"}}),
+        ("PUT", "workspace/deletion", OWN_WORKSPACE, {"json": {"name": "not its name, #"}}),
+        ("DELETE", "workspace/deletion", OWN_WORKSPACE, {}),
+        ("GET", "members", VIEW, {}),
+        ("GET", MEMBER, VIEW, {}),
+        ("PATCH", MEMBER, MANAGE_MEMBERS, {"json": {"role": "viewer"}}),
+        ("DELETE", MEMBER, MANAGE_MEMBERS, {}),
+        ("GET", "invitations", MANAGE_MEMBERS, {}),
+        ("POST", "invitations", MANAGE_MEMBERS, {"json": {"role": "viewer", "email": "#@example.test"}}),
+        ("GET", INVITATION, MANAGE_MEMBERS, {}),
+        ("POST", f"{INVITATION}/resend", MANAGE_MEMBERS, {}),
+        ("DELETE", INVITATION, MANAGE_MEMBERS, {}),
         ("GET", "agents", VIEW, {}),
         ("POST", "agents", EDIT_AGENTS, {"json": {"name": "Agent #"}}),
         ("GET", AGENT, VIEW, {}),
@@ -75,6 +95,7 @@ OPERATIONS = tuple(
         ("GET", f"{CONVERSATION}/messages", VIEW, {}),
         ("PUT", f"{CONVERSATION}/takeover", WORK_CONVERSATIONS, {}),
         ("DELETE", f"{CONVERSATION}/takeover", WORK_CONVERSATIONS, {}),
+        ("DELETE", "workspace/membership", VIEW, {}),  # the last one: whoever called it is no member
     )
 )
 BY_NAME = {operation.name: operation for operation in OPERATIONS}

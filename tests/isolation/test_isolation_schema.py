@@ -92,6 +92,7 @@ DEFINERS = {
     "forget_letter": "a letter that was sent",
     "delete_workspace": "deletes one whose owner asked for it and whose time has come",
     "workspaces_to_delete": "housekeeping: ids",
+    "workspace_people": "names of the members of the transaction's own workspace, of no other",
 }
 
 # Indexes of tenant tables that do not start with org_id serve a function above, or keep a secret unique.

@@ -50,8 +50,9 @@ async def change_role(session: Session, person_id: UUID, role: str) -> None:
         revoked = await _take_back(session, person_id)
     await _record(session, "member.role_changed", person_id, role=(before, wanted), **revoked)
     if "owner" in {before, wanted}:
-        action = "workspace.owner_added" if wanted == "owner" else "workspace.owner_removed"
-        await _record(session, action, person_id)
+        await _record(
+            session, "workspace.owner_added" if wanted == "owner" else "workspace.owner_removed", person_id
+        )
 
 
 async def suspend_member(session: Session, person_id: UUID) -> None:
@@ -65,7 +66,7 @@ async def suspend_member(session: Session, person_id: UUID) -> None:
     if role == "owner":
         await _keep_an_owner(session, person_id)
     await store.update_status(session, person_id, "suspended")
-    await _put_out(session, person_id, "member.suspended")
+    await _record(session, "member.suspended", person_id, **await _put_out(session, person_id))
 
 
 async def resume_member(session: Session, person_id: UUID) -> None:
@@ -82,7 +83,8 @@ async def remove_member(session: Session, person_id: UUID) -> None:
         await _keep_an_owner(session, person_id)
     left = person_id == session.scope.actor.id
     await store.delete_member(session, person_id)
-    await _put_out(session, person_id, "member.left" if left else "member.removed")
+    ended = await _put_out(session, person_id)
+    await _record(session, "member.left" if left else "member.removed", person_id, **ended)
 
 
 async def leave_workspace(session: Session) -> None:
@@ -97,7 +99,7 @@ async def leave_workspace(session: Session) -> None:
     if row["role"] == "owner":
         await _keep_an_owner(session, person_id)
     await store.delete_member(session, person_id)
-    await _put_out(session, person_id, "member.left")
+    await _record(session, "member.left", person_id, **await _put_out(session, person_id))
 
 
 async def _hold(session: Session, person_id: UUID, wanted: Role | None = None) -> Role:
@@ -123,10 +125,10 @@ async def _keep_an_owner(session: Session, person_id: UUID) -> None:
         raise Conflict("last_owner", "A workspace keeps an owner. Make somebody else an owner first.")
 
 
-async def _put_out(session: Session, person_id: UUID, action: str) -> None:
-    revoked = await _take_back(session, person_id)
+async def _put_out(session: Session, person_id: UUID) -> dict[str, tuple[object, object]]:
+    """End all that lets the person into this workspace. Returns what was taken back, for the record."""
     await store.end_entries(session, person_id, session.scope.org_id)
-    await _record(session, action, person_id, **revoked)
+    return await _take_back(session, person_id)
 
 
 async def _take_back(session: Session, person_id: UUID) -> dict[str, tuple[object, object]]:

@@ -84,8 +84,13 @@ async def update_settings(session: Session, changes: Mapping[str, object]) -> Wo
     }
     if changed:
         await store.update_settings(session, {key: value for key, (_old, value) in changed.items()})
-        action = "workspace.renamed" if changed.keys() & {"name", "slug"} else "workspace.updated"
-        await audit.record(session, Entry(action, "workspace", str(session.scope.org_id), changed))
+        entry = Entry(
+            "workspace.renamed" if changed.keys() & {"name", "slug"} else "workspace.updated",
+            "workspace",
+            str(session.scope.org_id),
+            changed,
+        )
+        await audit.record(session, entry)
     return await get_settings(session)
 
 
@@ -153,4 +158,3 @@ async def find_silence(session: Session) -> Silence | None:
 async def _note(session: Session, action: str) -> None:
     org_id = str(session.scope.org_id)
     await audit.record(session, Entry(action, "workspace", org_id))
-    await session.publish("workspace", "changed", {"workspace_id": org_id})
