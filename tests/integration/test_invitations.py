@@ -138,7 +138,9 @@ async def test_nobody_is_invited_to_own_and_no_nonsense_is_kept(database, scope,
 
 async def is_confirmed(database, person_id):
     async with database.installation(person_id) as session:
-        row = await session.fetchrow("select email, email_verified_at from app.person where id = $1", person_id)
+        row = await session.fetchrow(
+            "select email, email_verified_at from app.person where id = $1", person_id
+        )
     return row["email"], row["email_verified_at"] is not None
 
 

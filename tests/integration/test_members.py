@@ -121,7 +121,11 @@ async def test_ownership_can_be_handed_over(database, scope):
     await do(database, scope, service.change_role, bob.actor.id, "owner")
     await do(database, scope, service.leave_workspace)
     assert await roles_of(database, bob) == {bob.actor.id: ("owner", "active")}
-    assert (await actions(database, bob))[:3] == ["member.left", "workspace.owner_added", "member.role_changed"]
+    assert (await actions(database, bob))[:3] == [
+        "member.left",
+        "workspace.owner_added",
+        "member.role_changed",
+    ]
 
 
 async def test_an_unknown_role_is_refused(database, scope):
@@ -140,9 +144,11 @@ async def test_whoever_lost_the_right_a_moment_ago_changes_nothing_more(database
 
 async def api_key_of(database, scope, person_id):
     key = API_KEY_PREFIX + new_token()
-    ends = {"key_start": key[:12], "key_end": key[-3:], "created_by": person_id}
+    ends = {"key_start": key[:12], "key_end": key[-3:], "created_by": person_id, "scopes": ["view"]}
     async with database.session(scope) as session:
-        await insert(session, "api_key", id=new_id(), name="k", key_hash=hash_token(key), scopes=["view"], **ends)
+        await insert(
+            session, "api_key", id=new_id(), name="k", key_hash=hash_token(key), scopes=["view"], **ends
+        )
     return key
 
 
@@ -173,9 +179,7 @@ async def test_a_log_in_over_the_api_ends_in_this_workspace_only(database, scope
     """TEN-6"""
     bob = await add_member(database, scope, "member")
     async with database.session(other_scope) as session:
-        await session.execute(
-            "insert into app.member (person_id, role) values ($1, 'member')", bob.actor.id
-        )
+        await session.execute("insert into app.member (person_id, role) values ($1, 'member')", bob.actor.id)
     grants = {}
     for where in (scope, other_scope):
         async with database.installation(bob.actor.id) as session:

@@ -1,10 +1,7 @@
 """Workspaces: several per person, renamed, suspended, deleted after a time to change one's mind."""
 
-import asyncio
-from dataclasses import replace
 from types import SimpleNamespace
 
-import httpx2
 import pytest
 
 from gptagent.entrypoints.deletion import delete_due_workspaces
@@ -16,7 +13,6 @@ from gptagent.kernel.files import LocalFiles
 from gptagent.kernel.scope import PLATFORM_ID, Actor, Scope
 from isolation.estate import furnish, tables_of_tenants
 from members import add_member
-from worlds import Account, make_world
 
 
 async def do(database, scope, verb, *args, **options):
@@ -62,7 +58,14 @@ async def test_a_new_name_makes_a_new_slug_and_is_recorded(database, scope):
 
 @pytest.mark.parametrize(
     "changes",
-    [{"name": " "}, {"name": "x" * 256}, {"slug": "Big"}, {"slug": "-a"}, {"locale": "xx"}, {"role": "owner"}],
+    [
+        {"name": " "},
+        {"name": "x" * 256},
+        {"slug": "Big"},
+        {"slug": "-a"},
+        {"locale": "xx"},
+        {"role": "owner"},
+    ],
 )
 async def test_a_wrong_setting_is_named(database, scope, changes):
     with pytest.raises(Invalid) as refused:
@@ -102,7 +105,7 @@ async def platform(database, tmp_path, kommo):
 
 
 async def rows_of(database, org_id):
-    """Return how many rows each tenant's table has of this workspace, as the owner of the tables sees them."""
+    """Return how many rows each tenant's table has of this workspace."""
     async with database.session(Scope(org_id)) as session:
         found = {
             table: await session.fetchval(f"select count(*) from app.{table}")  # noqa: S608 - the catalogue's
