@@ -31,6 +31,7 @@ from gptagent.kernel.events import Subscribers
 from gptagent.kernel.files import LocalFiles
 from gptagent.kernel.installation import check_keys
 from gptagent.kernel.jobs import JobClass, JobSpec
+from gptagent.kernel.ratelimit import RateLimiter
 from gptagent.kernel.settings import Settings
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Platform:
     subscribers: Subscribers
     tokens: AccessTokens
     login_limits: LoginLimits
+    limiter: RateLimiter
 
     async def close(self) -> None:
         await self.egress.aclose()
@@ -83,6 +85,7 @@ async def build_platform(settings: Settings) -> Platform:
         }
     )
     redis = settings.redis_url.get_secret_value() if settings.redis_url else None
+    limiter = RateLimiter(redis, factor=settings.rate_factor)
     return Platform(
         settings=settings,
         db=db,
@@ -93,7 +96,8 @@ async def build_platform(settings: Settings) -> Platform:
         inbox=inbox,
         subscribers=heard_of_crm,
         tokens=AccessTokens(vault),
-        login_limits=LoginLimits.build(redis),
+        login_limits=LoginLimits(limiter),
+        limiter=limiter,
     )
 
 

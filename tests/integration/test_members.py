@@ -146,9 +146,7 @@ async def api_key_of(database, scope, person_id):
     key = API_KEY_PREFIX + new_token()
     ends = {"key_start": key[:12], "key_end": key[-3:], "created_by": person_id, "scopes": ["view"]}
     async with database.session(scope) as session:
-        await insert(
-            session, "api_key", id=new_id(), name="k", key_hash=hash_token(key), scopes=["view"], **ends
-        )
+        await insert(session, "api_key", id=new_id(), name="k", key_hash=hash_token(key), **ends)
     return key
 
 

@@ -29,7 +29,7 @@ async def join(stranger, path, **fields):
         "email": f"{new_id().hex}@example.test",
         **fields,
     }
-    return await stranger.send(f"{path}/register", {**known, **fields}, headers=elsewhere())
+    return await stranger.send(f"{path}/register", data, headers=elsewhere())
 
 
 @pytest.mark.parametrize("language", ["ru", "en"])

@@ -28,7 +28,7 @@ OPEN_PATHS = re.compile(
 )
 BARE_PATHS = re.compile(
     r"/favicon\.ico|/assets/.*|/health/(live|ready)|/metrics|/hooks/kommo/.*"
-    r"|/api/v1/auth/(register|invitation|login|refresh)|/api/v1/openapi\.json"
+    r"|/api/v1/auth/(register|invitation|login|refresh)|/api/v1/openapi\.json|/api/docs(/[\w.-]+)?"
 )
 MIN_CSRF_CHARS = 32
 WORKSPACE_PATH = re.compile(r"/manage/(?P<number>\d{1,18})(?:-(?P<slug>[^/]*))?(?P<rest>/.*)?")

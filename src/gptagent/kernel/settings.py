@@ -44,6 +44,8 @@ class Settings(BaseSettings):
     kommo_sandbox_url: str | None = None
     registration: Literal["open", "invite"] | None = None
     metrics_token: SecretStr | None = None
+    rate_factor: int = Field(default=1, ge=1, le=1_000_000)
+    cors_origins: str = ""
     keep: bool = False
 
     @classmethod
@@ -98,6 +100,15 @@ class Settings(BaseSettings):
                 raise ValueError(f"EGRESS_ALLOW takes host:port pairs, not {entry!r}")
         return value
 
+    @field_validator("cors_origins")
+    @classmethod
+    def _exact_origins(cls, value: str) -> str:
+        for origin in filter(None, (part.strip() for part in value.split(","))):
+            parts = urlsplit(origin)
+            if parts.scheme not in {"http", "https"} or not parts.hostname or origin != _origin(origin):
+                raise ValueError(f"CORS_ORIGINS takes origins like https://shop.example, not {origin!r}")
+        return value
+
     @field_validator("secret_keys")
     @classmethod
     def _strong_keys(cls, value: SecretStr | None) -> SecretStr | None:
@@ -127,6 +138,8 @@ class Settings(BaseSettings):
             faults.append("set REDIS_URL, or SINGLE_WEB_PROCESS=1 if one web process is all there is")
         if self.redis_url is not None and not urlsplit(self.redis_url.get_secret_value()).password:
             faults.append("give REDIS_URL a password")
+        if any(origin.startswith("http:") for origin in self.allowed_origins):
+            faults.append("let CORS_ORIGINS begin with https:// each")
         if self.kommo_sandbox_url is not None:
             faults.append("unset KOMMO_SANDBOX_URL: the emulator has no place in production")
         token = self.metrics_token.get_secret_value() if self.metrics_token else None
@@ -160,6 +173,11 @@ class Settings(BaseSettings):
         return self.base_url.startswith("https://")
 
     @property
+    def allowed_origins(self) -> frozenset[str]:
+        """Origins whose scripts may read the API's answers."""
+        return frozenset(filter(None, (part.strip() for part in self.cors_origins.split(","))))
+
+    @property
     def sends_letters(self) -> bool:
         """Whether letters reach people. Without, screens show a link to those who may see it."""
         return self.smtp_url is not None
@@ -187,6 +205,14 @@ class Settings(BaseSettings):
         if self.registration is not None:
             return self.registration == "open"
         return self.host in {"127.0.0.1", "::1", "localhost"} and not self.production
+
+
+def _origin(url: str) -> str:
+    """Return scheme, host and port as a browser writes them: small letters, no default port, no path."""
+    parts = urlsplit(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    default = {"http": 80, "https": 443}[parts.scheme]
+    return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port not in {None, default} else "")
 
 
 def _is_safe_mail_server(address: str) -> bool:

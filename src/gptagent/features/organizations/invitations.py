@@ -24,7 +24,10 @@ from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import Conflict, FieldError, Forbidden, Invalid, NotFound
 from gptagent.kernel.i18n import DEFAULT_LOCALE
 from gptagent.kernel.ids import new_id, new_token
+from gptagent.kernel.paging import Page
 from gptagent.kernel.scope import Actor, Origin, Scope
+
+INVITATION_ORDERS = store.INVITATION_ORDERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,12 @@ def _check(email: str | None, role: str) -> str | None:
 async def list_invitations(session: Session) -> list[Invitation]:
     """Return the open ones, the newest first."""
     return [Invitation(**dict(row)) for row in await store.select_invitations(session)]
+
+
+async def page_invitations(session: Session, page: Page) -> tuple[list[Invitation], str | None]:
+    """Return a page of the open ones, and the cursor of the next one if there is more."""
+    found = [Invitation(**dict(row)) for row in await store.page_of_invitations(session, page)]
+    return page.cut(found, lambda one: (getattr(one, page.order.column), one.id))
 
 
 async def get_invitation(session: Session, invitation_id: UUID) -> Invitation:

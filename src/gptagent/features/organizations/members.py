@@ -13,8 +13,10 @@ from gptagent.features.organizations.model import ROLES, Member, Role
 from gptagent.features.organizations.policy import MANAGE_API_KEYS, PERMISSIONS, may_change
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import Conflict, Forbidden, Invalid, NotFound
+from gptagent.kernel.paging import Page
 
 TOPIC = "members"
+MEMBER_ORDERS = store.MEMBER_ORDERS
 
 
 async def list_members(session: Session) -> list[Member]:
@@ -22,8 +24,18 @@ async def list_members(session: Session) -> list[Member]:
     return [Member(**dict(row)) for row in await store.select_members(session)]
 
 
-async def get_member(session: Session, person_id: UUID) -> Member:
-    """Raise NotFound for somebody who is no member here."""
+async def page_members(
+    session: Session, page: Page, *, role: str | None = None, status: str | None = None
+) -> tuple[list[Member], str | None]:
+    """Return a page of the members, and the cursor of the next one if there is more."""
+    found = [Member(**dict(row)) for row in await store.page_of_members(session, page, role, status)]
+    return page.cut(found, lambda one: (getattr(one, page.order.column), one.person_id))
+
+
+async def get_member(session: Session, person_id: UUID, *, lock: bool = False) -> Member:
+    """Raise NotFound for somebody who is no member here. `lock` keeps all as they are until the commit."""
+    if lock:
+        await store.lock_organization(session)
     for member in await list_members(session):
         if member.person_id == person_id:
             return member

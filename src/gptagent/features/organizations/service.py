@@ -3,6 +3,7 @@
 from gptagent.features.identity.service import hash_token
 from gptagent.features.organizations import store
 from gptagent.features.organizations.invitations import (
+    INVITATION_ORDERS,
     Made,
     Post,
     accept_as_newcomer,
@@ -11,14 +12,17 @@ from gptagent.features.organizations.invitations import (
     get_invitation,
     invite,
     list_invitations,
+    page_invitations,
     resend_invitation,
     revoke_invitation,
 )
 from gptagent.features.organizations.members import (
+    MEMBER_ORDERS,
     change_role,
     get_member,
     leave_workspace,
     list_members,
+    page_members,
     remove_member,
     resume_member,
     suspend_member,
@@ -26,6 +30,7 @@ from gptagent.features.organizations.members import (
 from gptagent.features.organizations.model import Workspace
 from gptagent.features.organizations.policy import PERMISSIONS
 from gptagent.features.organizations.workspaces import (
+    WORKSPACE_ORDERS,
     Silence,
     cancel_deletion,
     create_workspace,
@@ -35,6 +40,7 @@ from gptagent.features.organizations.workspaces import (
     list_due_deletions,
     list_workspaces,
     open_workspace,
+    page_workspaces,
     request_deletion,
     update_settings,
 )
@@ -44,6 +50,9 @@ from gptagent.kernel.i18n import DEFAULT_LOCALE
 from gptagent.kernel.scope import Actor, Origin, Scope
 
 __all__ = [
+    "INVITATION_ORDERS",
+    "MEMBER_ORDERS",
+    "WORKSPACE_ORDERS",
     "Made",
     "Post",
     "Silence",
@@ -67,6 +76,9 @@ __all__ = [
     "list_members",
     "list_workspaces",
     "open_workspace",
+    "page_invitations",
+    "page_members",
+    "page_workspaces",
     "remove_member",
     "request_deletion",
     "require",

@@ -7,8 +7,19 @@ from uuid import UUID
 from asyncpg import Record
 
 from gptagent.kernel.db import Session
+from gptagent.kernel.paging import Order, Page, orders
 
 SETTINGS = ("name", "slug", "locale")
+WORKSPACE_ORDERS = {
+    "number": Order("number", "number", "number", id_column="org_id"),
+    "name": Order("name", "name", "text", id_column="org_id"),
+}
+MEMBER_ORDERS = {
+    "joined_at": Order("joined_at", "joined_at", id_column="person_id"),
+    "-joined_at": Order("-joined_at", "joined_at", descending=True, id_column="person_id"),
+    "name": Order("name", "full_name", "text", id_column="person_id"),
+}
+INVITATION_ORDERS = orders()
 
 
 async def insert_organization(session: Session, org_id: UUID, name: str, slug: str, locale: str) -> None:
@@ -88,6 +99,15 @@ async def memberships_of(session: Session, person_id: UUID) -> list[Record]:
     )
 
 
+async def page_of_memberships(session: Session, person_id: UUID, page: Page) -> list[Record]:
+    return await session.fetch(
+        f"""select org_id, number, slug, name, role, delete_at from app.memberships_of($1)
+             where {page.clause(2)}""",  # noqa: S608 - columns of this file
+        person_id,
+        *page.args,
+    )
+
+
 async def api_key_by_hash(session: Session, key_hash: bytes) -> Record | None:
     return await session.fetchrow("select org_id, key_id, scopes from app.api_key_by_hash($1)", key_hash)
 
@@ -96,6 +116,18 @@ async def select_members(session: Session) -> list[Record]:
     return await session.fetch(
         """select person_id, full_name, email, role, status, joined_at, last_seen_at
              from app.workspace_people()"""
+    )
+
+
+async def page_of_members(session: Session, page: Page, role: str | None, status: str | None) -> list[Record]:
+    return await session.fetch(
+        f"""select person_id, full_name, email, role, status, joined_at, last_seen_at
+              from app.workspace_people()
+             where ($1::text is null or role = $1) and ($2::text is null or status = $2)
+               and {page.clause(3)}""",  # noqa: S608 - columns of this file
+        role,
+        status,
+        *page.args,
     )
 
 
@@ -182,6 +214,14 @@ async def select_invitations(session: Session) -> list[Record]:
     return await session.fetch(
         f"""select id, email, role, created_at, expires_at from app.invitation
              where {_OPEN} order by created_at desc, id desc"""  # noqa: S608 - a condition of this file
+    )
+
+
+async def page_of_invitations(session: Session, page: Page) -> list[Record]:
+    return await session.fetch(
+        f"""select id, email, role, created_at, expires_at from app.invitation
+             where {_OPEN} and {page.clause(1)}""",  # noqa: S608 - columns of this file
+        *page.args,
     )
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Request
@@ -20,6 +20,8 @@ from gptagent.features.organizations.model import (
 from gptagent.features.organizations.service import Made, Post, require
 from gptagent.kernel.db import Database
 from gptagent.kernel.http import Body, CurrentScope, Wire, locale_of, person_of
+from gptagent.kernel.paging import Page, page_of
+from gptagent.kernel.rest import CurrentMatch, api_router
 
 Language = Literal["ru", "en"]
 
@@ -67,6 +69,7 @@ class MembershipOut(Wire):
 
 class MembershipsOut(Wire):
     items: list[MembershipOut]
+    next_cursor: str | None
 
 
 class SettingsOut(Wire):
@@ -97,6 +100,7 @@ class MemberOut(Wire):
 
 class MembersOut(Wire):
     items: list[MemberOut]
+    next_cursor: str | None
 
 
 class NewInvitationBody(Body):
@@ -122,6 +126,7 @@ class NewInvitationOut(InvitationOut):
 
 class InvitationsOut(Wire):
     items: list[InvitationOut]
+    next_cursor: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,23 +134,28 @@ class WorkspacesApi:
     db: Database
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/api/v1", tags=["workspaces"])
-        router.get("/workspaces")(self.list)
-        router.post("/workspaces", status_code=201)(self.create)
-        router.post("/workspaces/join")(self.join)
-        router.get("/workspace")(self.get)
-        router.patch("/workspace")(self.update)
-        router.put("/workspace/deletion")(self.request_deletion)
-        router.delete("/workspace/deletion")(self.cancel_deletion)
-        router.delete("/workspace/membership", status_code=204)(self.leave)
+        router = api_router("", tags=["workspaces"])
+        router.get("/workspaces", summary="List the workspaces one belongs to")(self.list)
+        router.post("/workspaces", status_code=201, summary="Create a workspace")(self.create)
+        router.post("/workspaces/join", summary="Accept an invitation")(self.join)
+        router.get("/workspace", summary="Get the workspace")(self.get)
+        router.patch("/workspace", summary="Rename the workspace or change its language")(self.update)
+        router.put("/workspace/deletion", summary="Delete the workspace in seven days")(self.request_deletion)
+        router.delete("/workspace/deletion", summary="Keep the workspace")(self.cancel_deletion)
+        router.delete("/workspace/membership", status_code=204, summary="Leave the workspace")(self.leave)
         return router
 
-    async def list(self, request: Request, scope: CurrentScope) -> MembershipsOut:
+    async def list(
+        self,
+        request: Request,
+        scope: CurrentScope,
+        page: Annotated[Page, page_of(service.WORKSPACE_ORDERS, "number")],
+    ) -> MembershipsOut:
         person_id = person_of(request)
         require(scope, policy.VIEW)
         async with self.db.installation() as session:
-            found = await service.list_workspaces(session, person_id)
-        return MembershipsOut(items=[MembershipOut.of(one) for one in found])
+            found, after = await service.page_workspaces(session, person_id, page)
+        return MembershipsOut(items=[MembershipOut.of(one) for one in found], next_cursor=after)
 
     async def create(self, request: Request, scope: CurrentScope, body: NewWorkspaceBody) -> MembershipOut:
         person_id = person_of(request)
@@ -168,9 +178,11 @@ class WorkspacesApi:
         async with self.db.session(scope) as session:
             return _settings(await service.get_settings(session))
 
-    async def update(self, scope: CurrentScope, body: WorkspacePatch) -> SettingsOut:
+    async def update(self, scope: CurrentScope, match: CurrentMatch, body: WorkspacePatch) -> SettingsOut:
         require(scope, policy.MANAGE_WORKSPACE)
         async with self.db.session(scope) as session:
+            if match:
+                match.check(_settings(await service.get_settings(session, lock=True)))
             return _settings(await service.update_settings(session, body.model_dump(exclude_unset=True)))
 
     async def request_deletion(self, scope: CurrentScope, body: DeletionBody) -> SettingsOut:
@@ -200,27 +212,37 @@ class MembersApi:
     db: Database
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/api/v1/members", tags=["members"])
-        router.get("")(self.list)
-        router.get("/{person_id}")(self.get)
-        router.patch("/{person_id}")(self.update)
-        router.delete("/{person_id}", status_code=204)(self.remove)
+        router = api_router("/members", tags=["members"])
+        router.get("", summary="List members")(self.list)
+        router.get("/{person_id}", summary="Get a member")(self.get)
+        router.patch("/{person_id}", summary="Change a member's role, suspend or resume")(self.update)
+        router.delete("/{person_id}", status_code=204, summary="Remove a member")(self.remove)
         return router
 
-    async def list(self, scope: CurrentScope) -> MembersOut:
+    async def list(
+        self,
+        scope: CurrentScope,
+        page: Annotated[Page, page_of(service.MEMBER_ORDERS, "joined_at")],
+        role: Role | None = None,
+        status: MemberStatus | None = None,
+    ) -> MembersOut:
         require(scope, policy.VIEW)
         async with self.db.session(scope) as session:
-            found = await service.list_members(session)
-        return MembersOut(items=[_member(one, scope) for one in found])
+            found, after = await service.page_members(session, page, role=role, status=status)
+        return MembersOut(items=[_member(one, scope) for one in found], next_cursor=after)
 
     async def get(self, scope: CurrentScope, person_id: UUID) -> MemberOut:
         require(scope, policy.VIEW)
         async with self.db.session(scope) as session:
             return _member(await service.get_member(session, person_id), scope)
 
-    async def update(self, scope: CurrentScope, person_id: UUID, body: MemberPatch) -> MemberOut:
+    async def update(
+        self, scope: CurrentScope, match: CurrentMatch, person_id: UUID, body: MemberPatch
+    ) -> MemberOut:
         require(scope, policy.MANAGE_MEMBERS)
         async with self.db.session(scope) as session:
+            if match:
+                match.check(_member(await service.get_member(session, person_id, lock=True), scope))
             if body.role is not None:
                 await service.change_role(session, person_id, body.role)
             if body.status is not None:
@@ -247,19 +269,24 @@ class InvitationsApi:
     post: Post
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/api/v1/invitations", tags=["invitations"])
-        router.get("")(self.list)
-        router.post("", status_code=201)(self.create)
-        router.get("/{invitation_id}")(self.get)
-        router.post("/{invitation_id}/resend")(self.resend)
-        router.delete("/{invitation_id}", status_code=204)(self.revoke)
+        router = api_router("/invitations", tags=["invitations"])
+        router.get("", summary="List open invitations")(self.list)
+        router.post("", status_code=201, summary="Invite somebody")(self.create)
+        router.get("/{invitation_id}", summary="Get an open invitation")(self.get)
+        router.post("/{invitation_id}/resend", summary="Make a new link")(self.resend)
+        router.delete("/{invitation_id}", status_code=204, summary="Take an invitation back")(self.revoke)
         return router
 
-    async def list(self, scope: CurrentScope) -> InvitationsOut:
+    async def list(
+        self,
+        scope: CurrentScope,
+        page: Annotated[Page, page_of(service.INVITATION_ORDERS, "-created_at")],
+    ) -> InvitationsOut:
         require(scope, policy.MANAGE_MEMBERS)
         async with self.db.session(scope) as session:
-            found = await service.list_invitations(session)
-        return InvitationsOut(items=[InvitationOut.model_validate(one) for one in found])
+            found, after = await service.page_invitations(session, page)
+        shown = [InvitationOut.model_validate(one) for one in found]
+        return InvitationsOut(items=shown, next_cursor=after)
 
     async def create(self, scope: CurrentScope, body: NewInvitationBody) -> NewInvitationOut:
         require(scope, policy.MANAGE_MEMBERS)

@@ -21,8 +21,10 @@ from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import Conflict, FieldError, Invalid, NotFound
 from gptagent.kernel.i18n import LOCALES
 from gptagent.kernel.ids import new_id
+from gptagent.kernel.paging import Page
 from gptagent.kernel.scope import Origin, Scope
 
+WORKSPACE_ORDERS = store.WORKSPACE_ORDERS
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -59,8 +61,18 @@ async def list_workspaces(session: Session, person_id: UUID) -> list[Workspace]:
     return [Workspace(**dict(row)) for row in await store.memberships_of(session, person_id)]
 
 
-async def get_settings(session: Session) -> WorkspaceSettings:
-    """Raise NotFound if the workspace is gone."""
+async def page_workspaces(
+    session: Session, person_id: UUID, page: Page
+) -> tuple[list[Workspace], str | None]:
+    """Return a page of a person's workspaces, and the cursor of the next one if there is more."""
+    found = [Workspace(**dict(row)) for row in await store.page_of_memberships(session, person_id, page)]
+    return page.cut(found, lambda one: (getattr(one, page.order.column), one.org_id))
+
+
+async def get_settings(session: Session, *, lock: bool = False) -> WorkspaceSettings:
+    """Raise NotFound if the workspace is gone. `lock` keeps it as it is until the commit."""
+    if lock:
+        await store.lock_organization(session)
     row = await store.select_settings(session)
     if row is None:
         raise NotFound
