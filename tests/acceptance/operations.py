@@ -17,6 +17,15 @@ from gptagent.features.organizations.policy import (
 
 V1 = "/api/v1"
 OPEN = {f"POST {V1}/auth/{name}" for name in ("register", "invitation", "login", "refresh")}
+OPEN = {
+    f"POST {V1}/auth/register",
+    f"POST {V1}/auth/login",
+    f"POST {V1}/auth/refresh",
+    f"POST {V1}/auth/reset-password/request",
+    f"POST {V1}/auth/reset-password/confirm",
+    f"POST {V1}/auth/verify-email",
+    f"POST {V1}/auth/change-email",
+}
 
 
 @dataclass(frozen=True)
@@ -71,6 +80,8 @@ OPERATIONS = tuple(
         ("GET", INVITATION, MANAGE_MEMBERS, {}),
         ("POST", f"{INVITATION}/resend", MANAGE_MEMBERS, {}),
         ("DELETE", INVITATION, MANAGE_MEMBERS, {}),
+        ("POST", "me/email", VIEW, {"json": {"email": "#@example.test", "password": "not the right one"}}),
+        ("POST", "me/email/verification", VIEW, {}),
         ("GET", "agents", VIEW, {}),
         ("POST", "agents", EDIT_AGENTS, {"json": {"name": "Agent #"}}),
         ("GET", AGENT, VIEW, {}),

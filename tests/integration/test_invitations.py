@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from gptagent.features.audit import service as audit
+from gptagent.features.identity.model import Links
 from gptagent.features.identity.service import NewPerson
 from gptagent.features.organizations import service
 from gptagent.kernel.errors import Conflict, Forbidden, Invalid, NotFound
@@ -12,17 +13,17 @@ from gptagent.kernel.ids import new_id
 from gptagent.kernel.scope import Origin
 from members import PASSWORD, add_member
 
-POST = service.Post("https://agents.example.test")
-BY_LETTER = service.Post("https://agents.example.test", sends_letters=True)
+LINKS = Links("https://agents.example.test", sends_letters=False)
+BY_LETTER = Links("https://agents.example.test", sends_letters=True)
 
 
 def token_of(made):
     return made.link.rpartition("/")[2]
 
 
-async def invite(database, scope, email=None, role="member", post=POST):
+async def invite(database, scope, email=None, role="member", links=LINKS):
     async with database.session(scope) as session:
-        return await service.invite(session, email, role, post=post)
+        return await service.invite(session, email, role, links=links)
 
 
 async def accept(database, made, scope):
@@ -102,9 +103,9 @@ async def end(database, scope, made, way):
         if way == "revoked":
             await service.revoke_invitation(session, made.invitation.id)
         elif way == "resent":
-            await service.resend_invitation(session, made.invitation.id, post=POST)
+            await service.resend_invitation(session, made.invitation.id, links=LINKS)
         elif way == "replaced":
-            await service.invite(session, made.invitation.email, "viewer", post=POST)
+            await service.invite(session, made.invitation.email, "viewer", links=LINKS)
         elif way == "expired":
             await session.execute("update app.invitation set expires_at = now() - interval '1 s'")
         elif way == "suspended":
@@ -144,18 +145,18 @@ async def is_confirmed(database, person_id):
     return row["email"], row["email_verified_at"] is not None
 
 
-@pytest.mark.parametrize(("post", "confirmed"), [(POST, False), (BY_LETTER, True)])
+@pytest.mark.parametrize(("links", "confirmed"), [(LINKS, False), (BY_LETTER, True)])
 async def test_a_newcomer_has_the_invited_address_and_it_is_proved_by_a_letter_only(
-    database, scope, post, confirmed, monkeypatch
+    database, scope, links, confirmed, monkeypatch
 ):
     """TEN-5: whoever saw the link on a screen could have opened it as well."""
-    email, links = f"{new_id().hex}@example.test", []
-    link = service.Post.link
-    monkeypatch.setattr(service.Post, "link", lambda self, token: links.append(token) or link(self, token))
-    made = await invite(database, scope, email, post=post)
+    email, tokens = f"{new_id().hex}@example.test", []
+    link = Links.to
+    monkeypatch.setattr(Links, "to", lambda *given: tokens.append(given[2]) or link(*given))
+    made = await invite(database, scope, email, links=links)
     assert (made.link is None) == confirmed
     person_id, joined = await service.accept_as_newcomer(
-        database, links[0], newcomer("someone@else.test"), Origin()
+        database, tokens[0], newcomer("someone@else.test"), Origin(), links
     )
     assert joined.org_id == scope.org_id
     assert await is_confirmed(database, person_id) == (email, confirmed)
@@ -164,11 +165,11 @@ async def test_a_newcomer_has_the_invited_address_and_it_is_proved_by_a_letter_o
 async def test_a_newcomer_by_link_names_an_address_that_nobody_has(database, scope, eve):
     made = await invite(database, scope)
     with pytest.raises(Conflict, match="email_taken"):
-        await service.accept_as_newcomer(database, token_of(made), newcomer(eve[1]), Origin())
+        await service.accept_as_newcomer(database, token_of(made), newcomer(eve[1]), Origin(), LINKS)
     with pytest.raises(Invalid):
-        await service.accept_as_newcomer(database, token_of(made), newcomer(), Origin())
+        await service.accept_as_newcomer(database, token_of(made), newcomer(), Origin(), LINKS)
     fresh = newcomer(f"{new_id().hex}@example.test")
-    person_id, _joined = await service.accept_as_newcomer(database, token_of(made), fresh, Origin())
+    person_id, _joined = await service.accept_as_newcomer(database, token_of(made), fresh, Origin(), LINKS)
     assert await is_confirmed(database, person_id) == (fresh.email, False)
 
 
@@ -176,7 +177,7 @@ async def test_every_step_of_an_invitation_is_recorded_without_its_address(datab
     """TEN-10"""
     made = await invite(database, scope, eve[1])
     async with database.session(scope) as session:
-        made = await service.resend_invitation(session, made.invitation.id, post=POST)
+        made = await service.resend_invitation(session, made.invitation.id, links=LINKS)
     await accept(database, made, eve[0])
     other = await invite(database, scope)
     await end(database, scope, other, "revoked")

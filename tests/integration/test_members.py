@@ -7,6 +7,7 @@ import pytest
 
 from gptagent.features.audit import service as audit
 from gptagent.features.identity import service as identity
+from gptagent.features.identity.model import Links
 from gptagent.features.identity.service import hash_token
 from gptagent.features.identity.tokens import AccessClaims
 from gptagent.features.organizations import service
@@ -17,7 +18,7 @@ from gptagent.kernel.ids import new_id, new_token
 from isolation.estate import insert
 from members import add_member
 
-POST = service.Post("https://agents.example.test")
+LINKS = Links("https://agents.example.test", sends_letters=False)
 
 
 async def do(database, scope, verb, *args, **options):
@@ -162,7 +163,7 @@ async def test_keys_and_links_a_person_may_have_kept_end_with_their_rights(datab
     """TEN-6: those of others stay, for a key belongs to the workspace."""
     bob = await add_member(database, scope, "admin")
     keys = [await api_key_of(database, scope, who.actor.id) for who in (bob, scope)]
-    offers = [await do(database, who, service.invite, None, "admin", post=POST) for who in (bob, scope)]
+    offers = [await do(database, who, service.invite, None, "admin", links=LINKS) for who in (bob, scope)]
     call, *args = PUT_OUT[way]
     await do(database, scope, call, bob.actor.id, *args)
     async with database.installation() as session:

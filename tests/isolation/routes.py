@@ -72,6 +72,20 @@ CASES: dict[str, Case] = {
     "POST /api/v1/auth/refresh": Public(
         "here a person's log-in is renewed", options={"json": {"refresh_token": "nobody's"}}
     ),
+    "POST /api/v1/auth/reset-password/request": Public(
+        "asked for by who cannot log in", options={"json": {"email": "nobody@example.test"}}
+    ),
+    "POST /api/v1/auth/reset-password/confirm": Public(
+        "the link is the credential", options={"json": {"token": "nobodys", "password": "long enough a word"}}
+    ),
+    "POST /api/v1/auth/verify-email": Public(
+        "the link is the credential", options={"json": {"token": "nobodys"}}
+    ),
+    "POST /api/v1/auth/change-email": Public(
+        "the link is the credential", options={"json": {"token": "nobodys"}}
+    ),
+    "POST /api/v1/me/email": Own(422, {"json": {"email": "no address", "password": "x"}}),
+    "POST /api/v1/me/email/verification": Own(202),
     "GET /health/live": Public("asked by the supervisor"),
     "GET /health/ready": Public("asked by the load balancer"),
     "GET /metrics": Public("guarded by the operator's own token, which no workspace has"),
@@ -133,12 +147,23 @@ CASES: dict[str, Case] = {
     "POST /invitation": Own(303, {"data": {"link": "https://agents.example.test/invitation/nobodys"}}),
     "GET /workspaces/create": Own(),
     "POST /workspaces/create": Own(422, {"data": {"organization": ""}}),
+    "GET /reset-password/request": Public("asked for by who cannot log in"),
+    "POST /reset-password/request": Public("asked for by who cannot log in", options={"data": STRANGER}),
+    "GET /reset-password/{token}": Public("the link is the credential", "/reset-password/nobodys"),
+    "POST /reset-password/{token}": Public("the link is the credential", "/reset-password/nobodys"),
+    "GET /verify-email/{token}": Public("the link is the credential", "/verify-email/nobodys"),
+    "POST /verify-email/{token}": Public("the link is the credential", "/verify-email/nobodys"),
+    "GET /change-email/{token}": Public("the link is the credential", "/change-email/nobodys"),
+    "POST /change-email/{token}": Public("the link is the credential", "/change-email/nobodys"),
     "POST /preferences/theme": Public("a cookie of this browser", options={"data": {"theme": "dark"}}),
     "POST /preferences/language": Public("a cookie of this browser", options={"data": {"language": "en"}}),
     "POST /logout": Own(303),
     "GET /manage": Own(303),
     f"GET {PAGES}": Own(303),
     f"GET {PAGES}/live": Own(None, why="a stream: test_isolation_live.py listens to it"),
+    f"GET {PAGES}/account-settings/email": Own(),
+    f"POST {PAGES}/account-settings/email": Own(422, {"data": {"email": "no address"}}),
+    f"POST {PAGES}/account-settings/email/verification": Own(303),
     f"GET {PAGES}/dashboard": Own(),
     f"GET {PAGES}/settings": Own(),
     f"POST {PAGES}/settings": Own(422, {"data": {"name": ""}}),

@@ -25,10 +25,12 @@ from gptagent.kernel.settings import Settings
 # The second list is of those where it would not even be looked at.
 OPEN_PATHS = re.compile(
     r"/|/login|/register|/setup/[^/]+|/invitation/[^/]+(/register)?|/preferences/(theme|language)"
+    r"|/(reset-password|verify-email|change-email)/[^/]+"
 )
 BARE_PATHS = re.compile(
     r"/favicon\.ico|/assets/.*|/health/(live|ready)|/metrics|/hooks/kommo/.*"
-    r"|/api/v1/auth/(register|invitation|login|refresh)|/api/v1/openapi\.json|/api/docs(/[\w.-]+)?"
+    r"|/api/v1/auth/(register|invitation|login|refresh|reset-password/(request|confirm)|verify-email|change-email)"
+    r"|/api/v1/openapi\.json|/api/docs(/[\w.-]+)?"
 )
 MIN_CSRF_CHARS = 32
 WORKSPACE_PATH = re.compile(r"/manage/(?P<number>\d{1,18})(?:-(?P<slug>[^/]*))?(?P<rest>/.*)?")

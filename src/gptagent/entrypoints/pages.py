@@ -1,5 +1,6 @@
 """The pages of the web process: what exists, the frame around it, and the few routes of no feature."""
 
+from collections.abc import Awaitable, Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +18,14 @@ from gptagent.features.crm.web import ConnectionPages
 from gptagent.features.dashboard.web import DashboardPages
 from gptagent.features.dialog.web import ConversationPages
 from gptagent.features.identity import service as identity
+from gptagent.features.identity.email_web import EmailPages
+from gptagent.features.identity.model import Links
+from gptagent.features.identity.recovery_web import RecoveryPages
 from gptagent.features.knowledge.web import ArticlePages, DocumentPages
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.invitation_web import InvitationPages
 from gptagent.features.organizations.members_web import MemberPages
 from gptagent.features.organizations.model import Visitor, Workspace
-from gptagent.features.organizations.service import Post
 from gptagent.features.organizations.web import AuthPages, keep_language, local_path
 from gptagent.features.organizations.workspace_web import WorkspacePages, show_lobby
 from gptagent.kernel.db import Database, Session
@@ -37,7 +40,7 @@ from gptagent.ui.web import WORKSPACE_COOKIE, YEAR_SECONDS, Pages, words
 FEATURES = Path(__file__).parent.parent / "features"
 TEMPLATES = {
     name: FEATURES / name / "templates"
-    for name in ("organizations", "knowledge", "agents", "crm", "dialog", "dashboard")
+    for name in ("identity", "organizations", "knowledge", "agents", "crm", "dialog", "dashboard")
 }
 NAVIGATION = (
     NavSection(
@@ -68,7 +71,11 @@ TABS = (
             NavItem("Members", "/settings/members", "", "/settings/members"),
         ),
     ),
-    TabSet("Account settings", "/account-settings", ()),
+    TabSet(
+        "Account settings",
+        "/account-settings",
+        (NavItem("E-mail", "/account-settings/email", "", "/account-settings/email"),),
+    ),
 )
 MAX_ID_DIGITS = 19  # of a bigint
 DAY = "public, max-age=86400"
@@ -78,12 +85,14 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
     """Add every page, the assets, the live stream and the error page."""
     settings, db = platform.settings, platform.db
     assets = build_assets()
-    pages = Pages(build_environment(TEMPLATES, assets), load_shell, settings.secure_cookies)
+    pages = Pages(build_environment(TEMPLATES, assets), shell_of(platform.links), settings.secure_cookies)
     features = (
-        AuthPages(db, pages, platform.login_limits, settings.open_registration).router(),
-        InvitationPages(db, pages, platform.login_limits).router(),
+        AuthPages(db, pages, platform.login_limits, settings.open_registration, platform.links).router(),
+        InvitationPages(db, pages, platform.login_limits, platform.links).router(),
         WorkspacePages(db, pages, settings.base_url).router(),
-        MemberPages(db, pages, Post(settings.base_url, settings.sends_letters)).router(),
+        MemberPages(db, pages, platform.links).router(),
+        RecoveryPages(db, pages, platform.login_limits, platform.links).router(),
+        EmailPages(db, pages, platform.login_limits, platform.links).router(),
         DashboardPages(db, pages, settings.llm_model).router(),
         AgentPages(db, pages, settings.llm_model).router(),
         DocumentPages(db, pages, platform.files).router(),
@@ -98,7 +107,16 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
     app.state.error_page = ErrorPages(pages)
 
 
-async def load_shell(request: Request, session: Session) -> Shell:
+def shell_of(links: Links) -> Callable[[Request, Session], Awaitable[Shell]]:
+    """Return what reads the frame of a page; it asks for a confirmed address where letters are sent."""
+
+    async def load(request: Request, session: Session) -> Shell:
+        return await load_shell(request, session, links)
+
+    return load
+
+
+async def load_shell(request: Request, session: Session, links: Links) -> Shell:
     """Read the frame around a workspace's page: two questions in the page's own transaction."""
     workspace: Workspace = request.state.workspace
     visitor: Visitor = request.state.visitor
@@ -125,6 +143,7 @@ async def load_shell(request: Request, session: Session) -> Shell:
         delete_at=workspace.delete_at,
         may_keep=policy.OWN_WORKSPACE in access_of(request).scope.permissions,
         create_href="" if visitor.session.workspace_id else "/workspaces/create",
+        asks_to_verify=links.sends_letters and not person.is_verified,
     )
 
 

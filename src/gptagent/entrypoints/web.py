@@ -30,9 +30,9 @@ from gptagent.entrypoints.sole import SoleWeb
 from gptagent.features.agents.api import AgentsApi
 from gptagent.features.crm.api import ConnectionsApi, WebhookDoor
 from gptagent.features.dialog.api import ConversationsApi
+from gptagent.features.identity.recovery_api import RecoveryApi
 from gptagent.features.knowledge.api import ArticlesApi, DocumentsApi
 from gptagent.features.organizations.api import AuthApi
-from gptagent.features.organizations.service import Post
 from gptagent.features.organizations.workspace_api import InvitationsApi, MembersApi, WorkspacesApi
 from gptagent.kernel import installation, observe
 from gptagent.kernel.errors import AppError
@@ -143,11 +143,14 @@ def _close_streams_on_signal(hub: LiveHub) -> None:
 def _add_api(app: FastAPI, platform: Platform) -> None:
     settings = platform.settings
     app.include_router(
-        AuthApi(platform.db, platform.tokens, platform.login_limits, settings.open_registration).router()
+        AuthApi(
+            platform.db, platform.tokens, platform.login_limits, settings.open_registration, platform.links
+        ).router()
     )
     app.include_router(WorkspacesApi(platform.db).router())
     app.include_router(MembersApi(platform.db).router())
-    app.include_router(InvitationsApi(platform.db, Post(settings.base_url, settings.sends_letters)).router())
+    app.include_router(InvitationsApi(platform.db, platform.links).router())
+    app.include_router(RecoveryApi(platform.db, platform.login_limits, platform.links).router())
     app.include_router(AgentsApi(platform.db).router())
     app.include_router(ArticlesApi(platform.db).router())
     app.include_router(DocumentsApi(platform.db, platform.files).router())

@@ -114,6 +114,7 @@ class Shell:
     is the id of the last live event when the page was drawn, so that nothing is lost until it connects.
     `counts` holds the number shown beside a navigation item, by its `href`. `delete_at`: when the workspace
     will be deleted, if an owner asked for that; `may_keep`: whether the reader may take that back.
+    `asks_to_verify`: the person has not followed the link sent to their address.
     """
 
     base: str
@@ -132,6 +133,7 @@ class Shell:
     delete_at: datetime | None = None
     may_keep: bool = False
     create_href: str = ""
+    asks_to_verify: bool = False
 
     @property
     def tabs_title(self) -> str:

@@ -11,6 +11,8 @@ from gptagent.kernel.ratelimit import RateLimiter
 PER_ADDRESS = parse("10/minute")  # AUTH-12
 PER_ACCOUNT = parse("10/15minute")
 LINKS_PER_ADDRESS = parse("30/minute")  # of invitations: nobody tries tokens
+LETTERS_PER_ADDRESS = parse("10/minute")
+LETTERS_PER_ACCOUNT = parse("5/hour")  # nobody's mailbox is flooded through us
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,12 @@ class LoginLimits:
     async def check_link(self, address: str) -> None:
         """Count one look at a link that is a credential by itself. Raises RateLimited."""
         await self._hit(LINKS_PER_ADDRESS, "link-address", address)
+
+    async def check_letter(self, address: str, email: str) -> None:
+        """Count one letter somebody asks for. Raises RateLimited, alike for an unknown account."""
+        account = hashlib.sha256(email.strip().lower().encode()).hexdigest()
+        await self._hit(LETTERS_PER_ADDRESS, "letter-address", address)
+        await self._hit(LETTERS_PER_ACCOUNT, "letter-account", account)
 
     async def _hit(self, limit: RateLimitItem, *keys: str) -> None:
         if not await self.limiter.hit_strictly(limit, *keys):

@@ -24,6 +24,21 @@ class Person:
     full_name: str = field(repr=False)
     locale: str
     is_platform_admin: bool
+    is_verified: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Links for people, made of the configured address, never of a request's.
+
+    `sends_letters`: whether there is a mail server, without which nobody can be sent one.
+    """
+
+    base_url: str
+    sends_letters: bool
+
+    def to(self, path: str, token: str) -> str:
+        return f"{self.base_url}/{path}/{token}"
 
 
 @dataclass(frozen=True, slots=True)

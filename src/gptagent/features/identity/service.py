@@ -1,34 +1,78 @@
 """Verbs of identity: create people, check passwords, open and end sessions."""
 
-import asyncio
-import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
 from uuid import UUID
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
-
 from gptagent.features.identity import store
+from gptagent.features.identity.addresses import (
+    ChangeEmail,
+    ask_change,
+    link_is_open,
+    offer_verification,
+    require_verified,
+    use_link,
+)
+from gptagent.features.identity.hashes import hash_token
 from gptagent.features.identity.model import (
     NAME_MAX_CHARS,
-    PASSWORD_MIN_CHARS,
     REFRESH_TOKEN_LIFE,
     REMEMBERED_SESSION_LIFE,
     SESSION_LIFE,
     Device,
-    Person,
     WebSession,
-    is_weak_password,
     normalise_email,
 )
+from gptagent.features.identity.passwords import hash_password, password_fault, verify_password
+from gptagent.features.identity.persons import get_person
+from gptagent.features.identity.recovery import (
+    NewPassword,
+    ask_reset,
+    make_reset_link,
+    offer_reset,
+    reset_is_open,
+    reset_password,
+)
 from gptagent.features.identity.tokens import AccessClaims
-from gptagent.kernel.db import Database, Session
-from gptagent.kernel.errors import Conflict, FieldError, Invalid, NotFound, Unauthenticated
+from gptagent.kernel.db import Session
+from gptagent.kernel.errors import Conflict, FieldError, Invalid, NotFound
 from gptagent.kernel.ids import new_id, new_token
 
 UNKNOWN_DEVICE = Device()
+__all__ = [
+    "UNKNOWN_DEVICE",
+    "ChangeEmail",
+    "NewPassword",
+    "NewPerson",
+    "ask_change",
+    "ask_reset",
+    "check_person",
+    "create_person",
+    "end_session",
+    "find_session",
+    "get_person",
+    "grant_is_live",
+    "has_people",
+    "hash_password",
+    "hash_token",
+    "link_is_open",
+    "make_reset_link",
+    "offer_reset",
+    "offer_setup",
+    "offer_verification",
+    "open_grant",
+    "open_session",
+    "password_fault",
+    "require_verified",
+    "reset_is_open",
+    "reset_password",
+    "set_locale",
+    "setup_is_open",
+    "use_link",
+    "use_refresh_token",
+    "use_setup",
+    "verify_password",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +84,6 @@ class NewPerson:
     is_platform_admin: bool = False
 
 
-@cache
-def _hasher() -> PasswordHasher:
-    return PasswordHasher()  # argon2id, 64 MiB, RFC 9106's second recommendation
-
-
-@cache
-def _decoy() -> str:
-    """A hash nobody's password has: unknown addresses cost as much time as known ones."""
-    return _hasher().hash(new_token())
-
-
 def check_person(command: NewPerson) -> list[FieldError]:
     """Return what is wrong with the command, field by field."""
     faults = []
@@ -58,20 +91,9 @@ def check_person(command: NewPerson) -> list[FieldError]:
         faults.append(FieldError("email", "Enter a valid e-mail address."))
     if not 1 <= len(command.full_name.strip()) <= NAME_MAX_CHARS:
         faults.append(FieldError("full_name", "Enter your name."))
-    if is_weak_password(command.password):
-        faults.append(
-            FieldError(
-                "password",
-                "At least {limit} characters, and not one of the passwords everybody tries.",
-                {"limit": PASSWORD_MIN_CHARS},
-            )
-        )
+    if fault := password_fault("password", command.password):
+        faults.append(fault)
     return faults
-
-
-async def hash_password(password: str) -> str:
-    """Hash off the event loop: it takes tens of milliseconds on purpose."""
-    return await asyncio.to_thread(_hasher().hash, password)
 
 
 async def create_person(session: Session, command: NewPerson, person_id: UUID, password_hash: str) -> UUID:
@@ -90,21 +112,6 @@ async def create_person(session: Session, command: NewPerson, person_id: UUID, p
         fault = FieldError("email", "There is an account with this address already. Log in instead.")
         raise Conflict("email_taken", fault.message, fields=(fault,))
     await store.insert_credential(session, person_id, password_hash)
-    return person_id
-
-
-async def verify_password(db: Database, email: str, password: str) -> UUID:
-    """Return whose password this is. Raises Unauthenticated, alike and as slowly for an unknown address."""
-    async with db.installation() as session:
-        row = await store.credential_by_email(session, normalise_email(email) or "")
-    known = row["password_hash"] if row else _decoy()
-    try:
-        await asyncio.to_thread(_hasher().verify, known, password)
-    except (VerificationError, InvalidHashError) as error:
-        raise Unauthenticated("wrong_credentials", "The e-mail or the password is wrong.") from error
-    if row is None:
-        raise Unauthenticated("wrong_credentials", "The e-mail or the password is wrong.")
-    person_id: UUID = row["person_id"]
     return person_id
 
 
@@ -177,14 +184,6 @@ async def end_session(session: Session, session_id: UUID) -> None:
     await store.delete_session(session, session_id)
 
 
-async def get_person(session: Session, person_id: UUID) -> Person:
-    """Raise NotFound for a person that is gone."""
-    row = await store.select_person(session, person_id)
-    if row is None:
-        raise NotFound
-    return Person(**dict(row))
-
-
 async def confirm_email(session: Session, person_id: UUID) -> None:
     """Note that the person reads the mailbox of their address. Needs a transaction opened for the person."""
     await store.confirm_email(session, person_id)
@@ -217,7 +216,3 @@ async def use_setup(session: Session, token: str) -> None:
         raise NotFound(
             "setup_closed", "This link was used already. Log in, or ask the operator for a new one."
         )
-
-
-def hash_token(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()

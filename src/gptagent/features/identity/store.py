@@ -35,19 +35,15 @@ async def insert_credential(session: Session, person_id: UUID, password_hash: st
 
 async def select_person(session: Session, person_id: UUID) -> Record | None:
     return await session.fetchrow(
-        "select id, email, full_name, locale, is_platform_admin from app.person where id = $1", person_id
+        """select id, email, full_name, locale, is_platform_admin,
+                  email_verified_at is not null as is_verified
+             from app.person where id = $1""",
+        person_id,
     )
 
 
 async def update_locale(session: Session, person_id: UUID, locale: str) -> None:
     await session.execute("update app.person set locale = $2 where id = $1", person_id, locale)
-
-
-async def confirm_email(session: Session, person_id: UUID) -> None:
-    await session.execute(
-        "update app.person set email_verified_at = coalesce(email_verified_at, now()) where id = $1",
-        person_id,
-    )
 
 
 async def credential_by_email(session: Session, email: str) -> Record | None:
@@ -140,3 +136,66 @@ async def setup_is_open(session: Session, token_hash: bytes) -> bool:
 
 async def use_setup(session: Session, token_hash: bytes) -> bool:
     return bool(await session.fetchval("select app.use_setup($1)", token_hash))
+
+
+async def person_by_email(session: Session, email: str) -> UUID | None:
+    found: UUID | None = await session.fetchval("select app.person_by_email($1)", email)
+    return found
+
+
+async def offer_token(
+    session: Session, token_hash: bytes, kind: str, person_id: UUID | None, *, payload: bytes, life: timedelta
+) -> None:
+    await session.execute(
+        "select app.offer_token($1, $2, $3, $4, $5)", token_hash, kind, person_id, payload, life
+    )
+
+
+async def peek_token(session: Session, token_hash: bytes, kind: str) -> Record | None:
+    return await session.fetchrow("select person_id, payload from app.peek_token($1, $2)", token_hash, kind)
+
+
+async def use_token(session: Session, token_hash: bytes, kind: str) -> Record | None:
+    return await session.fetchrow("select person_id, payload from app.use_token($1, $2)", token_hash, kind)
+
+
+async def void_links(session: Session, person_id: UUID) -> None:
+    await session.execute("select app.void_links($1)", person_id)
+
+
+async def end_entries(session: Session, person_id: UUID) -> None:
+    """End every log-in of the person."""
+    await session.execute("select app.end_entries($1, null)", person_id)
+
+
+async def put_credential(session: Session, person_id: UUID, password_hash: str) -> None:
+    """Set the password of somebody who has forgotten theirs, or never had one."""
+    await session.execute(
+        """insert into app.credential (person_id, password_hash) values ($1, $2)
+           on conflict (person_id)
+           do update set password_hash = excluded.password_hash, changed_at = now()""",
+        person_id,
+        password_hash,
+    )
+
+
+async def confirm_email(session: Session, person_id: UUID) -> None:
+    await session.execute(
+        "update app.person set email_verified_at = coalesce(email_verified_at, now()) where id = $1",
+        person_id,
+    )
+
+
+async def update_email(session: Session, person_id: UUID, email: str, *, is_verified: bool) -> bool:
+    """Return False if the address is taken; the transaction is of no use then."""
+    try:
+        await session.execute(
+            """update app.person set email = $2, email_verified_at = case when $3 then now() end
+                where id = $1""",
+            person_id,
+            email,
+            is_verified,
+        )
+    except UniqueViolationError:
+        return False
+    return True

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from gptagent.features.identity import service as identity
 from gptagent.features.identity.limits import LoginLimits
-from gptagent.features.identity.model import ACCESS_TOKEN_LIFE, Device, name_device
+from gptagent.features.identity.model import ACCESS_TOKEN_LIFE, Device, Links, name_device
 from gptagent.features.identity.service import NewPerson
 from gptagent.features.identity.tokens import AccessClaims, AccessTokens
 from gptagent.features.organizations import service
@@ -73,6 +73,7 @@ class AuthApi:
     tokens: AccessTokens
     limits: LoginLimits
     is_open: bool
+    links: Links
 
     def router(self) -> APIRouter:
         router = api_router("/auth", tags=["auth"])
@@ -88,7 +89,9 @@ class AuthApi:
         await self.limits.check(client_address(request), body.email)
         origin = Origin(request_id=request.state.request_id, address=client_address(request))
         command = Register(**body.model_dump())
-        person_id, workspace = await register(self.db, command, is_open=self.is_open, origin=origin)
+        person_id, workspace = await register(
+            self.db, command, is_open=self.is_open, links=self.links, origin=origin
+        )
         return await self._enter(request, person_id, workspace)
 
     async def accept_invitation(self, request: Request, body: NewcomerBody) -> TokenOut:
@@ -96,7 +99,8 @@ class AuthApi:
         await self.limits.check_link(client_address(request))
         person = NewPerson(body.email, body.full_name, body.password, body.locale)
         origin = Origin(request_id=request.state.request_id, address=client_address(request))
-        entered = await service.accept_as_newcomer(self.db, body.token.get_secret_value(), person, origin)
+        token = body.token.get_secret_value()
+        entered = await service.accept_as_newcomer(self.db, token, person, origin, self.links)
         return await self._enter(request, *entered)
 
     async def login(self, request: Request, body: LoginBody) -> TokenOut:

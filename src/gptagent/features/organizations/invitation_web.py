@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from gptagent.features.identity import service as identity
 from gptagent.features.identity.limits import LoginLimits
-from gptagent.features.identity.model import PASSWORD_MIN_CHARS
+from gptagent.features.identity.model import PASSWORD_MIN_CHARS, Links
 from gptagent.features.identity.service import NewPerson
 from gptagent.features.organizations import service
 from gptagent.features.organizations.api import device_of
@@ -28,6 +28,7 @@ class InvitationPages:
     db: Database
     pages: Pages
     limits: LoginLimits
+    links: Links
 
     def router(self) -> APIRouter:
         router = APIRouter(prefix="/invitation/{token}")
@@ -63,7 +64,7 @@ class InvitationPages:
         try:
             await self.limits.check_link(client_address(request))
             person_id, workspace = await service.accept_as_newcomer(
-                self.db, token, person, stranger_of(request)
+                self.db, token, person, stranger_of(request), self.links
             )
         except RateLimited:
             raise

@@ -6,7 +6,7 @@ from uuid import UUID
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
 from gptagent.features.identity import service as identity
-from gptagent.features.identity.model import normalise_email
+from gptagent.features.identity.model import Links, normalise_email
 from gptagent.features.identity.service import NewPerson, hash_token
 from gptagent.features.mail import service as mail
 from gptagent.features.mail.model import Letter
@@ -31,17 +31,6 @@ INVITATION_ORDERS = store.INVITATION_ORDERS
 
 
 @dataclass(frozen=True, slots=True)
-class Post:
-    """How invitations leave: where their links lead, and whether letters reach people."""
-
-    public_url: str
-    sends_letters: bool = False
-
-    def link(self, token: str) -> str:
-        return f"{self.public_url}/invitation/{token}"
-
-
-@dataclass(frozen=True, slots=True)
 class Made:
     """An invitation. `link` is None if a letter took it along; else it is nowhere but here."""
 
@@ -49,7 +38,7 @@ class Made:
     link: str | None = field(repr=False)
 
 
-async def invite(session: Session, email: str | None, role: str, *, post: Post) -> Made:
+async def invite(session: Session, email: str | None, role: str, *, links: Links) -> Made:
     """Invite whoever reads this address, by letter if letters are sent; or whoever has the link.
 
     A new invitation to an address takes the older ones to it back; known and unknown addresses make no
@@ -66,7 +55,7 @@ async def invite(session: Session, email: str | None, role: str, *, post: Post) 
         await _record(session, "invitation.revoked", old)
     if len(await store.select_invitations(session)) >= OPEN_INVITATIONS_MAX:
         raise Conflict("too_many_invitations", "Too many invitations are open. Take some of them back first.")
-    invitation_id, token, by_letter = new_id(), new_token(), post.sends_letters and address is not None
+    invitation_id, token, by_letter = new_id(), new_token(), links.sends_letters and address is not None
     await store.insert_invitation(
         session,
         invitation_id,
@@ -80,13 +69,13 @@ async def invite(session: Session, email: str | None, role: str, *, post: Post) 
     await _record(
         session, "invitation.created", invitation_id, role=(None, role), by_link=(None, not address)
     )
-    return await _deliver(session, invitation_id, post, token)
+    return await _deliver(session, invitation_id, links, token)
 
 
-async def _deliver(session: Session, invitation_id: UUID, post: Post, token: str) -> Made:
+async def _deliver(session: Session, invitation_id: UUID, links: Links, token: str) -> Made:
     """Send the link, or hand it to whoever may see it: the token of a letter is shown to nobody."""
-    invitation, link = await get_invitation(session, invitation_id), post.link(token)
-    if invitation.email is None or not post.sends_letters:
+    invitation, link = await get_invitation(session, invitation_id), links.to("invitation", token)
+    if invitation.email is None or not links.sends_letters:
         return Made(invitation, link)
     actor = session.scope.actor
     person = await identity.get_person(session, actor.id) if actor.kind == "person" and actor.id else None
@@ -142,7 +131,7 @@ async def revoke_invitation(session: Session, invitation_id: UUID) -> None:
     await _record(session, "invitation.revoked", invitation_id)
 
 
-async def resend_invitation(session: Session, invitation_id: UUID, *, post: Post) -> Made:
+async def resend_invitation(session: Session, invitation_id: UUID, *, links: Links) -> Made:
     """Give an open invitation a new token and a whole week; the old link is void. Raises NotFound."""
     token = new_token()
     found = await get_invitation(session, invitation_id)
@@ -151,11 +140,11 @@ async def resend_invitation(session: Session, invitation_id: UUID, *, post: Post
         invitation_id,
         hash_token(token),
         INVITATION_LIFE,
-        by_letter=post.sends_letters and found.email is not None,
+        by_letter=links.sends_letters and found.email is not None,
     ):
         raise NotFound
     await _record(session, "invitation.resent", invitation_id)
-    return await _deliver(session, invitation_id, post, token)
+    return await _deliver(session, invitation_id, links, token)
 
 
 async def find_offer(session: Session, token: str) -> Offer:
@@ -180,11 +169,12 @@ async def accept_invitation(db: Database, token: str, origin: Origin) -> Workspa
 
 
 async def accept_as_newcomer(
-    db: Database, token: str, person: NewPerson, origin: Origin
+    db: Database, token: str, person: NewPerson, origin: Origin, links: Links
 ) -> tuple[UUID, Workspace]:
     """Create a person and let them in, in one transaction. Returns the person's id and the workspace.
 
-    An invitation to an address fixes the newcomer's, and proves it if it went out by letter only.
+    An invitation to an address fixes the newcomer's, and proves it if it went out by letter only; else, where
+    letters are sent, one asks for the proof.
 
     Raises Invalid naming every wrong field, Conflict for a known address, NotFound for an invitation that is
     not open.
@@ -204,6 +194,7 @@ async def accept_as_newcomer(
         await _enter(session, token, person_id, normalise_email(command.email) or "")
         if offer.by_letter:
             await identity.confirm_email(session, person_id)
+        await identity.offer_verification(session, await identity.get_person(session, person_id), links)
         return person_id, await _workspace(session, person_id)
 
 

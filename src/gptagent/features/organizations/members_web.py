@@ -8,9 +8,10 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gptagent.features.identity.model import Links
 from gptagent.features.organizations import policy, service
 from gptagent.features.organizations.model import GUEST_ROLES, INVITATION_LIFE, ROLES, Member, Role
-from gptagent.features.organizations.service import Made, Post, require
+from gptagent.features.organizations.service import Made, require
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import AppError, Conflict, Forbidden, Invalid
 from gptagent.kernel.http import CurrentScope
@@ -34,7 +35,7 @@ class Row:
 class MemberPages:
     db: Database
     pages: Pages
-    post: Post
+    links: Links
 
     def router(self) -> APIRouter:
         router = APIRouter(prefix="/manage/{workspace}/settings/members")
@@ -61,7 +62,7 @@ class MemberPages:
         try:
             async with self.db.session(scope) as session:
                 email = None if by_link else typed["email"]
-                made = await service.invite(session, email, typed["role"], post=self.post)
+                made = await service.invite(session, email, typed["role"], links=self.links)
         except (Invalid, Conflict) as error:
             return await self._page(request, scope, typed=typed, error=error)
         return await self._made(request, scope, made)
@@ -69,7 +70,7 @@ class MemberPages:
     async def resend(self, request: Request, scope: CurrentScope, invitation_id: UUID) -> Response:
         require(scope, policy.MANAGE_MEMBERS)
         async with self.db.session(scope) as session:
-            made = await service.resend_invitation(session, invitation_id, post=self.post)
+            made = await service.resend_invitation(session, invitation_id, links=self.links)
         return await self._made(request, scope, made)
 
     async def _made(self, request: Request, scope: Scope, made: Made) -> Response:
@@ -169,7 +170,7 @@ class MemberPages:
             invitations=invitations,
             may_manage=may_manage,
             link=link,
-            sends_letters=self.post.sends_letters,
+            sends_letters=self.links.sends_letters,
             typed=typed or {"email": "", "role": "member", "by": "email"},
             errors=field_errors(request, error) if error else {},
             failure=message_of(request, error) if error and not error.fields else "",

@@ -5,7 +5,6 @@ from gptagent.features.organizations import store
 from gptagent.features.organizations.invitations import (
     INVITATION_ORDERS,
     Made,
-    Post,
     accept_as_newcomer,
     accept_invitation,
     find_offer,
@@ -54,7 +53,6 @@ __all__ = [
     "MEMBER_ORDERS",
     "WORKSPACE_ORDERS",
     "Made",
-    "Post",
     "Silence",
     "accept_as_newcomer",
     "accept_invitation",

@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from gptagent.features.identity import service as identity
 from gptagent.features.identity.limits import LoginLimits
-from gptagent.features.identity.model import PASSWORD_MIN_CHARS, REMEMBERED_SESSION_LIFE, SESSION_LIFE
+from gptagent.features.identity.model import PASSWORD_MIN_CHARS, REMEMBERED_SESSION_LIFE, SESSION_LIFE, Links
 from gptagent.features.organizations.api import device_of
 from gptagent.features.organizations.model import Visitor
 from gptagent.features.organizations.registration import Register, register
@@ -31,6 +31,7 @@ class AuthPages:
     pages: Pages
     limits: LoginLimits
     is_open: bool
+    links: Links
 
     def router(self) -> APIRouter:
         router = APIRouter()
@@ -129,7 +130,7 @@ class AuthPages:
         try:
             await self.limits.check(client_address(request), command.email)
             person_id, workspace = await register(
-                self.db, command, is_open=self.is_open, origin=stranger_of(request)
+                self.db, command, is_open=self.is_open, links=self.links, origin=stranger_of(request)
             )
         except AppError as error:
             if isinstance(error, NotFound):

@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from pydantic import SecretStr
 
+from gptagent.features.identity.model import Links
 from gptagent.features.organizations import policy, service
 from gptagent.features.organizations.model import (
     GuestRole,
@@ -17,7 +18,7 @@ from gptagent.features.organizations.model import (
     Workspace,
     WorkspaceSettings,
 )
-from gptagent.features.organizations.service import Made, Post, require
+from gptagent.features.organizations.service import Made, require
 from gptagent.kernel.db import Database
 from gptagent.kernel.http import Body, CurrentScope, Wire, locale_of, person_of
 from gptagent.kernel.paging import Page, page_of
@@ -266,7 +267,7 @@ def _member(member: Member, scope: CurrentScope) -> MemberOut:
 @dataclass(frozen=True, slots=True)
 class InvitationsApi:
     db: Database
-    post: Post
+    links: Links
 
     def router(self) -> APIRouter:
         router = api_router("/invitations", tags=["invitations"])
@@ -291,7 +292,7 @@ class InvitationsApi:
     async def create(self, scope: CurrentScope, body: NewInvitationBody) -> NewInvitationOut:
         require(scope, policy.MANAGE_MEMBERS)
         async with self.db.session(scope) as session:
-            made = await service.invite(session, body.email, body.role, post=self.post)
+            made = await service.invite(session, body.email, body.role, links=self.links)
         return _with_link(made)
 
     async def get(self, scope: CurrentScope, invitation_id: UUID) -> InvitationOut:
@@ -303,7 +304,7 @@ class InvitationsApi:
         """Make a new link, for a whole week again; the old one is void."""
         require(scope, policy.MANAGE_MEMBERS)
         async with self.db.session(scope) as session:
-            made = await service.resend_invitation(session, invitation_id, post=self.post)
+            made = await service.resend_invitation(session, invitation_id, links=self.links)
         return _with_link(made)
 
     async def revoke(self, scope: CurrentScope, invitation_id: UUID) -> None:

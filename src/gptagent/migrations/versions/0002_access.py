@@ -9,7 +9,7 @@ from alembic import op
 revision = "0002"
 down_revision = "0001"
 
-PARTS = ("audit", "people", "membership", "lookups_access", "workspace_deletion", "members")
+PARTS = ("audit", "people", "membership", "lookups_access", "workspace_deletion", "members", "recovery")
 
 
 def upgrade() -> None:
