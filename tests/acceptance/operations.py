@@ -16,9 +16,9 @@ from gptagent.features.organizations.policy import (
 )
 
 V1 = "/api/v1"
-OPEN = {f"POST {V1}/auth/{name}" for name in ("register", "invitation", "login", "refresh")}
 OPEN = {
     f"POST {V1}/auth/register",
+    f"POST {V1}/auth/invitation",
     f"POST {V1}/auth/login",
     f"POST {V1}/auth/refresh",
     f"POST {V1}/auth/reset-password/request",
