@@ -19,11 +19,16 @@ from gptagent.features.dashboard.web import DashboardPages
 from gptagent.features.dialog.web import ConversationPages
 from gptagent.features.identity import service as identity
 from gptagent.features.identity.email_web import EmailPages
-from gptagent.features.identity.model import Links
+from gptagent.features.identity.model import Links, Person, RelyingParty
 from gptagent.features.identity.recovery_web import RecoveryPages
 from gptagent.features.knowledge.web import ArticlePages, DocumentPages
 from gptagent.features.organizations import policy
+from gptagent.features.organizations.account.factors import FactorPages
+from gptagent.features.organizations.account.guard import ACCOUNT, SECURITY, own_log_in
+from gptagent.features.organizations.account.security import SecurityPages
+from gptagent.features.organizations.account.web import ProfilePages
 from gptagent.features.organizations.invitation_web import InvitationPages
+from gptagent.features.organizations.login_steps import LoginSteps
 from gptagent.features.organizations.members_web import MemberPages
 from gptagent.features.organizations.model import Visitor, Workspace
 from gptagent.features.organizations.web import AuthPages, keep_language, local_path
@@ -73,8 +78,12 @@ TABS = (
     ),
     TabSet(
         "Account settings",
-        "/account-settings",
-        (NavItem("E-mail", "/account-settings/email", "", "/account-settings/email"),),
+        ACCOUNT,
+        (
+            NavItem("Profile", ACCOUNT, "", ACCOUNT),
+            NavItem("Security", SECURITY, "", SECURITY),
+            NavItem("E-mail", f"{ACCOUNT}/email", "", f"{ACCOUNT}/email"),
+        ),
     ),
 )
 MAX_ID_DIGITS = 19  # of a bigint
@@ -86,13 +95,20 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
     settings, db = platform.settings, platform.db
     assets = build_assets()
     pages = Pages(build_environment(TEMPLATES, assets), shell_of(platform.links), settings.secure_cookies)
+    party = RelyingParty.at(settings.base_url)
+    account = (
+        ProfilePages(db, pages, platform.files).router(),
+        SecurityPages(db, pages, platform.login_limits).router(),
+        FactorPages(db, pages, platform.login_limits, party).router(),
+        EmailPages(db, pages, platform.login_limits, platform.links).router(),
+    )
     features = (
+        LoginSteps(db, pages, platform.login_limits, party).router(),
         AuthPages(db, pages, platform.login_limits, settings.open_registration, platform.links).router(),
         InvitationPages(db, pages, platform.login_limits, platform.links).router(),
         WorkspacePages(db, pages, settings.base_url).router(),
         MemberPages(db, pages, platform.links).router(),
         RecoveryPages(db, pages, platform.login_limits, platform.links).router(),
-        EmailPages(db, pages, platform.login_limits, platform.links).router(),
         DashboardPages(db, pages, settings.llm_model).router(),
         AgentPages(db, pages, settings.llm_model).router(),
         DocumentPages(db, pages, platform.files).router(),
@@ -101,6 +117,10 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         ConversationPages(db, pages, platform.inbox).router(),
         ShellRoutes(db, pages, hub, assets).router(),
     )
+    for router in account:
+        app.include_router(
+            router, dependencies=[Depends(csrf_checked), Depends(own_log_in)], include_in_schema=False
+        )
     for router in features:
         app.include_router(router, dependencies=[Depends(csrf_checked)], include_in_schema=False)
     app.router.routes.append(Mount(assets.prefix, assets))
@@ -139,12 +159,21 @@ async def load_shell(request: Request, session: Session, links: Links) -> Shell:
         ),
         live_url=f"{workspace.path}/live",
         live_cursor=str(await last_event_id(session)),
+        account_href=f"{workspace.path}{ACCOUNT}",
+        person_picture=_picture(workspace, person),
         tabs=_tabs(request, workspace),
         delete_at=workspace.delete_at,
         may_keep=policy.OWN_WORKSPACE in access_of(request).scope.permissions,
         create_href="" if visitor.session.workspace_id else "/workspaces/create",
         asks_to_verify=links.sends_letters and not person.is_verified,
     )
+
+
+def _picture(workspace: Workspace, person: Person) -> str:
+    """Return the address of the person's picture; it changes with the picture, so browsers may keep it."""
+    if person.avatar_key is None:
+        return ""
+    return f"{workspace.path}{ACCOUNT}/avatar?of={person.avatar_key.rpartition('-')[2]}"
 
 
 def _navigation(permissions: AbstractSet[str]) -> tuple[NavSection, ...]:
@@ -238,7 +267,7 @@ class ShellRoutes:
             return response
         keep_language(response, wanted, secure=self.pages.secure)
         visitor: Visitor | None = request.state.visitor
-        if visitor is not None:
+        if visitor is not None and visitor.session.impersonator_id is None:
             async with self.db.installation(visitor.session.person_id) as session:
                 await identity.set_locale(session, visitor.session.person_id, wanted)
         return response

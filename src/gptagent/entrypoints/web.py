@@ -30,8 +30,10 @@ from gptagent.entrypoints.sole import SoleWeb
 from gptagent.features.agents.api import AgentsApi
 from gptagent.features.crm.api import ConnectionsApi, WebhookDoor
 from gptagent.features.dialog.api import ConversationsApi
+from gptagent.features.identity.model import RelyingParty
 from gptagent.features.identity.recovery_api import RecoveryApi
 from gptagent.features.knowledge.api import ArticlesApi, DocumentsApi
+from gptagent.features.organizations.account.api import AccountApi
 from gptagent.features.organizations.api import AuthApi
 from gptagent.features.organizations.workspace_api import InvitationsApi, MembersApi, WorkspacesApi
 from gptagent.kernel import installation, observe
@@ -150,6 +152,8 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
     app.include_router(WorkspacesApi(platform.db).router())
     app.include_router(MembersApi(platform.db).router())
     app.include_router(InvitationsApi(platform.db, platform.links).router())
+    party = RelyingParty.at(settings.base_url)
+    app.include_router(AccountApi(platform.db, platform.files, platform.login_limits, party).router())
     app.include_router(RecoveryApi(platform.db, platform.login_limits, platform.links).router())
     app.include_router(AgentsApi(platform.db).router())
     app.include_router(ArticlesApi(platform.db).router())

@@ -128,6 +128,7 @@ class Shell:
     live_url: str = "/live"
     live_cursor: str = ""
     account_href: str = ""
+    person_picture: str = ""
     logout_action: str = "/logout"
     tabs: TabSet | None = None
     delete_at: datetime | None = None

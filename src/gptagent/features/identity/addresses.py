@@ -10,12 +10,12 @@ from gptagent.features.audit.model import Entry
 from gptagent.features.identity import store
 from gptagent.features.identity.hashes import hash_token
 from gptagent.features.identity.model import Links, Person, normalise_email
-from gptagent.features.identity.passwords import verify_password
+from gptagent.features.identity.passwords import password_is_right
 from gptagent.features.identity.persons import get_person
 from gptagent.features.mail.model import Letter
 from gptagent.features.mail.service import send_letter
 from gptagent.kernel.db import Database, Session
-from gptagent.kernel.errors import Conflict, FieldError, Forbidden, Invalid, NotFound, Unauthenticated
+from gptagent.kernel.errors import Conflict, FieldError, Forbidden, Invalid, NotFound
 from gptagent.kernel.ids import new_token
 from gptagent.kernel.scope import PLATFORM_ID, Actor, Origin
 
@@ -73,10 +73,8 @@ async def ask_change(
         raise Invalid.field("email", "Enter a valid e-mail address.")
     async with db.installation(person_id) as session:
         person = await get_person(session, person_id)
-    try:
-        await verify_password(db, person.email, command.password)
-    except Unauthenticated as error:
-        raise Invalid.field("password", "This is not your password.") from error
+    if not await password_is_right(db, person_id, command.password):
+        raise Invalid.field("password", "This is not your password.")
     async with db.installation(person_id) as session:
         if not links.sends_letters:
             await _change(session, person, email, origin, is_verified=False)

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from uuid import UUID
 
 from limits import RateLimitItem, parse
 
@@ -34,6 +35,14 @@ class LoginLimits:
     async def check_link(self, address: str) -> None:
         """Count one look at a link that is a credential by itself. Raises RateLimited."""
         await self._hit(LINKS_PER_ADDRESS, "link-address", address)
+
+    async def check_address(self, address: str) -> None:
+        """Count one try of somebody who has not said who they are. Raises RateLimited."""
+        await self._hit(PER_ADDRESS, "login-address", address)
+
+    async def check_person(self, person_id: UUID) -> None:
+        """Count one try of somebody logged in to show who they are. Raises RateLimited."""
+        await self._hit(PER_ACCOUNT, "confirm-person", person_id.hex)
 
     async def check_letter(self, address: str, email: str) -> None:
         """Count one letter somebody asks for. Raises RateLimited, alike for an unknown account."""

@@ -1,7 +1,6 @@
-"""Verbs of identity: create people, check passwords, open and end sessions."""
+"""Verbs of identity: people, their log-ins and what they log in with."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
 from uuid import UUID
 
 from gptagent.features.identity import store
@@ -17,14 +16,29 @@ from gptagent.features.identity.hashes import hash_token
 from gptagent.features.identity.model import (
     NAME_MAX_CHARS,
     REFRESH_TOKEN_LIFE,
-    REMEMBERED_SESSION_LIFE,
-    SESSION_LIFE,
     Device,
-    WebSession,
     normalise_email,
 )
-from gptagent.features.identity.passwords import hash_password, password_fault, verify_password
+from gptagent.features.identity.passkeys import (
+    Credential,
+    add_passkey,
+    ask_for_passkey,
+    begin_passkey,
+    confirm_by_passkey,
+    list_passkeys,
+    log_in_with_passkey,
+    remove_passkey,
+)
+from gptagent.features.identity.passwords import (
+    ChangePassword,
+    change_password,
+    hash_password,
+    password_fault,
+    record_refusal,
+    verify_password,
+)
 from gptagent.features.identity.persons import get_person
+from gptagent.features.identity.profile import ProfileChanges, remove_avatar, set_avatar, update_profile
 from gptagent.features.identity.recovery import (
     NewPassword,
     ask_reset,
@@ -33,45 +47,116 @@ from gptagent.features.identity.recovery import (
     reset_is_open,
     reset_password,
 )
+from gptagent.features.identity.second_factor import (
+    Enrolment,
+    PendingLogIn,
+    SecondFactor,
+    accept_code,
+    begin_second_step,
+    begin_totp,
+    confirm_person,
+    confirm_totp,
+    disable_totp,
+    find_pending,
+    finish_second_step,
+    get_second_factor,
+    has_second_factor,
+    note_confirmation,
+    offered_totp,
+    renew_recovery_codes,
+    wrong_code,
+)
+from gptagent.features.identity.sessions import (
+    UNKNOWN_DEVICE,
+    confirmation_needed,
+    end_other_log_ins,
+    find_session,
+    list_log_ins,
+    open_session,
+    record_log_in,
+    renew_session,
+    require_confirmed_grant,
+    revoke_grant,
+    revoke_session,
+)
 from gptagent.features.identity.tokens import AccessClaims
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import Conflict, FieldError, Invalid, NotFound
 from gptagent.kernel.ids import new_id, new_token
 
-UNKNOWN_DEVICE = Device()
 __all__ = [
     "UNKNOWN_DEVICE",
     "ChangeEmail",
+    "ChangePassword",
+    "Credential",
+    "Enrolment",
     "NewPassword",
     "NewPerson",
+    "PendingLogIn",
+    "ProfileChanges",
+    "SecondFactor",
+    "accept_code",
+    "add_passkey",
     "ask_change",
+    "ask_for_passkey",
     "ask_reset",
+    "begin_passkey",
+    "begin_second_step",
+    "begin_totp",
+    "change_password",
     "check_person",
+    "confirm_by_passkey",
+    "confirm_person",
+    "confirm_totp",
+    "confirmation_needed",
     "create_person",
+    "disable_totp",
+    "end_other_log_ins",
     "end_session",
+    "find_pending",
     "find_session",
+    "finish_second_step",
     "get_person",
+    "get_second_factor",
     "grant_is_live",
     "has_people",
+    "has_second_factor",
     "hash_password",
     "hash_token",
     "link_is_open",
+    "list_log_ins",
+    "list_passkeys",
+    "log_in_with_passkey",
     "make_reset_link",
+    "note_confirmation",
     "offer_reset",
     "offer_setup",
     "offer_verification",
+    "offered_totp",
     "open_grant",
     "open_session",
     "password_fault",
+    "record_log_in",
+    "record_refusal",
+    "remove_avatar",
+    "remove_passkey",
+    "renew_recovery_codes",
+    "renew_session",
+    "require_confirmed_grant",
     "require_verified",
     "reset_is_open",
     "reset_password",
+    "revoke_grant",
+    "revoke_session",
+    "set_avatar",
     "set_locale",
     "setup_is_open",
+    "update_profile",
     "use_link",
     "use_refresh_token",
     "use_setup",
     "verify_password",
+    "wrong_code",
 ]
 
 
@@ -113,37 +198,6 @@ async def create_person(session: Session, command: NewPerson, person_id: UUID, p
         raise Conflict("email_taken", fault.message, fields=(fault,))
     await store.insert_credential(session, person_id, password_hash)
     return person_id
-
-
-async def open_session(
-    session: Session,
-    person_id: UUID,
-    *,
-    remember: bool,
-    now: datetime,
-    device: Device = UNKNOWN_DEVICE,
-    workspace_id: UUID | None = None,
-) -> tuple[str, datetime]:
-    """Return the cookie's token and when it ends. Needs a transaction opened for the person."""
-    token = new_token()
-    expires_at = now + (REMEMBERED_SESSION_LIFE if remember else SESSION_LIFE)
-    await store.insert_session(
-        session,
-        new_id(),
-        person_id,
-        hash_token(token),
-        expires_at,
-        remembered=remember,
-        device=device.name,
-        address=device.address,
-        workspace_id=workspace_id,
-    )
-    return token, expires_at
-
-
-async def find_session(session: Session, token: str) -> WebSession | None:
-    row = await store.session_by_hash(session, hash_token(token))
-    return WebSession(**dict(row)) if row else None
 
 
 async def open_grant(

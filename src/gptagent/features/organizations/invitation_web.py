@@ -12,9 +12,9 @@ from gptagent.features.identity.limits import LoginLimits
 from gptagent.features.identity.model import PASSWORD_MIN_CHARS, Links
 from gptagent.features.identity.service import NewPerson
 from gptagent.features.organizations import service
-from gptagent.features.organizations.api import device_of
+from gptagent.features.organizations.api import device_of, origin_of
 from gptagent.features.organizations.model import Offer, Workspace
-from gptagent.features.organizations.web import keep_session, stranger_of, visitor_of
+from gptagent.features.organizations.web import keep_session, visitor_of
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import AppError, NotFound, RateLimited
@@ -64,7 +64,7 @@ class InvitationPages:
         try:
             await self.limits.check_link(client_address(request))
             person_id, workspace = await service.accept_as_newcomer(
-                self.db, token, person, stranger_of(request), self.links
+                self.db, token, person, origin_of(request), self.links
             )
         except RateLimited:
             raise

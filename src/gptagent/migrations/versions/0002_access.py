@@ -9,7 +9,16 @@ from alembic import op
 revision = "0002"
 down_revision = "0001"
 
-PARTS = ("audit", "people", "membership", "lookups_access", "workspace_deletion", "members", "recovery")
+PARTS = (
+    "audit",
+    "people",
+    "membership",
+    "lookups_access",
+    "workspace_deletion",
+    "members",
+    "recovery",
+    "account",
+)
 
 
 def upgrade() -> None:
