@@ -51,6 +51,11 @@ class Estate:
     passkey_id: UUID
     letter_id: UUID
 
+    @property
+    def person_id(self) -> UUID:
+        """Its owner's."""
+        return self.scope.actor.id
+
     def ids(self) -> set[str]:
         """Return every id by which an object of this workspace could be recognised."""
         return {str(value) for value in vars(self).values() if isinstance(value, UUID)} | {

@@ -108,6 +108,7 @@ DEFINERS = {
     "admin_figures": "administration: numbers, as above",
     "end_impersonation": "trigger: records the end of an impersonation in its two chains",
     "workspaces_to_delete": "housekeeping: ids",
+    "workspace_people": "names of the members of the transaction's own workspace, of no other",
 }
 
 # Indexes of tenant tables that do not start with org_id serve a function above, or keep a secret unique.

@@ -39,6 +39,7 @@ from gptagent.features.knowledge.api import ArticlesApi, DocumentsApi
 from gptagent.features.organizations.account.api import AccountApi
 from gptagent.features.organizations.api import AuthApi
 from gptagent.features.organizations.api_keys_api import ApiKeysApi
+from gptagent.features.organizations.workspace_api import InvitationsApi, MembersApi, WorkspacesApi
 from gptagent.features.sign_in.api import ProvidersApi
 from gptagent.kernel import installation, observe
 from gptagent.kernel.errors import AppError
@@ -153,6 +154,9 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
             platform.db, platform.tokens, platform.login_limits, settings.open_registration, platform.links
         ).router()
     )
+    app.include_router(WorkspacesApi(platform.db).router())
+    app.include_router(MembersApi(platform.db).router())
+    app.include_router(InvitationsApi(platform.db, platform.links).router())
     party = RelyingParty.at(settings.base_url)
     app.include_router(AccountApi(platform.db, platform.files, platform.login_limits, party).router())
     app.include_router(RecoveryApi(platform.db, platform.login_limits, platform.links).router())

@@ -10,6 +10,7 @@ import asyncpg
 import structlog
 
 from gptagent.bootstrap import Platform, build_jobs
+from gptagent.entrypoints.deletion import delete_due_workspaces
 from gptagent.features.dialog.service import sweep_lanes
 from gptagent.kernel import installation
 from gptagent.kernel.errors import AppError
@@ -22,6 +23,7 @@ LEADER_RETRY_SECONDS = 5.0
 DRAIN_SECONDS = 10.0  # below the supervisor's patience; what is left is picked up by another worker
 SWEEP_EVERY = timedelta(seconds=5)
 FORGET_EVERY = timedelta(minutes=10)
+DELETE_EVERY = timedelta(minutes=1)
 LIVE_EVENT_AGE = timedelta(hours=1)
 JOB_LOG_AGE = timedelta(days=2)
 
@@ -70,9 +72,15 @@ async def _run_schedules(platform: Platform, lock: "asyncpg.Connection[asyncpg.R
         async with platform.db.installation() as session:
             await installation.forget_old(session, LIVE_EVENT_AGE, JOB_LOG_AGE)
 
+    async def delete() -> None:
+        gone = await delete_due_workspaces(platform)
+        if gone:
+            log.info("workspaces_deleted", count=gone)
+
     schedules: tuple[tuple[timedelta, Callable[[], Awaitable[None]]], ...] = (
         (SWEEP_EVERY, sweep),
         (FORGET_EVERY, forget),
+        (DELETE_EVERY, delete),
     )
     async with asyncio.TaskGroup() as group:
         for every, tick in schedules:

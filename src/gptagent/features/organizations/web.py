@@ -132,7 +132,9 @@ class AuthPages:
         )
         try:
             await self.limits.check(client_address(request), command.email)
-            person_id, workspace = await register(self.db, command, is_open=self.is_open, links=self.links)
+            person_id, workspace = await register(
+                self.db, command, is_open=self.is_open, links=self.links, origin=origin_of(request)
+            )
         except AppError as error:
             if isinstance(error, NotFound):
                 raise

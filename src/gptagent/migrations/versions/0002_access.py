@@ -20,6 +20,9 @@ PARTS = (
     "api_keys",
     "administration",
     "sign_in",
+    "members",
+    "recovery",
+    "account",
 )
 
 
