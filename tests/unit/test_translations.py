@@ -8,10 +8,12 @@ from babel.messages.pofile import read_po
 from ui_support import SOURCE
 
 from gptagent.features.agents import service as agents
+from gptagent.features.audit import service as audit
 from gptagent.features.crm import web as crm
 from gptagent.features.dialog import sending
 from gptagent.features.dialog import web as dialog
 from gptagent.features.knowledge.model import FAILURES
+from gptagent.features.organizations import api_keys_web
 from gptagent.kernel import errors, http
 from gptagent.kernel.i18n import translate
 
@@ -36,9 +38,12 @@ NAMED = {
     sending.NOT_FOUND_TASK,
     sending.NOT_SENT_TASK,
     crm.OTHER_REASON,
+    *api_keys_web.SCOPES.values(),
     dialog.NOT_SENT,
     dialog.REFUSED,
     *crm.REASONS.values(),
+    *audit.SENTENCES.values(),
+    *audit.FIELDS.values(),
     *dialog.REASONS.values(),
     *FAILURES.values(),
     *(message for _code, message in http._FRAMEWORK.values()),

@@ -44,8 +44,20 @@ COMPONENTS = (
     "tooltip",
 )
 
-PAGE_STYLES = ("account", "agents", "dashboard", "editor", "inbox", "knowledge", "login", "styleguide")
+PAGE_STYLES = (
+    "account",
+    "admin",
+    "agents",
+    "dashboard",
+    "editor",
+    "inbox",
+    "knowledge",
+    "login",
+    "styleguide",
+)
 """Linked by the pages that need them; `shell` is in every page and part of `app.css`."""
 
 FONTS = ("inter-cyrillic.woff2", "inter-latin.woff2")
 VENDORED = ("htmx.min.js",)
+VENDORED_FOR_DOCS = ("swagger-ui-bundle.js", "swagger-ui.css")
+"""Served with the page of the API's description only."""

@@ -9,7 +9,18 @@ from alembic import op
 revision = "0002"
 down_revision = "0001"
 
-PARTS = ("audit", "people", "membership", "lookups_access", "workspace_deletion", "recovery", "account")
+PARTS = (
+    "audit",
+    "people",
+    "membership",
+    "lookups_access",
+    "workspace_deletion",
+    "recovery",
+    "account",
+    "api_keys",
+    "administration",
+    "sign_in",
+)
 
 
 def upgrade() -> None:
