@@ -7,7 +7,9 @@ from uuid import uuid4
 from gptagent.features.organizations.policy import (
     EDIT_AGENTS,
     EDIT_KNOWLEDGE,
+    MANAGE_API_KEYS,
     MANAGE_CONNECTIONS,
+    OWN_WORKSPACE,
     PLATFORM_MANAGE,
     PLATFORM_VIEW,
     READ_AUDIT,
@@ -17,7 +19,6 @@ from gptagent.features.organizations.policy import (
 
 V1 = "/api/v1"
 PERSON = "a person"  # about whoever asks: needs no right of a workspace, and no key has it
-OPEN = {f"POST {V1}/auth/register", f"POST {V1}/auth/login", f"POST {V1}/auth/refresh"}
 OPEN = {
     f"POST {V1}/auth/register",
     f"POST {V1}/auth/login",
@@ -67,10 +68,13 @@ def _fresh(value: object) -> object:
 
 
 AGENT, ARTICLE, DOCUMENT = "agents/{agent_id}", "articles/{article_id}", "documents/{document_id}"
+KEY = "api-keys/{key_id}"
 CONNECTION, CONVERSATION = "connections/{connection_id}", "conversations/{conversation_id}"
 
 PLACE, WHO = "admin/organizations/{number}", "admin/people/{person_id}"
 WHY = {"json": {"reason": "They asked for it."}}
+PROVIDER = "sign-in-providers/{provider_id}"
+PROVIDER_BODY = {"name": "#", "issuer": "https://127.0.0.1:9/#", "client_id": "#", "client_secret": "#"}
 
 OPERATIONS = tuple(
     Operation(f"{method} {V1}/{path}", needs, body)
@@ -95,8 +99,24 @@ OPERATIONS = tuple(
         ("POST", "account/passkeys", PERSON, {"json": {"name": "Mine", "credential": {}}}),
         ("POST", "account/passkeys/options", PERSON, {}),
         ("DELETE", "account/passkeys/{passkey_id}", PERSON, {}),
+        ("GET", "api-keys", MANAGE_API_KEYS, {}),
+        ("POST", "api-keys", MANAGE_API_KEYS, {"json": {"name": "Key #", "scopes": ["view"]}}),
+        ("GET", KEY, MANAGE_API_KEYS, {}),
+        ("DELETE", KEY, MANAGE_API_KEYS, {}),
         ("POST", "me/email", VIEW, {"json": {"email": "#@example.test", "password": "not the right one"}}),
         ("POST", "me/email/verification", VIEW, {}),
+        (
+            "POST",
+            "account/email",
+            VIEW,
+            {"json": {"email": "#@example.test", "password": "not the right one"}},
+        ),
+        ("POST", "account/email/verification", VIEW, {}),
+        ("GET", "sign-in-providers", OWN_WORKSPACE, {}),
+        ("POST", "sign-in-providers", OWN_WORKSPACE, {"json": PROVIDER_BODY}),
+        ("PUT", PROVIDER, OWN_WORKSPACE, {"json": PROVIDER_BODY}),
+        ("DELETE", PROVIDER, OWN_WORKSPACE, {}),
+        ("POST", f"{PROVIDER}/test", OWN_WORKSPACE, {}),
         ("GET", "agents", VIEW, {}),
         ("POST", "agents", EDIT_AGENTS, {"json": {"name": "Agent #"}}),
         ("GET", AGENT, VIEW, {}),

@@ -11,6 +11,8 @@ ANSWERS = {
     "an invalid request": ("POST", "/api/v1/agents", True),
     "a method not taken": ("PUT", "/api/v1/agents", True),
     "the description": ("GET", "/api/v1/openapi.json", False),
+    "the description to be read": ("GET", "/api/docs", False),
+    "a file of that page": ("GET", "/api/docs/docs.js", False),
     "a page for strangers": ("GET", "/login", False),
     "the way to the log-in": ("GET", "/manage", False),
     "a missing page": ("GET", "/assets/nothing.css", False),

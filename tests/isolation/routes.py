@@ -62,11 +62,17 @@ DOCUMENT = {"document_id": "document_id"}
 CONNECTION = {"connection_id": "connection_id"}
 CONVERSATION = {"conversation_id": "conversation_id"}
 WHY = {"json": {"reason": "because I can"}}
+PROVIDER = {"provider_id": "provider_id"}
+PROVIDER_DATA = {"name": "x", "issuer": "https://127.0.0.1:9", "client_id": "x", "client_secret": "x"}
+NO_PROVIDER = "/sign-in/00000000-0000-0000-0000-000000000001"
 SESSION, GRANT, PASSKEY = {"session_id": "session_id"}, {"grant_id": "grant_id"}, {"passkey_id": "passkey_id"}
 ACCOUNT = f"{PAGES}/account-settings"
+KEY = {"key_id": "api_key_id"}
 STRANGER = {"email": "nobody@example.test", "password": "not the right one"}
 
 CASES: dict[str, Case] = {
+    "GET /api/docs": Public("the API's description, to be read"),
+    "GET /api/docs/{file}": Public("files of that page", "/api/docs/docs.js"),
     "GET /api/v1/openapi.json": Public("the API's description"),
     "POST /api/v1/auth/register": Public("here a person gets a workspace", options={"json": STRANGER}),
     "POST /api/v1/auth/login": Public("here a person gets a token", options={"json": STRANGER}),
@@ -85,13 +91,26 @@ CASES: dict[str, Case] = {
     "POST /api/v1/auth/change-email": Public(
         "the link is the credential", options={"json": {"token": "nobodys"}}
     ),
-    "POST /api/v1/me/email": Own(422, {"json": {"email": "no address", "password": "x"}}),
-    "POST /api/v1/me/email/verification": Own(202),
+    "POST /api/v1/account/email": Own(422, {"json": {"email": "no address", "password": "x"}}),
+    "POST /api/v1/account/email/verification": Own(202),
+    "GET /api/v1/sign-in-providers": Own(),
+    "POST /api/v1/sign-in-providers": Own(422, {"json": PROVIDER_DATA}),
+    "PUT /api/v1/sign-in-providers/{provider_id}": Foreign(PROVIDER, {"json": PROVIDER_DATA}),
+    "DELETE /api/v1/sign-in-providers/{provider_id}": Foreign(PROVIDER),
+    "POST /api/v1/sign-in-providers/{provider_id}/test": Foreign(PROVIDER),
     "GET /health/live": Public("asked by the supervisor"),
     "GET /health/ready": Public("asked by the load balancer"),
     "GET /metrics": Public("guarded by the operator's own token, which no workspace has"),
     "GET /hooks/kommo/{secret}{slash:path}": Public("the secret is the credential", "/hooks/kommo/nobodys/"),
     "POST /hooks/kommo/{secret}{slash:path}": Public("the secret is the credential", "/hooks/kommo/nobodys/"),
+    "GET /api/v1/api-keys": Own(),
+    "POST /api/v1/api-keys": Own(201, {"json": {"name": "Website", "scopes": ["view"]}}),
+    "GET /api/v1/api-keys/{key_id}": Foreign(KEY),
+    "DELETE /api/v1/api-keys/{key_id}": Foreign(KEY),
+    f"GET {PAGES}/settings/api-keys": Own(),
+    f"GET {PAGES}/settings/api-keys/create": Own(),
+    f"POST {PAGES}/settings/api-keys/create": Own(200, {"data": {"name": "Website", "scopes": "view"}}),
+    f"POST {PAGES}/settings/api-keys/{{key_id}}/revoke": Foreign(KEY),
     "GET /api/v1/agents": Own(),
     "POST /api/v1/agents": Own(201, {"json": {"name": "New agent"}}),
     "GET /api/v1/agents/{agent_id}": Foreign(AGENT),
@@ -188,6 +207,9 @@ CASES: dict[str, Case] = {
     "POST /register": Public("here a person gets a workspace", options={"data": STRANGER}),
     "GET /setup/{token}": Public("the link is the credential", "/setup/nobodys"),
     "POST /setup/{token}": Public("the link is the credential", "/setup/nobodys"),
+    "GET /login/{number}": Public("the buttons of a workspace's providers", "/login/999999999"),
+    "GET /sign-in/{provider_id}": Public("here a person logs in", NO_PROVIDER),
+    "GET /sign-in/callback": Public("here a person logs in"),
     "GET /reset-password/request": Public("asked for by who cannot log in"),
     "POST /reset-password/request": Public("asked for by who cannot log in", options={"data": STRANGER}),
     "GET /reset-password/{token}": Public("the link is the credential", "/reset-password/nobodys"),
@@ -202,6 +224,15 @@ CASES: dict[str, Case] = {
     "GET /manage": Own(303),
     f"GET {PAGES}": Own(303),
     f"GET {PAGES}/live": Own(None, why="a stream: test_isolation_live.py listens to it"),
+    f"GET {PAGES}/account-settings/sign-in": Own(),
+    f"POST {PAGES}/account-settings/sign-in/{{provider_id}}": Foreign(PROVIDER),
+    f"POST {PAGES}/account-settings/sign-in/{{provider_id}}/unlink": Foreign(PROVIDER),
+    f"GET {PAGES}/settings/sign-in": Own(),
+    f"POST {PAGES}/settings/sign-in": Own(422, {"data": PROVIDER_DATA}),
+    f"GET {PAGES}/settings/sign-in/{{provider_id}}": Foreign(PROVIDER),
+    f"POST {PAGES}/settings/sign-in/{{provider_id}}": Foreign(PROVIDER, {"data": PROVIDER_DATA}),
+    f"POST {PAGES}/settings/sign-in/{{provider_id}}/test": Foreign(PROVIDER),
+    f"POST {PAGES}/settings/sign-in/{{provider_id}}/remove": Foreign(PROVIDER),
     f"GET {PAGES}/account-settings/email": Own(),
     f"POST {PAGES}/account-settings/email": Own(422, {"data": {"email": "no address"}}),
     f"POST {PAGES}/account-settings/email/verification": Own(303),

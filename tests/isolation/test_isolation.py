@@ -71,15 +71,16 @@ async def test_what_needs_no_credential_tells_nothing_of_a_workspace(name, http,
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_an_organisation_named_by_the_client_is_ignored(method, as_charlie, alice):
-    """TEN-3"""
+    """TEN-3: in a header nobody looks at it, as a parameter nobody knows it."""
     who = as_charlie.headers | {"x-org-id": str(alice.scope.org_id), "x-organization": str(alice.number)}
     named = {"org_id": str(alice.scope.org_id), "workspace": str(alice.number)}
     path = "/api/v1/agents" if method == "GET" else f"/api/v1/conversations/{alice.conversation_id}/takeover"
-    response = await as_charlie.http.request(
-        "GET" if method == "GET" else "PUT", path, headers=who, params=named
-    )
+    verb = "GET" if method == "GET" else "PUT"
+    response = await as_charlie.http.request(verb, path, headers=who)
     assert response.status_code == (200 if method == "GET" else 404)
-    assert alice.canary not in response.text
+    refused = await as_charlie.http.request(verb, path, headers=who, params=named)
+    assert refused.status_code == 422
+    assert alice.canary not in response.text + refused.text
 
 
 async def test_a_hook_takes_no_message_of_another_account(http, alice, charlie, platform):

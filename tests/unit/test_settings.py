@@ -166,3 +166,35 @@ def test_a_fresh_start_counts_from_zero(tmp_path, monkeypatch):
     assert left.exists()
     share_metrics(tmp_path, fresh=True)
     assert not left.exists()
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["*", "shop.example", "https://*.example", "https://shop.example/", "https://Shop.example", "null",
+     "https://shop.example:443", "https://user@shop.example", "ftp://shop.example", "https://shop.example?x"],
+)  # fmt: skip
+def test_only_exact_origins_may_call_the_api_from_a_browser(origin, load):
+    """SEC-2"""
+    with pytest.raises(Misconfigured, match="CORS_ORIGINS"):
+        load(CORS_ORIGINS=f"https://first.example, {origin}")
+
+
+def test_origins_are_read_one_by_one(load):
+    settings = load(CORS_ORIGINS="https://shop.example, http://localhost:3000,https://[::1]:8443,")
+    assert settings.allowed_origins == {
+        "https://shop.example",
+        "http://localhost:3000",
+        "https://[::1]:8443",
+    }
+    assert load().allowed_origins == frozenset()
+
+
+def test_production_lets_no_origin_without_tls_in(load):
+    """SEC-2"""
+    with pytest.raises(Misconfigured, match="CORS_ORIGINS"):
+        load(**SAFE, CORS_ORIGINS="http://shop.example")
+    assert load(**SAFE, CORS_ORIGINS="https://shop.example").production
+
+
+def test_a_redis_with_tls_is_taken_in_production(load):
+    assert load(**{**SAFE, "REDIS_URL": "rediss://:hidden-redis-word@redis:6380/0"}).production

@@ -13,6 +13,7 @@ from gptagent.features.crm import web as crm
 from gptagent.features.dialog import sending
 from gptagent.features.dialog import web as dialog
 from gptagent.features.knowledge.model import FAILURES
+from gptagent.features.organizations import api_keys_web
 from gptagent.kernel import errors, http
 from gptagent.kernel.i18n import translate
 
@@ -37,6 +38,7 @@ NAMED = {
     sending.NOT_FOUND_TASK,
     sending.NOT_SENT_TASK,
     crm.OTHER_REASON,
+    *api_keys_web.SCOPES.values(),
     dialog.NOT_SENT,
     dialog.REFUSED,
     *crm.REASONS.values(),

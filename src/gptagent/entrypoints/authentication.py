@@ -32,8 +32,8 @@ from gptagent.kernel.settings import Settings
 # The whole list of addresses that need no credential. Everything else is refused before it is parsed.
 # The second list is of those where it would not even be looked at.
 OPEN_PATHS = re.compile(
-    r"/|/login(/code|/passkey(/options)?)?|/register|/setup/[^/]+|/preferences/(theme|language)"
-    r"|/(reset-password|verify-email|change-email)/[^/]+"
+    r"/|/login(/code|/passkey(/options)?|/\d{1,18})?|/register|/setup/[^/]+|/preferences/(theme|language)"
+    r"|/(reset-password|verify-email|change-email|sign-in)/[^/]+"
 )
 BARE_PATHS = re.compile(
     r"/favicon\.ico|/assets/.*|/health/(live|ready)|/metrics|/hooks/kommo/.*"

@@ -31,9 +31,12 @@ from gptagent.features.organizations.account.factors import FactorPages
 from gptagent.features.organizations.account.guard import ACCOUNT, SECURITY, own_log_in
 from gptagent.features.organizations.account.security import SecurityPages
 from gptagent.features.organizations.account.web import ProfilePages
+from gptagent.features.organizations.api_keys_web import ApiKeyPages
 from gptagent.features.organizations.login_steps import LoginSteps
 from gptagent.features.organizations.model import Visitor, Workspace
 from gptagent.features.organizations.web import AuthPages, keep_language, local_path
+from gptagent.features.sign_in.settings_web import ProviderPages
+from gptagent.features.sign_in.web import SignInPages
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import NotFound
 from gptagent.kernel.http import QueryText, access_of, csrf_checked, locale_of
@@ -48,7 +51,17 @@ from gptagent.ui.web import WORKSPACE_COOKIE, YEAR_SECONDS, Pages, words
 FEATURES = Path(__file__).parent.parent / "features"
 TEMPLATES = {
     name: FEATURES / name / "templates"
-    for name in ("identity", "organizations", "knowledge", "agents", "crm", "dialog", "dashboard", "admin")
+    for name in (
+        "identity",
+        "organizations",
+        "sign_in",
+        "knowledge",
+        "agents",
+        "crm",
+        "dialog",
+        "dashboard",
+        "admin",
+    )
 }
 NAVIGATION = (
     NavSection(
@@ -73,15 +86,20 @@ TABS = (
     TabSet(
         "Workspace settings",
         "/settings",
-        (NavItem("Audit", "/settings/audit", "", "/settings/audit", needs=policy.READ_AUDIT),),
+        (
+            NavItem("API keys", "/settings/api-keys", "", "/settings/api-keys", needs=policy.MANAGE_API_KEYS),
+            NavItem("Sign-in", "/settings/sign-in", "", "/settings/sign-in", needs=policy.OWN_WORKSPACE),
+            NavItem("Audit", "/settings/audit", "", "/settings/audit", needs=policy.READ_AUDIT),
+        ),
     ),
     TabSet(
         "Account settings",
         ACCOUNT,
         (
-            NavItem("Profile", ACCOUNT, "", ACCOUNT),
+            NavItem("Your profile", ACCOUNT, "", ACCOUNT),
             NavItem("Security", SECURITY, "", SECURITY),
             NavItem("E-mail", f"{ACCOUNT}/email", "", f"{ACCOUNT}/email"),
+            NavItem("Sign-in providers", f"{ACCOUNT}/sign-in", "", f"{ACCOUNT}/sign-in"),
         ),
     ),
 )
@@ -103,14 +121,24 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
     )
     features = (
         LoginSteps(db, pages, platform.login_limits, party).router(),
-        AuthPages(db, pages, platform.login_limits, settings.open_registration, platform.links).router(),
+        AuthPages(
+            db,
+            pages,
+            platform.login_limits,
+            settings.open_registration,
+            platform.links,
+            platform.sign_in.button,
+        ).router(),
         RecoveryPages(db, pages, platform.login_limits, platform.links).router(),
+        SignInPages(platform.sign_in, pages, platform.login_limits).router(),
+        ProviderPages(platform.sign_in, pages).router(),
         DashboardPages(db, pages, settings.llm_model).router(),
         AgentPages(db, pages, settings.llm_model).router(),
         DocumentPages(db, pages, platform.files).router(),
         ArticlePages(db, pages).router(),
         ConnectionPages(db, pages, platform.crm, platform.vault, settings.base_url).router(),
         ConversationPages(db, pages, platform.inbox).router(),
+        ApiKeyPages(db, pages).router(),
         AuditPages(db, pages, "admin/workspace_audit.html").router(),
         OverviewPages(db, pages, facts_of(settings)).router(),
         OrganizationPages(db, pages).router(),

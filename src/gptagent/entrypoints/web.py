@@ -38,6 +38,8 @@ from gptagent.features.identity.recovery_api import RecoveryApi
 from gptagent.features.knowledge.api import ArticlesApi, DocumentsApi
 from gptagent.features.organizations.account.api import AccountApi
 from gptagent.features.organizations.api import AuthApi
+from gptagent.features.organizations.api_keys_api import ApiKeysApi
+from gptagent.features.sign_in.api import ProvidersApi
 from gptagent.kernel import installation, observe
 from gptagent.kernel.errors import AppError
 from gptagent.kernel.http import PatternRoute, install_problems
@@ -154,6 +156,8 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
     party = RelyingParty.at(settings.base_url)
     app.include_router(AccountApi(platform.db, platform.files, platform.login_limits, party).router())
     app.include_router(RecoveryApi(platform.db, platform.login_limits, platform.links).router())
+    app.include_router(ApiKeysApi(platform.db).router())
+    app.include_router(ProvidersApi(platform.sign_in).router())
     app.include_router(AgentsApi(platform.db).router())
     app.include_router(ArticlesApi(platform.db).router())
     app.include_router(DocumentsApi(platform.db, platform.files).router())
@@ -175,6 +179,8 @@ def _add_operations(app: FastAPI, platform: Platform) -> None:
                 await session.fetchval("select 1")
         except AppError as error:
             return JSONResponse({"status": "not ready", "database": error.code}, 503, {"Retry-After": "2"})
+        if platform.limiter.is_degraded:  # it serves; each process counts for itself
+            return JSONResponse({"status": "degraded", "redis": "redis_unavailable"})
         return JSONResponse({"status": "ready"})
 
     async def metrics(request: Request) -> Response:

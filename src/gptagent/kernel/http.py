@@ -11,6 +11,7 @@ from uuid import UUID
 from fastapi import Depends, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, SecretStr, field_validator
+from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
@@ -52,6 +53,11 @@ class Body(Wire):
     """Base of request bodies: texts hold nothing that cannot be stored."""
 
     _check_texts = field_validator("*")(_storable)
+
+
+def example(values: JsonDict) -> ConfigDict:
+    """Return the configuration of a body whose description shows these values."""
+    return ConfigDict(json_schema_extra={"examples": [values]})
 
 
 # A text in the query of an address.

@@ -8,6 +8,7 @@ try.
 import asyncio
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from limits import RateLimitItem
@@ -74,6 +75,12 @@ class RateLimiter:
     def is_degraded(self) -> bool:
         """Whether Redis is configured and was away when it was last asked."""
         return self._away_until > 0
+
+    async def aclose(self) -> None:
+        """Give the connections to Redis back."""
+        if self._shared is not None:
+            bridge: Any = self._shared.bridge  # its class depends on the library chosen above
+            await bridge.storage.aclose()
 
     async def hit(self, limit: RateLimitItem, *keys: str) -> Allowance:
         """Count a request, in Redis if there is one. Tells what is left instead of raising."""

@@ -47,7 +47,7 @@ class ApiRoute(APIRoute):
             if self.body_field is not None:
                 refuse_other_types(request, FORM_TYPE if self.takes_form else JSON_TYPE)
             if self.takes_form:
-                refuse_unknown(await request.form(), fields)
+                await _check_form(request, fields)
             response = await self._once(request, handle)
             return tagged(request, response)
 
@@ -64,6 +64,15 @@ class ApiRoute(APIRoute):
 def api_router(path: str, *, tags: list[str]) -> APIRouter:
     """Return the router of the operations below /api/v1 + `path`."""
     return APIRouter(prefix=f"/api/v1{path}", tags=list(tags), route_class=ApiRoute)
+
+
+async def _check_form(request: Request, known: frozenset[str]) -> None:
+    form = await request.form()
+    try:
+        refuse_unknown(form, known)
+    except Invalid:
+        await form.close()  # nobody after us will
+        raise
 
 
 def _with_parts(dependant: Dependant) -> Iterator[Dependant]:
@@ -108,6 +117,7 @@ def tagged(request: Request, response: Response) -> Response:
         return response
     tag = _tag(body)
     response.headers["etag"] = tag
+    response.headers.add_vary_header("Accept-Language")  # sentences in it are in the reader's language
     held = request.headers.get("if-none-match", "")
     if request.method == "GET" and held and (held.strip() == "*" or tag in _tags(held)):
         return Response(status_code=304, headers={"etag": tag})

@@ -59,3 +59,5 @@ PAGE_STYLES = (
 
 FONTS = ("inter-cyrillic.woff2", "inter-latin.woff2")
 VENDORED = ("htmx.min.js",)
+VENDORED_FOR_DOCS = ("swagger-ui-bundle.js", "swagger-ui.css")
+"""Served with the page of the API's description only."""

@@ -125,6 +125,7 @@ async def raised_stage(environment: Mapping[str, str]) -> AsyncIterator[Stage]:
             "PORT": str(platform_port),
             "PUBLIC_URL": platform_url,
             "KOMMO_SANDBOX_URL": sandbox_url,
+            "RATE_FACTOR": "1000",  # one person plays all who look, and looks often
         }
         sandbox = await _start("gptagent.sandbox.kommo", ["--port", str(sandbox_port)], environment, home)
         try:

@@ -12,17 +12,21 @@ from gptagent.features.agents.model import Creativity
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.db import Database, Session
-from gptagent.kernel.http import Body, CurrentScope, Wire, locale_of
+from gptagent.kernel.http import Body, CurrentScope, Wire, example, locale_of
 from gptagent.kernel.paging import Page, page_of
 from gptagent.kernel.rest import CurrentMatch, Match, api_router
 
 
 class NewAgentBody(Body):
+    model_config = example({"name": "Sales"})
+
     name: str
 
 
 class AgentPatch(Body):
     """Fields left out stay as they are."""
+
+    model_config = example({"is_active": True, "response_delay_seconds": 10})
 
     name: str | None = None
     is_active: bool | None = None

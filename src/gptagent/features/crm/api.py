@@ -23,7 +23,7 @@ from gptagent.kernel.crypto import Vault
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import AppError, TooLarge
 from gptagent.kernel.events import Subscribers
-from gptagent.kernel.http import Body, CurrentScope, PatternRoute, Wire
+from gptagent.kernel.http import Body, CurrentScope, PatternRoute, Wire, example
 from gptagent.kernel.paging import Page, page_of
 from gptagent.kernel.rest import CurrentMatch, api_router
 from gptagent.kernel.scope import Actor, Scope
@@ -34,6 +34,8 @@ _ANSWERS = {403: 404, 422: 400}
 
 
 class ConnectBody(Body):
+    model_config = example({"address": "company.kommo.com", "token": "eyJ0eXAi..."})
+
     address: str
     token: SecretStr
 

@@ -14,23 +14,32 @@ from gptagent.features.identity.persons import get_person
 from gptagent.features.identity.recovery import NewPassword
 from gptagent.features.identity.recovery_web import origin_of
 from gptagent.kernel.db import Database
-from gptagent.kernel.http import Body, Wire, client_address, person_of, scope_of
+from gptagent.kernel.http import Body, Wire, client_address, example, person_of, scope_of
+from gptagent.kernel.rest import api_router
 
 
 class ResetRequestBody(Body):
+    model_config = example({"email": "alice@example.com"})
+
     email: str
 
 
 class ResetBody(Body):
+    model_config = example({"token": "k2f...", "password": "a long sentence of yours"})
+
     token: str
     password: SecretStr
 
 
 class LinkBody(Body):
+    model_config = example({"token": "k2f..."})
+
     token: str
 
 
 class EmailBody(Body):
+    model_config = example({"email": "alice@example.org", "password": "a long sentence of yours"})
+
     email: str
     password: SecretStr
 
@@ -48,7 +57,7 @@ class RecoveryApi:
     links: Links
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/api/v1", tags=["auth"])
+        router = api_router("", tags=["auth"])
         router.post(
             "/auth/reset-password/request", status_code=202, summary="Ask for a link to a new password"
         )(self.request_reset)
@@ -61,10 +70,12 @@ class RecoveryApi:
         router.post("/auth/change-email", status_code=204, summary="Change an address by the link")(
             self.change
         )
-        router.post("/me/email", status_code=202, summary="Begin to change your address")(self.ask_change)
-        router.post("/me/email/verification", status_code=202, summary="Send the link to your address again")(
-            self.send_verification
+        router.post("/account/email", status_code=202, summary="Begin to change your address")(
+            self.ask_change
         )
+        router.post(
+            "/account/email/verification", status_code=202, summary="Send the link to your address again"
+        )(self.send_verification)
         return router
 
     async def request_reset(self, request: Request, body: ResetRequestBody) -> None:

@@ -16,13 +16,15 @@ from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.files import FileStore
-from gptagent.kernel.http import Body, CurrentScope, QueryText, Wire, locale_of
+from gptagent.kernel.http import Body, CurrentScope, QueryText, Wire, example, locale_of
 from gptagent.kernel.i18n import translate
 from gptagent.kernel.paging import Page, page_of
 from gptagent.kernel.rest import CurrentMatch, Match, api_router
 
 
 class ArticleBody(Body):
+    model_config = example({"title": "Delivery", "content": "Within the city in **two days**."})
+
     title: str
     content: str
     is_active: bool = True
@@ -30,6 +32,8 @@ class ArticleBody(Body):
 
 class ArticlePatch(Body):
     """Fields left out stay as they are; `version` refuses the change if another one came first."""
+
+    model_config = example({"is_active": False, "version": 3})
 
     title: str | None = None
     content: str | None = None

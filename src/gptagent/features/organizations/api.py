@@ -16,12 +16,22 @@ from gptagent.features.organizations.registration import Register, register
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import NotFound, Unauthenticated
-from gptagent.kernel.http import Body, Wire, client_address
+from gptagent.kernel.http import Body, Wire, client_address, example
 from gptagent.kernel.rest import api_router
 from gptagent.kernel.scope import SYSTEM, Actor, Origin
 
 
 class RegisterBody(Body):
+    model_config = example(
+        {
+            "email": "alice@example.com",
+            "full_name": "Alice Liddell",
+            "password": "a long sentence of yours",
+            "organization": "Wonderland",
+            "locale": "en",
+        }
+    )
+
     email: str
     full_name: str
     password: str
@@ -31,6 +41,10 @@ class RegisterBody(Body):
 
 
 class LoginBody(Body):
+    model_config = example(
+        {"email": "alice@example.com", "password": "a long sentence of yours", "workspace": 17}
+    )
+
     email: str
     password: str
     workspace: int | None = None
@@ -38,6 +52,8 @@ class LoginBody(Body):
 
 
 class RefreshBody(Body):
+    model_config = example({"refresh_token": "4Jp..."})
+
     refresh_token: str
 
 

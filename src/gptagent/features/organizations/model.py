@@ -53,3 +53,40 @@ def make_slug(name: str) -> str:
     latin = "".join(_TRANSLITERATION.get(char, char) for char in name.lower())
     slug = re.sub(r"[^a-z0-9]+", "-", latin).strip("-")[:SLUG_MAX_CHARS].strip("-")
     return slug or "workspace"
+
+
+@dataclass(frozen=True, slots=True)
+class NewApiKey:
+    """What a program's key is to be. `life_days`: None for ever."""
+
+    name: str
+    description: str
+    scopes: frozenset[str]
+    life_days: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A program's key, without the key itself; people know it by its ends.
+
+    `created_by_name` is None if that person is gone.
+    """
+
+    id: UUID
+    name: str
+    description: str
+    key_start: str
+    key_end: str
+    scopes: tuple[str, ...]
+    created_by: UUID | None
+    created_by_name: str | None
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    revoked_at: datetime | None
+
+    def state(self, now: datetime) -> Literal["active", "expired", "revoked"]:
+        """Return whether the key still opens anything."""
+        if self.revoked_at is not None:
+            return "revoked"
+        return "expired" if self.expires_at is not None and self.expires_at <= now else "active"

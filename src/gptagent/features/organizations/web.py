@@ -36,6 +36,7 @@ class AuthPages:
     limits: LoginLimits
     is_open: bool
     links: Links
+    provider: tuple[str, str] | None
 
     @property
     def entrance(self) -> Entrance:
@@ -80,6 +81,7 @@ class AuthPages:
             "organizations/login.html",
             status=error.status if error else 200,
             is_open=self.is_open,
+            provider=self.provider,
             **known,
         )
         if error and error.retry_after:

@@ -17,7 +17,9 @@ PARTS = (
     "workspace_deletion",
     "recovery",
     "account",
+    "api_keys",
     "administration",
+    "sign_in",
 )
 
 

@@ -1,0 +1,80 @@
+"""Requests made from the description, right and wrong ones, with and without a credential.
+
+No error of ours, no answer the description does not know, nothing in an answer it does not say.
+"""
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis.errors import InvalidArgument, Unsatisfiable
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from acceptance.door import new_address
+from acceptance.operations import BY_NAME, OPEN
+from cast import make_scope
+
+EXAMPLES = 12  # of each operation and kind of credential
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+
+
+@pytest.fixture(scope="module")
+async def zoe(door, database):
+    """The owner of a workspace for what is made by chance."""
+    return await door.of(await make_scope(database, "Zoe's"))
+
+
+@pytest.fixture(scope="module")
+def described(web):
+    """The description, and a client whose address is another one each time: strangers are limited by it."""
+    schema = schemathesis.openapi.from_url(f"{web.url}/api/v1/openapi.json")
+    schema.config.update(base_url=web.url)
+    return schema
+
+
+MODES = {"right": GenerationMode.POSITIVE, "wrong": GenerationMode.NEGATIVE}
+
+
+@pytest.mark.parametrize("kind", MODES)
+@pytest.mark.parametrize("who", ["owner", "stranger"])
+@pytest.mark.parametrize("name", sorted(OPEN | BY_NAME.keys()))
+def test_every_answer_is_one_the_description_knows(name, who, kind, described, zoe):
+    """SEC-11"""
+    method, path = name.split()
+    operation = described[path][method]
+    asked = []
+
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(operation.as_strategy(generation_mode=MODES[kind]))
+    def ask(case):
+        headers = new_address() | (zoe.headers if who == "owner" else {})
+        response = case.call(headers=headers, timeout=20)
+        case.validate_response(response, checks=CHECKS, headers=headers)
+        asked.append(response.status_code)
+
+    try:
+        ask()
+    except (Unsatisfiable, InvalidArgument):
+        assert kind == "wrong", "there is nothing to send"
+        pytest.skip("nothing about this request can be wrong")
+    assert asked
+    if who == "stranger" and name not in OPEN:
+        assert set(asked) == {401}
