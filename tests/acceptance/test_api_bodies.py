@@ -161,13 +161,13 @@ def named_answer(description, responses):
 
 def check_shared(name, operation, answer, is_object):
     """What every operation of its kind has; a router made by `api_router` and `page_of` has it."""
-    method = name.split()[0]
+    method, path = name.split()
     given = {one["name"].lower() for one in operation["parameters"]}
     if method == "POST" and "201" in operation["responses"]:
         assert "idempotency-key" in given, f"{name}: make its router by api_router"
     if "items" in answer and name not in WHOLE:
         assert {"limit", "cursor", "sort"} <= given and "next_cursor" in answer, f"{name}: page_of"
-    if method in {"PATCH", "PUT", "DELETE"} and is_object:
+    if method in {"PATCH", "PUT", "DELETE"} and is_object and "{" in path:
         assert "if-match" in given, f"{name}: take a CurrentMatch"
     if method == "GET":
         assert "ETag" in operation["responses"]["200"]["headers"]
