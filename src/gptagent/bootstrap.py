@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gptagent.adapters.kommo.port import KommoCrm
+from gptagent.adapters.oidc.port import OidcOverEgress
 from gptagent.adapters.smtp.port import SmtpMailer, SmtpServer
 from gptagent.features.conversations.events import CustomerWrote, HoldChanged, StageChanged
 from gptagent.features.conversations.service import Inbox
@@ -24,6 +25,8 @@ from gptagent.features.identity.tokens import AccessTokens
 from gptagent.features.knowledge import jobs as knowledge_jobs
 from gptagent.features.mail import service as mail
 from gptagent.features.mail.jobs import MailJobs
+from gptagent.features.sign_in.model import OidcClient, platform_provider
+from gptagent.features.sign_in.service import SignIn
 from gptagent.kernel.crypto import Vault, load_vault
 from gptagent.kernel.db import Database
 from gptagent.kernel.egress import Egress
@@ -53,7 +56,18 @@ class Platform:
     subscribers: Subscribers
     tokens: AccessTokens
     login_limits: LoginLimits
+    oidc: OidcClient
     limiter: RateLimiter
+
+    @property
+    def sign_in(self) -> SignIn:
+        settings, platform = self.settings, None
+        if settings.oidc_issuer and settings.oidc_client_id and settings.oidc_client_secret:
+            secret = settings.oidc_client_secret.get_secret_value()
+            platform = platform_provider(
+                settings.oidc_issuer, settings.oidc_client_id, secret, settings.oidc_name or ""
+            )
+        return SignIn(self.db, self.oidc, settings.base_url, settings.open_registration, platform)
 
     @property
     def links(self) -> Links:
@@ -103,6 +117,7 @@ async def build_platform(settings: Settings) -> Platform:
         subscribers=heard_of_crm,
         tokens=AccessTokens(vault),
         login_limits=LoginLimits(limiter),
+        oidc=OidcOverEgress(egress),
         limiter=limiter,
     )
 

@@ -9,13 +9,16 @@ from gptagent.features.organizations.policy import (
     EDIT_KNOWLEDGE,
     MANAGE_API_KEYS,
     MANAGE_CONNECTIONS,
+    OWN_WORKSPACE,
+    PLATFORM_MANAGE,
+    PLATFORM_VIEW,
+    READ_AUDIT,
     VIEW,
     WORK_CONVERSATIONS,
 )
 
 V1 = "/api/v1"
 PERSON = "a person"  # about whoever asks: needs no right of a workspace, and no key has it
-OPEN = {f"POST {V1}/auth/register", f"POST {V1}/auth/login", f"POST {V1}/auth/refresh"}
 OPEN = {
     f"POST {V1}/auth/register",
     f"POST {V1}/auth/login",
@@ -42,7 +45,11 @@ class Operation:
     @property
     def path(self) -> str:
         """Return an address whose ids are well-formed and of nothing."""
-        return "/".join(str(uuid4()) if part.startswith("{") else part for part in self.route.split("/"))
+        filled = {"{number}": "999999999"}
+        parts = (
+            filled.get(part, str(uuid4()) if part[:1] == "{" else part) for part in self.route.split("/")
+        )
+        return "/".join(parts)
 
     @property
     def route(self) -> str:
@@ -64,13 +71,14 @@ AGENT, ARTICLE, DOCUMENT = "agents/{agent_id}", "articles/{article_id}", "docume
 KEY = "api-keys/{key_id}"
 CONNECTION, CONVERSATION = "connections/{connection_id}", "conversations/{conversation_id}"
 
+PLACE, WHO = "admin/organizations/{number}", "admin/people/{person_id}"
+WHY = {"json": {"reason": "They asked for it."}}
+PROVIDER = "sign-in-providers/{provider_id}"
+PROVIDER_BODY = {"name": "#", "issuer": "https://127.0.0.1:9/#", "client_id": "#", "client_secret": "#"}
+
 OPERATIONS = tuple(
     Operation(f"{method} {V1}/{path}", needs, body)
     for method, path, needs, body in (
-        ("GET", "api-keys", MANAGE_API_KEYS, {}),
-        ("POST", "api-keys", MANAGE_API_KEYS, {"json": {"name": "Key #", "scopes": ["view"]}}),
-        ("GET", KEY, MANAGE_API_KEYS, {}),
-        ("DELETE", KEY, MANAGE_API_KEYS, {}),
         ("GET", "account", PERSON, {}),
         ("PATCH", "account", PERSON, {"json": {"full_name": "Name #"}}),
         ("GET", "account/avatar", PERSON, {}),
@@ -91,8 +99,24 @@ OPERATIONS = tuple(
         ("POST", "account/passkeys", PERSON, {"json": {"name": "Mine", "credential": {}}}),
         ("POST", "account/passkeys/options", PERSON, {}),
         ("DELETE", "account/passkeys/{passkey_id}", PERSON, {}),
+        ("GET", "api-keys", MANAGE_API_KEYS, {}),
+        ("POST", "api-keys", MANAGE_API_KEYS, {"json": {"name": "Key #", "scopes": ["view"]}}),
+        ("GET", KEY, MANAGE_API_KEYS, {}),
+        ("DELETE", KEY, MANAGE_API_KEYS, {}),
         ("POST", "me/email", VIEW, {"json": {"email": "#@example.test", "password": "not the right one"}}),
         ("POST", "me/email/verification", VIEW, {}),
+        (
+            "POST",
+            "account/email",
+            VIEW,
+            {"json": {"email": "#@example.test", "password": "not the right one"}},
+        ),
+        ("POST", "account/email/verification", VIEW, {}),
+        ("GET", "sign-in-providers", OWN_WORKSPACE, {}),
+        ("POST", "sign-in-providers", OWN_WORKSPACE, {"json": PROVIDER_BODY}),
+        ("PUT", PROVIDER, OWN_WORKSPACE, {"json": PROVIDER_BODY}),
+        ("DELETE", PROVIDER, OWN_WORKSPACE, {}),
+        ("POST", f"{PROVIDER}/test", OWN_WORKSPACE, {}),
         ("GET", "agents", VIEW, {}),
         ("POST", "agents", EDIT_AGENTS, {"json": {"name": "Agent #"}}),
         ("GET", AGENT, VIEW, {}),
@@ -112,6 +136,24 @@ OPERATIONS = tuple(
         ("POST", "connections", MANAGE_CONNECTIONS, {"json": {"address": "nobody.kommo.test", "token": "t"}}),
         ("GET", CONNECTION, VIEW, {}),
         ("DELETE", CONNECTION, MANAGE_CONNECTIONS, {}),
+        ("GET", "audit", READ_AUDIT, {}),
+        ("GET", "audit/export", READ_AUDIT, {}),
+        ("GET", "admin/installation", PLATFORM_VIEW, {}),
+        ("GET", "admin/organizations", PLATFORM_VIEW, {}),
+        ("GET", PLACE, PLATFORM_VIEW, {}),
+        ("PUT", f"{PLACE}/suspension", PLATFORM_MANAGE, WHY),
+        ("DELETE", f"{PLACE}/suspension", PLATFORM_MANAGE, {}),
+        ("GET", "admin/people", PLATFORM_VIEW, {}),
+        ("GET", WHO, PLATFORM_VIEW, {}),
+        ("PUT", f"{WHO}/suspension", PLATFORM_MANAGE, WHY),
+        ("DELETE", f"{WHO}/suspension", PLATFORM_MANAGE, {}),
+        ("PUT", f"{WHO}/administrator", PLATFORM_MANAGE, {}),
+        ("DELETE", f"{WHO}/administrator", PLATFORM_MANAGE, {}),
+        ("GET", "admin/audit", PLATFORM_VIEW, {}),
+        ("GET", "admin/audit/export", PLATFORM_VIEW, {}),
+        ("GET", "admin/keys", PLATFORM_VIEW, {}),
+        ("POST", "admin/keys", PLATFORM_MANAGE, {"json": {"name": "Key #", "scopes": ["platform.view"]}}),
+        ("DELETE", "admin/keys/{key_id}", PLATFORM_MANAGE, {}),
         ("GET", "conversations", VIEW, {}),
         ("GET", CONVERSATION, VIEW, {}),
         ("GET", f"{CONVERSATION}/messages", VIEW, {}),

@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 import uvicorn
 
+from administrators import enter_with, make_administrator
+from cast import make_scope
 from gptagent.bootstrap import build_platform
 from gptagent.entrypoints.demo.ports import free_port
 from gptagent.entrypoints.web import build_web
 from gptagent.kernel.db import Database
+from gptagent.kernel.ids import new_id
 from gptagent.kernel.scope import Scope
 from gptagent.kernel.settings import Settings
 from members import add_member
@@ -81,3 +84,27 @@ async def dora(web: str, database: Database, scope: Scope) -> AsyncIterator[Read
 async def stranger(web: str) -> AsyncIterator[Reader]:
     async with stranger_at(web) as reader:
         yield reader
+
+
+@pytest.fixture
+async def ada_scope(database):
+    return await make_scope(database, "Ada's")
+
+
+@pytest.fixture
+async def platform(roles, ada_scope):
+    """The ticket of Ada, who administers the platform."""
+    return await make_administrator(roles, ada_scope)
+
+
+@pytest.fixture
+async def ada(web, database, platform, ada_scope):
+    """Ada with a browser."""
+    async with reader_of(web, database, ada_scope) as reader:
+        enter_with(reader, reader.http.cookies["session"])
+        yield reader
+
+
+@pytest.fixture
+async def bob(database, scope):
+    return await add_member(database, scope, "member", email=f"{new_id().hex}@bob.test")

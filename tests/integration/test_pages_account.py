@@ -60,7 +60,7 @@ def drawn():
 async def test_the_menu_leads_to_the_account(alice):
     assert f'href="{alice.base}/account-settings"' in (await alice.open("/dashboard")).text
     page = await alice.open("/account-settings")
-    assert 'aria-current="page"' in page.text and "Profile" in texts(page) and "Security" in texts(page)
+    assert 'aria-current="page"' in page.text and "Your profile" in texts(page) and "Security" in texts(page)
 
 
 async def test_name_and_language_are_changed(alice):

@@ -33,7 +33,7 @@ def rights_of(app: FastAPI) -> dict[str, str | None]:
     return {
         f"{method} {route.path}": _right(route.endpoint)
         for route in _routes(app.routes)
-        if route.path.startswith(("/manage", "/api/v1"))
+        if route.path.startswith(("/manage", "/admin", "/api/v1"))
         for method in sorted(route.methods - {"HEAD"})
     }
 

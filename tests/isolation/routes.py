@@ -47,16 +47,27 @@ class Foreign:
     options: Mapping[str, object] = field(default_factory=dict)
 
 
-Case = Public | Own | Foreign
+@dataclass(frozen=True)
+class Installation:
+    """Administers the platform: nobody of a workspace gets anything from it (test_isolation_admin.py)."""
+
+    options: Mapping[str, object] = field(default_factory=dict)
+
+
+Case = Public | Own | Foreign | Installation
 
 AGENT = {"agent_id": "agent_id"}
 ARTICLE = {"article_id": "article_id"}
 DOCUMENT = {"document_id": "document_id"}
 CONNECTION = {"connection_id": "connection_id"}
 CONVERSATION = {"conversation_id": "conversation_id"}
-KEY = {"key_id": "api_key_id"}
+WHY = {"json": {"reason": "because I can"}}
+PROVIDER = {"provider_id": "provider_id"}
+PROVIDER_DATA = {"name": "x", "issuer": "https://127.0.0.1:9", "client_id": "x", "client_secret": "x"}
+NO_PROVIDER = "/sign-in/00000000-0000-0000-0000-000000000001"
 SESSION, GRANT, PASSKEY = {"session_id": "session_id"}, {"grant_id": "grant_id"}, {"passkey_id": "passkey_id"}
 ACCOUNT = f"{PAGES}/account-settings"
+KEY = {"key_id": "api_key_id"}
 STRANGER = {"email": "nobody@example.test", "password": "not the right one"}
 
 CASES: dict[str, Case] = {
@@ -80,8 +91,13 @@ CASES: dict[str, Case] = {
     "POST /api/v1/auth/change-email": Public(
         "the link is the credential", options={"json": {"token": "nobodys"}}
     ),
-    "POST /api/v1/me/email": Own(422, {"json": {"email": "no address", "password": "x"}}),
-    "POST /api/v1/me/email/verification": Own(202),
+    "POST /api/v1/account/email": Own(422, {"json": {"email": "no address", "password": "x"}}),
+    "POST /api/v1/account/email/verification": Own(202),
+    "GET /api/v1/sign-in-providers": Own(),
+    "POST /api/v1/sign-in-providers": Own(422, {"json": PROVIDER_DATA}),
+    "PUT /api/v1/sign-in-providers/{provider_id}": Foreign(PROVIDER, {"json": PROVIDER_DATA}),
+    "DELETE /api/v1/sign-in-providers/{provider_id}": Foreign(PROVIDER),
+    "POST /api/v1/sign-in-providers/{provider_id}/test": Foreign(PROVIDER),
     "GET /health/live": Public("asked by the supervisor"),
     "GET /health/ready": Public("asked by the load balancer"),
     "GET /metrics": Public("guarded by the operator's own token, which no workspace has"),
@@ -119,6 +135,43 @@ CASES: dict[str, Case] = {
     "GET /api/v1/conversations/{conversation_id}/messages": Foreign(CONVERSATION),
     "PUT /api/v1/conversations/{conversation_id}/takeover": Foreign(CONVERSATION),
     "DELETE /api/v1/conversations/{conversation_id}/takeover": Foreign(CONVERSATION),
+    "GET /api/v1/audit": Own(),
+    "GET /api/v1/audit/export": Own(),
+    "GET /api/v1/admin/installation": Installation(),
+    "GET /api/v1/admin/organizations": Installation(),
+    "GET /api/v1/admin/organizations/{number}": Installation(),
+    "PUT /api/v1/admin/organizations/{number}/suspension": Installation(WHY),
+    "DELETE /api/v1/admin/organizations/{number}/suspension": Installation(),
+    "GET /api/v1/admin/people": Installation(),
+    "GET /api/v1/admin/people/{person_id}": Installation(),
+    "PUT /api/v1/admin/people/{person_id}/suspension": Installation(WHY),
+    "DELETE /api/v1/admin/people/{person_id}/suspension": Installation(),
+    "PUT /api/v1/admin/people/{person_id}/administrator": Installation(),
+    "DELETE /api/v1/admin/people/{person_id}/administrator": Installation(),
+    "GET /api/v1/admin/audit": Installation(),
+    "GET /api/v1/admin/audit/export": Installation(),
+    "GET /api/v1/admin/keys": Installation(),
+    "POST /api/v1/admin/keys": Installation({"json": {"name": "Mine", "scopes": ["platform.view"]}}),
+    "DELETE /api/v1/admin/keys/{key_id}": Installation(),
+    "GET /admin": Installation(),
+    "GET /admin/dashboard": Installation(),
+    "GET /admin/organizations": Installation(),
+    "GET /admin/organizations/{number}": Installation(),
+    "POST /admin/organizations/{number}/suspend": Installation({"data": {"reason": "because I can"}}),
+    "POST /admin/organizations/{number}/resume": Installation(),
+    "GET /admin/people": Installation(),
+    "GET /admin/people/{person_id}": Installation(),
+    "POST /admin/people/{person_id}/suspend": Installation({"data": {"reason": "because I can"}}),
+    "POST /admin/people/{person_id}/resume": Installation(),
+    "POST /admin/people/{person_id}/appoint": Installation(),
+    "POST /admin/people/{person_id}/dismiss": Installation(),
+    "POST /admin/people/{person_id}/impersonate": Installation({"data": {"reason": "because I can"}}),
+    "GET /admin/audit": Installation(),
+    "GET /admin/audit/export": Installation(),
+    "GET /admin/keys": Installation(),
+    "POST /admin/keys": Installation({"data": {"name": "Mine", "scopes": "platform.view"}}),
+    "POST /admin/keys/{key_id}/revoke": Installation(),
+    "POST /impersonation/stop": Installation(),
     "GET /api/v1/account": Own(),
     "PATCH /api/v1/account": Own(options={"json": {"locale": "en"}}),
     "GET /api/v1/account/avatar": Own(404, why="there is no picture yet"),
@@ -154,6 +207,9 @@ CASES: dict[str, Case] = {
     "POST /register": Public("here a person gets a workspace", options={"data": STRANGER}),
     "GET /setup/{token}": Public("the link is the credential", "/setup/nobodys"),
     "POST /setup/{token}": Public("the link is the credential", "/setup/nobodys"),
+    "GET /login/{number}": Public("the buttons of a workspace's providers", "/login/999999999"),
+    "GET /sign-in/{provider_id}": Public("here a person logs in", NO_PROVIDER),
+    "GET /sign-in/callback": Public("here a person logs in"),
     "GET /reset-password/request": Public("asked for by who cannot log in"),
     "POST /reset-password/request": Public("asked for by who cannot log in", options={"data": STRANGER}),
     "GET /reset-password/{token}": Public("the link is the credential", "/reset-password/nobodys"),
@@ -168,6 +224,15 @@ CASES: dict[str, Case] = {
     "GET /manage": Own(303),
     f"GET {PAGES}": Own(303),
     f"GET {PAGES}/live": Own(None, why="a stream: test_isolation_live.py listens to it"),
+    f"GET {PAGES}/account-settings/sign-in": Own(),
+    f"POST {PAGES}/account-settings/sign-in/{{provider_id}}": Foreign(PROVIDER),
+    f"POST {PAGES}/account-settings/sign-in/{{provider_id}}/unlink": Foreign(PROVIDER),
+    f"GET {PAGES}/settings/sign-in": Own(),
+    f"POST {PAGES}/settings/sign-in": Own(422, {"data": PROVIDER_DATA}),
+    f"GET {PAGES}/settings/sign-in/{{provider_id}}": Foreign(PROVIDER),
+    f"POST {PAGES}/settings/sign-in/{{provider_id}}": Foreign(PROVIDER, {"data": PROVIDER_DATA}),
+    f"POST {PAGES}/settings/sign-in/{{provider_id}}/test": Foreign(PROVIDER),
+    f"POST {PAGES}/settings/sign-in/{{provider_id}}/remove": Foreign(PROVIDER),
     f"GET {PAGES}/account-settings/email": Own(),
     f"POST {PAGES}/account-settings/email": Own(422, {"data": {"email": "no address"}}),
     f"POST {PAGES}/account-settings/email/verification": Own(303),
@@ -194,6 +259,8 @@ CASES: dict[str, Case] = {
     f"GET {PAGES}/integrations": Own(),
     f"POST {PAGES}/integrations": Own(422, {"data": {"address": "not an address", "token": "x"}}),
     f"POST {PAGES}/integrations/{{connection_id}}/disconnect": Foreign(CONNECTION),
+    f"GET {PAGES}/settings/audit": Own(),
+    f"GET {PAGES}/settings/audit/export": Own(),
     f"GET {ACCOUNT}": Own(),
     f"POST {ACCOUNT}": Own(303, {"data": {"full_name": "Charlie Sparrow", "locale": "en"}}),
     f"GET {ACCOUNT}/avatar": Own(404, why="there is no picture yet"),

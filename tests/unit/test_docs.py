@@ -20,6 +20,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from acceptance.operations import OPEN, OPERATIONS
 from gptagent.bootstrap import build_jobs
 from gptagent.entrypoints.cli import EXIT_CODES, app
+from gptagent.features.audit.sentences import SENTENCES
 from gptagent.features.dialog import web as dialog_pages
 from gptagent.features.knowledge.model import FAILURES
 from gptagent.features.organizations import policy
@@ -271,6 +272,10 @@ def test_every_action_of_the_audit_has_its_line():
     """TEN-10"""
     same(table("audit", "Actions"), actions(), "audit")
     assert [action for action in actions() if not is_action(action)] == []
+
+
+def test_every_action_of_the_audit_has_a_sentence_for_its_readers():
+    assert actions() <= SENTENCES.keys(), "say it in features/audit/sentences.py"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

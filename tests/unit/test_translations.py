@@ -8,6 +8,7 @@ from babel.messages.pofile import read_po
 from ui_support import SOURCE
 
 from gptagent.features.agents import service as agents
+from gptagent.features.audit import service as audit
 from gptagent.features.crm import web as crm
 from gptagent.features.dialog import sending
 from gptagent.features.dialog import web as dialog
@@ -41,6 +42,8 @@ NAMED = {
     dialog.NOT_SENT,
     dialog.REFUSED,
     *crm.REASONS.values(),
+    *audit.SENTENCES.values(),
+    *audit.FIELDS.values(),
     *dialog.REASONS.values(),
     *FAILURES.values(),
     *(message for _code, message in http._FRAMEWORK.values()),

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass, replace
 from urllib.parse import quote
+from uuid import UUID
 
 from starlette.requests import Request
 
@@ -11,6 +12,7 @@ from gptagent.features.identity.model import WebSession
 from gptagent.features.identity.tokens import AccessTokens
 from gptagent.features.organizations import service as organizations
 from gptagent.features.organizations.model import API_KEY_PREFIX, Visitor, Workspace
+from gptagent.features.organizations.policy import PLATFORM_PERMISSIONS
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import NotFound, Unauthenticated
@@ -24,14 +26,14 @@ from gptagent.kernel.http import (
     session_cookie,
 )
 from gptagent.kernel.ids import new_token
-from gptagent.kernel.scope import Actor, Origin
+from gptagent.kernel.scope import PLATFORM_ID, Actor, Origin, Scope
 from gptagent.kernel.settings import Settings
 
 # The whole list of addresses that need no credential. Everything else is refused before it is parsed.
 # The second list is of those where it would not even be looked at.
 OPEN_PATHS = re.compile(
-    r"/|/login(/code|/passkey(/options)?)?|/register|/setup/[^/]+|/preferences/(theme|language)"
-    r"|/(reset-password|verify-email|change-email)/[^/]+"
+    r"/|/login(/code|/passkey(/options)?|/\d{1,18})?|/register|/setup/[^/]+|/preferences/(theme|language)"
+    r"|/(reset-password|verify-email|change-email|sign-in)/[^/]+"
 )
 BARE_PATHS = re.compile(
     r"/favicon\.ico|/assets/.*|/health/(live|ready)|/metrics|/hooks/kommo/.*"
@@ -39,6 +41,8 @@ BARE_PATHS = re.compile(
     r"|/api/v1/openapi\.json|/api/docs(/[\w.-]+)?"
 )
 MIN_CSRF_CHARS = 32
+ADMIN_PATH = re.compile(r"/admin(/.*)?")
+ADMIN_API = "/api/v1/admin/"
 WORKSPACE_PATH = re.compile(r"/manage/(?P<number>\d{1,18})(?:-(?P<slug>[^/]*))?(?P<rest>/.*)?")
 
 
@@ -69,6 +73,9 @@ class Authenticator:
             return
         if request.state.visitor is None:
             raise Unauthenticated
+        if ADMIN_PATH.fullmatch(path):
+            request.state.access = await self._administrator(request)
+            return
         match = WORKSPACE_PATH.fullmatch(path)
         if match:
             request.state.workspace = self._workspace(request.state.visitor, int(match["number"]))
@@ -104,8 +111,30 @@ class Authenticator:
         for workspace in found:
             if workspace.org_id == claims.org_id:
                 origin = self._origin(request, Actor("person", claims.person_id))
+                if request.url.path.startswith(ADMIN_API) and await self._is_administrator(claims.person_id):
+                    return self._platform_access(request, claims.person_id, claims.grant_id)
                 return Access(organizations.scope_of(workspace, origin), claims.person_id, claims.grant_id)
         raise Unauthenticated
+
+    async def _administrator(self, request: Request) -> Access:
+        """Return the ticket to the platform's administration. Raises NotFound: it does not show itself.
+
+        Neither who looks through somebody else's eyes has it, nor who a workspace's own provider vouched for.
+        """
+        entered: WebSession = request.state.visitor.session
+        is_own = entered.impersonator_id is None and entered.workspace_id is None
+        if not is_own or not await self._is_administrator(entered.person_id):
+            raise NotFound
+        return self._platform_access(request, entered.person_id)
+
+    async def _is_administrator(self, person_id: UUID) -> bool:
+        async with self.db.installation(person_id) as session:
+            return (await identity.get_person(session, person_id)).is_platform_admin
+
+    def _platform_access(self, request: Request, person_id: UUID, grant_id: UUID | None = None) -> Access:
+        origin = self._origin(request, Actor("person", person_id))
+        scope = Scope(PLATFORM_ID, origin.actor, PLATFORM_PERMISSIONS, origin.request_id, origin.address)
+        return Access(scope, person_id, grant_id)
 
     async def _program(self, request: Request, key: str) -> Access:
         async with self.db.installation() as session:

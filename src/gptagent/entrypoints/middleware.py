@@ -24,6 +24,7 @@ BODY_MAX_BYTES = 5_000_000
 UPLOAD_MAX_BYTES = 51_000_000
 REQUEST_TIMEOUT_SECONDS = 30
 UPLOAD_TIMEOUT_SECONDS = 300
+EXPORT_PATHS = ("/audit/export",)  # a long file is written while it is read
 PICTURE_MAX_BYTES = 5_100_000  # a picture of 5 MB and the form around it
 PICTURE_PATHS = ("/avatar",)
 
@@ -157,7 +158,8 @@ class Limits:
         if length.isdecimal() and int(length) > limit:
             raise TooLarge("too_large", "The request is too large.")
         try:
-            async with asyncio.timeout(UPLOAD_TIMEOUT_SECONDS if upload else self._seconds):
+            is_long = upload or scope["path"].endswith(EXPORT_PATHS)
+            async with asyncio.timeout(UPLOAD_TIMEOUT_SECONDS if is_long else self._seconds):
                 await self._app(scope, _counted(receive, limit), send)
         except TimeoutError as error:
             raise UpstreamUnavailable("timeout", "This took too long. Try again.", retry_after=5) from error

@@ -12,7 +12,11 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Mount
 
 from gptagent.bootstrap import Platform
+from gptagent.entrypoints.admin_shell import ADMIN, TITLE, facts_of, load_admin_shell
 from gptagent.entrypoints.error_pages import ErrorPages
+from gptagent.features.admin.audit_web import AuditPages, PlatformAuditPages
+from gptagent.features.admin.people_web import ImpersonationPages, PeoplePages
+from gptagent.features.admin.web import KeyPages, OrganizationPages, OverviewPages
 from gptagent.features.agents.web import AgentPages
 from gptagent.features.crm.web import ConnectionPages
 from gptagent.features.dashboard.web import DashboardPages
@@ -31,11 +35,14 @@ from gptagent.features.organizations.api_keys_web import ApiKeyPages
 from gptagent.features.organizations.login_steps import LoginSteps
 from gptagent.features.organizations.model import Visitor, Workspace
 from gptagent.features.organizations.web import AuthPages, keep_language, local_path
+from gptagent.features.sign_in.settings_web import ProviderPages
+from gptagent.features.sign_in.web import SignInPages
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import NotFound
-from gptagent.kernel.http import QueryText, access_of, csrf_checked
-from gptagent.kernel.i18n import LOCALES
+from gptagent.kernel.http import QueryText, access_of, csrf_checked, locale_of
+from gptagent.kernel.i18n import LOCALES, translate
 from gptagent.kernel.live import LiveHub, last_event_id
+from gptagent.kernel.scope import PLATFORM_ID
 from gptagent.ui.assets import Assets, build_assets
 from gptagent.ui.templates import build_environment
 from gptagent.ui.view import THEMES, NavItem, NavSection, Shell, TabSet, WorkspaceLink
@@ -44,7 +51,17 @@ from gptagent.ui.web import WORKSPACE_COOKIE, YEAR_SECONDS, Pages, words
 FEATURES = Path(__file__).parent.parent / "features"
 TEMPLATES = {
     name: FEATURES / name / "templates"
-    for name in ("identity", "organizations", "knowledge", "agents", "crm", "dialog", "dashboard")
+    for name in (
+        "identity",
+        "organizations",
+        "sign_in",
+        "knowledge",
+        "agents",
+        "crm",
+        "dialog",
+        "dashboard",
+        "admin",
+    )
 }
 NAVIGATION = (
     NavSection(
@@ -69,15 +86,20 @@ TABS = (
     TabSet(
         "Workspace settings",
         "/settings",
-        (NavItem("API keys", "/settings/api-keys", "", "/settings/api-keys", needs=policy.MANAGE_API_KEYS),),
+        (
+            NavItem("API keys", "/settings/api-keys", "", "/settings/api-keys", needs=policy.MANAGE_API_KEYS),
+            NavItem("Sign-in", "/settings/sign-in", "", "/settings/sign-in", needs=policy.OWN_WORKSPACE),
+            NavItem("Audit", "/settings/audit", "", "/settings/audit", needs=policy.READ_AUDIT),
+        ),
     ),
     TabSet(
         "Account settings",
         ACCOUNT,
         (
-            NavItem("Profile", ACCOUNT, "", ACCOUNT),
+            NavItem("Your profile", ACCOUNT, "", ACCOUNT),
             NavItem("Security", SECURITY, "", SECURITY),
             NavItem("E-mail", f"{ACCOUNT}/email", "", f"{ACCOUNT}/email"),
+            NavItem("Sign-in providers", f"{ACCOUNT}/sign-in", "", f"{ACCOUNT}/sign-in"),
         ),
     ),
 )
@@ -99,8 +121,17 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
     )
     features = (
         LoginSteps(db, pages, platform.login_limits, party).router(),
-        AuthPages(db, pages, platform.login_limits, settings.open_registration, platform.links).router(),
+        AuthPages(
+            db,
+            pages,
+            platform.login_limits,
+            settings.open_registration,
+            platform.links,
+            platform.sign_in.button,
+        ).router(),
         RecoveryPages(db, pages, platform.login_limits, platform.links).router(),
+        SignInPages(platform.sign_in, pages, platform.login_limits).router(),
+        ProviderPages(platform.sign_in, pages).router(),
         DashboardPages(db, pages, settings.llm_model).router(),
         AgentPages(db, pages, settings.llm_model).router(),
         DocumentPages(db, pages, platform.files).router(),
@@ -108,6 +139,13 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         ConnectionPages(db, pages, platform.crm, platform.vault, settings.base_url).router(),
         ConversationPages(db, pages, platform.inbox).router(),
         ApiKeyPages(db, pages).router(),
+        AuditPages(db, pages, "admin/workspace_audit.html").router(),
+        OverviewPages(db, pages, facts_of(settings)).router(),
+        OrganizationPages(db, pages).router(),
+        PeoplePages(db, pages).router(),
+        KeyPages(db, pages).router(),
+        PlatformAuditPages(db, pages, "admin/audit.html").router(),
+        ImpersonationPages(db, pages).router(),
         ShellRoutes(db, pages, hub, assets).router(),
     )
     for router in account:
@@ -131,6 +169,8 @@ def shell_of(links: Links) -> Callable[[Request, Session], Awaitable[Shell]]:
 
 async def load_shell(request: Request, session: Session, links: Links) -> Shell:
     """Read the frame around a workspace's page: two questions in the page's own transaction."""
+    if access_of(request).scope.org_id == PLATFORM_ID:
+        return await load_admin_shell(request, session, translate(locale_of(request), TITLE))
     workspace: Workspace = request.state.workspace
     visitor: Visitor = request.state.visitor
     person = await identity.get_person(session, visitor.session.person_id)
@@ -147,11 +187,17 @@ async def load_shell(request: Request, session: Session, links: Links) -> Shell:
         ),
         live_url=f"{workspace.path}/live",
         live_cursor=str(await last_event_id(session)),
+        admin_href=ADMIN if person.is_platform_admin and _is_own(visitor) else "",
         account_href=f"{workspace.path}{ACCOUNT}",
         person_picture=_picture(workspace, person),
         tabs=_tabs(request, workspace),
         asks_to_verify=links.sends_letters and not person.is_verified,
     )
+
+
+def _is_own(visitor: Visitor) -> bool:
+    """Whether the log-in reaches as far as its person: nobody else has a hand in it."""
+    return visitor.session.impersonator_id is None and visitor.session.workspace_id is None
 
 
 def _picture(workspace: Workspace, person: Person) -> str:

@@ -20,6 +20,7 @@ from starlette.types import Receive, Scope, Send
 
 from gptagent import __version__
 from gptagent.bootstrap import Platform, app_dsn, build_platform
+from gptagent.entrypoints.admin_shell import facts_of
 from gptagent.entrypoints.authentication import Authenticator
 from gptagent.entrypoints.description import install_description, operation_id
 from gptagent.entrypoints.docs import Docs
@@ -27,6 +28,8 @@ from gptagent.entrypoints.middleware import Cors, Gate, Limits, RequestEdge
 from gptagent.entrypoints.pages import add_pages
 from gptagent.entrypoints.request_limits import RequestLimits
 from gptagent.entrypoints.sole import SoleWeb
+from gptagent.features.admin.api import AdminApi
+from gptagent.features.admin.audit_api import AuditApi, PlatformAuditApi
 from gptagent.features.agents.api import AgentsApi
 from gptagent.features.crm.api import ConnectionsApi, WebhookDoor
 from gptagent.features.dialog.api import ConversationsApi
@@ -36,6 +39,7 @@ from gptagent.features.knowledge.api import ArticlesApi, DocumentsApi
 from gptagent.features.organizations.account.api import AccountApi
 from gptagent.features.organizations.api import AuthApi
 from gptagent.features.organizations.api_keys_api import ApiKeysApi
+from gptagent.features.sign_in.api import ProvidersApi
 from gptagent.kernel import installation, observe
 from gptagent.kernel.errors import AppError
 from gptagent.kernel.http import PatternRoute, install_problems
@@ -153,11 +157,15 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
     app.include_router(AccountApi(platform.db, platform.files, platform.login_limits, party).router())
     app.include_router(RecoveryApi(platform.db, platform.login_limits, platform.links).router())
     app.include_router(ApiKeysApi(platform.db).router())
+    app.include_router(ProvidersApi(platform.sign_in).router())
     app.include_router(AgentsApi(platform.db).router())
     app.include_router(ArticlesApi(platform.db).router())
     app.include_router(DocumentsApi(platform.db, platform.files).router())
     app.include_router(ConnectionsApi(platform.db, platform.crm, platform.vault, settings.base_url).router())
     app.include_router(ConversationsApi(platform.db, platform.inbox).router())
+    app.include_router(AuditApi(platform.db).router())
+    app.include_router(PlatformAuditApi(platform.db).router())
+    app.include_router(AdminApi(platform.db, facts_of(settings)).router())
     app.router.routes.append(WebhookDoor(platform.db, platform.crm, platform.subscribers).route())
 
 

@@ -117,6 +117,11 @@ def session_cookie(*, secure: bool) -> str:
     return "__Host-session" if secure else "session"
 
 
+def return_cookie(*, secure: bool) -> str:
+    """Return the name of the cookie with an administrator's own log-in while they impersonate."""
+    return "__Host-return" if secure else "return"
+
+
 def csrf_cookie(*, secure: bool) -> str:
     """Return the name of the cookie that guards forms before anybody has logged in."""
     return "__Host-csrf" if secure else "csrf"

@@ -40,6 +40,10 @@ class Settings(BaseSettings):
     llm_model: str | None = None
     smtp_url: SecretStr | None = None
     mail_from: str | None = None
+    oidc_issuer: str | None = None
+    oidc_client_id: str | None = None
+    oidc_client_secret: SecretStr | None = None
+    oidc_name: str | None = None
     egress_allow: str = ""
     kommo_sandbox_url: str | None = None
     registration: Literal["open", "invite"] | None = None
@@ -121,6 +125,13 @@ class Settings(BaseSettings):
     def _letters_have_a_sender(self) -> Self:
         if self.smtp_url is not None and self.mail_from is None:
             raise ValueError("set MAIL_FROM to the address letters come from, or unset SMTP_URL")
+        return self
+
+    @model_validator(mode="after")
+    def _whole_provider(self) -> Self:
+        parts = (self.oidc_issuer, self.oidc_client_id, self.oidc_client_secret, self.oidc_name)
+        if any(parts) and not all(parts):
+            raise ValueError("set OIDC_ISSUER, OIDC_CLIENT_ID, OIDC_CLIENT_SECRET and OIDC_NAME together")
         return self
 
     @model_validator(mode="after")

@@ -44,7 +44,17 @@ COMPONENTS = (
     "tooltip",
 )
 
-PAGE_STYLES = ("account", "agents", "dashboard", "editor", "inbox", "knowledge", "login", "styleguide")
+PAGE_STYLES = (
+    "account",
+    "admin",
+    "agents",
+    "dashboard",
+    "editor",
+    "inbox",
+    "knowledge",
+    "login",
+    "styleguide",
+)
 """Linked by the pages that need them; `shell` is in every page and part of `app.css`."""
 
 FONTS = ("inter-cyrillic.woff2", "inter-latin.woff2")

@@ -57,6 +57,7 @@ class View:
     csrf_token: str = ""
     preferences: Preferences = Preferences()
     flashes: tuple[Flash, ...] = ()
+    impersonates: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,7 @@ class Shell:
     live_url: str = "/live"
     live_cursor: str = ""
     account_href: str = ""
+    admin_href: str = ""
     person_picture: str = ""
     logout_action: str = "/logout"
     tabs: TabSet | None = None

@@ -113,11 +113,14 @@ class Pages:
             csrf_token=csrf.token if csrf else "",
             preferences=Preferences.from_cookies(request.cookies),
             flashes=flashes,
+            impersonates=is_impersonation(request),
         )
 
     def _keep_place(self, request: Request, response: Response) -> None:
         """Remember the number of the workspace: the next visit begins there."""
         number = base_of(request).rpartition("/")[2].partition("-")[0]
+        if not number:
+            return
         if request.cookies.get(WORKSPACE_COOKIE) != number:
             response.set_cookie(
                 WORKSPACE_COOKIE, number, YEAR_SECONDS, secure=self.secure, httponly=True, samesite="lax"
@@ -128,6 +131,12 @@ class Pages:
         if csrf is not None and csrf.is_new:
             name = csrf_cookie(secure=self.secure)
             response.set_cookie(name, csrf.token, secure=self.secure, httponly=True, samesite="lax")
+
+
+def is_impersonation(request: Request) -> bool:
+    """Whether an administrator of the platform looks through somebody else's eyes."""
+    visitor = getattr(request.state, "visitor", None)
+    return visitor is not None and visitor.session.impersonator_id is not None
 
 
 def base_of(request: Request) -> str:

@@ -72,7 +72,11 @@ async def select_agents(session: Session) -> list[Record]:
 
 
 async def select_active(session: Session) -> Record | None:
-    return await session.fetchrow(f"{_AGENT} where is_active order by created_at, id limit 1")
+    """Return who answers customers. In a suspended workspace nobody does."""
+    return await session.fetchrow(
+        f"""{_AGENT} where is_active and exists (select from app.organization where suspended_at is null)
+            order by created_at, id limit 1"""
+    )
 
 
 async def name_taken(session: Session, name: str, except_id: UUID | None) -> bool:

@@ -42,3 +42,22 @@ class Recorded:
     address: str | None = field(repr=False)
     personal: Mapping[str, str] | None = field(repr=False)
     personal_of: UUID | None
+    hash: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which rows are asked for; None: any. `person_id` acted or was impersonated; `until` is exclusive."""
+
+    action: str | None = None
+    person_id: UUID | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Somebody or something a row names. Whoever is not found at all was deleted."""
+
+    name: str = field(repr=False)
+    is_erased: bool = False

@@ -3,19 +3,34 @@
 import base64
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from asyncpg import Record
 
 from gptagent.features.audit import store
-from gptagent.features.audit.model import Entry, Recorded
+from gptagent.features.audit.model import Entry, Named, Recorded, Wanted
+from gptagent.features.audit.sentences import FIELDS, SENTENCES
 from gptagent.kernel.crypto import Vault
 from gptagent.kernel.db import Session
 from gptagent.kernel.scope import PLATFORM_ID, Origin
 from gptagent.kernel.settings import SECRET_KEY_BYTES
 
 PURPOSE = "audit"
+PAGE_SIZE = 50
+EVERYTHING = Wanted()
+__all__ = [
+    "EVERYTHING",
+    "FIELDS",
+    "PAGE_SIZE",
+    "SENTENCES",
+    "erase_person",
+    "list_actions",
+    "list_actors",
+    "list_entries",
+    "list_names",
+    "record",
+]
 
 
 async def record(
@@ -50,10 +65,42 @@ async def record(
     )
 
 
-async def list_entries(session: Session, *, before: int | None = None, limit: int = 50) -> list[Recorded]:
+async def list_entries(
+    session: Session, *, before: int | None = None, limit: int = PAGE_SIZE, wanted: Wanted = EVERYTHING
+) -> list[Recorded]:
     """Return the record of the transaction's workspace, the newest first; `before` continues a page."""
     keys: dict[UUID, Vault | None] = {}
-    return [await _read(session, row, keys) for row in await store.page(session, before=before, limit=limit)]
+    rows = await store.page(
+        session,
+        before=before,
+        limit=limit,
+        action=wanted.action,
+        person_id=wanted.person_id,
+        since=wanted.since,
+        until=wanted.until,
+    )
+    return [await _read(session, row, keys) for row in rows]
+
+
+async def list_names(session: Session, entries: Sequence[Recorded]) -> dict[UUID, Named]:
+    """Return the people and keys whom these rows of the transaction's workspace name."""
+    if not entries:
+        return {}
+    numbers = [entry.seq for entry in entries]
+    people = await store.names(session, min(numbers), max(numbers))
+    keys = {entry.actor_id for entry in entries if entry.actor_kind == "api_key" and entry.actor_id}
+    found = [*people, *(await store.key_names(session, keys) if keys else ())]
+    return {row["id"]: Named(row["name"], row["is_erased"]) for row in found}
+
+
+async def list_actors(session: Session) -> dict[UUID, Named]:
+    """Return the people who act in the record of the transaction's workspace."""
+    return {row["id"]: Named(row["name"], row["is_erased"]) for row in await store.actors(session)}
+
+
+async def list_actions(session: Session) -> list[str]:
+    """Return the actions that occur in the record of the transaction's workspace."""
+    return await store.actions(session)
 
 
 async def erase_person(session: Session, person_id: UUID) -> None:

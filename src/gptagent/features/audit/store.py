@@ -1,5 +1,7 @@
 """All SQL of the record."""
 
+from collections.abc import Collection
+from datetime import datetime
 from uuid import UUID
 
 from asyncpg import Record
@@ -29,15 +31,64 @@ async def destroy_person_key(session: Session, person_id: UUID) -> None:
     await session.execute("select app.destroy_person_key($1)", person_id)
 
 
-async def page(session: Session, *, before: int | None, limit: int) -> list[Record]:
+async def page(
+    session: Session,
+    *,
+    before: int | None,
+    limit: int,
+    action: str | None,
+    person_id: UUID | None,
+    since: datetime | None,
+    until: datetime | None,
+) -> list[Record]:
     """Return rows of the transaction's chain, the newest first."""
     return await session.fetch(
         """select seq, at, actor_kind, actor_id, acting_for, action, target_kind, target_id, changes::text,
-                  address, personal, personal_of, request_id
-             from app.audit_event where org_id = app.org() and ($1::bigint is null or seq < $1)
+                  address, personal, personal_of, request_id, hash
+             from app.audit_event
+            where org_id = app.org() and ($1::bigint is null or seq < $1)
+              and ($3::text is null or action = $3)
+              and ($4::uuid is null or actor_id = $4 or acting_for = $4)
+              and ($5::timestamptz is null or at >= $5) and ($6::timestamptz is null or at < $6)
             order by seq desc limit $2""",
         before,
         limit,
+        action,
+        person_id,
+        since,
+        until,
+    )
+
+
+async def actions(session: Session) -> list[str]:
+    """Return the actions that occur in the transaction's chain: one step in the index for each."""
+    rows = await session.fetch(
+        """with recursive found as (
+             (select action from app.audit_event where org_id = app.org() order by action limit 1)
+             union all
+             select (select e.action from app.audit_event e where e.org_id = app.org() and e.action > f.action
+                      order by e.action limit 1) from found f where f.action is not null)
+           select action from found where action is not null"""
+    )
+    return [row["action"] for row in rows]
+
+
+async def actors(session: Session) -> list[Record]:
+    """Return the people who act in the transaction's chain."""
+    return await session.fetch("select person_id as id, full_name as name, is_erased from app.audit_actors()")
+
+
+async def names(session: Session, low: int, high: int) -> list[Record]:
+    """Return the people whom the rows from `low` to `high` name."""
+    return await session.fetch(
+        "select person_id as id, full_name as name, is_erased from app.audit_names($1, $2)", low, high
+    )
+
+
+async def key_names(session: Session, ids: Collection[UUID]) -> list[Record]:
+    return await session.fetch(
+        "select id, name, false as is_erased from app.api_key where org_id = app.org() and id = any($1)",
+        list(ids),
     )
 
 

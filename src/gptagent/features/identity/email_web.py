@@ -34,6 +34,7 @@ class EmailPages:
         return router
 
     async def form(self, request: Request) -> Response:
+        person_of(request)
         return await self._show(request)
 
     async def change(self, request: Request) -> Response:

@@ -11,6 +11,7 @@ from gptagent.kernel.ratelimit import RateLimiter
 
 PER_ADDRESS = parse("10/minute")  # AUTH-12
 PER_ACCOUNT = parse("10/15minute")
+SIGN_INS_PER_ADDRESS = parse("30/minute")  # each makes calls to the provider
 LETTERS_PER_ADDRESS = parse("10/minute")
 LETTERS_PER_ACCOUNT = parse("5/hour")  # nobody's mailbox is flooded through us
 
@@ -30,6 +31,10 @@ class LoginLimits:
         account = hashlib.sha256(email.strip().lower().encode()).hexdigest()
         await self._hit(PER_ADDRESS, "login-address", address)
         await self._hit(PER_ACCOUNT, "login-account", account)
+
+    async def check_sign_in(self, address: str) -> None:
+        """Count one step of a sign-in by a provider. Raises RateLimited."""
+        await self._hit(SIGN_INS_PER_ADDRESS, "sign-in-address", address)
 
     async def check_address(self, address: str) -> None:
         """Count one try of somebody who has not said who they are. Raises RateLimited."""

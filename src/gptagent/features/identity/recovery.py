@@ -110,6 +110,8 @@ async def reset_password(db: Database, command: NewPassword, *, links: Links, or
         await store.put_credential(session, person_id, password_hash)
         if bytes(used["payload"]) == BY_LETTER:
             await store.confirm_email(session, person_id)  # whoever has the link reads the mailbox
+        if not person.is_verified:  # whoever made the account need not be who reads the mailbox
+            await store.forget_identities(session)
         await _put_out(session, person_id)
         by = Origin(Actor("person", person_id), origin.request_id, origin.address)
         entry = Entry("password.reset", "person", str(person_id), changes={"password": None})

@@ -70,10 +70,12 @@ class RecoveryApi:
         router.post("/auth/change-email", status_code=204, summary="Change an address by the link")(
             self.change
         )
-        router.post("/me/email", status_code=202, summary="Begin to change your address")(self.ask_change)
-        router.post("/me/email/verification", status_code=202, summary="Send the link to your address again")(
-            self.send_verification
+        router.post("/account/email", status_code=202, summary="Begin to change your address")(
+            self.ask_change
         )
+        router.post(
+            "/account/email/verification", status_code=202, summary="Send the link to your address again"
+        )(self.send_verification)
         return router
 
     async def request_reset(self, request: Request, body: ResetRequestBody) -> None:

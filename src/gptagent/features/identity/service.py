@@ -110,10 +110,12 @@ __all__ = [
     "confirm_totp",
     "confirmation_needed",
     "create_person",
+    "create_vouched_person",
     "disable_totp",
     "end_other_log_ins",
     "end_session",
     "find_pending",
+    "find_person",
     "find_session",
     "finish_second_step",
     "get_person",
@@ -198,6 +200,28 @@ async def create_person(session: Session, command: NewPerson, person_id: UUID, p
         raise Conflict("email_taken", fault.message, fields=(fault,))
     await store.insert_credential(session, person_id, password_hash)
     return person_id
+
+
+async def create_vouched_person(
+    session: Session, person_id: UUID, email: str, full_name: str, *, is_verified: bool
+) -> None:
+    """Create somebody who comes from a sign-in provider, without a password.
+
+    `is_verified`: the provider is one whose word about addresses counts in the whole installation. Needs a
+    transaction opened for the person. Raises Invalid for no address, Conflict for a known one.
+    """
+    address = normalise_email(email)
+    if address is None:
+        raise Invalid.field("email", "Enter a valid e-mail address.")
+    if not await store.insert_person(session, person_id, address, full_name, "ru", admin=False):
+        raise Conflict("email_taken", "There is an account with this address already. Log in instead.")
+    if is_verified:
+        await store.confirm_email(session, person_id)
+
+
+async def find_person(session: Session, email: str) -> UUID | None:
+    """Return who has this address; nobody who is suspended or gone."""
+    return await store.person_by_email(session, normalise_email(email) or "")
 
 
 async def open_grant(

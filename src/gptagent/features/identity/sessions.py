@@ -35,7 +35,11 @@ async def open_session(
     device: Device = UNKNOWN_DEVICE,
     workspace_id: UUID | None = None,
 ) -> tuple[str, datetime]:
-    """Return the cookie's token and when it ends. Needs a transaction opened for the person."""
+    """Return the cookie's token and when it ends. Needs a transaction opened for the person.
+
+    A session of one workspace counts as never confirmed: its provider's word opens that workspace, and does
+    not change what the person logs in with.
+    """
     token = new_token()
     expires_at = now + (REMEMBERED_SESSION_LIFE if remember else SESSION_LIFE)
     await store.insert_session(

@@ -64,8 +64,8 @@ async def insert_session(
 ) -> None:
     await session.execute(
         """insert into app.web_session (id, person_id, token_hash, expires_at, remembered, device, address,
-                                        workspace_id)
-           values ($1, $2, $3, $4, $5, $6, $7, $8)""",
+                                        workspace_id, confirmed_at)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, case when $8::uuid is null then now() else 'epoch' end)""",
         session_id,
         person_id,
         token_hash,
@@ -442,3 +442,8 @@ async def delete_passkey(session: Session, passkey_id: UUID) -> bool:
             "delete from app.passkey where id = $1 and person_id = app.person() returning true", passkey_id
         )
     )
+
+
+async def forget_identities(session: Session) -> None:
+    """Unlink every sign-in provider from the transaction's person."""
+    await session.execute("delete from app.oidc_identity where person_id = app.person()")

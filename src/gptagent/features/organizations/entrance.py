@@ -37,8 +37,33 @@ class Entrance:
                 return self._second_step(token)
         return await self.let_in(request, person_id, target, method="password", remember=remember)
 
+    async def after_provider(
+        self, request: Request, person_id: UUID, target: str, *, workspace_id: UUID | None
+    ) -> Response:
+        """Let in whom a sign-in provider vouches for; with `workspace_id` into that workspace only.
+
+        The installation's provider stands for the password: the second step is asked for all the same.
+        """
+        if workspace_id is None:
+            async with self.db.installation(person_id) as session:
+                if await identity.has_second_factor(session, person_id):
+                    token = await identity.begin_second_step(
+                        session, person_id, remember=False, target=target
+                    )
+                    return self._second_step(token)
+        return await self.let_in(
+            request, person_id, target, method="provider", remember=False, workspace_id=workspace_id
+        )
+
     async def let_in(
-        self, request: Request, person_id: UUID, target: str, *, method: str, remember: bool
+        self,
+        request: Request,
+        person_id: UUID,
+        target: str,
+        *,
+        method: str,
+        remember: bool,
+        workspace_id: UUID | None = None,
     ) -> Response:
         """Log the person in with a new session; one the browser had before ends."""
         visitor = visitor_of(request)
@@ -48,7 +73,12 @@ class Entrance:
         async with self.db.installation(person_id) as session:
             person = await identity.get_person(session, person_id)
             token, _ends = await identity.open_session(
-                session, person_id, remember=remember, now=utcnow(), device=device_of(request)
+                session,
+                person_id,
+                remember=remember,
+                now=utcnow(),
+                device=device_of(request),
+                workspace_id=workspace_id,
             )
             await identity.record_log_in(session, person_id, method, origin=origin_of(request, person_id))
         response = self.pages.redirect(target)

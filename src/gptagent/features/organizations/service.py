@@ -4,7 +4,7 @@ from uuid import UUID
 
 from gptagent.features.identity.service import hash_token
 from gptagent.features.organizations import store
-from gptagent.features.organizations.model import NAME_MAX_CHARS, Workspace, make_slug
+from gptagent.features.organizations.model import NAME_MAX_CHARS, Role, Workspace, make_slug
 from gptagent.features.organizations.policy import KEY_SCOPES, PERMISSIONS, PLATFORM_PERMISSIONS
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import Forbidden, Invalid
@@ -24,6 +24,20 @@ async def create_workspace(session: Session, name: str, *, owner_id: UUID, local
 async def list_workspaces(session: Session, person_id: UUID) -> list[Workspace]:
     """Return the workspaces a person belongs to, the first joined first."""
     return [Workspace(**dict(row)) for row in await store.memberships_of(session, person_id)]
+
+
+async def add_member(session: Session, person_id: UUID, role: Role) -> None:
+    """Let a person into the scope's workspace."""
+    await store.insert_member(session, person_id, role)
+
+
+async def take_invitation(session: Session, email: str) -> Role | None:
+    """Use up an open invitation to this address and return its role; None if there is none.
+
+    The caller knows that whoever asks reads the mailbox.
+    """
+    role = await store.take_invitation(session, email)
+    return next((known for known in PERMISSIONS if known == role), None)
 
 
 async def get_locale(session: Session) -> str:

@@ -89,3 +89,13 @@ async def revoke_api_key(session: Session, key_id: UUID, now: datetime) -> bool:
         now,
     )
     return bool(done)
+
+
+async def take_invitation(session: Session, email: str) -> str | None:
+    role: str | None = await session.fetchval(
+        """update app.invitation set accepted_at = now(), accepted_by = app.person()
+            where email = $1 and revoked_at is null and accepted_at is null and expires_at > now()
+        returning role""",
+        email,
+    )
+    return role

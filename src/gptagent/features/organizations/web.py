@@ -23,7 +23,7 @@ from gptagent.features.organizations.registration import Register, register
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import AppError, Forbidden, NotFound
-from gptagent.kernel.http import client_address, locale_of, session_cookie
+from gptagent.kernel.http import client_address, locale_of, return_cookie, session_cookie
 from gptagent.ui.web import Notice, Pages, field_errors, message_of, words
 
 __all__ = ["AuthPages", "keep_language", "keep_session", "local_path", "visitor_of"]
@@ -36,6 +36,7 @@ class AuthPages:
     limits: LoginLimits
     is_open: bool
     links: Links
+    provider: tuple[str, str] | None
 
     @property
     def entrance(self) -> Entrance:
@@ -80,6 +81,7 @@ class AuthPages:
             "organizations/login.html",
             status=error.status if error else 200,
             is_open=self.is_open,
+            provider=self.provider,
             **known,
         )
         if error and error.retry_after:
@@ -166,6 +168,8 @@ class AuthPages:
             async with self.db.installation(visitor.session.person_id) as session:
                 await identity.end_session(session, visitor.session.id)
         response = self.pages.redirect("/login", Notice("success", "You are logged out."))
+        own = return_cookie(secure=self.pages.secure)
+        response.delete_cookie(own, secure=self.pages.secure, httponly=True, samesite="lax")
         response.delete_cookie(
             session_cookie(secure=self.pages.secure), secure=self.pages.secure, httponly=True, samesite="lax"
         )

@@ -18,6 +18,8 @@ PARTS = (
     "recovery",
     "account",
     "api_keys",
+    "administration",
+    "sign_in",
 )
 
 

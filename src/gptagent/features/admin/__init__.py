@@ -1,0 +1,1 @@
+"""Administration of the platform, and the record of privileged actions as people read it."""

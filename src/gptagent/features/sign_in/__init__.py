@@ -1,0 +1,1 @@
+"""Signing in through OpenID Connect providers: the installation's one, and those of workspaces."""
