@@ -14,8 +14,9 @@ WITH_JSON = [operation for operation in OPERATIONS if "json" in operation.body]
 WITH_NOTHING = [one for one in OPERATIONS if not one.body and one.method in {"POST", "PUT", "DELETE"}]
 NEVER = {"org_id", "organization_id", "is_admin", "is_platform_admin", "permissions", "person_id", "key_hash"}
 
-# Lists of a person's own log-ins and passkeys, of which there are few.
+# Lists of a person's own log-ins and passkeys, and of sign-in providers: of these there are few.
 WHOLE = {f"GET /api/v1/account/{name}" for name in ("sessions", "grants", "passkeys")}
+WHOLE.add("GET /api/v1/sign-in-providers")
 
 
 @pytest.fixture(scope="module")
