@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import SecretStr
 
-from gptagent.features.organizations.policy import OWN_WORKSPACE
+from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.features.sign_in import providers
 from gptagent.features.sign_in.model import NewcomerRole, ProviderData
@@ -53,31 +53,31 @@ class ProvidersApi:
         return router
 
     async def list(self, scope: CurrentScope) -> ProviderList:
-        require(scope, OWN_WORKSPACE)
+        require(scope, policy.OWN_WORKSPACE)
         async with self.door.db.session(scope) as session:
             found = await providers.list_providers(session)
         return ProviderList(items=[ProviderOut.model_validate(one) for one in found])
 
     async def add(self, scope: CurrentScope, body: ProviderBody) -> ProviderOut:
         """Add a provider that answers as it should."""
-        require(scope, OWN_WORKSPACE)
+        require(scope, policy.OWN_WORKSPACE)
         made = await providers.add_provider(self.door.db, scope, self.door.oidc, _data(body))
         return ProviderOut.model_validate(made)
 
     async def change(self, scope: CurrentScope, provider_id: UUID, body: ProviderBody) -> ProviderOut:
         """Change all of a provider; an empty secret keeps the one there is."""
-        require(scope, OWN_WORKSPACE)
+        require(scope, policy.OWN_WORKSPACE)
         made = await providers.change_provider(self.door.db, scope, self.door.oidc, provider_id, _data(body))
         return ProviderOut.model_validate(made)
 
     async def remove(self, scope: CurrentScope, provider_id: UUID) -> None:
-        require(scope, OWN_WORKSPACE)
+        require(scope, policy.OWN_WORKSPACE)
         async with self.door.db.session(scope) as session:
             await providers.remove_provider(session, provider_id)
 
     async def test(self, scope: CurrentScope, provider_id: UUID) -> None:
         """Fetch the provider's description and keys."""
-        require(scope, OWN_WORKSPACE)
+        require(scope, policy.OWN_WORKSPACE)
         async with self.door.db.session(scope) as session:
             found = await providers.get_provider(session, provider_id)
         await providers.test_issuer(self.door.oidc, found.issuer)

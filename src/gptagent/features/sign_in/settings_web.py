@@ -8,7 +8,7 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gptagent.features.organizations.policy import OWN_WORKSPACE
+from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.features.sign_in import providers
 from gptagent.features.sign_in.model import ROLES, ProviderData
@@ -37,11 +37,12 @@ class ProviderPages:
         return router
 
     async def list(self, request: Request) -> Response:
+        require(access_of(request).scope, policy.OWN_WORKSPACE)
         return await self._show(request)
 
     async def add(self, request: Request) -> Response:
         form, scope = await request.form(), access_of(request).scope
-        require(scope, OWN_WORKSPACE)
+        require(scope, policy.OWN_WORKSPACE)
         try:
             made = await providers.add_provider(self.door.db, scope, self.door.oidc, _data(form))
         except (Invalid, Conflict) as error:
@@ -49,11 +50,12 @@ class ProviderPages:
         return self._done(request, Notice("success", "“{name}” was added.", params={"name": made.name}))
 
     async def edit(self, request: Request, provider_id: UUID) -> Response:
+        require(access_of(request).scope, policy.OWN_WORKSPACE)
         return await self._show(request, provider_id)
 
     async def change(self, request: Request, provider_id: UUID) -> Response:
         form, scope = await request.form(), access_of(request).scope
-        require(scope, OWN_WORKSPACE)
+        require(scope, policy.OWN_WORKSPACE)
         try:
             made = await providers.change_provider(
                 self.door.db, scope, self.door.oidc, provider_id, _data(form)
@@ -64,7 +66,7 @@ class ProviderPages:
 
     async def test(self, request: Request, provider_id: UUID) -> Response:
         scope = access_of(request).scope
-        require(scope, OWN_WORKSPACE)
+        require(scope, policy.OWN_WORKSPACE)
         async with self.door.db.session(scope) as session:
             found = await providers.get_provider(session, provider_id)
         try:
@@ -75,7 +77,7 @@ class ProviderPages:
 
     async def remove(self, request: Request, provider_id: UUID) -> Response:
         scope = access_of(request).scope
-        require(scope, OWN_WORKSPACE)
+        require(scope, policy.OWN_WORKSPACE)
         async with self.door.db.session(scope) as session:
             await providers.remove_provider(session, provider_id)
         return self._done(request, Notice("success", "The provider was removed."))
@@ -90,9 +92,7 @@ class ProviderPages:
         form: FormData | None = None,
         error: AppError | None = None,
     ) -> Response:
-        scope = access_of(request).scope
-        require(scope, OWN_WORKSPACE)
-        async with self.door.db.session(scope) as session:
+        async with self.door.db.session(access_of(request).scope) as session:
             shell = await self.pages.shell(request, session)
             found = await providers.list_providers(session)
             edited = await providers.get_provider(session, provider_id) if provider_id else None
