@@ -1,15 +1,18 @@
 """The environment: what is read, and what production refuses."""
 
+import os
 from base64 import b64encode
 from pathlib import Path
 
 import pytest
 
 from gptagent.kernel.errors import Misconfigured
-from gptagent.kernel.settings import Settings, child_environment, decode_keys, share_metrics
+from gptagent.kernel.secret_keys import decode_keys
+from gptagent.kernel.settings import Settings, child_environment, share_metrics
 
-KEY = b64encode(bytes(range(32))).decode()
-OTHER_KEY = b64encode(bytes(range(100, 132))).decode()
+KEY_BYTES, OTHER_BYTES = os.urandom(32), os.urandom(32)
+KEY = b64encode(KEY_BYTES).decode()
+OTHER_KEY = b64encode(OTHER_BYTES).decode()
 SAFE = {
     "APP_ENV": "production",
     "PUBLIC_URL": "https://agents.example.com/",
@@ -56,9 +59,14 @@ def test_production_starts_with_safe_values(load):
     [
         ({"PUBLIC_URL": None}, "set PUBLIC_URL to the https:// address"),
         ({"PUBLIC_URL": "http://agents.example.com"}, "set PUBLIC_URL to the https:// address"),
-        ({"SECRET_KEYS": None}, "set SECRET_KEYS"),
+        ({"SECRET_KEYS": None}, "set SECRET_KEYS or SECRET_KEYS_FILE"),
         ({"SECRET_KEYS": "c2hvcnQ="}, "32 random bytes"),
-        ({"SECRET_KEYS": b64encode(b"a" * 32).decode()}, "32 random bytes"),
+        ({"SECRET_KEYS": b64encode(b"a" * 32).decode()}, "repeats itself"),
+        ({"SECRET_KEYS": b64encode(os.urandom(8) * 4).decode()}, "repeats itself"),
+        ({"SECRET_KEYS": b64encode(bytes(20) + os.urandom(12)).decode()}, "hardly any different bytes"),
+        ({"SECRET_KEYS": b64encode(bytes(range(32))).decode()}, "is a sequence"),
+        ({"SECRET_KEYS": b64encode(b"change-me: the default secret 42").decode()}, "is a text"),
+        ({"SECRET_KEYS": f"{KEY},{KEY}"}, "the same key twice"),
         ({"SECRET_KEYS": "not base64 at all"}, "must be base64"),
         ({"SECRET_KEYS": " , "}, "SECRET_KEYS is empty"),
         ({"REDIS_URL": None}, "set REDIS_URL, or SINGLE_WEB_PROCESS=1"),
@@ -132,7 +140,7 @@ def test_where_the_page_can_be_reached_from_outside_registration_is_closed(load)
 
 
 def test_the_first_of_several_keys_comes_first():
-    assert decode_keys(f"{OTHER_KEY}, {KEY}") == [bytes(range(100, 132)), bytes(range(32))]
+    assert decode_keys(f"{OTHER_KEY}, {KEY}") == [OTHER_BYTES, KEY_BYTES]
 
 
 def test_home_and_files_are_where_the_operator_says(load):

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from gptagent.bootstrap import app_dsn
 from gptagent.features.identity import service as identity
@@ -13,24 +14,44 @@ from gptagent.kernel.db import Database
 from gptagent.kernel.errors import Misconfigured
 from gptagent.kernel.settings import Settings
 
+if TYPE_CHECKING:
+    from gptagent.migrations.rotation import KeyUse, Rotated
+
 
 def migrate_database(settings: Settings) -> bool:
     """Migrate the external database, or this home's embedded one (which must be running)."""
     from gptagent.migrations.run import migrate
 
+    return migrate(owner_dsn(settings), app_dsn(settings))
+
+
+def owner_dsn(settings: Settings) -> str:
+    """Return where the owner of the tables connects: DATABASE_OWNER_URL, or this home's embedded server."""
     if settings.database_url is not None:
         if settings.database_owner_url is None:
             raise Misconfigured(
                 "database_owner_missing", "Set DATABASE_OWNER_URL to the role that owns the tables."
             )
-        return migrate(
-            settings.database_owner_url.get_secret_value(), settings.database_url.get_secret_value()
-        )
+        return settings.database_owner_url.get_secret_value()
     from gptagent.kernel.postgres import read_roles
 
-    app_dsn(settings)
+    app_dsn(settings)  # says it if no database runs
     roles = read_roles(settings.home)
-    return roles is not None and migrate(roles.owner_dsn, roles.app_dsn)
+    return roles.owner_dsn if roles else ""
+
+
+def secret_use(settings: Settings) -> "list[KeyUse]":
+    """Return how many stored secrets each key has sealed."""
+    from gptagent.migrations.rotation import key_use
+
+    return key_use(owner_dsn(settings), load_vault(settings))
+
+
+def rotate_secrets(settings: Settings) -> "Rotated":
+    """Seal every stored secret anew with the first of SECRET_KEYS."""
+    from gptagent.migrations.rotation import rotate_keys
+
+    return rotate_keys(owner_dsn(settings), load_vault(settings))
 
 
 @asynccontextmanager
