@@ -80,8 +80,8 @@ def connect_crm(owner, vault, scope):
     """A connection's row, as connecting stores it."""
     org_id, row_id = scope.org_id, new_id()
     owner.execute(
-        """insert into app.crm_connection (org_id, id, provider, host, account_id, name, token_sealed, hook_hash,
-                                           hook_sealed)
+        """insert into app.crm_connection (org_id, id, provider, host, account_id, name, token_sealed,
+                                           hook_hash, hook_sealed)
            values (%s, %s, 'kommo', 'x.kommo.test', 1, 'X', %s, %s, %s)""",
         [
             org_id,
