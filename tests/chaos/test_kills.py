@@ -103,6 +103,6 @@ async def test_a_killed_web_process_is_started_again_and_the_crm_delivers_again(
     writing = asyncio.create_task(write_to_all(stage))
     await asyncio.sleep(2.5)
     children = Path(f"/proc/{stage.up_pid}/task/{stage.up_pid}/children").read_text().split()
-    (web,) = [pid for pid in children if b"web" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    (web,) = [pid for pid in children if b"web" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")]
     os.kill(int(web), signal.SIGKILL)
     assert await judge(stage, await writing) == [[NOT_FOUND]] * CHATS

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from contract.kommo_tools import Recorder, connected
+from contract.kommo_tools import Recorder, break_next, connected
 from contract.sandbox_tools import accounts_at
 from gptagent.features.crm import service
 from gptagent.features.crm.model import LeadChanged, OtherEvent, Webhook
@@ -113,6 +113,12 @@ async def test_connecting_again_renews_the_token_and_keeps_the_hook(database, sc
     again = await connect(scope)
     assert (again.id, again.status, again.status_reason) == (first.id, "connected", None)
     assert destinations(account) == before
+
+
+async def test_a_connection_without_its_webhook_is_not_called_connected(database, scope, account, connect):
+    break_next(account, method="POST", path="/webhooks", status=429)
+    connection = await connect(scope)
+    assert (connection.status, connection.status_reason) == ("broken", "crm_rate_limited")
 
 
 @pytest.mark.parametrize(

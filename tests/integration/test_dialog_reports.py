@@ -8,6 +8,7 @@ import pytest
 
 from gptagent.features.dialog import sending
 from gptagent.kernel.clock import utcnow
+from gptagent.kernel.errors import UpstreamUnavailable
 from scenes import PACE, Scene, patched
 from worlds import NOT_FOUND
 
@@ -162,3 +163,26 @@ async def test_a_report_in_other_words_before_the_record_is_no_takeover(scene, w
     async with world.db.session(world.scope) as session:
         authors = await session.fetch("select author from app.message order by seq")
     assert [row["author"] for row in authors] == ["customer", "agent"]
+
+
+async def test_a_late_report_of_a_superseded_turn_is_no_persons_message(scene, world):
+    """Sent, missing for long, reopened, superseded by a newer question - and only then reported."""
+    await scene.says("Hello")
+    await scene.break_send(action="accept_then_timeout")
+    await scene.advance()
+    await asyncio.sleep(PACE.absence_certain_after.total_seconds() + 0.1)
+
+    async def list_messages(*_args):
+        return ()
+
+    async def reserve_send(_link):
+        raise UpstreamUnavailable("crm_unavailable", "The CRM does not answer.")
+
+    patched(scene, list_messages=list_messages, reserve_send=reserve_send)
+    await scene.advance()
+    await scene.says("Are you there?")
+    await scene.advance()
+    first, _second = await scene.turns()
+    assert first["state"] == "superseded"
+    await scene.says(NOT_FOUND, author="human", provider_id=await our_id(scene))
+    assert (await scene.conversation())["taken_over_at"] is None

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from gptagent.features.crm import service as crm_service
+from gptagent.kernel.errors import Forbidden, UpstreamUnavailable
 from gptagent.kernel.jobs import JobContext
-from scenes import PACE, Scene
+from scenes import PACE, Scene, patched
 from worlds import NOT_FOUND
 
 
@@ -198,3 +199,46 @@ async def test_a_reply_is_read_back_from_the_talk_it_was_sent_into(scene, world)
     turns = await scene.turns()
     assert [(t["first_seq"], t["last_seq"], t["send_attempts"]) for t in turns] == [(1, 1, 1), (2, 2, 1)]
     assert len(await scene.sent()) == 2
+
+
+async def test_a_crm_that_lets_no_send_begin_is_asked_with_growing_pauses_and_then_a_person(scene):
+    """Before the fence as behind it: not every two seconds for ever."""
+
+    async def reserve_send(_link):
+        raise UpstreamUnavailable("crm_unavailable", "The CRM does not answer.")
+
+    patched(scene, reserve_send=reserve_send)
+    scene.runner = replace(scene.runner, pace=replace(PACE, send_attempts_max=3))
+    await scene.says("Hello")
+    await scene.calm()
+    (turn,) = await scene.turns()
+    assert (turn["held_back"], turn["send_attempts"]) == (3, 0)
+    assert await scene.outcomes() == [("handed_off", "crm_unavailable")]
+    await scene.perform_tasks()
+    assert len(await scene.tasks()) == 1
+    assert await scene.sent() == []
+
+
+async def test_a_token_revoked_before_the_chat_was_read_back_waits_for_the_owner(scene, world):
+    """CRM-8: a reply of unknown outcome is no task for a person while the account cannot even be read."""
+    revoked = True
+
+    async def list_messages(*args):
+        if revoked:
+            raise Forbidden("crm_unauthorized", "The access token is no longer accepted.")
+        return await scene.crm.list_messages(*args)
+
+    await scene.says("Hello")
+    await scene.break_send(action="accept_then_timeout")
+    await scene.advance()
+    patched(scene, list_messages=list_messages)
+    await asyncio.sleep(PACE.unknown_gives_up_after.total_seconds() + 0.1)
+    await scene.advance()
+    async with world.db.session(world.scope) as session:
+        (connection,) = await crm_service.list_connections(session)
+    assert (connection.status, connection.status_reason) == ("broken", "crm_unauthorized")
+    assert await scene.outcomes() == []
+    revoked = False
+    await scene.calm()
+    assert await scene.outcomes() == [("not_found", "no_relevant_knowledge")]
+    assert await scene.sent() == [NOT_FOUND]

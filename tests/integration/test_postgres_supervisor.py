@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from contextlib import closing
 from pathlib import Path
@@ -227,6 +228,24 @@ def test_a_long_recovery_is_waited_for_and_reported(supervise, home):
         settings.write("restore_command = 'sleep 1; false'\n")
     assert query(postgres.start(), "select pg_is_in_recovery()") == [(False,)]
     assert any("recovering" in report for report in reports)
+
+
+def test_a_recovery_can_be_given_up_and_is_taken_up_again(supervise, home):
+    """An operator who stops the platform meanwhile does not wait for the recovery's end."""
+    given_up = threading.Event()
+    postgres = supervise(home, on_progress=lambda _text: given_up.set(), is_given_up=given_up.is_set)
+    patient = supervise(home)
+    patient.start()
+    patient.stop()
+    data = home / "postgres/data"
+    (data / "recovery.signal").touch()
+    with (data / "postgresql.conf").open("a") as settings:
+        settings.write("restore_command = 'sleep 1; false'\n")
+    with pytest.raises(UpstreamUnavailable) as refused:
+        postgres.start()
+    assert refused.value.code == "postgres_start_given_up"
+    postgres.stop()
+    assert query(patient.start(), "select pg_is_in_recovery()") == [(False,)]
 
 
 def test_a_server_that_cannot_start_says_why_and_frees_the_home(supervise, home):

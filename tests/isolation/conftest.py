@@ -13,6 +13,7 @@ import pytest
 
 from gptagent.bootstrap import Platform, build_platform
 from gptagent.kernel.postgres import Postgres, prepare_database
+from gptagent.kernel.scope import Scope
 from gptagent.kernel.settings import Settings
 from gptagent.migrations.run import migrate
 from isolation.estate import Estate, furnish
@@ -103,12 +104,13 @@ async def http(web: Server) -> AsyncIterator[httpx2.AsyncClient]:
 
 
 @pytest.fixture
-async def enter(http, platform: Platform) -> Callable[[Estate], Awaitable[Caller]]:
-    """Log somebody in, anew for each test."""
+async def enter(http, platform: Platform) -> Callable[..., Awaitable[Caller]]:
+    """Log somebody in, anew for each test: the owner, or the person of this ticket."""
 
-    async def entered(estate: Estate) -> Caller:
-        cookie = await cookie_of(platform.db, estate.scope)
-        headers = await bearer(platform.db, platform.vault, estate.scope)
+    async def entered(estate: Estate, scope: Scope | None = None) -> Caller:
+        who = scope or estate.scope
+        cookie = await cookie_of(platform.db, who)
+        headers = await bearer(platform.db, platform.vault, who)
         return Caller(http, estate, headers, cookie)
 
     return entered

@@ -158,7 +158,7 @@ async def _conversation(
     await insert(session, "message", **own, **words, seq=1, attachment_type=canary, sent_at=utcnow())
     # Wanted but not due: a worker may take it, and no sweep wakes it by itself.
     await insert(session, "lane", **own, wanted=1)
-    ended = {"state": "superseded", "reason": canary, "provider_message_id": canary, "send_failed": canary}
+    ended = {"state": "superseded", "reason": canary, "provider_message_id": canary}
     answer = f'{{"text": "{canary}", "outcome": "reply", "by": "{canary}"}}'
     place = {"agent_id": agent_id, "epoch": 1, "first_seq": 1, "last_seq": 1, "answer": answer}
     await insert(session, "turn", **own, id=turn_id, **place, **ended)

@@ -16,7 +16,8 @@ import urllib.request
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from gptagent.kernel.errors import Misconfigured
+from gptagent.kernel.errors import Misconfigured, UpstreamUnavailable
+from gptagent.kernel.i18n import translate
 from gptagent.kernel.settings import Settings, share_metrics
 
 if TYPE_CHECKING:
@@ -87,6 +88,28 @@ class Child:
 
 
 @dataclass(slots=True)
+class Revival:
+    """Starts PostgreSQL again, later each time it fails. Web and worker reconnect by themselves."""
+
+    failures: int = 0
+    restart_at: float = 0.0
+
+    def watch(self, server: "Postgres") -> None:
+        if server.pid is not None or time.monotonic() < self.restart_at:
+            return
+        print("PostgreSQL ended, starting it again", flush=True)
+        try:
+            server.start()
+        except UpstreamUnavailable as error:
+            delay = RESTART_DELAYS[min(self.failures, len(RESTART_DELAYS) - 1)]
+            print(f"{translate('en', error.message, **error.params)} Again in {delay} s.", flush=True)
+            self.failures += 1
+            self.restart_at = time.monotonic() + delay
+        else:
+            self.failures = 0
+
+
+@dataclass(slots=True)
 class Up:
     settings: Settings
     reload: bool = False
@@ -106,8 +129,18 @@ class Up:
             return self._serve()
         from gptagent.kernel.postgres import Postgres, prepare_database
 
-        server = Postgres(self.settings.home, on_progress=lambda text: print(text, flush=True))
-        endpoint = server.start()
+        server = Postgres(
+            self.settings.home,
+            on_progress=lambda text: print(text, flush=True),
+            is_given_up=self.stopping.is_set,
+        )
+        try:
+            endpoint = server.start()
+        except UpstreamUnavailable:
+            if not self.stopping.is_set():
+                raise
+            server.stop()
+            return 0
         try:
             roles = prepare_database(endpoint, self.settings.home)
             self._migrate(roles.owner_dsn, roles.app_dsn)
@@ -152,13 +185,12 @@ class Up:
             self._stop_children()
 
     def _watch(self, server: "Postgres | None") -> None:
-        trimmed_at = time.monotonic()
+        trimmed_at, revival = time.monotonic(), Revival()
         while not self.stopping.wait(WATCH_SECONDS):
             for child in self.children:
                 child.watch()
-            if server is not None and server.pid is None:
-                print("PostgreSQL ended, starting it again", flush=True)
-                server.start()  # web and worker reconnect by themselves
+            if server is not None:
+                revival.watch(server)
             if server is not None and time.monotonic() - trimmed_at > TRIM_LOG_SECONDS:
                 server.trim_log()
                 trimmed_at = time.monotonic()

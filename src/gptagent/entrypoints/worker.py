@@ -12,7 +12,6 @@ import structlog
 from gptagent.bootstrap import Platform, build_jobs
 from gptagent.features.dialog.service import sweep_lanes
 from gptagent.kernel import installation
-from gptagent.kernel.db import CONNECTION_LOST
 from gptagent.kernel.errors import AppError
 from gptagent.kernel.jobs import run_worker
 
@@ -56,7 +55,7 @@ async def _lead(platform: Platform) -> None:
                     await _run_schedules(platform, connection)
             finally:
                 connection.terminate()
-        except CONNECTION_LOST as error:
+        except Exception as error:  # noqa: BLE001 - the process edge: whatever broke, the lock is asked for again
             log.warning("scheduler_lost", error=type(error).__name__)
         await asyncio.sleep(LEADER_RETRY_SECONDS)
 
@@ -78,7 +77,7 @@ async def _run_schedules(platform: Platform, lock: "asyncpg.Connection[asyncpg.R
     async with asyncio.TaskGroup() as group:
         for every, tick in schedules:
             group.create_task(_repeat(every, tick))
-        while not lock.is_closed():
+        while True:  # raises, and so ends the schedules, once the connection is gone
             await lock.execute("select 1")
             await asyncio.sleep(LEADER_RETRY_SECONDS)
 

@@ -16,6 +16,7 @@ from gptagent.entrypoints.demo.ports import free_port
 from gptagent.kernel.egress import Egress
 
 START_SECONDS = 90.0
+RESTART_SECONDS = 30.0
 STOP_SECONDS = 15.0
 CALL_SECONDS = 40.0
 MAX_BYTES = 5_000_000
@@ -84,12 +85,16 @@ class Stage:
     home: Path
 
     async def kill_worker(self) -> None:
-        """SIGKILL the platform's worker process, as a power cut would."""
-        for pid in _children(self.up_pid):
-            if "worker" in _command(pid):
-                os.kill(pid, signal.SIGKILL)
-                return
-        raise Failed("there is no worker process to kill")
+        """SIGKILL the platform's worker process, as a power cut would; one that was killed is waited for."""
+
+        async def killed() -> bool:
+            for pid in _children(self.up_pid):
+                if "worker" in _arguments(pid):
+                    os.kill(pid, signal.SIGKILL)
+                    return True
+            return False
+
+        await until("a worker process to kill", killed, seconds=RESTART_SECONDS)
 
 
 async def until(
@@ -190,5 +195,6 @@ def _children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def _command(pid: int) -> str:
-    return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+def _arguments(pid: int) -> list[str]:
+    """Whole words: PostgreSQL's own options speak of workers too."""
+    return Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")

@@ -147,7 +147,7 @@ class Story:
     async def _takeover(self) -> str:
         before = len(await self._bot_messages())
         await self._sandbox(
-            "POST", f"/chats/{self.chat}/manager", {"text": "Добрый день, это Олег, менеджер."}
+            "POST", f"/chats/{self.chat}/manager", {"text": "Добрый день, это Анна, менеджер."}
         )
         await asyncio.sleep(1)
         await self._write("А сколько действует гарантия?")
@@ -164,14 +164,14 @@ class Story:
 
     async def _killed(self) -> str:
         before = len(await self._bot_messages())
-        fault = {"method": "POST", "path": "send_message", "action": "delay", "delay_ms": 2500, "count": 1}
+        fault = {"method": "POST", "path": "send_message", "action": "accept_then_timeout", "count": 1}
         await self._sandbox("POST", "/faults", fault)
         await self._write("Можно ли вернуть мебель?")
         await asyncio.sleep(RESPONSE_DELAY_SECONDS + 1.5)
         await self.stage.kill_worker()
         await self._replies(before + 1, seconds=RECOVERY_SECONDS)
         await self._until_settled(before + 1)
-        return "settled by reading back from the CRM"
+        return "the CRM had it already: recorded, not sent again"
 
     async def _until_settled(self, replies: int) -> None:
         """The platform's own record must agree with the CRM's, and stay so."""

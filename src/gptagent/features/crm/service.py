@@ -27,7 +27,7 @@ from gptagent.features.crm.model import (
 )
 from gptagent.kernel.crypto import Vault
 from gptagent.kernel.db import Database, Session
-from gptagent.kernel.errors import Conflict, Forbidden, Invalid, NotFound, UpstreamUnavailable
+from gptagent.kernel.errors import AppError, Forbidden, Invalid, NotFound, UpstreamUnavailable
 from gptagent.kernel.events import Subscribers
 from gptagent.kernel.ids import new_id, new_token
 from gptagent.kernel.scope import Scope
@@ -134,7 +134,7 @@ async def _register_webhook(crm: CrmPort, link: CrmLink, destination: str) -> st
     """Return None, or the code of why the CRM will not tell us about messages."""
     try:
         await crm.register_webhook(link, destination)
-    except (Forbidden, Conflict, Invalid, NotFound, UpstreamUnavailable) as error:
+    except AppError as error:  # too many calls and an answer that never came as well: the row stands already
         return error.code
     return None
 

@@ -100,6 +100,7 @@ class Turn:
     answer: Answer | None = None
     provider_message_id: str | None = None
     send_attempts: int = 0
+    held_back: int = 0
     send_started_at: datetime | None = None
     send_talk_id: int | None = None
     agent_id: UUID | None = None

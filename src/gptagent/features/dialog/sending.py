@@ -61,7 +61,9 @@ class Sender:
                 talk_id = await self._find_talk(link, context.conversation)
             await self.crm.reserve_send(link)
         except AppError as error:
-            await self._not_sent(turn, link, error)
+            async with self.db.session(self.scope) as session:
+                await store.count_held_back(session, turn.id)
+            await self._not_sent(replace(turn, held_back=turn.held_back + 1), link, error)
             return
         fenced_at = time.monotonic()
         async with self.db.session(self.scope) as session:
@@ -110,7 +112,9 @@ class Sender:
         try:
             found = await self._read_back(turn, conversation)
         except AppError as error:
-            if turn.unknown_for > self.pace.unknown_gives_up_after:
+            if _is_revoked(error):
+                await self._wait_for_owner(turn, conversation, error)
+            elif turn.unknown_for > self.pace.unknown_gives_up_after:
                 await self._hand_off(turn, "delivery_unknown")
             else:
                 log.info("read_back_failed", error=error.code)
@@ -197,17 +201,25 @@ class Sender:
     async def _not_sent(self, turn: Turn, link: CrmLink, error: AppError) -> None:
         """The CRM certainly did not carry the send out: try again, wait for the owner, or ask a person."""
         log.warning("reply_not_sent", error=error.code, turn_id=str(turn.id), attempt=turn.send_attempts)
-        if isinstance(error, Forbidden) and error.code == "crm_unauthorized":
+        failures = turn.send_attempts + turn.held_back
+        if _is_revoked(error):
             async with self.db.session(self.scope) as session:
                 await crm_service.mark_broken(session, link, self.vault, error.code)
             await self._reopen(turn, self.pace.broken_connection_retry)
-        elif error.retryable and turn.send_attempts < self.pace.send_attempts_max:
-            wait = self.pace.send_retry_delay(turn.send_attempts)
+        elif error.retryable and failures < self.pace.send_attempts_max:
+            wait = self.pace.send_retry_delay(failures)
             await self._reopen(turn, max(wait, timedelta(seconds=error.retry_after or 0)))
         elif error.code == "crm_talk_closed" and turn.send_attempts < 3:
             await self._reopen(turn, timedelta(0))
         else:
             await self._hand_off(turn, error.code)
+
+    async def _wait_for_owner(self, turn: Turn, conversation: Conversation, error: AppError) -> None:
+        """The chat can be read again once the owner has connected anew; until then nobody knows more."""
+        link = await self._link(conversation)
+        async with self.db.session(self.scope) as session:
+            await crm_service.mark_broken(session, link, self.vault, error.code)
+        await self._wait(turn, self.pace.broken_connection_retry)
 
     async def _hand_off(self, turn: Turn, reason: str) -> None:
         answer = turn.answer or Answer("", "handed_off", "gate")
@@ -243,3 +255,8 @@ class Sender:
     async def _link(self, conversation: Conversation) -> CrmLink:
         async with self.db.session(self.scope) as session:
             return await crm_service.open_link(session, conversation.connection_id, self.vault)
+
+
+def _is_revoked(error: AppError) -> bool:
+    """Whether the CRM no longer accepts the token: only the owner can mend that."""
+    return isinstance(error, Forbidden) and error.code == "crm_unauthorized"

@@ -14,7 +14,7 @@ from gptagent.kernel.ids import new_id
 _encode = msgspec.json.encode
 _answer = msgspec.json.Decoder(Answer)
 _TURN = """select id, conversation_id, agent_id, epoch, first_seq, last_seq, state, answer,
-                  provider_message_id, send_attempts, send_started_at, send_talk_id,
+                  provider_message_id, send_attempts, held_back, send_started_at, send_talk_id,
                   clock_timestamp() - send_started_at as unknown_for from app.turn"""
 
 
@@ -195,6 +195,11 @@ async def start_sending(session: Session, turn_id: UUID, talk_id: int) -> bool:
     return bool(done)
 
 
+async def count_held_back(session: Session, turn_id: UUID) -> None:
+    """The send could not even begin; so it is not counted as one."""
+    await session.execute("update app.turn set held_back = held_back + 1 where id = $1", turn_id)
+
+
 async def reopen_turn(session: Session, turn_id: UUID) -> None:
     """The CRM certainly did not carry the send out: the turn may send again if it is still current.
 
@@ -279,14 +284,15 @@ async def claim_own_message(
 ) -> str | None:
     """Return the state of the turn that sent this: known by its id, or, while unsettled, by its words.
 
-    A turn that was reopened because its message was missing has sent it after all: it is settled.
+    A turn that was reopened because its message was missing has sent it after all: it is settled, even if a
+    newer one has superseded it meanwhile.
     """
     rows = await session.fetch(
         """select id, state, provider_message_id, answer->>'text' as text from app.turn
             where conversation_id = $1
               and (provider_message_id = $2
                    or (provider_message_id is null
-                       and (state = 'sending' or (state = 'open' and send_attempts > 0)
+                       and (state = 'sending' or (state in ('open', 'superseded') and send_attempts > 0)
                             or reason = 'delivery_unknown')))
             order by provider_message_id is null, created_at desc""",
         conversation_id,
@@ -378,6 +384,7 @@ def _turn(row: Record, claim: int) -> Turn:
         answer=_read_answer(row["answer"]),
         provider_message_id=row["provider_message_id"],
         send_attempts=row["send_attempts"],
+        held_back=row["held_back"],
         send_started_at=row["send_started_at"],
         send_talk_id=row["send_talk_id"],
         agent_id=row["agent_id"],

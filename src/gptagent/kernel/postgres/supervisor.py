@@ -33,10 +33,16 @@ class Postgres:
     """The server outlives this object and its process: whoever starts next attaches to it."""
 
     def __init__(
-        self, home: Path, *, on_progress: Callable[[str], None] | None = None, binaries: Path | None = None
+        self,
+        home: Path,
+        *,
+        on_progress: Callable[[str], None] | None = None,
+        is_given_up: Callable[[], bool] = lambda: False,
+        binaries: Path | None = None,
     ) -> None:
         self._layout = Layout(home.absolute())
         self._report = on_progress or (lambda _: None)
+        self._is_given_up = is_given_up
         self._source = binaries
         self._lock = HomeLock(self._layout.lock)
 
@@ -51,7 +57,8 @@ class Postgres:
 
         Holds the home until `stop` or the end of this process. Called again it does nothing, or
         recovers a server that died. Raises Misconfigured when the home or its data cannot be used
-        or another process supervises it, UpstreamUnavailable when the server does not come up.
+        or another process supervises it, UpstreamUnavailable when the server does not come up or is
+        given up while it recovers.
         """
         ps.require_proc()
         try:
@@ -139,7 +146,11 @@ class Postgres:
             self._shut_down(pid)
             return False
         # false when it was shutting down: then it is gone by now
-        return await_ready(endpoint, lambda: self.pid == pid, self._report_wait)
+        is_ready = await_ready(
+            endpoint, lambda: self.pid == pid and not self._is_given_up(), self._report_wait
+        )
+        self._end_if_given_up(is_ready=is_ready)
+        return is_ready
 
     def _launch(self, spawn: Callable[[int], subprocess.Popen[bytes]], endpoint: Endpoint) -> None:
         self.trim_log()
@@ -151,11 +162,21 @@ class Postgres:
             _children[child.pid] = child
         finally:
             os.close(log)
-        if not await_ready(endpoint, lambda: child.poll() is None, self._report_wait):
+        is_ready = await_ready(
+            endpoint, lambda: child.poll() is None and not self._is_given_up(), self._report_wait
+        )
+        self._end_if_given_up(is_ready=is_ready)
+        if not is_ready:
             raise UpstreamUnavailable(
                 "postgres_did_not_start",
                 "PostgreSQL did not start. The end of its log {log}: {tail}",
                 params={"log": str(self._layout.log), "tail": self._log_tail(began)},
+            )
+
+    def _end_if_given_up(self, *, is_ready: bool) -> None:
+        if not is_ready and self._is_given_up():
+            raise UpstreamUnavailable(
+                "postgres_start_given_up", "PostgreSQL was told to stop before it was ready."
             )
 
     def _report_wait(self, seconds: float) -> None:

@@ -15,7 +15,6 @@ create table app.lane (
   wake_at timestamptz,         -- when the queued wake-up is due; null: none is queued
   lease_until timestamptz not null default '-infinity',
   job_id bigint,
-  failures integer not null default 0,
   primary key (org_id, conversation_id),
   foreign key (org_id, conversation_id) references app.conversation on delete cascade
 );
@@ -36,9 +35,9 @@ create table app.turn (
   answer jsonb,                -- the recorded step: text, sources, kind; a killed worker's turn goes on from here
   provider_message_id text,
   send_attempts integer not null default 0,
+  held_back integer not null default 0,  -- failures before a send could begin
   send_started_at timestamptz,
   send_talk_id bigint,         -- where the reply went: it is read back there and nowhere else
-  send_failed text,
   model_calls integer not null default 0,
   tokens_in integer not null default 0,
   tokens_out integer not null default 0,
