@@ -65,6 +65,7 @@ CASES: dict[str, Case] = {
     ),
     "GET /health/live": Public("asked by the supervisor"),
     "GET /health/ready": Public("asked by the load balancer"),
+    "GET /.well-known/security.txt": Public("whom to tell about a hole; the same for everybody"),
     "GET /metrics": Public("guarded by the operator's own token, which no workspace has"),
     "GET /hooks/kommo/{secret}{slash:path}": Public("the secret is the credential", "/hooks/kommo/nobodys/"),
     "POST /hooks/kommo/{secret}{slash:path}": Public("the secret is the credential", "/hooks/kommo/nobodys/"),

@@ -25,7 +25,7 @@ from gptagent.kernel.settings import Settings
 # The second list is of those where it would not even be looked at.
 OPEN_PATHS = re.compile(r"/|/login|/register|/setup/[^/]+|/preferences/(theme|language)")
 BARE_PATHS = re.compile(
-    r"/favicon\.ico|/assets/.*|/health/(live|ready)|/metrics|/hooks/kommo/.*"
+    r"/favicon\.ico|/\.well-known/security\.txt|/assets/.*|/health/(live|ready)|/metrics|/hooks/kommo/.*"
     r"|/api/v1/auth/(register|login|refresh)|/api/v1/openapi\.json"
 )
 MIN_CSRF_CHARS = 32

@@ -163,6 +163,7 @@ class AuthPages:
             async with self.db.installation(visitor.session.person_id) as session:
                 await identity.end_session(session, visitor.session.id)
         response = self.pages.redirect("/login", Notice("success", "You are logged out."))
+        response.headers["clear-site-data"] = '"cache", "storage"'
         response.delete_cookie(
             session_cookie(secure=self.pages.secure), secure=self.pages.secure, httponly=True, samesite="lax"
         )
