@@ -1,8 +1,10 @@
 """The only place that wires adapters to ports and lists jobs, subscribers, routes and schedules."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from gptagent.adapters.kommo.port import KommoCrm
+from gptagent.adapters.smtp.port import SmtpMailer, SmtpServer
 from gptagent.features.conversations.events import CustomerWrote, HoldChanged, StageChanged
 from gptagent.features.conversations.service import Inbox
 from gptagent.features.crm import service as crm_service
@@ -19,6 +21,8 @@ from gptagent.features.dialog.turn import TurnRunner
 from gptagent.features.identity.limits import LoginLimits
 from gptagent.features.identity.tokens import AccessTokens
 from gptagent.features.knowledge import jobs as knowledge_jobs
+from gptagent.features.mail import service as mail
+from gptagent.features.mail.jobs import MailJobs
 from gptagent.kernel.crypto import Vault, load_vault
 from gptagent.kernel.db import Database
 from gptagent.kernel.egress import Egress
@@ -27,7 +31,11 @@ from gptagent.kernel.events import Subscribers
 from gptagent.kernel.files import LocalFiles
 from gptagent.kernel.installation import check_keys
 from gptagent.kernel.jobs import JobClass, JobSpec
+from gptagent.kernel.ratelimit import RateLimiter
 from gptagent.kernel.settings import Settings
+
+if TYPE_CHECKING:
+    from gptagent.kernel.postgres import Roles
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +52,7 @@ class Platform:
     subscribers: Subscribers
     tokens: AccessTokens
     login_limits: LoginLimits
+    limiter: RateLimiter
 
     async def close(self) -> None:
         await self.egress.aclose()
@@ -76,6 +85,7 @@ async def build_platform(settings: Settings) -> Platform:
         }
     )
     redis = settings.redis_url.get_secret_value() if settings.redis_url else None
+    limiter = RateLimiter(redis, factor=settings.rate_factor)
     return Platform(
         settings=settings,
         db=db,
@@ -86,7 +96,8 @@ async def build_platform(settings: Settings) -> Platform:
         inbox=inbox,
         subscribers=heard_of_crm,
         tokens=AccessTokens(vault),
-        login_limits=LoginLimits.build(redis),
+        login_limits=LoginLimits(limiter),
+        limiter=limiter,
     )
 
 
@@ -94,6 +105,21 @@ def app_dsn(settings: Settings) -> str:
     """Return where the application's role connects: DATABASE_URL, or this home's embedded server."""
     if settings.database_url is not None:
         return settings.database_url.get_secret_value()
+    return _embedded_roles(settings).app_dsn
+
+
+def owner_dsn(settings: Settings) -> str:
+    """Return where the role connects that owns the tables. For commands of operators, never for a server."""
+    if settings.database_url is None:
+        return _embedded_roles(settings).owner_dsn
+    if settings.database_owner_url is None:
+        raise Misconfigured(
+            "database_owner_missing", "Set DATABASE_OWNER_URL to the role that owns the tables."
+        )
+    return settings.database_owner_url.get_secret_value()
+
+
+def _embedded_roles(settings: Settings) -> "Roles":
     from gptagent.kernel.postgres import read_roles
 
     roles = read_roles(settings.home)
@@ -102,7 +128,7 @@ def app_dsn(settings: Settings) -> str:
             "database_not_started",
             "No database runs for this home. Start the platform with `gptagent up`, or set DATABASE_URL.",
         )
-    return roles.app_dsn
+    return roles
 
 
 def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
@@ -114,8 +140,15 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
     return (
         JobSpec(dialog.ADVANCE, runner.advance, JobClass.DEFAULT, runner.give_up),
         JobSpec(crm_service.PERFORM_TASK, crm_jobs.perform_task, JobClass.CRITICAL, crm_jobs.give_up_task),
+        JobSpec(mail.SEND, MailJobs(_mailer(platform.settings)).send, JobClass.DEFAULT),
         JobSpec("knowledge.ingest", knowledge_jobs.ingest, JobClass.LONG, knowledge_jobs.give_up),
     )
+
+
+def _mailer(settings: Settings) -> SmtpMailer | None:
+    if settings.smtp_url is None:
+        return None
+    return SmtpMailer(SmtpServer.parse(settings.smtp_url.get_secret_value()), settings.mail_from or "")
 
 
 def _responder(platform: Platform, extractive: ExtractiveResponder) -> Responder:

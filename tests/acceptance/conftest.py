@@ -25,7 +25,7 @@ def sandbox() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def web(home: Path, roles, sandbox: str) -> Iterator[Server]:
     settings = {"KOMMO_SANDBOX_URL": sandbox, "METRICS_TOKEN": METRICS_TOKEN}
-    with serving(home, REGISTRATION="open", **settings) as server:
+    with serving(home, RATE_FACTOR="1000", REGISTRATION="open", **settings) as server:
         yield server
 
 

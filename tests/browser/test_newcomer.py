@@ -18,18 +18,12 @@ from playwright.async_api import Page, async_playwright, expect
 from gptagent.entrypoints.demo.ports import free_port
 from gptagent.kernel.settings import child_environment
 from gptagent.sandbox.spawn import running
+from knowledge_files import pdf
 from servers import STOP_SECONDS, Server
 
 CHROMIUM = "/usr/bin/chromium"
 PASSWORD = "correct horse battery"
-RULES = """# Delivery
-
-Delivery within Moscow costs 300 roubles and takes two working days.
-
-# Returns
-
-A purchase can be returned within 14 days.
-"""
+RULES = ("Delivery", "Delivery within Moscow costs 300 roubles and takes two working days.")
 
 pytestmark = pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Chromium")
 
@@ -84,11 +78,31 @@ async def register(page: Page, link: str) -> None:
 
 
 async def upload(page: Page, folder: Path) -> None:
-    """Choosing the file sends it; the page shows by itself when it has been read."""
-    (folder / "rules.md").write_text(RULES)
+    """The button chooses a file, choosing sends it; the page shows by itself when it has been read."""
+    (folder / "rules.pdf").write_bytes(pdf([RULES]))
     await page.get_by_role("link", name="Upload").click()
-    await page.locator("#files").set_input_files(folder / "rules.md")
+    async with page.expect_file_chooser() as chooser:
+        await page.get_by_role("button", name="Upload").click()
+    await (await chooser.value).set_files(folder / "rules.pdf")
     await expect(page.get_by_text("Ready", exact=True)).to_be_visible(timeout=30_000)
+
+
+async def write_article(page: Page) -> None:
+    """Buttons mark what is selected; the preview follows."""
+    await page.get_by_role("link", name="Articles").first.click()
+    await page.get_by_role("link", name="Write an article").first.click()
+    await page.get_by_label("Title").fill("Can a purchase be returned?")
+    text = page.get_by_role("textbox", name="Text")
+    await text.fill("A purchase can be returned within 14 days.")
+    await text.select_text()
+    await page.get_by_role("button", name="Bold").click()
+    await expect(text).to_have_value("**A purchase can be returned within 14 days.**")
+    await page.get_by_role("button", name="Quotation").click()
+    await expect(text).to_have_value("> **A purchase can be returned within 14 days.**")
+    await expect(page.locator("#content-preview blockquote strong")).to_be_visible()
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.get_by_text("Can a purchase be returned?").first).to_be_visible()
+    await page.get_by_role("link", name="Dashboard").first.click()
 
 
 async def create_agent(page: Page) -> None:
@@ -116,6 +130,7 @@ async def test_a_newcomer_sees_an_agent_answer_and_takes_the_chat_over(page, tmp
         async with httpx2.AsyncClient(base_url=f"{kommo}/_sandbox", timeout=20) as crm:
             await register(page, re.search(r"http://localhost:\d+/setup/\S+", server.log)[0])
             await upload(page, tmp_path)
+            await write_article(page)
             await create_agent(page)
             await connect(page, (await crm.post("/accounts", json={"subdomain": "wonderland"})).json())
             chats = "/accounts/wonderland/chats"

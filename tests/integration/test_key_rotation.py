@@ -28,7 +28,6 @@ NOT_SEALED = {
     "audit_event.prev": "the chain",
     "audit_head.hash": "the chain",
     "crm_connection.hook_hash": "a hash of a random secret",
-    "idempotency_key.body": "an answer, kept for a day",
     "idempotency_key.request_hash": "a hash",
     "invitation.token_hash": "a hash of a random token",
     "one_time_token.token_hash": "a hash of a random token",

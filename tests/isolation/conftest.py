@@ -47,7 +47,9 @@ async def platform(house: Path) -> AsyncIterator[Platform]:
 
 @pytest.fixture(scope="session")
 def web(house: Path) -> Iterator[Server]:
-    with serving(house, REGISTRATION="open", METRICS_TOKEN="the operator's own word") as server:
+    with serving(
+        house, RATE_FACTOR="1000", REGISTRATION="open", METRICS_TOKEN="the operator's own word"
+    ) as server:
         yield server
 
 

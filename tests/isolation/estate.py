@@ -11,6 +11,8 @@ from gptagent.features.crm import service as crm
 from gptagent.features.identity.service import hash_token
 from gptagent.features.knowledge import service as knowledge
 from gptagent.features.knowledge.model import NewArticle
+from gptagent.features.mail import service as mail
+from gptagent.features.mail.model import Letter
 from gptagent.features.organizations.policy import PERMISSIONS
 from gptagent.features.organizations.registration import Register, register
 from gptagent.kernel.clock import utcnow
@@ -44,6 +46,7 @@ class Estate:
     invitation_id: UUID
     api_key_id: UUID
     provider_id: UUID
+    letter_id: UUID
 
     def ids(self) -> set[str]:
         """Return every id by which an object of this workspace could be recognised."""
@@ -205,7 +208,12 @@ async def _access(session: Session, vault: Vault, canary: str) -> dict[str, UUID
     who = replace(session.scope.origin, request_id=canary)
     changed = Entry("agent.updated", "agent", canary, {canary: (canary, None)})
     await audit.record(session, changed, origin=who)
-    return {"invitation_id": invitation_id, "api_key_id": api_key_id, "provider_id": provider_id}
+    shown = {"email": canary, "link": "/"}
+    letter = Letter("identity/reset_password", f"{canary}@example.test", "en", shown)
+    letter_id = await mail.send_letter(session, letter)
+    await session.execute("delete from jobs.pgqueuer where entrypoint = 'mail.send'")  # it only lies there
+    made = {"invitation_id": invitation_id, "api_key_id": api_key_id, "provider_id": provider_id}
+    return {**made, "letter_id": letter_id}
 
 
 async def insert(session: Session, table: str, **values: object) -> None:

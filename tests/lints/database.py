@@ -9,6 +9,7 @@ from lints.source import Finding, Source, literals
 SQL_PLACES = (
     "src/gptagent/migrations/",
     "src/gptagent/kernel/db.py",
+    "src/gptagent/kernel/idempotency.py",
     "src/gptagent/kernel/installation.py",
     "src/gptagent/kernel/jobs.py",
     "src/gptagent/kernel/live.py",

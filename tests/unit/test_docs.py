@@ -222,6 +222,57 @@ def test_every_operation_of_the_api_has_its_line_and_right():
         assert documented[name][0].strip("`") == right, name
 
 
+ACTION = re.compile(r"[a-z_]+\.[a-z_]+")
+APPENDED = re.compile(r"audit_append\('\w+', [^,]+, [^,]+, '([a-z_.]+)'")
+
+
+def actions():
+    """Return every action that is recorded, by the code and by the schema's own functions."""
+    found = set()
+    for file in sorted(SOURCE.rglob("*.py")):
+        source = file.read_text()
+        if "features.audit.model import" in source:
+            tree = ast.parse(source)
+            found |= {action for entry in calls_of("Entry", tree) for action in actions_of(entry, tree, file)}
+    for file in (SOURCE / "migrations" / "sql").glob("*.sql"):
+        found |= set(APPENDED.findall(file.read_text()))
+    return found
+
+
+def calls_of(name, tree):
+    return [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and name == getattr(node.func, "id", getattr(node.func, "attr", ""))
+    ]
+
+
+def actions_of(entry, tree, file):
+    """Read the literal action; where a function was given it, read it from that function's callers."""
+    given = [*entry.args[:1], *(word.value for word in entry.keywords if word.arg == "action")][0]
+    choices = (given.body, given.orelse) if isinstance(given, ast.IfExp) else (given,)
+    if all(isinstance(choice, ast.Constant) for choice in choices):
+        return {choice.value for choice in choices}
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    inside = [function for function in functions if entry in ast.walk(function)]
+    values = [
+        node for function in inside for call in calls_of(function.name, tree) for node in ast.walk(call)
+    ]
+    found = {node.value for node in values if isinstance(node, ast.Constant) and is_action(node.value)}
+    assert found, f"{file.name}:{entry.lineno}: name the action where it is recorded"
+    return found
+
+
+def is_action(value):
+    return isinstance(value, str) and bool(ACTION.fullmatch(value))
+
+
+def test_every_action_of_the_audit_has_its_line():
+    """TEN-10"""
+    same(table("audit", "Actions"), actions(), "audit")
+    assert [action for action in actions() if not is_action(action)] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page):
     for markdown, html in LINK.findall(page.read_text()):

@@ -19,10 +19,12 @@ app = typer.Typer(
 jobs_app = typer.Typer(no_args_is_help=True, help="Look at jobs and bring dead ones back")
 user_app = typer.Typer(no_args_is_help=True, help="People of this installation")
 secrets_app = typer.Typer(no_args_is_help=True, help="Keys that seal stored secrets")
+audit_app = typer.Typer(no_args_is_help=True, help="The record of privileged actions")
 sandbox_app = typer.Typer(no_args_is_help=True, help="Emulators of the CRM and of a language model")
 app.add_typer(jobs_app, name="jobs")
 app.add_typer(user_app, name="user")
 app.add_typer(secrets_app, name="secrets")
+app.add_typer(audit_app, name="audit")
 app.add_typer(sandbox_app, name="sandbox")
 
 EXIT_CODES = {401: 77, 403: 77, 404: 66, 409: 73, 422: 65, 429: 75, 503: 75, 500: 78}  # sysexits.h
@@ -195,6 +197,23 @@ def secrets_rotate() -> None:
             file=sys.stderr,
         )
         sys.exit(65)
+
+
+@audit_app.command("verify")
+def audit_verify(
+    *,
+    expect: Annotated[
+        list[str] | None, typer.Option(help="CHAIN=HASH noted earlier must be in the chain; may be repeated")
+    ] = None,
+) -> None:
+    """Compute every chain anew and print its rows and its last hash. Exit code 1 if one was tampered with."""
+    from gptagent.entrypoints import operations
+
+    expected = dict(operations.read_head(text) for text in expect or [])
+    reports = asyncio.run(operations.verify_audit(Settings.load(), expected))
+    for report in reports:
+        print("\n".join(operations.report_lines(report)))
+    sys.exit(1 if any(report.faults for report in reports) else 0)
 
 
 @sandbox_app.command("kommo")

@@ -3,6 +3,7 @@
 import asyncio
 import time
 import uuid
+from collections.abc import Set as AbstractSet
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
@@ -12,9 +13,10 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gptagent.entrypoints.authentication import Authenticator
+from gptagent.entrypoints.request_limits import UPLOAD_PATHS, RequestLimits
 from gptagent.kernel import observe
-from gptagent.kernel.errors import AppError, TooLarge, UpstreamUnavailable
-from gptagent.kernel.http import error_response
+from gptagent.kernel.errors import AppError, TooLarge, Unauthenticated, UpstreamUnavailable
+from gptagent.kernel.http import Access, error_response
 
 log = structlog.get_logger("gptagent.http")
 
@@ -22,7 +24,6 @@ BODY_MAX_BYTES = 5_000_000
 UPLOAD_MAX_BYTES = 51_000_000
 REQUEST_TIMEOUT_SECONDS = 30
 UPLOAD_TIMEOUT_SECONDS = 300
-UPLOAD_PATHS = ("/documents",)
 
 # What pages use of the browser's abilities; every other one that browsers know is off, also for frames.
 _OWN_ABILITIES = ("clipboard-write", "publickey-credentials-create", "publickey-credentials-get")
@@ -60,6 +61,15 @@ SECURITY_HEADERS = {
         [*(f"{name}=(self)" for name in _OWN_ABILITIES), *(f"{name}=()" for name in _NO_ABILITIES)]
     ),
 }
+CORS_PREFLIGHT = {
+    "access-control-allow-methods": "GET, POST, PUT, PATCH, DELETE",
+    "access-control-allow-headers": "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match",
+    "access-control-max-age": "600",
+}
+CORS_EXPOSED = (
+    "ETag, Idempotency-Replayed, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, "
+    "X-Request-Id"
+)
 HSTS = "max-age=31536000; includeSubDomains"
 
 
@@ -87,6 +97,8 @@ class RequestEdge:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["x-request-id"] = request_id
+                if "allowance" in scope["state"]:
+                    headers.update(scope["state"]["allowance"].headers)
                 for name, value in self._headers.items():
                     headers.setdefault(name, value)
             await send(message)
@@ -116,11 +128,46 @@ def _pattern(scope: Scope) -> str:
     return str(scope["route"].path) if "route" in scope else "unmatched"
 
 
+class Cors:
+    """Lets scripts of the listed origins read the API's answers.
+
+    Nothing of a browser's log-in goes with them: the API takes tokens only. Preflights are answered here,
+    before anybody asks for a credential.
+    """
+
+    def __init__(self, app: ASGIApp, *, origins: AbstractSet[str]) -> None:
+        self._app = app
+        self._origins = origins
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not scope["path"].startswith("/api/") or not self._origins:
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        origin = headers.get("origin", "")
+        known = {"access-control-allow-origin": origin} if origin in self._origins else {}
+        if scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
+            allowed = {**known, **CORS_PREFLIGHT} if known else {}
+            await Response(status_code=204, headers={"vary": "Origin", **allowed})(scope, receive, send)
+            return
+
+        async def send_readable(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                answer = MutableHeaders(scope=message)
+                answer.add_vary_header("Origin")
+                if known:
+                    answer.update({**known, "access-control-expose-headers": CORS_EXPOSED})
+            await send(message)
+
+        await self._app(scope, receive, send_readable)
+
+
 class Limits:
     """Bounds a request's body and time before anything reads it. Streams and uploads have their own."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, seconds: float = REQUEST_TIMEOUT_SECONDS) -> None:
         self._app = app
+        self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"].endswith("/live"):
@@ -128,10 +175,11 @@ class Limits:
             return
         upload = scope["method"] == "POST" and scope["path"].endswith(UPLOAD_PATHS)
         limit = UPLOAD_MAX_BYTES if upload else BODY_MAX_BYTES
-        if int(Headers(scope=scope).get("content-length") or 0) > limit:
+        length = Headers(scope=scope).get("content-length") or "0"
+        if length.isdecimal() and int(length) > limit:
             raise TooLarge("too_large", "The request is too large.")
         try:
-            async with asyncio.timeout(UPLOAD_TIMEOUT_SECONDS if upload else REQUEST_TIMEOUT_SECONDS):
+            async with asyncio.timeout(UPLOAD_TIMEOUT_SECONDS if upload else self._seconds):
                 await self._app(scope, _counted(receive, limit), send)
         except TimeoutError as error:
             raise UpstreamUnavailable("timeout", "This took too long. Try again.", retry_after=5) from error
@@ -154,8 +202,9 @@ def _counted(receive: Receive, limit: int) -> Receive:
 class Gate:
     """Denies by default: every address that is not listed as open needs a credential, before it is parsed."""
 
-    def __init__(self, app: ASGIApp, *, authenticator: Authenticator) -> None:
+    def __init__(self, app: ASGIApp, *, authenticator: Authenticator, limits: RequestLimits) -> None:
         self._app = app
+        self._limits = limits
         self._authenticator = authenticator
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -169,13 +218,27 @@ class Gate:
 
     async def _check(self, request: Request) -> Response | None:
         try:
-            await self._authenticator.admit(request)
+            await self._limits.check_hook(request)
+            await self._admit(request)
         except AppError as error:
             if error.status != 401 or request.url.path.startswith("/api/") or _is_script(request):
                 return error_response(request, error)
             return RedirectResponse(self._authenticator.login_path(request), 303)
         right = self._authenticator.right_address(request)
         return RedirectResponse(right, 308) if right else None
+
+    async def _admit(self, request: Request) -> None:
+        """Let the request in and count it. A refused credential counts for the address it came from."""
+        try:
+            await self._authenticator.admit(request)
+        except Unauthenticated:
+            await self._limits.check_stranger(request)
+            raise
+        access: Access | None = getattr(request.state, "access", None)
+        if access is None:
+            await self._limits.check_stranger(request)
+        else:
+            await self._limits.check_access(request, access)
 
 
 def _is_script(request: Request) -> bool:

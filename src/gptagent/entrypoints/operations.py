@@ -1,21 +1,26 @@
 """Commands of operators, each with a platform of its own for as long as it runs."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
+from uuid import UUID
 
-from gptagent.bootstrap import app_dsn
+from gptagent.bootstrap import app_dsn, owner_dsn
+from gptagent.features.audit.verification import ChainReport, verify_chains
 from gptagent.features.identity import service as identity
 from gptagent.features.organizations.model import Workspace
 from gptagent.features.organizations.registration import Register, register
 from gptagent.kernel import jobs
 from gptagent.kernel.crypto import load_vault
 from gptagent.kernel.db import Database
-from gptagent.kernel.errors import Misconfigured
+from gptagent.kernel.errors import Invalid
+from gptagent.kernel.scope import PLATFORM_ID
 from gptagent.kernel.settings import Settings
 
 if TYPE_CHECKING:
     from gptagent.migrations.rotation import KeyUse, Rotated
+
+PLATFORM = "platform"  # what the command line calls the platform's chain
 
 
 def migrate_database(settings: Settings) -> bool:
@@ -23,21 +28,6 @@ def migrate_database(settings: Settings) -> bool:
     from gptagent.migrations.run import migrate
 
     return migrate(owner_dsn(settings), app_dsn(settings))
-
-
-def owner_dsn(settings: Settings) -> str:
-    """Return where the owner of the tables connects: DATABASE_OWNER_URL, or this home's embedded server."""
-    if settings.database_url is not None:
-        if settings.database_owner_url is None:
-            raise Misconfigured(
-                "database_owner_missing", "Set DATABASE_OWNER_URL to the role that owns the tables."
-            )
-        return settings.database_owner_url.get_secret_value()
-    from gptagent.kernel.postgres import read_roles
-
-    app_dsn(settings)  # says it if no database runs
-    roles = read_roles(settings.home)
-    return roles.owner_dsn if roles else ""
 
 
 def secret_use(settings: Settings) -> "list[KeyUse]":
@@ -87,3 +77,30 @@ async def create_user(
         command = Register(email, name, password, workspace)
         _person_id, made = await register(db, command, is_open=True, admin=admin)
     return made
+
+
+async def verify_audit(settings: Settings, expected: Mapping[UUID, bytes]) -> list[ChainReport]:
+    """Read every audit chain as the owner of the tables, whom no application can be."""
+    db = await Database.connect(owner_dsn(settings), max_connections=1)
+    try:
+        async with db.installation() as session:
+            return await verify_chains(session, expected)
+    finally:
+        await db.close()
+
+
+def read_head(text: str) -> tuple[UUID, bytes]:
+    """Read `CHAIN=HASH` as `report_lines` prints them. Raises Invalid."""
+    chain, _, digest = text.partition("=")
+    try:
+        return PLATFORM_ID if chain == PLATFORM else UUID(chain), bytes.fromhex(digest)
+    except ValueError as error:
+        raise Invalid.field("--expect", "Write it as CHAIN=HASH, as this command prints them.") from error
+
+
+def report_lines(report: ChainReport) -> list[str]:
+    """Return a line about the chain, which can be noted for `--expect`, and one for each fault."""
+    chain = PLATFORM if report.chain == PLATFORM_ID else str(report.chain)
+    state = "TAMPERED" if report.faults else "closed" if report.is_closed else "ok"
+    head = f"{chain}={report.head.hex()}" if report.head else chain
+    return [f"{state:<9}{report.rows:>8} rows  {head}", *(f"         {fault}" for fault in report.faults)]

@@ -21,8 +21,11 @@ from starlette.types import Receive, Scope, Send
 from gptagent import __version__
 from gptagent.bootstrap import Platform, app_dsn, build_platform
 from gptagent.entrypoints.authentication import Authenticator
-from gptagent.entrypoints.middleware import Gate, Limits, RequestEdge
+from gptagent.entrypoints.description import install_description, operation_id
+from gptagent.entrypoints.docs import Docs
+from gptagent.entrypoints.middleware import Cors, Gate, Limits, RequestEdge
 from gptagent.entrypoints.pages import add_pages
+from gptagent.entrypoints.request_limits import RequestLimits
 from gptagent.entrypoints.sole import SoleWeb
 from gptagent.features.agents.api import AgentsApi
 from gptagent.features.crm.api import ConnectionsApi, WebhookDoor
@@ -34,6 +37,7 @@ from gptagent.kernel.clock import utcnow
 from gptagent.kernel.errors import AppError, NotFound
 from gptagent.kernel.http import PatternRoute, install_problems
 from gptagent.kernel.i18n import translate
+from gptagent.kernel.idempotency import Answers
 from gptagent.kernel.live import LiveHub
 from gptagent.kernel.settings import Settings
 
@@ -99,17 +103,25 @@ def build_web(platform: Platform, sole: SoleWeb | None = None) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,  # such a redirect would go to whatever host the request names
         lifespan=lifespan,
+        generate_unique_id_function=operation_id,
     )
     settings = platform.settings
     authenticator = Authenticator(platform.db, settings, platform.tokens)
     app.add_middleware(Limits)
-    app.add_middleware(Gate, authenticator=authenticator)  # before Limits: a stranger's request is not judged
+    requests = RequestLimits(platform.limiter)
+    app.add_middleware(
+        Gate, authenticator=authenticator, limits=requests
+    )  # before Limits: a stranger's request is not judged
     app.add_middleware(GZipMiddleware, minimum_size=GZIP_MIN_BYTES, compresslevel=GZIP_LEVEL)
+    app.add_middleware(Cors, origins=settings.allowed_origins)
     app.add_middleware(RequestEdge, https=settings.secure_cookies)
     install_problems(app)
+    app.state.answers = Answers(platform.db)
     _add_api(app, platform)
+    app.router.routes.extend(Docs().routes())
     _add_operations(app, platform)
     add_pages(app, platform, hub)
+    install_description(app)
     return app
 
 

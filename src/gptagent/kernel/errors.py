@@ -83,6 +83,12 @@ class Invalid(AppError):
         )
 
 
+class PreconditionFailed(AppError):
+    """The object is no longer the one the change was meant for."""
+
+    status = 412
+
+
 class TooLarge(AppError):
     status = 413
 

@@ -55,6 +55,10 @@ CRM_CALLS = Counter(
 QUEUE_JOBS = Gauge(
     "gptagent_queue_jobs", "Jobs in the queue by state", ["state"], multiprocess_mode="mostrecent"
 )
+RATE_LIMITS_ALONE = Counter(
+    "gptagent_rate_limits_alone_total",
+    "Counts for which Redis was asked in vain: each process counts for itself",
+)
 LANES_OVERDUE = Gauge(
     "gptagent_lanes_overdue", "Conversations whose answer is overdue", multiprocess_mode="mostrecent"
 )

@@ -15,6 +15,7 @@ from gptagent.kernel.errors import Misconfigured
 from gptagent.kernel.secret_keys import decode_keys, read_key_file
 
 MIN_METRICS_TOKEN_CHARS = 16
+_SENDER = re.compile(r"[^\r\n<>@]*<[^\s<>@]+@[^\s<>@]+>|[^\s<>@]+@[^\s<>@]+")
 
 
 class Settings(BaseSettings):
@@ -37,12 +38,16 @@ class Settings(BaseSettings):
     llm_base_url: str = "https://api.openai.com/v1"
     llm_api_key: SecretStr | None = None
     llm_model: str | None = None
+    smtp_url: SecretStr | None = None
+    mail_from: str | None = None
     egress_allow: str = ""
     kommo_sandbox_url: str | None = None
     registration: Literal["open", "invite"] | None = None
     metrics_token: SecretStr | None = None
     security_contact: str | None = None
     hooks_allow_from: str = ""
+    rate_factor: int = Field(default=1, ge=1, le=1_000_000)
+    cors_origins: str = ""
     keep: bool = False
 
     @classmethod
@@ -67,6 +72,27 @@ class Settings(BaseSettings):
             raise ValueError("FILES_URL must be file:///an/absolute/folder")
         return value
 
+    @field_validator("smtp_url")
+    @classmethod
+    def _mail_server(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        try:
+            url = urlsplit(value.get_secret_value())
+            is_known = url.scheme in {"smtp", "smtps"} and url.hostname and url.port != 0
+        except ValueError:
+            is_known = False
+        if not is_known or url.path not in {"", "/"} or url.query not in {"", "starttls", "starttls="}:
+            raise ValueError("SMTP_URL must be smtp://user:password@host:587?starttls or smtps://...")
+        return value
+
+    @field_validator("mail_from")
+    @classmethod
+    def _sender(cls, value: str | None) -> str | None:
+        if value is not None and not _SENDER.fullmatch(value):
+            raise ValueError("MAIL_FROM must be agents@example.com or Name <agents@example.com>")
+        return value
+
     @field_validator("egress_allow")
     @classmethod
     def _host_ports(cls, value: str) -> str:
@@ -74,6 +100,15 @@ class Settings(BaseSettings):
             host, _, port = entry.rpartition(":")
             if not host or not port.isdigit():
                 raise ValueError(f"EGRESS_ALLOW takes host:port pairs, not {entry!r}")
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _exact_origins(cls, value: str) -> str:
+        for origin in filter(None, (part.strip() for part in value.split(","))):
+            parts = urlsplit(origin)
+            if parts.scheme not in {"http", "https"} or not parts.hostname or origin != _origin(origin):
+                raise ValueError(f"CORS_ORIGINS takes origins like https://shop.example, not {origin!r}")
         return value
 
     @field_validator("secret_keys")
@@ -106,6 +141,12 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _letters_have_a_sender(self) -> Self:
+        if self.smtp_url is not None and self.mail_from is None:
+            raise ValueError("set MAIL_FROM to the address letters come from, or unset SMTP_URL")
+        return self
+
+    @model_validator(mode="after")
     def _safe_in_production(self) -> Self:
         if self.app_env == "production" and (faults := list(self._production_faults())):
             raise ValueError("; ".join(faults))
@@ -121,11 +162,15 @@ class Settings(BaseSettings):
             faults.append("set REDIS_URL, or SINGLE_WEB_PROCESS=1 if one web process is all there is")
         if self.redis_url is not None and not urlsplit(self.redis_url.get_secret_value()).password:
             faults.append("give REDIS_URL a password")
+        if any(origin.startswith("http:") for origin in self.allowed_origins):
+            faults.append("let CORS_ORIGINS begin with https:// each")
         if self.kommo_sandbox_url is not None:
             faults.append("unset KOMMO_SANDBOX_URL: the emulator has no place in production")
         token = self.metrics_token.get_secret_value() if self.metrics_token else None
         if token is not None and len(token) < MIN_METRICS_TOKEN_CHARS:
             faults.append(f"make METRICS_TOKEN at least {MIN_METRICS_TOKEN_CHARS} characters long")
+        if self.smtp_url is not None and not _is_safe_mail_server(self.smtp_url.get_secret_value()):
+            faults.append("let SMTP_URL be smtps:// or end in ?starttls: letters carry secret links")
         if (self.database_url is None) != (self.database_owner_url is None):
             faults.append("set DATABASE_URL and DATABASE_OWNER_URL together")
         return faults
@@ -150,6 +195,16 @@ class Settings(BaseSettings):
     @property
     def secure_cookies(self) -> bool:
         return self.base_url.startswith("https://")
+
+    @property
+    def allowed_origins(self) -> frozenset[str]:
+        """Origins whose scripts may read the API's answers."""
+        return frozenset(filter(None, (part.strip() for part in self.cors_origins.split(","))))
+
+    @property
+    def sends_letters(self) -> bool:
+        """Whether letters reach people. Without, screens show a link to those who may see it."""
+        return self.smtp_url is not None
 
     @property
     def files_path(self) -> Path:
@@ -196,6 +251,20 @@ def _read_networks(text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Net
         raise ValueError(
             "HOOKS_ALLOW_FROM takes networks like 203.0.113.0/24, separated by commas"
         ) from error
+
+
+def _origin(url: str) -> str:
+    """Return scheme, host and port as a browser writes them: small letters, no default port, no path."""
+    parts = urlsplit(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    default = {"http": 80, "https": 443}[parts.scheme]
+    return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port not in {None, default} else "")
+
+
+def _is_safe_mail_server(address: str) -> bool:
+    """Whether letters travel encrypted, or never leave this machine."""
+    url = urlsplit(address)
+    return url.scheme == "smtps" or bool(url.query) or url.hostname in {"localhost", "127.0.0.1", "::1"}
 
 
 def _sentences(error: ValueError) -> str:

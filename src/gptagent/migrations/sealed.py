@@ -28,5 +28,6 @@ SEALED = (
     SealedColumn("totp", "secret_sealed", ("person_id",), PLATFORM, "'totp:' || person_id"),
     SealedColumn("oidc_provider", "secret_sealed", ("org_id", "id"), "org_id", "'oidc-client:' || id"),
     SealedColumn("letter", "sealed", ("id",), PLATFORM, "'letter:' || id"),
+    SealedColumn("idempotency_key", "body", ("org_id", "caller", "key"), "org_id", "'idempotency'"),
     SealedColumn("one_time_token", "payload", ("token_hash",), PLATFORM, "kind"),
 )

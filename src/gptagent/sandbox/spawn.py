@@ -10,7 +10,7 @@ STOP_SECONDS = 5
 
 
 @contextmanager
-def running(name: Literal["kommo", "llm"], *arguments: str, port: int = 0) -> Iterator[str]:
+def running(name: Literal["kommo", "llm", "smtp"], *arguments: str, port: int = 0) -> Iterator[str]:
     """Run the emulator and hand out its address once it accepts connections; stop it at the end.
 
     Raises RuntimeError if it ends before it is ready.

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Request
@@ -10,8 +11,10 @@ from gptagent.features.agents import service
 from gptagent.features.agents.model import Creativity
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
-from gptagent.kernel.db import Database
+from gptagent.kernel.db import Database, Session
 from gptagent.kernel.http import Body, CurrentScope, Wire, locale_of
+from gptagent.kernel.paging import Page, page_of
+from gptagent.kernel.rest import CurrentMatch, Match, api_router
 
 
 class NewAgentBody(Body):
@@ -48,6 +51,7 @@ class AgentOut(Wire):
 
 class AgentsOut(Wire):
     items: list[AgentOut]
+    next_cursor: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +59,24 @@ class AgentsApi:
     db: Database
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/api/v1/agents", tags=["agents"])
-        router.get("")(self.list)
-        router.post("", status_code=201)(self.create)
-        router.get("/{agent_id}")(self.get)
-        router.patch("/{agent_id}")(self.update)
-        router.delete("/{agent_id}", status_code=204)(self.delete)
+        router = api_router("/agents", tags=["agents"])
+        router.get("", summary="List agents")(self.list)
+        router.post("", status_code=201, summary="Create a silent agent")(self.create)
+        router.get("/{agent_id}", summary="Get an agent")(self.get)
+        router.patch("/{agent_id}", summary="Change settings of an agent")(self.update)
+        router.delete("/{agent_id}", status_code=204, summary="Delete an agent")(self.delete)
         return router
 
-    async def list(self, scope: CurrentScope) -> AgentsOut:
+    async def list(
+        self,
+        scope: CurrentScope,
+        page: Annotated[Page, page_of(service.ORDERS, "created_at")],
+        is_active: bool | None = None,
+    ) -> AgentsOut:
         require(scope, policy.VIEW)
         async with self.db.session(scope) as session:
-            return AgentsOut(items=[AgentOut.model_validate(a) for a in await service.list_agents(session)])
+            found, after = await service.page_agents(session, page, is_active=is_active)
+        return AgentsOut(items=[AgentOut.model_validate(agent) for agent in found], next_cursor=after)
 
     async def create(self, request: Request, scope: CurrentScope, body: NewAgentBody) -> AgentOut:
         require(scope, policy.EDIT_AGENTS)
@@ -79,13 +89,21 @@ class AgentsApi:
         async with self.db.session(scope) as session:
             return AgentOut.model_validate(await service.get_agent(session, agent_id))
 
-    async def update(self, scope: CurrentScope, agent_id: UUID, body: AgentPatch) -> AgentOut:
+    async def update(
+        self, scope: CurrentScope, match: CurrentMatch, agent_id: UUID, body: AgentPatch
+    ) -> AgentOut:
         require(scope, policy.EDIT_AGENTS)
         changes = body.model_dump(exclude_unset=True)
         async with self.db.session(scope) as session:
+            await self._check(session, match, agent_id)
             return AgentOut.model_validate(await service.update_agent(session, agent_id, changes))
 
-    async def delete(self, scope: CurrentScope, agent_id: UUID) -> None:
+    async def delete(self, scope: CurrentScope, match: CurrentMatch, agent_id: UUID) -> None:
         require(scope, policy.EDIT_AGENTS)
         async with self.db.session(scope) as session:
+            await self._check(session, match, agent_id)
             await service.delete_agent(session, agent_id)
+
+    async def _check(self, session: Session, match: Match, agent_id: UUID) -> None:
+        if match:
+            match.check(AgentOut.model_validate(await service.get_agent(session, agent_id, lock=True)))

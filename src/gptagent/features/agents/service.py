@@ -18,8 +18,10 @@ from gptagent.kernel.db import Session
 from gptagent.kernel.errors import FieldError, Invalid, NotFound
 from gptagent.kernel.i18n import translate
 from gptagent.kernel.ids import new_id
+from gptagent.kernel.paging import Page
 
 TOPIC = "agents"
+ORDERS = store.ORDERS
 DEFAULT_INSTRUCTIONS = "You are a helpful employee of our company. Answer briefly and to the point."
 DEFAULT_NOT_FOUND = (
     "I do not have enough information to answer this. I will check the details and come back to you."
@@ -62,9 +64,9 @@ async def delete_agent(session: Session, agent_id: UUID) -> None:
     await _tell(session, agent_id)
 
 
-async def get_agent(session: Session, agent_id: UUID) -> Agent:
-    """Raise NotFound if the workspace has no such agent."""
-    row = await store.select_agent(session, agent_id)
+async def get_agent(session: Session, agent_id: UUID, *, lock: bool = False) -> Agent:
+    """Raise NotFound if the workspace has no such agent. `lock` keeps others from changing it meanwhile."""
+    row = await store.select_agent(session, agent_id, lock=lock)
     if row is None:
         raise NotFound
     return Agent(**dict(row))
@@ -78,6 +80,14 @@ async def find_agent(session: Session, agent_id: UUID | None) -> Agent | None:
 
 async def list_agents(session: Session) -> list[Agent]:
     return [Agent(**dict(row)) for row in await store.select_agents(session)]
+
+
+async def page_agents(
+    session: Session, page: Page, *, is_active: bool | None = None
+) -> tuple[list[Agent], str | None]:
+    """Return a page of the agents, and the cursor of the next one if there is more."""
+    found = [Agent(**dict(row)) for row in await store.select_page(session, page, is_active)]
+    return page.cut(found, lambda agent: (getattr(agent, page.order.column), agent.id))
 
 
 async def choose_agent(session: Session) -> Agent | None:

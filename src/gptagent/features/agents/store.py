@@ -6,6 +6,7 @@ from uuid import UUID
 from asyncpg import Record, UniqueViolationError
 
 from gptagent.kernel.db import Session
+from gptagent.kernel.paging import Page, orders
 
 COLUMNS = (
     "name",
@@ -17,6 +18,7 @@ COLUMNS = (
     "not_found_text",
     "not_found_task",
 )
+ORDERS = orders(name="name")
 _AGENT = f"""select id, {", ".join(COLUMNS)}, version, created_at, updated_at from app.agent"""  # noqa: S608 - names of columns, from COLUMNS
 
 
@@ -55,8 +57,14 @@ async def delete_agent(session: Session, agent_id: UUID) -> bool:
     return bool(await session.fetchval("delete from app.agent where id = $1 returning true", agent_id))
 
 
-async def select_agent(session: Session, agent_id: UUID) -> Record | None:
-    return await session.fetchrow(f"{_AGENT} where id = $1", agent_id)
+async def select_agent(session: Session, agent_id: UUID, *, lock: bool = False) -> Record | None:
+    return await session.fetchrow(f"{_AGENT} where id = $1{' for update' if lock else ''}", agent_id)
+
+
+async def select_page(session: Session, page: Page, is_active: bool | None) -> list[Record]:
+    return await session.fetch(
+        f"{_AGENT} where ($1::boolean is null or is_active = $1) and {page.clause(2)}", is_active, *page.args
+    )
 
 
 async def select_agents(session: Session) -> list[Record]:

@@ -16,11 +16,20 @@ from gptagent.features.crm.model import InboundMessage
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import NotFound
 from gptagent.kernel.events import Subscribers
+from gptagent.kernel.paging import Order, Page, orders
 
 PAGE_SIZE = 50
 THREAD_SIZE = 200
 MESSAGE_MAX_CHARS = 20_000  # longer ones are cut: no chat sends them, and every turn reads them
 TOPIC = "conversations"
+ORDERS = {
+    **orders(),
+    "-last_message_at": Order("-last_message_at", "last_message_at", descending=True),
+}
+MESSAGE_ORDERS = {
+    "seq": Order("seq", "seq", "number", id_column="seq", id_type="bigint"),
+    "-seq": Order("-seq", "seq", "number", descending=True, id_column="seq", id_type="bigint"),
+}
 
 
 def topic_of(conversation_id: UUID) -> str:
@@ -147,9 +156,9 @@ async def pin_conversation(session: Session, conversation_id: UUID) -> None:
     await store.pin_conversation(session, conversation_id)
 
 
-async def get_conversation(session: Session, conversation_id: UUID) -> Conversation:
-    """Raise NotFound if the workspace has no such conversation."""
-    row = await store.select_conversation(session, conversation_id)
+async def get_conversation(session: Session, conversation_id: UUID, *, lock: bool = False) -> Conversation:
+    """Raise NotFound if the workspace has no such conversation. `lock` keeps it from being changed."""
+    row = await store.select_conversation(session, conversation_id, lock=lock)
     if row is None:
         raise NotFound
     return _conversation(row)
@@ -160,6 +169,23 @@ async def list_conversations(
 ) -> list[Conversation]:
     """Return conversations, latest message first, older than `before`."""
     return [_conversation(row) for row in await store.select_conversations(session, before, limit)]
+
+
+async def page_conversations(
+    session: Session, page: Page, *, connection_id: UUID | None = None, taken_over: bool | None = None
+) -> tuple[list[Conversation], str | None]:
+    """Return a page of the conversations, and the cursor of the next one if there is more."""
+    rows = await store.select_conversation_page(session, page, connection_id, taken_over)
+    found = [_conversation(row) for row in rows]
+    return page.cut(found, lambda one: (getattr(one, page.order.column), one.id))
+
+
+async def page_messages(
+    session: Session, conversation_id: UUID, page: Page
+) -> tuple[list[Message], str | None]:
+    """Return a page of a conversation's messages, and the cursor of the next one if there is more."""
+    rows = await store.select_message_page(session, conversation_id, page)
+    return page.cut([Message(**dict(row)) for row in rows], lambda message: (message.seq, message.seq))
 
 
 async def list_messages(

@@ -10,8 +10,10 @@ from gptagent.features.crm.events import DeliveryOpened, TalkSeen
 from gptagent.features.crm.model import InboundMessage
 from gptagent.kernel.db import Session
 from gptagent.kernel.ids import new_id
+from gptagent.kernel.paging import Page
 
 PREVIEW_CHARS = 200
+_MESSAGE = """select seq, author, author_name, text, attachment_type, turn_id, sent_at from app.message"""
 _CONVERSATION = """select id, connection_id, chat_id, talk_id, contact_id, lead_id, customer_name, channel,
                           last_seq, last_text, last_message_at, taken_over_at, taken_over_by, created_at
                      from app.conversation"""
@@ -173,8 +175,30 @@ async def conversations_of_lead(session: Session, connection_id: UUID, lead_id: 
     return [row["id"] for row in rows]
 
 
-async def select_conversation(session: Session, conversation_id: UUID) -> Record | None:
-    return await session.fetchrow(f"{_CONVERSATION} where id = $1", conversation_id)
+async def select_conversation(
+    session: Session, conversation_id: UUID, *, lock: bool = False
+) -> Record | None:
+    return await session.fetchrow(
+        f"{_CONVERSATION} where id = $1{' for no key update' if lock else ''}", conversation_id
+    )
+
+
+async def select_conversation_page(
+    session: Session, page: Page, connection_id: UUID | None, taken_over: bool | None
+) -> list[Record]:
+    return await session.fetch(
+        f"""{_CONVERSATION} where ($1::uuid is null or connection_id = $1)
+              and ($2::boolean is null or (taken_over_at is not null) = $2) and {page.clause(3)}""",
+        connection_id,
+        taken_over,
+        *page.args,
+    )
+
+
+async def select_message_page(session: Session, conversation_id: UUID, page: Page) -> list[Record]:
+    return await session.fetch(
+        f"{_MESSAGE} where conversation_id = $1 and {page.clause(2)}", conversation_id, *page.args
+    )
 
 
 async def select_conversations(session: Session, before: datetime | None, limit: int) -> list[Record]:
@@ -189,7 +213,7 @@ async def select_conversations(session: Session, before: datetime | None, limit:
 async def select_messages(session: Session, conversation_id: UUID, from_seq: int, limit: int) -> list[Record]:
     """Return the last `limit` messages with at least this seq, oldest first."""
     rows = await session.fetch(
-        """select seq, author, author_name, text, attachment_type, turn_id, sent_at from app.message
+        f"""{_MESSAGE}
             where conversation_id = $1 and seq >= $2 order by seq desc limit $3""",
         conversation_id,
         from_seq,

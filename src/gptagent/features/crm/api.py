@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -13,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gptagent.features.crm import service
-from gptagent.features.crm.model import CrmPort
+from gptagent.features.crm.model import ConnectionStatus, CrmPort
 from gptagent.features.crm.service import ConnectCrm
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
@@ -24,6 +25,8 @@ from gptagent.kernel.db import Database
 from gptagent.kernel.errors import AppError, TooLarge
 from gptagent.kernel.events import Subscribers
 from gptagent.kernel.http import Body, CurrentScope, PatternRoute, Wire, client_address
+from gptagent.kernel.paging import Page, page_of
+from gptagent.kernel.rest import CurrentMatch, api_router
 from gptagent.kernel.scope import Actor, Scope
 
 WEBHOOK_MAX_BYTES = 1_000_000
@@ -52,6 +55,7 @@ class ConnectionOut(Wire):
 
 class ConnectionsOut(Wire):
     items: list[ConnectionOut]
+    next_cursor: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +66,23 @@ class ConnectionsApi:
     public_url: str
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/api/v1/connections", tags=["connections"])
-        router.get("")(self.list)
-        router.post("", status_code=201)(self.create)
-        router.get("/{connection_id}")(self.get)
-        router.delete("/{connection_id}", status_code=204)(self.delete)
+        router = api_router("/connections", tags=["connections"])
+        router.get("", summary="List connected CRM accounts")(self.list)
+        router.post("", status_code=201, summary="Connect a CRM account or renew its token")(self.create)
+        router.get("/{connection_id}", summary="Get a connection")(self.get)
+        router.delete("/{connection_id}", status_code=204, summary="Disconnect a CRM account")(self.delete)
         return router
 
-    async def list(self, scope: CurrentScope) -> ConnectionsOut:
+    async def list(
+        self,
+        scope: CurrentScope,
+        page: Annotated[Page, page_of(service.ORDERS, "created_at")],
+        status: ConnectionStatus | None = None,
+    ) -> ConnectionsOut:
         require(scope, policy.VIEW)
         async with self.db.session(scope) as session:
-            found = await service.list_connections(session)
-        return ConnectionsOut(items=[ConnectionOut.model_validate(item) for item in found])
+            found, after = await service.page_connections(session, page, status=status)
+        return ConnectionsOut(items=[ConnectionOut.model_validate(item) for item in found], next_cursor=after)
 
     async def create(self, scope: CurrentScope, body: ConnectBody) -> ConnectionOut:
         require(scope, policy.MANAGE_CONNECTIONS)
@@ -88,9 +97,12 @@ class ConnectionsApi:
         async with self.db.session(scope) as session:
             return ConnectionOut.model_validate(await service.get_connection(session, connection_id))
 
-    async def delete(self, scope: CurrentScope, connection_id: UUID) -> None:
+    async def delete(self, scope: CurrentScope, match: CurrentMatch, connection_id: UUID) -> None:
         require(scope, policy.MANAGE_CONNECTIONS)
         async with self.db.session(scope) as session:
+            if match:
+                current = await service.get_connection(session, connection_id, lock=True)
+                match.check(ConnectionOut.model_validate(current))
             await service.disconnect_crm(session, connection_id)
 
 

@@ -16,6 +16,9 @@ class CallPriority(IntEnum):
     SYNC = 2
 
 
+ConnectionStatus = Literal["connected", "broken"]
+
+
 @dataclass(frozen=True, slots=True)
 class Connection:
     """An account of the CRM this workspace is connected to, without its secrets."""

@@ -30,6 +30,7 @@ from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import AppError, Forbidden, Invalid, NotFound, UpstreamUnavailable
 from gptagent.kernel.events import Subscribers
 from gptagent.kernel.ids import new_id, new_token
+from gptagent.kernel.paging import Page, orders
 from gptagent.kernel.scope import Scope
 
 TOKEN_PURPOSE = "crm-token"  # noqa: S105 - names what is sealed
@@ -37,6 +38,7 @@ HOOK_PURPOSE = "crm-hook"
 PERFORM_TASK = "crm.perform_task"
 _LABEL = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _DOMAINS = ("kommo.com", "amocrm.ru", "amocrm.com", "kommo.test", "amocrm.test")
+ORDERS = orders(name="name")
 MAX_TOKEN_CHARS = 8_000
 
 
@@ -147,9 +149,18 @@ async def list_connections(session: Session) -> list[Connection]:
     return [_connection(row) for row in await store.select_connections(session)]
 
 
-async def get_connection(session: Session, connection_id: UUID) -> Connection:
-    """Raise NotFound if the workspace has no such connection."""
-    row = await store.select_connection(session, connection_id)
+async def page_connections(
+    session: Session, page: Page, *, status: str | None = None
+) -> tuple[list[Connection], str | None]:
+    """Return a page of the connections, and the cursor of the next one if there is more."""
+    found = [_connection(row) for row in await store.select_page(session, page, status)]
+    return page.cut(found, lambda one: (getattr(one, page.order.column), one.id))
+
+
+async def get_connection(session: Session, connection_id: UUID, *, lock: bool = False) -> Connection:
+    """Raise NotFound if the workspace has no such connection. `lock` keeps it from being changed."""
+    find = store.lock_connection if lock else store.select_connection
+    row = await find(session, connection_id)
     if row is None:
         raise NotFound
     return _connection(row)

@@ -9,6 +9,7 @@ from asyncpg import Record
 
 from gptagent.features.crm.model import Lead, LeadChanged, NewTask, Pipeline
 from gptagent.kernel.db import Session
+from gptagent.kernel.paging import Page
 
 _CONNECTION = """select id, provider, host, account_id, name, token_sealed, hook_sealed, status,
                         status_reason, can_send_messages, last_webhook_at, synced_at, created_at
@@ -46,6 +47,12 @@ async def insert_connection(session: Session, values: Mapping[str, object]) -> U
 
 async def select_connections(session: Session) -> list[Record]:
     return await session.fetch(f"{_CONNECTION} order by created_at")
+
+
+async def select_page(session: Session, page: Page, status: str | None) -> list[Record]:
+    return await session.fetch(
+        f"{_CONNECTION} where ($1::text is null or status = $1) and {page.clause(2)}", status, *page.args
+    )
 
 
 async def select_connection(session: Session, connection_id: UUID) -> Record | None:

@@ -5,16 +5,19 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 
 from gptagent.features.conversations import service as conversations
-from gptagent.features.conversations.service import PAGE_SIZE, Inbox
+from gptagent.features.conversations.service import Inbox
 from gptagent.features.dialog import service
+from gptagent.features.dialog.model import TurnRecord
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
-from gptagent.kernel.db import Database
-from gptagent.kernel.http import CurrentScope, Moment, Wire
+from gptagent.kernel.db import Database, Session
+from gptagent.kernel.http import CurrentScope, Wire
+from gptagent.kernel.paging import Page, page_of
+from gptagent.kernel.rest import CurrentMatch, Match, api_router
 
 BY_API = "API"
 
@@ -35,6 +38,7 @@ class ConversationOut(Wire):
 
 class ConversationsOut(Wire):
     items: list[ConversationOut]
+    next_cursor: str | None
 
 
 class SourceOut(Wire):
@@ -69,8 +73,11 @@ class MessageOut(Wire):
 
 
 class MessagesOut(Wire):
+    """`turns` are those that answered or wrote messages of this page."""
+
     items: list[MessageOut]
     turns: list[TurnOut]
+    next_cursor: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,63 +86,82 @@ class ConversationsApi:
     inbox: Inbox
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/api/v1/conversations", tags=["conversations"])
-        router.get("")(self.list)
-        router.get("/{conversation_id}")(self.get)
-        router.get("/{conversation_id}/messages")(self.messages)
-        router.put("/{conversation_id}/takeover", status_code=204)(self.take_over)
-        router.delete("/{conversation_id}/takeover", status_code=204)(self.resume)
+        router = api_router("/conversations", tags=["conversations"])
+        one = "/{conversation_id}"
+        router.get("", summary="List conversations")(self.list)
+        router.get(one, summary="Get a conversation")(self.get)
+        router.get(f"{one}/messages", summary="List messages and how they were answered")(self.messages)
+        router.put(f"{one}/takeover", status_code=204, summary="Give the chat to a person")(self.take_over)
+        router.delete(f"{one}/takeover", status_code=204, summary="Give the chat to the agent")(self.resume)
         return router
 
     async def list(
         self,
         scope: CurrentScope,
-        before: Moment | None = None,
-        limit: Annotated[int, Query(ge=1, le=100)] = PAGE_SIZE,
+        page: Annotated[Page, page_of(conversations.ORDERS, "-last_message_at")],
+        connection_id: UUID | None = None,
+        taken_over: bool | None = None,
     ) -> ConversationsOut:
         require(scope, policy.VIEW)
         async with self.db.session(scope) as session:
-            found = await conversations.list_conversations(session, before=before, limit=limit)
-        return ConversationsOut(items=[_conversation(item) for item in found])
+            found, after = await conversations.page_conversations(
+                session, page, connection_id=connection_id, taken_over=taken_over
+            )
+        return ConversationsOut(items=[_conversation(item) for item in found], next_cursor=after)
 
     async def get(self, scope: CurrentScope, conversation_id: UUID) -> ConversationOut:
         require(scope, policy.VIEW)
         async with self.db.session(scope) as session:
             return _conversation(await conversations.get_conversation(session, conversation_id))
 
-    async def messages(self, scope: CurrentScope, conversation_id: UUID) -> MessagesOut:
+    async def messages(
+        self,
+        scope: CurrentScope,
+        conversation_id: UUID,
+        page: Annotated[Page, page_of(conversations.MESSAGE_ORDERS, "-seq")],
+    ) -> MessagesOut:
         require(scope, policy.VIEW)
         async with self.db.session(scope) as session:
             await conversations.get_conversation(session, conversation_id)
-            messages = await conversations.list_messages(session, conversation_id)
-            turns = await service.list_turns(session, conversation_id)
+            messages, after = await conversations.page_messages(session, conversation_id, page)
+            seqs = [message.seq for message in messages] or [0]
+            turns = await service.list_turns(session, conversation_id, (min(seqs), max(seqs)))
         return MessagesOut(
             items=[MessageOut.model_validate(message) for message in messages],
-            turns=[
-                TurnOut(
-                    id=turn.id,
-                    outcome=turn.outcome,
-                    reason=turn.reason,
-                    by=turn.answer.by if turn.answer else None,
-                    sources=[
-                        SourceOut.model_validate(s) for s in (turn.answer.sources if turn.answer else ())
-                    ],
-                    first_seq=turn.first_seq,
-                    last_seq=turn.last_seq,
-                )
-                for turn in turns
-            ],
+            turns=[_turn(turn) for turn in turns],
+            next_cursor=after,
         )
 
-    async def take_over(self, scope: CurrentScope, conversation_id: UUID) -> None:
+    async def take_over(self, scope: CurrentScope, match: CurrentMatch, conversation_id: UUID) -> None:
         require(scope, policy.WORK_CONVERSATIONS)
         async with self.db.session(scope) as session:
+            await self._check(session, match, conversation_id)
             await self.inbox.take_over(session, conversation_id, by=BY_API, now=utcnow())
 
-    async def resume(self, scope: CurrentScope, conversation_id: UUID) -> None:
+    async def resume(self, scope: CurrentScope, match: CurrentMatch, conversation_id: UUID) -> None:
         require(scope, policy.WORK_CONVERSATIONS)
         async with self.db.session(scope) as session:
+            await self._check(session, match, conversation_id)
             await self.inbox.resume(session, conversation_id)
+
+    async def _check(self, session: Session, match: Match, conversation_id: UUID) -> None:
+        if match:
+            match.check(
+                _conversation(await conversations.get_conversation(session, conversation_id, lock=True))
+            )
+
+
+def _turn(turn: TurnRecord) -> TurnOut:
+    answer = turn.answer
+    return TurnOut(
+        id=turn.id,
+        outcome=turn.outcome,
+        reason=turn.reason,
+        by=answer.by if answer else None,
+        sources=[SourceOut.model_validate(source) for source in (answer.sources if answer else ())],
+        first_seq=turn.first_seq,
+        last_seq=turn.last_seq,
+    )
 
 
 def _conversation(item: object) -> ConversationOut:

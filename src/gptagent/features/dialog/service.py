@@ -132,6 +132,11 @@ async def sweep_lanes(db: Database, *, late: timedelta = OVERDUE_AFTER) -> int:
     return woken
 
 
-async def list_turns(session: Session, conversation_id: UUID) -> list[TurnRecord]:
-    """Return how past messages were answered, and from which sources, latest first."""
-    return await store.select_turns(session, conversation_id, TURNS_SHOWN)
+async def list_turns(
+    session: Session, conversation_id: UUID, seqs: tuple[int, int] | None = None
+) -> list[TurnRecord]:
+    """Return how past messages were answered, and from which sources, latest first.
+
+    `seqs`: only those that belong to messages with a number between these two.
+    """
+    return await store.select_turns(session, conversation_id, TURNS_SHOWN, seqs)

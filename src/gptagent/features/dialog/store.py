@@ -346,12 +346,22 @@ async def mark_woken(session: Session, conversation_id: UUID, late: timedelta) -
     return bool(done)
 
 
-async def select_turns(session: Session, conversation_id: UUID, limit: int) -> list[TurnRecord]:
+async def select_turns(
+    session: Session, conversation_id: UUID, limit: int, seqs: tuple[int, int] | None = None
+) -> list[TurnRecord]:
+    """Return the latest turns, or those that answered or wrote a message with a number between these."""
+    low, high = seqs or (None, None)
     rows = await session.fetch(
-        """select id, outcome, reason, answer, first_seq, last_seq, ended_at from app.turn
-            where conversation_id = $1 and state = 'ended' order by created_at desc limit $2""",
+        """select id, outcome, reason, answer, first_seq, last_seq, ended_at from app.turn t
+            where conversation_id = $1 and state = 'ended'
+              and ($3::bigint is null or (t.last_seq >= $3 and t.first_seq <= $4::bigint)
+                   or exists (select from app.message m where m.conversation_id = $1
+                               and m.seq between $3 and $4 and m.turn_id = t.id))
+            order by created_at desc limit $2""",
         conversation_id,
         limit,
+        low,
+        high,
     )
     return [
         TurnRecord(

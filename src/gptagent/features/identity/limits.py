@@ -4,11 +4,9 @@ import hashlib
 from dataclasses import dataclass
 
 from limits import RateLimitItem, parse
-from limits.aio.storage import MemoryStorage, RedisStorage, Storage
-from limits.aio.strategies import MovingWindowRateLimiter
-from limits.errors import StorageError
 
 from gptagent.kernel.errors import RateLimited
+from gptagent.kernel.ratelimit import RateLimiter
 
 PER_ADDRESS = parse("10/minute")  # AUTH-12
 PER_ACCOUNT = parse("10/15minute")
@@ -16,18 +14,13 @@ PER_ACCOUNT = parse("10/15minute")
 
 @dataclass(frozen=True, slots=True)
 class LoginLimits:
-    """`shared` counts over all processes; `local` keeps counting in this one while Redis is away."""
+    """Tries are counted over all processes, and in this one whatever becomes of Redis."""
 
-    shared: MovingWindowRateLimiter
-    local: MovingWindowRateLimiter
+    limiter: RateLimiter
 
     @classmethod
     def build(cls, redis_url: str | None) -> "LoginLimits":
-        memory = MovingWindowRateLimiter(MemoryStorage())
-        if redis_url is None:
-            return cls(memory, memory)
-        storage: Storage = RedisStorage(f"async+{redis_url}", implementation="redispy", wrap_exceptions=True)
-        return cls(MovingWindowRateLimiter(storage), memory)
+        return cls(RateLimiter(redis_url))
 
     async def check(self, address: str, email: str) -> None:
         """Count one try. Raises RateLimited."""
@@ -36,11 +29,7 @@ class LoginLimits:
         await self._hit(PER_ACCOUNT, "login-account", account)
 
     async def _hit(self, limit: RateLimitItem, *keys: str) -> None:
-        try:
-            allowed = await self.shared.hit(limit, *keys)
-        except StorageError:
-            allowed = await self.local.hit(limit, *keys)
-        if not allowed:
+        if not await self.limiter.hit_strictly(limit, *keys):
             raise RateLimited(
                 "too_many_logins",
                 "Too many attempts. Try again in a few minutes.",

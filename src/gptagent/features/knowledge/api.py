@@ -2,21 +2,24 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Request, UploadFile
 from starlette.responses import Response
 
 from gptagent.features.knowledge import service
-from gptagent.features.knowledge.model import ArticleChange, Document, NewArticle
+from gptagent.features.knowledge.model import ArticleChange, Document, DocumentStatus, NewArticle
 from gptagent.features.knowledge.upload import read_chunks, store_upload
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
-from gptagent.kernel.db import Database
+from gptagent.kernel.db import Database, Session
 from gptagent.kernel.files import FileStore
 from gptagent.kernel.http import Body, CurrentScope, QueryText, Wire, locale_of
 from gptagent.kernel.i18n import translate
+from gptagent.kernel.paging import Page, page_of
+from gptagent.kernel.rest import CurrentMatch, Match, api_router
 
 
 class ArticleBody(Body):
@@ -56,6 +59,7 @@ class ArticleSummaryOut(Wire):
 
 class ArticlesOut(Wire):
     items: list[ArticleSummaryOut]
+    next_cursor: str | None
 
 
 class DocumentOut(Wire):
@@ -78,6 +82,7 @@ class DocumentOut(Wire):
 
 class DocumentsOut(Wire):
     items: list[DocumentOut]
+    next_cursor: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,21 +90,25 @@ class ArticlesApi:
     db: Database
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/api/v1/articles", tags=["articles"])
-        router.get("")(self.list)
-        router.post("", status_code=201)(self.create)
-        router.get("/{article_id}")(self.get)
-        router.patch("/{article_id}")(self.update)
-        router.delete("/{article_id}", status_code=204)(self.delete)
+        router = api_router("/articles", tags=["articles"])
+        router.get("", summary="List articles")(self.list)
+        router.post("", status_code=201, summary="Write an article")(self.create)
+        router.get("/{article_id}", summary="Get an article")(self.get)
+        router.patch("/{article_id}", summary="Change an article")(self.update)
+        router.delete("/{article_id}", status_code=204, summary="Delete an article")(self.delete)
         return router
 
     async def list(
-        self, scope: CurrentScope, search: QueryText = "", before: UUID | None = None
+        self,
+        scope: CurrentScope,
+        page: Annotated[Page, page_of(service.ARTICLE_ORDERS, "-created_at")],
+        search: QueryText = "",
+        is_active: bool | None = None,
     ) -> ArticlesOut:
         require(scope, policy.VIEW)
         async with self.db.session(scope) as session:
-            found = await service.list_articles(session, search=search, before=before)
-        return ArticlesOut(items=[ArticleSummaryOut.model_validate(article) for article in found])
+            found, after = await service.page_articles(session, page, search=search, is_active=is_active)
+        return ArticlesOut(items=[ArticleSummaryOut.model_validate(one) for one in found], next_cursor=after)
 
     async def create(self, scope: CurrentScope, body: ArticleBody) -> ArticleOut:
         require(scope, policy.EDIT_KNOWLEDGE)
@@ -113,16 +122,24 @@ class ArticlesApi:
         async with self.db.session(scope) as session:
             return ArticleOut.model_validate(await service.get_article(session, article_id))
 
-    async def update(self, scope: CurrentScope, article_id: UUID, body: ArticlePatch) -> ArticleOut:
+    async def update(
+        self, scope: CurrentScope, match: CurrentMatch, article_id: UUID, body: ArticlePatch
+    ) -> ArticleOut:
         require(scope, policy.EDIT_KNOWLEDGE)
         change = ArticleChange(article_id, **body.model_dump())
         async with self.db.session(scope) as session:
+            await self._check(session, match, article_id)
             return ArticleOut.model_validate(await service.update_article(session, change, now=utcnow()))
 
-    async def delete(self, scope: CurrentScope, article_id: UUID) -> None:
+    async def delete(self, scope: CurrentScope, match: CurrentMatch, article_id: UUID) -> None:
         require(scope, policy.EDIT_KNOWLEDGE)
         async with self.db.session(scope) as session:
+            await self._check(session, match, article_id)
             await service.delete_article(session, article_id)
+
+    async def _check(self, session: Session, match: Match, article_id: UUID) -> None:
+        if match:
+            match.check(ArticleOut.model_validate(await service.get_article(session, article_id, lock=True)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,19 +148,33 @@ class DocumentsApi:
     files: FileStore
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/api/v1/documents", tags=["documents"])
-        router.get("")(self.list)
-        router.post("", status_code=201)(self.upload)
-        router.get("/{document_id}")(self.get)
-        router.post("/{document_id}/retry", status_code=202)(self.retry)
-        router.delete("/{document_id}", status_code=204)(self.delete)
+        router = api_router("/documents", tags=["documents"])
+        router.get("", summary="List documents")(self.list)
+        router.post(
+            "",
+            status_code=201,
+            summary="Upload a file",
+            responses={200: {"model": DocumentOut, "description": "The same bytes are here already"}},
+        )(self.upload)
+        router.get("/{document_id}", summary="Get a document")(self.get)
+        router.post("/{document_id}/retry", status_code=202, summary="Read a failed document again")(
+            self.retry
+        )
+        router.delete("/{document_id}", status_code=204, summary="Delete a document")(self.delete)
         return router
 
-    async def list(self, request: Request, scope: CurrentScope, before: UUID | None = None) -> DocumentsOut:
+    async def list(
+        self,
+        request: Request,
+        scope: CurrentScope,
+        page: Annotated[Page, page_of(service.DOCUMENT_ORDERS, "-created_at")],
+        search: QueryText = "",
+        status: DocumentStatus | None = None,
+    ) -> DocumentsOut:
         require(scope, policy.VIEW)
         async with self.db.session(scope) as session:
-            found = await service.list_documents(session, before=before)
-        return DocumentsOut(items=[_document(item, request) for item in found])
+            found, after = await service.page_documents(session, page, search=search, status=status)
+        return DocumentsOut(items=[_document(item, request) for item in found], next_cursor=after)
 
     async def upload(
         self, request: Request, response: Response, scope: CurrentScope, file: UploadFile
@@ -166,9 +197,14 @@ class DocumentsApi:
         async with self.db.session(scope) as session:
             return _document(await service.retry_document(session, document_id, now=utcnow()), request)
 
-    async def delete(self, scope: CurrentScope, document_id: UUID) -> None:
+    async def delete(
+        self, request: Request, scope: CurrentScope, match: CurrentMatch, document_id: UUID
+    ) -> None:
         require(scope, policy.EDIT_KNOWLEDGE)
         async with self.db.session(scope) as session:
+            if match:
+                current = await service.get_document(session, document_id, lock=True)
+                match.check(_document(current, request))
             key = await service.delete_document(session, document_id)
         await self.files.delete(key)
 

@@ -9,8 +9,10 @@ from gptagent.features.knowledge.model import Article, ArticleChange, ArticleSum
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import Conflict, NotFound
 from gptagent.kernel.ids import new_id
+from gptagent.kernel.paging import Page, orders
 
 PAGE_LIMIT = 50
+ARTICLE_ORDERS = orders(name="title")
 
 
 async def create_article(session: Session, new: NewArticle, *, now: datetime) -> Article:
@@ -46,9 +48,9 @@ async def delete_article(session: Session, article_id: UUID) -> None:
         raise _missing()
 
 
-async def get_article(session: Session, article_id: UUID) -> Article:
-    """Return an article with its whole content. Raises NotFound."""
-    article = await store.fetch_article(session, article_id)
+async def get_article(session: Session, article_id: UUID, *, lock: bool = False) -> Article:
+    """Return an article with its whole content; `lock` keeps others from changing it. Raises NotFound."""
+    article = await store.fetch_article(session, article_id, lock=lock)
     if article is None:
         raise _missing()
     return article
@@ -59,6 +61,14 @@ async def list_articles(
 ) -> list[ArticleSummary]:
     """Return articles, newest first, older than `before`; `search` is part of a title or text."""
     return await store.list_articles(session, search.strip(), before, min(limit, PAGE_LIMIT))
+
+
+async def page_articles(
+    session: Session, page: Page, *, search: str = "", is_active: bool | None = None
+) -> tuple[list[ArticleSummary], str | None]:
+    """Return a page of the articles, and the cursor of the next one if there is more."""
+    found = await store.page_articles(session, page, search.strip(), is_active)
+    return page.cut(found, lambda article: (getattr(article, page.order.column), article.id))
 
 
 async def _index(session: Session, article: Article) -> None:

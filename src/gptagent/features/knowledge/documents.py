@@ -16,10 +16,12 @@ from gptagent.features.knowledge.model import (
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import Conflict, NotFound, TooLarge
 from gptagent.kernel.ids import new_id
+from gptagent.kernel.paging import Page, orders
 
 INGEST_JOB = "knowledge.ingest"
 LIVE_TOPIC = "documents"
 PAGE_LIMIT = 50
+DOCUMENT_ORDERS = orders(name="title")
 PIECES_PER_STATEMENT = 200  # about 0.2 s of the database's time
 
 
@@ -63,9 +65,9 @@ async def delete_document(session: Session, document_id: UUID) -> str:
     return key
 
 
-async def get_document(session: Session, document_id: UUID) -> Document:
-    """Raises NotFound."""
-    document = await store.fetch_document(session, document_id)
+async def get_document(session: Session, document_id: UUID, *, lock: bool = False) -> Document:
+    """Raises NotFound. `lock` keeps others from changing it meanwhile."""
+    document = await store.fetch_document(session, document_id, lock=lock)
     if document is None:
         raise _missing()
     return document
@@ -76,6 +78,14 @@ async def list_documents(
 ) -> list[Document]:
     """Return documents, newest first, older than `before`; `search` is part of a file name."""
     return await store.list_documents(session, search.strip(), before, min(limit, PAGE_LIMIT))
+
+
+async def page_documents(
+    session: Session, page: Page, *, search: str = "", status: str | None = None
+) -> tuple[list[Document], str | None]:
+    """Return a page of the documents, and the cursor of the next one if there is more."""
+    found = await store.page_documents(session, page, search.strip(), status)
+    return page.cut(found, lambda document: (getattr(document, page.order.column), document.id))
 
 
 async def count_sources(session: Session) -> KnowledgeCounts:

@@ -1,13 +1,16 @@
 """The verbs of knowledge, by file: articles, documents (with their ingestion), retrieval."""
 
 from gptagent.features.knowledge.articles import (
+    ARTICLE_ORDERS,
     create_article,
     delete_article,
     get_article,
     list_articles,
+    page_articles,
     update_article,
 )
 from gptagent.features.knowledge.documents import (
+    DOCUMENT_ORDERS,
     INGEST_JOB,
     LIVE_TOPIC,
     claim_document,
@@ -17,6 +20,7 @@ from gptagent.features.knowledge.documents import (
     get_document,
     list_documents,
     note_progress,
+    page_documents,
     record_pieces,
     register_document,
     retry_document,
@@ -29,6 +33,8 @@ from gptagent.features.knowledge.retrieval import (
 )
 
 __all__ = [
+    "ARTICLE_ORDERS",
+    "DOCUMENT_ORDERS",
     "INGEST_JOB",
     "LIVE_TOPIC",
     "REFUSAL_COVERAGE",
@@ -45,6 +51,8 @@ __all__ = [
     "list_articles",
     "list_documents",
     "note_progress",
+    "page_articles",
+    "page_documents",
     "record_pieces",
     "register_document",
     "retry_document",

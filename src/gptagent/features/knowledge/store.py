@@ -22,6 +22,7 @@ from gptagent.features.knowledge.model import (
     title_of,
 )
 from gptagent.kernel.db import Session
+from gptagent.kernel.paging import Page
 
 EXCERPT_CHARS = 200
 
@@ -67,6 +68,34 @@ async def delete_article(session: Session, article_id: UUID) -> bool:
     return bool(await session.fetchval("delete from app.article where id = $1 returning true", article_id))
 
 
+async def page_articles(
+    session: Session, page: Page, search: str, is_active: bool | None
+) -> list[ArticleSummary]:
+    rows = await session.fetch(
+        f"""select id, title, left(content, $3) as excerpt, is_active, version, created_at, updated_at
+             from app.article
+            where ($1 = '' or strpos(lower(title), lower($1)) > 0 or strpos(lower(content), lower($1)) > 0)
+              and ($2::boolean is null or is_active = $2) and {page.clause(4)}""",
+        search,
+        is_active,
+        EXCERPT_CHARS,
+        *page.args,
+    )
+    return [ArticleSummary(**row) for row in rows]
+
+
+async def page_documents(session: Session, page: Page, search: str, status: str | None) -> list[Document]:
+    rows = await session.fetch(
+        f"""select {_DOCUMENT} from app.document
+             where ($1 = '' or strpos(lower(file_name), lower($1)) > 0)
+               and ($2::text is null or status = $2) and {page.clause(3)}""",
+        search,
+        status,
+        *page.args,
+    )
+    return [Document(**row) for row in rows]
+
+
 async def list_articles(
     session: Session, search: str, before: UUID | None, limit: int
 ) -> list[ArticleSummary]:
@@ -106,10 +135,12 @@ async def insert_document(
 
 
 async def fetch_document(
-    session: Session, document_id: UUID | None = None, *, sha256: str | None = None
+    session: Session, document_id: UUID | None = None, *, sha256: str | None = None, lock: bool = False
 ) -> Document | None:
     row = await session.fetchrow(
-        f"select {_DOCUMENT} from app.document where id = $1 or sha256 = $2", document_id, sha256
+        f"select {_DOCUMENT} from app.document where id = $1 or sha256 = $2{' for update' if lock else ''}",
+        document_id,
+        sha256,
     )
     return Document(**row) if row else None
 

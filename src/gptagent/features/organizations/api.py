@@ -17,6 +17,7 @@ from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import NotFound, Unauthenticated
 from gptagent.kernel.http import Body, Wire, client_address
+from gptagent.kernel.rest import api_router
 
 
 class RegisterBody(Body):
@@ -61,10 +62,10 @@ class AuthApi:
     is_open: bool
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/api/v1/auth", tags=["auth"])
-        router.post("/register", status_code=201)(self.register)
-        router.post("/login")(self.login)
-        router.post("/refresh")(self.refresh)
+        router = api_router("/auth", tags=["auth"])
+        router.post("/register", status_code=201, summary="Register a person with a workspace")(self.register)
+        router.post("/login", summary="Log in")(self.login)
+        router.post("/refresh", summary="Exchange a refresh token for new tokens")(self.refresh)
         return router
 
     async def register(self, request: Request, body: RegisterBody) -> TokenOut:

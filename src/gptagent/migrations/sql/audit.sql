@@ -56,6 +56,9 @@ declare
 begin
   insert into app.audit_head (chain) values (chain_id) on conflict do nothing;
   select * into head from app.audit_head where chain = chain_id for update;
+  if head.closed_at is not null then
+    raise exception 'the audit chain of a deleted workspace is closed';
+  end if;
   e.org_id := chain_id;
   e.seq := head.seq + 1;
   e.at := clock_timestamp();

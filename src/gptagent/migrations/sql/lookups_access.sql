@@ -149,15 +149,18 @@ $$;
 
 create function app.keep_letter(wanted uuid, held bytea) returns void
 language sql security definer set search_path = app, pg_temp as $$
-  insert into app.letter (id, sealed) values (wanted, held)
+  insert into app.letter (id, of_org, sealed)
+  values (wanted, nullif(app.org(), '00000000-0000-0000-0000-000000000000'), held)
 $$;
 create function app.read_letter(wanted uuid) returns bytea
 language sql stable security definer set search_path = app, pg_temp as $$
   select sealed from app.letter where id = wanted
+     and of_org is not distinct from nullif(app.org(), '00000000-0000-0000-0000-000000000000')
 $$;
 create function app.forget_letter(wanted uuid) returns void
 language sql security definer set search_path = app, pg_temp as $$
   delete from app.letter where id = wanted
+     and of_org is not distinct from nullif(app.org(), '00000000-0000-0000-0000-000000000000')
 $$;
 
 -- Whoever is taken out of a workspace, or suspended (then no workspace is named), has no key to it from now on.

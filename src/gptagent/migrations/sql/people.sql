@@ -122,6 +122,7 @@ call app.protect_person('app.api_grant', 'person_id');
 -- Letters on their way. They hold addresses and single-use links, so they are sealed and gone once sent.
 create table app.letter (
   id uuid primary key,
+  of_org uuid,  -- whose job sends it; null: no workspace's
   sealed bytea not null,
   created_at timestamptz not null default now()
 );

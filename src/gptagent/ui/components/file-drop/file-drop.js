@@ -28,3 +28,11 @@ document.addEventListener("change", (event) => {
   const form = event.target.files?.length && event.target.closest?.("form[data-send-on-choice]");
   if (form) form.requestSubmit(form.querySelector("[type=submit]"));
 });
+// Choosing sends, so the button is for choosing.
+document.addEventListener("click", (event) => {
+  const form = event.target.closest?.("form[data-send-on-choice] [type=submit]")?.form;
+  const input = form?.querySelector("input[type=file]");
+  if (!input || input.files.length) return;
+  event.preventDefault();
+  input.click();
+});

@@ -1,0 +1,1 @@
+"""Letters to people: rendered in their language, kept sealed, sent by a job."""
