@@ -8,6 +8,7 @@ from gptagent.features.organizations.policy import (
     EDIT_AGENTS,
     EDIT_KNOWLEDGE,
     MANAGE_CONNECTIONS,
+    MANAGE_PRIVACY,
     VIEW,
     WORK_CONVERSATIONS,
 )
@@ -75,6 +76,13 @@ OPERATIONS = tuple(
         ("GET", f"{CONVERSATION}/messages", VIEW, {}),
         ("PUT", f"{CONVERSATION}/takeover", WORK_CONVERSATIONS, {}),
         ("DELETE", f"{CONVERSATION}/takeover", WORK_CONVERSATIONS, {}),
+        ("GET", "privacy/retention", MANAGE_PRIVACY, {}),
+        ("PATCH", "privacy/retention", MANAGE_PRIVACY, {"json": {}}),
+        ("GET", "privacy/customers", MANAGE_PRIVACY, {}),
+        ("GET", "privacy/customers/{conversation_id}", MANAGE_PRIVACY, {}),
+        ("DELETE", "privacy/customers/{conversation_id}", MANAGE_PRIVACY, {}),
+        ("GET", "account/export", VIEW, {}),
+        ("POST", "account/erase", VIEW, {"json": {"proof": "# is not it"}}),
     )
 )
 BY_NAME = {operation.name: operation for operation in OPERATIONS}

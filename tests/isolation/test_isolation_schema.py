@@ -91,6 +91,10 @@ DEFINERS = {
     "read_letter": "a letter by its random id, sealed",
     "forget_letter": "a letter that was sent",
     "delete_workspace": "deletes one whose owner asked for it and whose time has come",
+    "obstacles_to_erasure": "erasure: names of the person's own workspaces",
+    "hold_workspaces_of": "erasure: locks the person's own workspaces",
+    "erase_person": "erasure: takes what is personal out of a person's row",
+    "workspaces_to_tidy": "housekeeping: ids, each then opened in its own tenant's transaction",
     "workspaces_to_delete": "housekeeping: ids",
 }
 

@@ -234,7 +234,8 @@ def actions():
         if "features.audit.model import" in source:
             tree = ast.parse(source)
             found |= {action for entry in calls_of("Entry", tree) for action in actions_of(entry, tree, file)}
-    for file in (SOURCE / "migrations" / "sql").glob("*.sql"):
+    migrations = SOURCE / "migrations"
+    for file in (*migrations.glob("sql/*.sql"), *migrations.glob("*.py")):
         found |= set(APPENDED.findall(file.read_text()))
     return found
 

@@ -18,8 +18,10 @@ from gptagent.features.dashboard.web import DashboardPages
 from gptagent.features.dialog.web import ConversationPages
 from gptagent.features.identity import service as identity
 from gptagent.features.knowledge.web import ArticlePages, DocumentPages
+from gptagent.features.organizations import policy
 from gptagent.features.organizations.model import Visitor, Workspace
 from gptagent.features.organizations.web import AuthPages, keep_language, local_path
+from gptagent.features.privacy.web import PrivacyPages
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import NotFound
 from gptagent.kernel.http import QueryText, access_of, csrf_checked
@@ -33,7 +35,7 @@ from gptagent.ui.web import WORKSPACE_COOKIE, YEAR_SECONDS, Pages, words
 FEATURES = Path(__file__).parent.parent / "features"
 TEMPLATES = {
     name: FEATURES / name / "templates"
-    for name in ("organizations", "knowledge", "agents", "crm", "dialog", "dashboard")
+    for name in ("organizations", "knowledge", "agents", "crm", "dialog", "dashboard", "privacy")
 }
 NAVIGATION = (
     NavSection(
@@ -55,8 +57,16 @@ NAVIGATION = (
 )
 # Rows of tabs, by the address they begin with. A page in one extends ui/layouts/settings.html.
 TABS = (
-    TabSet("Workspace settings", "/settings", ()),
-    TabSet("Account settings", "/account-settings", ()),
+    TabSet(
+        "Workspace settings",
+        "/settings",
+        (NavItem("Privacy", "/settings/privacy", "", "/settings/privacy", needs=policy.MANAGE_PRIVACY),),
+    ),
+    TabSet(
+        "Account settings",
+        "/account-settings",
+        (NavItem("Privacy", "/account-settings/privacy", "", "/account-settings/privacy"),),
+    ),
 )
 MAX_ID_DIGITS = 19  # of a bigint
 DAY = "public, max-age=86400"
@@ -75,6 +85,7 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         ArticlePages(db, pages).router(),
         ConnectionPages(db, pages, platform.crm, platform.vault, settings.base_url).router(),
         ConversationPages(db, pages, platform.inbox).router(),
+        PrivacyPages(db, pages, platform.files, platform.login_limits).router(),
         ShellRoutes(db, pages, hub, assets).router(),
     )
     for router in features:

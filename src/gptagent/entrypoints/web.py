@@ -32,6 +32,7 @@ from gptagent.features.crm.api import ConnectionsApi, WebhookDoor
 from gptagent.features.dialog.api import ConversationsApi
 from gptagent.features.knowledge.api import ArticlesApi, DocumentsApi
 from gptagent.features.organizations.api import AuthApi
+from gptagent.features.privacy.api import PrivacyApi
 from gptagent.kernel import installation, observe
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.errors import AppError, NotFound
@@ -151,6 +152,8 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
     app.include_router(DocumentsApi(platform.db, platform.files).router())
     app.include_router(ConnectionsApi(platform.db, platform.crm, platform.vault, settings.base_url).router())
     app.include_router(ConversationsApi(platform.db, platform.inbox).router())
+    for router in PrivacyApi(platform.db, platform.files, platform.login_limits).routers():
+        app.include_router(router)
     door = WebhookDoor(platform.db, platform.crm, platform.subscribers, settings.hook_networks)
     app.router.routes.append(door.route())
 

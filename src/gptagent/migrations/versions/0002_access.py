@@ -9,7 +9,7 @@ from alembic import op
 revision = "0002"
 down_revision = "0001"
 
-PARTS = ("audit", "people", "membership", "lookups_access", "workspace_deletion")
+PARTS = ("audit", "people", "membership", "lookups_access", "workspace_deletion", "privacy")
 
 
 def upgrade() -> None:
