@@ -138,7 +138,7 @@ CASES: dict[str, Case] = {
     f"GET {PAGES}/integrations": Own(),
     f"POST {PAGES}/integrations": Own(422, {"data": {"address": "not an address", "token": "x"}}),
     f"POST {PAGES}/integrations/{{connection_id}}/disconnect": Foreign(CONNECTION),
-    f"GET {PAGES}/settings/privacy": Own(options={"params": {"q": "canary7q2x"}}),
+    f"GET {PAGES}/settings/privacy": Own(),
     f"POST {PAGES}/settings/privacy": Own(303, {"data": {"events": "20"}}),
     f"GET {PAGES}/settings/privacy/customers/{{conversation_id}}": Foreign(CONVERSATION),
     f"POST {PAGES}/settings/privacy/customers/{{conversation_id}}/erase": Foreign(CONVERSATION),

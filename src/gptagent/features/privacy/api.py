@@ -82,7 +82,7 @@ class PrivacyApi:
         async with self.db.session(scope) as session:
             return RetentionOut.model_validate(await service.set_retention(session, changes))
 
-    async def customers(self, scope: CurrentScope, search: QueryText) -> CustomersOut:
+    async def customers(self, scope: CurrentScope, search: QueryText = "") -> CustomersOut:
         require(scope, policy.MANAGE_PRIVACY)
         async with self.db.session(scope) as session:
             found = await service.find_customers(session, text=search)

@@ -7,7 +7,7 @@ from asyncpg import Record
 
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
-from gptagent.features.conversations import service as conversations
+from gptagent.features.conversations.service import topic_of
 from gptagent.features.crm import service as crm
 from gptagent.features.privacy import store
 from gptagent.features.privacy.model import Customer, Kept
@@ -51,8 +51,7 @@ async def erase_customer(session: Session, conversation_id: UUID) -> None:
     messages = await store.erase_customer(session, *_named(found))
     changes = {"conversations": (len(found), 0), "messages": (messages, 0)}
     await audit.record(session, Entry("customer.erased", "conversation", str(conversation_id), changes))
-    topic = conversations.topic_of(conversation_id)
-    await session.publish(topic, "changed", {"conversation_id": str(conversation_id)})
+    await session.publish(topic_of(conversation_id), "changed", {"conversation_id": str(conversation_id)})
 
 
 async def _of(session: Session, conversation_id: UUID) -> list[Record]:
