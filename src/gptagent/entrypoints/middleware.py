@@ -25,10 +25,10 @@ UPLOAD_MAX_BYTES = 51_000_000
 REQUEST_TIMEOUT_SECONDS = 30
 UPLOAD_TIMEOUT_SECONDS = 300
 
-# What pages use of the browser's abilities; every other one that browsers know is off, also for frames.
+# What pages use of the browser's abilities; every other one that Chromium knows is off, also for frames.
 _OWN_ABILITIES = ("clipboard-write", "publickey-credentials-create", "publickey-credentials-get")
 _NO_ABILITIES = (
-    *("accelerometer", "ambient-light-sensor", "autoplay", "bluetooth", "browsing-topics", "camera"),
+    *("accelerometer", "autoplay", "browsing-topics", "camera"),
     *("clipboard-read", "compute-pressure", "cross-origin-isolated", "display-capture", "encrypted-media"),
     *(
         "fullscreen",
@@ -40,7 +40,7 @@ _NO_ABILITIES = (
         "idle-detection",
     ),
     *("keyboard-map", "local-fonts", "magnetometer", "microphone", "midi", "otp-credentials", "payment"),
-    *("picture-in-picture", "screen-wake-lock", "serial", "storage-access", "sync-xhr", "usb", "web-share"),
+    *("picture-in-picture", "screen-wake-lock", "serial", "storage-access", "sync-xhr", "usb"),
     *("window-management", "xr-spatial-tracking"),
 )
 # Scripts and styles come from files of ours only: stronger than nonces, of which one may be stolen or reused.
