@@ -94,11 +94,7 @@ def test_a_secret_that_was_taken_back_is_still_in_the_history(repository):
 def test_a_lock_is_pinned_and_hashed():
     """SEC-12"""
     hashed = [f"--hash=sha256:{digit * 64}" for digit in "01"]
-    good = f"a==1.0 \\
-    {hashed[0]}
-b[x]==2 ; os_name == 'x' \\
-    {hashed[1]}
-"
+    good = f"a==1.0 \\\n    {hashed[0]}\nb[x]==2 ; os_name == 'x' \\\n    {hashed[1]}\n"
     assert supply.unlocked("# made by pip-compile\n" + good) == []
     assert supply.unlocked(good + "c==3\n") == ["c==3 has no hash"]
     assert supply.unlocked(f"d>=1 --hash=sha256:{'0' * 64}") == ["d>=1 is not pinned to one version"]
