@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gptagent.kernel.errors import Misconfigured
-from gptagent.kernel.secret_keys import decode_keys
+from gptagent.kernel.secret_keys import decode_keys, weakness
 from gptagent.kernel.settings import Settings, child_environment, share_metrics
 
 KEY_BYTES, OTHER_BYTES = os.urandom(32), os.urandom(32)
@@ -174,3 +174,54 @@ def test_a_fresh_start_counts_from_zero(tmp_path, monkeypatch):
     assert left.exists()
     share_metrics(tmp_path, fresh=True)
     assert not left.exists()
+
+
+@pytest.fixture
+def key_file(tmp_path):
+    path = tmp_path / "keys"
+    path.write_text(f"{OTHER_KEY}\n{KEY}\n")
+    path.chmod(0o600)
+    return path
+
+
+def test_keys_may_come_from_a_file(load, key_file):
+    """AUTH-18"""
+    settings = load(**{**SAFE, "SECRET_KEYS": "", "SECRET_KEYS_FILE": str(key_file)})
+    assert settings.given_keys == [OTHER_BYTES, KEY_BYTES]
+
+
+def test_keys_come_from_one_place_only(load, key_file):
+    assert "not both" in refusal(load, SECRET_KEYS_FILE=str(key_file))
+
+
+@pytest.mark.parametrize("mode", [0o604, 0o602, 0o620, 0o644])
+def test_production_refuses_a_key_file_that_is_open_to_others(load, key_file, mode):
+    """AUTH-18"""
+    key_file.chmod(mode)
+    text = refusal(load, SECRET_KEYS=None, SECRET_KEYS_FILE=str(key_file))
+    assert "SECRET_KEYS_FILE is open to others" in text and KEY not in text
+    load(SECRET_KEYS_FILE=str(key_file))  # one machine's own matter elsewhere
+
+
+@pytest.mark.parametrize("text", ["", "short", "\u043a\u043b\u044e\u0447", "c2hvcnQ="])
+def test_a_key_file_without_keys_is_refused_by_its_name(load, key_file, text):
+    key_file.write_text(text)
+    assert "SECRET_KEYS_FILE" in refusal(load, SECRET_KEYS=None, SECRET_KEYS_FILE=str(key_file))
+    key_file.unlink()
+    assert "SECRET_KEYS_FILE cannot be read" in refusal(
+        load, SECRET_KEYS=None, SECRET_KEYS_FILE=str(key_file)
+    )
+
+
+def test_random_keys_are_never_called_weak():
+    assert [weakness(os.urandom(32)) for _ in range(2000)] == [None] * 2000
+
+
+@pytest.mark.parametrize("contact", ["me@example.com", "http://example.com", "mailto:me", "mailto:a@b c"])
+def test_a_contact_nobody_can_use_is_refused(load, contact):
+    assert "SECURITY_CONTACT must be" in refusal(load, SECURITY_CONTACT=contact)
+
+
+@pytest.mark.parametrize("networks", ["example.com", "10.0.0.1/8", "10.0.0.0/33"])
+def test_networks_are_written_as_networks(load, networks):
+    assert "HOOKS_ALLOW_FROM takes networks" in refusal(load, HOOKS_ALLOW_FROM=networks)
