@@ -43,7 +43,8 @@ class Reader:
 async def reader_of(url: str, database: Database, scope: Scope) -> AsyncIterator[Reader]:
     """Be a person who logged in before and reads English."""
     async with stranger_at(url) as stranger:
-        stranger.http.cookies.set("session", await cookie_of(database, scope))
+        # With its domain, so that a new cookie of the server takes its place.
+        stranger.http.cookies.set("session", await cookie_of(database, scope), domain="127.0.0.1")
         start = await stranger.http.get(f"/manage/{await number_of(database, scope)}")
         stranger.base = start.headers["location"]
         yield stranger

@@ -19,6 +19,7 @@ from gptagent.features.dialog.prompting import ModelResponder
 from gptagent.features.dialog.service import Lanes
 from gptagent.features.dialog.turn import TurnRunner
 from gptagent.features.identity.limits import LoginLimits
+from gptagent.features.identity.model import Links
 from gptagent.features.identity.tokens import AccessTokens
 from gptagent.features.knowledge import jobs as knowledge_jobs
 from gptagent.features.mail import service as mail
@@ -53,6 +54,10 @@ class Platform:
     tokens: AccessTokens
     login_limits: LoginLimits
     limiter: RateLimiter
+
+    @property
+    def links(self) -> Links:
+        return Links(self.settings.base_url, self.settings.sends_letters)
 
     async def close(self) -> None:
         await self.egress.aclose()

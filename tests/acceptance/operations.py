@@ -14,7 +14,17 @@ from gptagent.features.organizations.policy import (
 )
 
 V1 = "/api/v1"
+PERSON = "a person"  # about whoever asks: needs no right of a workspace, and no key has it
 OPEN = {f"POST {V1}/auth/register", f"POST {V1}/auth/login", f"POST {V1}/auth/refresh"}
+OPEN = {
+    f"POST {V1}/auth/register",
+    f"POST {V1}/auth/login",
+    f"POST {V1}/auth/refresh",
+    f"POST {V1}/auth/reset-password/request",
+    f"POST {V1}/auth/reset-password/confirm",
+    f"POST {V1}/auth/verify-email",
+    f"POST {V1}/auth/change-email",
+}
 
 
 @dataclass(frozen=True)
@@ -41,9 +51,13 @@ class Operation:
     def options(self) -> dict[str, object]:
         """Return the request's body; names in it are new each time."""
         json = self.body.get("json")
-        fresh = {k: v.replace("#", uuid4().hex) for k, v in json.items()} if isinstance(json, dict) else None
+        fresh = {k: _fresh(v) for k, v in json.items()} if isinstance(json, dict) else None
         files = self.body.get("files")
         return {k: v for k, v in {"json": fresh, "files": files}.items() if v is not None}
+
+
+def _fresh(value: object) -> object:
+    return value.replace("#", uuid4().hex) if isinstance(value, str) else value
 
 
 AGENT, ARTICLE, DOCUMENT = "agents/{agent_id}", "articles/{article_id}", "documents/{document_id}"
@@ -52,6 +66,28 @@ CONNECTION, CONVERSATION = "connections/{connection_id}", "conversations/{conver
 OPERATIONS = tuple(
     Operation(f"{method} {V1}/{path}", needs, body)
     for method, path, needs, body in (
+        ("GET", "account", PERSON, {}),
+        ("PATCH", "account", PERSON, {"json": {"full_name": "Name #"}}),
+        ("GET", "account/avatar", PERSON, {}),
+        ("PUT", "account/avatar", PERSON, {"files": {"file": ("me.png", b"not a picture")}}),
+        ("DELETE", "account/avatar", PERSON, {}),
+        ("POST", "account/password", PERSON, {"json": {"current_password": "x", "new_password": "y"}}),
+        ("POST", "account/confirmation", PERSON, {"json": {"password": "not the right one"}}),
+        ("GET", "account/sessions", PERSON, {}),
+        ("DELETE", "account/sessions", PERSON, {}),
+        ("DELETE", "account/sessions/{session_id}", PERSON, {}),
+        ("GET", "account/grants", PERSON, {}),
+        ("DELETE", "account/grants/{grant_id}", PERSON, {}),
+        ("POST", "account/totp", PERSON, {}),
+        ("POST", "account/totp/confirm", PERSON, {"json": {"code": "000000"}}),
+        ("DELETE", "account/totp", PERSON, {}),
+        ("POST", "account/recovery-codes", PERSON, {}),
+        ("GET", "account/passkeys", PERSON, {}),
+        ("POST", "account/passkeys", PERSON, {"json": {"name": "Mine", "credential": {}}}),
+        ("POST", "account/passkeys/options", PERSON, {}),
+        ("DELETE", "account/passkeys/{passkey_id}", PERSON, {}),
+        ("POST", "me/email", VIEW, {"json": {"email": "#@example.test", "password": "not the right one"}}),
+        ("POST", "me/email/verification", VIEW, {}),
         ("GET", "agents", VIEW, {}),
         ("POST", "agents", EDIT_AGENTS, {"json": {"name": "Agent #"}}),
         ("GET", AGENT, VIEW, {}),

@@ -46,6 +46,9 @@ class Estate:
     invitation_id: UUID
     api_key_id: UUID
     provider_id: UUID
+    session_id: UUID
+    grant_id: UUID
+    passkey_id: UUID
     letter_id: UUID
 
     def ids(self) -> set[str]:
@@ -71,6 +74,7 @@ async def furnish(db: Database, vault: Vault, canary: str) -> Estate:
         }
         made |= await _conversation(session, canary, made["connection_id"], made["agent_id"])
         made |= await _access(session, vault, canary)
+        made |= await _account(session, canary)
     return Estate(
         scope=scope,
         number=workspace.number,
@@ -214,6 +218,19 @@ async def _access(session: Session, vault: Vault, canary: str) -> dict[str, UUID
     await session.execute("delete from jobs.pgqueuer where entrypoint = 'mail.send'")  # it only lies there
     made = {"invitation_id": invitation_id, "api_key_id": api_key_id, "provider_id": provider_id}
     return {**made, "letter_id": letter_id}
+
+
+async def _account(session: Session, canary: str) -> dict[str, UUID]:
+    """What the person logs in with elsewhere."""
+    person_id, session_id, grant_id, passkey_id = session.scope.actor.id, new_id(), new_id(), new_id()
+    own = {"person_id": person_id, "device": canary, "address": canary}
+    end = utcnow() + timedelta(days=1)
+    token_hash = hash_token(f"session-{canary}")
+    await insert(session, "web_session", id=session_id, **own, token_hash=token_hash, expires_at=end)
+    await insert(session, "api_grant", id=grant_id, **own, workspace_id=session.scope.org_id)
+    key = {"credential_id": canary.encode(), "public_key": canary.encode(), "name": canary}
+    await insert(session, "passkey", id=passkey_id, person_id=person_id, **key)
+    return {"session_id": session_id, "grant_id": grant_id, "passkey_id": passkey_id}
 
 
 async def insert(session: Session, table: str, **values: object) -> None:

@@ -54,6 +54,8 @@ ARTICLE = {"article_id": "article_id"}
 DOCUMENT = {"document_id": "document_id"}
 CONNECTION = {"connection_id": "connection_id"}
 CONVERSATION = {"conversation_id": "conversation_id"}
+SESSION, GRANT, PASSKEY = {"session_id": "session_id"}, {"grant_id": "grant_id"}, {"passkey_id": "passkey_id"}
+ACCOUNT = f"{PAGES}/account-settings"
 STRANGER = {"email": "nobody@example.test", "password": "not the right one"}
 
 CASES: dict[str, Case] = {
@@ -63,6 +65,20 @@ CASES: dict[str, Case] = {
     "POST /api/v1/auth/refresh": Public(
         "here a person's log-in is renewed", options={"json": {"refresh_token": "nobody's"}}
     ),
+    "POST /api/v1/auth/reset-password/request": Public(
+        "asked for by who cannot log in", options={"json": {"email": "nobody@example.test"}}
+    ),
+    "POST /api/v1/auth/reset-password/confirm": Public(
+        "the link is the credential", options={"json": {"token": "nobodys", "password": "long enough a word"}}
+    ),
+    "POST /api/v1/auth/verify-email": Public(
+        "the link is the credential", options={"json": {"token": "nobodys"}}
+    ),
+    "POST /api/v1/auth/change-email": Public(
+        "the link is the credential", options={"json": {"token": "nobodys"}}
+    ),
+    "POST /api/v1/me/email": Own(422, {"json": {"email": "no address", "password": "x"}}),
+    "POST /api/v1/me/email/verification": Own(202),
     "GET /health/live": Public("asked by the supervisor"),
     "GET /health/ready": Public("asked by the load balancer"),
     "GET /.well-known/security.txt": Public("whom to tell about a hole; the same for everybody"),
@@ -100,21 +116,58 @@ CASES: dict[str, Case] = {
     "DELETE /api/v1/privacy/customers/{conversation_id}": Foreign(CONVERSATION),
     "GET /api/v1/account/export": Own(),
     "POST /api/v1/account/erase": Own(422, {"json": {"proof": "not the right one"}}),
+    "GET /api/v1/account": Own(),
+    "PATCH /api/v1/account": Own(options={"json": {"locale": "en"}}),
+    "GET /api/v1/account/avatar": Own(404, why="there is no picture yet"),
+    "PUT /api/v1/account/avatar": Own(422, {"files": {"file": ("me.png", b"not a picture")}}),
+    "DELETE /api/v1/account/avatar": Own(204),
+    "POST /api/v1/account/password": Own(422, {"json": {"current_password": "x", "new_password": "y"}}),
+    "POST /api/v1/account/confirmation": Own(422, {"json": {"password": "not the right one"}}),
+    "GET /api/v1/account/sessions": Own(),
+    "DELETE /api/v1/account/sessions": Own(204),
+    "DELETE /api/v1/account/sessions/{session_id}": Foreign(SESSION),
+    "GET /api/v1/account/grants": Own(),
+    "DELETE /api/v1/account/grants/{grant_id}": Foreign(GRANT),
+    "POST /api/v1/account/totp": Own(),
+    "POST /api/v1/account/totp/confirm": Own(422, {"json": {"code": "000000"}}),
+    "DELETE /api/v1/account/totp": Own(404, why="it is off"),
+    "POST /api/v1/account/recovery-codes": Own(404, why="it is off"),
+    "GET /api/v1/account/passkeys": Own(),
+    "POST /api/v1/account/passkeys": Own(422, {"json": {"name": "Mine", "credential": {}}}),
+    "POST /api/v1/account/passkeys/options": Own(),
+    "DELETE /api/v1/account/passkeys/{passkey_id}": Foreign(PASSKEY),
     "GET /": Public("leads to the log-in"),
     "GET /favicon.ico": Public("the same for everybody"),
     "GET /assets/*": Public("the same for everybody", "/assets/nothing.css"),
     "GET /login": Public("here a person logs in"),
     "POST /login": Public("here a person logs in", options={"data": STRANGER}),
+    "GET /login/code": Public("the second step, by the token of the first"),
+    "POST /login/code": Public("the second step, by the token of the first", options={"data": {"code": "1"}}),
+    "POST /login/passkey/options": Public("here a person logs in with a passkey"),
+    "POST /login/passkey": Public(
+        "here a person logs in with a passkey", options={"data": {"credential": "{}"}}
+    ),
     "GET /register": Public("here a person gets a workspace"),
     "POST /register": Public("here a person gets a workspace", options={"data": STRANGER}),
     "GET /setup/{token}": Public("the link is the credential", "/setup/nobodys"),
     "POST /setup/{token}": Public("the link is the credential", "/setup/nobodys"),
+    "GET /reset-password/request": Public("asked for by who cannot log in"),
+    "POST /reset-password/request": Public("asked for by who cannot log in", options={"data": STRANGER}),
+    "GET /reset-password/{token}": Public("the link is the credential", "/reset-password/nobodys"),
+    "POST /reset-password/{token}": Public("the link is the credential", "/reset-password/nobodys"),
+    "GET /verify-email/{token}": Public("the link is the credential", "/verify-email/nobodys"),
+    "POST /verify-email/{token}": Public("the link is the credential", "/verify-email/nobodys"),
+    "GET /change-email/{token}": Public("the link is the credential", "/change-email/nobodys"),
+    "POST /change-email/{token}": Public("the link is the credential", "/change-email/nobodys"),
     "POST /preferences/theme": Public("a cookie of this browser", options={"data": {"theme": "dark"}}),
     "POST /preferences/language": Public("a cookie of this browser", options={"data": {"language": "en"}}),
     "POST /logout": Own(303),
     "GET /manage": Own(303),
     f"GET {PAGES}": Own(303),
     f"GET {PAGES}/live": Own(None, why="a stream: test_isolation_live.py listens to it"),
+    f"GET {PAGES}/account-settings/email": Own(),
+    f"POST {PAGES}/account-settings/email": Own(422, {"data": {"email": "no address"}}),
+    f"POST {PAGES}/account-settings/email/verification": Own(303),
     f"GET {PAGES}/dashboard": Own(),
     f"GET {PAGES}/ai-agents": Own(),
     f"GET {PAGES}/ai-agents/create": Own(),
@@ -145,6 +198,27 @@ CASES: dict[str, Case] = {
     f"GET {PAGES}/account-settings/privacy": Own(),
     f"GET {PAGES}/account-settings/privacy/export": Own(),
     f"POST {PAGES}/account-settings/privacy/erase": Own(422, {"data": {"proof": "not the right one"}}),
+    f"GET {ACCOUNT}": Own(),
+    f"POST {ACCOUNT}": Own(303, {"data": {"full_name": "Charlie Sparrow", "locale": "en"}}),
+    f"GET {ACCOUNT}/avatar": Own(404, why="there is no picture yet"),
+    f"POST {ACCOUNT}/avatar": Own(422, {"files": {"file": ("me.png", b"not a picture")}}),
+    f"POST {ACCOUNT}/avatar/remove": Own(303),
+    f"GET {ACCOUNT}/confirm": Own(),
+    f"POST {ACCOUNT}/confirm": Own(422, {"data": {"password": "not the right one"}}),
+    f"POST {ACCOUNT}/confirm/passkey": Own(),
+    f"GET {ACCOUNT}/security": Own(),
+    f"POST {ACCOUNT}/security/password": Own(422, {"data": {"current_password": "x", "new_password": "y"}}),
+    f"POST {ACCOUNT}/security/sessions/{{session_id}}/end": Foreign(SESSION),
+    f"POST {ACCOUNT}/security/grants/{{grant_id}}/end": Foreign(GRANT),
+    f"POST {ACCOUNT}/security/others/end": Own(303),
+    f"GET {ACCOUNT}/security/totp": Own(),
+    f"POST {ACCOUNT}/security/totp": Own(422, {"data": {"code": "000000"}}),
+    f"POST {ACCOUNT}/security/totp/disable": Own(303),
+    f"POST {ACCOUNT}/security/recovery-codes": Own(303),
+    f"GET {ACCOUNT}/security/passkeys/add": Own(),
+    f"POST {ACCOUNT}/security/passkeys/options": Own(),
+    f"POST {ACCOUNT}/security/passkeys/add": Own(422, {"data": {"name": "Mine", "credential": "{}"}}),
+    f"POST {ACCOUNT}/security/passkeys/{{passkey_id}}/remove": Foreign(PASSKEY),
     f"GET {PAGES}/conversations": Own(),
     f"GET {PAGES}/conversations/{{conversation_id}}": Foreign(CONVERSATION),
     f"POST {PAGES}/conversations/{{conversation_id}}/takeover": Foreign(CONVERSATION),

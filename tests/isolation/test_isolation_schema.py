@@ -87,6 +87,7 @@ DEFINERS = {
     "use_token": "single-use token: by hash",
     "use_refresh_token": "refresh token: by hash of a random token",
     "begin_refresh": "log-in over the API",
+    "void_links": "deletes one person's links",
     "keep_letter": "a letter, sealed",
     "read_letter": "a letter by its random id, sealed",
     "forget_letter": "a letter that was sent",

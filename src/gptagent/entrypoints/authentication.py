@@ -1,7 +1,5 @@
 """Credentials, checked in one place for every path: the session cookie for pages, a token for the API."""
 
-import hashlib
-import hmac
 import re
 from dataclasses import dataclass, replace
 from urllib.parse import quote
@@ -16,17 +14,29 @@ from gptagent.features.organizations.model import API_KEY_PREFIX, Visitor, Works
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import NotFound, Unauthenticated
-from gptagent.kernel.http import SAFE_METHODS, Access, Csrf, client_address, csrf_cookie, session_cookie
+from gptagent.kernel.http import (
+    SAFE_METHODS,
+    Access,
+    Csrf,
+    client_address,
+    csrf_cookie,
+    csrf_of_session,
+    session_cookie,
+)
 from gptagent.kernel.ids import new_token
 from gptagent.kernel.scope import Actor, Origin
 from gptagent.kernel.settings import Settings
 
 # The whole list of addresses that need no credential. Everything else is refused before it is parsed.
 # The second list is of those where it would not even be looked at.
-OPEN_PATHS = re.compile(r"/|/login|/register|/setup/[^/]+|/preferences/(theme|language)")
+OPEN_PATHS = re.compile(
+    r"/|/login(/code|/passkey(/options)?)?|/register|/setup/[^/]+|/preferences/(theme|language)"
+    r"|/(reset-password|verify-email|change-email)/[^/]+"
+)
 BARE_PATHS = re.compile(
     r"/favicon\.ico|/\.well-known/security\.txt|/assets/.*|/health/(live|ready)|/metrics|/hooks/kommo/.*"
-    r"|/api/v1/auth/(register|login|refresh)|/api/v1/openapi\.json|/api/docs(/[\w.-]+)?"
+    r"|/api/v1/auth/(register|login|refresh|reset-password/(request|confirm)|verify-email|change-email)"
+    r"|/api/v1/openapi\.json|/api/docs(/[\w.-]+)?"
 )
 MIN_CSRF_CHARS = 32
 WORKSPACE_PATH = re.compile(r"/manage/(?P<number>\d{1,18})(?:-(?P<slug>[^/]*))?(?P<rest>/.*)?")
@@ -94,7 +104,7 @@ class Authenticator:
         for workspace in found:
             if workspace.org_id == claims.org_id:
                 origin = self._origin(request, Actor("person", claims.person_id))
-                return Access(organizations.scope_of(workspace, origin), claims.person_id)
+                return Access(organizations.scope_of(workspace, origin), claims.person_id, claims.grant_id)
         raise Unauthenticated
 
     async def _program(self, request: Request, key: str) -> Access:
@@ -120,10 +130,9 @@ class Authenticator:
         return Visitor(found, tuple(one for one in workspaces if found.workspace_id in {None, one.org_id}))
 
     def _csrf(self, request: Request) -> Csrf:
-        """Derive the token from the session, so that it says nothing about it; strangers have a cookie."""
+        """Derive the token from the session; strangers have a cookie."""
         if request.state.visitor is not None:
-            key = request.cookies[self.cookie].encode()
-            return Csrf(hmac.new(key, b"csrf", hashlib.sha256).hexdigest())
+            return csrf_of_session(request.cookies[self.cookie])
         known = request.cookies.get(csrf_cookie(secure=self.settings.secure_cookies), "")
         return Csrf(known) if len(known) >= MIN_CSRF_CHARS else Csrf(new_token(), is_new=True)
 

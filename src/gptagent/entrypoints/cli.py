@@ -199,6 +199,14 @@ def secrets_rotate() -> None:
         sys.exit(65)
 
 
+@user_app.command("reset-link")
+def user_reset_link(email: str) -> None:
+    """Print a link with which somebody sets a new password: once, within an hour."""
+    from gptagent.entrypoints import operations
+
+    print(asyncio.run(operations.reset_link(Settings.load(), email)))
+
+
 @audit_app.command("verify")
 def audit_verify(
     *,

@@ -165,7 +165,7 @@ def _complete(
 
 def _statuses(operation: Mapping[str, Any], path: str, method: str, *, is_open: bool) -> set[int]:
     """Return with which problems the operation may answer."""
-    found = {401, 403, 422, 429, 503}
+    found = {401, 403, 422, 429, 503} | {int(one) for one in operation["responses"] if one.startswith("4")}
     if "{" in path or is_open or method == "post":
         found.add(404)
     if "requestBody" in operation:

@@ -24,6 +24,8 @@ BODY_MAX_BYTES = 5_000_000
 UPLOAD_MAX_BYTES = 51_000_000
 REQUEST_TIMEOUT_SECONDS = 30
 UPLOAD_TIMEOUT_SECONDS = 300
+PICTURE_MAX_BYTES = 5_100_000  # a picture of 5 MB and the form around it
+PICTURE_PATHS = ("/avatar",)
 
 # What pages use of the browser's abilities; every other one that Chromium knows is off, also for frames.
 _OWN_ABILITIES = ("clipboard-write", "publickey-credentials-create", "publickey-credentials-get")
@@ -174,7 +176,8 @@ class Limits:
             await self._app(scope, receive, send)
             return
         upload = scope["method"] == "POST" and scope["path"].endswith(UPLOAD_PATHS)
-        limit = UPLOAD_MAX_BYTES if upload else BODY_MAX_BYTES
+        picture = scope["path"].endswith(PICTURE_PATHS)
+        limit = UPLOAD_MAX_BYTES if upload else PICTURE_MAX_BYTES if picture else BODY_MAX_BYTES
         length = Headers(scope=scope).get("content-length") or "0"
         if length.isdecimal() and int(length) > limit:
             raise TooLarge("too_large", "The request is too large.")

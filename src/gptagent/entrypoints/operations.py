@@ -8,13 +8,14 @@ from uuid import UUID
 from gptagent.bootstrap import app_dsn, owner_dsn
 from gptagent.features.audit.verification import ChainReport, verify_chains
 from gptagent.features.identity import service as identity
+from gptagent.features.identity.model import Links
 from gptagent.features.organizations.model import Workspace
 from gptagent.features.organizations.registration import Register, register
 from gptagent.kernel import jobs
 from gptagent.kernel.crypto import load_vault
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import Invalid
-from gptagent.kernel.scope import PLATFORM_ID
+from gptagent.kernel.scope import PLATFORM_ID, Actor, Origin
 from gptagent.kernel.settings import Settings
 
 if TYPE_CHECKING:
@@ -77,6 +78,12 @@ async def create_user(
         command = Register(email, name, password, workspace)
         _person_id, made = await register(db, command, is_open=True, admin=admin)
     return made
+
+
+async def reset_link(settings: Settings, email: str) -> str:
+    links = Links(settings.base_url, settings.sends_letters)
+    async with _database(settings) as db:
+        return await identity.make_reset_link(db, email, links, origin=Origin(Actor("operator")))
 
 
 async def verify_audit(settings: Settings, expected: Mapping[UUID, bytes]) -> list[ChainReport]:

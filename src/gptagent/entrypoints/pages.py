@@ -1,5 +1,6 @@
 """The pages of the web process: what exists, the frame around it, and the few routes of no feature."""
 
+from collections.abc import Awaitable, Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +18,16 @@ from gptagent.features.crm.web import ConnectionPages
 from gptagent.features.dashboard.web import DashboardPages
 from gptagent.features.dialog.web import ConversationPages
 from gptagent.features.identity import service as identity
+from gptagent.features.identity.email_web import EmailPages
+from gptagent.features.identity.model import Links, Person, RelyingParty
+from gptagent.features.identity.recovery_web import RecoveryPages
 from gptagent.features.knowledge.web import ArticlePages, DocumentPages
 from gptagent.features.organizations import policy
+from gptagent.features.organizations.account.factors import FactorPages
+from gptagent.features.organizations.account.guard import ACCOUNT, SECURITY, own_log_in
+from gptagent.features.organizations.account.security import SecurityPages
+from gptagent.features.organizations.account.web import ProfilePages
+from gptagent.features.organizations.login_steps import LoginSteps
 from gptagent.features.organizations.model import Visitor, Workspace
 from gptagent.features.organizations.web import AuthPages, keep_language, local_path
 from gptagent.features.privacy.web import PrivacyPages
@@ -35,7 +44,9 @@ from gptagent.ui.web import WORKSPACE_COOKIE, YEAR_SECONDS, Pages, words
 FEATURES = Path(__file__).parent.parent / "features"
 TEMPLATES = {
     name: FEATURES / name / "templates"
-    for name in ("organizations", "knowledge", "agents", "crm", "dialog", "dashboard", "privacy")
+    for name in (
+        *("identity", "organizations", "knowledge", "agents", "crm", "dialog", "dashboard", "privacy"),
+    )
 }
 NAVIGATION = (
     NavSection(
@@ -64,8 +75,13 @@ TABS = (
     ),
     TabSet(
         "Account settings",
-        "/account-settings",
-        (NavItem("Privacy", "/account-settings/privacy", "", "/account-settings/privacy"),),
+        ACCOUNT,
+        (
+            NavItem("Profile", ACCOUNT, "", ACCOUNT),
+            NavItem("Security", SECURITY, "", SECURITY),
+            NavItem("E-mail", f"{ACCOUNT}/email", "", f"{ACCOUNT}/email"),
+            NavItem("Privacy", f"{ACCOUNT}/privacy", "", f"{ACCOUNT}/privacy"),
+        ),
     ),
 )
 MAX_ID_DIGITS = 19  # of a bigint
@@ -76,25 +92,49 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
     """Add every page, the assets, the live stream and the error page."""
     settings, db = platform.settings, platform.db
     assets = build_assets()
-    pages = Pages(build_environment(TEMPLATES, assets), load_shell, settings.secure_cookies)
+    pages = Pages(build_environment(TEMPLATES, assets), shell_of(platform.links), settings.secure_cookies)
+    party = RelyingParty.at(settings.base_url)
+    privacy = PrivacyPages(db, pages, platform.files, platform.login_limits)
+    account = (
+        ProfilePages(db, pages, platform.files).router(),
+        SecurityPages(db, pages, platform.login_limits).router(),
+        FactorPages(db, pages, platform.login_limits, party).router(),
+        EmailPages(db, pages, platform.login_limits, platform.links).router(),
+        privacy.account_router(),
+    )
     features = (
-        AuthPages(db, pages, platform.login_limits, settings.open_registration).router(),
+        LoginSteps(db, pages, platform.login_limits, party).router(),
+        AuthPages(db, pages, platform.login_limits, settings.open_registration, platform.links).router(),
+        RecoveryPages(db, pages, platform.login_limits, platform.links).router(),
         DashboardPages(db, pages, settings.llm_model).router(),
         AgentPages(db, pages, settings.llm_model).router(),
         DocumentPages(db, pages, platform.files).router(),
         ArticlePages(db, pages).router(),
         ConnectionPages(db, pages, platform.crm, platform.vault, settings.base_url).router(),
         ConversationPages(db, pages, platform.inbox).router(),
-        PrivacyPages(db, pages, platform.files, platform.login_limits).router(),
+        privacy.router(),
         ShellRoutes(db, pages, hub, assets).router(),
     )
+    for router in account:
+        app.include_router(
+            router, dependencies=[Depends(csrf_checked), Depends(own_log_in)], include_in_schema=False
+        )
     for router in features:
         app.include_router(router, dependencies=[Depends(csrf_checked)], include_in_schema=False)
     app.router.routes.append(Mount(assets.prefix, assets))
     app.state.error_page = ErrorPages(pages)
 
 
-async def load_shell(request: Request, session: Session) -> Shell:
+def shell_of(links: Links) -> Callable[[Request, Session], Awaitable[Shell]]:
+    """Return what reads the frame of a page; it asks for a confirmed address where letters are sent."""
+
+    async def load(request: Request, session: Session) -> Shell:
+        return await load_shell(request, session, links)
+
+    return load
+
+
+async def load_shell(request: Request, session: Session, links: Links) -> Shell:
     """Read the frame around a workspace's page: two questions in the page's own transaction."""
     workspace: Workspace = request.state.workspace
     visitor: Visitor = request.state.visitor
@@ -112,8 +152,18 @@ async def load_shell(request: Request, session: Session) -> Shell:
         ),
         live_url=f"{workspace.path}/live",
         live_cursor=str(await last_event_id(session)),
+        account_href=f"{workspace.path}{ACCOUNT}",
+        person_picture=_picture(workspace, person),
         tabs=_tabs(request, workspace),
+        asks_to_verify=links.sends_letters and not person.is_verified,
     )
+
+
+def _picture(workspace: Workspace, person: Person) -> str:
+    """Return the address of the person's picture; it changes with the picture, so browsers may keep it."""
+    if person.avatar_key is None:
+        return ""
+    return f"{workspace.path}{ACCOUNT}/avatar?of={person.avatar_key.rpartition('-')[2]}"
 
 
 def _navigation(permissions: AbstractSet[str]) -> tuple[NavSection, ...]:
@@ -207,7 +257,7 @@ class ShellRoutes:
             return response
         keep_language(response, wanted, secure=self.pages.secure)
         visitor: Visitor | None = request.state.visitor
-        if visitor is not None:
+        if visitor is not None and visitor.session.impersonator_id is None:
             async with self.db.installation(visitor.session.person_id) as session:
                 await identity.set_locale(session, visitor.session.person_id, wanted)
         return response

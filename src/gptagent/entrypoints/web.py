@@ -30,7 +30,10 @@ from gptagent.entrypoints.sole import SoleWeb
 from gptagent.features.agents.api import AgentsApi
 from gptagent.features.crm.api import ConnectionsApi, WebhookDoor
 from gptagent.features.dialog.api import ConversationsApi
+from gptagent.features.identity.model import RelyingParty
+from gptagent.features.identity.recovery_api import RecoveryApi
 from gptagent.features.knowledge.api import ArticlesApi, DocumentsApi
+from gptagent.features.organizations.account.api import AccountApi
 from gptagent.features.organizations.api import AuthApi
 from gptagent.features.privacy.api import PrivacyApi
 from gptagent.kernel import installation, observe
@@ -145,8 +148,13 @@ def _close_streams_on_signal(hub: LiveHub) -> None:
 def _add_api(app: FastAPI, platform: Platform) -> None:
     settings = platform.settings
     app.include_router(
-        AuthApi(platform.db, platform.tokens, platform.login_limits, settings.open_registration).router()
+        AuthApi(
+            platform.db, platform.tokens, platform.login_limits, settings.open_registration, platform.links
+        ).router()
     )
+    party = RelyingParty.at(settings.base_url)
+    app.include_router(AccountApi(platform.db, platform.files, platform.login_limits, party).router())
+    app.include_router(RecoveryApi(platform.db, platform.login_limits, platform.links).router())
     app.include_router(AgentsApi(platform.db).router())
     app.include_router(ArticlesApi(platform.db).router())
     app.include_router(DocumentsApi(platform.db, platform.files).router())

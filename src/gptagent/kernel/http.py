@@ -1,5 +1,6 @@
 """What REST and HTML share: who asks, and how errors look on the wire."""
 
+import hashlib
 import hmac
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -67,10 +68,14 @@ class PatternRoute(Route):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The ticket of a request, and the person behind it; a program with a key is nobody."""
+    """The ticket of a request, and the person behind it; a program with a key is nobody.
+
+    `grant_id` is the log-in over the API the request came by.
+    """
 
     scope: Scope
     person_id: UUID | None = None
+    grant_id: UUID | None = None
 
 
 def access_of(request: Request) -> Access:
@@ -117,6 +122,11 @@ class Csrf:
 
     token: str
     is_new: bool = False
+
+
+def csrf_of_session(token: str) -> Csrf:
+    """Return what goes with a session's token; it is derived, so that it says nothing about that."""
+    return Csrf(hmac.new(token.encode(), b"csrf", hashlib.sha256).hexdigest())
 
 
 async def csrf_checked(request: Request) -> AsyncIterator[None]:

@@ -26,8 +26,10 @@ SEALED = (
     SealedColumn("crm_connection", "hook_sealed", ("org_id", "id"), "org_id", "'crm-hook'"),
     SealedColumn("person_key", "sealed", ("person_id",), PLATFORM, "'person-key:' || person_id"),
     SealedColumn("totp", "secret_sealed", ("person_id",), PLATFORM, "'totp:' || person_id"),
-    SealedColumn("oidc_provider", "secret_sealed", ("org_id", "id"), "org_id", "'oidc-client:' || id"),
+    SealedColumn("oidc_provider", "secret_sealed", ("org_id", "id"), "org_id", "'oidc'"),
     SealedColumn("letter", "sealed", ("id",), PLATFORM, "'letter:' || id"),
     SealedColumn("idempotency_key", "body", ("org_id", "caller", "key"), "org_id", "'idempotency'"),
-    SealedColumn("one_time_token", "payload", ("token_hash",), PLATFORM, "kind"),
+    SealedColumn(
+        "one_time_token", "payload", ("token_hash",), PLATFORM, "coalesce('email:' || person_id, '')"
+    ),
 )

@@ -27,6 +27,7 @@ COMPONENTS = (
     "live",
     "markdown",
     "pagination",
+    "passkey",
     "popover",
     "preferences",
     "progress",
@@ -43,7 +44,7 @@ COMPONENTS = (
     "tooltip",
 )
 
-PAGE_STYLES = ("agents", "dashboard", "editor", "inbox", "knowledge", "login", "styleguide")
+PAGE_STYLES = ("account", "agents", "dashboard", "editor", "inbox", "knowledge", "login", "styleguide")
 """Linked by the pages that need them; `shell` is in every page and part of `app.css`."""
 
 FONTS = ("inter-cyrillic.woff2", "inter-latin.woff2")

@@ -109,7 +109,8 @@ class Shell:
 
     `base` is the workspace's address without a slash at the end, `path` the address asked for. `live_cursor`
     is the id of the last live event when the page was drawn, so that nothing is lost until it connects.
-    `counts` holds the number shown beside a navigation item, by its `href`.
+    `counts` holds the number shown beside a navigation item, by its `href`. `asks_to_verify`: the person has
+    not followed the link sent to their address.
     """
 
     base: str
@@ -123,8 +124,10 @@ class Shell:
     live_url: str = "/live"
     live_cursor: str = ""
     account_href: str = ""
+    person_picture: str = ""
     logout_action: str = "/logout"
     tabs: TabSet | None = None
+    asks_to_verify: bool = False
 
     @property
     def tabs_title(self) -> str:

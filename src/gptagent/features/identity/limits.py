@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from uuid import UUID
 
 from limits import RateLimitItem, parse
 
@@ -10,6 +11,8 @@ from gptagent.kernel.ratelimit import RateLimiter
 
 PER_ADDRESS = parse("10/minute")  # AUTH-12
 PER_ACCOUNT = parse("10/15minute")
+LETTERS_PER_ADDRESS = parse("10/minute")
+LETTERS_PER_ACCOUNT = parse("5/hour")  # nobody's mailbox is flooded through us
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,20 @@ class LoginLimits:
         account = hashlib.sha256(email.strip().lower().encode()).hexdigest()
         await self._hit(PER_ADDRESS, "login-address", address)
         await self._hit(PER_ACCOUNT, "login-account", account)
+
+    async def check_address(self, address: str) -> None:
+        """Count one try of somebody who has not said who they are. Raises RateLimited."""
+        await self._hit(PER_ADDRESS, "login-address", address)
+
+    async def check_person(self, person_id: UUID) -> None:
+        """Count one try of somebody logged in to show who they are. Raises RateLimited."""
+        await self._hit(PER_ACCOUNT, "confirm-person", person_id.hex)
+
+    async def check_letter(self, address: str, email: str) -> None:
+        """Count one letter somebody asks for. Raises RateLimited, alike for an unknown account."""
+        account = hashlib.sha256(email.strip().lower().encode()).hexdigest()
+        await self._hit(LETTERS_PER_ADDRESS, "letter-address", address)
+        await self._hit(LETTERS_PER_ACCOUNT, "letter-account", account)
 
     async def _hit(self, limit: RateLimitItem, *keys: str) -> None:
         if not await self.limiter.hit_strictly(limit, *keys):

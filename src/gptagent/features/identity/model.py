@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
+from typing import Literal
+from urllib.parse import urlsplit
 from uuid import UUID
 
 PASSWORD_MIN_CHARS = 12
@@ -14,6 +16,17 @@ SESSION_LIFE = timedelta(hours=24)
 REMEMBERED_SESSION_LIFE = timedelta(days=30)
 ACCESS_TOKEN_LIFE = timedelta(minutes=10)
 REFRESH_TOKEN_LIFE = timedelta(days=7)
+CONFIRMATION_LIFE = timedelta(minutes=15)
+SECOND_STEP_LIFE = timedelta(minutes=5)  # from the right password to the code
+PASSKEY_CHALLENGE_LIFE = timedelta(minutes=5)
+PASSKEY_NAME_MAX_CHARS = 100
+PASSKEYS_MAX = 20
+RECOVERY_CODES = 10
+TOTP_STEP_SECONDS = 30
+AVATAR_MAX_BYTES = 5_000_000
+AVATAR_MAX_PIXELS = 50_000_000  # a small file can hold a picture that fills the memory
+AVATAR_SIDE_PIXELS = 256
+LogInKind = Literal["browser", "api"]
 _EMAIL = re.compile(r"[^@\s,;<>\"]{1,64}@[^@\s,;<>\"]+\.[^@\s,;<>\".]{2,63}")
 
 
@@ -24,6 +37,22 @@ class Person:
     full_name: str = field(repr=False)
     locale: str
     is_platform_admin: bool
+    avatar_key: str | None = field(default=None, repr=False)
+    is_verified: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Links for people, made of the configured address, never of a request's.
+
+    `sends_letters`: whether there is a mail server, without which nobody can be sent one.
+    """
+
+    base_url: str
+    sends_letters: bool
+
+    def to(self, path: str, token: str) -> str:
+        return f"{self.base_url}/{path}/{token}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +78,72 @@ class Device:
 
     name: str = ""
     address: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentLogIn:
+    """The log-in a request came by: a browser's session or a grant of the API."""
+
+    session_id: UUID | None = None
+    grant_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LogIn:
+    """A log-in as its person sees it. `is_impersonation`: an administrator of the platform uses it."""
+
+    id: UUID
+    kind: LogInKind
+    device: str
+    address: str = field(repr=False)
+    created_at: datetime
+    last_seen_at: datetime
+    is_current: bool
+    is_impersonation: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """A session's new token; the old one is dead."""
+
+    token: str = field(repr=False)
+    remembered: bool
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What shows that the person is still who logged in: one of the two is enough."""
+
+    password: str = field(default="", repr=False)
+    code: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Passkey:
+    id: UUID
+    name: str
+    created_at: datetime
+    last_used_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class RelyingParty:
+    """Whom a passkey is made for. From the settings, never from a request."""
+
+    id: str
+    origin: str
+    name: str = "GPT Agent"
+
+    @classmethod
+    def at(cls, base_url: str) -> "RelyingParty":
+        url = urlsplit(base_url)
+        return cls(url.hostname or "", f"{url.scheme}://{url.netloc}")
+
+
+def is_confirmed(confirmed_at: datetime, now: datetime) -> bool:
+    """Whether the person was asked who they are so lately that a sensitive change may go ahead."""
+    return now - confirmed_at < CONFIRMATION_LIFE
 
 
 def normalise_email(text: str) -> str | None:

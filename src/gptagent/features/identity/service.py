@@ -1,34 +1,163 @@
-"""Verbs of identity: create people, check passwords, open and end sessions."""
+"""Verbs of identity: people, their log-ins and what they log in with."""
 
-import asyncio
-import hashlib
 from dataclasses import dataclass, field
-from datetime import datetime
-from functools import cache
 from uuid import UUID
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
-
 from gptagent.features.identity import store
+from gptagent.features.identity.addresses import (
+    ChangeEmail,
+    ask_change,
+    link_is_open,
+    offer_verification,
+    require_verified,
+    use_link,
+)
+from gptagent.features.identity.hashes import hash_token
 from gptagent.features.identity.model import (
     NAME_MAX_CHARS,
-    PASSWORD_MIN_CHARS,
     REFRESH_TOKEN_LIFE,
-    REMEMBERED_SESSION_LIFE,
-    SESSION_LIFE,
     Device,
-    Person,
-    WebSession,
-    is_weak_password,
     normalise_email,
 )
+from gptagent.features.identity.passkeys import (
+    Credential,
+    add_passkey,
+    ask_for_passkey,
+    begin_passkey,
+    confirm_by_passkey,
+    list_passkeys,
+    log_in_with_passkey,
+    remove_passkey,
+)
+from gptagent.features.identity.passwords import (
+    ChangePassword,
+    change_password,
+    hash_password,
+    password_fault,
+    record_refusal,
+    verify_password,
+)
+from gptagent.features.identity.persons import get_person
+from gptagent.features.identity.profile import ProfileChanges, remove_avatar, set_avatar, update_profile
+from gptagent.features.identity.recovery import (
+    NewPassword,
+    ask_reset,
+    make_reset_link,
+    offer_reset,
+    reset_is_open,
+    reset_password,
+)
+from gptagent.features.identity.second_factor import (
+    Enrolment,
+    PendingLogIn,
+    SecondFactor,
+    accept_code,
+    begin_second_step,
+    begin_totp,
+    confirm_person,
+    confirm_totp,
+    disable_totp,
+    find_pending,
+    finish_second_step,
+    get_second_factor,
+    has_second_factor,
+    note_confirmation,
+    offered_totp,
+    renew_recovery_codes,
+    wrong_code,
+)
+from gptagent.features.identity.sessions import (
+    UNKNOWN_DEVICE,
+    confirmation_needed,
+    end_other_log_ins,
+    find_session,
+    list_log_ins,
+    open_session,
+    record_log_in,
+    renew_session,
+    require_confirmed_grant,
+    revoke_grant,
+    revoke_session,
+)
 from gptagent.features.identity.tokens import AccessClaims
-from gptagent.kernel.db import Database, Session
-from gptagent.kernel.errors import Conflict, FieldError, Invalid, NotFound, Unauthenticated
+from gptagent.kernel.db import Session
+from gptagent.kernel.errors import Conflict, FieldError, Invalid, NotFound
 from gptagent.kernel.ids import new_id, new_token
 
-UNKNOWN_DEVICE = Device()
+__all__ = [
+    "UNKNOWN_DEVICE",
+    "ChangeEmail",
+    "ChangePassword",
+    "Credential",
+    "Enrolment",
+    "NewPassword",
+    "NewPerson",
+    "PendingLogIn",
+    "ProfileChanges",
+    "SecondFactor",
+    "accept_code",
+    "add_passkey",
+    "ask_change",
+    "ask_for_passkey",
+    "ask_reset",
+    "begin_passkey",
+    "begin_second_step",
+    "begin_totp",
+    "change_password",
+    "check_person",
+    "confirm_by_passkey",
+    "confirm_person",
+    "confirm_totp",
+    "confirmation_needed",
+    "create_person",
+    "disable_totp",
+    "end_other_log_ins",
+    "end_session",
+    "find_pending",
+    "find_session",
+    "finish_second_step",
+    "get_person",
+    "get_second_factor",
+    "grant_is_live",
+    "has_people",
+    "has_second_factor",
+    "hash_password",
+    "hash_token",
+    "link_is_open",
+    "list_log_ins",
+    "list_passkeys",
+    "log_in_with_passkey",
+    "make_reset_link",
+    "note_confirmation",
+    "offer_reset",
+    "offer_setup",
+    "offer_verification",
+    "offered_totp",
+    "open_grant",
+    "open_session",
+    "password_fault",
+    "record_log_in",
+    "record_refusal",
+    "remove_avatar",
+    "remove_passkey",
+    "renew_recovery_codes",
+    "renew_session",
+    "require_confirmed_grant",
+    "require_verified",
+    "reset_is_open",
+    "reset_password",
+    "revoke_grant",
+    "revoke_session",
+    "set_avatar",
+    "set_locale",
+    "setup_is_open",
+    "update_profile",
+    "use_link",
+    "use_refresh_token",
+    "use_setup",
+    "verify_password",
+    "wrong_code",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +169,6 @@ class NewPerson:
     is_platform_admin: bool = False
 
 
-@cache
-def _hasher() -> PasswordHasher:
-    return PasswordHasher()  # argon2id, 64 MiB, RFC 9106's second recommendation
-
-
-@cache
-def _decoy() -> str:
-    """A hash nobody's password has: unknown addresses cost as much time as known ones."""
-    return _hasher().hash(new_token())
-
-
 def check_person(command: NewPerson) -> list[FieldError]:
     """Return what is wrong with the command, field by field."""
     faults = []
@@ -58,20 +176,9 @@ def check_person(command: NewPerson) -> list[FieldError]:
         faults.append(FieldError("email", "Enter a valid e-mail address."))
     if not 1 <= len(command.full_name.strip()) <= NAME_MAX_CHARS:
         faults.append(FieldError("full_name", "Enter your name."))
-    if is_weak_password(command.password):
-        faults.append(
-            FieldError(
-                "password",
-                "At least {limit} characters, and not one of the passwords everybody tries.",
-                {"limit": PASSWORD_MIN_CHARS},
-            )
-        )
+    if fault := password_fault("password", command.password):
+        faults.append(fault)
     return faults
-
-
-async def hash_password(password: str) -> str:
-    """Hash off the event loop: it takes tens of milliseconds on purpose."""
-    return await asyncio.to_thread(_hasher().hash, password)
 
 
 async def create_person(session: Session, command: NewPerson, person_id: UUID, password_hash: str) -> UUID:
@@ -91,52 +198,6 @@ async def create_person(session: Session, command: NewPerson, person_id: UUID, p
         raise Conflict("email_taken", fault.message, fields=(fault,))
     await store.insert_credential(session, person_id, password_hash)
     return person_id
-
-
-async def verify_password(db: Database, email: str, password: str) -> UUID:
-    """Return whose password this is. Raises Unauthenticated, alike and as slowly for an unknown address."""
-    async with db.installation() as session:
-        row = await store.credential_by_email(session, normalise_email(email) or "")
-    known = row["password_hash"] if row else _decoy()
-    try:
-        await asyncio.to_thread(_hasher().verify, known, password)
-    except (VerificationError, InvalidHashError) as error:
-        raise Unauthenticated("wrong_credentials", "The e-mail or the password is wrong.") from error
-    if row is None:
-        raise Unauthenticated("wrong_credentials", "The e-mail or the password is wrong.")
-    person_id: UUID = row["person_id"]
-    return person_id
-
-
-async def open_session(
-    session: Session,
-    person_id: UUID,
-    *,
-    remember: bool,
-    now: datetime,
-    device: Device = UNKNOWN_DEVICE,
-    workspace_id: UUID | None = None,
-) -> tuple[str, datetime]:
-    """Return the cookie's token and when it ends. Needs a transaction opened for the person."""
-    token = new_token()
-    expires_at = now + (REMEMBERED_SESSION_LIFE if remember else SESSION_LIFE)
-    await store.insert_session(
-        session,
-        new_id(),
-        person_id,
-        hash_token(token),
-        expires_at,
-        remembered=remember,
-        device=device.name,
-        address=device.address,
-        workspace_id=workspace_id,
-    )
-    return token, expires_at
-
-
-async def find_session(session: Session, token: str) -> WebSession | None:
-    row = await store.session_by_hash(session, hash_token(token))
-    return WebSession(**dict(row)) if row else None
 
 
 async def open_grant(
@@ -177,14 +238,6 @@ async def end_session(session: Session, session_id: UUID) -> None:
     await store.delete_session(session, session_id)
 
 
-async def get_person(session: Session, person_id: UUID) -> Person:
-    """Raise NotFound for a person that is gone."""
-    row = await store.select_person(session, person_id)
-    if row is None:
-        raise NotFound
-    return Person(**dict(row))
-
-
 async def set_locale(session: Session, person_id: UUID, locale: str) -> None:
     await store.update_locale(session, person_id, locale)
 
@@ -212,7 +265,3 @@ async def use_setup(session: Session, token: str) -> None:
         raise NotFound(
             "setup_closed", "This link was used already. Log in, or ask the operator for a new one."
         )
-
-
-def hash_token(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()

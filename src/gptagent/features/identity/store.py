@@ -35,7 +35,10 @@ async def insert_credential(session: Session, person_id: UUID, password_hash: st
 
 async def select_person(session: Session, person_id: UUID) -> Record | None:
     return await session.fetchrow(
-        "select id, email, full_name, locale, is_platform_admin from app.person where id = $1", person_id
+        """select id, email, full_name, locale, is_platform_admin, avatar_key,
+                  email_verified_at is not null as is_verified
+             from app.person where id = $1""",
+        person_id,
     )
 
 
@@ -133,3 +136,309 @@ async def setup_is_open(session: Session, token_hash: bytes) -> bool:
 
 async def use_setup(session: Session, token_hash: bytes) -> bool:
     return bool(await session.fetchval("select app.use_setup($1)", token_hash))
+
+
+async def person_by_email(session: Session, email: str) -> UUID | None:
+    found: UUID | None = await session.fetchval("select app.person_by_email($1)", email)
+    return found
+
+
+async def offer_token(
+    session: Session, token_hash: bytes, kind: str, person_id: UUID | None, *, payload: bytes, life: timedelta
+) -> None:
+    await session.execute(
+        "select app.offer_token($1, $2, $3, $4, $5)", token_hash, kind, person_id, payload, life
+    )
+
+
+async def peek_token(session: Session, token_hash: bytes, kind: str) -> Record | None:
+    return await session.fetchrow("select person_id, payload from app.peek_token($1, $2)", token_hash, kind)
+
+
+async def use_token(session: Session, token_hash: bytes, kind: str) -> Record | None:
+    return await session.fetchrow("select person_id, payload from app.use_token($1, $2)", token_hash, kind)
+
+
+async def void_links(session: Session, person_id: UUID) -> None:
+    await session.execute("select app.void_links($1)", person_id)
+
+
+async def end_entries(session: Session, person_id: UUID) -> None:
+    """End every log-in of the person."""
+    await session.execute("select app.end_entries($1, null)", person_id)
+
+
+async def put_credential(session: Session, person_id: UUID, password_hash: str) -> None:
+    """Set the password of somebody who has forgotten theirs, or never had one."""
+    await session.execute(
+        """insert into app.credential (person_id, password_hash) values ($1, $2)
+           on conflict (person_id)
+           do update set password_hash = excluded.password_hash, changed_at = now()""",
+        person_id,
+        password_hash,
+    )
+
+
+async def confirm_email(session: Session, person_id: UUID) -> None:
+    await session.execute(
+        "update app.person set email_verified_at = coalesce(email_verified_at, now()) where id = $1",
+        person_id,
+    )
+
+
+async def update_email(session: Session, person_id: UUID, email: str, *, is_verified: bool) -> bool:
+    """Return False if the address is taken; the transaction is of no use then."""
+    try:
+        await session.execute(
+            """update app.person set email = $2, email_verified_at = case when $3 then now() end
+                where id = $1""",
+            person_id,
+            email,
+            is_verified,
+        )
+    except UniqueViolationError:
+        return False
+    return True
+
+
+async def update_name(session: Session, person_id: UUID, full_name: str) -> None:
+    await session.execute("update app.person set full_name = $2 where id = $1", person_id, full_name)
+
+
+async def replace_avatar(session: Session, person_id: UUID, key: str | None) -> str | None:
+    """Return the key of the picture there was before."""
+    before: str | None = await session.fetchval(
+        "select avatar_key from app.person where id = $1 for update", person_id
+    )
+    await session.execute("update app.person set avatar_key = $2 where id = $1", person_id, key)
+    return before
+
+
+async def select_password(session: Session, person_id: UUID) -> str | None:
+    found: str | None = await session.fetchval(
+        "select password_hash from app.credential where person_id = $1", person_id
+    )
+    return found
+
+
+async def replace_password(session: Session, person_id: UUID, before: str, after: str) -> bool:
+    """Return False if the password was changed meanwhile."""
+    changed = await session.fetchval(
+        """update app.credential set password_hash = $3, changed_at = now()
+            where person_id = $1 and password_hash = $2 returning true""",
+        person_id,
+        before,
+        after,
+    )
+    return bool(changed)
+
+
+async def select_sessions(session: Session) -> list[Record]:
+    """Return the log-ins with a browser of the transaction's person, the last used first."""
+    return await session.fetch(
+        """select id, device, address, created_at, last_seen_at,
+                  impersonator_id is not null as is_impersonation
+             from app.web_session where person_id = app.person() and expires_at > now()
+            order by last_seen_at desc, id desc"""
+    )
+
+
+async def select_grants(session: Session, life: timedelta) -> list[Record]:
+    """Return the log-ins over the API of the transaction's person that can still be renewed."""
+    return await session.fetch(
+        """select id, device, address, created_at, last_used_at as last_seen_at from app.api_grant
+            where person_id = app.person() and revoked_at is null and last_used_at > now() - $1::interval
+            order by last_used_at desc, id desc""",
+        life,
+    )
+
+
+async def revoke_session(session: Session, session_id: UUID) -> bool:
+    return bool(
+        await session.fetchval(
+            "delete from app.web_session where id = $1 and person_id = app.person() returning true",
+            session_id,
+        )
+    )
+
+
+async def revoke_grant(session: Session, grant_id: UUID) -> bool:
+    return bool(
+        await session.fetchval(
+            """update app.api_grant set revoked_at = now()
+                where id = $1 and person_id = app.person() and revoked_at is null returning true""",
+            grant_id,
+        )
+    )
+
+
+async def end_others(session: Session, session_id: UUID | None, grant_id: UUID | None) -> int:
+    """End every log-in of the transaction's person but these; return how many."""
+    browsers = await session.fetch(
+        "delete from app.web_session where person_id = app.person() and id is distinct from $1 returning id",
+        session_id,
+    )
+    grants = await session.fetch(
+        """update app.api_grant set revoked_at = now()
+            where person_id = app.person() and id is distinct from $1 and revoked_at is null returning id""",
+        grant_id,
+    )
+    return len(browsers) + len(grants)
+
+
+async def renew_session(session: Session, session_id: UUID, token_hash: bytes) -> Record | None:
+    """Give the log-in another token and note that its person has just been asked who they are."""
+    return await session.fetchrow(
+        """update app.web_session set token_hash = $2, confirmed_at = now() where id = $1
+           returning remembered, expires_at""",
+        session_id,
+        token_hash,
+    )
+
+
+async def confirm_grant(session: Session, grant_id: UUID) -> None:
+    await session.execute("update app.api_grant set confirmed_at = now() where id = $1", grant_id)
+
+
+async def grant_confirmed_at(session: Session, grant_id: UUID) -> datetime | None:
+    found: datetime | None = await session.fetchval(
+        "select confirmed_at from app.api_grant where id = $1 and person_id = app.person()", grant_id
+    )
+    return found
+
+
+async def has_second_factor(session: Session, person_id: UUID) -> bool:
+    return bool(await session.fetchval("select app.has_second_factor($1)", person_id))
+
+
+async def select_totp(session: Session, person_id: UUID) -> Record | None:
+    return await session.fetchrow(
+        "select secret_sealed, confirmed_at, last_step from app.totp where person_id = $1", person_id
+    )
+
+
+async def offer_totp(session: Session, person_id: UUID, sealed: bytes) -> bool:
+    """Keep a secret that is not in use yet. Return False if one is."""
+    return bool(
+        await session.fetchval(
+            """insert into app.totp (person_id, secret_sealed) values ($1, $2)
+               on conflict (person_id) do update
+                  set secret_sealed = excluded.secret_sealed, created_at = now()
+                where totp.confirmed_at is null returning true""",
+            person_id,
+            sealed,
+        )
+    )
+
+
+async def take_totp_step(session: Session, person_id: UUID, step: int) -> bool:
+    """Return False if a code of this step or a later one was accepted before."""
+    return bool(
+        await session.fetchval(
+            "update app.totp set last_step = $2 where person_id = $1 and last_step < $2 returning true",
+            person_id,
+            step,
+        )
+    )
+
+
+async def confirm_totp(session: Session, person_id: UUID) -> bool:
+    return bool(
+        await session.fetchval(
+            """update app.totp set confirmed_at = now()
+                where person_id = $1 and confirmed_at is null returning true""",
+            person_id,
+        )
+    )
+
+
+async def delete_totp(session: Session, person_id: UUID) -> bool:
+    await session.execute("delete from app.recovery_code where person_id = $1", person_id)
+    return bool(await session.fetchval("delete from app.totp where person_id = $1 returning true", person_id))
+
+
+async def replace_recovery_codes(session: Session, person_id: UUID, hashes: list[bytes]) -> None:
+    await session.execute("delete from app.recovery_code where person_id = $1", person_id)
+    await session.execute(
+        "insert into app.recovery_code (person_id, code_hash) select $1, unnest($2::bytea[])",
+        person_id,
+        hashes,
+    )
+
+
+async def use_recovery_code(session: Session, person_id: UUID, code_hash: bytes) -> bool:
+    return bool(
+        await session.fetchval(
+            """update app.recovery_code set used_at = now()
+                where person_id = $1 and code_hash = $2 and used_at is null returning true""",
+            person_id,
+            code_hash,
+        )
+    )
+
+
+async def count_recovery_codes(session: Session, person_id: UUID) -> int:
+    left: int = await session.fetchval(
+        "select count(*) from app.recovery_code where person_id = $1 and used_at is null", person_id
+    )
+    return left
+
+
+async def insert_passkey(
+    session: Session,
+    passkey_id: UUID,
+    person_id: UUID,
+    credential_id: bytes,
+    *,
+    public_key: bytes,
+    sign_count: int,
+    name: str,
+) -> bool:
+    """Return False if the credential is known already."""
+    return bool(
+        await session.fetchval(
+            """insert into app.passkey (id, person_id, credential_id, public_key, sign_count, name)
+               values ($1, $2, $3, $4, $5, $6) on conflict (credential_id) do nothing returning true""",
+            passkey_id,
+            person_id,
+            credential_id,
+            public_key,
+            sign_count,
+            name,
+        )
+    )
+
+
+async def select_passkeys(session: Session, person_id: UUID) -> list[Record]:
+    return await session.fetch(
+        """select id, credential_id, name, created_at, last_used_at from app.passkey
+            where person_id = $1 order by created_at, id""",
+        person_id,
+    )
+
+
+async def passkey_by_credential(session: Session, credential_id: bytes) -> Record | None:
+    return await session.fetchrow(
+        "select passkey_id, person_id, public_key, sign_count from app.passkey_by_credential($1)",
+        credential_id,
+    )
+
+
+async def note_passkey_use(session: Session, passkey_id: UUID, sign_count: int) -> bool:
+    """Return False if a later use was noted meanwhile."""
+    return bool(
+        await session.fetchval(
+            """update app.passkey set sign_count = $2, last_used_at = now()
+                where id = $1 and (sign_count < $2 or (sign_count = 0 and $2 = 0)) returning true""",
+            passkey_id,
+            sign_count,
+        )
+    )
+
+
+async def delete_passkey(session: Session, passkey_id: UUID) -> bool:
+    return bool(
+        await session.fetchval(
+            "delete from app.passkey where id = $1 and person_id = app.person() returning true", passkey_id
+        )
+    )

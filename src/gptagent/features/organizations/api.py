@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 
 from gptagent.features.identity import service as identity
 from gptagent.features.identity.limits import LoginLimits
-from gptagent.features.identity.model import ACCESS_TOKEN_LIFE, Device, name_device
+from gptagent.features.identity.model import ACCESS_TOKEN_LIFE, Device, Links, name_device
 from gptagent.features.identity.tokens import AccessClaims, AccessTokens
 from gptagent.features.organizations import service
 from gptagent.features.organizations.model import Workspace
@@ -18,6 +18,7 @@ from gptagent.kernel.db import Database
 from gptagent.kernel.errors import NotFound, Unauthenticated
 from gptagent.kernel.http import Body, Wire, client_address
 from gptagent.kernel.rest import api_router
+from gptagent.kernel.scope import SYSTEM, Actor, Origin
 
 
 class RegisterBody(Body):
@@ -33,6 +34,7 @@ class LoginBody(Body):
     email: str
     password: str
     workspace: int | None = None
+    code: str | None = None
 
 
 class RefreshBody(Body):
@@ -60,6 +62,7 @@ class AuthApi:
     tokens: AccessTokens
     limits: LoginLimits
     is_open: bool
+    links: Links
 
     def router(self) -> APIRouter:
         router = api_router("/auth", tags=["auth"])
@@ -70,24 +73,46 @@ class AuthApi:
 
     async def register(self, request: Request, body: RegisterBody) -> TokenOut:
         await self.limits.check(client_address(request), body.email)
-        person_id, workspace = await register(self.db, Register(**body.model_dump()), is_open=self.is_open)
+        person_id, workspace = await register(
+            self.db, Register(**body.model_dump()), is_open=self.is_open, links=self.links
+        )
         return await self._enter(request, person_id, workspace)
 
     async def login(self, request: Request, body: LoginBody) -> TokenOut:
         await self.limits.check(client_address(request), body.email)
-        person_id = await identity.verify_password(self.db, body.email, body.password)
+        origin = origin_of(request)
+        person_id = await identity.verify_password(self.db, body.email, body.password, origin=origin)
+        method = await self._second_step(person_id, body.code, origin)
         async with self.db.installation() as session:
             workspaces = await service.list_workspaces(session, person_id)
         for workspace in workspaces:
             if body.workspace in {None, workspace.number}:
-                return await self._enter(request, person_id, workspace)
+                return await self._enter(request, person_id, workspace, method)
         raise NotFound("workspace_not_found", "You do not belong to such a workspace.")
 
-    async def _enter(self, request: Request, person_id: UUID, workspace: Workspace) -> TokenOut:
+    async def _second_step(self, person_id: UUID, code: str | None, origin: Origin) -> str:
+        """Return how the person got in. Raises Unauthenticated for a code that is missing or wrong."""
+        async with self.db.installation(person_id) as session:
+            if not await identity.has_second_factor(session, person_id):
+                return "password"
+            factor = await identity.accept_code(session, person_id, code or "", now=utcnow())
+        if factor is not None:
+            return factor
+        if not code:
+            raise Unauthenticated("second_factor_needed", "Send the code of your authenticator app as well.")
+        await identity.record_refusal(self.db, person_id, origin)
+        raise identity.wrong_code()
+
+    async def _enter(
+        self, request: Request, person_id: UUID, workspace: Workspace, method: str = ""
+    ) -> TokenOut:
         async with self.db.installation(person_id) as session:
             grant_id, refresh_token = await identity.open_grant(
                 session, person_id, workspace.org_id, device=device_of(request)
             )
+            if method:
+                origin = origin_of(request, person_id)
+                await identity.record_log_in(session, person_id, method, origin=origin)
         return self._tokens(AccessClaims(person_id, workspace.org_id, grant_id), refresh_token, workspace)
 
     async def refresh(self, body: RefreshBody) -> TokenOut:
@@ -114,3 +139,9 @@ class AuthApi:
 def device_of(request: Request) -> Device:
     """Return what the person will know this log-in by in the list of their log-ins."""
     return Device(name_device(request.headers.get("user-agent", "")), client_address(request))
+
+
+def origin_of(request: Request, person_id: UUID | None = None) -> Origin:
+    """Return who asks, for the record; before a log-in that is nobody."""
+    actor = Actor("person", person_id) if person_id else SYSTEM
+    return Origin(actor, request.state.request_id, client_address(request))

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from gptagent.features.identity import service as identity
+from gptagent.features.identity.model import Links
 from gptagent.features.identity.service import NewPerson
 from gptagent.features.organizations import service
 from gptagent.features.organizations.model import NAME_MAX_CHARS, Workspace
@@ -26,9 +27,10 @@ class Register:
 
 
 async def register(
-    db: Database, command: Register, *, is_open: bool, admin: bool = False
+    db: Database, command: Register, *, is_open: bool, admin: bool = False, links: Links | None = None
 ) -> tuple[UUID, Workspace]:
-    """Create person, workspace and ownership. Returns the person's id and the workspace.
+    """Create person, workspace and ownership. Returns the person's id and the workspace. With `links` the
+    person gets a letter with the link that confirms their address.
 
     Raises Invalid naming every wrong field, Conflict for a known address, Forbidden where registration is by
     invitation, NotFound for a used setup link.
@@ -55,6 +57,8 @@ async def register(
         await service.create_workspace(
             session, command.organization, owner_id=person_id, locale=command.locale
         )
+        if links is not None:
+            await identity.offer_verification(session, await identity.get_person(session, person_id), links)
         workspaces = await service.list_workspaces(session, person_id)
     return person_id, workspaces[0]
 

@@ -1,6 +1,5 @@
 """The pages before a workspace: setup, register, log in, log out."""
 
-import re
 from dataclasses import dataclass
 
 from fastapi import APIRouter
@@ -10,18 +9,24 @@ from starlette.responses import RedirectResponse, Response
 
 from gptagent.features.identity import service as identity
 from gptagent.features.identity.limits import LoginLimits
-from gptagent.features.identity.model import PASSWORD_MIN_CHARS, REMEMBERED_SESSION_LIFE, SESSION_LIFE
-from gptagent.features.organizations.api import device_of
-from gptagent.features.organizations.model import Visitor
+from gptagent.features.identity.model import PASSWORD_MIN_CHARS, Links
+from gptagent.features.organizations.api import device_of, origin_of
+from gptagent.features.organizations.entrance import (
+    HOME,
+    Entrance,
+    keep_language,
+    keep_session,
+    local_path,
+    visitor_of,
+)
 from gptagent.features.organizations.registration import Register, register
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import AppError, Forbidden, NotFound
 from gptagent.kernel.http import client_address, locale_of, session_cookie
-from gptagent.ui.web import YEAR_SECONDS, Notice, Pages, field_errors, message_of, words
+from gptagent.ui.web import Notice, Pages, field_errors, message_of, words
 
-HOME = "/manage"
-_LOCAL = re.compile(r"/(?![/\\])[^\x00-\x20\\]*")
+__all__ = ["AuthPages", "keep_language", "keep_session", "local_path", "visitor_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,11 @@ class AuthPages:
     pages: Pages
     limits: LoginLimits
     is_open: bool
+    links: Links
+
+    @property
+    def entrance(self) -> Entrance:
+        return Entrance(self.db, self.pages)
 
     def router(self) -> APIRouter:
         router = APIRouter()
@@ -55,19 +65,12 @@ class AuthPages:
         target = local_path(words(form, "next"))
         try:
             await self.limits.check(client_address(request), email)
-            person_id = await identity.verify_password(self.db, email, words(form, "password"))
+            person_id = await identity.verify_password(
+                self.db, email, words(form, "password"), origin=origin_of(request)
+            )
         except AppError as error:
             return self._login(request, error, next=target, email=email, remember=remember)
-        async with self.db.installation(person_id) as session:
-            person = await identity.get_person(session, person_id)
-            token, _ends = await identity.open_session(
-                session, person_id, remember=remember, now=utcnow(), device=device_of(request)
-            )
-        response = self.pages.redirect(target)
-        self._remember(response, token, remember=remember)
-        if "language" not in request.cookies:
-            keep_language(response, person.locale, secure=self.pages.secure)
-        return response
+        return await self.entrance.after_password(request, person_id, target, remember=remember)
 
     def _login(self, request: Request, error: AppError | None = None, **context: object) -> Response:
         known: dict[str, object] = {"email": "", "remember": True, "is_new": False, **context}
@@ -127,7 +130,7 @@ class AuthPages:
         )
         try:
             await self.limits.check(client_address(request), command.email)
-            person_id, workspace = await register(self.db, command, is_open=self.is_open)
+            person_id, workspace = await register(self.db, command, is_open=self.is_open, links=self.links)
         except AppError as error:
             if isinstance(error, NotFound):
                 raise
@@ -138,7 +141,7 @@ class AuthPages:
             )
         welcome = Notice("success", "Welcome", "This is your workspace. Four steps lead to the first answer.")
         response = self.pages.redirect(f"{workspace.path}/dashboard", welcome)
-        self._remember(response, token, remember=True)
+        keep_session(response, token, remember=True, secure=self.pages.secure)
         return response
 
     def _registration(
@@ -168,27 +171,3 @@ class AuthPages:
             session_cookie(secure=self.pages.secure), secure=self.pages.secure, httponly=True, samesite="lax"
         )
         return response
-
-    def _remember(self, response: Response, token: str, *, remember: bool) -> None:
-        response.set_cookie(
-            session_cookie(secure=self.pages.secure),
-            token,
-            max_age=int((REMEMBERED_SESSION_LIFE if remember else SESSION_LIFE).total_seconds()),
-            secure=self.pages.secure,
-            httponly=True,
-            samesite="lax",
-        )
-
-
-def visitor_of(request: Request) -> Visitor | None:
-    return getattr(request.state, "visitor", None)
-
-
-def local_path(address: str) -> str:
-    """Return the address if it is a path of ours, else the start page: log-in never leads elsewhere."""
-    return address if _LOCAL.fullmatch(address) else HOME
-
-
-def keep_language(response: Response, language: str, *, secure: bool) -> None:
-    """Let the browser remember the reader's language for a year."""
-    response.set_cookie("language", language, YEAR_SECONDS, secure=secure, httponly=True, samesite="lax")

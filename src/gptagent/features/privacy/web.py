@@ -10,12 +10,13 @@ from starlette.responses import Response
 
 from gptagent.features.identity.limits import LoginLimits
 from gptagent.features.organizations import policy
+from gptagent.features.organizations.model import Visitor
 from gptagent.features.organizations.service import require
 from gptagent.features.privacy import service
 from gptagent.features.privacy.api import as_file
 from gptagent.features.privacy.model import MIN_DAYS, RETENTION_MAX_DAYS
 from gptagent.kernel.db import Database
-from gptagent.kernel.errors import AppError, Conflict, Invalid, RateLimited
+from gptagent.kernel.errors import AppError, Conflict, Forbidden, Invalid, RateLimited
 from gptagent.kernel.files import FileStore
 from gptagent.kernel.http import CurrentScope, QueryText, client_address, person_of, session_cookie
 from gptagent.kernel.scope import Scope
@@ -37,6 +38,10 @@ class PrivacyPages:
         router.post(PRIVACY)(self.save_retention)
         router.get(PRIVACY + "/customers/{conversation_id}")(self.export_customer)
         router.post(PRIVACY + "/customers/{conversation_id}/erase")(self.erase_customer)
+        return router
+
+    def account_router(self) -> APIRouter:
+        router = APIRouter(prefix="/manage/{workspace}")
         router.get("/account-settings/privacy")(self.account)
         router.get("/account-settings/privacy/export")(self.export_person)
         router.post("/account-settings/privacy/erase")(self.erase_person)
@@ -121,7 +126,11 @@ class PrivacyPages:
         )
 
     async def export_person(self, request: Request, scope: CurrentScope) -> Response:
+        """Not for a sign-in that one workspace's own provider vouched for: it tells of the others."""
         require(scope, policy.VIEW)
+        visitor: Visitor = request.state.visitor
+        if visitor.session.workspace_id is not None:
+            raise Forbidden
         kept = await service.export_person(self.db, person_of(request), scope.origin)
         return as_file(kept, "account")
 

@@ -9,7 +9,10 @@ from alembic import op
 revision = "0002"
 down_revision = "0001"
 
-PARTS = ("audit", "people", "membership", "lookups_access", "workspace_deletion", "privacy")
+PARTS = (
+    *("audit", "people", "membership", "lookups_access", "workspace_deletion", "recovery", "account"),
+    "privacy",
+)
 
 
 def upgrade() -> None:
