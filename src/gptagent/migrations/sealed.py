@@ -21,6 +21,9 @@ class SealedColumn:
     purpose: str
 
 
+# Of the links only those that hold an address are sealed; the others' payload is no secret.
+_LINK = "coalesce('email:' || person_id, '')"
+
 SEALED = (
     SealedColumn("crm_connection", "token_sealed", ("org_id", "id"), "org_id", "'crm-token'"),
     SealedColumn("crm_connection", "hook_sealed", ("org_id", "id"), "org_id", "'crm-hook'"),
