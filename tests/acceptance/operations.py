@@ -10,6 +10,7 @@ from gptagent.features.organizations.policy import (
     MANAGE_API_KEYS,
     MANAGE_CONNECTIONS,
     MANAGE_MEMBERS,
+    MANAGE_PRIVACY,
     MANAGE_WORKSPACE,
     OWN_WORKSPACE,
     PLATFORM_MANAGE,
@@ -178,6 +179,13 @@ OPERATIONS = tuple(
         ("PUT", f"{CONVERSATION}/takeover", WORK_CONVERSATIONS, {}),
         ("DELETE", f"{CONVERSATION}/takeover", WORK_CONVERSATIONS, {}),
         ("DELETE", "workspace/membership", VIEW, {}),  # the last one: whoever called it is no member
+        ("GET", "privacy/retention", MANAGE_PRIVACY, {}),
+        ("PATCH", "privacy/retention", MANAGE_PRIVACY, {"json": {}}),
+        ("GET", "privacy/customers", MANAGE_PRIVACY, {}),
+        ("GET", "privacy/customers/{conversation_id}", MANAGE_PRIVACY, {}),
+        ("DELETE", "privacy/customers/{conversation_id}", MANAGE_PRIVACY, {}),
+        ("GET", "account/export", VIEW, {}),
+        ("POST", "account/erase", VIEW, {"json": {"proof": "# is not it"}}),
     )
 )
 BY_NAME = {operation.name: operation for operation in OPERATIONS}

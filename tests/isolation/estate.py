@@ -115,7 +115,7 @@ async def _connection(
         host=f"{canary}.kommo.test",
         account_id=account_id,
         name=canary,
-        token_sealed=vault.seal(canary, org_id=org_id, purpose=crm.TOKEN_PURPOSE),
+        token_sealed=vault.seal(f"token-{canary}", org_id=org_id, purpose=crm.TOKEN_PURPOSE),
         hook_hash=crm.hash_secret(secret),
         hook_sealed=vault.seal(secret, org_id=org_id, purpose=crm.HOOK_PURPOSE),
         status_reason=canary,

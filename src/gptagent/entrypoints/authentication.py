@@ -37,7 +37,7 @@ OPEN_PATHS = re.compile(
     r"|/(reset-password|verify-email|change-email|sign-in)/[^/]+"
 )
 BARE_PATHS = re.compile(
-    r"/favicon\.ico|/assets/.*|/health/(live|ready)|/metrics|/hooks/kommo/.*"
+    r"/favicon\.ico|/\.well-known/security\.txt|/assets/.*|/health/(live|ready)|/metrics|/hooks/kommo/.*"
     r"|/api/v1/auth/(register|invitation|login|refresh|reset-password/(request|confirm)|verify-email|change-email)"
     r"|/api/v1/openapi\.json|/api/docs(/[\w.-]+)?"
 )

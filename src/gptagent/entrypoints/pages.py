@@ -38,6 +38,7 @@ from gptagent.features.organizations.members_web import MemberPages
 from gptagent.features.organizations.model import Visitor, Workspace
 from gptagent.features.organizations.web import AuthPages, keep_language, local_path
 from gptagent.features.organizations.workspace_web import WorkspacePages, show_lobby
+from gptagent.features.privacy.web import PrivacyPages
 from gptagent.features.sign_in.settings_web import ProviderPages
 from gptagent.features.sign_in.web import SignInPages
 from gptagent.kernel.db import Database, Session
@@ -63,6 +64,7 @@ TEMPLATES = {
         "dialog",
         "dashboard",
         "admin",
+        "privacy",
     )
 }
 NAVIGATION = (
@@ -94,6 +96,7 @@ TABS = (
             NavItem("Members", "/settings/members", "", "/settings/members"),
             NavItem("API keys", "/settings/api-keys", "", "/settings/api-keys", needs=policy.MANAGE_API_KEYS),
             NavItem("Sign-in", "/settings/sign-in", "", "/settings/sign-in", needs=policy.OWN_WORKSPACE),
+            NavItem("Privacy", "/settings/privacy", "", "/settings/privacy", needs=policy.MANAGE_PRIVACY),
             NavItem("Audit", "/settings/audit", "", "/settings/audit", needs=policy.READ_AUDIT),
         ),
     ),
@@ -105,6 +108,7 @@ TABS = (
             NavItem("Security", SECURITY, "", SECURITY),
             NavItem("E-mail", f"{ACCOUNT}/email", "", f"{ACCOUNT}/email"),
             NavItem("Sign-in providers", f"{ACCOUNT}/sign-in", "", f"{ACCOUNT}/sign-in"),
+            NavItem("Privacy", f"{ACCOUNT}/privacy", "", f"{ACCOUNT}/privacy"),
         ),
     ),
 )
@@ -118,11 +122,13 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
     assets = build_assets()
     pages = Pages(build_environment(TEMPLATES, assets), shell_of(platform.links), settings.secure_cookies)
     party = RelyingParty.at(settings.base_url)
+    privacy = PrivacyPages(db, pages, platform.files, platform.login_limits)
     account = (
         ProfilePages(db, pages, platform.files).router(),
         SecurityPages(db, pages, platform.login_limits).router(),
         FactorPages(db, pages, platform.login_limits, party).router(),
         EmailPages(db, pages, platform.login_limits, platform.links).router(),
+        privacy.account_router(),
     )
     features = (
         LoginSteps(db, pages, platform.login_limits, party).router(),
@@ -154,6 +160,7 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         KeyPages(db, pages).router(),
         PlatformAuditPages(db, pages, "admin/audit.html").router(),
         ImpersonationPages(db, pages).router(),
+        privacy.router(),
         ShellRoutes(db, pages, hub, assets).router(),
     )
     for router in account:

@@ -172,6 +172,7 @@ class AuthPages:
         response = self.pages.redirect("/login", Notice("success", "You are logged out."))
         own = return_cookie(secure=self.pages.secure)
         response.delete_cookie(own, secure=self.pages.secure, httponly=True, samesite="lax")
+        response.headers["clear-site-data"] = '"cache", "storage"'
         response.delete_cookie(
             session_cookie(secure=self.pages.secure), secure=self.pages.secure, httponly=True, samesite="lax"
         )

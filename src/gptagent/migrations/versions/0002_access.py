@@ -21,8 +21,7 @@ PARTS = (
     "administration",
     "sign_in",
     "members",
-    "recovery",
-    "account",
+    "privacy",
 )
 
 
