@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 FENCING := tests/chaos/test_fencing.py# thousands of turns: tracing them would double their time
 
 .DEFAULT_GOAL := help
-.PHONY: help start demo dev test ci bench soak format lint types imports clean
+.PHONY: help start demo dev test ci audit bench soak format lint types imports supply clean
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort
@@ -52,7 +52,13 @@ test: $(VENV)/dev ## all tests, with coverage
 	@$(BIN)/coverage report --include='*/model.py,*/policy.py' --fail-under=95 > /dev/null || \
 	  { $(BIN)/coverage report --include='*/model.py,*/policy.py' --fail-under=95; exit 1; }
 
-ci: lint types imports test ## what continuous integration runs
+audit: $(VENV)/dev ## known holes in dependencies, age and hashes of the locks, secrets in the repository
+	@$(BIN)/python tests/lints/supply.py
+
+supply: $(VENV)/dev
+	@$(BIN)/python tests/lints/supply.py --offline
+
+ci: lint types imports supply test ## what continuous integration runs
 
 bench: $(VENV)/dev ## measure: one `name label value` per line
 	@exec $(BIN)/gptagent bench

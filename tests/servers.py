@@ -51,9 +51,9 @@ class Server:
 
 
 @contextmanager
-def serving(home: Path, **settings: str) -> Iterator[Server]:
-    """Run a web process on this home's database until the block ends."""
-    port = free_port()
+def serving(home: Path, *, port: int = 0, **settings: str) -> Iterator[Server]:
+    """Run a web process on this home's database until the block ends; on a free port if none is given."""
+    port = port or free_port()
     with _running("web", home, HOST="127.0.0.1", PORT=str(port), **settings) as server:
         server.url = f"http://127.0.0.1:{port}"
         server.until("the web process is ready", lambda: server.answers("/health/live"))

@@ -9,6 +9,9 @@ from gptagent.features.organizations.policy import (
     EDIT_KNOWLEDGE,
     MANAGE_API_KEYS,
     MANAGE_CONNECTIONS,
+    MANAGE_MEMBERS,
+    MANAGE_PRIVACY,
+    MANAGE_WORKSPACE,
     OWN_WORKSPACE,
     PLATFORM_MANAGE,
     PLATFORM_VIEW,
@@ -21,6 +24,7 @@ V1 = "/api/v1"
 PERSON = "a person"  # about whoever asks: needs no right of a workspace, and no key has it
 OPEN = {
     f"POST {V1}/auth/register",
+    f"POST {V1}/auth/invitation",
     f"POST {V1}/auth/login",
     f"POST {V1}/auth/refresh",
     f"POST {V1}/auth/reset-password/request",
@@ -69,6 +73,7 @@ def _fresh(value: object) -> object:
 
 AGENT, ARTICLE, DOCUMENT = "agents/{agent_id}", "articles/{article_id}", "documents/{document_id}"
 KEY = "api-keys/{key_id}"
+MEMBER, INVITATION = "members/{person_id}", "invitations/{invitation_id}"
 CONNECTION, CONVERSATION = "connections/{connection_id}", "conversations/{conversation_id}"
 
 PLACE, WHO = "admin/organizations/{number}", "admin/people/{person_id}"
@@ -79,6 +84,22 @@ PROVIDER_BODY = {"name": "#", "issuer": "https://127.0.0.1:9/#", "client_id": "#
 OPERATIONS = tuple(
     Operation(f"{method} {V1}/{path}", needs, body)
     for method, path, needs, body in (
+        ("GET", "workspaces", VIEW, {}),
+        ("POST", "workspaces", VIEW, {"json": {"name": "Workspace #"}}),
+        ("POST", "workspaces/join", VIEW, {"json": {"token": "#"}}),
+        ("GET", "workspace", VIEW, {}),
+        ("PATCH", "workspace", MANAGE_WORKSPACE, {"json": {"name": "Alice's #"}}),
+        ("PUT", "workspace/deletion", OWN_WORKSPACE, {"json": {"name": "not its name, #"}}),
+        ("DELETE", "workspace/deletion", OWN_WORKSPACE, {}),
+        ("GET", "members", VIEW, {}),
+        ("GET", MEMBER, VIEW, {}),
+        ("PATCH", MEMBER, MANAGE_MEMBERS, {"json": {"role": "viewer"}}),
+        ("DELETE", MEMBER, MANAGE_MEMBERS, {}),
+        ("GET", "invitations", MANAGE_MEMBERS, {}),
+        ("POST", "invitations", MANAGE_MEMBERS, {"json": {"role": "viewer", "email": "#@example.test"}}),
+        ("GET", INVITATION, MANAGE_MEMBERS, {}),
+        ("POST", f"{INVITATION}/resend", MANAGE_MEMBERS, {}),
+        ("DELETE", INVITATION, MANAGE_MEMBERS, {}),
         ("GET", "account", PERSON, {}),
         ("PATCH", "account", PERSON, {"json": {"full_name": "Name #"}}),
         ("GET", "account/avatar", PERSON, {}),
@@ -103,8 +124,6 @@ OPERATIONS = tuple(
         ("POST", "api-keys", MANAGE_API_KEYS, {"json": {"name": "Key #", "scopes": ["view"]}}),
         ("GET", KEY, MANAGE_API_KEYS, {}),
         ("DELETE", KEY, MANAGE_API_KEYS, {}),
-        ("POST", "me/email", VIEW, {"json": {"email": "#@example.test", "password": "not the right one"}}),
-        ("POST", "me/email/verification", VIEW, {}),
         (
             "POST",
             "account/email",
@@ -159,6 +178,14 @@ OPERATIONS = tuple(
         ("GET", f"{CONVERSATION}/messages", VIEW, {}),
         ("PUT", f"{CONVERSATION}/takeover", WORK_CONVERSATIONS, {}),
         ("DELETE", f"{CONVERSATION}/takeover", WORK_CONVERSATIONS, {}),
+        ("DELETE", "workspace/membership", VIEW, {}),  # the last one: whoever called it is no member
+        ("GET", "privacy/retention", MANAGE_PRIVACY, {}),
+        ("PATCH", "privacy/retention", MANAGE_PRIVACY, {"json": {}}),
+        ("GET", "privacy/customers", MANAGE_PRIVACY, {}),
+        ("GET", "privacy/customers/{conversation_id}", MANAGE_PRIVACY, {}),
+        ("DELETE", "privacy/customers/{conversation_id}", MANAGE_PRIVACY, {}),
+        ("GET", "account/export", VIEW, {}),
+        ("POST", "account/erase", VIEW, {"json": {"proof": "# is not it"}}),
     )
 )
 BY_NAME = {operation.name: operation for operation in OPERATIONS}

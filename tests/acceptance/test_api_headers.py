@@ -31,6 +31,11 @@ async def test_every_answer_carries_the_security_headers(what, door, alice):
     assert headers["x-frame-options"] == "DENY"
     assert headers["referrer-policy"] in {"same-origin", "strict-origin-when-cross-origin", "no-referrer"}
     assert headers["cross-origin-opener-policy"] == "same-origin"
+    assert headers["cross-origin-resource-policy"] == "same-origin"
+    assert headers["cache-control"] == "no-store"
+    abilities = dict(one.split("=") for one in headers["permissions-policy"].split(", "))
+    assert {abilities[name] for name in ("camera", "microphone", "geolocation", "payment", "usb")} == {"()"}
+    assert set(abilities.values()) == {"()", "(self)"}
     assert re.fullmatch(r"[0-9a-f]{32}", headers["x-request-id"])
     assert "server" not in headers and "x-powered-by" not in headers
     assert "strict-transport-security" not in headers  # this one is reached over http

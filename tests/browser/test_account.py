@@ -9,7 +9,7 @@ from pathlib import Path
 import pyotp
 import pytest
 from PIL import Image
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, Locator, Page, async_playwright, expect
 
 from browser.test_newcomer import CHROMIUM, PASSWORD
 from cast import make_scope
@@ -68,8 +68,9 @@ async def log_out(page: Page) -> None:
     await expect(page.get_by_text("You are logged out.")).to_be_visible()
 
 
-async def fits(page: Page) -> None:
-    """Nothing of the page reaches beyond the screen."""
+async def fits(page: Page, landmark: Locator) -> None:
+    """Nothing of the page with this landmark reaches beyond the screen."""
+    await expect(landmark).to_be_visible()
     assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), page.url
 
 
@@ -83,7 +84,7 @@ async def change_profile(page: Page) -> None:
     await page.get_by_role("button", name="Menu:").click()
     await page.get_by_role("link", name="Account settings").click()
     await expect(page.get_by_role("link", name="Profile")).to_have_attribute("aria-current", "page")
-    await fits(page)
+    await fits(page, page.get_by_label("First and last name"))
     await page.get_by_label("First and last name").fill("Alice Pleasance Liddell")
     await page.get_by_role("button", name="Save").click()
     await expect(page.get_by_role("button", name="Menu: Alice Pleasance Liddell")).to_be_visible()
@@ -97,7 +98,7 @@ async def change_profile(page: Page) -> None:
 
 async def change_password(page: Page) -> None:
     await page.get_by_role("link", name="Security").click()
-    await fits(page)
+    await fits(page, page.get_by_label("Current password"))
     await page.get_by_label("Current password").fill(PASSWORD)
     await page.locator("#new_password").fill(NEW_PASSWORD)
     await page.get_by_label("New password once more").fill(NEW_PASSWORD)
@@ -108,23 +109,22 @@ async def change_password(page: Page) -> None:
 async def set_up_app(page: Page) -> tuple[str, str]:
     """Return the app's secret and one recovery code."""
     await page.get_by_role("link", name="Set up").click()
-    await fits(page)
     qr = page.get_by_role("img", name="QR code")
+    await fits(page, qr)
     assert await qr.evaluate("image => image.decode().then(() => image.naturalWidth)") > 100
     secret = (await page.locator("code").inner_text()).replace(" ", "")
     await page.get_by_label("Code from the app").fill(pyotp.TOTP(secret).now())
     await page.get_by_role("button", name="Switch on").click()
     codes = page.locator(".account__codes li")
     await expect(codes).to_have_count(10)
-    await fits(page)
+    await fits(page, codes.first)
     code = await codes.first.inner_text()
     await page.get_by_role("link", name="I have kept them").click()
     return secret, code
 
 
 async def give_code(page: Page, code: str) -> None:
-    await expect(page.get_by_role("heading", name="Second step")).to_be_visible()
-    await fits(page)
+    await fits(page, page.get_by_role("heading", name="Second step"))
     await page.get_by_label("Code").fill(code)
     await page.get_by_role("button", name="Log in", exact=True).click()
 
@@ -132,12 +132,11 @@ async def give_code(page: Page, code: str) -> None:
 async def add_passkey(page: Page, security: str) -> None:
     await page.goto(security)
     await page.get_by_role("link", name="Add a passkey").click()
-    await fits(page)
+    await fits(page, page.get_by_label("Name of the passkey"))
     await page.get_by_label("Name of the passkey").fill("My desk")
     await page.get_by_role("button", name="Create the passkey").click()
     await expect(page.get_by_text("The passkey is added")).to_be_visible()
-    await expect(page.get_by_text("My desk", exact=True)).to_be_visible()
-    await fits(page)
+    await fits(page, page.get_by_text("My desk", exact=True))
 
 
 @pytest.mark.parametrize("width", WIDTHS)

@@ -51,6 +51,11 @@ class Estate:
     passkey_id: UUID
     letter_id: UUID
 
+    @property
+    def person_id(self) -> UUID:
+        """Its owner's."""
+        return self.scope.actor.id
+
     def ids(self) -> set[str]:
         """Return every id by which an object of this workspace could be recognised."""
         return {str(value) for value in vars(self).values() if isinstance(value, UUID)} | {
@@ -110,7 +115,7 @@ async def _connection(
         host=f"{canary}.kommo.test",
         account_id=account_id,
         name=canary,
-        token_sealed=vault.seal(canary, org_id=org_id, purpose=crm.TOKEN_PURPOSE),
+        token_sealed=vault.seal(f"token-{canary}", org_id=org_id, purpose=crm.TOKEN_PURPOSE),
         hook_hash=crm.hash_secret(secret),
         hook_sealed=vault.seal(secret, org_id=org_id, purpose=crm.HOOK_PURPOSE),
         status_reason=canary,

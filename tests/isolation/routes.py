@@ -32,11 +32,15 @@ class Public:
 
 @dataclass(frozen=True)
 class Own:
-    """`status` is what the caller gets in their own workspace; None for a stream, tested with the topics."""
+    """`status` is what the caller gets in their own workspace; None for a stream, tested with the topics.
+
+    `of_oneself`: a change that every role may make, because it is of the caller's own.
+    """
 
     status: int | None = 200
     options: Mapping[str, object] = field(default_factory=dict)
     why: str = ""
+    of_oneself: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,10 @@ WHY = {"json": {"reason": "because I can"}}
 PROVIDER = {"provider_id": "provider_id"}
 PROVIDER_DATA = {"name": "x", "issuer": "https://127.0.0.1:9", "client_id": "x", "client_secret": "x"}
 NO_PROVIDER = "/sign-in/00000000-0000-0000-0000-000000000001"
+MEMBER = {"person_id": "person_id"}
+INVITATION = {"invitation_id": "invitation_id"}
+MEMBERS = f"{PAGES}/settings/members"
+NEWCOMER = {"token": "nobodys", "full_name": "Nobody", "password": "correct horse battery"}
 SESSION, GRANT, PASSKEY = {"session_id": "session_id"}, {"grant_id": "grant_id"}, {"passkey_id": "passkey_id"}
 ACCOUNT = f"{PAGES}/account-settings"
 KEY = {"key_id": "api_key_id"}
@@ -76,6 +84,7 @@ CASES: dict[str, Case] = {
     "GET /api/v1/openapi.json": Public("the API's description"),
     "POST /api/v1/auth/register": Public("here a person gets a workspace", options={"json": STRANGER}),
     "POST /api/v1/auth/login": Public("here a person gets a token", options={"json": STRANGER}),
+    "POST /api/v1/auth/invitation": Public("the link is the credential", options={"json": NEWCOMER}),
     "POST /api/v1/auth/refresh": Public(
         "here a person's log-in is renewed", options={"json": {"refresh_token": "nobody's"}}
     ),
@@ -100,6 +109,7 @@ CASES: dict[str, Case] = {
     "POST /api/v1/sign-in-providers/{provider_id}/test": Foreign(PROVIDER),
     "GET /health/live": Public("asked by the supervisor"),
     "GET /health/ready": Public("asked by the load balancer"),
+    "GET /.well-known/security.txt": Public("whom to tell about a hole; the same for everybody"),
     "GET /metrics": Public("guarded by the operator's own token, which no workspace has"),
     "GET /hooks/kommo/{secret}{slash:path}": Public("the secret is the credential", "/hooks/kommo/nobodys/"),
     "POST /hooks/kommo/{secret}{slash:path}": Public("the secret is the credential", "/hooks/kommo/nobodys/"),
@@ -111,6 +121,23 @@ CASES: dict[str, Case] = {
     f"GET {PAGES}/settings/api-keys/create": Own(),
     f"POST {PAGES}/settings/api-keys/create": Own(200, {"data": {"name": "Website", "scopes": "view"}}),
     f"POST {PAGES}/settings/api-keys/{{key_id}}/revoke": Foreign(KEY),
+    "GET /api/v1/workspaces": Own(),
+    "POST /api/v1/workspaces": Own(201, {"json": {"name": "A second one"}}),
+    "POST /api/v1/workspaces/join": Own(404, {"json": {"token": "nobodys"}}),
+    "GET /api/v1/workspace": Own(),
+    "PATCH /api/v1/workspace": Own(200, {"json": {"locale": "ru"}}),
+    "PUT /api/v1/workspace/deletion": Own(422, {"json": {"name": "another"}}),
+    "DELETE /api/v1/workspace/deletion": Own(),
+    "DELETE /api/v1/workspace/membership": Own(409),
+    "GET /api/v1/members": Own(),
+    "GET /api/v1/members/{person_id}": Foreign(MEMBER),
+    "PATCH /api/v1/members/{person_id}": Foreign(MEMBER, {"json": {"role": "viewer"}}),
+    "DELETE /api/v1/members/{person_id}": Foreign(MEMBER),
+    "GET /api/v1/invitations": Own(),
+    "POST /api/v1/invitations": Own(201, {"json": {"role": "viewer"}}),
+    "GET /api/v1/invitations/{invitation_id}": Foreign(INVITATION),
+    "POST /api/v1/invitations/{invitation_id}/resend": Foreign(INVITATION),
+    "DELETE /api/v1/invitations/{invitation_id}": Foreign(INVITATION),
     "GET /api/v1/agents": Own(),
     "POST /api/v1/agents": Own(201, {"json": {"name": "New agent"}}),
     "GET /api/v1/agents/{agent_id}": Foreign(AGENT),
@@ -172,6 +199,13 @@ CASES: dict[str, Case] = {
     "POST /admin/keys": Installation({"data": {"name": "Mine", "scopes": "platform.view"}}),
     "POST /admin/keys/{key_id}/revoke": Installation(),
     "POST /impersonation/stop": Installation(),
+    "GET /api/v1/privacy/retention": Own(),
+    "PATCH /api/v1/privacy/retention": Own(200, {"json": {"events": 20}}),
+    "GET /api/v1/privacy/customers": Own(options={"params": {"search": "canary7q2x"}}),
+    "GET /api/v1/privacy/customers/{conversation_id}": Foreign(CONVERSATION),
+    "DELETE /api/v1/privacy/customers/{conversation_id}": Foreign(CONVERSATION),
+    "GET /api/v1/account/export": Own(),
+    "POST /api/v1/account/erase": Own(422, {"json": {"proof": "not the right one"}}),
     "GET /api/v1/account": Own(),
     "PATCH /api/v1/account": Own(options={"json": {"locale": "en"}}),
     "GET /api/v1/account/avatar": Own(404, why="there is no picture yet"),
@@ -210,6 +244,12 @@ CASES: dict[str, Case] = {
     "GET /login/{number}": Public("the buttons of a workspace's providers", "/login/999999999"),
     "GET /sign-in/{provider_id}": Public("here a person logs in", NO_PROVIDER),
     "GET /sign-in/callback": Public("here a person logs in"),
+    "GET /invitation/{token}": Public("the link is the credential", "/invitation/nobodys"),
+    "POST /invitation/{token}": Public("the link is the credential", "/invitation/nobodys"),
+    "POST /invitation/{token}/register": Public("the link is the credential", "/invitation/nobodys/register"),
+    "POST /invitation": Own(303, {"data": {"link": "https://agents.example.test/invitation/nobodys"}}),
+    "GET /workspaces/create": Own(),
+    "POST /workspaces/create": Own(422, {"data": {"organization": ""}}),
     "GET /reset-password/request": Public("asked for by who cannot log in"),
     "POST /reset-password/request": Public("asked for by who cannot log in", options={"data": STRANGER}),
     "GET /reset-password/{token}": Public("the link is the credential", "/reset-password/nobodys"),
@@ -237,6 +277,19 @@ CASES: dict[str, Case] = {
     f"POST {PAGES}/account-settings/email": Own(422, {"data": {"email": "no address"}}),
     f"POST {PAGES}/account-settings/email/verification": Own(303),
     f"GET {PAGES}/dashboard": Own(),
+    f"GET {PAGES}/settings": Own(),
+    f"POST {PAGES}/settings": Own(422, {"data": {"name": ""}}),
+    f"POST {PAGES}/settings/deletion": Own(422, {"data": {"confirm_name": "another"}}),
+    f"POST {PAGES}/settings/deletion/cancel": Own(303),
+    f"GET {MEMBERS}": Own(),
+    f"POST {MEMBERS}/invitations": Own(200, {"data": {"by": "link", "role": "viewer"}}),
+    f"POST {MEMBERS}/invitations/{{invitation_id}}/resend": Foreign(INVITATION),
+    f"POST {MEMBERS}/invitations/{{invitation_id}}/revoke": Foreign(INVITATION),
+    f"POST {MEMBERS}/leave": Own(303, why="refused to the last owner, who is led back", of_oneself=True),
+    f"POST {MEMBERS}/{{person_id}}/role": Foreign(MEMBER, {"data": {"role": "viewer"}}),
+    f"POST {MEMBERS}/{{person_id}}/suspend": Foreign(MEMBER),
+    f"POST {MEMBERS}/{{person_id}}/resume": Foreign(MEMBER),
+    f"POST {MEMBERS}/{{person_id}}/remove": Foreign(MEMBER),
     f"GET {PAGES}/ai-agents": Own(),
     f"GET {PAGES}/ai-agents/create": Own(),
     f"POST {PAGES}/ai-agents/create": Own(303, {"data": {"name": "New on a page"}}),
@@ -261,6 +314,13 @@ CASES: dict[str, Case] = {
     f"POST {PAGES}/integrations/{{connection_id}}/disconnect": Foreign(CONNECTION),
     f"GET {PAGES}/settings/audit": Own(),
     f"GET {PAGES}/settings/audit/export": Own(),
+    f"GET {PAGES}/settings/privacy": Own(),
+    f"POST {PAGES}/settings/privacy": Own(303, {"data": {"events": "20"}}),
+    f"GET {PAGES}/settings/privacy/customers/{{conversation_id}}": Foreign(CONVERSATION),
+    f"POST {PAGES}/settings/privacy/customers/{{conversation_id}}/erase": Foreign(CONVERSATION),
+    f"GET {PAGES}/account-settings/privacy": Own(),
+    f"GET {PAGES}/account-settings/privacy/export": Own(),
+    f"POST {PAGES}/account-settings/privacy/erase": Own(422, {"data": {"proof": "not the right one"}}),
     f"GET {ACCOUNT}": Own(),
     f"POST {ACCOUNT}": Own(303, {"data": {"full_name": "Charlie Sparrow", "locale": "en"}}),
     f"GET {ACCOUNT}/avatar": Own(404, why="there is no picture yet"),

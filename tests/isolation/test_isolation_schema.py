@@ -107,7 +107,12 @@ DEFINERS = {
     "admin_take_rights": "administration: as above",
     "admin_figures": "administration: numbers, as above",
     "end_impersonation": "trigger: records the end of an impersonation in its two chains",
+    "obstacles_to_erasure": "erasure: names of the person's own workspaces",
+    "hold_workspaces_of": "erasure: locks the person's own workspaces",
+    "erase_person": "erasure: takes what is personal out of a person's row",
+    "workspaces_to_tidy": "housekeeping: ids, each then opened in its own tenant's transaction",
     "workspaces_to_delete": "housekeeping: ids",
+    "workspace_people": "names of the members of the transaction's own workspace, of no other",
 }
 
 # Indexes of tenant tables that do not start with org_id serve a function above, or keep a secret unique.

@@ -99,3 +99,17 @@ def test_every_changed_character_is_noticed():
     for place in range(0, len(token) - 1, 3):
         changed = token[:place] + ("A" if token[place] != "A" else "B") + token[place + 1 :]
         assert code_of(changed) == "token_invalid"
+
+
+def test_a_token_of_an_older_key_is_good_until_that_key_is_dropped():
+    """SEC-7"""
+    old, new = os.urandom(32), os.urandom(32)
+    token = AccessTokens(Vault([old])).issue(CLAIMS, now=NOW)
+    assert AccessTokens(Vault([new, old])).read(token, now=NOW) == CLAIMS
+    with pytest.raises(Unauthenticated):
+        AccessTokens(Vault([new])).read(token, now=NOW)
+
+
+@pytest.mark.parametrize("kid", ["", "0" * 16, "../../dev/null", Vault([os.urandom(32)]).fingerprint])
+def test_a_token_that_names_no_key_of_ours_is_none(kid):
+    assert code_of(forge({"alg": "HS256", "kid": kid})) == "token_invalid"

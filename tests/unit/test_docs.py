@@ -235,7 +235,8 @@ def actions():
         if "features.audit.model import" in source:
             tree = ast.parse(source)
             found |= {action for entry in calls_of("Entry", tree) for action in actions_of(entry, tree, file)}
-    for file in (SOURCE / "migrations" / "sql").glob("*.sql"):
+    migrations = SOURCE / "migrations"
+    for file in (*migrations.glob("sql/*.sql"), *migrations.glob("*.py")):
         found |= set(APPENDED.findall(file.read_text()))
     return found
 
@@ -323,3 +324,18 @@ def test_every_page_can_be_reached_from_the_readme():
         here = [target.partition("#")[0] for target in targets if not re.match(r"[a-z]+:|#", target)]
         ways += [(page.parent / path).resolve() for path in here]
     assert set(PAGES) <= reached, f"nothing leads to {sorted(map(str, set(PAGES) - reached))}"
+
+
+NAMED_TESTS = re.compile(r"`(tests/[\w/.]+)`")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_test_that_is_named_as_proof_exists(page):
+    assert [name for name in NAMED_TESTS.findall(page.read_text()) if not (ROOT / name).exists()] == []
+
+
+def test_every_promise_of_security_names_what_shows_it():
+    promises = (ROOT / "SECURITY.md").read_text().partition("## What we promise")[2].partition("\n## ")[0]
+    told = re.split(r"\n- ", promises)[1:]
+    assert len(told) > 10
+    assert [one.split(".")[0] for one in told if not NAMED_TESTS.search(one)] == []

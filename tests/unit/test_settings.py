@@ -1,15 +1,18 @@
 """The environment: what is read, and what production refuses."""
 
+import os
 from base64 import b64encode
 from pathlib import Path
 
 import pytest
 
 from gptagent.kernel.errors import Misconfigured
-from gptagent.kernel.settings import Settings, child_environment, decode_keys, share_metrics
+from gptagent.kernel.secret_keys import decode_keys, weakness
+from gptagent.kernel.settings import Settings, child_environment, share_metrics
 
-KEY = b64encode(bytes(range(32))).decode()
-OTHER_KEY = b64encode(bytes(range(100, 132))).decode()
+KEY_BYTES, OTHER_BYTES = os.urandom(32), os.urandom(32)
+KEY = b64encode(KEY_BYTES).decode()
+OTHER_KEY = b64encode(OTHER_BYTES).decode()
 SAFE = {
     "APP_ENV": "production",
     "PUBLIC_URL": "https://agents.example.com/",
@@ -56,9 +59,14 @@ def test_production_starts_with_safe_values(load):
     [
         ({"PUBLIC_URL": None}, "set PUBLIC_URL to the https:// address"),
         ({"PUBLIC_URL": "http://agents.example.com"}, "set PUBLIC_URL to the https:// address"),
-        ({"SECRET_KEYS": None}, "set SECRET_KEYS"),
+        ({"SECRET_KEYS": None}, "set SECRET_KEYS or SECRET_KEYS_FILE"),
         ({"SECRET_KEYS": "c2hvcnQ="}, "32 random bytes"),
-        ({"SECRET_KEYS": b64encode(b"a" * 32).decode()}, "32 random bytes"),
+        ({"SECRET_KEYS": b64encode(b"a" * 32).decode()}, "repeats itself"),
+        ({"SECRET_KEYS": b64encode(os.urandom(8) * 4).decode()}, "repeats itself"),
+        ({"SECRET_KEYS": b64encode(bytes(20) + os.urandom(12)).decode()}, "hardly any different bytes"),
+        ({"SECRET_KEYS": b64encode(bytes(range(32))).decode()}, "is a sequence"),
+        ({"SECRET_KEYS": b64encode(b"change-me: the default secret 42").decode()}, "is a text"),
+        ({"SECRET_KEYS": f"{KEY},{KEY}"}, "the same key twice"),
         ({"SECRET_KEYS": "not base64 at all"}, "must be base64"),
         ({"SECRET_KEYS": " , "}, "SECRET_KEYS is empty"),
         ({"REDIS_URL": None}, "set REDIS_URL, or SINGLE_WEB_PROCESS=1"),
@@ -142,7 +150,7 @@ def test_where_the_page_can_be_reached_from_outside_registration_is_closed(load)
 
 
 def test_the_first_of_several_keys_comes_first():
-    assert decode_keys(f"{OTHER_KEY}, {KEY}") == [bytes(range(100, 132)), bytes(range(32))]
+    assert decode_keys(f"{OTHER_KEY}, {KEY}") == [OTHER_BYTES, KEY_BYTES]
 
 
 def test_home_and_files_are_where_the_operator_says(load):
@@ -198,3 +206,54 @@ def test_production_lets_no_origin_without_tls_in(load):
 
 def test_a_redis_with_tls_is_taken_in_production(load):
     assert load(**{**SAFE, "REDIS_URL": "rediss://:hidden-redis-word@redis:6380/0"}).production
+
+
+@pytest.fixture
+def key_file(tmp_path):
+    path = tmp_path / "keys"
+    path.write_text(f"{OTHER_KEY}\n{KEY}\n")
+    path.chmod(0o600)
+    return path
+
+
+def test_keys_may_come_from_a_file(load, key_file):
+    """AUTH-18"""
+    settings = load(**{**SAFE, "SECRET_KEYS": "", "SECRET_KEYS_FILE": str(key_file)})
+    assert settings.given_keys == [OTHER_BYTES, KEY_BYTES]
+
+
+def test_keys_come_from_one_place_only(load, key_file):
+    assert "not both" in refusal(load, SECRET_KEYS_FILE=str(key_file))
+
+
+@pytest.mark.parametrize("mode", [0o604, 0o602, 0o620, 0o644])
+def test_production_refuses_a_key_file_that_is_open_to_others(load, key_file, mode):
+    """AUTH-18"""
+    key_file.chmod(mode)
+    text = refusal(load, SECRET_KEYS=None, SECRET_KEYS_FILE=str(key_file))
+    assert "SECRET_KEYS_FILE is open to others" in text and KEY not in text
+    load(SECRET_KEYS_FILE=str(key_file))  # one machine's own matter elsewhere
+
+
+@pytest.mark.parametrize("text", ["", "short", "\u043a\u043b\u044e\u0447", "c2hvcnQ="])
+def test_a_key_file_without_keys_is_refused_by_its_name(load, key_file, text):
+    key_file.write_text(text)
+    assert "SECRET_KEYS_FILE" in refusal(load, SECRET_KEYS=None, SECRET_KEYS_FILE=str(key_file))
+    key_file.unlink()
+    assert "SECRET_KEYS_FILE cannot be read" in refusal(
+        load, SECRET_KEYS=None, SECRET_KEYS_FILE=str(key_file)
+    )
+
+
+def test_random_keys_are_never_called_weak():
+    assert [weakness(os.urandom(32)) for _ in range(2000)] == [None] * 2000
+
+
+@pytest.mark.parametrize("contact", ["me@example.com", "http://example.com", "mailto:me", "mailto:a@b c"])
+def test_a_contact_nobody_can_use_is_refused(load, contact):
+    assert "SECURITY_CONTACT must be" in refusal(load, SECURITY_CONTACT=contact)
+
+
+@pytest.mark.parametrize("networks", ["example.com", "10.0.0.1/8", "10.0.0.0/33"])
+def test_networks_are_written_as_networks(load, networks):
+    assert "HOOKS_ALLOW_FROM takes networks" in refusal(load, HOOKS_ALLOW_FROM=networks)

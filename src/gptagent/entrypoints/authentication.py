@@ -33,11 +33,12 @@ from gptagent.kernel.settings import Settings
 # The second list is of those where it would not even be looked at.
 OPEN_PATHS = re.compile(
     r"/|/login(/code|/passkey(/options)?|/\d{1,18})?|/register|/setup/[^/]+|/preferences/(theme|language)"
+    r"|/invitation/[^/]+(/register)?"
     r"|/(reset-password|verify-email|change-email|sign-in)/[^/]+"
 )
 BARE_PATHS = re.compile(
-    r"/favicon\.ico|/assets/.*|/health/(live|ready)|/metrics|/hooks/kommo/.*"
-    r"|/api/v1/auth/(register|login|refresh|reset-password/(request|confirm)|verify-email|change-email)"
+    r"/favicon\.ico|/\.well-known/security\.txt|/assets/.*|/health/(live|ready)|/metrics|/hooks/kommo/.*"
+    r"|/api/v1/auth/(register|invitation|login|refresh|reset-password/(request|confirm)|verify-email|change-email)"
     r"|/api/v1/openapi\.json|/api/docs(/[\w.-]+)?"
 )
 MIN_CSRF_CHARS = 32

@@ -18,10 +18,12 @@ app = typer.Typer(
 )
 jobs_app = typer.Typer(no_args_is_help=True, help="Look at jobs and bring dead ones back")
 user_app = typer.Typer(no_args_is_help=True, help="People of this installation")
+secrets_app = typer.Typer(no_args_is_help=True, help="Keys that seal stored secrets")
 audit_app = typer.Typer(no_args_is_help=True, help="The record of privileged actions")
 sandbox_app = typer.Typer(no_args_is_help=True, help="Emulators of the CRM and of a language model")
 app.add_typer(jobs_app, name="jobs")
 app.add_typer(user_app, name="user")
+app.add_typer(secrets_app, name="secrets")
 app.add_typer(audit_app, name="audit")
 app.add_typer(sandbox_app, name="sandbox")
 
@@ -170,6 +172,31 @@ def user_create(
         operations.create_user(Settings.load(), email, name, workspace, password=password, admin=admin)
     )
     print(f"{email} owns {made.path}")
+
+
+@secrets_app.command("status")
+def secrets_status() -> None:
+    """Which keys have sealed how many stored secrets."""
+    from gptagent.entrypoints import operations
+
+    for use in operations.secret_use(Settings.load()):
+        kind = "not given: what it sealed cannot be opened" if use.place is None else "older"
+        print(f"{use.key_id}  {use.values:>8}  {'seals' if use.place == 0 else kind}")
+
+
+@secrets_app.command("rotate")
+def secrets_rotate() -> None:
+    """Seal every stored secret anew with the first of the keys; then the others can be dropped."""
+    from gptagent.entrypoints import operations
+
+    result = operations.rotate_secrets(Settings.load())
+    print(f"{result.rewritten} sealed anew")
+    if result.unreadable:
+        print(
+            f"gptagent: {result.unreadable} did not open and stayed as they are. Keep the older keys.",
+            file=sys.stderr,
+        )
+        sys.exit(65)
 
 
 @user_app.command("reset-link")

@@ -89,7 +89,7 @@ def _files(settings: Settings) -> Finding:
 
 
 def _keys(settings: Settings) -> Finding:
-    if settings.secret_keys is None and not (settings.home / "keys" / "secret.keys").exists():
+    if settings.given_keys is None and not (settings.home / "keys" / "secret.keys").exists():
         return Finding(
             "keys", ok=False, detail="no keys yet", mend="They are made at the first `gptagent up`."
         )

@@ -28,7 +28,27 @@ EXPORT_PATHS = ("/audit/export",)  # a long file is written while it is read
 PICTURE_MAX_BYTES = 5_100_000  # a picture of 5 MB and the form around it
 PICTURE_PATHS = ("/avatar",)
 
+# What pages use of the browser's abilities; every other one that Chromium knows is off, also for frames.
+_OWN_ABILITIES = ("clipboard-write", "publickey-credentials-create", "publickey-credentials-get")
+_NO_ABILITIES = (
+    *("accelerometer", "autoplay", "browsing-topics", "camera"),
+    *("clipboard-read", "compute-pressure", "cross-origin-isolated", "display-capture", "encrypted-media"),
+    *(
+        "fullscreen",
+        "gamepad",
+        "geolocation",
+        "gyroscope",
+        "hid",
+        "identity-credentials-get",
+        "idle-detection",
+    ),
+    *("keyboard-map", "local-fonts", "magnetometer", "microphone", "midi", "otp-credentials", "payment"),
+    *("picture-in-picture", "screen-wake-lock", "serial", "storage-access", "sync-xhr", "usb"),
+    *("window-management", "xr-spatial-tracking"),
+)
+# Scripts and styles come from files of ours only: stronger than nonces, of which one may be stolen or reused.
 SECURITY_HEADERS = {
+    "cache-control": "no-store",  # data of people; what may be kept says so itself
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
         "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; manifest-src 'self'"
@@ -37,7 +57,12 @@ SECURITY_HEADERS = {
     "x-frame-options": "DENY",
     "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
-    "permissions-policy": "camera=(), microphone=(), geolocation=()",
+    "cross-origin-resource-policy": "same-origin",
+    "origin-agent-cluster": "?1",
+    "x-permitted-cross-domain-policies": "none",
+    "permissions-policy": ", ".join(
+        [*(f"{name}=(self)" for name in _OWN_ABILITIES), *(f"{name}=()" for name in _NO_ABILITIES)]
+    ),
 }
 CORS_PREFLIGHT = {
     "access-control-allow-methods": "GET, POST, PUT, PATCH, DELETE",

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from gptagent.bootstrap import app_dsn, owner_dsn
@@ -17,6 +18,9 @@ from gptagent.kernel.errors import Invalid
 from gptagent.kernel.scope import PLATFORM_ID, Actor, Origin
 from gptagent.kernel.settings import Settings
 
+if TYPE_CHECKING:
+    from gptagent.migrations.rotation import KeyUse, Rotated
+
 PLATFORM = "platform"  # what the command line calls the platform's chain
 
 
@@ -25,6 +29,20 @@ def migrate_database(settings: Settings) -> bool:
     from gptagent.migrations.run import migrate
 
     return migrate(owner_dsn(settings), app_dsn(settings))
+
+
+def secret_use(settings: Settings) -> "list[KeyUse]":
+    """Return how many stored secrets each key has sealed."""
+    from gptagent.migrations.rotation import key_use
+
+    return key_use(owner_dsn(settings), load_vault(settings))
+
+
+def rotate_secrets(settings: Settings) -> "Rotated":
+    """Seal every stored secret anew with the first of SECRET_KEYS."""
+    from gptagent.migrations.rotation import rotate_keys
+
+    return rotate_keys(owner_dsn(settings), load_vault(settings))
 
 
 @asynccontextmanager

@@ -32,13 +32,16 @@ from gptagent.features.organizations.account.guard import ACCOUNT, SECURITY, own
 from gptagent.features.organizations.account.security import SecurityPages
 from gptagent.features.organizations.account.web import ProfilePages
 from gptagent.features.organizations.api_keys_web import ApiKeyPages
+from gptagent.features.organizations.invitation_web import InvitationPages
 from gptagent.features.organizations.login_steps import LoginSteps
+from gptagent.features.organizations.members_web import MemberPages
 from gptagent.features.organizations.model import Visitor, Workspace
 from gptagent.features.organizations.web import AuthPages, keep_language, local_path
+from gptagent.features.organizations.workspace_web import WorkspacePages, show_lobby
+from gptagent.features.privacy.web import PrivacyPages
 from gptagent.features.sign_in.settings_web import ProviderPages
 from gptagent.features.sign_in.web import SignInPages
 from gptagent.kernel.db import Database, Session
-from gptagent.kernel.errors import NotFound
 from gptagent.kernel.http import QueryText, access_of, csrf_checked, locale_of
 from gptagent.kernel.i18n import LOCALES, translate
 from gptagent.kernel.live import LiveHub, last_event_id
@@ -61,6 +64,7 @@ TEMPLATES = {
         "dialog",
         "dashboard",
         "admin",
+        "privacy",
     )
 }
 NAVIGATION = (
@@ -80,6 +84,7 @@ NAVIGATION = (
         ),
     ),
     NavSection("Connections", (NavItem("Kommo", "/integrations", "plug", "/integrations"),)),
+    NavSection("", (NavItem("Settings", "/settings", "settings", "/settings"),)),
 )
 # Rows of tabs, by the address they begin with. A page in one extends ui/layouts/settings.html.
 TABS = (
@@ -87,8 +92,11 @@ TABS = (
         "Workspace settings",
         "/settings",
         (
+            NavItem("General", "/settings", "", "/settings"),
+            NavItem("Members", "/settings/members", "", "/settings/members"),
             NavItem("API keys", "/settings/api-keys", "", "/settings/api-keys", needs=policy.MANAGE_API_KEYS),
             NavItem("Sign-in", "/settings/sign-in", "", "/settings/sign-in", needs=policy.OWN_WORKSPACE),
+            NavItem("Privacy", "/settings/privacy", "", "/settings/privacy", needs=policy.MANAGE_PRIVACY),
             NavItem("Audit", "/settings/audit", "", "/settings/audit", needs=policy.READ_AUDIT),
         ),
     ),
@@ -100,6 +108,7 @@ TABS = (
             NavItem("Security", SECURITY, "", SECURITY),
             NavItem("E-mail", f"{ACCOUNT}/email", "", f"{ACCOUNT}/email"),
             NavItem("Sign-in providers", f"{ACCOUNT}/sign-in", "", f"{ACCOUNT}/sign-in"),
+            NavItem("Privacy", f"{ACCOUNT}/privacy", "", f"{ACCOUNT}/privacy"),
         ),
     ),
 )
@@ -113,11 +122,13 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
     assets = build_assets()
     pages = Pages(build_environment(TEMPLATES, assets), shell_of(platform.links), settings.secure_cookies)
     party = RelyingParty.at(settings.base_url)
+    privacy = PrivacyPages(db, pages, platform.files, platform.login_limits)
     account = (
         ProfilePages(db, pages, platform.files).router(),
         SecurityPages(db, pages, platform.login_limits).router(),
         FactorPages(db, pages, platform.login_limits, party).router(),
         EmailPages(db, pages, platform.login_limits, platform.links).router(),
+        privacy.account_router(),
     )
     features = (
         LoginSteps(db, pages, platform.login_limits, party).router(),
@@ -129,6 +140,9 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
             platform.links,
             platform.sign_in.button,
         ).router(),
+        InvitationPages(db, pages, platform.login_limits, platform.links).router(),
+        WorkspacePages(db, pages, settings.base_url).router(),
+        MemberPages(db, pages, platform.links).router(),
         RecoveryPages(db, pages, platform.login_limits, platform.links).router(),
         SignInPages(platform.sign_in, pages, platform.login_limits).router(),
         ProviderPages(platform.sign_in, pages).router(),
@@ -146,6 +160,7 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         KeyPages(db, pages).router(),
         PlatformAuditPages(db, pages, "admin/audit.html").router(),
         ImpersonationPages(db, pages).router(),
+        privacy.router(),
         ShellRoutes(db, pages, hub, assets).router(),
     )
     for router in account:
@@ -182,7 +197,12 @@ async def load_shell(request: Request, session: Session, links: Links) -> Shell:
         person_email=person.email,
         navigation=_navigation(access_of(request).scope.permissions),
         workspaces=tuple(
-            WorkspaceLink(one.name, f"{one.path}/dashboard", current=one.number == workspace.number)
+            WorkspaceLink(
+                one.name,
+                f"{one.path}/dashboard",
+                current=one.number == workspace.number,
+                detail=f"{one.number}-{one.slug}",
+            )
             for one in visitor.workspaces
         ),
         live_url=f"{workspace.path}/live",
@@ -191,6 +211,9 @@ async def load_shell(request: Request, session: Session, links: Links) -> Shell:
         account_href=f"{workspace.path}{ACCOUNT}",
         person_picture=_picture(workspace, person),
         tabs=_tabs(request, workspace),
+        delete_at=workspace.delete_at,
+        may_keep=policy.OWN_WORKSPACE in access_of(request).scope.permissions,
+        create_href="" if visitor.session.workspace_id else "/workspaces/create",
         asks_to_verify=links.sends_letters and not person.is_verified,
     )
 
@@ -259,7 +282,7 @@ class ShellRoutes:
         """Lead to the workspace used last, or the first one."""
         visitor: Visitor = request.state.visitor
         if not visitor.workspaces:
-            raise NotFound
+            return show_lobby(self.pages, request)
         last = request.cookies.get(WORKSPACE_COOKIE)
         chosen = next((one for one in visitor.workspaces if str(one.number) == last), visitor.workspaces[0])
         return RedirectResponse(f"{chosen.path}/dashboard", 303)

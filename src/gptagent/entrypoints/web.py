@@ -6,7 +6,7 @@ import signal
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import FrameType
 
 import structlog
@@ -39,9 +39,12 @@ from gptagent.features.knowledge.api import ArticlesApi, DocumentsApi
 from gptagent.features.organizations.account.api import AccountApi
 from gptagent.features.organizations.api import AuthApi
 from gptagent.features.organizations.api_keys_api import ApiKeysApi
+from gptagent.features.organizations.workspace_api import InvitationsApi, MembersApi, WorkspacesApi
+from gptagent.features.privacy.api import PrivacyApi
 from gptagent.features.sign_in.api import ProvidersApi
 from gptagent.kernel import installation, observe
-from gptagent.kernel.errors import AppError
+from gptagent.kernel.clock import utcnow
+from gptagent.kernel.errors import AppError, NotFound
 from gptagent.kernel.http import PatternRoute, install_problems
 from gptagent.kernel.i18n import translate
 from gptagent.kernel.idempotency import Answers
@@ -52,6 +55,7 @@ log = structlog.get_logger(__name__)
 
 GZIP_MIN_BYTES = 500
 GZIP_LEVEL = 5
+SECURITY_TXT_LIFE = timedelta(days=30)
 OVERDUE_AFTER = timedelta(seconds=30)
 
 
@@ -107,6 +111,7 @@ def build_web(platform: Platform, sole: SoleWeb | None = None) -> FastAPI:
         openapi_url="/api/v1/openapi.json",
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # such a redirect would go to whatever host the request names
         lifespan=lifespan,
         generate_unique_id_function=operation_id,
     )
@@ -153,6 +158,9 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
             platform.db, platform.tokens, platform.login_limits, settings.open_registration, platform.links
         ).router()
     )
+    app.include_router(WorkspacesApi(platform.db).router())
+    app.include_router(MembersApi(platform.db).router())
+    app.include_router(InvitationsApi(platform.db, platform.links).router())
     party = RelyingParty.at(settings.base_url)
     app.include_router(AccountApi(platform.db, platform.files, platform.login_limits, party).router())
     app.include_router(RecoveryApi(platform.db, platform.login_limits, platform.links).router())
@@ -166,7 +174,10 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
     app.include_router(AuditApi(platform.db).router())
     app.include_router(PlatformAuditApi(platform.db).router())
     app.include_router(AdminApi(platform.db, facts_of(settings)).router())
-    app.router.routes.append(WebhookDoor(platform.db, platform.crm, platform.subscribers).route())
+    for router in PrivacyApi(platform.db, platform.files, platform.login_limits).routers():
+        app.include_router(router)
+    door = WebhookDoor(platform.db, platform.crm, platform.subscribers, settings.hook_networks)
+    app.router.routes.append(door.route())
 
 
 def _add_operations(app: FastAPI, platform: Platform) -> None:
@@ -191,8 +202,31 @@ def _add_operations(app: FastAPI, platform: Platform) -> None:
         await _measure_queue(platform)
         return Response(generate_latest(_registry()), media_type=CONTENT_TYPE_LATEST)
 
-    for path, answer in (("/health/live", live), ("/health/ready", ready), ("/metrics", metrics)):
+    async def security_txt(_request: Request) -> Response:
+        if platform.settings.security_contact is None:
+            raise NotFound
+        return PlainTextResponse(_security_txt(platform.settings, utcnow()))
+
+    for path, answer in (
+        ("/health/live", live),
+        ("/health/ready", ready),
+        ("/metrics", metrics),
+        ("/.well-known/security.txt", security_txt),
+    ):
         app.router.routes.append(PatternRoute(path, answer))
+
+
+def _security_txt(settings: Settings, now: datetime) -> str:
+    """Return whom to tell about a hole (RFC 9116). It is good as long as it is served, so it ends soon."""
+    expires = (now + SECURITY_TXT_LIFE).replace(hour=0, minute=0, second=0, microsecond=0)
+    lines = [
+        f"Contact: {settings.security_contact}",
+        f"Expires: {expires:%Y-%m-%dT%H:%M:%SZ}",
+        "Preferred-Languages: en, ru",
+    ]
+    if settings.secure_cookies:
+        lines.append(f"Canonical: {settings.base_url}/.well-known/security.txt")
+    return "\n".join(lines) + "\n"
 
 
 async def _measure_queue(platform: Platform) -> None:

@@ -10,8 +10,11 @@ import asyncpg
 import structlog
 
 from gptagent.bootstrap import Platform, build_jobs
+from gptagent.entrypoints.deletion import delete_due_workspaces
 from gptagent.features.dialog.service import sweep_lanes
+from gptagent.features.privacy.service import apply_retention
 from gptagent.kernel import installation
+from gptagent.kernel.clock import utcnow
 from gptagent.kernel.errors import AppError
 from gptagent.kernel.jobs import run_worker
 
@@ -22,6 +25,9 @@ LEADER_RETRY_SECONDS = 5.0
 DRAIN_SECONDS = 10.0  # below the supervisor's patience; what is left is picked up by another worker
 SWEEP_EVERY = timedelta(seconds=5)
 FORGET_EVERY = timedelta(minutes=10)
+DELETE_EVERY = timedelta(minutes=1)
+TIDY_HOURS = range(5)  # several rounds: each is bounded
+TIDY_EVERY = timedelta(hours=1)
 LIVE_EVENT_AGE = timedelta(hours=1)
 JOB_LOG_AGE = timedelta(days=2)
 
@@ -70,9 +76,21 @@ async def _run_schedules(platform: Platform, lock: "asyncpg.Connection[asyncpg.R
         async with platform.db.installation() as session:
             await installation.forget_old(session, LIVE_EVENT_AGE, JOB_LOG_AGE)
 
+    async def delete() -> None:
+        gone = await delete_due_workspaces(platform)
+        if gone:
+            log.info("workspaces_deleted", count=gone)
+
+    async def tidy() -> None:
+        """At night only (UTC): deleting is work that nobody waits for."""
+        if utcnow().hour in TIDY_HOURS and (count := await apply_retention(platform.db)):
+            log.info("retention_applied", rows=count)
+
     schedules: tuple[tuple[timedelta, Callable[[], Awaitable[None]]], ...] = (
         (SWEEP_EVERY, sweep),
         (FORGET_EVERY, forget),
+        (DELETE_EVERY, delete),
+        (TIDY_EVERY, tidy),
     )
     async with asyncio.TaskGroup() as group:
         for every, tick in schedules:

@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from gptagent.kernel.errors import Misconfigured
-from gptagent.kernel.settings import SECRET_KEY_BYTES, Settings, decode_keys
+from gptagent.kernel.secret_keys import SECRET_KEY_BYTES, decode_keys
+from gptagent.kernel.settings import Settings
 
 _VERSION = b"\x01"
 _NONCE = 12
@@ -35,7 +36,17 @@ class Vault:
     @property
     def fingerprint(self) -> str:
         """Name of the primary key, safe to show and store."""
-        return hashlib.sha256(b"fingerprint" + self._primary).hexdigest()[:16]
+        return _fingerprint(self._primary)
+
+    @property
+    def fingerprints(self) -> tuple[str, ...]:
+        """Names of all keys, the primary one first."""
+        return tuple(_fingerprint(key) for key in self._keys.values())
+
+    @property
+    def key_ids(self) -> tuple[bytes, ...]:
+        """What sealed values carry of their key, the primary one first."""
+        return tuple(self._keys)
 
     def seal(self, plaintext: str, *, org_id: UUID, purpose: str) -> bytes:
         data_key = AESGCM.generate_key(SECRET_KEY_BYTES * 8)
@@ -68,15 +79,21 @@ class Vault:
         except (InvalidTag, ValueError) as error:  # ValueError: it was cut off
             raise Misconfigured("secret_damaged", "A stored secret does not open; enter it again.") from error
 
-    def derive(self, purpose: str) -> bytes:
-        """Return 32 bytes for another use (RFC 5869), such as signing access tokens."""
-        return HKDF(SHA256(), 32, salt=None, info=f"gptagent:{purpose}".encode()).derive(self._primary)
+    def derive(self, purpose: str, fingerprint: str | None = None) -> bytes:
+        """Return 32 bytes for another use (RFC 5869), such as signing access tokens.
+
+        They come from the primary key, or from the one with this fingerprint. Raises KeyError for
+        a fingerprint of none.
+        """
+        keys = {_fingerprint(key): key for key in self._keys.values()}
+        key = self._primary if fingerprint is None else keys[fingerprint]
+        return HKDF(SHA256(), 32, salt=None, info=f"gptagent:{purpose}".encode()).derive(key)
 
 
 def load_vault(settings: Settings) -> Vault:
     """Open the installation's keys; outside production a missing key file is made in the home."""
-    if settings.secret_keys is not None:
-        return Vault(decode_keys(settings.secret_keys.get_secret_value()))
+    if (given := settings.given_keys) is not None:
+        return Vault(given)
     path = settings.home / "keys" / "secret.keys"
     if not path.exists():
         _create_key_file(path)
@@ -95,6 +112,10 @@ def _create_key_file(path: Path) -> None:
         pass
     finally:
         part.unlink()
+
+
+def _fingerprint(key: bytes) -> str:
+    return hashlib.sha256(b"fingerprint" + key).hexdigest()[:16]
 
 
 def _key_id(key: bytes) -> bytes:

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import os
 import re
+import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,10 @@ class FileStore(Protocol):
 
     async def delete(self, key: str) -> None:
         """Forget the file; a missing one is no error."""
+        ...
+
+    async def delete_below(self, prefix: str) -> None:
+        """Forget every file whose key is `prefix`, a colon, and more."""
         ...
 
 
@@ -79,6 +84,11 @@ class LocalFiles:
 
     async def delete(self, key: str) -> None:
         self._path(key).unlink(missing_ok=True)
+
+    async def delete_below(self, prefix: str) -> None:
+        folder = self._path(prefix)
+        if folder.is_dir():
+            await asyncio.to_thread(shutil.rmtree, folder)
 
     def _path(self, key: str) -> Path:
         if not _KEY.fullmatch(key):

@@ -9,16 +9,29 @@ from gptagent.kernel.errors import Misconfigured
 
 
 async def check_keys(session: Session, vault: Vault) -> None:
-    """Remember which keys seal this installation's secrets. Raises Misconfigured for other ones."""
+    """Remember which keys seal this installation's secrets. Raises Misconfigured for other ones.
+
+    A new first key is accepted as long as the former ones are given too. They are needed until a rotation has
+    re-encrypted what they sealed (`gptagent secrets rotate`).
+    """
     await session.execute(
         "insert into app.installation (key_fingerprint) values ($1) on conflict do nothing", vault.fingerprint
     )
     # A statement of its own: only now is the row visible that another process was just storing.
-    known = await session.fetchval("select key_fingerprint from app.installation")
-    if known != vault.fingerprint:
+    row = await session.fetchrow(
+        "select key_fingerprint, older_fingerprints from app.installation for update"
+    )
+    needed = {row["key_fingerprint"], *row["older_fingerprints"]} if row else set()
+    if not needed <= set(vault.fingerprints):
         raise Misconfigured(
             "secret_keys_differ",
             "SECRET_KEYS are not the keys this installation's secrets were sealed with. Set the former ones.",
+        )
+    if row and row["key_fingerprint"] != vault.fingerprint:
+        await session.execute(
+            "update app.installation set key_fingerprint = $1, older_fingerprints = $2",
+            vault.fingerprint,
+            sorted(needed - {vault.fingerprint}),
         )
 
 

@@ -1,7 +1,6 @@
 """The one typed reading of the environment. Nothing else in the product reads it."""
 
-import base64
-import binascii
+import ipaddress
 import os
 import re
 from functools import cached_property
@@ -13,8 +12,8 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from gptagent.kernel.errors import Misconfigured
+from gptagent.kernel.secret_keys import decode_keys, read_key_file
 
-SECRET_KEY_BYTES = 32
 MIN_METRICS_TOKEN_CHARS = 16
 _SENDER = re.compile(r"[^\r\n<>@]*<[^\s<>@]+@[^\s<>@]+>|[^\s<>@]+@[^\s<>@]+")
 
@@ -34,6 +33,7 @@ class Settings(BaseSettings):
     redis_url: SecretStr | None = None
     single_web_process: bool = False
     secret_keys: SecretStr | None = None
+    secret_keys_file: Path | None = None
     files_url: str | None = None
     llm_base_url: str = "https://api.openai.com/v1"
     llm_api_key: SecretStr | None = None
@@ -48,6 +48,8 @@ class Settings(BaseSettings):
     kommo_sandbox_url: str | None = None
     registration: Literal["open", "invite"] | None = None
     metrics_token: SecretStr | None = None
+    security_contact: str | None = None
+    hooks_allow_from: str = ""
     rate_factor: int = Field(default=1, ge=1, le=1_000_000)
     cors_origins: str = ""
     keep: bool = False
@@ -121,6 +123,28 @@ class Settings(BaseSettings):
             decode_keys(value.get_secret_value())
         return value
 
+    @field_validator("security_contact")
+    @classmethod
+    def _reachable(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"(https://|mailto:[^@\s]+@|tel:\+)[^\s]+", value):
+            raise ValueError("SECURITY_CONTACT must be mailto:..., https://... or tel:+...")
+        return value
+
+    @field_validator("hooks_allow_from")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        _read_networks(value)
+        return value
+
+    @model_validator(mode="after")
+    def _one_source_of_keys(self) -> Self:
+        if self.secret_keys_file is None:
+            return self
+        if self.secret_keys is not None:
+            raise ValueError("set SECRET_KEYS or SECRET_KEYS_FILE, not both")
+        read_key_file(self.secret_keys_file, private=self.production)
+        return self
+
     @model_validator(mode="after")
     def _letters_have_a_sender(self) -> Self:
         if self.smtp_url is not None and self.mail_from is None:
@@ -144,8 +168,8 @@ class Settings(BaseSettings):
         faults = []
         if not (self.public_url or "").startswith("https://"):
             faults.append("set PUBLIC_URL to the https:// address people open")
-        if self.secret_keys is None:
-            faults.append("set SECRET_KEYS (make one with: openssl rand -base64 32)")
+        if self.secret_keys is None and self.secret_keys_file is None:
+            faults.append("set SECRET_KEYS or SECRET_KEYS_FILE (make a key with: openssl rand -base64 32)")
         if self.redis_url is None and not self.single_web_process:
             faults.append("set REDIS_URL, or SINGLE_WEB_PROCESS=1 if one web process is all there is")
         if self.redis_url is not None and not urlsplit(self.redis_url.get_secret_value()).password:
@@ -212,11 +236,33 @@ class Settings(BaseSettings):
         return frozenset(pairs)
 
     @property
+    def given_keys(self) -> list[bytes] | None:
+        """Keys the operator gave, the sealing one first; None leaves them to the home's own file."""
+        if self.secret_keys_file is not None:
+            return read_key_file(self.secret_keys_file, private=self.production)
+        return decode_keys(self.secret_keys.get_secret_value()) if self.secret_keys is not None else None
+
+    @property
+    def hook_networks(self) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+        """Where webhooks may come from; empty: from anywhere."""
+        return _read_networks(self.hooks_allow_from)
+
+    @property
     def open_registration(self) -> bool:
         """Whether anybody may register: by default only where nobody else can reach the page."""
         if self.registration is not None:
             return self.registration == "open"
         return self.host in {"127.0.0.1", "::1", "localhost"} and not self.production
+
+
+def _read_networks(text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    parts = filter(None, (part.strip() for part in text.split(",")))
+    try:
+        return tuple(ipaddress.ip_network(part) for part in parts)
+    except ValueError as error:
+        raise ValueError(
+            "HOOKS_ALLOW_FROM takes networks like 203.0.113.0/24, separated by commas"
+        ) from error
 
 
 def _origin(url: str) -> str:
@@ -231,22 +277,6 @@ def _is_safe_mail_server(address: str) -> bool:
     """Whether letters travel encrypted, or never leave this machine."""
     url = urlsplit(address)
     return url.scheme == "smtps" or bool(url.query) or url.hostname in {"localhost", "127.0.0.1", "::1"}
-
-
-def decode_keys(text: str) -> list[bytes]:
-    """Decode SECRET_KEYS: base64 keys of 32 bytes, comma separated, the first one encrypts."""
-    keys = []
-    for part in filter(None, (piece.strip() for piece in text.split(","))):
-        try:
-            key = base64.b64decode(part, validate=True)
-        except binascii.Error as error:
-            raise ValueError("SECRET_KEYS must be base64 (make one with: openssl rand -base64 32)") from error
-        if len(key) != SECRET_KEY_BYTES or len(set(key)) < 8:
-            raise ValueError("each of SECRET_KEYS must be 32 random bytes (openssl rand -base64 32)")
-        keys.append(key)
-    if not keys:
-        raise ValueError("SECRET_KEYS is empty (make one with: openssl rand -base64 32)")
-    return keys
 
 
 def _sentences(error: ValueError) -> str:

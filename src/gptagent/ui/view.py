@@ -99,9 +99,12 @@ class TabSet:
 
 @dataclass(frozen=True, slots=True)
 class WorkspaceLink:
+    """`detail` tells workspaces of the same name apart."""
+
     name: str
     href: str
     current: bool = False
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +113,9 @@ class Shell:
 
     `base` is the workspace's address without a slash at the end, `path` the address asked for. `live_cursor`
     is the id of the last live event when the page was drawn, so that nothing is lost until it connects.
-    `counts` holds the number shown beside a navigation item, by its `href`. `asks_to_verify`: the person has
-    not followed the link sent to their address.
+    `counts` holds the number shown beside a navigation item, by its `href`. `delete_at`: when the workspace
+    will be deleted, if an owner asked for that; `may_keep`: whether the reader may take that back.
+    `asks_to_verify`: the person has not followed the link sent to their address.
     """
 
     base: str
@@ -129,6 +133,9 @@ class Shell:
     person_picture: str = ""
     logout_action: str = "/logout"
     tabs: TabSet | None = None
+    delete_at: datetime | None = None
+    may_keep: bool = False
+    create_href: str = ""
     asks_to_verify: bool = False
 
     @property

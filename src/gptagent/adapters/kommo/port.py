@@ -1,5 +1,6 @@
 """Kommo and amoCRM as the platform's CRM."""
 
+from contextlib import suppress
 from datetime import datetime
 
 from gptagent.adapters.kommo import wire
@@ -18,6 +19,7 @@ from gptagent.features.crm.model import (
     Webhook,
 )
 from gptagent.kernel.egress import Egress
+from gptagent.kernel.errors import NotFound
 
 DEADLINES = Deadlines()
 LARGEST_PAGE = 250
@@ -145,6 +147,11 @@ class KommoCrm:
         """Subscribe. Kommo knows a subscription by its address: a second call changes nothing."""
         json = {"destination": destination.rstrip("/") + "/", "settings": list(WEBHOOK_EVENTS), "sort": 10}
         await self._client.fetch(link, Call("register_webhook", "/webhooks", "POST", json=json))
+
+    async def unregister_webhook(self, link: CrmLink, destination: str) -> None:
+        json = {"destination": destination.rstrip("/") + "/"}
+        with suppress(NotFound):
+            await self._client.fetch(link, Call("unregister_webhook", "/webhooks", "DELETE", json=json))
 
     def read_webhook(self, content_type: str, body: bytes) -> Webhook:
         return wire.read_delivery(parse_body(content_type, body))

@@ -14,7 +14,7 @@ from gptagent.features.audit.sentences import FIELDS, SENTENCES
 from gptagent.kernel.crypto import Vault
 from gptagent.kernel.db import Session
 from gptagent.kernel.scope import PLATFORM_ID, Origin
-from gptagent.kernel.settings import SECRET_KEY_BYTES
+from gptagent.kernel.secret_keys import SECRET_KEY_BYTES
 
 PURPOSE = "audit"
 PAGE_SIZE = 50

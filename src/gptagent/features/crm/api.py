@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Annotated
 from uuid import UUID
 
@@ -23,7 +24,7 @@ from gptagent.kernel.crypto import Vault
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import AppError, TooLarge
 from gptagent.kernel.events import Subscribers
-from gptagent.kernel.http import Body, CurrentScope, PatternRoute, Wire, example
+from gptagent.kernel.http import Body, CurrentScope, PatternRoute, Wire, client_address, example
 from gptagent.kernel.paging import Page, page_of
 from gptagent.kernel.rest import CurrentMatch, api_router
 from gptagent.kernel.scope import Actor, Scope
@@ -100,6 +101,9 @@ class ConnectionsApi:
 
     async def delete(self, scope: CurrentScope, match: CurrentMatch, connection_id: UUID) -> None:
         require(scope, policy.MANAGE_CONNECTIONS)
+        await service.unhook_crm(
+            self.db, scope, connection_id, crm=self.crm, vault=self.vault, public_url=self.public_url
+        )
         async with self.db.session(scope) as session:
             if match:
                 current = await service.get_connection(session, connection_id, lock=True)
@@ -114,13 +118,17 @@ class WebhookDoor:
     db: Database
     crm: CrmPort
     subscribers: Subscribers
+    networks: tuple[IPv4Network | IPv6Network, ...] = ()  # empty: from anywhere
 
     def route(self) -> Route:
         # Kommo's settings page checks the address with GET; some accounts insist on the trailing slash.
         return PatternRoute("/hooks/kommo/{secret}{slash:path}", self.receive, methods=["GET", "POST"])
 
     async def receive(self, request: Request) -> Response:
-        """200 stored · 400 malformed · 404 unknown or another account's · 503 not stored, send it again."""
+        """200 stored · 400 malformed · 404 unknown or not from there · 503 not stored, send it again."""
+        if not self._is_from_there(request):
+            observe.WEBHOOKS.labels("refused").inc()
+            return Response(status_code=404)
         async with self.db.installation() as session:
             hook = await service.find_hook(session, request.path_params["secret"])
         if hook is None:
@@ -139,6 +147,16 @@ class WebhookDoor:
             return Response(status_code=_ANSWERS.get(status, status))
         observe.WEBHOOKS.labels("stored").inc()
         return Response(status_code=200)
+
+    def _is_from_there(self, request: Request) -> bool:
+        if not self.networks:
+            return True
+        try:
+            address = ip_address(client_address(request))
+        except ValueError:
+            return False
+        plain = getattr(address, "ipv4_mapped", None) or address
+        return any(plain in network for network in self.networks)
 
 
 async def _body(request: Request) -> bytes:

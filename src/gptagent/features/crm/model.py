@@ -229,6 +229,10 @@ class CrmPort(Protocol):
 
     async def register_webhook(self, link: CrmLink, destination: str) -> None: ...
 
+    async def unregister_webhook(self, link: CrmLink, destination: str) -> None:
+        """Have the CRM send nothing there any more; an unknown destination is no error."""
+        ...
+
     def read_webhook(self, content_type: str, body: bytes) -> Webhook:
         """Parse a delivery. Raises Invalid("crm_webhook_malformed") if it is no form or JSON at all."""
         ...

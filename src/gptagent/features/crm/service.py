@@ -91,7 +91,7 @@ async def connect_crm(
         connection_id, secret = await _store_connection(session, link, account, vault)
         await store.upsert_pipelines(session, connection_id, pipelines)
     stored = CrmLink(scope.org_id, connection_id, link.host, link.token, account.id)
-    reason = await _register_webhook(crm, stored, f"{public_url}/hooks/kommo/{secret}/")
+    reason = await _register_webhook(crm, stored, _destination(public_url, secret))
     async with db.session(scope) as session:
         await store.update_status(session, connection_id, "broken" if reason else "connected", reason)
         await session.publish("connections", "changed", {"connection_id": str(connection_id)})
@@ -138,6 +138,30 @@ async def _register_webhook(crm: CrmPort, link: CrmLink, destination: str) -> st
         await crm.register_webhook(link, destination)
     except AppError as error:  # too many calls and an answer that never came as well: the row stands already
         return error.code
+    return None
+
+
+def _destination(public_url: str, secret: str) -> str:
+    return f"{public_url}/hooks/kommo/{secret}/"
+
+
+async def unhook_crm(
+    db: Database, scope: Scope, connection_id: UUID, *, crm: CrmPort, vault: Vault, public_url: str
+) -> AppError | None:
+    """Have the CRM forget our webhook, before the connection is forgotten here.
+
+    Returns None, or why the CRM may go on calling: then nobody listens there. Raises NotFound.
+    """
+    async with db.session(scope) as session:
+        link = await open_link(session, connection_id, vault)
+        row = await store.select_connection(session, connection_id)
+    if row is None:
+        raise NotFound
+    secret = vault.open(row["hook_sealed"], org_id=scope.org_id, purpose=HOOK_PURPOSE)
+    try:
+        await crm.unregister_webhook(link, _destination(public_url, secret))
+    except AppError as error:
+        return error
     return None
 
 

@@ -102,6 +102,9 @@ class ConnectionPages:
 
     async def disconnect(self, request: Request, scope: CurrentScope, connection_id: UUID) -> Response:
         require(scope, policy.MANAGE_CONNECTIONS)
+        await service.unhook_crm(
+            self.db, scope, connection_id, crm=self.crm, vault=self.vault, public_url=self.public_url
+        )
         async with self.db.session(scope) as session:
             await service.disconnect_crm(session, connection_id)
         gone = Notice("success", "The account is disconnected", "Its token is forgotten.")

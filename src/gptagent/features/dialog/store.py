@@ -162,10 +162,14 @@ async def add_usage(session: Session, turn_id: UUID, calls: int, tokens_in: int,
 
 
 async def pass_fence(session: Session, turn: Turn, lease: timedelta) -> bool:
-    """The compare-and-swap before every effect: this worker still holds the lane and nothing has changed."""
+    """The compare-and-swap before every effect: this worker still holds the lane, nothing has changed, and
+    the workspace is neither suspended nor about to be deleted.
+    """
     done = await session.fetchval(
         """update app.lane set lease_until = clock_timestamp() + $4::interval
-            where conversation_id = $1 and claim = $2 and epoch = $3 returning true""",
+            where conversation_id = $1 and claim = $2 and epoch = $3
+              and exists (select from app.organization where suspended_at is null and delete_at is null)
+        returning true""",
         turn.conversation_id,
         turn.claim,
         turn.epoch,

@@ -18,6 +18,7 @@ from gptagent.features.dialog.context import HISTORY_MESSAGES, Responder, Spent,
 from gptagent.features.dialog.model import Answer, Pace, Turn
 from gptagent.features.dialog.sending import Sender
 from gptagent.features.knowledge import service as knowledge
+from gptagent.features.organizations import service as organizations
 from gptagent.kernel import observe
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.crypto import Vault
@@ -98,6 +99,9 @@ class TurnRunner:
             conversation = await conversations.get_conversation(session, turn.conversation_id)
             if conversation.held_by_person:
                 return Refusal("taken_over")
+            silence = await organizations.find_silence(session)
+            if silence is not None:
+                return Refusal(silence)
             agent = await agents.choose_agent(session)
             if agent is None:
                 return Refusal("no_active_agent")

@@ -41,6 +41,8 @@ CHANNELS: Mapping[str, str] = {
 REASONS: Mapping[str, str] = {
     "taken_over": "Not answered: a person holds this conversation.",
     "no_active_agent": "Not answered: no agent was active.",
+    "workspace_suspended": "Not answered: the workspace is suspended.",
+    "workspace_deletion": "Not answered: the workspace is going to be deleted.",
     "failed": "Not answered: the turn failed. A task asks a manager to answer.",
     "delivery_unknown": "It is not known whether the reply arrived. A task asks a manager to look.",
 }

@@ -12,6 +12,7 @@ from gptagent.kernel.ratelimit import RateLimiter
 PER_ADDRESS = parse("10/minute")  # AUTH-12
 PER_ACCOUNT = parse("10/15minute")
 SIGN_INS_PER_ADDRESS = parse("30/minute")  # each makes calls to the provider
+LINKS_PER_ADDRESS = parse("30/minute")  # of invitations: nobody tries tokens
 LETTERS_PER_ADDRESS = parse("10/minute")
 LETTERS_PER_ACCOUNT = parse("5/hour")  # nobody's mailbox is flooded through us
 
@@ -35,6 +36,10 @@ class LoginLimits:
     async def check_sign_in(self, address: str) -> None:
         """Count one step of a sign-in by a provider. Raises RateLimited."""
         await self._hit(SIGN_INS_PER_ADDRESS, "sign-in-address", address)
+
+    async def check_link(self, address: str) -> None:
+        """Count one look at a link that is a credential by itself. Raises RateLimited."""
+        await self._hit(LINKS_PER_ADDRESS, "link-address", address)
 
     async def check_address(self, address: str) -> None:
         """Count one try of somebody who has not said who they are. Raises RateLimited."""

@@ -262,6 +262,11 @@ async def end_session(session: Session, session_id: UUID) -> None:
     await store.delete_session(session, session_id)
 
 
+async def confirm_email(session: Session, person_id: UUID) -> None:
+    """Note that the person reads the mailbox of their address. Needs a transaction opened for the person."""
+    await store.confirm_email(session, person_id)
+
+
 async def set_locale(session: Session, person_id: UUID, locale: str) -> None:
     await store.update_locale(session, person_id, locale)
 

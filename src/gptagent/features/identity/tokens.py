@@ -6,7 +6,7 @@ from uuid import UUID
 
 from joserfc import jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import OctKey
+from joserfc.jwk import GuestProtocol, OctKey
 
 from gptagent.features.identity.model import ACCESS_TOKEN_LIFE
 from gptagent.kernel.crypto import Vault
@@ -29,13 +29,20 @@ class AccessClaims:
 
 @dataclass(frozen=True, slots=True)
 class AccessTokens:
-    """Issues and reads access tokens with a key derived from the installation's own."""
+    """Issues and reads access tokens with keys derived from the installation's own.
+
+    `kid` names the key, so that tokens of an older one of SECRET_KEYS are good until they expire.
+    """
 
     vault: Vault
 
-    @property
-    def _key(self) -> OctKey:
-        return OctKey.import_key(self.vault.derive("access-token"))
+    def _key(self, token: GuestProtocol) -> OctKey:
+        """Return the key a token names. The algorithm is never taken from it."""
+        kid = token.headers().get("kid")
+        return self._key_of(None if kid is None else str(kid))
+
+    def _key_of(self, fingerprint: str | None) -> OctKey:
+        return OctKey.import_key(self.vault.derive("access-token", fingerprint))
 
     def issue(self, claims: AccessClaims, *, now: datetime) -> str:
         issued = int(now.timestamp())
@@ -48,7 +55,8 @@ class AccessTokens:
             "iat": issued,
             "exp": issued + int(ACCESS_TOKEN_LIFE.total_seconds()),
         }
-        return jwt.encode({"alg": ALGORITHM, "typ": TYPE}, payload, self._key)
+        kid = self.vault.fingerprint
+        return jwt.encode({"alg": ALGORITHM, "typ": TYPE, "kid": kid}, payload, self._key_of(kid))
 
     def read(self, token: str, *, now: datetime) -> AccessClaims:
         """Raise Unauthenticated for a token that is not ours, was changed, or has expired."""

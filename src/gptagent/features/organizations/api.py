@@ -5,10 +5,12 @@ from typing import Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Request
+from pydantic import SecretStr
 
 from gptagent.features.identity import service as identity
 from gptagent.features.identity.limits import LoginLimits
 from gptagent.features.identity.model import ACCESS_TOKEN_LIFE, Device, Links, name_device
+from gptagent.features.identity.service import NewPerson
 from gptagent.features.identity.tokens import AccessClaims, AccessTokens
 from gptagent.features.organizations import service
 from gptagent.features.organizations.model import Workspace
@@ -38,6 +40,16 @@ class RegisterBody(Body):
     organization: str
     locale: Literal["ru", "en"] = "ru"
     setup_token: str | None = None
+
+
+class NewcomerBody(Body):
+    """`email` is needed for an invitation by link; one to an address has it."""
+
+    token: SecretStr
+    full_name: str
+    password: str
+    email: str = ""
+    locale: Literal["ru", "en"] = "ru"
 
 
 class LoginBody(Body):
@@ -83,16 +95,30 @@ class AuthApi:
     def router(self) -> APIRouter:
         router = api_router("/auth", tags=["auth"])
         router.post("/register", status_code=201, summary="Register a person with a workspace")(self.register)
+        router.post("/invitation", status_code=201, summary="Register a person by an invitation")(
+            self.accept_invitation
+        )
         router.post("/login", summary="Log in")(self.login)
         router.post("/refresh", summary="Exchange a refresh token for new tokens")(self.refresh)
         return router
 
     async def register(self, request: Request, body: RegisterBody) -> TokenOut:
         await self.limits.check(client_address(request), body.email)
+        origin = origin_of(request)
+        command = Register(**body.model_dump())
         person_id, workspace = await register(
-            self.db, Register(**body.model_dump()), is_open=self.is_open, links=self.links
+            self.db, command, is_open=self.is_open, links=self.links, origin=origin
         )
         return await self._enter(request, person_id, workspace)
+
+    async def accept_invitation(self, request: Request, body: NewcomerBody) -> TokenOut:
+        """Create a person by an invitation, whether registration is open or not."""
+        await self.limits.check_link(client_address(request))
+        person = NewPerson(body.email, body.full_name, body.password, body.locale)
+        origin = origin_of(request)
+        token = body.token.get_secret_value()
+        entered = await service.accept_as_newcomer(self.db, token, person, origin, self.links)
+        return await self._enter(request, *entered)
 
     async def login(self, request: Request, body: LoginBody) -> TokenOut:
         await self.limits.check(client_address(request), body.email)

@@ -1,14 +1,22 @@
 """Workspaces, members, roles."""
 
 import re
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal, get_args
 from uuid import UUID
 
 from gptagent.features.identity.model import WebSession
 
 Role = Literal["owner", "admin", "member", "viewer"]
+GuestRole = Literal["admin", "member", "viewer"]  # nobody is invited to own
+ROLES: tuple[Role, ...] = get_args(Role)
+GUEST_ROLES: tuple[GuestRole, ...] = get_args(GuestRole)
+MemberStatus = Literal["active", "suspended"]
+INVITATION_LIFE = timedelta(days=7)
+DELETION_GRACE = timedelta(days=7)  # a workspace stands for so long after its owner asked to delete it
+OPEN_INVITATIONS_MAX = 200
+OWNED_WORKSPACES_MAX = 20
 NAME_MAX_CHARS = 255
 SLUG_MAX_CHARS = 48
 API_KEY_PREFIX = "gpa_"  # by which a key is told from an access token, and found by secret scanners
@@ -38,6 +46,58 @@ class Workspace:
     @property
     def path(self) -> str:
         return f"/manage/{self.number}-{self.slug}"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceSettings:
+    """What a workspace is called and writes in. `delete_at`: see Workspace."""
+
+    number: int
+    slug: str
+    name: str
+    locale: str
+    created_at: datetime
+    delete_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A person in a workspace. `last_seen_at` is None for somebody who is logged in nowhere."""
+
+    person_id: UUID
+    full_name: str = field(repr=False)
+    email: str = field(repr=False)
+    role: Role
+    status: MemberStatus
+    joined_at: datetime
+    last_seen_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """An open invitation as the workspace sees it. Without an address whoever has the link is meant."""
+
+    id: UUID
+    email: str | None = field(repr=False)
+    role: GuestRole
+    created_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """An open invitation as whoever has its link may know it, except for `email`: that is compared only.
+
+    `by_letter`: its token was never shown to anybody, so whoever has it reads the mailbox it was sent to.
+    """
+
+    org_id: UUID
+    invitation_id: UUID
+    workspace: str
+    role: GuestRole
+    invited_by: str | None = field(repr=False)
+    email: str | None = field(repr=False)
+    by_letter: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,17 @@ PERMISSIONS: dict[Role, frozenset[str]] = {
     "viewer": frozenset({VIEW}),
 }
 
+
+def may_change(actor: Role, target: Role, wanted: Role | None = None) -> bool:
+    """Whether a member may act on one of role `target`, to make them `wanted` if that is given.
+
+    Only an owner touches an owner or makes one; nobody else than owners and administrators touches anybody.
+    """
+    if MANAGE_MEMBERS not in PERMISSIONS[actor]:
+        return False
+    return OWN_WORKSPACE in PERMISSIONS[actor] or "owner" not in {target, wanted}
+
+
 # What a workspace's key may be given: nobody becomes an owner, and no key makes keys or people.
 KEY_SCOPES = _ADMIN - {MANAGE_MEMBERS, MANAGE_API_KEYS}
 

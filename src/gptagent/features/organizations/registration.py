@@ -11,7 +11,9 @@ from gptagent.features.organizations.model import NAME_MAX_CHARS, Workspace
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import FieldError, Forbidden, Invalid
 from gptagent.kernel.ids import new_id
-from gptagent.kernel.scope import Actor, Scope
+from gptagent.kernel.scope import Actor, Origin, Scope
+
+NOWHERE = Origin()
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +29,19 @@ class Register:
 
 
 async def register(
-    db: Database, command: Register, *, is_open: bool, admin: bool = False, links: Links | None = None
+    db: Database,
+    command: Register,
+    *,
+    is_open: bool,
+    admin: bool = False,
+    links: Links | None = None,
+    origin: Origin = NOWHERE,
 ) -> tuple[UUID, Workspace]:
     """Create person, workspace and ownership. Returns the person's id and the workspace. With `links` the
     person gets a letter with the link that confirms their address.
 
     Raises Invalid naming every wrong field, Conflict for a known address, Forbidden where registration is by
-    invitation, NotFound for a used setup link.
+    invitation, NotFound for a used setup link. `origin` says through which request, from which address.
     """
     person = NewPerson(
         command.email,
@@ -49,7 +57,7 @@ async def register(
         )
     password_hash = await identity.hash_password(command.password)
     person_id = new_id()
-    scope = Scope(new_id(), Actor("person", person_id))
+    scope = Scope(new_id(), Actor("person", person_id), request_id=origin.request_id, address=origin.address)
     async with db.session(scope) as session:
         if command.setup_token is not None:
             await identity.use_setup(session, command.setup_token)

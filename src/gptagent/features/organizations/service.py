@@ -1,29 +1,96 @@
-"""Verbs of workspaces."""
+"""Verbs of workspaces: the workspace itself, its members, its invitations, and what a credential opens."""
 
 from uuid import UUID
 
 from gptagent.features.identity.service import hash_token
 from gptagent.features.organizations import store
-from gptagent.features.organizations.model import NAME_MAX_CHARS, Role, Workspace, make_slug
+from gptagent.features.organizations.invitations import (
+    INVITATION_ORDERS,
+    Made,
+    accept_as_newcomer,
+    accept_invitation,
+    find_offer,
+    get_invitation,
+    invite,
+    list_invitations,
+    page_invitations,
+    resend_invitation,
+    revoke_invitation,
+)
+from gptagent.features.organizations.members import (
+    MEMBER_ORDERS,
+    change_role,
+    get_member,
+    leave_workspace,
+    list_members,
+    page_members,
+    remove_member,
+    resume_member,
+    suspend_member,
+)
+from gptagent.features.organizations.model import Role, Workspace
 from gptagent.features.organizations.policy import KEY_SCOPES, PERMISSIONS, PLATFORM_PERMISSIONS
+from gptagent.features.organizations.workspaces import (
+    WORKSPACE_ORDERS,
+    Silence,
+    cancel_deletion,
+    create_workspace,
+    delete_workspace,
+    find_silence,
+    get_settings,
+    list_due_deletions,
+    list_workspaces,
+    open_workspace,
+    page_workspaces,
+    request_deletion,
+    update_settings,
+)
 from gptagent.kernel.db import Session
-from gptagent.kernel.errors import Forbidden, Invalid
+from gptagent.kernel.errors import Forbidden
 from gptagent.kernel.i18n import DEFAULT_LOCALE
 from gptagent.kernel.scope import PLATFORM_ID, Actor, Origin, Scope
 
-
-async def create_workspace(session: Session, name: str, *, owner_id: UUID, locale: str) -> None:
-    """Create the scope's workspace with its owner. Raises Invalid on `organization`."""
-    clean = name.strip()
-    if not 1 <= len(clean) <= NAME_MAX_CHARS:
-        raise Invalid.field("organization", "Enter the company's name.")
-    await store.insert_organization(session, session.scope.org_id, clean, make_slug(clean), locale)
-    await store.insert_member(session, owner_id, "owner")
-
-
-async def list_workspaces(session: Session, person_id: UUID) -> list[Workspace]:
-    """Return the workspaces a person belongs to, the first joined first."""
-    return [Workspace(**dict(row)) for row in await store.memberships_of(session, person_id)]
+__all__ = [
+    "INVITATION_ORDERS",
+    "MEMBER_ORDERS",
+    "WORKSPACE_ORDERS",
+    "Made",
+    "Silence",
+    "accept_as_newcomer",
+    "accept_invitation",
+    "add_member",
+    "cancel_deletion",
+    "change_role",
+    "create_workspace",
+    "delete_workspace",
+    "find_api_key",
+    "find_offer",
+    "find_silence",
+    "get_invitation",
+    "get_locale",
+    "get_member",
+    "get_settings",
+    "invite",
+    "leave_workspace",
+    "list_due_deletions",
+    "list_invitations",
+    "list_members",
+    "list_workspaces",
+    "open_workspace",
+    "page_invitations",
+    "page_members",
+    "page_workspaces",
+    "remove_member",
+    "request_deletion",
+    "require",
+    "resend_invitation",
+    "resume_member",
+    "revoke_invitation",
+    "scope_of",
+    "suspend_member",
+    "take_invitation",
+    "update_settings",
+]
 
 
 async def add_member(session: Session, person_id: UUID, role: Role) -> None:

@@ -132,7 +132,9 @@ class AuthPages:
         )
         try:
             await self.limits.check(client_address(request), command.email)
-            person_id, workspace = await register(self.db, command, is_open=self.is_open, links=self.links)
+            person_id, workspace = await register(
+                self.db, command, is_open=self.is_open, links=self.links, origin=origin_of(request)
+            )
         except AppError as error:
             if isinstance(error, NotFound):
                 raise
@@ -170,6 +172,7 @@ class AuthPages:
         response = self.pages.redirect("/login", Notice("success", "You are logged out."))
         own = return_cookie(secure=self.pages.secure)
         response.delete_cookie(own, secure=self.pages.secure, httponly=True, samesite="lax")
+        response.headers["clear-site-data"] = '"cache", "storage"'
         response.delete_cookie(
             session_cookie(secure=self.pages.secure), secure=self.pages.secure, httponly=True, samesite="lax"
         )

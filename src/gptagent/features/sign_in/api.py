@@ -12,6 +12,7 @@ from gptagent.features.sign_in import providers
 from gptagent.features.sign_in.model import NewcomerRole, ProviderData
 from gptagent.features.sign_in.service import SignIn
 from gptagent.kernel.http import Body, CurrentScope, Wire
+from gptagent.kernel.rest import api_router
 
 
 class ProviderBody(Body):
@@ -44,7 +45,7 @@ class ProvidersApi:
     door: SignIn
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/api/v1/sign-in-providers", tags=["sign-in"])
+        router = api_router("/sign-in-providers", tags=["sign-in"])
         router.get("", summary="List sign-in providers")(self.list)
         router.post("", status_code=201, summary="Add a sign-in provider")(self.add)
         router.put("/{provider_id}", summary="Change a sign-in provider")(self.change)

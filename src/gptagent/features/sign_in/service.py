@@ -147,10 +147,9 @@ async def list_linked(session: Session) -> list[UUID]:
 
 
 async def unlink(session: Session, provider_id: UUID, person_id: UUID, *, origin: Origin) -> None:
-    """Forget the person's identity at a provider. Raises NotFound."""
-    if not await store.delete_identities(session, provider_id):
-        raise NotFound
-    await _record(session, "identity.unlinked", person_id, provider_id, origin)
+    """Forget the person's identity at a provider, if there is one."""
+    if await store.delete_identities(session, provider_id):
+        await _record(session, "identity.unlinked", person_id, provider_id, origin)
 
 
 async def _link(door: SignIn, provider: Provider, claims: Claims, person_id: UUID, origin: Origin) -> None:

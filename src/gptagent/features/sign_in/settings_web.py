@@ -37,6 +37,7 @@ class ProviderPages:
         return router
 
     async def list(self, request: Request) -> Response:
+        require(access_of(request).scope, policy.OWN_WORKSPACE)
         return await self._show(request)
 
     async def add(self, request: Request) -> Response:
@@ -49,6 +50,7 @@ class ProviderPages:
         return self._done(request, Notice("success", "“{name}” was added.", params={"name": made.name}))
 
     async def edit(self, request: Request, provider_id: UUID) -> Response:
+        require(access_of(request).scope, policy.OWN_WORKSPACE)
         return await self._show(request, provider_id)
 
     async def change(self, request: Request, provider_id: UUID) -> Response:
@@ -90,9 +92,7 @@ class ProviderPages:
         form: FormData | None = None,
         error: AppError | None = None,
     ) -> Response:
-        scope = access_of(request).scope
-        require(scope, policy.OWN_WORKSPACE)
-        async with self.door.db.session(scope) as session:
+        async with self.door.db.session(access_of(request).scope) as session:
             shell = await self.pages.shell(request, session)
             found = await providers.list_providers(session)
             edited = await providers.get_provider(session, provider_id) if provider_id else None

@@ -14,7 +14,8 @@ from gptagent.features.sign_in import service
 from gptagent.features.sign_in.model import STATE_LIFE
 from gptagent.features.sign_in.service import Arrived, Returned, SignIn
 from gptagent.kernel.clock import utcnow
-from gptagent.kernel.errors import AppError, Forbidden
+from gptagent.kernel.db import Session
+from gptagent.kernel.errors import AppError, Forbidden, NotFound, UpstreamUnavailable
 from gptagent.kernel.http import QueryText, access_of, client_address, person_of
 from gptagent.kernel.scope import Origin
 from gptagent.ui.web import Notice, Pages, base_of, message_of
@@ -87,13 +88,11 @@ class SignInPages:
 
     async def linked(self, request: Request) -> Response:
         """Show which providers the person may link, and which are linked."""
+        person_of(request)
         async with self.door.db.session(access_of(request).scope) as session:
             shell = await self.pages.shell(request, session)
-            number = int(request.state.workspace.number)
-            found = await service.list_buttons(session, number)
+            found = await self._offered(request, session)
             linked = await service.list_linked(session)
-        if self.door.platform is not None:
-            found.insert(0, (self.door.platform.id, self.door.platform.name))
         return self.pages.show(
             request,
             "sign_in/linked.html",
@@ -104,33 +103,48 @@ class SignInPages:
 
     async def link(self, request: Request, provider_id: UUID) -> Response:
         """Begin to link. The page has a link instead of a redirect: forms may not lead to other hosts."""
+        person_id = person_of(request)
         if not _may_link(request):
             raise Forbidden("link_refused", "Log in with your password to link a provider.")
         if way := self._ask_to_confirm(request):
             return way
-        begun = await service.begin(
-            self.door,
-            provider_id,
-            cookie=request.cookies.get(self.cookie, ""),
-            person_id=person_of(request),
-        )
         async with self.door.db.session(access_of(request).scope) as session:
             shell = await self.pages.shell(request, session)
+            await self._require_offered(request, session, provider_id)
+        cookie = request.cookies.get(self.cookie, "")
+        try:
+            begun = await service.begin(self.door, provider_id, cookie=cookie, person_id=person_id)
+        except (UpstreamUnavailable, Forbidden):
+            away = Notice("danger", "The sign-in provider does not answer now.")
+            return self.pages.redirect(base_of(request) + LINKED_PATH, away)
         response = self.pages.show(request, "sign_in/continue.html", shell, address=begun.address)
         self._keep(response, begun.cookie)
         return response
 
     async def unlink(self, request: Request, provider_id: UUID) -> Response:
+        person_id = person_of(request)
         if not _may_link(request):
             raise Forbidden("link_refused", "Log in with your password to link a provider.")
         if way := self._ask_to_confirm(request):
             return way
-        person_id = person_of(request)
+        async with self.door.db.session(access_of(request).scope) as session:
+            await self._require_offered(request, session, provider_id)
         async with self.door.db.installation(person_id) as session:
             await service.unlink(session, provider_id, person_id, origin=access_of(request).scope.origin)
         return self.pages.redirect(
             base_of(request) + LINKED_PATH, Notice("success", "The provider is not linked any more.")
         )
+
+    async def _offered(self, request: Request, session: Session) -> list[tuple[UUID, str]]:
+        """Return the installation's provider and those of this workspace."""
+        found = await service.list_buttons(session, int(request.state.workspace.number))
+        platform = self.door.platform
+        return [*([(platform.id, platform.name)] if platform else []), *found]
+
+    async def _require_offered(self, request: Request, session: Session, provider_id: UUID) -> None:
+        """Raise NotFound for a provider of another workspace, as for one of none."""
+        if provider_id not in {offered for offered, _name in await self._offered(request, session)}:
+            raise NotFound
 
     def _ask_to_confirm(self, request: Request) -> Response | None:
         """Return the way to the page that asks who the person is, unless they were asked lately."""

@@ -94,3 +94,6 @@ create function app.destroy_person_key(who uuid) returns void
 language sql security definer set search_path = app, pg_temp as $$
   delete from app.person_key where person_id = who
 $$;
+
+-- Keys of SECRET_KEYS that may still have sealed something: no start without them until a rotation is through.
+alter table app.installation add older_fingerprints text[] not null default '{}';

@@ -56,9 +56,10 @@ begin
 end $$;
 
 create function app.invitation_by_hash(wanted bytea)
-returns table (org_id uuid, invitation_id uuid, workspace text, email text, role text, invited_by text)
+returns table (org_id uuid, invitation_id uuid, workspace text, email text, role text, invited_by text,
+               by_letter boolean)
 language sql stable security definer set search_path = app, pg_temp as $$
-  select i.org_id, i.id, o.name, i.email, i.role, p.full_name
+  select i.org_id, i.id, o.name, i.email, i.role, p.full_name, i.by_letter
     from app.invitation i join app.organization o on o.id = i.org_id left join app.person p on p.id = i.invited_by
    where i.token_hash = wanted and i.revoked_at is null and i.accepted_at is null and i.expires_at > now()
      and o.suspended_at is null

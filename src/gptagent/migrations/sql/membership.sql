@@ -13,6 +13,7 @@ create table app.invitation (
   email text check (email = lower(btrim(email))),  -- null: whoever has the link
   role text not null check (role in ('admin', 'member', 'viewer')),
   token_hash bytea not null unique,
+  by_letter boolean not null default false,  -- its token was never shown: whoever has it reads that mailbox
   invited_by uuid,
   created_at timestamptz not null default now(),
   expires_at timestamptz not null,

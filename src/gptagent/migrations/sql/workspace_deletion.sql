@@ -1,7 +1,7 @@
 -- Deletes a workspace with everything in it and closes its chain. What stays: the head of the chain, and a row in the
 -- platform's own chain that names it. Returns false if the workspace is not due.
 create function app.delete_workspace(workspace uuid) returns boolean
-language plpgsql security definer set search_path = app, pg_temp as $$
+language plpgsql security definer set search_path = app, jobs, pg_temp as $$
 declare
   before text := current_setting('app.org_id', true);
   head app.audit_head;
@@ -20,6 +20,7 @@ begin
   loop
     execute format('delete from %s where org_id = $1', tenant_table) using workspace;
   end loop;
+  delete from jobs.pgqueuer j where j.headers->>'org' = workspace::text and j.status <> 'picked';
   update app.audit_head set closed_at = now() where chain = workspace;
   perform app.audit_append('system', null, null, 'workspace.deleted', 'workspace', workspace::text,
     jsonb_build_object('audit_rows', jsonb_build_array(head.seq, 0),

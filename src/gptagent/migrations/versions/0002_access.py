@@ -20,6 +20,8 @@ PARTS = (
     "api_keys",
     "administration",
     "sign_in",
+    "members",
+    "privacy",
 )
 
 

@@ -17,3 +17,13 @@ if (!("closedBy" in HTMLDialogElement.prototype)) {
 document.addEventListener("click", (event) => {
   event.target.closest("[popover] [commandfor]")?.closest("[popover]").hidePopover();
 });
+// An open dialog stays open: the live part of the page it stands in waits until it is closed.
+const keepOpen = (event) => {
+  if (event.target.matches?.("[data-live-topic]") && event.target.querySelector("dialog[open]")) event.preventDefault();
+};
+document.addEventListener("htmx:before:request", keepOpen);
+document.addEventListener("htmx:before:response", keepOpen);
+document.addEventListener("close", (event) => {
+  const topics = event.target.closest?.("[data-live-topic]")?.dataset.liveTopic.split(" ") ?? [];
+  topics.forEach((topic) => document.body.dispatchEvent(new Event(`live:${topic}`)));
+}, true);

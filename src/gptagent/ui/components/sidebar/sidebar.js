@@ -21,3 +21,14 @@ if (sidebar) {
     remember("nav_closed", closed.map((section) => section.dataset.navSection).join("."));
   }, true);
 }
+
+const search = document.querySelector("[data-workspace-search]");
+if (search) {
+  const items = [...document.querySelectorAll("[data-workspace]")];
+  search.hidden = false;
+  search.addEventListener("input", (event) => {
+    const words = event.target.value.trim().toLowerCase();
+    items.forEach((item) => (item.hidden = !item.dataset.workspace.includes(words)));
+    document.querySelector("[data-workspace-none]").hidden = items.some((item) => !item.hidden);
+  });
+}

@@ -1,0 +1,1 @@
+"""What is kept about people and customers: exported, erased, and forgotten in time."""

@@ -1,0 +1,73 @@
+"""A customer's data: found, handed out, erased."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from asyncpg import Record
+
+from gptagent.features.audit import service as audit
+from gptagent.features.audit.model import Entry
+from gptagent.features.conversations.service import topic_of
+from gptagent.features.crm import service as crm
+from gptagent.features.privacy import store
+from gptagent.features.privacy.model import Customer, Kept
+from gptagent.kernel.db import Session
+from gptagent.kernel.errors import NotFound
+
+CUSTOMERS_SHOWN = 20
+
+
+async def find_customers(
+    session: Session, *, conversation_id: UUID | None = None, text: str = ""
+) -> list[Customer]:
+    """Return customers by a conversation, a contact's or deal's number, or a part of the name."""
+    if conversation_id is None and not text.strip():
+        return []
+    rows = await store.find_customers(
+        session, conversation_id=conversation_id, text=text.strip(), limit=CUSTOMERS_SHOWN
+    )
+    return [Customer(**dict(row)) for row in rows]
+
+
+async def export_customer(session: Session, conversation_id: UUID) -> Kept:
+    """Return everything kept about the customer who has this conversation. Raises NotFound."""
+    found = await _of(session, conversation_id)
+    kept = await store.kept_of_customer(session, *_named(found))
+    counts: dict[str, tuple[object, object] | None] = {kind: (None, len(rows)) for kind, rows in kept.items()}
+    await audit.record(session, Entry("customer.exported", "conversation", str(conversation_id), counts))
+    return kept
+
+
+async def erase_customer(session: Session, conversation_id: UUID) -> None:
+    """Delete everything kept about the customer who has this conversation. Raises NotFound.
+
+    The conversations are locked first, so that a reply in the making finds its lane gone and is not sent.
+    What the customer writes afterwards begins a new conversation.
+    """
+    found = await _of(session, conversation_id)
+    await crm.hold_connection(session, found[0]["connection_id"])
+    await store.lock_conversations(session, [row["id"] for row in found])
+    found = await _of(session, conversation_id)
+    messages = await store.erase_customer(session, *_named(found))
+    changes = {"conversations": (len(found), 0), "messages": (messages, 0)}
+    await audit.record(session, Entry("customer.erased", "conversation", str(conversation_id), changes))
+    await session.publish(topic_of(conversation_id), "changed", {"conversation_id": str(conversation_id)})
+
+
+async def _of(session: Session, conversation_id: UUID) -> list[Record]:
+    found = await store.conversations_of(session, conversation_id)
+    if not found:
+        raise NotFound
+    return found
+
+
+def _named(found: Sequence[Record]) -> tuple[UUID, list[UUID], list[int], list[str]]:
+    """Return connection, conversations, deals, and every number or text the CRM names the customer by."""
+    leads = sorted({row["lead_id"] for row in found if row["lead_id"] is not None})
+    names = {row[column] for row in found for column in ("chat_id", "talk_id", "contact_id", "lead_id")}
+    return (
+        found[0]["connection_id"],
+        [row["id"] for row in found],
+        leads,
+        sorted(str(name) for name in names if name not in {None, ""}),
+    )

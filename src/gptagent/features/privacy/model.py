@@ -1,0 +1,52 @@
+"""What a workspace keeps, for how long, and what belongs to one customer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+RETENTION_MAX_DAYS = 3_650
+# Shorter would reach into chats that are going on: a customer may answer after a week's holiday.
+CONVERSATIONS_MIN_DAYS = 7
+EVENTS_MIN_DAYS = 1
+# A reply whose delivery is unknown is recognised by its recorded words for some minutes; a week is ample.
+ANSWERS_MIN_DAYS = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """Days until each kind is deleted; None keeps it for ever.
+
+    `conversations`: since the last message, with messages, turns, tasks and deals. `events`: what the CRM
+    reported and nobody acts on. `answers`: how past replies were made (recorded text and quoted sources);
+    the reply itself stays among the messages.
+    """
+
+    conversations: int | None = None
+    events: int | None = 30
+    answers: int | None = None
+
+
+MIN_DAYS = {
+    "conversations": CONVERSATIONS_MIN_DAYS,
+    "events": EVENTS_MIN_DAYS,
+    "answers": ANSWERS_MIN_DAYS,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """A customer as the workspace knows them, named by one of their conversations (the latest)."""
+
+    conversation_id: UUID
+    contact_id: int | None
+    name: str = field(repr=False)
+    channel: str
+    conversations: int
+    messages: int
+    last_message_at: datetime
+
+
+# Everything kept about a customer or a person, by kind; each row as its table has it.
+Kept = Mapping[str, list[dict[str, Any]]]

@@ -1,0 +1,115 @@
+"""Members in a real browser, on a phone and on a desk: invite by link, come in, change the role, remove."""
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Page, async_playwright, expect
+
+from members import PASSWORD, cookie_of, number_of
+from servers import serving
+
+CHROMIUM = "/usr/bin/chromium"
+QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
+         "--disable-sync", "--no-first-run")  # fmt: skip
+
+LOOKING_GLASS = re.compile(r"-looking-glass/dashboard$")
+
+pytestmark = pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Chromium")
+
+
+@pytest.fixture(scope="module")
+def web(home, roles):
+    with serving(home, REGISTRATION="invite") as server:
+        yield server
+
+
+@pytest.fixture
+async def browser():
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
+        yield browser
+        await browser.close()
+
+
+async def fits(page: Page) -> None:
+    """Nothing makes the page wider than the screen."""
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize("width", [375, 1280])
+async def test_a_person_is_invited_comes_in_and_is_put_out(web, browser, database, scope, width):
+    """TEN-5, U189"""
+    screen = {"viewport": {"width": width, "height": 900}, "locale": "en-GB"}
+    desk, guest = await browser.new_context(**screen), await browser.new_context(**screen)
+    cookie = {"name": "session", "value": await cookie_of(database, scope), "url": web.url}
+    await desk.add_cookies([cookie, {"name": "language", "value": "en", "url": web.url}])
+    alice, eve = await desk.new_page(), await guest.new_page()
+    members = f"{web.url}/manage/{await number_of(database, scope)}-alice-s/settings/members"
+
+    await alice.goto(members)
+    await fits(alice)
+    await alice.get_by_role("radio", name="Link").check()
+    await alice.get_by_role("button", name="Invite").click()
+    link = await alice.get_by_role("textbox", name="Link").input_value()
+    await fits(alice)
+
+    await eve.goto(link.replace("localhost", "127.0.0.1"))
+    await fits(eve)
+    await eve.get_by_label("Your name").fill("Eve Newcomer")
+    await eve.get_by_label("E-mail").fill(f"eve{width}@example.test")
+    await eve.get_by_label("Password").fill(PASSWORD)
+    await eve.get_by_role("button", name="Create the account and join").click()
+    await expect(eve.get_by_role("heading", level=1)).to_have_text("Hello, Eve")
+
+    # The list has its newcomer by itself, and the used invitation is gone from it.
+    row = alice.get_by_role("row").filter(has_text="Eve Newcomer")
+    await expect(row).to_contain_text("Member")
+    await expect(alice.get_by_text("Whoever has the link")).to_have_count(0)
+
+    await row.get_by_role("button", name="Change the access of Eve Newcomer").click()
+    dialog = alice.get_by_role("dialog", name="Access of Eve Newcomer")
+    await fits(alice)
+    await dialog.get_by_label("Role").select_option(label="Viewer")
+    await dialog.get_by_role("button", name="Change the role").click()
+    await expect(row).to_contain_text("Viewer")
+
+    await row.get_by_role("button", name="Remove Eve Newcomer").click()
+    await alice.get_by_role("alertdialog").get_by_role("button", name="Remove").click()
+    await expect(row).to_have_count(0)
+    await eve.goto(f"{web.url}/manage")
+    await expect(eve.get_by_role("heading", level=1)).to_have_text("You have no workspace")
+    await fits(eve)
+
+
+async def test_of_many_workspaces_one_is_found_by_its_name(web, browser, database, scope):
+    """U012, U013, U014"""
+    from gptagent.features.organizations import service
+
+    for name in (
+        "Looking Glass",
+        "Wonderland",
+        "Tea party",
+        "Croquet",
+        "A rather long name of a company " * 3,
+    ):
+        await service.open_workspace(
+            database, name, locale="en", origin=scope.origin, person_id=scope.actor.id
+        )
+    context = await browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-GB")
+    cookie = {"name": "session", "value": await cookie_of(database, scope), "url": web.url}
+    await context.add_cookies([cookie, {"name": "language", "value": "en", "url": web.url}])
+    page = await context.new_page()
+    await page.goto(f"{web.url}/manage")
+    await page.get_by_role("button", name="Alice's").click()
+    menu = page.locator("#workspaces")
+    await expect(menu.locator("a[aria-current=true]")).to_contain_text("Alice's")
+    await menu.get_by_role("searchbox").fill("glass")
+    await expect(menu.locator("a[data-workspace]:visible")).to_have_count(1)
+    await menu.get_by_role("searchbox").fill("nothing like it")
+    await expect(menu.get_by_text("No workspace has this name.")).to_be_visible()
+    await menu.get_by_role("searchbox").fill("glass")
+    await menu.get_by_role("link", name="Looking Glass").click()
+    await expect(page).to_have_url(LOOKING_GLASS)
+    await page.goto(f"{web.url}/manage")
+    await expect(page).to_have_url(LOOKING_GLASS)

@@ -1,0 +1,342 @@
+"""What is kept about customers and people: handed out, erased, forgotten in time."""
+
+import asyncio
+
+import pytest
+
+from gptagent.features.audit import service as audit
+from gptagent.features.audit.model import Entry
+from gptagent.features.crm.model import OtherEvent
+from gptagent.features.privacy import service
+from gptagent.kernel.errors import Conflict, Forbidden, Invalid, NotFound
+from gptagent.kernel.files import LocalFiles
+from gptagent.kernel.ids import new_id
+from gptagent.kernel.scope import Actor, Origin
+from members import PASSWORD, add_member, cookie_of, set_password
+from readers import reader_of, texts
+from scenes import Scene, patched
+
+WORDS = "My parcel canary5511 is lost"
+KEPT_OF_CUSTOMERS = ("conversation", "message", "lane", "turn", "crm_lead", "crm_task", "crm_event")
+
+
+@pytest.fixture
+def files(tmp_path):
+    return LocalFiles(tmp_path)
+
+
+@pytest.fixture
+async def scene(world):
+    """A customer who wrote, was answered, and of whom the CRM reported something nobody acts on."""
+    scene = await Scene.open(world)
+    await scene.set_agent(not_found_task=True)
+    await scene.says(WORDS)
+    await scene.calm()
+    contact = {"id": str(scene.chat["contact_id"]), "name": "Ann canary5511"}
+    await scene.hears(OtherEvent("contacts[update]", contact), OtherEvent("calls[add]", {"id": "1"}))
+    return scene
+
+
+async def rows_of(world):
+    """Return every row kept about the workspace's customers, as text."""
+    async with world.db.session(world.scope) as session:
+        found = [
+            await session.fetch(f"select to_jsonb(t)::text as row from app.{name} t")  # noqa: S608 - a name of this file
+            for name in KEPT_OF_CUSTOMERS
+        ]
+    return [row["row"] for rows in found for row in rows]
+
+
+async def actions(world):
+    async with world.db.session(world.scope) as session:
+        return [(one.action, one.changes) for one in await audit.list_entries(session)]
+
+
+async def test_a_customers_data_is_handed_out_whole(scene, world):
+    async with world.db.session(world.scope) as session:
+        kept = await service.export_customer(session, scene.conversation_id)
+    assert kept["messages"][0]["text"] == WORDS
+    assert {kind: bool(rows) for kind, rows in kept.items()} == dict.fromkeys(
+        ("conversations", "messages", "turns", "deals", "tasks", "events"), True
+    )
+    assert [event["payload"]["name"] for event in kept["events"]] == ["Ann canary5511"]
+    (action, changes) = (await actions(world))[0]
+    assert action == "customer.exported" and changes["messages"] == (None, 2)
+
+
+async def test_an_erased_customer_leaves_no_row_and_no_word(scene, world):
+    async with world.db.session(world.scope) as session:
+        await service.erase_customer(session, scene.conversation_id)
+    left = await rows_of(world)
+    assert [row for row in left if "canary5511" in row or str(scene.chat["contact_id"]) in row] == []
+    assert len(left) == 1  # the call of somebody else
+    (action, changes) = (await actions(world))[0]
+    assert action == "customer.erased" and changes == {"conversations": (1, 0), "messages": (2, 0)}
+    with pytest.raises(NotFound):
+        async with world.db.session(world.scope) as session:
+            await service.erase_customer(session, scene.conversation_id)
+
+
+async def test_what_an_erased_customer_writes_begins_a_new_conversation(scene, world):
+    before = scene.conversation_id
+    async with world.db.session(world.scope) as session:
+        await service.erase_customer(session, before)
+    await scene.says("Hello again")
+    await scene.calm()
+    assert scene.conversation_id != before and (await scene.conversation())["last_seq"] == 2
+
+
+async def test_a_reply_in_the_making_is_not_sent_from_erased_text(world):
+    scene = await Scene.open(world)
+    await scene.says(WORDS)
+
+    async def erased_meanwhile(link):
+        async with world.db.session(world.scope) as session:
+            await service.erase_customer(session, scene.conversation_id)
+
+    patched(scene, reserve_send=erased_meanwhile)
+    await scene.advance()
+    assert await scene.sent() == [] and await rows_of(world) == []
+
+
+async def test_another_customers_data_stays(scene, world):
+    other = await Scene.open(world)
+    await other.says("Quite another matter")
+    await other.calm()
+    async with world.db.session(world.scope) as session:
+        await service.erase_customer(session, scene.conversation_id)
+    assert (await other.conversation())["last_seq"] == 2
+    assert "Quite another matter" in "".join(await rows_of(world))
+
+
+async def test_customers_are_found_by_name_number_and_conversation(scene, world):
+    async with world.db.session(world.scope) as session:
+        for query in (
+            {"text": "ann"},
+            {"text": str(scene.chat["contact_id"])},
+            {"text": str(scene.chat["lead_id"])},
+        ):
+            (one,) = await service.find_customers(session, **query)
+            assert (one.conversation_id, one.messages) == (scene.conversation_id, 2)
+        (one,) = await service.find_customers(session, conversation_id=scene.conversation_id)
+        assert one.contact_id == scene.chat["contact_id"]
+        assert await service.find_customers(session, text=" ") == []
+        assert await service.find_customers(session, text="nobody") == []
+
+
+async def age(world, days):
+    async with world.db.session(world.scope) as session:
+        for sql in (
+            "update app.conversation set last_message_at = now() - $1 * interval '1 day'",
+            "update app.crm_task set state = 'done', created_at = now() - $1 * interval '1 day'",
+            "update app.crm_lead set fetched_at = now() - $1 * interval '1 day'",
+            "update app.crm_event set received_at = now() - $1 * interval '1 day'",
+            "update app.turn set ended_at = now() - $1 * interval '1 day' where ended_at is not null",
+        ):
+            await session.execute(sql, days)
+
+
+async def keep(world, **days):
+    async with world.db.session(world.scope) as session:
+        await service.set_retention(session, days)
+
+
+async def test_a_workspace_that_chose_nothing_keeps_chats_and_forgets_raw_events(scene, world):
+    await age(world, 31)
+    await service.apply_retention(world.db)
+    left = await rows_of(world)
+    assert (await scene.conversation())["last_seq"] == 2 and (await scene.turns())[0]["answer"] is not None
+    assert not [row for row in left if "contacts[update]" in row]
+    assert ("retention.applied", {"events": (2, 0)}) in await actions(world)
+
+
+async def test_what_is_older_than_the_workspace_wants_goes_and_the_rest_stays(scene, world):
+    await keep(world, conversations=60, answers=10, events=None)
+    await age(world, 20)
+    await service.apply_retention(world.db)
+    assert (await scene.turns())[0]["answer"] is None
+    assert [row for row in await rows_of(world) if "contacts[update]" in row]
+    await age(world, 61)
+    await service.apply_retention(world.db)
+    left = await rows_of(world)
+    assert not [row for row in left if WORDS in row] and len(left) == 2  # the reports, kept for ever here
+
+
+async def test_a_chat_in_which_an_answer_is_waited_for_stays(world):
+    scene = await Scene.open(world)
+    await scene.says(WORDS)
+    await keep(world, conversations=7)
+    await age(world, 30)
+    await service.apply_retention(world.db)
+    assert (await scene.conversation())["last_seq"] == 1
+
+
+async def test_much_is_forgotten_in_many_small_steps(scene, world, monkeypatch):
+    from gptagent.features.privacy import retention
+
+    monkeypatch.setattr(retention, "BATCH_ROWS", 1)
+    await age(world, 31)
+    await service.apply_retention(world.db)
+    assert ("retention.applied", {"events": (2, 0)}) in await actions(world)
+
+
+@pytest.mark.parametrize("change", [{"conversations": 6}, {"events": 0}, {"answers": 3651}])
+async def test_a_period_that_is_too_short_or_too_long_is_refused(change, database, scope):
+    async with database.session(scope) as session:
+        with pytest.raises(Invalid) as refused:
+            await service.set_retention(session, change)
+    assert [fault.pointer for fault in refused.value.fields] == list(change)
+
+
+# People
+
+
+def origin_of(scope, **more):
+    return Origin(Actor("person", scope.actor.id, **more), "a-request", "192.0.2.7")
+
+
+async def bob_of(database, scope, role="member"):
+    """A member who has logged in, and of whom a record says something personal."""
+    bob = await add_member(database, scope, role, email=f"bob{new_id().hex}@canary5511.test")
+    await set_password(database, bob)
+    await cookie_of(database, bob)
+    async with database.session(scope) as session:
+        entry = Entry(
+            "member.seen", "person", str(bob.actor.id), personal={"name": "Bob"}, personal_of=bob.actor.id
+        )
+        await audit.record(session, entry, origin=origin_of(bob))
+    return bob
+
+
+async def test_a_person_gets_everything_kept_about_them_and_nothing_of_others(database, scope):
+    bob = await bob_of(database, scope)
+    kept = await service.export_person(database, bob.actor.id, origin_of(bob))
+    (person,) = kept["person"]
+    assert person["id"] == str(bob.actor.id) and len(kept["sessions"]) == 1
+    assert [one["role"] for one in kept["memberships"]] == ["member"]
+    assert {"member.seen", "person.exported"} <= {row["action"] for row in kept["audit"]}
+    assert str(scope.actor.id) not in str(kept["audit"]) and "hash" not in str(kept)
+
+
+async def test_an_erased_person_cannot_be_recognised_anywhere(database, scope, files):
+    bob = await bob_of(database, scope)
+    await service.erase_person(database, files, bob.actor.id, PASSWORD, origin_of(bob))
+    async with database.session(bob) as session:
+        for table in ("credential", "web_session", "passkey", "totp", "api_grant", "member"):
+            assert (
+                await session.fetchval(
+                    f"select count(*) from app.{table} where person_id = $1",  # noqa: S608 - a name of this test
+                    bob.actor.id,
+                )
+                == 0
+            )
+        row = await session.fetchrow("select * from app.person where id = $1", bob.actor.id)
+    assert "canary5511" not in str(row) and row["full_name"] == "Erased" and row["erased_at"] is not None
+    async with database.session(scope) as session:
+        entries = {one.action: one for one in await audit.list_entries(session)}
+    assert entries["member.seen"].personal is None and entries["member.seen"].address is None
+    assert entries["member.erased"].actor_id == bob.actor.id
+
+
+@pytest.mark.parametrize("proof", ["", "not the right one", "bob@canary5511.test"])
+async def test_without_the_password_nobody_is_erased(database, scope, files, proof):
+    bob = await bob_of(database, scope)
+    with pytest.raises(Invalid) as refused:
+        await service.erase_person(database, files, bob.actor.id, proof, origin_of(bob))
+    assert [fault.pointer for fault in refused.value.fields] == ["proof"]
+
+
+async def test_a_person_without_a_password_proves_it_by_their_address(database, scope, files):
+    bob = await bob_of(database, scope)
+    async with database.installation(bob.actor.id) as session:
+        await session.execute("delete from app.credential")
+        email = await session.fetchval("select email from app.person")
+    await service.erase_person(database, files, bob.actor.id, email.upper(), origin_of(bob))
+
+
+async def test_the_last_owner_stays_until_somebody_else_owns_the_workspace(database, scope, files):
+    await set_password(database, scope)
+    with pytest.raises(Conflict) as refused:
+        await service.erase_person(database, files, scope.actor.id, PASSWORD, origin_of(scope))
+    assert refused.value.code == "last_owner" and refused.value.params == {"workspaces": "Alice's"}
+    await add_member(database, scope, "owner")
+    await service.erase_person(database, files, scope.actor.id, PASSWORD, origin_of(scope))
+
+
+async def test_of_two_owners_who_erase_themselves_at_once_one_stays(database, scope, files):
+    await set_password(database, scope)
+    other = await bob_of(database, scope, "owner")
+    both = (
+        service.erase_person(database, files, one.actor.id, PASSWORD, origin_of(one))
+        for one in (scope, other)
+    )
+    results = await asyncio.gather(*both, return_exceptions=True)
+    assert sorted(type(one).__name__ for one in results) == ["Conflict", "NoneType"]
+
+
+async def test_whoever_looks_through_anothers_eyes_neither_takes_nor_erases(database, scope, files):
+    bob = await bob_of(database, scope)
+    borrowed = origin_of(bob, impersonator=new_id())
+    with pytest.raises(Forbidden):
+        await service.export_person(database, bob.actor.id, borrowed)
+    with pytest.raises(Forbidden):
+        await service.erase_person(database, files, bob.actor.id, PASSWORD, borrowed)
+
+
+async def test_the_avatars_file_goes_with_the_person(database, scope, files):
+    bob = await bob_of(database, scope)
+    key = f"{bob.actor.id.hex}:avatar"
+
+    async def picture():
+        yield b"a picture"
+
+    await files.put(key, picture(), max_bytes=100)
+    async with database.installation(bob.actor.id) as session:
+        await session.execute("update app.person set avatar_key = $1", key)
+    await service.erase_person(database, files, bob.actor.id, PASSWORD, origin_of(bob))
+    with pytest.raises(NotFound):
+        await files.open_path(key)
+
+
+# Pages
+
+
+async def test_the_page_of_the_workspace_finds_and_erases_a_customer(scene, world, web):
+    async with reader_of(web, world.db, world.scope) as alice:
+        page = await alice.open("/settings/privacy", params={"q": "ann"})
+        assert "Ann" in texts(page)
+        path = f"/settings/privacy/customers/{scene.conversation_id}"
+        export = await alice.open(path)
+        assert export.headers["content-disposition"].startswith("attachment") and WORDS in export.text
+        assert "sandbox" in export.headers["content-security-policy"]
+        done = await alice.follow(await alice.send(f"{path}/erase"))
+        assert "The customer is erased" in texts(done)
+    assert not [row for row in await rows_of(world) if WORDS in row]
+
+
+async def test_the_page_keeps_what_was_typed_and_says_what_is_wrong(alice):
+    wrong = await alice.send("/settings/privacy", {"conversations": "six", "events": "10", "answers": ""})
+    assert wrong.status_code == 422 and 'value="six"' in wrong.text
+    saved = await alice.send("/settings/privacy", {"conversations": "365", "events": "10", "answers": ""})
+    page = await alice.follow(saved)
+    assert 'value="365"' in page.text and 'value="10"' in page.text
+
+
+async def test_who_may_only_look_sees_no_page_of_the_workspaces_privacy(dora):
+    assert (await dora.open("/settings/privacy")).status_code == 403
+    assert (await dora.open("/account-settings/privacy")).status_code == 200
+
+
+async def test_a_person_erases_their_account_on_its_page(web, database, scope):
+    bob = await bob_of(database, scope)
+    async with reader_of(web, database, bob) as reader:
+        wrong = await reader.send("/account-settings/privacy/erase", {"proof": "wrong"})
+        assert wrong.status_code == 422 and "This is not your password." in texts(wrong)
+        gone = await reader.send("/account-settings/privacy/erase", {"proof": PASSWORD})
+        assert "Your account is erased" in texts(await reader.follow(gone))
+        assert (await reader.http.get("/manage")).headers["location"].startswith("/login")
+
+
+async def test_the_last_owner_is_told_what_to_do_first(alice):
+    page = await alice.open("/account-settings/privacy")
+    assert "You are the only owner of: Alice&#39;s." in texts(page) and "proof" not in page.text
