@@ -21,7 +21,9 @@ async def test_every_body_says_what_it_is_and_in_which_letters(what, door, alice
     response = await (alice if inside else door)(method, path)
     kind = response.headers.get("content-type", "")
     if response.content:
-        assert re.fullmatch(r"application/(problem\+)?json|text/(html|plain|css|javascript);.*charset=utf-8", kind)
+        assert re.fullmatch(
+            r"application/(problem\+)?json|text/(html|plain|javascript);.*charset=utf-8", kind
+        )
         assert ("json" in kind) == response.text.startswith(("{", "["))
 
 

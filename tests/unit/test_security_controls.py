@@ -11,6 +11,7 @@ from limits import RateLimitItem
 from gptagent.features.identity.guessable import CONTEXT_WORDS
 from gptagent.features.knowledge.model import EXTENSIONS
 from gptagent.kernel.settings import Settings
+from lints.supply import LOCK_MAX_DAYS
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "gptagent"
@@ -55,7 +56,10 @@ def test_every_figure_is_the_codes():
 
 def lets_in(function):
     calls = (node for node in ast.walk(function) if isinstance(node, ast.Call))
-    return any(ast.unparse(call.func).endswith((".open_session", ".open_grant")) for call in calls)
+    return any(
+        ast.unparse(call.func).endswith((".open_session", ".open_grant", ".insert_impersonation"))
+        for call in calls
+    )
 
 
 def test_every_way_in_is_named():
@@ -87,7 +91,7 @@ def imported(tree):
 
 def test_every_cryptographic_primitive_is_in_the_inventory_and_no_other():
     used = {name for path in FILES for name in imported(ast.parse(path.read_text()))}
-    used -= {name for name in used if name.endswith(("Error", "InvalidTag"))}
+    used -= {name for name in used if name.endswith(("Error", "InvalidTag", "Protocol"))}
     listed = {
         name for name in first_names("Cryptography") if ("." in name or name in LIBRARIES) and "/" not in name
     }
@@ -114,9 +118,13 @@ def test_every_event_of_the_log_is_in_the_inventory_with_its_level():
 
 
 def test_every_address_an_operator_sets_is_among_the_connections():
-    settings = {name.upper() for name in Settings.model_fields if name.endswith("_url")}
-    assert settings == set(re.findall(r"`([A-Z_]+_URL)`", part("Connections")))
+    settings = {name.upper() for name in Settings.model_fields if name.endswith(("_url", "_issuer"))}
+    assert settings == set(re.findall(r"`([A-Z_]+_(?:URL|ISSUER))`", part("Connections")))
 
 
 def test_every_ending_that_may_be_uploaded_is_named():
     assert set(re.findall(r"`(\.\w+)`", part("Uploads"))) == set(EXTENSIONS)
+
+
+def test_the_promised_age_of_dependencies_is_the_one_that_is_checked():
+    assert f"at least every {LOCK_MAX_DAYS} days" in part("Dependencies")
