@@ -83,3 +83,11 @@ def test_our_scripts_give_no_object_a_key_that_came_from_elsewhere(path):
     """So that no page can pollute the prototype of all objects."""
     kept = re.sub(r"\w+(?:\.\w+)*\.(?:dataset|style)\[", "", path.read_text())
     assert re.findall(r"\w\[[^\]\"'\d=~*^$|]+\]\s*=[^=]", kept) == []
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
+def test_a_cookie_of_a_script_is_bound_to_the_host_over_https(path):
+    text = path.read_text()
+    if "document.cookie" in text:
+        assert '= location.protocol === "https:" ? ["__Host-", ";secure"] : ["", ""]' in text
+        assert text.count("document.cookie") == text.count("${prefix}") == text.count("${secure}") == 1
