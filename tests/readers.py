@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import count
 
 import httpx2
 
@@ -11,6 +12,7 @@ from gptagent.kernel.db import Database
 from gptagent.kernel.scope import Scope
 from members import cookie_of, number_of
 
+_numbers = count(1)
 _TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
 
 
@@ -60,3 +62,9 @@ async def stranger_at(url: str) -> AsyncIterator[Reader]:
 def texts(page: httpx2.Response) -> str:
     """Return what is written on a page, one space between words."""
     return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", page.text))
+
+
+def elsewhere() -> dict[str, str]:
+    """Return the header of a proxy that speaks for a client nobody has seen: tries are limited by address."""
+    number = next(_numbers)
+    return {"x-forwarded-for": f"203.0.{number // 250}.{number % 250 + 1}"}

@@ -1,7 +1,6 @@
 """What protects a browser beyond the headers of each answer: cookies, redirects, log-out, who may deliver."""
 
 from datetime import UTC, datetime, timedelta
-from itertools import count
 from urllib.parse import urljoin, urlsplit
 
 import httpx2
@@ -11,9 +10,8 @@ from gptagent.features.organizations.web import local_path
 from gptagent.ui.assets import build_assets
 from integration.conftest import serving_here
 from members import PASSWORD, set_password
-from readers import stranger_at
+from readers import elsewhere, stranger_at
 
-_addresses = count(1)
 SITE = "https://agents.test"
 # What has led elsewhere in other programs: browsers read some of these as the address of another host.
 TRAPS = (
@@ -28,11 +26,6 @@ OURS = (
     *("/%2f%2fevil.test", "/%5cevil.test", "/\uff0fevil.test", "/\u2028/evil.test", "/..//evil.test"),
     *("/@evil.test", "/manage?x=//evil"),
 )
-
-
-def new_address():
-    """Return the header of a proxy that speaks for a client nobody has seen."""
-    return {"x-forwarded-for": f"203.1.0.{next(_addresses)}"}
 
 
 @pytest.fixture
@@ -61,7 +54,7 @@ def test_a_log_in_leads_to_this_host_whatever_is_asked_for(target):
 async def test_the_answer_to_a_log_in_leads_nowhere_else(target, web, new_person):
     async with stranger_at(web) as reader:
         answer = await reader.send(
-            "/login", {"email": new_person, "password": PASSWORD, "next": target}, headers=new_address()
+            "/login", {"email": new_person, "password": PASSWORD, "next": target}, headers=elsewhere()
         )
     assert answer.headers["location"] == "/manage"
 
@@ -81,7 +74,7 @@ async def test_over_https_every_cookie_is_bound_to_the_host(https, new_person):
         token = csrf.partition("=")[2].partition(";")[0]
         reader.http.cookies.set("__Host-csrf", token)
         fields = {"email": new_person, "password": PASSWORD, "csrf_token": token}
-        entered = await reader.http.post("/login", data=fields, headers=new_address())
+        entered = await reader.http.post("/login", data=fields, headers=elsewhere())
         themed = await reader.http.post("/preferences/theme", data={"theme": "dark", "csrf_token": token})
         spoken = await reader.http.post("/preferences/language", data={"language": "en", "csrf_token": token})
     cookies = [*form.headers.get_list("set-cookie"), *entered.headers.get_list("set-cookie")]

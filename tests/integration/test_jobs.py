@@ -248,7 +248,7 @@ async def test_a_worker_outlives_its_database(database, scope, tmp_path, name):
     async def handler(_ctx, /):
         ran.append(1)
 
-    away = Database(database._pool, "postgresql://app@127.0.0.1:1/app")
+    away = Database(database._pool, "postgresql://app@127.0.0.1:1/app", None)
     job_id = await enqueue(database, scope, name)
     async with working(away, tmp_path, JobSpec(name, handler)):
         await asyncio.sleep(0.2)

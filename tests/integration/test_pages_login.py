@@ -1,7 +1,5 @@
 """Setup, register, log in, log out: cookies, tokens, redirects, and what a form says when it is refused."""
 
-from itertools import count
-
 import pytest
 
 from gptagent.features.organizations import store
@@ -9,9 +7,7 @@ from gptagent.features.organizations.web import local_path
 from gptagent.kernel.ids import new_id
 from integration.conftest import serving_here
 from members import PASSWORD, cookie_of, number_of, set_password
-from readers import stranger_at, texts
-
-_addresses = count(1)
+from readers import elsewhere, stranger_at, texts
 
 
 @pytest.fixture
@@ -20,12 +16,6 @@ async def account(database, scope):
     await set_password(database, scope)
     async with database.session(scope) as session:
         return await session.fetchval("select email from app.person where id = $1", scope.actor.id)
-
-
-def elsewhere():
-    """Return the header of a proxy that speaks for a client nobody has seen."""
-    number = next(_addresses)
-    return {"x-forwarded-for": f"203.0.{number // 250}.{number % 250 + 1}"}
 
 
 async def log_in(reader, email, password=PASSWORD, **fields):

@@ -1,7 +1,6 @@
 """A forgotten password, a confirmed and a changed address: through real letters, on real pages."""
 
 from contextlib import asynccontextmanager
-from itertools import count
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -15,19 +14,12 @@ from gptagent.kernel.scope import Actor, Origin
 from integration.conftest import serving_here
 from mailboxes import FROM, mailbox_here
 from members import PASSWORD, set_password
-from readers import reader_of, stranger_at, texts
+from readers import elsewhere, reader_of, stranger_at, texts
 from servers import working
 
 BASE = "http://agents.example.test:8080"
 NEW = "another long secret"
 LINKS = Links(BASE, sends_letters=True)
-_addresses = count(1)
-
-
-def elsewhere():
-    """Return the header of a proxy that speaks for a client nobody has seen."""
-    number = next(_addresses)
-    return {"x-forwarded-for": f"203.1.{number // 250}.{number % 250 + 1}"}
 
 
 @pytest.fixture(scope="module")

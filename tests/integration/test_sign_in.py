@@ -4,7 +4,6 @@ import base64
 import hmac
 import json
 import shutil
-from itertools import count
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -25,11 +24,10 @@ from integration.conftest import serving_here
 from integration.test_pages_account import enrol
 from members import add_member, number_of
 from oidc_providers import CLIENT_ID, CLIENT_SECRET, log_in_at, real_provider, rogue_provider
-from readers import reader_of, stranger_at, texts
+from readers import elsewhere, reader_of, stranger_at, texts
 
 BASE = f"http://localhost:{free_port()}"
 CALLBACK = f"{BASE}/sign-in/callback"
-_addresses = count(1)
 
 
 def allowed(issuer):
@@ -64,8 +62,7 @@ async def site(home, roles, issuer, rogue):
 @pytest.fixture
 async def visitor(site):
     async with stranger_at(site) as reader:
-        number = next(_addresses)  # sign-ins are limited by address, so each test has its own
-        reader.http.headers["x-forwarded-for"] = f"203.2.{number // 250}.{number % 250 + 1}"
+        reader.http.headers.update(elsewhere())
         yield reader
 
 

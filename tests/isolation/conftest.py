@@ -70,6 +70,12 @@ async def charlie(platform: Platform) -> Estate:
     return await furnish(platform.db, platform.vault, "sparrow5k8z")
 
 
+@pytest.fixture(scope="session")
+async def erin(platform: Platform) -> Estate:
+    """Shares her workspace with people of every role: its owner is not the only one."""
+    return await furnish(platform.db, platform.vault, "wren3d9p")
+
+
 @dataclass(frozen=True)
 class Caller:
     """Somebody at the door: over the API with a token, on pages with a browser's cookie."""

@@ -27,8 +27,8 @@ def addressed(name, estate):
 
 
 @pytest.fixture(scope="session")
-async def people(platform, charlie):
-    return {role: await add_member(platform.db, charlie.scope, role) for role in PERMISSIONS}
+async def people(platform, erin):
+    return {role: await add_member(platform.db, erin.scope, role) for role in PERMISSIONS}
 
 
 def test_there_is_something_to_refuse():
@@ -36,9 +36,9 @@ def test_there_is_something_to_refuse():
 
 
 @pytest.mark.parametrize("role", PERMISSIONS)
-async def test_a_page_is_as_missing_as_one_that_does_not_exist(role, enter, people, alice, charlie):
+async def test_a_page_is_as_missing_as_one_that_does_not_exist(role, enter, people, alice, erin):
     """AUTH-15"""
-    who, told = await enter(charlie, people[role]), []
+    who, told = await enter(erin, people[role]), []
     missing = essence(await who.call("GET", "/nothing"))
     for name in PAGES:
         method, path = addressed(name, alice)
@@ -49,9 +49,9 @@ async def test_a_page_is_as_missing_as_one_that_does_not_exist(role, enter, peop
 
 
 @pytest.mark.parametrize("role", PERMISSIONS)
-async def test_an_operation_is_refused_to_every_role(role, enter, people, alice, charlie):
+async def test_an_operation_is_refused_to_every_role(role, enter, people, alice, erin):
     """AUTH-15"""
-    who = await enter(charlie, people[role])
+    who = await enter(erin, people[role])
     answers = {name: await who.call(*addressed(name, alice), **CASES[name].options) for name in API}
     assert {name: one.status_code for name, one in answers.items()} == dict.fromkeys(API, 403)
     assert {one.json()["code"] for one in answers.values()} == {"forbidden"}

@@ -32,10 +32,10 @@ def test_the_page_of_permissions_is_what_the_code_asks_for(rights):
 
 
 @pytest.fixture(scope="session")
-async def keys(platform, charlie):
-    """One key for each role of Charlie's workspace, with all that the role may give a key."""
+async def keys(platform, erin):
+    """One key for each role of Erin's workspace, with all that the role may give a key."""
     made = {}
-    async with platform.db.session(charlie.scope) as session:
+    async with platform.db.session(erin.scope) as session:
         for role, permissions in PERMISSIONS.items():
             key = API_KEY_PREFIX + new_token()
             scopes = sorted(permissions & KEY_SCOPES)
@@ -48,11 +48,11 @@ async def keys(platform, charlie):
 
 
 @pytest.fixture
-async def caller(enter, platform, charlie, keys, request):
-    """Somebody of Charlie's workspace with this role and this kind of credential."""
+async def caller(enter, platform, erin, keys, request):
+    """Somebody of Erin's workspace with this role and this kind of credential."""
     credential, role = request.param
-    member = await add_member(platform.db, charlie.scope, role)
-    caller = await enter(charlie, member)
+    member = await add_member(platform.db, erin.scope, role)
+    caller = await enter(erin, member)
     if credential == "key":
         caller.headers["authorization"] = f"Bearer {keys[role]}"
     return caller, credential, role
@@ -71,15 +71,15 @@ MATRIX = [(credential, role) for credential in CREDENTIALS for role in PERMISSIO
 
 @pytest.mark.parametrize("caller", MATRIX, indirect=True, ids="-".join)
 async def test_another_tenants_object_is_as_missing_for_every_role_and_credential(
-    caller, alice, charlie, platform
+    caller, alice, erin, platform
 ):
     """TEN-2"""
     who, credential, _role = caller
     before, told = await snapshot(platform.db, alice.scope), []
     for name, case in reached(credential, Foreign):
         method, path = split(name)
-        foreign = await who.call(method, place(fill(path, case, alice), charlie), **case.options)
-        missing = await who.call(method, place(miss(path, case), charlie), **case.options)
+        foreign = await who.call(method, place(fill(path, case, alice), erin), **case.options)
+        missing = await who.call(method, place(miss(path, case), erin), **case.options)
         if essence(foreign) != essence(missing) or foreign.status_code not in {403, 404}:
             told.append((name, foreign.status_code, missing.status_code))
     assert told == []
@@ -87,12 +87,10 @@ async def test_another_tenants_object_is_as_missing_for_every_role_and_credentia
 
 
 @pytest.mark.parametrize("caller", MATRIX, indirect=True, ids="-".join)
-async def test_a_role_or_key_without_the_right_is_refused_and_changes_nothing(
-    caller, charlie, platform, rights
-):
+async def test_a_role_or_key_without_the_right_is_refused_and_changes_nothing(caller, erin, platform, rights):
     """TEN-4"""
     who, credential, role = caller
-    before, passed, refused = await snapshot(platform.db, charlie.scope), [], 0
+    before, passed, refused = await snapshot(platform.db, erin.scope), [], 0
     held = PERMISSIONS[role] & KEY_SCOPES if credential == "key" else PERMISSIONS[role]
     for name, case in reached(credential, (Own, Foreign)):
         right = rights.get(name)
@@ -100,11 +98,11 @@ async def test_a_role_or_key_without_the_right_is_refused_and_changes_nothing(
         if not lacks:
             continue
         method, path = split(name)
-        address = fill(path, case, charlie) if isinstance(case, Foreign) else path
-        response = await who.call(method, place(address, charlie), **case.options)
+        address = fill(path, case, erin) if isinstance(case, Foreign) else path
+        response = await who.call(method, place(address, erin), **case.options)
         refused += response.status_code == 403
         if response.status_code != 403:
             passed.append((name, response.status_code))
     assert passed == []
     assert refused or held >= set(rights.values()) - {None, PERSON} - PLATFORM_PERMISSIONS
-    assert await snapshot(platform.db, charlie.scope) == before
+    assert await snapshot(platform.db, erin.scope) == before

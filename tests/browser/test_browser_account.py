@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pyotp
 import pytest
+from browser.test_newcomer import CHROMIUM, PASSWORD
 from PIL import Image
 from playwright.async_api import Browser, Locator, Page, async_playwright, expect
 
-from browser.test_newcomer import CHROMIUM, PASSWORD
 from cast import make_scope
 from gptagent.kernel.clock import utcnow
 from members import number_of
