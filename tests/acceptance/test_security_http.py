@@ -128,11 +128,13 @@ async def test_a_refused_request_leaves_a_line_with_its_route_and_status(web, do
         await door("POST", "/api/v1/auth/login", **stuffed)
     refused = {
         404: await alice("GET", f"/api/v1/agents/{new_id()}"),
-        401: await door("POST", "/api/v1/agents", json={}),
+        401: await door("POST", "/api/v1/agents", json={}, headers=new_address()),
         403: await door("POST", "/login", data={"email": "x@example.test", "password": "x"}),
         422: await alice("POST", "/api/v1/agents", json={"name": "", "is_admin": True}),
         429: await door("POST", "/api/v1/auth/login", **stuffed),
     }
+    ids = [response.headers["x-request-id"] for response in refused.values()]
+    web.until("the last line is written", lambda: all(one in web.log for one in ids))
     for status, response in refused.items():
         (line,) = [line for line in web.log.splitlines() if response.headers["x-request-id"] in line]
         told = json.loads(line)
