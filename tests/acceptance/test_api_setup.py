@@ -102,6 +102,17 @@ async def test_https_is_insisted_on_where_the_public_address_has_it(path, guest)
     response = await guest("GET", path)
     value = response.headers["strict-transport-security"]
     assert int(value.partition("max-age=")[2].partition(";")[0]) >= 31_536_000
+    assert "includeSubDomains" in value
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/v1/agents", "/api/v1/auth/login", "/hooks/kommo/nobodys/", "/metrics"]
+)
+async def test_a_program_that_forgot_https_is_not_led_on(path, guest):
+    """It would send its credential in clear every time, and nobody would notice."""
+    for method in ("GET", "POST"):
+        response = await guest(method, path, headers={"x-forwarded-proto": "http"})
+        assert response.status_code >= 400 and "location" not in response.headers
 
 
 async def test_without_its_database_the_platform_says_so_and_comes_back(guest, db, postgres):

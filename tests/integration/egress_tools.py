@@ -76,8 +76,8 @@ async def loopback(host, port):
     return ["127.0.0.1"]
 
 
-def certificate(name, folder):
-    key = ec.generate_private_key(ec.SECP256R1())
+def certificate(name, folder, key=None):
+    key = key or ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = dt.datetime.now(dt.UTC)
     signed = (

@@ -76,13 +76,25 @@ async def test_over_https_every_cookie_is_bound_to_the_host(https, new_person):
         fields = {"email": new_person, "password": PASSWORD, "csrf_token": token}
         entered = await reader.http.post("/login", data=fields, headers=elsewhere())
         themed = await reader.http.post("/preferences/theme", data={"theme": "dark", "csrf_token": token})
+        spoken = await reader.http.post("/preferences/language", data={"language": "en", "csrf_token": token})
     cookies = [*form.headers.get_list("set-cookie"), *entered.headers.get_list("set-cookie")]
     assert {cookie.partition("=")[0] for cookie in cookies} >= {"__Host-csrf", "__Host-session"}
-    for cookie in [*cookies, *themed.headers.get_list("set-cookie")]:
+    chosen = [*themed.headers.get_list("set-cookie"), *spoken.headers.get_list("set-cookie")]
+    assert {"__Host-theme=dark", "__Host-language=en"} <= {cookie.partition(";")[0] for cookie in chosen}
+    for cookie in [*cookies, *chosen]:
+        assert cookie.startswith("__Host-"), cookie
         assert {"Secure", "SameSite=lax", "Path=/"} <= set(cookie.split("; ")), cookie
-        assert "HttpOnly" in cookie or cookie.startswith("theme=")  # which the page's script changes
+        assert "HttpOnly" in cookie or cookie.startswith("__Host-theme=")  # which the page's script changes
         assert "Domain=" not in cookie
     assert form.headers["strict-transport-security"].startswith("max-age=31536000")
+
+
+async def test_what_the_browser_keeps_under_a_bound_name_is_read(https):
+    async with stranger_at(https) as reader:
+        reader.http.cookies.set("__Host-language", "ru")
+        reader.http.cookies.set("__Host-theme", "dark")
+        page = await reader.http.get("/login")
+    assert '<html lang="ru"' in page.text and 'class="dark"' in page.text
 
 
 async def test_a_log_out_tells_the_browser_to_forget_what_it_has_seen(alice):

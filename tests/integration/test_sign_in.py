@@ -17,10 +17,11 @@ from gptagent.features.organizations import service as organizations
 from gptagent.features.sign_in import providers
 from gptagent.features.sign_in.model import ProviderData
 from gptagent.kernel.egress import Egress
-from gptagent.kernel.errors import Invalid
+from gptagent.kernel.errors import Forbidden, Invalid
 from gptagent.kernel.ids import new_id
-from gptagent.kernel.scope import PLATFORM_ID
+from gptagent.kernel.scope import PLATFORM_ID, Actor, Scope
 from integration.conftest import serving_here
+from integration.test_pages_account import enrol
 from members import add_member, number_of
 from oidc_providers import CLIENT_ID, CLIENT_SECRET, log_in_at, real_provider, rogue_provider
 from readers import elsewhere, reader_of, stranger_at, texts
@@ -139,6 +140,19 @@ async def test_the_same_subject_is_the_same_person(site, visitor, database):
     async with stranger_at(site) as again:
         assert (await sign_in(again, provider_id, who)).headers["location"] == "/manage"
     assert await workspaces_of(database, f"{who}@example.test") == before
+
+
+async def test_the_installations_provider_stands_for_the_password_only(site, visitor, database):
+    """AUTH-17: a second step that is set is asked for, however the first one was done."""
+    who = name()
+    provider_id = await button(visitor)
+    await sign_in(visitor, provider_id, who)
+    person_id, (workspace,) = await workspaces_of(database, f"{who}@example.test")
+    await enrol(database, Scope(workspace.org_id, Actor("person", person_id)))
+    async with stranger_at(site) as again:
+        answer = await sign_in(again, provider_id, who)
+        assert answer.headers["location"] == "/login/code"
+        assert "session" not in again.http.cookies
 
 
 async def test_an_address_the_provider_does_not_vouch_for_opens_nothing(visitor, database):
@@ -328,6 +342,14 @@ async def test_an_answer_in_the_name_of_another_provider_is_refused(visitor, dat
     back = {"state": lying.remember(await begin(visitor, provider_id)), "code": "any"}
     answer = await visitor.http.get("/sign-in/callback", params={**back, "iss": "https://elsewhere.test"})
     assert answer.status_code == 403 and "was not accepted" in texts(answer)
+
+
+async def test_a_description_in_the_name_of_another_issuer_is_refused(egress, lying):
+    address, lying.issuer = lying.issuer, "https://elsewhere.example.com"
+    with pytest.raises(Forbidden, match="sign_in_refused"):
+        await OidcOverEgress(egress).check(address)
+    lying.issuer = address
+    await OidcOverEgress(egress).check(address)
 
 
 @pytest.mark.parametrize(

@@ -22,11 +22,11 @@ CLAIMS = AccessClaims(new_id(), new_id(), new_id())
 def forge(header=None, key=None, **changes):
     payload = {
         "iss": "gptagent", "sub": str(CLAIMS.person_id), "org": str(CLAIMS.org_id), "iat": 0,
-        "sid": str(CLAIMS.grant_id), "exp": int(NOW.timestamp()) + 600,
+        "aud": "gptagent-api", "sid": str(CLAIMS.grant_id), "exp": int(NOW.timestamp()) + 600,
     } | changes  # fmt: skip
     payload = {name: value for name, value in payload.items() if value is not None}
     return jwt.encode(
-        header or {"alg": "HS256"},
+        {"typ": "at+jwt"} | (header or {"alg": "HS256"}),
         payload,
         OctKey.import_key(key or VAULT.derive("access-token")),
         algorithms=["HS256", "HS512"],
@@ -62,6 +62,11 @@ def test_the_forger_of_these_tests_makes_good_tokens_if_it_wants_to():
         forge(sid="none"),
         forge(exp=None),
         forge(iss=None),
+        forge(aud=None),
+        forge(aud="another-service"),
+        forge(aud=["gptagent-api", "another-service"]),
+        forge({"alg": "HS256", "typ": "JWT"}),
+        forge({"alg": "HS256", "typ": ""}),
         forge(sub="7"),
         forge(exp="soon"),
         forge(exp=[1]),

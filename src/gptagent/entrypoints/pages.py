@@ -42,7 +42,7 @@ from gptagent.features.privacy.web import PrivacyPages
 from gptagent.features.sign_in.settings_web import ProviderPages
 from gptagent.features.sign_in.web import SignInPages
 from gptagent.kernel.db import Database, Session
-from gptagent.kernel.http import QueryText, access_of, csrf_checked, locale_of
+from gptagent.kernel.http import QueryText, access_of, choice_of, csrf_checked, host_cookie, locale_of
 from gptagent.kernel.i18n import LOCALES, translate
 from gptagent.kernel.live import LiveHub, last_event_id
 from gptagent.kernel.scope import PLATFORM_ID
@@ -283,7 +283,7 @@ class ShellRoutes:
         visitor: Visitor = request.state.visitor
         if not visitor.workspaces:
             return show_lobby(self.pages, request)
-        last = request.cookies.get(WORKSPACE_COOKIE)
+        last = choice_of(request.cookies, WORKSPACE_COOKIE)
         chosen = next((one for one in visitor.workspaces if str(one.number) == last), visitor.workspaces[0])
         return RedirectResponse(f"{chosen.path}/dashboard", 303)
 
@@ -310,7 +310,8 @@ class ShellRoutes:
         wanted = words(await request.form(), "theme")
         response = self.pages.redirect(_back(request))
         if wanted in THEMES:
-            response.set_cookie("theme", wanted, YEAR_SECONDS, secure=self.pages.secure, samesite="lax")
+            name = host_cookie("theme", secure=self.pages.secure)
+            response.set_cookie(name, wanted, YEAR_SECONDS, secure=self.pages.secure, samesite="lax")
         return response
 
     async def language(self, request: Request) -> Response:

@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated
@@ -112,6 +112,16 @@ def scope_of(request: Request) -> Scope:
 CurrentScope = Annotated[Scope, Depends(scope_of)]
 
 
+def host_cookie(name: str, *, secure: bool) -> str:
+    """Return a cookie's name as browsers keep it; the prefix binds it to this very host, over https only."""
+    return f"__Host-{name}" if secure else name
+
+
+def choice_of(cookies: Mapping[str, str], name: str, default: str = "") -> str:
+    """Return what the reader's browser keeps under a name, with the prefix or, on plain http, without."""
+    return cookies.get(host_cookie(name, secure=True), cookies.get(name, default))
+
+
 def session_cookie(*, secure: bool) -> str:
     """Return the name of the log-in's cookie; the prefix binds it to this very host, over https only."""
     return "__Host-session" if secure else "session"
@@ -157,7 +167,7 @@ def _same(expected: str, given: object) -> bool:
 
 def locale_of(request: Request) -> str:
     """Return the language of the reader: their cookie first, then what the browser asks for."""
-    return choose_locale(request.cookies.get("language"), request.headers.get("accept-language"))
+    return choose_locale(choice_of(request.cookies, "language"), request.headers.get("accept-language"))
 
 
 def problem(error: AppError, locale: str, request_id: str) -> JSONResponse:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
 from typing import Literal, Protocol, get_args
 
+from gptagent.kernel.http import choice_of
+
 Theme = Literal["light", "dark", "system"]
 Tone = Literal["success", "danger", "warning", "info"]
 THEMES: tuple[Theme, ...] = get_args(Theme)
@@ -32,9 +34,9 @@ class Preferences:
     @classmethod
     def from_cookies(cls, cookies: Mapping[str, str]) -> "Preferences":
         """Read `theme`, `sidebar` and `nav_closed`; anything unknown counts as not set."""
-        theme: Theme = next((known for known in THEMES if known == cookies.get("theme")), "system")
-        closed = frozenset(filter(None, cookies.get("nav_closed", "").split(".")))
-        return cls(theme, cookies.get("sidebar") == "mini", closed)
+        theme: Theme = next((known for known in THEMES if known == choice_of(cookies, "theme")), "system")
+        closed = frozenset(filter(None, choice_of(cookies, "nav_closed").split(".")))
+        return cls(theme, choice_of(cookies, "sidebar") == "mini", closed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import AppError
-from gptagent.kernel.http import csrf_cookie, locale_of
+from gptagent.kernel.http import choice_of, csrf_cookie, host_cookie, locale_of
 from gptagent.kernel.i18n import translate, translations
 from gptagent.ui.templates import render
 from gptagent.ui.view import Flash, Preferences, Shell, Tone, View
@@ -81,7 +81,8 @@ class Pages:
         )
         response = HTMLResponse(html, status, {"cache-control": "no-store"})
         if flashes:
-            response.delete_cookie(FLASH_COOKIE, secure=self.secure, httponly=True, samesite="lax")
+            name = host_cookie(FLASH_COOKIE, secure=self.secure)
+            response.delete_cookie(name, secure=self.secure, httponly=True, samesite="lax")
         self._keep_csrf(request, response)
         if shell is not None:
             self._keep_place(request, response)
@@ -97,9 +98,7 @@ class Pages:
         response = RedirectResponse(address, 303)
         if notice is not None:
             packed = base64.urlsafe_b64encode(msgspec.json.encode(notice)).decode()
-            response.set_cookie(
-                FLASH_COOKIE, packed, FLASH_SECONDS, secure=self.secure, httponly=True, samesite="lax"
-            )
+            self._keep(response, FLASH_COOKIE, packed, FLASH_SECONDS)
         return response
 
     def _view(self, request: Request, flashes: tuple[Flash, ...]) -> View:
@@ -121,10 +120,12 @@ class Pages:
         number = base_of(request).rpartition("/")[2].partition("-")[0]
         if not number:
             return
-        if request.cookies.get(WORKSPACE_COOKIE) != number:
-            response.set_cookie(
-                WORKSPACE_COOKIE, number, YEAR_SECONDS, secure=self.secure, httponly=True, samesite="lax"
-            )
+        if choice_of(request.cookies, WORKSPACE_COOKIE) != number:
+            self._keep(response, WORKSPACE_COOKIE, number, YEAR_SECONDS)
+
+    def _keep(self, response: Response, cookie: str, value: str, seconds: int) -> None:
+        name = host_cookie(cookie, secure=self.secure)
+        response.set_cookie(name, value, seconds, secure=self.secure, httponly=True, samesite="lax")
 
     def _keep_csrf(self, request: Request, response: Response) -> None:
         csrf = getattr(request.state, "csrf", None)
@@ -146,7 +147,7 @@ def base_of(request: Request) -> str:
 
 def timezone_of(request: Request) -> ZoneInfo:
     """Return the browser's time zone as its script has told it in a cookie."""
-    return _timezone(unquote(request.cookies.get(TIMEZONE_COOKIE, DEFAULT_TIMEZONE))[:64])
+    return _timezone(unquote(choice_of(request.cookies, TIMEZONE_COOKIE, DEFAULT_TIMEZONE))[:64])
 
 
 @lru_cache(maxsize=512)
@@ -182,7 +183,7 @@ _notices = msgspec.json.Decoder(Notice)
 
 def _read_flash(request: Request) -> tuple[Flash, ...]:
     """Read the waiting message; a cookie that is not ours counts as none."""
-    packed = request.cookies.get(FLASH_COOKIE, "")
+    packed = choice_of(request.cookies, FLASH_COOKIE)
     try:
         notice = _notices.decode(base64.urlsafe_b64decode(packed)) if packed else None
         if notice is None or notice.tone not in get_args(Tone):

@@ -3,10 +3,11 @@
 import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Literal
 from urllib.parse import urlsplit
 from uuid import UUID
+
+from gptagent.features.identity.guessable import is_guessable
 
 PASSWORD_MIN_CHARS = 12
 PASSWORD_MAX_CHARS = 200  # argon2 reads all of it: a limit bounds the work of a stranger's request
@@ -154,20 +155,11 @@ def normalise_email(text: str) -> str | None:
 
 def is_weak_password(password: str) -> bool:
     """Whether the password is too short, too uniform, or on the shipped list of common ones."""
-    lowered = password.lower()
     return (
         not PASSWORD_MIN_CHARS <= len(password) <= PASSWORD_MAX_CHARS
-        or len(set(lowered)) < 5
-        or lowered in _common_passwords()
+        or len(set(password.lower())) < 5
+        or is_guessable(password)
     )
-
-
-@cache
-def _common_passwords() -> frozenset[str]:
-    """Passwords of at least the minimal length from the list of the package zxcvbn (MIT)."""
-    from zxcvbn.frequency_lists import FREQUENCY_LISTS
-
-    return frozenset(word for word in FREQUENCY_LISTS["passwords"] if len(word) >= PASSWORD_MIN_CHARS)
 
 
 _BROWSERS = (("Edg/", "Edge"), ("OPR/", "Opera"), ("YaBrowser/", "Yandex Browser"), ("Firefox/", "Firefox"),

@@ -14,6 +14,8 @@ from gptagent.kernel.errors import Unauthenticated
 
 ALGORITHM = "HS256"
 ISSUER = "gptagent"
+AUDIENCE = "gptagent-api"
+TYPE = "at+jwt"  # RFC 9068: so that no other token we may once sign is taken for one
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class AccessTokens:
         issued = int(now.timestamp())
         payload = {
             "iss": ISSUER,
+            "aud": AUDIENCE,
             "sub": str(claims.person_id),
             "org": str(claims.org_id),
             "sid": str(claims.grant_id),
@@ -53,12 +56,15 @@ class AccessTokens:
             "exp": issued + int(ACCESS_TOKEN_LIFE.total_seconds()),
         }
         kid = self.vault.fingerprint
-        return jwt.encode({"alg": ALGORITHM, "kid": kid}, payload, self._key_of(kid))
+        return jwt.encode({"alg": ALGORITHM, "typ": TYPE, "kid": kid}, payload, self._key_of(kid))
 
     def read(self, token: str, *, now: datetime) -> AccessClaims:
         """Raise Unauthenticated for a token that is not ours, was changed, or has expired."""
         try:
-            claims = jwt.decode(token, self._key, algorithms=[ALGORITHM]).claims
+            read = jwt.decode(token, self._key, algorithms=[ALGORITHM])
+            claims = read.claims
+            if (read.header.get("typ"), claims["aud"]) != (TYPE, AUDIENCE):
+                raise Unauthenticated("token_invalid", "The access token is not valid. Log in again.")
             if claims["iss"] != ISSUER or int(claims["exp"]) <= now.timestamp():
                 raise Unauthenticated("token_expired", "The access token has expired. Log in again.")
             return AccessClaims(UUID(claims["sub"]), UUID(claims["org"]), UUID(claims["sid"]))

@@ -13,7 +13,7 @@ from gptagent.features.organizations.api import device_of, origin_of
 from gptagent.features.organizations.model import Visitor
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database
-from gptagent.kernel.http import csrf_of_session, session_cookie
+from gptagent.kernel.http import choice_of, csrf_of_session, host_cookie, session_cookie
 from gptagent.ui.web import YEAR_SECONDS, Pages
 
 HOME = "/manage"
@@ -85,7 +85,7 @@ class Entrance:
         keep_session(response, token, remember=remember, secure=self.pages.secure)
         if pending_of(request, secure=self.pages.secure):
             forget_pending(response, secure=self.pages.secure)
-        if "language" not in request.cookies:
+        if not choice_of(request.cookies, "language"):
             keep_language(response, person.locale, secure=self.pages.secure)
         return response
 
@@ -130,7 +130,8 @@ def use_new_token(request: Request, token: str) -> None:
 
 def keep_language(response: Response, language: str, *, secure: bool) -> None:
     """Let the browser remember the reader's language for a year."""
-    response.set_cookie("language", language, YEAR_SECONDS, secure=secure, httponly=True, samesite="lax")
+    name = host_cookie("language", secure=secure)
+    response.set_cookie(name, language, YEAR_SECONDS, secure=secure, httponly=True, samesite="lax")
 
 
 def pending_of(request: Request, *, secure: bool) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import httpx2
+import structlog
 
 from gptagent.kernel.egress.bodies import ACCEPTED_ENCODING, read_body
 from gptagent.kernel.egress.network import Allowed, GuardedTransport, Resolver, refused, resolve
@@ -13,6 +14,8 @@ from gptagent.kernel.errors import AppError, Invalid, OutcomeUnknown, UpstreamUn
 
 CONNECT_SECONDS = 5.0
 USER_AGENT = "gptagent"
+
+_log = structlog.get_logger()
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 # Raised by the library before a byte of the request is written.
@@ -70,6 +73,8 @@ class Egress:
             async with asyncio.timeout(deadline):
                 return await self._follow(request, progress, deadline, max_bytes, redirects)
         except (OSError, httpx2.TransportError) as error:
+            if _is_tls_fault(error):
+                _log.warning("egress_tls_failed", host=request.url.host)
             raise progress.verdict(error) from error
 
     async def aclose(self) -> None:
@@ -112,6 +117,13 @@ class _Progress:
         if isinstance(error, _NEVER_SENT) or (isinstance(error, TimeoutError) and not self.left):
             return UpstreamUnavailable("egress_unreachable", "The other side could not be reached.")
         return OutcomeUnknown("egress_outcome_unknown", "The other side did not answer properly in time.")
+
+
+def _is_tls_fault(error: BaseException | None) -> bool:
+    """Whether the other side could not prove who it is, or speaks no TLS of ours."""
+    while error is not None and not isinstance(error, ssl.SSLError):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _build(

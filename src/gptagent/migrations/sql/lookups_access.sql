@@ -117,12 +117,14 @@ language sql security definer set search_path = app, pg_temp as $$
 $$;
 
 -- Exchanges a refresh token for the next one. `outcome`: next, unknown, ended, or reused - then its grant is revoked.
+-- However often it is renewed, a log-in over the API ends 30 days after it began, like one of a browser.
 create function app.use_refresh_token(hash bytea, next_hash bytea, life interval)
 returns table (outcome text, grant_id uuid, person_id uuid, workspace_id uuid)
 language plpgsql security definer set search_path = app, pg_temp as $$
 declare
   token app.refresh_token;
   held app.api_grant;
+  ends timestamptz;
 begin
   select * into token from app.refresh_token t where t.token_hash = hash for update;
   if token is null then
@@ -130,14 +132,16 @@ begin
     return;
   end if;
   select * into held from app.api_grant g where g.id = token.grant_id for update;
-  if held.revoked_at is not null or token.expires_at <= now() then
+  ends := held.created_at + interval '30 days';
+  if held.revoked_at is not null or least(token.expires_at, ends) <= now() then
     outcome := 'ended';
   elsif token.used_at is not null then
     update app.api_grant g set revoked_at = now() where g.id = token.grant_id;
     outcome := 'reused';
   else
     update app.refresh_token t set used_at = now() where t.token_hash = hash;
-    insert into app.refresh_token (token_hash, grant_id, expires_at) values (next_hash, token.grant_id, now() + life);
+    insert into app.refresh_token (token_hash, grant_id, expires_at)
+    values (next_hash, token.grant_id, least(now() + life, ends));
     update app.api_grant g set last_used_at = now() where g.id = token.grant_id;
     outcome := 'next';
   end if;

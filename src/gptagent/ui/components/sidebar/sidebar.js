@@ -1,7 +1,10 @@
 // Folding the sidebar and its sections. The choice is a cookie, so that the server draws the next page the same way.
 const sidebar = document.getElementById("sidebar");
 const WEEK = 604_800;
-const remember = (name, value) => (document.cookie = `${name}=${value};path=/;max-age=${WEEK};samesite=lax`);
+const [prefix, secure] = location.protocol === "https:" ? ["__Host-", ";secure"] : ["", ""];
+const remember = (name, value) => {
+  document.cookie = `${prefix}${name}=${value}${secure};path=/;max-age=${WEEK};samesite=lax`;
+};
 
 const fold = () => {
   const mini = sidebar.classList.toggle("sidebar--mini");
