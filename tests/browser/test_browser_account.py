@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pyotp
 import pytest
-from browser.test_newcomer import CHROMIUM, PASSWORD
 from PIL import Image
 from playwright.async_api import Browser, Locator, Page, async_playwright, expect
 
+from browsers import CHROMIUM
 from cast import make_scope
 from gptagent.kernel.clock import utcnow
-from members import number_of
+from members import PASSWORD, number_of
 from servers import Server, serving
 
 NEW_PASSWORD = "staple of a battery horse"

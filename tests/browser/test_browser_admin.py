@@ -6,13 +6,13 @@ import pytest
 from playwright.async_api import async_playwright, expect
 
 from administrators import make_administrator
+from browsers import CHROMIUM
 from cast import make_scope
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
 from members import add_member, cookie_of, number_of
 from servers import serving
 
-CHROMIUM = "/usr/bin/chromium"
 WIDTHS = (375, 1280)
 # Never reached: with a Redis configured a second web process is allowed beside the session's own.
 NO_REDIS = "redis://:secret@127.0.0.1:1/0"

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from browser.test_newcomer import CHROMIUM
 from playwright.async_api import async_playwright, expect
 
+from browsers import CHROMIUM
 from cast import make_scope
 from members import cookie_of, number_of
 from servers import serving

@@ -15,13 +15,13 @@ import httpx2
 import pytest
 from playwright.async_api import Page, async_playwright, expect
 
+from browsers import CHROMIUM
 from gptagent.entrypoints.demo.ports import free_port
 from gptagent.kernel.settings import child_environment
 from gptagent.sandbox.spawn import running
 from knowledge_files import pdf
 from servers import STOP_SECONDS, Server
 
-CHROMIUM = "/usr/bin/chromium"
 PASSWORD = "correct horse battery"
 RULES = ("Delivery", "Delivery within Moscow costs 300 roubles and takes two working days.")
 

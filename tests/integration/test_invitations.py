@@ -26,6 +26,14 @@ async def invite(database, scope, email=None, role="member", links=LINKS):
         return await service.invite(session, email, role, links=links)
 
 
+async def confirm_address(database, scope):
+    """Let the person have followed the link in our letter."""
+    async with database.session(scope) as session:
+        await session.execute(
+            "update app.person set email_verified_at = now() where id = $1", scope.actor.id
+        )
+
+
 async def accept(database, made, scope):
     return await service.accept_invitation(database, token_of(made), Origin(scope.actor))
 
@@ -153,6 +161,7 @@ async def test_a_newcomer_has_the_invited_address_and_it_is_proved_by_a_letter_o
     email, tokens = f"{new_id().hex}@example.test", []
     link = Links.to
     monkeypatch.setattr(Links, "to", lambda *given: tokens.append(given[2]) or link(*given))
+    await confirm_address(database, scope)
     made = await invite(database, scope, email, links=links)
     assert (made.link is None) == confirmed
     person_id, joined = await service.accept_as_newcomer(
@@ -191,3 +200,12 @@ async def test_every_step_of_an_invitation_is_recorded_without_its_address(datab
         "invitation.created",
     ]
     assert eve[1] not in str(entries)
+
+
+async def test_whoever_has_not_confirmed_their_own_address_sends_no_letters(database, scope):
+    """Else a stranger's address, typed at registration, would speak to others in our name."""
+    with pytest.raises(Forbidden) as refused:
+        await invite(database, scope, "friend@example.test", links=BY_LETTER)
+    assert refused.value.code == "email_not_verified"
+    await confirm_address(database, scope)
+    assert (await invite(database, scope, "friend@example.test", links=BY_LETTER)).link is None

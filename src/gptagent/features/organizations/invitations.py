@@ -44,8 +44,12 @@ async def invite(session: Session, email: str | None, role: str, *, links: Links
     A new invitation to an address takes the older ones to it back; known and unknown addresses make no
     difference.
 
-    Raises Invalid on `email` or `role`, Conflict for a member's address or too many open invitations.
+    Raises Forbidden until the inviter's own address is confirmed, where letters are sent; Invalid on `email`
+    or `role`; Conflict for a member's address or too many open invitations.
     """
+    actor = session.scope.actor
+    if actor.kind == "person" and actor.id is not None:
+        await identity.require_verified(session, actor.id, links)
     address = _check(email, role)
     await store.lock_organization(session)
     if address and await store.is_member_address(session, address):

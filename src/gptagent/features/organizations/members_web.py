@@ -63,7 +63,7 @@ class MemberPages:
             async with self.db.session(scope) as session:
                 email = None if by_link else typed["email"]
                 made = await service.invite(session, email, typed["role"], links=self.links)
-        except (Invalid, Conflict) as error:
+        except (Invalid, Conflict, Forbidden) as error:
             return await self._page(request, scope, typed=typed, error=error)
         return await self._made(request, scope, made)
 
