@@ -29,9 +29,7 @@ async def invite(database, scope, email=None, role="member", links=LINKS):
 async def confirm_address(database, scope):
     """Let the person have followed the link in our letter."""
     async with database.session(scope) as session:
-        await session.execute(
-            "update app.person set email_verified_at = now() where id = $1", scope.actor.id
-        )
+        await session.execute("update app.person set email_verified_at = now() where id = $1", scope.actor.id)
 
 
 async def accept(database, made, scope):
