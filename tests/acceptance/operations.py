@@ -180,7 +180,7 @@ OPERATIONS = tuple(
         ("DELETE", f"{CONVERSATION}/takeover", WORK_CONVERSATIONS, {}),
         ("DELETE", "workspace/membership", VIEW, {}),  # the last one: whoever called it is no member
         ("GET", "privacy/retention", MANAGE_PRIVACY, {}),
-        ("PATCH", "privacy/retention", MANAGE_PRIVACY, {"json": {}}),
+        ("PATCH", "privacy/retention", MANAGE_PRIVACY, {"json": {"events": 30}}),
         ("GET", "privacy/customers", MANAGE_PRIVACY, {}),
         ("GET", "privacy/customers/{conversation_id}", MANAGE_PRIVACY, {}),
         ("DELETE", "privacy/customers/{conversation_id}", MANAGE_PRIVACY, {}),

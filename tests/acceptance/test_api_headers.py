@@ -32,7 +32,7 @@ async def test_every_answer_carries_the_security_headers(what, door, alice):
     assert headers["referrer-policy"] in {"same-origin", "strict-origin-when-cross-origin", "no-referrer"}
     assert headers["cross-origin-opener-policy"] == "same-origin"
     assert headers["cross-origin-resource-policy"] == "same-origin"
-    assert headers["cache-control"] == "no-store"
+    assert headers["cache-control"] == ("public, max-age=86400" if path.endswith(".js") else "no-store")
     abilities = dict(one.split("=") for one in headers["permissions-policy"].split(", "))
     assert {abilities[name] for name in ("camera", "microphone", "geolocation", "payment", "usb")} == {"()"}
     assert set(abilities.values()) == {"()", "(self)"}

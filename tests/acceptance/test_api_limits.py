@@ -122,7 +122,8 @@ async def test_a_body_of_another_type_is_refused(operation, kind, alice):
 async def test_a_type_written_otherwise_is_the_same_type(operation, alice):
     kind = "Application/JSON; charset=utf-8"
     response = await alice(operation.method, operation.path, content=b"{}", headers={"content-type": kind})
-    assert response.status_code in ({415} if "files" in operation.body else {422, 404})
+    read = {422, 404, 200} if operation.method == "PATCH" else {422, 404}  # a patch of nothing is fine
+    assert response.status_code in ({415} if "files" in operation.body else read)
 
 
 async def test_a_form_field_nobody_knows_is_refused(alice):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from acceptance.door import new_address
 from acceptance.operations import BY_NAME, OPEN
 
-EXAMPLES = 1_000
+EXAMPLES = 2_000
 INTERNALS = (
     "Traceback",
     'File "',

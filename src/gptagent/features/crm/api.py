@@ -101,13 +101,14 @@ class ConnectionsApi:
 
     async def delete(self, scope: CurrentScope, match: CurrentMatch, connection_id: UUID) -> None:
         require(scope, policy.MANAGE_CONNECTIONS)
+        async with self.db.session(scope) as session:  # before anything is done at the CRM
+            current = await service.get_connection(session, connection_id)
+            if match:
+                match.check(ConnectionOut.model_validate(current))
         await service.unhook_crm(
             self.db, scope, connection_id, crm=self.crm, vault=self.vault, public_url=self.public_url
         )
         async with self.db.session(scope) as session:
-            if match:
-                current = await service.get_connection(session, connection_id, lock=True)
-                match.check(ConnectionOut.model_validate(current))
             await service.disconnect_crm(session, connection_id)
 
 

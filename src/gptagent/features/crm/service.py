@@ -27,7 +27,7 @@ from gptagent.features.crm.model import (
 )
 from gptagent.kernel.crypto import Vault
 from gptagent.kernel.db import Database, Session
-from gptagent.kernel.errors import AppError, Forbidden, Invalid, NotFound, UpstreamUnavailable
+from gptagent.kernel.errors import AppError, Forbidden, Invalid, Misconfigured, NotFound, UpstreamUnavailable
 from gptagent.kernel.events import Subscribers
 from gptagent.kernel.ids import new_id, new_token
 from gptagent.kernel.paging import Page, orders
@@ -150,14 +150,18 @@ async def unhook_crm(
 ) -> AppError | None:
     """Have the CRM forget our webhook, before the connection is forgotten here.
 
-    Returns None, or why the CRM may go on calling: then nobody listens there. Raises NotFound.
+    Returns None, or why the CRM may go on calling: then nobody listens there. Secrets that do not open any
+    more are such a reason: they keep nobody from disconnecting. Raises NotFound.
     """
     async with db.session(scope) as session:
-        link = await open_link(session, connection_id, vault)
         row = await store.select_connection(session, connection_id)
-    if row is None:
-        raise NotFound
-    secret = vault.open(row["hook_sealed"], org_id=scope.org_id, purpose=HOOK_PURPOSE)
+        if row is None:
+            raise NotFound
+        try:
+            link = await open_link(session, connection_id, vault)
+            secret = vault.open(row["hook_sealed"], org_id=scope.org_id, purpose=HOOK_PURPOSE)
+        except Misconfigured as error:
+            return error
     try:
         await crm.unregister_webhook(link, _destination(public_url, secret))
     except AppError as error:

@@ -33,7 +33,7 @@ class NewWorkspaceBody(Body):
 
 
 class WorkspacePatch(Body):
-    """Fields left out stay as they are; a new name without a slug makes one."""
+    """Fields left out, or null, stay as they are; a new name without a slug makes one."""
 
     name: str | None = None
     slug: str | None = None
@@ -184,7 +184,7 @@ class WorkspacesApi:
         async with self.db.session(scope) as session:
             if match:
                 match.check(_settings(await service.get_settings(session, lock=True)))
-            return _settings(await service.update_settings(session, body.model_dump(exclude_unset=True)))
+            return _settings(await service.update_settings(session, body.model_dump(exclude_none=True)))
 
     async def request_deletion(self, scope: CurrentScope, body: DeletionBody) -> SettingsOut:
         """Delete the workspace in seven days, unless an owner takes it back; agents fall silent at once."""
@@ -251,9 +251,11 @@ class MembersApi:
                 await verb(session, person_id)
             return _member(await service.get_member(session, person_id), scope)
 
-    async def remove(self, scope: CurrentScope, person_id: UUID) -> None:
+    async def remove(self, scope: CurrentScope, match: CurrentMatch, person_id: UUID) -> None:
         require(scope, policy.MANAGE_MEMBERS)
         async with self.db.session(scope) as session:
+            if match:
+                match.check(_member(await service.get_member(session, person_id, lock=True), scope))
             await service.remove_member(session, person_id)
 
 
@@ -307,9 +309,12 @@ class InvitationsApi:
             made = await service.resend_invitation(session, invitation_id, links=self.links)
         return _with_link(made)
 
-    async def revoke(self, scope: CurrentScope, invitation_id: UUID) -> None:
+    async def revoke(self, scope: CurrentScope, match: CurrentMatch, invitation_id: UUID) -> None:
         require(scope, policy.MANAGE_MEMBERS)
         async with self.db.session(scope) as session:
+            if match:
+                current = await service.get_invitation(session, invitation_id)
+                match.check(InvitationOut.model_validate(current))
             await service.revoke_invitation(session, invitation_id)
 
 
