@@ -5,9 +5,18 @@ from dataclasses import replace
 import asyncpg
 import pytest
 
+from gptagent.features.agents import service as agents
 from gptagent.features.audit import service
 from gptagent.features.audit.model import Entry
+from gptagent.features.conversations.service import Inbox
+from gptagent.features.crm import service as crm
+from gptagent.features.dialog.service import Lanes
+from gptagent.features.knowledge import service as knowledge
+from gptagent.features.knowledge.model import ArticleChange, NewArticle
+from gptagent.kernel.clock import utcnow
+from gptagent.kernel.events import Subscribers
 from gptagent.kernel.scope import PLATFORM_ID, Actor, Origin, Scope
+from scenes import Scene
 
 CHANGED = Entry("agent.updated", "agent", "7", {"name": ("Ann", "Bea"), "email": None})
 
@@ -95,3 +104,41 @@ async def test_the_application_cannot_change_what_was_recorded(statement, databa
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         async with database.session(here) as session:
             await session.execute(statement)
+
+
+async def test_what_people_do_to_agents_and_knowledge_is_on_record(database, here):
+    """TEN-10"""
+    async with database.session(here) as session:
+        agent = await agents.create_agent(session, "Ann", locale="en")
+        new = {"is_active": True, "instructions": "Answer in verse, please.", "name": "Ann"}
+        await agents.update_agent(session, agent.id, new)
+        await agents.delete_agent(session, agent.id)
+        article = await knowledge.create_article(session, NewArticle("Delivery", "Delivery takes two days."), now=utcnow())
+        change = ArticleChange(article.id, content="Delivery takes three days.", is_active=False)
+        await knowledge.update_article(session, change, now=utcnow())
+        await knowledge.delete_article(session, article.id)
+    *_, made = found = (await entries(database, here))[:6]
+    assert [entry.action for entry in reversed(found)] == [
+        *("agent.created", "agent.updated", "agent.deleted"),
+        *("article.created", "article.updated", "article.deleted"),
+    ]
+    assert (made.target_id, found[0].target_id) == (str(agent.id), str(article.id))
+    # What did not change is not told, and of texts only that they did.
+    assert found[4].changes == {"is_active": (False, True), "instructions": None}
+    assert found[1].changes == {"is_active": (True, False), "content": None}
+
+
+async def test_taking_a_chat_over_and_connecting_the_crm_is_on_record(world):
+    """TEN-10"""
+    scene = await Scene.open(world)
+    await scene.says("Hello")
+    inbox = Inbox(Lanes(), Subscribers())
+    async with world.db.session(world.scope) as session:
+        await inbox.take_over(session, scene.conversation_id, by="Alice", now=utcnow())
+        await inbox.take_over(session, scene.conversation_id, by="Alice", now=utcnow())
+        await inbox.resume(session, scene.conversation_id)
+        (connection,) = await crm.list_connections(session)
+        await crm.disconnect_crm(session, connection.id)
+    actions = [entry.action for entry in reversed(await entries(world.db, world.scope))]
+    assert actions.count("conversation.taken_over") == 1  # the second changed nothing
+    assert actions[-2:] == ["conversation.resumed", "connection.removed"]

@@ -14,6 +14,8 @@ from gptagent.features.agents.model import (
     NOT_FOUND_MAX_CHARS,
     Agent,
 )
+from gptagent.features.audit import service as audit
+from gptagent.features.audit.model import Entry
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import FieldError, Invalid, NotFound
 from gptagent.kernel.i18n import translate
@@ -43,18 +45,28 @@ async def create_agent(session: Session, name: str, *, locale: str) -> Agent:
     if not made:
         raise Invalid.field("name", NAME_TAKEN)
     await _tell(session, agent_id)
+    await audit.record(session, Entry("agent.created", "agent", str(agent_id)))
     return await get_agent(session, agent_id)
 
 
 async def update_agent(session: Session, agent_id: UUID, changes: Mapping[str, object]) -> Agent:
     """Change the named settings and leave the others. Raises NotFound; Invalid naming every wrong field."""
-    await get_agent(session, agent_id)
+    old = await get_agent(session, agent_id)
     checked = await _check(session, changes, agent_id)
     if checked:
         if not await store.update_agent(session, agent_id, checked):
             raise Invalid.field("name", NAME_TAKEN)
         await _tell(session, agent_id)
+        await _record_changes(session, old, checked)
     return await get_agent(session, agent_id)
+
+
+async def _record_changes(session: Session, old: Agent, checked: Mapping[str, object]) -> None:
+    """Of texts the record holds that they changed: they may be long, and name people."""
+    pairs = {key: (getattr(old, key), value) for key, value in checked.items()}
+    shown = {key: None if key in _LONG_TEXTS else pair for key, pair in pairs.items() if pair[0] != pair[1]}
+    if shown:
+        await audit.record(session, Entry("agent.updated", "agent", str(old.id), shown))
 
 
 async def delete_agent(session: Session, agent_id: UUID) -> None:
@@ -62,6 +74,7 @@ async def delete_agent(session: Session, agent_id: UUID) -> None:
     if not await store.delete_agent(session, agent_id):
         raise NotFound
     await _tell(session, agent_id)
+    await audit.record(session, Entry("agent.deleted", "agent", str(agent_id)))
 
 
 async def get_agent(session: Session, agent_id: UUID, *, lock: bool = False) -> Agent:
@@ -120,6 +133,7 @@ _TEXTS = {
     "not_found_text": (1, NOT_FOUND_MAX_CHARS),
     "model": (1, MODEL_MAX_CHARS),
 }
+_LONG_TEXTS = {"instructions", "not_found_text"}
 _SWITCHES = {"is_active", "not_found_task"}
 
 

@@ -8,6 +8,8 @@ from uuid import UUID
 
 from asyncpg import Record
 
+from gptagent.features.audit import service as audit
+from gptagent.features.audit.model import Entry
 from gptagent.features.conversations import store
 from gptagent.features.conversations.events import CustomerWrote, HoldChanged, StageChanged
 from gptagent.features.conversations.model import Conversation, Message
@@ -90,6 +92,7 @@ class Inbox:
         if await store.hold(session, conversation_id, by, now):
             await self.subscribers.publish(session, HoldChanged(conversation_id))
             await _tell(session, conversation_id)
+            await _record(session, "conversation.taken_over", conversation_id)
 
     async def resume(self, session: Session, conversation_id: UUID) -> None:
         """Give the chat back to the agent: it answers from the next message on. Raises NotFound."""
@@ -97,6 +100,11 @@ class Inbox:
         if await store.release(session, conversation_id):
             await self.subscribers.publish(session, HoldChanged(conversation_id))
             await _tell(session, conversation_id)
+            await _record(session, "conversation.resumed", conversation_id)
+
+
+async def _record(session: Session, action: str, conversation_id: UUID) -> None:
+    await audit.record(session, Entry(action, "conversation", str(conversation_id)))
 
 
 async def _append(session: Session, conversation_id: UUID, message: InboundMessage) -> int | None:

@@ -9,6 +9,8 @@ from uuid import UUID
 
 from asyncpg import Record
 
+from gptagent.features.audit import service as audit
+from gptagent.features.audit.model import Entry
 from gptagent.features.crm import store
 from gptagent.features.crm.events import DeliveryOpened, LeadMoved, MessageArrived, TalkSeen
 from gptagent.features.crm.model import (
@@ -95,6 +97,9 @@ async def connect_crm(
     async with db.session(scope) as session:
         await store.update_status(session, connection_id, "broken" if reason else "connected", reason)
         await session.publish("connections", "changed", {"connection_id": str(connection_id)})
+        is_new = connection_id == link.connection_id
+        entry = Entry("connection.made" if is_new else "connection.renewed", "connection", str(connection_id))
+        await audit.record(session, entry)
         return await get_connection(session, connection_id)
 
 
@@ -209,6 +214,7 @@ async def disconnect_crm(session: Session, connection_id: UUID) -> None:
     if not await store.delete_connection(session, connection_id):
         raise NotFound
     await session.publish("connections", "changed", {"connection_id": str(connection_id)})
+    await audit.record(session, Entry("connection.removed", "connection", str(connection_id)))
 
 
 async def open_link(session: Session, connection_id: UUID, vault: Vault) -> CrmLink:

@@ -3,6 +3,8 @@
 from datetime import datetime
 from uuid import UUID
 
+from gptagent.features.audit import service as audit
+from gptagent.features.audit.model import Entry
 from gptagent.features.knowledge import store
 from gptagent.features.knowledge.indexing import article_pieces
 from gptagent.features.knowledge.model import Article, ArticleChange, ArticleSummary, NewArticle
@@ -19,6 +21,7 @@ async def create_article(session: Session, new: NewArticle, *, now: datetime) ->
     """Store an article; if it is active, it is found from the commit on."""
     article = await store.insert_article(session, new_id(), new, now)
     await _index(session, article)
+    await audit.record(session, Entry("article.created", "article", str(article.id)))
     return article
 
 
@@ -39,6 +42,9 @@ async def update_article(session: Session, change: ArticleChange, *, now: dateti
     if old.is_active or article.is_active:
         await store.delete_pieces(session, "article", article.id)
         await _index(session, article)
+    switched = {"is_active": (old.is_active, article.is_active)} if old.is_active != article.is_active else {}
+    texts = {name: None for name in ("title", "content") if getattr(old, name) != getattr(article, name)}
+    await audit.record(session, Entry("article.updated", "article", str(old.id), {**switched, **texts}))
     return article
 
 
@@ -46,6 +52,7 @@ async def delete_article(session: Session, article_id: UUID) -> None:
     """Delete an article with its passages. Raises NotFound."""
     if not await store.delete_article(session, article_id):
         raise _missing()
+    await audit.record(session, Entry("article.deleted", "article", str(article_id)))
 
 
 async def get_article(session: Session, article_id: UUID, *, lock: bool = False) -> Article:

@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from uuid import UUID
 
+from gptagent.features.audit import service as audit
+from gptagent.features.audit.model import Entry
 from gptagent.features.knowledge import store
 from gptagent.features.knowledge.model import (
     FILE_MAX_BYTES,
@@ -40,6 +42,7 @@ async def register_document(session: Session, new: NewDocument, *, now: datetime
             raise Conflict("document_changed", "This file was deleted at the same moment. Upload it again.")
         return Registration(same, is_new=False)
     await _queue(session, document.id)
+    await audit.record(session, Entry("document.uploaded", "document", str(document.id)))
     return Registration(document, is_new=True)
 
 
@@ -62,6 +65,7 @@ async def delete_document(session: Session, document_id: UUID) -> str:
     if key is None:
         raise _missing()
     await _announce(session, document_id)
+    await audit.record(session, Entry("document.deleted", "document", str(document_id)))
     return key
 
 
