@@ -113,7 +113,9 @@ async def test_what_people_do_to_agents_and_knowledge_is_on_record(database, her
         new = {"is_active": True, "instructions": "Answer in verse, please.", "name": "Ann"}
         await agents.update_agent(session, agent.id, new)
         await agents.delete_agent(session, agent.id)
-        article = await knowledge.create_article(session, NewArticle("Delivery", "Delivery takes two days."), now=utcnow())
+        article = await knowledge.create_article(
+            session, NewArticle("Delivery", "Delivery takes two days."), now=utcnow()
+        )
         change = ArticleChange(article.id, content="Delivery takes three days.", is_active=False)
         await knowledge.update_article(session, change, now=utcnow())
         await knowledge.delete_article(session, article.id)
