@@ -41,9 +41,15 @@ async def door(web: Server, database: Database, vault: Vault) -> AsyncIterator[D
 
 
 @pytest.fixture(scope="session")
-async def alice(door: Door, database: Database) -> Door:
-    """The owner of a workspace of her own."""
+async def alices_door(door: Door, database: Database) -> Door:
     return await door.of(await make_scope(database, "Alice's"))
+
+
+@pytest.fixture
+async def alice(alices_door: Door) -> Door:
+    """The owner of a workspace of her own."""
+    await alices_door.keep_open()
+    return alices_door
 
 
 @pytest.fixture(scope="session")

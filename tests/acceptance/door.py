@@ -1,5 +1,6 @@
 """How a client speaks to the web process: with whose token, and from which address."""
 
+import time
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -10,6 +11,7 @@ from gptagent.kernel.db import Database
 from gptagent.kernel.scope import Scope
 from members import bearer
 
+FRESH_SECONDS = 300
 METRICS_TOKEN = "the operator's own word"
 _addresses = count(1)
 
@@ -30,12 +32,19 @@ class Door:
     used: set[str]
     scope: Scope | None = None
     headers: dict[str, str] = field(default_factory=dict)
+    opened_at: float = field(default_factory=time.monotonic)
 
     async def of(self, scope: Scope, **options) -> "Door":
         """Return the same door with this person's access token."""
         headers = await bearer(self.database, self.vault, scope, **options)
         self.used.add(headers["authorization"].split()[1])
         return Door(self.http, self.database, self.vault, self.used, scope, headers)
+
+    async def keep_open(self) -> None:
+        """Log in anew before the access token ends: it lasts ten minutes, the tests may take longer."""
+        if self.scope is not None and time.monotonic() - self.opened_at > FRESH_SECONDS:
+            again = await self.of(self.scope)
+            self.headers, self.opened_at = again.headers, again.opened_at
 
     async def __call__(self, method: str, path: str, *, headers=None, **options) -> httpx2.Response:
         return await self.http.request(method, path, headers={**self.headers, **(headers or {})}, **options)

@@ -169,10 +169,10 @@ async def test_a_passkey_is_added_listed_and_removed(ann, web):
 
 
 @pytest.fixture(scope="module")
-async def program(door, alice, database):
+async def program(door, alices_door, database):
     """A key of Alice's workspace with all a key may have."""
     key = API_KEY_PREFIX + new_token()
-    async with database.session(alice.scope) as session:
+    async with database.session(alices_door.scope) as session:
         known = {"id": new_id(), "name": "Program", "key_start": key[:8], "key_end": key[-3:]}
         await insert(session, "api_key", **known, key_hash=hash_token(key), scopes=sorted(KEY_SCOPES))
     return {"authorization": f"Bearer {key}"}

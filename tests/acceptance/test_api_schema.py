@@ -135,8 +135,8 @@ def check(response):
 
 
 @pytest.fixture(scope="module")
-def owner(alice, web):
-    with httpx2.Client(base_url=web.url, headers=alice.headers, timeout=20) as client:
+def owner(alices_door, web):
+    with httpx2.Client(base_url=web.url, headers=alices_door.headers, timeout=20) as client:
         yield client
 
 
