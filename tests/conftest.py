@@ -1,7 +1,5 @@
 """The database and the cast of all tests: Alice owns, Charlie belongs to another workspace."""
 
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -12,34 +10,24 @@ from cast import make_scope
 from gptagent.kernel.crypto import Vault, load_vault
 from gptagent.kernel.db import Database
 from gptagent.kernel.ids import new_id
-from gptagent.kernel.postgres import Postgres, Roles, prepare_database
+from gptagent.kernel.postgres import Roles
 from gptagent.kernel.scope import Scope
 from gptagent.kernel.settings import Settings
-from gptagent.migrations.run import migrate
 from gptagent.sandbox.spawn import running
+from homes import new_home, own_database
 from worlds import Account, World, make_world
 
 
 @pytest.fixture(scope="session")
 def home() -> Iterator[Path]:
-    """A home of its own, short enough for a socket's path."""
-    folder = Path(tempfile.mkdtemp(prefix="gpta-", dir="/tmp"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+    with new_home() as home:
+        yield home
 
 
 @pytest.fixture(scope="session")
 def roles(home: Path) -> Iterator[Roles]:
-    """The embedded PostgreSQL, migrated."""
-    server = Postgres(home)
-    endpoint = server.start()
-    try:
-        roles = prepare_database(endpoint, home)
-        migrate(roles.owner_dsn, roles.app_dsn)
+    with own_database(home) as roles:
         yield roles
-    finally:
-        server.stop()
 
 
 @pytest.fixture(scope="session")

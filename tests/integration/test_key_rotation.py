@@ -18,6 +18,7 @@ from gptagent.kernel.scope import PLATFORM_ID
 from gptagent.migrations import rotation
 from gptagent.migrations.rotation import key_use, rotate_keys
 from gptagent.migrations.sealed import SEALED
+from homes import new_home, own_database
 
 # Columns of bytes that SECRET_KEYS have not sealed, and what they hold.
 NOT_SEALED = {
@@ -39,6 +40,26 @@ NOT_SEALED = {
     "web_session.token_hash": "a hash of a random token",
 }
 A, B = os.urandom(32), os.urandom(32)
+
+
+@pytest.fixture(scope="module")
+def home():
+    with new_home() as home:
+        yield home
+
+
+@pytest.fixture(scope="module")
+def roles(home):
+    """A database whose every value these tests have sealed themselves."""
+    with own_database(home) as roles:
+        yield roles
+
+
+@pytest.fixture(scope="module")
+async def database(roles):
+    database = await Database.connect(roles.app_dsn, max_connections=4)
+    yield database
+    await database.close()
 
 
 @pytest.fixture

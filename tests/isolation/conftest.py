@@ -1,8 +1,6 @@
 """A house of its own: database, web process and worker, so that every job and log line in it is ours."""
 
 import re
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +10,9 @@ import httpx2
 import pytest
 
 from gptagent.bootstrap import Platform, build_platform
-from gptagent.kernel.postgres import Postgres, prepare_database
 from gptagent.kernel.scope import Scope
 from gptagent.kernel.settings import Settings
-from gptagent.migrations.run import migrate
+from homes import new_home, own_database
 from isolation.estate import Estate, furnish
 from members import bearer, cookie_of
 from servers import Server, serving, working
@@ -24,17 +21,8 @@ from servers import Server, serving, working
 @pytest.fixture(scope="session")
 def house() -> Iterator[Path]:
     """A home with a migrated database of its own."""
-    home = Path(tempfile.mkdtemp(prefix="gpta-", dir="/tmp"))
-    home.chmod(0o755)
-    server = Postgres(home)
-    endpoint = server.start()
-    try:
-        roles = prepare_database(endpoint, home)
-        migrate(roles.owner_dsn, roles.app_dsn)
+    with new_home() as home, own_database(home):
         yield home
-    finally:
-        server.stop()
-        shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
