@@ -314,6 +314,18 @@ async def test_the_page_of_the_workspace_finds_and_erases_a_customer(scene, worl
     assert not [row for row in await rows_of(world) if WORDS in row]
 
 
+async def test_a_conversation_leads_whoever_may_erase_to_what_is_kept_of_its_customer(scene, world, web):
+    viewer = await add_member(world.db, world.scope, "viewer")
+    thread, way = (
+        f"/conversations/{scene.conversation_id}",
+        f"/settings/privacy?conversation={scene.conversation_id}",
+    )
+    async with reader_of(web, world.db, world.scope) as alice, reader_of(web, world.db, viewer) as dora:
+        assert way in (await alice.open(thread)).text
+        assert "Ann" in texts(await alice.open(way))
+        assert way not in (await dora.open(thread)).text
+
+
 async def test_the_page_keeps_what_was_typed_and_says_what_is_wrong(alice):
     wrong = await alice.send("/settings/privacy", {"conversations": "six", "events": "10", "answers": ""})
     assert wrong.status_code == 422 and 'value="six"' in wrong.text

@@ -115,6 +115,7 @@ class ConversationPages:
             "channels": CHANNELS,
             "current": conversation_id,
             "may_work": policy.WORK_CONVERSATIONS in scope.permissions,
+            "may_erase": policy.MANAGE_PRIVACY in scope.permissions,
         }
         if part:
             return self.pages.part(request, "dialog/_thread.html", **context)
