@@ -73,7 +73,7 @@ DEFINERS = {
     "destroy_person_key": "erasure",
     "ended_entries": "open streams: which of the given ids have ended",
     "end_entries": "a person is put out: ends what lets them in",
-    "grant_is_live": "access token: by two ids, yes or no",
+    "grant_is_live": "access token: by two or three ids, yes or no",
     "api_key_by_hash": "key of a program: by hash of a random key",
     "invitation_by_hash": "invitation: by hash of a random token",
     "person_by_email": "reset and invitation: an id",

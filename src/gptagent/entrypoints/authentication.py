@@ -38,7 +38,7 @@ OPEN_PATHS = re.compile(
 )
 BARE_PATHS = re.compile(
     r"/favicon\.ico|/\.well-known/security\.txt|/assets/.*|/health/(live|ready)|/metrics|/hooks/kommo/.*"
-    r"|/api/v1/auth/(register|invitation|login|refresh|reset-password/(request|confirm)|verify-email|change-email)"
+    r"|/api/v1/auth/(register|invitation|login|passkey(/options)?|refresh|reset-password/(request|confirm)|verify-email|change-email)"
     r"|/api/v1/openapi\.json|/api/docs(/[\w.-]+)?"
 )
 MIN_CSRF_CHARS = 32
@@ -109,10 +109,12 @@ class Authenticator:
         async with self.db.installation() as session:
             is_live = await identity.grant_is_live(session, claims)
             found = await organizations.list_workspaces(session, claims.person_id) if is_live else []
+        is_own = claims.impersonator_id is None
         for workspace in found:
             if workspace.org_id == claims.org_id:
-                origin = self._origin(request, Actor("person", claims.person_id))
-                if request.url.path.startswith(ADMIN_API) and await self._is_administrator(claims.person_id):
+                origin = self._origin(request, Actor("person", claims.person_id, claims.impersonator_id))
+                is_admin_path = is_own and request.url.path.startswith(ADMIN_API)
+                if is_admin_path and await self._is_administrator(claims.person_id):
                     return self._platform_access(request, claims.person_id, claims.grant_id)
                 return Access(organizations.scope_of(workspace, origin), claims.person_id, claims.grant_id)
         raise Unauthenticated

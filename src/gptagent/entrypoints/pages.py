@@ -156,7 +156,7 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         AuditPages(db, pages, "admin/workspace_audit.html").router(),
         OverviewPages(db, pages, facts_of(settings)).router(),
         OrganizationPages(db, pages).router(),
-        PeoplePages(db, pages).router(),
+        PeoplePages(db, pages, platform.links).router(),
         KeyPages(db, pages).router(),
         PlatformAuditPages(db, pages, "admin/audit.html").router(),
         ImpersonationPages(db, pages).router(),

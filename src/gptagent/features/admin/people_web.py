@@ -12,8 +12,9 @@ from gptagent.features.admin import service
 from gptagent.features.admin.guard import confirm_href, confirmed, is_confirmed, session_of
 from gptagent.features.admin.impersonation import Impersonate, begin_impersonation
 from gptagent.features.admin.model import IMPERSONATION_LIFE, PAGE_SIZE, REASON_MAX_CHARS
+from gptagent.features.admin.reset_links import make_reset_link
 from gptagent.features.identity import service as identity
-from gptagent.features.identity.model import name_device
+from gptagent.features.identity.model import RESET_LIFE, Links, name_device
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
@@ -28,6 +29,7 @@ from gptagent.ui.web import Notice, Pages, field_errors, message_of, words
 class PeoplePages:
     db: Database
     pages: Pages
+    links: Links
 
     def router(self) -> APIRouter:
         router = APIRouter(prefix="/admin/people", dependencies=[Depends(confirmed)])
@@ -38,6 +40,7 @@ class PeoplePages:
         router.post("/{person_id}/appoint")(self.appoint)
         router.post("/{person_id}/dismiss")(self.dismiss)
         router.post("/{person_id}/impersonate")(self.impersonate)
+        router.post("/{person_id}/reset-link")(self.reset_link)
         return router
 
     async def list(
@@ -102,18 +105,33 @@ class PeoplePages:
         chosen = int(number) if number.isascii() and number.isdecimal() and len(number) < 18 else 0
         command = Impersonate(person_id, chosen, reason, device)
         try:
-            token, place = await begin_impersonation(self.db, scope, command, now=utcnow())
+            begun = await begin_impersonation(self.db, scope, command, now=utcnow())
         except NotFound:
             raise
         except AppError as error:
             return await self._detail(
                 request, scope, person_id, error, impersonate_reason=reason, workspace=number
             )
-        response = self.pages.redirect(f"{place}/dashboard")
+        place = begun.place
+        response = self.pages.redirect(f"/manage/{place.number}-{place.slug}/dashboard")
         own = request.cookies[session_cookie(secure=self.pages.secure)]
         _keep(response, return_cookie(secure=self.pages.secure), own, self.pages)
-        _keep(response, session_cookie(secure=self.pages.secure), token, self.pages)
+        _keep(response, session_cookie(secure=self.pages.secure), begun.token, self.pages)
         return response
+
+    async def reset_link(self, request: Request, scope: CurrentScope, person_id: UUID) -> Response:
+        """Show the link in the answer itself: it is kept nowhere, so there is nothing to be led to."""
+        require(scope, policy.PLATFORM_MANAGE)
+        by_letter = words(await request.form(), "by") == "letter"
+        try:
+            link = await make_reset_link(self.db, scope, person_id, self.links, by_letter=by_letter)
+        except NotFound:
+            raise
+        except AppError as error:
+            return await self._detail(request, scope, person_id, error)
+        if link is None:
+            return self._done(person_id, "The letter with the link is on its way.")
+        return await self._detail(request, scope, person_id, link=link)
 
     def _done(self, person_id: UUID, sentence: str) -> Response:
         return self.pages.redirect(f"/admin/people/{person_id}", Notice("success", sentence))
@@ -124,6 +142,8 @@ class PeoplePages:
         scope: Scope,
         person_id: UUID,
         error: AppError | None = None,
+        *,
+        link: str = "",
         **typed: str,
     ) -> Response:
         async with self.db.session(scope) as session:
@@ -144,6 +164,9 @@ class PeoplePages:
             errors=field_errors(request, error) if error else {},
             is_confirmed=is_confirmed(request),
             confirm_href=confirm_href(request),
+            link=link,
+            link_minutes=int(RESET_LIFE.total_seconds() // 60),
+            sends_letters=self.links.sends_letters,
             values=values,
         )
 

@@ -19,6 +19,7 @@ ACCESS_TOKEN_LIFE = timedelta(minutes=10)
 REFRESH_TOKEN_LIFE = timedelta(days=7)
 CONFIRMATION_LIFE = timedelta(minutes=15)
 SECOND_STEP_LIFE = timedelta(minutes=5)  # from the right password to the code
+RESET_LIFE = timedelta(minutes=60)
 PASSKEY_CHALLENGE_LIFE = timedelta(minutes=5)
 PASSKEY_NAME_MAX_CHARS = 100
 PASSKEYS_MAX = 20

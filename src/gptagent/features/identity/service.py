@@ -46,6 +46,7 @@ from gptagent.features.identity.recovery import (
     offer_reset,
     reset_is_open,
     reset_password,
+    send_reset,
 )
 from gptagent.features.identity.second_factor import (
     Enrolment,
@@ -150,6 +151,7 @@ __all__ = [
     "reset_password",
     "revoke_grant",
     "revoke_session",
+    "send_reset",
     "set_avatar",
     "set_locale",
     "setup_is_open",
@@ -254,7 +256,7 @@ async def use_refresh_token(session: Session, token: str) -> tuple[AccessClaims,
 
 async def grant_is_live(session: Session, claims: AccessClaims) -> bool:
     """Whether the log-in behind an access token has not been revoked."""
-    return await store.grant_is_live(session, claims.person_id, claims.grant_id)
+    return await store.grant_is_live(session, claims.person_id, claims.grant_id, claims.impersonator_id)
 
 
 async def end_session(session: Session, session_id: UUID) -> None:

@@ -114,8 +114,12 @@ async def use_refresh_token(
     )
 
 
-async def grant_is_live(session: Session, person_id: UUID, grant_id: UUID) -> bool:
-    return bool(await session.fetchval("select app.grant_is_live($1, $2)", person_id, grant_id))
+async def grant_is_live(
+    session: Session, person_id: UUID, grant_id: UUID, impersonator_id: UUID | None
+) -> bool:
+    return bool(
+        await session.fetchval("select app.grant_is_live($1, $2, $3)", person_id, grant_id, impersonator_id)
+    )
 
 
 async def delete_session(session: Session, session_id: UUID) -> None:

@@ -1,7 +1,7 @@
 """Registering and logging in over REST. Identity's verbs and workspaces meet here: a token names one."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Request
@@ -9,7 +9,13 @@ from pydantic import SecretStr
 
 from gptagent.features.identity import service as identity
 from gptagent.features.identity.limits import LoginLimits
-from gptagent.features.identity.model import ACCESS_TOKEN_LIFE, Device, Links, name_device
+from gptagent.features.identity.model import (
+    ACCESS_TOKEN_LIFE,
+    Device,
+    Links,
+    RelyingParty,
+    name_device,
+)
 from gptagent.features.identity.service import NewPerson
 from gptagent.features.identity.tokens import AccessClaims, AccessTokens
 from gptagent.features.organizations import service
@@ -63,6 +69,19 @@ class LoginBody(Body):
     code: str | None = None
 
 
+class PasskeyLoginBody(Body):
+    """`credential` is what the browser's `PublicKeyCredential.toJSON()` gives."""
+
+    credential: dict[str, Any]
+    workspace: int | None = None
+
+
+class PasskeyQuestionOut(Wire):
+    """`options` is for `PublicKeyCredential.parseRequestOptionsFromJSON()`."""
+
+    options: dict[str, Any]
+
+
 class RefreshBody(Body):
     model_config = example({"refresh_token": "4Jp..."})
 
@@ -91,6 +110,7 @@ class AuthApi:
     limits: LoginLimits
     is_open: bool
     links: Links
+    party: RelyingParty
 
     def router(self) -> APIRouter:
         router = api_router("/auth", tags=["auth"])
@@ -99,6 +119,8 @@ class AuthApi:
             self.accept_invitation
         )
         router.post("/login", summary="Log in")(self.login)
+        router.post("/passkey/options", summary="Begin to log in with a passkey")(self.passkey_options)
+        router.post("/passkey", summary="Log in with a passkey")(self.use_passkey)
         router.post("/refresh", summary="Exchange a refresh token for new tokens")(self.refresh)
         return router
 
@@ -125,10 +147,26 @@ class AuthApi:
         origin = origin_of(request)
         person_id = await identity.verify_password(self.db, body.email, body.password, origin=origin)
         method = await self._second_step(person_id, body.code, origin)
+        return await self._choose(request, person_id, body.workspace, method)
+
+    async def passkey_options(self, request: Request) -> PasskeyQuestionOut:
+        """Ask for any passkey of this platform: good for one answer within five minutes."""
+        await self.limits.check_address(client_address(request))
+        async with self.db.installation() as session:
+            return PasskeyQuestionOut(options=await identity.ask_for_passkey(session, self.party))
+
+    async def use_passkey(self, request: Request, body: PasskeyLoginBody) -> TokenOut:
+        """Log in by the answer. A passkey stands for the password and the second step."""
+        await self.limits.check_address(client_address(request))
+        person_id = await identity.log_in_with_passkey(self.db, body.credential, self.party)
+        return await self._choose(request, person_id, body.workspace, "passkey")
+
+    async def _choose(self, request: Request, person_id: UUID, number: int | None, method: str) -> TokenOut:
+        """Enter the workspace with this number, or the first one. Raises NotFound."""
         async with self.db.installation() as session:
             workspaces = await service.list_workspaces(session, person_id)
         for workspace in workspaces:
-            if body.workspace in {None, workspace.number}:
+            if number in {None, workspace.number}:
                 return await self._enter(request, person_id, workspace, method)
         raise NotFound("workspace_not_found", "You do not belong to such a workspace.")
 

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from gptagent.features.identity.model import Links
 from gptagent.features.organizations import policy, service
+from gptagent.features.organizations.account.guard import refuse_borrowed, require_confirmed
 from gptagent.features.organizations.model import (
     GuestRole,
     Member,
@@ -156,11 +157,14 @@ class WorkspacesApi:
         require(scope, policy.VIEW)
         async with self.db.installation() as session:
             found, after = await service.page_workspaces(session, person_id, page)
+        if scope.actor.impersonator is not None:  # who looks through their eyes does so in one workspace
+            found = [one for one in found if one.org_id == scope.org_id]
         return MembershipsOut(items=[MembershipOut.of(one) for one in found], next_cursor=after)
 
     async def create(self, request: Request, scope: CurrentScope, body: NewWorkspaceBody) -> MembershipOut:
         person_id = person_of(request)
         require(scope, policy.VIEW)
+        refuse_borrowed(request)
         locale = body.locale or locale_of(request)
         made = await service.open_workspace(
             self.db, body.name, locale=locale, origin=scope.origin, person_id=person_id
@@ -171,6 +175,7 @@ class WorkspacesApi:
         """Accept an invitation by the token in its link. Log in to the workspace for a token of it."""
         person_of(request)
         require(scope, policy.VIEW)
+        refuse_borrowed(request)
         joined = await service.accept_invitation(self.db, body.token.get_secret_value(), scope.origin)
         return MembershipOut.of(joined)
 
@@ -186,10 +191,16 @@ class WorkspacesApi:
                 match.check(_settings(await service.get_settings(session, lock=True)))
             return _settings(await service.update_settings(session, body.model_dump(exclude_none=True)))
 
-    async def request_deletion(self, scope: CurrentScope, body: DeletionBody) -> SettingsOut:
-        """Delete the workspace in seven days, unless an owner takes it back; agents fall silent at once."""
+    async def request_deletion(
+        self, request: Request, scope: CurrentScope, body: DeletionBody
+    ) -> SettingsOut:
+        """Delete the workspace in seven days, unless an owner takes it back; agents fall silent at once.
+
+        Confirm first that it is you, as for what is sensitive in an account.
+        """
         require(scope, policy.OWN_WORKSPACE)
         async with self.db.session(scope) as session:
+            await require_confirmed(request, session)
             return _settings(await service.request_deletion(session, body.name))
 
     async def cancel_deletion(self, scope: CurrentScope) -> SettingsOut:

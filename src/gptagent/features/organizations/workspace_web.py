@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gptagent.features.organizations import policy, service
+from gptagent.features.organizations.account.guard import ask_to_confirm, confirm_href
 from gptagent.features.organizations.model import DELETION_GRACE, NAME_MAX_CHARS, SLUG_MAX_CHARS
 from gptagent.features.organizations.service import require
 from gptagent.features.organizations.web import visitor_of
@@ -91,6 +92,8 @@ class WorkspacePages:
 
     async def request_deletion(self, request: Request, scope: CurrentScope) -> Response:
         require(scope, policy.OWN_WORKSPACE)
+        if (ask := ask_to_confirm(request, self.pages, _deletion_of(request))) is not None:
+            return ask
         typed = words(await request.form(), "confirm_name")
         try:
             async with self.db.session(scope) as session:
@@ -134,8 +137,13 @@ class WorkspacePages:
             languages=LOCALES,
             grace_days=DELETION_GRACE.days,
             may_edit=policy.MANAGE_WORKSPACE in scope.permissions,
+            confirm_href=confirm_href(request, _deletion_of(request)),
             may_delete=policy.OWN_WORKSPACE in scope.permissions,
         )
+
+
+def _deletion_of(request: Request) -> str:
+    return f"{base_of(request)}/settings#deletion"
 
 
 def show_lobby(

@@ -24,7 +24,7 @@ from gptagent.features.sign_in.model import (
     Provider,
     ReturnedCode,
 )
-from gptagent.features.sign_in.providers import SECRET_PURPOSE
+from gptagent.features.sign_in.providers import SECRET_PURPOSE, list_providers
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import Conflict, Forbidden, NotFound
 from gptagent.kernel.ids import new_id, new_token
@@ -139,6 +139,19 @@ async def find_provider(door: SignIn, provider_id: UUID) -> Provider:
 async def list_buttons(session: Session, number: int) -> list[tuple[UUID, str]]:
     """Return id and name of the providers of the workspace with this number."""
     return [(row["id"], row["name"]) for row in await store.providers_of(session, number)]
+
+
+async def list_offered(door: SignIn, session: Session) -> list[tuple[UUID, str]]:
+    """Return id and name of the installation's provider and of those of the scope's workspace."""
+    found = await list_providers(session)
+    own = [(door.platform.id, door.platform.name)] if door.platform else []
+    return own + [(one.id, one.name) for one in found]
+
+
+async def require_offered(door: SignIn, session: Session, provider_id: UUID) -> None:
+    """Raise NotFound for a provider of another workspace, as for one of none."""
+    if provider_id not in {offered for offered, _name in await list_offered(door, session)}:
+        raise NotFound
 
 
 async def list_linked(session: Session) -> list[UUID]:

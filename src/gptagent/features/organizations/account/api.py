@@ -13,7 +13,11 @@ from gptagent.features.identity import service as identity
 from gptagent.features.identity.limits import LoginLimits
 from gptagent.features.identity.model import LogIn, LogInKind, Proof, RelyingParty
 from gptagent.features.identity.service import ChangePassword, ProfileChanges
-from gptagent.features.organizations.account.guard import current_log_in, require_confirmed
+from gptagent.features.organizations.account.guard import (
+    current_log_in,
+    refuse_borrowed,
+    require_confirmed,
+)
 from gptagent.features.organizations.account.web import picture_of, read_picture
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database, Session
@@ -48,10 +52,11 @@ class PasswordBody(Body):
 
 
 class ProofBody(Body):
-    """One of the two: the password, or a code of the authenticator app or a recovery code."""
+    """One of the three: the password; a code of the app or a recovery code; what a passkey answered."""
 
     password: str = ""
     code: str = ""
+    credential: dict[str, Any] | None = None
 
 
 class CodeBody(Body):
@@ -104,7 +109,7 @@ class PasskeysOut(Wire):
 
 
 class PasskeyOptionsOut(Wire):
-    """`options` is for `PublicKeyCredential.parseCreationOptionsFromJSON()`."""
+    """`options` is for `PublicKeyCredential.parseCreationOptionsFromJSON()`, or `parseRequestOptions...`."""
 
     options: dict[str, Any] = Field(default_factory=dict)
 
@@ -127,6 +132,7 @@ class AccountApi:
         router.delete("/avatar", status_code=204, summary="Remove your picture")(self.remove_avatar)
         router.post("/password", status_code=204, summary="Change your password")(self.change_password)
         router.post("/confirmation", status_code=204, summary="Confirm that it is you")(self.confirm)
+        router.post("/confirmation/options", summary="Begin to confirm by a passkey")(self.confirm_options)
         router.get("/sessions", summary="List log-ins with a browser")(self.list_sessions)
         router.delete("/sessions", status_code=204, summary="Log out everywhere else")(self.end_others)
         router.delete("/sessions/{session_id}", status_code=204, summary="End one of them")(self.end_session)
@@ -186,10 +192,21 @@ class AccountApi:
         """Show who you are: sensitive operations need it to be no longer ago than 15 minutes."""
         person_id = person_of(request)
         await self.limits.check_person(person_id)
+        current = current_log_in(request)
+        if body.credential is not None:
+            await identity.confirm_by_passkey(
+                self.db, person_id, body.credential, self.party, current=current
+            )
+            return
         proof = Proof(body.password, body.code)
-        await identity.confirm_person(
-            self.db, person_id, proof, current=current_log_in(request), now=utcnow()
-        )
+        await identity.confirm_person(self.db, person_id, proof, current=current, now=utcnow())
+
+    async def confirm_options(self, request: Request, scope: CurrentScope) -> PasskeyOptionsOut:
+        """Return what a browser needs to use one of your passkeys, within five minutes."""
+        person_id = person_of(request)
+        async with self.db.session(scope) as session:
+            options = await identity.ask_for_passkey(session, self.party, person_id=person_id)
+        return PasskeyOptionsOut(options=options)
 
     async def list_sessions(self, request: Request, scope: CurrentScope) -> LogInsOut:
         """Return the log-ins with a browser."""
@@ -202,6 +219,7 @@ class AccountApi:
         return await self._log_ins(request, scope, "api")
 
     async def _log_ins(self, request: Request, scope: CurrentScope, kind: LogInKind) -> LogInsOut:
+        refuse_borrowed(request)
         async with self.db.session(scope) as session:
             found = await identity.list_log_ins(session, current_log_in(request))
         return LogInsOut(items=[_log_in(one) for one in found if one.kind == kind])
