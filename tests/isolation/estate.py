@@ -141,6 +141,7 @@ async def _connection(
         session, "crm_lead", **own, external_id=LEAD, name=canary, pipeline_id=PIPELINE, stage_id=STAGE
     )
     await insert(session, "crm_event", **own, kind=canary, payload=f'{{"said": "{canary}"}}')
+    await insert(session, "erased_message", **own, message_hash=canary.encode())
     task = {"lead_id": LEAD, "text": canary, "due_at": utcnow() + timedelta(days=1)}
     await insert(session, "crm_task", id=task_id, **own, **task)
     return {**own, "document_id": document_id, "task_id": task_id}
