@@ -36,6 +36,7 @@ from gptagent.features.organizations.invitation_web import InvitationPages
 from gptagent.features.organizations.login_steps import LoginSteps
 from gptagent.features.organizations.members_web import MemberPages
 from gptagent.features.organizations.model import Visitor, Workspace
+from gptagent.features.organizations.service import Post
 from gptagent.features.organizations.web import AuthPages, keep_language, local_path
 from gptagent.features.organizations.workspace_web import WorkspacePages, show_lobby
 from gptagent.features.privacy.web import PrivacyPages
@@ -142,7 +143,7 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         ).router(),
         InvitationPages(db, pages, platform.login_limits, platform.links).router(),
         WorkspacePages(db, pages, settings.base_url).router(),
-        MemberPages(db, pages, platform.links).router(),
+        MemberPages(db, pages, Post(platform.links, platform.login_limits)).router(),
         RecoveryPages(db, pages, platform.login_limits, platform.links).router(),
         SignInPages(platform.sign_in, pages, platform.login_limits).router(),
         ProviderPages(platform.sign_in, pages).router(),

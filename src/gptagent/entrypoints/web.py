@@ -41,6 +41,7 @@ from gptagent.features.organizations.account.api import AccountApi
 from gptagent.features.organizations.account.guard import own_log_in
 from gptagent.features.organizations.api import AuthApi
 from gptagent.features.organizations.api_keys_api import ApiKeysApi
+from gptagent.features.organizations.service import Post
 from gptagent.features.organizations.workspace_api import InvitationsApi, MembersApi, WorkspacesApi
 from gptagent.features.privacy.api import PrivacyApi
 from gptagent.features.sign_in.api import LinkedApi, ProvidersApi
@@ -168,7 +169,7 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
     )
     app.include_router(WorkspacesApi(platform.db).router())
     app.include_router(MembersApi(platform.db).router())
-    app.include_router(InvitationsApi(platform.db, platform.links).router())
+    app.include_router(InvitationsApi(platform.db, Post(platform.links, platform.login_limits)).router())
     privacy, privacy_of_person = PrivacyApi(platform.db, platform.files, platform.login_limits).routers()
     for account in (
         AccountApi(platform.db, platform.files, platform.login_limits, party).router(),

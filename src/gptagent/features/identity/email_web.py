@@ -12,7 +12,7 @@ from gptagent.features.identity.limits import LoginLimits
 from gptagent.features.identity.model import Links
 from gptagent.features.identity.persons import get_person
 from gptagent.kernel.db import Database
-from gptagent.kernel.errors import AppError, Conflict, Invalid
+from gptagent.kernel.errors import AppError, Conflict, Invalid, RateLimited
 from gptagent.kernel.http import access_of, client_address, person_of
 from gptagent.ui.web import Notice, Pages, base_of, field_errors, message_of, words
 
@@ -42,10 +42,11 @@ class EmailPages:
         command = ChangeEmail(words(form, "email"), words(form, "password"))
         try:
             await self.limits.check_letter(client_address(request), str(person_id))
+            await self.limits.check_recipient(command.email, access_of(request).scope.org_id)
             changed = await addresses.ask_change(
                 self.db, person_id, command, links=self.links, origin=access_of(request).scope.origin
             )
-        except (Invalid, Conflict) as error:
+        except (Invalid, Conflict, RateLimited) as error:
             return await self._show(request, error, command.email)
         sent = Notice(
             "info", "Open the letter at the new address.", "The address changes once you follow its link."
@@ -57,10 +58,10 @@ class EmailPages:
         person_id = person_of(request)
         try:
             await self.limits.check_letter(client_address(request), str(person_id))
+            org_id = access_of(request).scope.org_id
+            await addresses.send_verification(self.db, person_id, self.links, self.limits, org_id=org_id)
         except AppError as error:
             return await self._show(request, error)
-        async with self.db.installation(person_id) as session:
-            await addresses.offer_verification(session, await get_person(session, person_id), self.links)
         sent = Notice("success", "The letter is on its way.", "Its link works for 24 hours.")
         return self.pages.redirect(base_of(request) + PATH, sent)
 

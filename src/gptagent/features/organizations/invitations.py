@@ -6,6 +6,7 @@ from uuid import UUID
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
 from gptagent.features.identity import service as identity
+from gptagent.features.identity.limits import LoginLimits
 from gptagent.features.identity.model import Links, normalise_email
 from gptagent.features.identity.service import NewPerson, hash_token
 from gptagent.features.mail import service as mail
@@ -36,6 +37,35 @@ class Made:
 
     invitation: Invitation
     link: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """How an invitation leaves: by a link, or by a letter that is counted."""
+
+    links: Links
+    limits: LoginLimits
+
+    async def count(self, email: str | None, org_id: UUID) -> None:
+        """Count a letter, if this takes one. Raises RateLimited."""
+        if email is not None and self.links.sends_letters:
+            await self.limits.check_recipient(email, org_id)
+
+
+async def send_invitation(db: Database, scope: Scope, email: str | None, role: str, post: Post) -> Made:
+    """Invite as `invite` does. Raises RateLimited where too many letters were sent lately."""
+    await post.count(email, scope.org_id)
+    async with db.session(scope) as session:
+        return await invite(session, email, role, links=post.links)
+
+
+async def send_invitation_again(db: Database, scope: Scope, invitation_id: UUID, post: Post) -> Made:
+    """Make a new link as `resend_invitation` does. Raises RateLimited as `send_invitation`."""
+    async with db.session(scope) as session:
+        found = await get_invitation(session, invitation_id)
+    await post.count(found.email, scope.org_id)
+    async with db.session(scope) as session:
+        return await resend_invitation(session, invitation_id, links=post.links)
 
 
 async def invite(session: Session, email: str | None, role: str, *, links: Links) -> Made:

@@ -7,6 +7,7 @@ from gptagent.features.organizations import store
 from gptagent.features.organizations.invitations import (
     INVITATION_ORDERS,
     Made,
+    Post,
     accept_as_newcomer,
     accept_invitation,
     find_offer,
@@ -16,6 +17,8 @@ from gptagent.features.organizations.invitations import (
     page_invitations,
     resend_invitation,
     revoke_invitation,
+    send_invitation,
+    send_invitation_again,
 )
 from gptagent.features.organizations.members import (
     MEMBER_ORDERS,
@@ -55,6 +58,7 @@ __all__ = [
     "MEMBER_ORDERS",
     "WORKSPACE_ORDERS",
     "Made",
+    "Post",
     "Silence",
     "accept_as_newcomer",
     "accept_invitation",
@@ -87,6 +91,8 @@ __all__ = [
     "resume_member",
     "revoke_invitation",
     "scope_of",
+    "send_invitation",
+    "send_invitation_again",
     "suspend_member",
     "take_invitation",
     "update_settings",

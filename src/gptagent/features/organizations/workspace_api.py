@@ -8,7 +8,6 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from pydantic import SecretStr
 
-from gptagent.features.identity.model import Links
 from gptagent.features.organizations import policy, service
 from gptagent.features.organizations.account.guard import refuse_borrowed, require_confirmed
 from gptagent.features.organizations.model import (
@@ -19,7 +18,7 @@ from gptagent.features.organizations.model import (
     Workspace,
     WorkspaceSettings,
 )
-from gptagent.features.organizations.service import Made, require
+from gptagent.features.organizations.service import Made, Post, require
 from gptagent.kernel.db import Database
 from gptagent.kernel.http import Body, CurrentScope, Wire, locale_of, person_of
 from gptagent.kernel.paging import Page, page_of
@@ -280,7 +279,7 @@ def _member(member: Member, scope: CurrentScope) -> MemberOut:
 @dataclass(frozen=True, slots=True)
 class InvitationsApi:
     db: Database
-    links: Links
+    post: Post
 
     def router(self) -> APIRouter:
         router = api_router("/invitations", tags=["invitations"])
@@ -304,8 +303,7 @@ class InvitationsApi:
 
     async def create(self, scope: CurrentScope, body: NewInvitationBody) -> NewInvitationOut:
         require(scope, policy.MANAGE_MEMBERS)
-        async with self.db.session(scope) as session:
-            made = await service.invite(session, body.email, body.role, links=self.links)
+        made = await service.send_invitation(self.db, scope, body.email, body.role, self.post)
         return _with_link(made)
 
     async def get(self, scope: CurrentScope, invitation_id: UUID) -> InvitationOut:
@@ -316,8 +314,7 @@ class InvitationsApi:
     async def resend(self, scope: CurrentScope, invitation_id: UUID) -> NewInvitationOut:
         """Make a new link, for a whole week again; the old one is void."""
         require(scope, policy.MANAGE_MEMBERS)
-        async with self.db.session(scope) as session:
-            made = await service.resend_invitation(session, invitation_id, links=self.links)
+        made = await service.send_invitation_again(self.db, scope, invitation_id, self.post)
         return _with_link(made)
 
     async def revoke(self, scope: CurrentScope, match: CurrentMatch, invitation_id: UUID) -> None:
