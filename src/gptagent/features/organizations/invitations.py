@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from asyncpg import Record
+
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
 from gptagent.features.identity import service as identity
@@ -19,6 +21,7 @@ from gptagent.features.organizations.model import (
     OPEN_INVITATIONS_MAX,
     Invitation,
     Offer,
+    Role,
     Workspace,
 )
 from gptagent.kernel.db import Database, Session
@@ -239,14 +242,27 @@ async def _scope(db: Database, token: str, origin: Origin) -> Scope:
     return Scope(offer.org_id, origin.actor, request_id=origin.request_id, address=origin.address)
 
 
+async def enter_by_address(session: Session, person_id: UUID, email: str, role: Role | None) -> None:
+    """Let a person in who is known to read this mailbox: by the invitation to it, or else with this role.
+
+    Raises Forbidden if there is neither, Conflict for somebody who belongs to the workspace already.
+    """
+    await _hold_place(session, person_id)
+    used = await store.use_invitation(session, person_id, email=email)
+    if used is not None:
+        await _let_in(session, person_id, used)
+    elif role is not None:
+        await store.insert_member(session, person_id, role)
+        entry = Entry("member.joined", "person", str(person_id), changes={"role": (None, role)})
+        await audit.record(session, entry)
+        await session.publish(TOPIC, "changed", {"person_id": str(person_id)})
+    else:
+        raise Forbidden("not_invited", "You are not invited to this workspace. Ask its owner.")
+
+
 async def _enter(session: Session, token: str, person_id: UUID, email: str) -> None:
-    await store.lock_organization(session)
-    known = await store.select_member(session, person_id)
-    if known is not None and known["status"] == "suspended":
-        raise Conflict("member_suspended", "Your access here is suspended. Ask the administrators.")
-    if known is not None:
-        raise Conflict("already_member", "You belong to this workspace already.")
-    used = await store.use_invitation(session, hash_token(token), person_id)
+    await _hold_place(session, person_id)
+    used = await store.use_invitation(session, person_id, token_hash=hash_token(token))
     if used is None:
         raise _gone()
     if used["email"] not in {None, email}:
@@ -254,6 +270,20 @@ async def _enter(session: Session, token: str, person_id: UUID, email: str) -> N
             "invitation_for_another",
             "This invitation is for another e-mail address. Log in with the account it was sent to.",
         )
+    await _let_in(session, person_id, used)
+
+
+async def _hold_place(session: Session, person_id: UUID) -> None:
+    """Lock the workspace. Raises Conflict for somebody who belongs to it."""
+    await store.lock_organization(session)
+    known = await store.select_member(session, person_id)
+    if known is not None and known["status"] == "suspended":
+        raise Conflict("member_suspended", "Your access here is suspended. Ask the administrators.")
+    if known is not None:
+        raise Conflict("already_member", "You belong to this workspace already.")
+
+
+async def _let_in(session: Session, person_id: UUID, used: Record) -> None:
     await store.insert_member(session, person_id, used["role"], invited_by=used["invited_by"])
     await _record(session, "invitation.accepted", used["id"], role=(None, used["role"]))
     await session.publish(TOPIC, "changed", {"person_id": str(person_id)})

@@ -196,15 +196,11 @@ async def _arrive_in_workspace(door: SignIn, provider: Provider, claims: Claims,
     """Make a new member: by an open invitation to the address, or with the provider's own role."""
     await _require_new_address(door, claims)
     person_id = new_id()
-    scope = Scope(provider.org_id, Actor("person", person_id), request_id=origin.request_id)
+    actor = Actor("person", person_id)
+    scope = Scope(provider.org_id, actor, request_id=origin.request_id, address=origin.address)
     async with door.db.session(scope) as session:
         await _create(session, provider, claims, person_id, origin)
-        role = await organizations.take_invitation(session, claims.email) or provider.role
-        if role is None:
-            raise Forbidden("not_invited", "You are not invited to this workspace. Ask its owner.")
-        await organizations.add_member(session, person_id, role)
-        entry = Entry("member.joined", "person", str(person_id), changes={"role": (None, role)})
-        await audit.record(session, entry, origin=Origin(scope.actor, origin.request_id, origin.address))
+        await organizations.enter_by_address(session, person_id, claims.email, provider.role)
     return person_id
 
 
