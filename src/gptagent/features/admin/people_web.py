@@ -1,6 +1,8 @@
 """The pages of administration about people, and looking through their eyes."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -18,11 +20,14 @@ from gptagent.features.identity.model import RESET_LIFE, Links, name_device
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
-from gptagent.kernel.db import Database
+from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import AppError, NotFound
 from gptagent.kernel.http import CurrentScope, QueryText, return_cookie, session_cookie
 from gptagent.kernel.scope import Scope
 from gptagent.ui.web import Notice, Pages, field_errors, message_of, words
+
+SEE_OTHER = 303
+Verb = Callable[[Session, UUID], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,39 +67,27 @@ class PeoplePages:
     async def suspend(self, request: Request, scope: CurrentScope, person_id: UUID) -> Response:
         require(scope, policy.PLATFORM_MANAGE)
         reason = words(await request.form(), "reason")
-        try:
-            async with self.db.session(scope) as session:
-                await service.suspend_person(session, person_id, reason)
-        except NotFound:
-            raise
-        except AppError as error:
-            return await self._detail(request, scope, person_id, error, suspend_reason=reason)
-        return self._done(person_id, "The person is out: every log-in of theirs has ended.")
+        verb = partial(service.suspend_person, reason=reason)
+        done = "The person is out: every log-in of theirs has ended."
+        return await self._act(request, scope, person_id, verb, done, suspend_reason=reason)
 
-    async def resume(self, scope: CurrentScope, person_id: UUID) -> Response:
+    async def resume(self, request: Request, scope: CurrentScope, person_id: UUID) -> Response:
         require(scope, policy.PLATFORM_MANAGE)
-        async with self.db.session(scope) as session:
-            await service.resume_person(session, person_id)
-        return self._done(person_id, "The person can log in again.")
+        done = "The person can log in again."
+        return await self._act(request, scope, person_id, service.resume_person, done)
 
-    async def appoint(self, scope: CurrentScope, person_id: UUID) -> Response:
+    async def appoint(self, request: Request, scope: CurrentScope, person_id: UUID) -> Response:
         require(scope, policy.PLATFORM_MANAGE)
-        async with self.db.session(scope) as session:
-            await service.appoint_administrator(session, person_id)
-        return self._done(person_id, "The person administers the platform now.")
+        done = "The person administers the platform now."
+        return await self._act(request, scope, person_id, service.appoint_administrator, done)
 
     async def dismiss(self, request: Request, scope: CurrentScope, person_id: UUID) -> Response:
         require(scope, policy.PLATFORM_MANAGE)
-        try:
-            async with self.db.session(scope) as session:
-                await service.dismiss_administrator(session, person_id)
-        except NotFound:
-            raise
-        except AppError as error:
-            return await self._detail(request, scope, person_id, error)
-        if person_id == scope.actor.id:
+        done = "The person administers the platform no more."
+        answer = await self._act(request, scope, person_id, service.dismiss_administrator, done)
+        if person_id == scope.actor.id and answer.status_code == SEE_OTHER:
             return self.pages.redirect("/manage", Notice("success", "You administer the platform no more."))
-        return self._done(person_id, "The person administers the platform no more.")
+        return answer
 
     async def impersonate(self, request: Request, scope: CurrentScope, person_id: UUID) -> Response:
         """Change over to the person; the administrator's own log-in waits in a cookie of its own."""
@@ -132,6 +125,18 @@ class PeoplePages:
         if link is None:
             return self._done(person_id, "The letter with the link is on its way.")
         return await self._detail(request, scope, person_id, link=link)
+
+    async def _act(
+        self, request: Request, scope: Scope, person_id: UUID, verb: Verb, done: str, **typed: str
+    ) -> Response:
+        try:
+            async with self.db.session(scope) as session:
+                await verb(session, person_id)
+        except NotFound:
+            raise
+        except AppError as error:
+            return await self._detail(request, scope, person_id, error, **typed)
+        return self._done(person_id, done)
 
     def _done(self, person_id: UUID, sentence: str) -> Response:
         return self.pages.redirect(f"/admin/people/{person_id}", Notice("success", sentence))

@@ -102,9 +102,7 @@ class SignInPages:
     async def link(self, request: Request, provider_id: UUID) -> Response:
         """Begin to link. The page has a link instead of a redirect: forms may not lead to other hosts."""
         person_id = person_of(request)
-        if not _may_link(request):
-            raise Forbidden("link_refused", "Log in with your password to link a provider.")
-        if way := ask_to_confirm(request, self.pages, base_of(request) + LINKED_PATH):
+        if way := self._ask(request):
             return way
         async with self.door.db.session(access_of(request).scope) as session:
             shell = await self.pages.shell(request, session)
@@ -121,9 +119,7 @@ class SignInPages:
 
     async def unlink(self, request: Request, provider_id: UUID) -> Response:
         person_id = person_of(request)
-        if not _may_link(request):
-            raise Forbidden("link_refused", "Log in with your password to link a provider.")
-        if way := ask_to_confirm(request, self.pages, base_of(request) + LINKED_PATH):
+        if way := self._ask(request):
             return way
         async with self.door.db.session(access_of(request).scope) as session:
             await service.require_offered(self.door, session, provider_id)
@@ -132,6 +128,12 @@ class SignInPages:
         return self.pages.redirect(
             base_of(request) + LINKED_PATH, Notice("success", "The provider is not linked any more.")
         )
+
+    def _ask(self, request: Request) -> Response | None:
+        """Return the page that asks who the person is, if need be. Raises Forbidden for a limited log-in."""
+        if not _may_link(request):
+            raise Forbidden("link_refused", "Log in with your password to link a provider.")
+        return ask_to_confirm(request, self.pages, base_of(request) + LINKED_PATH)
 
     def _keep(self, response: Response, cookie: str) -> None:
         response.set_cookie(
