@@ -105,7 +105,7 @@ OPERATIONS = tuple(
         ("POST", f"{INVITATION}/resend", MANAGE_MEMBERS, {}),
         ("DELETE", INVITATION, MANAGE_MEMBERS, {}),
         ("GET", "account", PERSON, {}),
-        ("PATCH", "account", PERSON, {"json": {"full_name": "Name #"}}),
+        ("PATCH", "account", PERSON, {"json": {"given_name": "Name #"}}),
         ("GET", "account/avatar", PERSON, {}),
         ("PUT", "account/avatar", PERSON, {"files": {"file": ("me.png", b"not a picture")}}),
         ("DELETE", "account/avatar", PERSON, {}),

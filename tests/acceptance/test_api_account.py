@@ -53,12 +53,27 @@ async def enrol(ann):
 async def test_a_profile_is_read_and_changed(ann, email):
     before = await ann("GET", ACCOUNT)
     assert (before.json()["email"], before.json()["has_second_factor"]) == (email, False)
-    changed = await ann("PATCH", ACCOUNT, json={"full_name": " Ann Other ", "locale": "ru"})
+    changed = await ann(
+        "PATCH", ACCOUNT, json={"given_name": " Ann ", "family_name": "Other", "locale": "ru"}
+    )
     assert (changed.json()["full_name"], changed.json()["locale"]) == ("Ann Other", "ru")
     late = await ann("PATCH", ACCOUNT, json={"locale": "en"}, headers={"if-match": before.headers["etag"]})
     assert late.status_code == 412
-    for wrong in ({"email": "a@b.test"}, {"is_platform_admin": True}, {"full_name": ""}):
+    for wrong in ({"email": "a@b.test"}, {"is_platform_admin": True}, {"given_name": ""}):
         assert (await ann("PATCH", ACCOUNT, json=wrong)).status_code == 422
+
+
+async def test_the_last_name_may_be_empty_and_what_others_see_is_both(ann):
+    for names, seen in (
+        ({"given_name": "Ann", "family_name": "Other"}, "Ann Other"),
+        ({"family_name": ""}, "Ann"),
+        ({"given_name": "Anna Maria", "family_name": "de la Cruz"}, "Anna Maria de la Cruz"),
+    ):
+        assert (await ann("PATCH", ACCOUNT, json=names)).json()["full_name"] == seen
+    (member,) = (await ann("GET", "/api/v1/members")).json()["items"]
+    assert member["full_name"] == "Anna Maria de la Cruz"
+    refused = await ann("PATCH", ACCOUNT, json={"full_name": "Ann Other"})
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/full_name")
 
 
 async def test_a_picture_is_set_read_and_removed(ann):

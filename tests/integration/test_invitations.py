@@ -38,7 +38,7 @@ async def accept(database, made, scope):
 
 
 def newcomer(email=""):
-    return NewPerson(email, "Eve Newcomer", PASSWORD, "en")
+    return NewPerson(email, "Eve", PASSWORD, "en", family_name="Newcomer")
 
 
 @pytest.fixture

@@ -24,7 +24,8 @@ async def invited(reader, **fields):
 
 async def join(stranger, path, **fields):
     data = {
-        "full_name": "Eve Newcomer",
+        "given_name": "Eve",
+        "family_name": "Newcomer",
         "password": PASSWORD,
         "email": f"{new_id().hex}@example.test",
         **fields,
@@ -60,7 +61,7 @@ async def test_a_newcomer_comes_in_by_a_link_where_registration_is_closed(home, 
             assert (await eve.open("/register")).status_code == 403
             page = await eve.open(path)
             assert "Join “Alice&#39;s”" in texts(page) and "Your role: Member." in texts(page)
-            wrong = await join(eve, path, password="short", full_name="")
+            wrong = await join(eve, path, password="short", given_name="")
             assert wrong.status_code == 422 and wrong.text.count('aria-invalid="true"') == 2
             entered = await join(eve, path)
             assert re.fullmatch(r"/manage/\d+-alice-s/dashboard", entered.headers["location"])

@@ -72,7 +72,7 @@ NO_PROVIDER = "/sign-in/00000000-0000-0000-0000-000000000001"
 MEMBER = {"person_id": "person_id"}
 INVITATION = {"invitation_id": "invitation_id"}
 MEMBERS = f"{PAGES}/settings/members"
-NEWCOMER = {"token": "nobodys", "full_name": "Nobody", "password": "correct horse battery"}
+NEWCOMER = {"token": "nobodys", "given_name": "Nobody", "password": "correct horse battery"}
 SESSION, GRANT, PASSKEY = {"session_id": "session_id"}, {"grant_id": "grant_id"}, {"passkey_id": "passkey_id"}
 ACCOUNT = f"{PAGES}/account-settings"
 KEY = {"key_id": "api_key_id"}
@@ -338,7 +338,7 @@ CASES: dict[str, Case] = {
     f"GET {PAGES}/account-settings/privacy/export": Own(),
     f"POST {PAGES}/account-settings/privacy/erase": Own(422, {"data": {"proof": "not the right one"}}),
     f"GET {ACCOUNT}": Own(),
-    f"POST {ACCOUNT}": Own(303, {"data": {"full_name": "Charlie Sparrow", "locale": "en"}}),
+    f"POST {ACCOUNT}": Own(303, {"data": {"given_name": "Charlie Sparrow", "locale": "en"}}),
     f"GET {ACCOUNT}/avatar": Own(404, why="there is no picture yet"),
     f"POST {ACCOUNT}/avatar": Own(422, {"files": {"file": ("me.png", b"not a picture")}}),
     f"POST {ACCOUNT}/avatar/remove": Own(303),

@@ -33,7 +33,8 @@ class RegisterBody(Body):
     model_config = example(
         {
             "email": "alice@example.com",
-            "full_name": "Alice Liddell",
+            "given_name": "Alice",
+            "family_name": "Liddell",
             "password": "a long sentence of yours",
             "organization": "Wonderland",
             "locale": "en",
@@ -41,7 +42,8 @@ class RegisterBody(Body):
     )
 
     email: str
-    full_name: str
+    given_name: str
+    family_name: str = ""
     password: str
     organization: str
     locale: Literal["ru", "en"] = "ru"
@@ -52,7 +54,8 @@ class NewcomerBody(Body):
     """`email` is needed for an invitation by link; one to an address has it."""
 
     token: SecretStr
-    full_name: str
+    given_name: str
+    family_name: str = ""
     password: str
     email: str = ""
     locale: Literal["ru", "en"] = "ru"
@@ -136,7 +139,8 @@ class AuthApi:
     async def accept_invitation(self, request: Request, body: NewcomerBody) -> TokenOut:
         """Create a person by an invitation, whether registration is open or not."""
         await self.limits.check_link(client_address(request))
-        person = NewPerson(body.email, body.full_name, body.password, body.locale)
+        fields = body.model_dump(exclude={"token"})
+        person = NewPerson(**fields)
         origin = origin_of(request)
         token = body.token.get_secret_value()
         entered = await service.accept_as_newcomer(self.db, token, person, origin, self.links)

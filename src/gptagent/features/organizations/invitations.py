@@ -1,6 +1,6 @@
 """Invitations: by e-mail or by link, for a week, used once, taken back at any time."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from asyncpg import Record
@@ -218,7 +218,7 @@ async def accept_as_newcomer(
     """
     async with db.installation() as session:
         offer = await find_offer(session, token)
-    command = NewPerson(offer.email or person.email, person.full_name, person.password, person.locale)
+    command = replace(person, email=offer.email or person.email)
     if faults := identity.check_person(command):
         raise Invalid("invalid", "Please correct the marked fields.", fields=tuple(faults))
     password_hash = await identity.hash_password(command.password)

@@ -19,7 +19,8 @@ _ABOUT = """connection_id = $1 and jsonb_path_exists(
               jsonb_build_object('ids', to_jsonb($2::bigint[]), 'texts', to_jsonb($3::text[])))"""
 
 _KEPT_OF_PERSON = {
-    "person": """select id, email, full_name, locale, is_platform_admin, created_at, email_verified_at
+    "person": """select id, email, given_name, family_name, locale, is_platform_admin, created_at,
+                       email_verified_at
                    from app.person""",
     "password": "select changed_at from app.credential",
     "sessions": """select id, device, address, created_at, last_seen_at, expires_at, remembered

@@ -14,6 +14,7 @@ import msgspec
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
 from gptagent.features.identity import service as identity
+from gptagent.features.identity.model import NAME_MAX_CHARS as PERSON_NAME_MAX_CHARS
 from gptagent.features.organizations import service as organizations
 from gptagent.features.sign_in import store
 from gptagent.features.sign_in.model import (
@@ -226,7 +227,8 @@ async def _arrive_on_platform(door: SignIn, provider: Provider, claims: Claims, 
     person_id = new_id()
     async with door.db.session(Scope(new_id(), Actor("person", person_id))) as session:
         await _create(session, provider, claims, person_id, origin)
-        await organizations.create_workspace(session, _name(claims), owner_id=person_id, locale="ru")
+        name = " ".join(_names(claims)).strip()
+        await organizations.create_workspace(session, name, owner_id=person_id, locale="ru")
     return person_id
 
 
@@ -243,7 +245,7 @@ async def _create(
 ) -> None:
     """Create a person who has no password. Raises Conflict for an address that is taken meanwhile."""
     await identity.create_vouched_person(
-        session, person_id, claims.email, _name(claims), is_verified=provider.is_platforms
+        session, person_id, claims.email, _names(claims), is_verified=provider.is_platforms
     )
     if not await store.insert_identity(session, provider.id, claims.subject, person_id):
         raise _expired()
@@ -256,8 +258,10 @@ async def _record(session: Session, action: str, person_id: UUID, provider_id: U
     await audit.record(session, entry, origin=by, on_platform=True)
 
 
-def _name(claims: Claims) -> str:
-    return claims.name[:200] or claims.email.partition("@")[0]
+def _names(claims: Claims) -> tuple[str, str]:
+    """Return given and family name; who has told none is called as their mailbox is."""
+    given = claims.given_name or claims.email.partition("@")[0]
+    return given[:PERSON_NAME_MAX_CHARS].strip(), claims.family_name[:PERSON_NAME_MAX_CHARS].strip()
 
 
 def _digest(cookie: str) -> str:

@@ -32,6 +32,8 @@ MISSING: dict[int | str, dict[str, Any]] = {404: {}}
 class AccountOut(Wire):
     id: UUID
     email: str
+    given_name: str
+    family_name: str
     full_name: str
     locale: str
     has_avatar: bool
@@ -42,7 +44,8 @@ class AccountOut(Wire):
 class AccountPatch(Body):
     """Fields left out stay as they are."""
 
-    full_name: str | None = None
+    given_name: str | None = None
+    family_name: str | None = None
     locale: Literal["ru", "en"] | None = None
 
 
@@ -310,6 +313,8 @@ async def _account(session: Session, person_id: UUID) -> AccountOut:
     return AccountOut(
         id=person.id,
         email=person.email,
+        given_name=person.given_name,
+        family_name=person.family_name,
         full_name=person.full_name,
         locale=person.locale,
         has_avatar=person.avatar_key is not None,
