@@ -195,6 +195,7 @@ async def load_shell(request: Request, session: Session, links: Links) -> Shell:
         path=request.url.path,
         workspace=workspace.name,
         person_name=person.full_name,
+        given_name=person.given_name,
         person_email=person.email,
         navigation=_navigation(access_of(request).scope.permissions),
         workspaces=tuple(
