@@ -261,6 +261,8 @@ async def test_a_passkey_confirms_that_it_is_you(ann, web, database):
     options = (await ann("POST", f"{ACCOUNT}/confirmation/options")).json()["options"]
     confirmed = await ann("POST", f"{ACCOUNT}/confirmation", json={"credential": key.get(options)})
     assert confirmed.status_code == 204, confirmed.text
+    again = await ann("POST", f"{ACCOUNT}/confirmation", json={"credential": key.get(options)})
+    assert (again.status_code, again.json()["errors"][0]["pointer"]) == (422, "/credential")
     assert (await ann("POST", f"{ACCOUNT}/recovery-codes")).status_code == 404  # asked, but there are none
 
 

@@ -117,7 +117,8 @@ class Shell:
     is the id of the last live event when the page was drawn, so that nothing is lost until it connects.
     `counts` holds the number shown beside a navigation item, by its `href`. `delete_at`: when the workspace
     will be deleted, if an owner asked for that; `may_keep`: whether the reader may take that back.
-    `asks_to_verify`: the person has not followed the link sent to their address.  `given_name` is how they are greeted.
+    `asks_to_verify`: the person has not followed the link sent to their address. `given_name` is how they are
+    greeted.
     """
 
     base: str

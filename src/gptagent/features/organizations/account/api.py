@@ -21,6 +21,7 @@ from gptagent.features.organizations.account.guard import (
 from gptagent.features.organizations.account.web import picture_of, read_picture
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database, Session
+from gptagent.kernel.errors import Invalid, Unauthenticated
 from gptagent.kernel.files import FileStore
 from gptagent.kernel.http import Body, CurrentScope, Wire, person_of
 from gptagent.kernel.rest import CurrentMatch, api_router
@@ -197,9 +198,12 @@ class AccountApi:
         await self.limits.check_person(person_id)
         current = current_log_in(request)
         if body.credential is not None:
-            await identity.confirm_by_passkey(
-                self.db, person_id, body.credential, self.party, current=current
-            )
+            try:
+                await identity.confirm_by_passkey(
+                    self.db, person_id, body.credential, self.party, current=current
+                )
+            except Unauthenticated as error:  # the token is as good as before
+                raise Invalid.field("credential", error.message) from error
             return
         proof = Proof(body.password, body.code)
         await identity.confirm_person(self.db, person_id, proof, current=current, now=utcnow())
