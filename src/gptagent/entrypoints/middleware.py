@@ -1,6 +1,7 @@
 """What every request passes through: an id, a log line, limits, security headers, authentication."""
 
 import asyncio
+import re
 import time
 import uuid
 from collections.abc import Set as AbstractSet
@@ -24,7 +25,8 @@ BODY_MAX_BYTES = 5_000_000
 UPLOAD_MAX_BYTES = 51_000_000
 REQUEST_TIMEOUT_SECONDS = 30
 UPLOAD_TIMEOUT_SECONDS = 300
-EXPORT_PATHS = ("/audit/export",)  # a long file is written while it is read
+# A long file is written while it is read.
+EXPORTS = re.compile(r"/(?:audit|account|account-settings/privacy)/export$|/privacy/customers/[^/]+$")
 PICTURE_MAX_BYTES = 5_100_000  # a picture of 5 MB and the form around it
 PICTURE_PATHS = ("/avatar",)
 
@@ -183,7 +185,7 @@ class Limits:
         if length.isdecimal() and int(length) > limit:
             raise TooLarge("too_large", "The request is too large.")
         try:
-            is_long = upload or scope["path"].endswith(EXPORT_PATHS)
+            is_long = upload or EXPORTS.search(scope["path"]) is not None
             async with asyncio.timeout(UPLOAD_TIMEOUT_SECONDS if is_long else self._seconds):
                 await self._app(scope, _counted(receive, limit), send)
         except TimeoutError as error:
