@@ -43,7 +43,7 @@ KEPT_OF_PERSON = {
     "password": Query("select changed_at from app.credential", ("changed_at",)),
     "sessions": Query(
         """select id, device, address, created_at, last_seen_at, expires_at, remembered
-             from app.web_session""",
+             from app.web_session where impersonator_id is null""",  # others' are told by the audit
         ("id",),
     ),
     "api_log_ins": Query(
