@@ -1,4 +1,4 @@
-"""What is older than workspaces want goes by itself: in one worker of all, and in another if that one dies."""
+"""What is too old goes by itself: in one worker of all, and in another when that one dies."""
 
 import os
 import re
