@@ -311,6 +311,7 @@ CASES: dict[str, Case] = {
     f"POST {PAGES}/knowledge-items/{{article_id}}/delete": Foreign(ARTICLE),
     f"GET {PAGES}/integrations": Own(),
     f"POST {PAGES}/integrations": Own(422, {"data": {"address": "not an address", "token": "x"}}),
+    f"GET {PAGES}/integrations/{{connection_id}}": Foreign(CONNECTION),
     f"POST {PAGES}/integrations/{{connection_id}}/disconnect": Foreign(CONNECTION),
     f"GET {PAGES}/settings/audit": Own(),
     f"GET {PAGES}/settings/audit/export": Own(),

@@ -11,7 +11,8 @@ import msgspec
 
 from gptagent.adapters.kommo.tree import as_int, as_map, as_text
 from gptagent.adapters.kommo.wire import embedded
-from gptagent.features.crm.model import CallLimiter, CallPriority, CrmLink
+from gptagent.features.crm.model import CallPriority, CrmLink, brand_of
+from gptagent.features.crm.ports import CallLimiter
 from gptagent.kernel.egress import Egress, Response
 from gptagent.kernel.errors import (
     AppError,
@@ -29,6 +30,7 @@ from gptagent.kernel.observe import CRM_CALLS
 # 250 messages of 4,096 characters in four bytes each are half of it.
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 MAX_PAGES = 20
+LARGEST_PAGE = 250
 # Repeated excess turns into a block of the address, shown as a page of the web server in front.
 BLOCK_SECONDS = 600.0
 DEFAULT_RETRY_SECONDS = 30.0
@@ -167,7 +169,7 @@ class KommoClient:
         host: nobody can use up the calls of an account not theirs.
         """
         account = f"account:{link.connection_id}"
-        by_account = link.host.endswith((".amocrm.ru", ".amocrm.test"))
+        by_account = brand_of(link.host) == "amocrm"
         return account, account if by_account else f"address:{self._egress_address}"
 
 

@@ -14,7 +14,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gptagent.features.crm import service
-from gptagent.features.crm.model import ConnectionStatus, CrmPort
+from gptagent.features.crm.model import ConnectionStatus
+from gptagent.features.crm.ports import CrmPort
 from gptagent.features.crm.service import ConnectCrm
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require

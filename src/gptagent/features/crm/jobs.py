@@ -5,7 +5,8 @@ from datetime import timedelta
 from uuid import UUID
 
 from gptagent.features.crm import service, store
-from gptagent.features.crm.model import CrmLink, CrmPort, NewTask
+from gptagent.features.crm.model import CrmLink, NewTask
+from gptagent.features.crm.ports import CrmPort
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.crypto import Vault
 from gptagent.kernel.errors import Forbidden, OutcomeUnknown, UpstreamUnavailable

@@ -18,7 +18,6 @@ from gptagent.features.crm.model import (
     CrmAccount,
     CrmEvent,
     CrmLink,
-    CrmPort,
     InboundMessage,
     Lead,
     LeadChanged,
@@ -27,6 +26,7 @@ from gptagent.features.crm.model import (
     TalkChanged,
     Webhook,
 )
+from gptagent.features.crm.ports import CrmPort
 from gptagent.kernel.crypto import Vault
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import AppError, Forbidden, Invalid, Misconfigured, NotFound, UpstreamUnavailable

@@ -10,7 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gptagent.features.crm import service
-from gptagent.features.crm.model import CrmPort
+from gptagent.features.crm.frame import frame_of
+from gptagent.features.crm.ports import CrmPort
 from gptagent.features.crm.service import ConnectCrm
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
@@ -43,6 +44,7 @@ class ConnectionPages:
         router = APIRouter(prefix="/manage/{workspace}/integrations")
         router.get("")(self.list)
         router.post("")(self.connect)
+        router.get("/{connection_id}")(self.overview)
         router.post("/{connection_id}/disconnect")(self.disconnect)
         return router
 
@@ -66,6 +68,23 @@ class ConnectionPages:
             notice = Notice("warning", "{name} is stored, but not working yet", params={"name": made.name})
         return self.pages.redirect(f"{base_of(request)}/integrations", notice)
 
+    async def overview(
+        self, request: Request, scope: CurrentScope, connection_id: UUID, part: str = ""
+    ) -> Response:
+        require(scope, policy.VIEW)
+        async with self.db.session(scope) as session:
+            connection = await service.get_connection(session, connection_id)
+            pipelines = await service.list_pipelines(session)
+            shell = None if part else await self.pages.shell(request, session)
+        context = {
+            **frame_of(request, connection),
+            "pipelines": [one for one in pipelines if one.connection_id == connection.id],
+            **_judged(scope),
+        }
+        if part:
+            return self.pages.part(request, "crm/_overview.html", **context)
+        return self.pages.show(request, "crm/overview.html", shell, **context)
+
     async def _page(
         self,
         request: Request,
@@ -82,9 +101,7 @@ class ConnectionPages:
         context: dict[str, Any] = {
             "connections": connections,
             "pipelines": pipelines,
-            "reasons": REASONS,
-            "other_reason": OTHER_REASON,
-            "may_edit": policy.MANAGE_CONNECTIONS in scope.permissions,
+            **_judged(scope),
         }
         if part:
             return self.pages.part(request, "crm/_connections.html", **context)
@@ -109,3 +126,11 @@ class ConnectionPages:
             await service.disconnect_crm(session, connection_id)
         gone = Notice("success", "The account is disconnected", "Its token is forgotten.")
         return self.pages.redirect(f"{base_of(request)}/integrations", gone)
+
+
+def _judged(scope: Scope) -> dict[str, Any]:
+    return {
+        "reasons": REASONS,
+        "other_reason": OTHER_REASON,
+        "may_edit": policy.MANAGE_CONNECTIONS in scope.permissions,
+    }

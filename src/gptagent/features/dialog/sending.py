@@ -10,7 +10,8 @@ from gptagent.features.agents import service as agents
 from gptagent.features.conversations import service as conversations
 from gptagent.features.conversations.model import Conversation
 from gptagent.features.crm import service as crm_service
-from gptagent.features.crm.model import CrmLink, CrmPort, NewTask
+from gptagent.features.crm.model import CrmLink, NewTask
+from gptagent.features.crm.ports import CrmPort
 from gptagent.features.dialog import service, store
 from gptagent.features.dialog.context import TurnContext
 from gptagent.features.dialog.model import (

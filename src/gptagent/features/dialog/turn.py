@@ -12,7 +12,8 @@ import structlog
 from gptagent.features.agents import service as agents
 from gptagent.features.conversations import service as conversations
 from gptagent.features.crm import service as crm_service
-from gptagent.features.crm.model import CrmLink, CrmPort
+from gptagent.features.crm.model import CrmLink
+from gptagent.features.crm.ports import CrmPort
 from gptagent.features.dialog import service, store
 from gptagent.features.dialog.context import HISTORY_MESSAGES, Responder, Spent, TurnContext, not_found
 from gptagent.features.dialog.model import Answer, Pace, Turn

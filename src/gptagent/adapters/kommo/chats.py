@@ -1,0 +1,52 @@
+"""Talks and their messages in Kommo."""
+
+from datetime import datetime
+
+from gptagent.adapters.kommo import wire
+from gptagent.adapters.kommo.client import LARGEST_PAGE, Call, KommoClient, no_answer
+from gptagent.adapters.kommo.tree import as_flag, as_id, as_text
+from gptagent.features.crm.model import CallPriority, ChatMessage, CrmLink
+
+
+class KommoChats:
+    """Implements `ChatsPort`."""
+
+    _client: KommoClient
+
+    async def find_open_talk(self, link: CrmLink, contact_id: int, chat_id: str) -> int | None:
+        """Return the chat's talk that is in work: a chat gets a new one after each closing."""
+        query = (
+            ("filter[contact_id][]", contact_id),
+            ("filter[only_in_work]", 1),
+            ("limit", LARGEST_PAGE),
+        )
+        rows = self._client.rows(link, Call("find_open_talk", "/talks", query=query), "talks")
+        found = [
+            as_id(row.get("talk_id"))
+            async for row in rows
+            if as_text(row.get("chat_id")) == chat_id and as_flag(row.get("is_in_work")) is not False
+        ]
+        return max(filter(None, found), default=None)
+
+    async def list_messages(self, link: CrmLink, talk_id: int, since: datetime) -> tuple[ChatMessage, ...]:
+        """Return the talk's messages from the second of `since` on, oldest first."""
+        query = (("filter[created_at][from]", int(since.timestamp())), ("limit", LARGEST_PAGE))
+        call = Call("list_messages", f"/talks/{talk_id}/messages", query=query)
+        rows = [row async for row in self._client.rows(link, call, "messages")]
+        found = [message for row in rows if (message := wire.read_message(row)) is not None]
+        # Times are whole seconds. Unless they rise, the list is newest first, also within a second.
+        if found and found[0].sent_at >= found[-1].sent_at:
+            found.reverse()
+        return tuple(sorted(found, key=lambda message: message.sent_at))
+
+    async def send_message(self, link: CrmLink, talk_id: int, text: str) -> str:
+        call = Call(
+            "send_message", f"/talks/{talk_id}/send_message", "POST", json={"text": text}, priority=None
+        )
+        message_id = wire.read_id(await self._client.fetch(link, call))
+        if message_id is None:
+            raise no_answer(is_write=True)
+        return message_id
+
+    async def reserve_send(self, link: CrmLink) -> None:
+        await self._client.reserve(link, CallPriority.SEND)

@@ -1,0 +1,1 @@
+-- What the platform changes in the CRM, and what was there before.

@@ -1,0 +1,1 @@
+-- Calls to the CRM: who may make one when.

@@ -1,0 +1,1 @@
+-- How an account is connected: integrations, grants, tokens that are renewed.

@@ -1,0 +1,1 @@
+-- Deliveries of webhooks, each with what became of it.

@@ -1,0 +1,1 @@
+-- How replies reach the customer's chat.

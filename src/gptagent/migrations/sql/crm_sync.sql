@@ -1,0 +1,1 @@
+-- The mirror of the account: fields, users, tags, salesbots, channels, contacts; and the runs that copy them.
