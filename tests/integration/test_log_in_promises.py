@@ -1,4 +1,4 @@
-"""What is promised about logging in: no lock for good, no password that ends, no limit of log-ins at once."""
+"""What is promised about log-ins and requests, and that no other test shows by the way."""
 
 import json
 import time
@@ -6,11 +6,16 @@ from types import SimpleNamespace
 
 import pytest
 from limits.aio.storage import memory
+from starlette.requests import Request
 
 from authenticator import Authenticator
+from gptagent.entrypoints.request_limits import PLAN, PLANS, RequestLimits
 from gptagent.features.identity import limits as identity_limits
 from gptagent.features.identity.limits import LoginLimits
 from gptagent.kernel.errors import RateLimited
+from gptagent.kernel.http import Access
+from gptagent.kernel.ids import new_id
+from gptagent.kernel.ratelimit import RateLimiter
 from integration.test_pages_login import log_in
 from members import bearer, set_password
 from readers import elsewhere, reader_of, stranger_at, texts
@@ -116,3 +121,28 @@ async def test_one_person_is_logged_in_many_times_at_once(web, database, scope, 
     finally:
         for browser in browsers:
             await browser.__aexit__(None, None, None)
+
+
+async def test_neither_address_nor_browser_decides_within_a_session(alice):
+    """Both are shown to the person, who may know better than a rule what is strange."""
+    for number, agent in enumerate(("Mozilla/5.0 (X11; Linux) Firefox/140.0", "curl/8", "")):
+        headers = {"x-forwarded-for": f"203.0.113.{number + 1}", "user-agent": agent}
+        assert (await alice.open("/dashboard", headers=headers)).status_code == 200
+
+
+async def test_uploads_of_a_workspace_are_counted_together(scope, other_scope):
+    request_limits = RequestLimits(RateLimiter(None))
+    limit = PLANS[PLAN][1].amount
+
+    async def upload(scope):
+        path = "/manage/1-x/knowledge-base/documents"
+        request = Request(
+            {"type": "http", "method": "POST", "path": path, "headers": [], "query_string": b""}
+        )
+        await request_limits.check_access(request, Access(scope, new_id()))
+
+    for _ in range(limit):
+        await upload(scope)
+    with pytest.raises(RateLimited):
+        await upload(scope)
+    await upload(other_scope)
