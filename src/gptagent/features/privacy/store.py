@@ -32,6 +32,18 @@ class Query:
     args: tuple[object, ...] = ()
     rows: int = PAGE_ROWS
 
+    @property
+    def columns(self) -> str:
+        return ", ".join(self.key)
+
+    def continued(self, after: Sequence[object] | None) -> str:
+        """Return the condition of the rows after this key, whose values are the last parameters."""
+        if after is None:
+            return ""
+        first = len(self.args) + 1
+        marks = ", ".join(f"${first + place}" for place in range(len(self.key)))
+        return f"where ({self.columns}) > ({marks})"
+
 
 # What a person has. The policies show nobody else's.
 KEPT_OF_PERSON = {
@@ -157,12 +169,10 @@ async def page(
     """Return rows as they are stored, as JSON without the tenant's id, and the last one's key if there may be
     more. `after` is the key of the last one of the page before.
     """
-    key, first = ", ".join(query.key), len(query.args) + 1
-    marks = ", ".join(f"${first + place}" for place in range(len(query.key)))
-    rest = f"where ({key}) > ({marks})" if after is not None else ""
     found = await session.fetch(
-        f"""select (to_jsonb(kept) - 'org_id')::text as row_as_json, {key} from ({query.sql}) kept {rest}
-             order by {key} limit {query.rows}""",  # noqa: S608 - of this file
+        f"""select (to_jsonb(kept) - 'org_id')::text as row_as_json, {query.columns}
+              from ({query.sql}) kept {query.continued(after)}
+             order by {query.columns} limit {query.rows}""",  # noqa: S608 - of this file
         *query.args,
         *(after or ()),
     )
