@@ -53,6 +53,22 @@ SHOWN_BY = {
         "Network address: Webhooks, if the operator lists networks": [
             "integration/test_browser_hardening.py::test_webhooks_may_be_bound_to_networks",
         ],
+        "Whether the log-in has shown a second factor: "
+        "A workspace that asks for one; administration of the platform": [
+            (
+                "integration/test_second_factor_demand.py"
+                "::test_who_has_none_is_led_to_setting_one_up_and_then_let_in"
+            ),
+            (
+                "integration/test_second_factor_demand.py"
+                "::test_the_administration_asks_for_two_factors_where_it_is_set"
+            ),
+        ],
+        "Whether the request came by https: Everywhere in production": [
+            "integration/test_https_only.py"
+            "::test_a_page_asked_for_in_the_clear_leads_to_the_configured_https_address",
+            "integration/test_https_only.py::test_everything_else_in_the_clear_is_refused",
+        ],
         "Time since the person was last asked who they are: "
         "Password, second step, passkeys, address, account; administration of the platform": [
             "integration/test_pages_account.py::test_what_is_sensitive_asks_who_it_is_and_leads_back",
