@@ -118,6 +118,7 @@ async def remove_passkey(session: Session, passkey_id: UUID, *, origin: Origin) 
     """Forget a passkey of the transaction's person. Raises NotFound."""
     if not await store.delete_passkey(session, passkey_id):
         raise NotFound
+    await store.weaken_log_ins(session)
     await _record(session, "passkey.removed", passkey_id, origin)
 
 
@@ -150,7 +151,7 @@ async def confirm_by_passkey(
     """
     await _use_passkey(db, credential, party, person_id)
     async with db.installation(person_id) as session:
-        return await note_confirmation(session, current)
+        return await note_confirmation(session, current, is_strong=True)
 
 
 async def _use_passkey(

@@ -39,13 +39,9 @@ language sql stable security definer set search_path = app, pg_temp as $$
                       where s.id = e.session and s.expires_at > now() and m.org_id = e.org)
 $$;
 
--- The log-in behind an access token: one over the API, or that of an administrator who looks through the person's eyes.
-create function app.grant_is_live(who uuid, wanted uuid, impersonator uuid) returns boolean
+create function app.grant_is_live(who uuid, wanted uuid) returns boolean
 language sql stable security definer set search_path = app, pg_temp as $$
-  select case when impersonator is null
-    then exists (select from app.api_grant where id = wanted and person_id = who and revoked_at is null)
-    else exists (select from app.web_session s where s.id = wanted and s.person_id = who
-                    and s.impersonator_id = impersonator and s.expires_at > now()) end
+  select exists (select from app.api_grant where id = wanted and person_id = who and revoked_at is null)
 $$;
 
 create function app.api_key_by_hash(wanted bytea) returns table (org_id uuid, key_id uuid, scopes text[])

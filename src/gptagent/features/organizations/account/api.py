@@ -56,7 +56,7 @@ class PasswordBody(Body):
 
 
 class ProofBody(Body):
-    """One of the three: the password; a code of the app or a recovery code; what a passkey answered."""
+    """The password, and where the second step is on a code as well; or what a passkey answered."""
 
     password: str = ""
     code: str = ""
@@ -265,6 +265,7 @@ class AccountApi:
             codes = await identity.confirm_totp(
                 session, person_id, body.code, origin=scope.origin, now=utcnow()
             )
+            await identity.note_confirmation(session, current_log_in(request), is_strong=True)
         return RecoveryCodesOut(codes=codes)
 
     async def disable_totp(self, request: Request, scope: CurrentScope) -> None:
@@ -303,11 +304,13 @@ class AccountApi:
             made = await identity.add_passkey(
                 session, person_id, body.name, body.credential, self.party, origin=scope.origin
             )
+            await identity.note_confirmation(session, current_log_in(request), is_strong=True)
         return PasskeyOut.model_validate(made)
 
     async def remove_passkey(self, request: Request, scope: CurrentScope, passkey_id: UUID) -> None:
         person_of(request)
         async with self.db.session(scope) as session:
+            await require_confirmed(request, session)
             await identity.remove_passkey(session, passkey_id, origin=scope.origin)
 
 
