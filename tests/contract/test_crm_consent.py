@@ -113,6 +113,11 @@ async def test_a_state_asked_for_by_a_program_is_taken_from_any_browser_of_its_p
     assert made.status == "connected"
 
 
+async def test_what_a_key_asked_for_is_finished_by_anybody_with_the_right(office, account):
+    answer = allow(account, await office.begin(person_id=None, session_id=None))
+    assert (await office.finish(answer, person_id=new_id(), session_id=new_id())).status == "connected"
+
+
 async def test_a_state_is_over_after_ten_minutes(office, account, database):
     """CRM-2"""
     answer = allow(account, await office.begin())

@@ -18,6 +18,8 @@ from gptagent.features.admin.audit_web import AuditPages, PlatformAuditPages
 from gptagent.features.admin.people_web import ImpersonationPages, PeoplePages
 from gptagent.features.admin.web import KeyPages, OrganizationPages, OverviewPages
 from gptagent.features.agents.web import AgentPages
+from gptagent.features.crm import service as crm
+from gptagent.features.crm.connecting.web import HEALTH, ConnectingPages, ConsentDoor, alerts_of
 from gptagent.features.crm.web import ConnectionPages
 from gptagent.features.dashboard.web import DashboardPages
 from gptagent.features.dialog.web import ConversationPages
@@ -150,7 +152,9 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         AgentPages(db, pages, settings.llm_model).router(),
         DocumentPages(db, pages, platform.files).router(),
         ArticlePages(db, pages).router(),
-        ConnectionPages(db, pages, platform.crm, platform.vault, settings.base_url).router(),
+        ConnectingPages(platform.connecting, pages).router(),
+        ConnectionPages(platform.connecting, pages).router(),
+        ConsentDoor(platform.connecting, pages).router(),
         ConversationPages(db, pages, platform.inbox).router(),
         ApiKeyPages(db, pages).router(),
         AuditPages(db, pages, "admin/workspace_audit.html").router(),
@@ -169,6 +173,7 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         )
     for router in features:
         app.include_router(router, dependencies=[Depends(csrf_checked)], include_in_schema=False)
+    app.router.routes.extend(ConsentDoor(platform.connecting, pages).routes())
     app.router.routes.append(Mount(assets.prefix, assets))
     app.state.error_page = ErrorPages(pages)
 
@@ -183,19 +188,21 @@ def shell_of(links: Links) -> Callable[[Request, Session], Awaitable[Shell]]:
 
 
 async def load_shell(request: Request, session: Session, links: Links) -> Shell:
-    """Read the frame around a workspace's page: two questions in the page's own transaction."""
+    """Read the frame around a workspace's page: few questions, in the page's own transaction."""
     if access_of(request).scope.org_id == PLATFORM_ID:
         return await load_admin_shell(request, session, translate(locale_of(request), TITLE))
     workspace: Workspace = request.state.workspace
     visitor: Visitor = request.state.visitor
     person = await identity.get_person(session, visitor.session.person_id)
+    permissions = access_of(request).scope.permissions
+    may_mend = policy.MANAGE_CONNECTIONS in permissions
     return Shell(
         base=workspace.path,
         path=request.url.path,
         workspace=workspace.name,
         person_name=person.full_name,
         person_email=person.email,
-        navigation=_navigation(access_of(request).scope.permissions),
+        navigation=_navigation(permissions),
         workspaces=tuple(
             WorkspaceLink(
                 one.name,
@@ -212,9 +219,12 @@ async def load_shell(request: Request, session: Session, links: Links) -> Shell:
         person_picture=_picture(workspace, person),
         tabs=_tabs(request, workspace),
         delete_at=workspace.delete_at,
-        may_keep=policy.OWN_WORKSPACE in access_of(request).scope.permissions,
+        may_keep=policy.OWN_WORKSPACE in permissions,
         create_href="" if visitor.session.workspace_id else "/workspaces/create",
         asks_to_verify=links.sends_letters and not person.is_verified,
+        alerts=alerts_of(await crm.list_broken(session), workspace.path) if may_mend else (),
+        alerts_url=f"{workspace.path}/integrations/banner" if may_mend else "",
+        alerts_topic=HEALTH,
     )
 
 

@@ -14,7 +14,7 @@ from gptagent.kernel.paging import Page
 
 _CONNECTION = """select id, provider, host, account_id, name, token_sealed, hook_sealed, status,
                         status_reason, can_send_messages, last_webhook_at, synced_at, created_at, brand,
-                        token_kind, token_expires_at, scopes
+                        client_id, token_kind, token_expires_at, scopes
                    from app.crm_connection"""
 _STORED = (
     "id",

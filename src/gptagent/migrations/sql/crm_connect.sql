@@ -44,8 +44,8 @@ call app.protect('app.crm_grant', lookup => true);
 create table app.crm_consent (
   org_id uuid not null default app.org() references app.organization on delete cascade,
   state_hash bytea not null,
-  person_id uuid not null references app.person on delete cascade,
-  session_id uuid,                       -- the browser it may come back to; null: any log-in of the person
+  person_id uuid references app.person on delete cascade,  -- null: a program asked, anybody with the right may come
+  session_id uuid,                       -- the log-in it comes back to; null: any of the person's
   brand text not null check (brand in ('kommo', 'amocrm')),
   client_id text not null,
   expires_at timestamptz not null,

@@ -16,6 +16,7 @@ from gptagent.features.crm.connecting.keys import Keys
 from gptagent.features.crm.connecting.links import TOKEN_PURPOSE, break_connection, open_link
 from gptagent.features.crm.connecting.model import (
     CALLBACK,
+    DISCONNECT_HOOK,
     RENEW_AT,
     Credentials,
     TokenPair,
@@ -73,6 +74,10 @@ class Connecting:
     @property
     def redirect_uri(self) -> str:
         return self.public_url + CALLBACK
+
+    @property
+    def disconnect_hook(self) -> str:
+        return self.public_url + DISCONNECT_HOOK
 
 
 def read_host(address: str) -> str:
@@ -157,8 +162,8 @@ async def keep_account(
         if reason:
             await crm_store.update_status(session, kept.id, "broken", reason)
         await session.publish("connections/health", "changed", {"connection_id": str(kept.id)})
-        name = "connection.made" if kept.is_new else "connection.renewed"
-        await audit.record(session, Entry(name, "connection", str(kept.id)))
+        entry = Entry("connection.made" if kept.is_new else "connection.renewed", "connection", str(kept.id))
+        await audit.record(session, entry)
         row = await crm_store.select_connection(session, kept.id)
         if row is None:  # disconnected meanwhile
             raise NotFound

@@ -13,12 +13,12 @@ from gptagent.kernel.scope import Scope
 
 
 async def begin_consent(
-    door: Connecting, scope: Scope, integration_id: UUID, *, person_id: UUID, session_id: UUID | None
+    door: Connecting, scope: Scope, integration_id: UUID, *, person_id: UUID | None, session_id: UUID | None
 ) -> str:
     """Return the address of the CRM's consent page for one of the integrations.
 
     What comes back is taken once, within ten minutes, for this workspace, from this person's own browser:
-    from the log-in `session_id`, or from any of the person's where a program has asked. Raises NotFound.
+    from the log-in `session_id`, or from any of the person's where it was asked over the API. Raises NotFound.
     """
     state = new_token()
     async with door.db.session(scope) as session:
@@ -48,7 +48,7 @@ async def use_consent(
     if row is None:
         raise _expired()
     consent = Consent(**dict(row))
-    is_same = person_id == consent.person_id and consent.session_id in {None, session_id}
+    is_same = consent.person_id in {None, person_id} and consent.session_id in {None, session_id}
     if not is_same:
         raise _expired()
     return consent

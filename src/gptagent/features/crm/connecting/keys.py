@@ -71,7 +71,7 @@ async def add_integration(session: Session, new: NewIntegration, vault: Vault) -
     end = keys.secret[-SECRET_END_CHARS:]
     if not await store.insert_integration(session, integration_id, keys.brand, keys.client_id, sealed, end):
         raise Conflict("crm_integration_exists", "The keys of this integration are here already.")
-    await _record(session, "integration.added", integration_id)
+    await _record(session, Entry("integration.added", "integration", str(integration_id)))
     return await get_integration(session, integration_id)
 
 
@@ -83,7 +83,7 @@ async def change_integration(
     keys = read_integration(NewIntegration(held.brand, held.client_id, secret))
     end = keys.secret[-SECRET_END_CHARS:]
     await store.update_secret(session, integration_id, _seal(session, keys, vault), end)
-    await _record(session, "integration.changed", integration_id)
+    await _record(session, Entry("integration.changed", "integration", str(integration_id)))
     return await get_integration(session, integration_id)
 
 
@@ -95,13 +95,13 @@ async def remove_integration(session: Session, integration_id: UUID) -> None:
             "crm_integration_in_use", "An account is connected with it. Disconnect that account first."
         )
     await store.delete_integration(session, integration_id)
-    await _record(session, "integration.removed", integration_id)
+    await _record(session, Entry("integration.removed", "integration", str(integration_id)))
 
 
 def _seal(session: Session, keys: Credentials, vault: Vault) -> bytes:
     return vault.seal(keys.secret, org_id=session.scope.org_id, purpose=INTEGRATION_PURPOSE)
 
 
-async def _record(session: Session, action: str, integration_id: UUID) -> None:
-    await session.publish("connections", "changed", {"integration_id": str(integration_id)})
-    await audit.record(session, Entry(action, "integration", str(integration_id)))
+async def _record(session: Session, entry: Entry) -> None:
+    await session.publish("connections", "changed", {"integration_id": entry.target_id})
+    await audit.record(session, entry)

@@ -100,10 +100,14 @@ class NewIntegration:
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """A consent that was asked for. `session_id`: the log-in it comes back to; None: any of the person."""
+    """A consent that was asked for.
+
+    `session_id`: the log-in it comes back to; None: any of the person's. `person_id`: who asked; None: a
+    program with a key, and anybody comes back who has the right in the workspace.
+    """
 
     org_id: UUID
-    person_id: UUID
+    person_id: UUID | None
     session_id: UUID | None
     brand: Brand
     client_id: str

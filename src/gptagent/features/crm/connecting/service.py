@@ -36,6 +36,7 @@ from gptagent.features.crm.connecting.links import (
     tell_broken,
 )
 from gptagent.features.crm.connecting.renewal import RENEW, TokenRenewal, queue_renewals
+from gptagent.features.crm.connecting.state import AccessState, get_access_state
 
 __all__ = [
     "HOOK_PURPOSE",
@@ -45,6 +46,7 @@ __all__ = [
     "RENEW",
     "TELL_BROKEN",
     "TOKEN_PURPOSE",
+    "AccessState",
     "BrokenConnection",
     "ConnectCrm",
     "Connecting",
@@ -59,6 +61,7 @@ __all__ = [
     "destination",
     "disconnect_crm",
     "finish_consent",
+    "get_access_state",
     "get_integration",
     "list_broken",
     "list_integrations",
