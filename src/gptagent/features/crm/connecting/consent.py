@@ -18,7 +18,8 @@ async def begin_consent(
     """Return the address of the CRM's consent page for one of the integrations.
 
     What comes back is taken once, within ten minutes, for this workspace, from this person's own browser:
-    from the log-in `session_id`, or from any of the person's where it was asked over the API. Raises NotFound.
+    from the log-in `session_id`, or from any of the person's where it was asked over the API. Raises
+    NotFound.
     """
     state = new_token()
     async with door.db.session(scope) as session:
