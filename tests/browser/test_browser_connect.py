@@ -1,4 +1,4 @@
-"""The wizard in a real browser: from an empty workspace over the CRM's consent page to a connected account."""
+"""The wizard in a real browser: over the consent page of the CRM to a connected account, and to mending it."""
 
 import re
 from pathlib import Path
@@ -35,7 +35,7 @@ async def test_the_wizard_ends_in_a_connected_account_and_a_banner_leads_to_mend
         async with httpx2.AsyncClient(base_url=f"{kommo}/_sandbox", timeout=20) as crm:
             await register(page, re.search(r"http://localhost:\d+/setup/\S+", server.log)[0])
             await crm.post("/accounts", json={"subdomain": "wonderland", "name": "Wonderland CRM"})
-            await page.get_by_role("link", name="Kommo").click()
+            await page.get_by_role("link", name="Kommo").first.click()
 
             # Step 1: what the screen says is entered in the CRM.
             entered = {
