@@ -40,6 +40,12 @@ SHOWN_BY = {
         "A row and what it points to": [
             "isolation/test_isolation_schema.py::test_every_reference_to_a_tenants_table_carries_the_tenant",
         ],
+        "`KOMMO_CLIENT_ID` and `KOMMO_CLIENT_SECRET`": [
+            "unit/test_settings.py::test_a_wrong_value_is_named_with_its_variable",
+        ],
+        "`AMOCRM_CLIENT_ID` and `AMOCRM_CLIENT_SECRET`": [
+            "unit/test_settings.py::test_a_wrong_value_is_named_with_its_variable",
+        ],
         "`DATABASE_URL` and `DATABASE_OWNER_URL`; `SMTP_URL` and `MAIL_FROM`; the `OIDC_` settings": [
             "unit/test_settings.py::test_production_refuses_unsafe_values_with_what_to_set",
             "unit/test_settings.py::test_a_wrong_value_is_named_with_its_variable",
