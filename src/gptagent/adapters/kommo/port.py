@@ -1,9 +1,12 @@
 """Kommo and amoCRM as the platform's CRM."""
 
+from gptagent.adapters.kommo.archive import KommoArchive
 from gptagent.adapters.kommo.chats import KommoChats
 from gptagent.adapters.kommo.client import Deadlines, KommoClient
+from gptagent.adapters.kommo.entities import KommoEntities
 from gptagent.adapters.kommo.hooks import KommoHooks
 from gptagent.adapters.kommo.records import KommoRecords
+from gptagent.adapters.kommo.settings import KommoSettings
 from gptagent.adapters.kommo.tasks import KommoTasks
 from gptagent.features.crm.ports import CallLimiter
 from gptagent.kernel.egress import Egress
@@ -11,7 +14,7 @@ from gptagent.kernel.egress import Egress
 DEADLINES = Deadlines()
 
 
-class KommoCrm(KommoRecords, KommoTasks, KommoChats, KommoHooks):
+class KommoCrm(KommoRecords, KommoSettings, KommoEntities, KommoArchive, KommoTasks, KommoChats, KommoHooks):
     """Implements `CrmPort`. `sandbox_url` lets accounts under `*.kommo.test` in and answers for them.
 
     Replies and what people wait for go before reads, those before the copying of the account.
