@@ -9,9 +9,13 @@ from gptagent.adapters.smtp.port import SmtpMailer, SmtpServer
 from gptagent.features.conversations.events import CustomerWrote, HoldChanged, StageChanged
 from gptagent.features.conversations.service import Inbox
 from gptagent.features.crm import service as crm_service
-from gptagent.features.crm.events import DeliveryOpened, LeadMoved, MessageArrived, TalkSeen
+from gptagent.features.crm.entities.service import welcome_back
+from gptagent.features.crm.events import AccountConnected, DeliveryOpened, LeadMoved, MessageArrived, TalkSeen
 from gptagent.features.crm.jobs import CrmJobs
 from gptagent.features.crm.limiter import PostgresCallLimiter
+from gptagent.features.crm.mirror.service import note_channel
+from gptagent.features.crm.syncing import service as syncing
+from gptagent.features.crm.syncing.jobs import SyncJobs
 from gptagent.features.dialog import service as dialog
 from gptagent.features.dialog.context import Responder
 from gptagent.features.dialog.extractive import ExtractiveResponder
@@ -99,7 +103,8 @@ async def build_platform(settings: Settings) -> Platform:
     heard_of_crm = Subscribers(
         in_transaction={
             DeliveryOpened: (inbox.on_delivery,),
-            MessageArrived: (inbox.on_message,),
+            MessageArrived: (inbox.on_message, note_channel, welcome_back),
+            AccountConnected: (syncing.on_connected,),
             TalkSeen: (inbox.on_talk,),
             LeadMoved: (inbox.on_lead_moved,),
         }
@@ -155,11 +160,13 @@ def _embedded_roles(settings: Settings) -> "Roles":
 def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
     """List every job of the platform."""
     crm_jobs = CrmJobs(platform.crm, platform.vault)
+    sync_jobs = SyncJobs(platform.crm, platform.vault)
     extractive = ExtractiveResponder()
     responder = _responder(platform, extractive)
     runner = TurnRunner(platform.crm, platform.vault, responder, extractive, Pace())
     return (
         JobSpec(dialog.ADVANCE, runner.advance, JobClass.DEFAULT, runner.give_up),
+        JobSpec(syncing.RUN, sync_jobs.run, JobClass.LONG, sync_jobs.give_up),
         JobSpec(crm_service.PERFORM_TASK, crm_jobs.perform_task, JobClass.CRITICAL, crm_jobs.give_up_task),
         JobSpec(mail.SEND, MailJobs(_mailer(platform.settings)).send, JobClass.DEFAULT),
         JobSpec("knowledge.ingest", knowledge_jobs.ingest, JobClass.LONG, knowledge_jobs.give_up),

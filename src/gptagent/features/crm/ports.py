@@ -91,6 +91,10 @@ class SettingsPort(Protocol):
 class EntitiesPort(Protocol):
     """Records page by page, with their custom fields. At the priority of a sync."""
 
+    async def can_filter(self, link: CrmLink) -> bool:
+        """Whether the account's lists can be asked for what changed since some time."""
+        ...
+
     async def fetch_contacts(self, link: CrmLink, page: PageRequest) -> Batch[ContactRecord]: ...
 
     async def fetch_leads(self, link: CrmLink, page: PageRequest) -> Batch[LeadRecord]: ...

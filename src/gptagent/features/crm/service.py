@@ -12,7 +12,22 @@ from asyncpg import Record
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
 from gptagent.features.crm import store
+from gptagent.features.crm.entities.service import (
+    contacts_of_leads,
+    erase_contacts,
+    forget_contacts,
+    kept_of_contacts,
+)
 from gptagent.features.crm.events import DeliveryOpened, LeadMoved, MessageArrived, TalkSeen
+from gptagent.features.crm.mirror import store as mirror
+from gptagent.features.crm.mirror.service import (
+    list_channels,
+    list_fields,
+    list_pipelines,
+    list_salesbots,
+    list_tags,
+    list_users,
+)
 from gptagent.features.crm.model import (
     Connection,
     CrmAccount,
@@ -27,6 +42,7 @@ from gptagent.features.crm.model import (
     Webhook,
 )
 from gptagent.features.crm.ports import CrmPort
+from gptagent.features.crm.values import FieldValue, unpack
 from gptagent.kernel.crypto import Vault
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import AppError, Forbidden, Invalid, Misconfigured, NotFound, UpstreamUnavailable
@@ -34,6 +50,19 @@ from gptagent.kernel.events import Subscribers
 from gptagent.kernel.ids import new_id, new_token
 from gptagent.kernel.paging import Page, orders
 from gptagent.kernel.scope import Scope
+
+__all__ = [
+    "contacts_of_leads",
+    "erase_contacts",
+    "forget_contacts",
+    "kept_of_contacts",
+    "list_channels",
+    "list_fields",
+    "list_pipelines",
+    "list_salesbots",
+    "list_tags",
+    "list_users",
+]
 
 TOKEN_PURPOSE = "crm-token"  # noqa: S105 - names what is sealed
 HOOK_PURPOSE = "crm-hook"
@@ -91,7 +120,7 @@ async def connect_crm(
     pipelines = await crm.fetch_pipelines(link)
     async with db.session(scope) as session:
         connection_id, secret = await _store_connection(session, link, account, vault)
-        await store.upsert_pipelines(session, connection_id, pipelines)
+        await mirror.upsert_pipelines(session, connection_id, pipelines)
     stored = CrmLink(scope.org_id, connection_id, link.host, link.token, account.id)
     reason = await _register_webhook(crm, stored, _destination(public_url, secret))
     async with db.session(scope) as session:
@@ -306,6 +335,7 @@ class LeadCard:
     stage: str | None
     responsible_user_id: int | None
     is_fresh: bool
+    fields: tuple[FieldValue, ...] = ()
 
 
 async def get_lead_card(session: Session, connection_id: UUID, lead_id: int) -> LeadCard | None:
@@ -320,22 +350,8 @@ async def get_lead_card(session: Session, connection_id: UUID, lead_id: int) -> 
         row["stage"],
         row["responsible_user_id"],
         row["fetched_at"] is not None,
+        unpack(row["fields"]),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class MirroredPipeline:
-    """A pipeline of the mirror with the names of its stages, in the CRM's order."""
-
-    connection_id: UUID
-    id: int
-    name: str
-    stages: tuple[str, ...]
-
-
-async def list_pipelines(session: Session) -> list[MirroredPipeline]:
-    """Return the pipelines of all connections, in the CRM's order."""
-    return [MirroredPipeline(**dict(row)) for row in await store.select_pipelines(session)]
 
 
 async def owe_task(session: Session, connection_id: UUID, task: NewTask) -> None:
