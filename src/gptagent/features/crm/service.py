@@ -20,6 +20,7 @@ from gptagent.features.crm.entities.service import (
 )
 from gptagent.features.crm.events import DeliveryOpened, LeadMoved, MessageArrived, TalkSeen
 from gptagent.features.crm.mirror import store as mirror
+from gptagent.features.crm.mirror.model import CHANNELS
 from gptagent.features.crm.mirror.service import (
     list_channels,
     list_fields,
@@ -52,6 +53,7 @@ from gptagent.kernel.paging import Page, orders
 from gptagent.kernel.scope import Scope
 
 __all__ = [
+    "CHANNELS",
     "contacts_of_leads",
     "erase_contacts",
     "forget_contacts",
@@ -336,6 +338,11 @@ class LeadCard:
     responsible_user_id: int | None
     is_fresh: bool
     fields: tuple[FieldValue, ...] = ()
+
+    @property
+    def facts(self) -> list[tuple[str, str]]:
+        """Return name and value of each field that has something to show."""
+        return [(one.name, one.text) for one in self.fields if one.text]
 
 
 async def get_lead_card(session: Session, connection_id: UUID, lead_id: int) -> LeadCard | None:

@@ -32,7 +32,11 @@ async def find_customers(
 async def export_customer(session: Session, conversation_id: UUID) -> Kept:
     """Return everything kept about the customer who has this conversation. Raises NotFound."""
     found = await _of(session, conversation_id)
-    kept = await store.kept_of_customer(session, *_named(found))
+    connection_id, _, leads, _ = named = _named(found)
+    kept = await store.kept_of_customer(session, *named)
+    kept["contacts"] = await crm.kept_of_contacts(
+        session, connection_id, await _contacts(session, found, leads)
+    )
     counts: dict[str, tuple[object, object] | None] = {kind: (None, len(rows)) for kind, rows in kept.items()}
     await audit.record(session, Entry("customer.exported", "conversation", str(conversation_id), counts))
     return kept
@@ -48,7 +52,10 @@ async def erase_customer(session: Session, conversation_id: UUID) -> None:
     await crm.hold_connection(session, found[0]["connection_id"])
     await store.lock_conversations(session, [row["id"] for row in found])
     found = await _of(session, conversation_id)
-    messages = await store.erase_customer(session, *_named(found))
+    connection_id, _, leads, _ = named = _named(found)
+    contacts = await _contacts(session, found, leads)
+    messages = await store.erase_customer(session, *named)
+    await crm.erase_contacts(session, connection_id, contacts)
     changes = {"conversations": (len(found), 0), "messages": (messages, 0)}
     await audit.record(session, Entry("customer.erased", "conversation", str(conversation_id), changes))
     await session.publish(topic_of(conversation_id), "changed", {"conversation_id": str(conversation_id)})
@@ -59,6 +66,14 @@ async def _of(session: Session, conversation_id: UUID) -> list[Record]:
     if not found:
         raise NotFound
     return found
+
+
+async def _contacts(session: Session, found: Sequence[Record], leads: Sequence[int]) -> list[int]:
+    """Return the customer's numbers as a contact; a chat that names none has its deal's."""
+    named = {row["contact_id"] for row in found if row["contact_id"] is not None}
+    if not named:
+        named = set(await crm.contacts_of_leads(session, found[0]["connection_id"], leads))
+    return sorted(named)
 
 
 def _named(found: Sequence[Record]) -> tuple[UUID, list[UUID], list[int], list[str]]:

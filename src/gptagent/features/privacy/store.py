@@ -1,5 +1,6 @@
-"""All SQL of privacy. It knows every table in which something about a person or a customer is kept.
+"""All SQL of privacy: every table in which something about a person or a customer is kept.
 
+The CRM's contacts are the crm feature's own: it hands them out and forgets them.
 Locks: connection, conversation, lane, turn - always in this order.
 """
 

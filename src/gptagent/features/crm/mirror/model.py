@@ -1,11 +1,26 @@
 """What others read of the mirror. `removed_at`: when a run first found that the CRM no longer has it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
 from gptagent.features.crm.records import FieldEnum, Tag
 from gptagent.features.crm.values import EntityKind, FieldValue
+
+# What a channel is called, by the CRM's own word for where a chat comes from.
+CHANNELS: Mapping[str, str] = {
+    "waba": "WhatsApp Business",
+    "com.amocrm.amocrmwa": "WhatsApp",
+    "telegram": "Telegram",
+    "instagram_business": "Instagram",
+    "instagram": "Instagram",
+    "facebook": "Facebook",
+    "onlinechat": "Live Chat",
+    "vk": "VK",
+    "viber": "Viber",
+    "avito": "Avito",
+}
 
 
 @dataclass(frozen=True, slots=True)

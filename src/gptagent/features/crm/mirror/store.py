@@ -34,6 +34,13 @@ from gptagent.features.crm.values import EntityKind
 from gptagent.kernel.db import Session
 from gptagent.kernel.paging import Page
 
+_WANTED = """connection_id = $1 and ($2::boolean or removed_at is null)
+             and ($3 = '' or position(lower($3) in lower(name)) > 0)"""
+_FIELD = """select external_id as id, entity, name, type, code, enums, is_api_only, is_known, removed_at
+              from app.crm_field"""
+_USER = """select external_id as id, name, is_active, is_admin, group_id, removed_at from app.crm_user"""
+_TAG = "select external_id as id, entity, name, color, removed_at from app.crm_tag"
+_SALESBOT = "select external_id as id, name, is_active, removed_at from app.crm_salesbot"
 _CHANNEL = "select origin, source_id, first_seen_at, last_seen_at from app.crm_channel"
 _STAGES = msgspec.json.Decoder(tuple[MirroredStage, ...])
 _ENUMS = msgspec.json.Decoder(tuple[FieldEnum, ...])
@@ -48,18 +55,10 @@ class Listed:
     search: str = ""
     removed: bool = True
 
-    async def fetch(self, session: Session, sql: str, condition: str = "true", *args: object) -> list[Record]:
-        """Run a select; `condition` speaks of `args` from number 4 on, and of no other."""
-        return await session.fetch(
-            f"""{sql} where connection_id = $1 and ($2::boolean or removed_at is null)
-                   and ($3 = '' or position(lower($3) in lower(name)) > 0) and {condition}
-                   and {self.page.clause(4 + len(args))}""",
-            self.connection_id,
-            self.removed,
-            self.search,
-            *args,
-            *self.page.args,
-        )
+    @property
+    def args(self) -> tuple[UUID, bool, str]:
+        """The parameters 1 to 3 of `_WANTED`."""
+        return self.connection_id, self.removed, self.search
 
 
 async def upsert_pipelines(session: Session, connection_id: UUID, pipelines: Sequence[Pipeline]) -> Counts:
@@ -268,41 +267,38 @@ async def select_pipelines(
 
 
 async def select_fields(
-    session: Session, listed: Listed, *, entity: str | None, known: bool | None = None
+    session: Session, listed: Listed, *, entity: str | None = None
 ) -> list[MirroredField]:
-    rows = await listed.fetch(
-        session,
-        """select external_id as id, entity, name, type, code, enums, is_api_only, is_known, removed_at
-             from app.crm_field""",
-        "($4::text is null or entity = $4) and ($5::boolean is null or is_known = $5)",
+    page = listed.page
+    rows = await session.fetch(
+        f"{_FIELD} where {_WANTED} and ($4::text is null or entity = $4) and {page.clause(5)}",
+        *listed.args,
         entity,
-        known,
+        *page.args,
     )
     return [MirroredField(**{**dict(row), "enums": _ENUMS.decode(row["enums"])}) for row in rows]
 
 
 async def select_users(session: Session, listed: Listed) -> list[MirroredUser]:
-    rows = await listed.fetch(
-        session,
-        "select external_id as id, name, is_active, is_admin, group_id, removed_at from app.crm_user",
-    )
+    page = listed.page
+    rows = await session.fetch(f"{_USER} where {_WANTED} and {page.clause(4)}", *listed.args, *page.args)
     return [MirroredUser(**dict(row)) for row in rows]
 
 
-async def select_tags(session: Session, listed: Listed, *, entity: str | None) -> list[MirroredTag]:
-    rows = await listed.fetch(
-        session,
-        "select external_id as id, entity, name, color, removed_at from app.crm_tag",
-        "($4::text is null or entity = $4)",
+async def select_tags(session: Session, listed: Listed, *, entity: str | None = None) -> list[MirroredTag]:
+    page = listed.page
+    rows = await session.fetch(
+        f"{_TAG} where {_WANTED} and ($4::text is null or entity = $4) and {page.clause(5)}",
+        *listed.args,
         entity,
+        *page.args,
     )
     return [MirroredTag(**dict(row)) for row in rows]
 
 
 async def select_salesbots(session: Session, listed: Listed) -> list[MirroredSalesbot]:
-    rows = await listed.fetch(
-        session, "select external_id as id, name, is_active, removed_at from app.crm_salesbot"
-    )
+    page = listed.page
+    rows = await session.fetch(f"{_SALESBOT} where {_WANTED} and {page.clause(4)}", *listed.args, *page.args)
     return [MirroredSalesbot(**dict(row)) for row in rows]
 
 
