@@ -168,12 +168,12 @@ async def select_kept(
     session: Session, connection_id: UUID, contact_ids: Sequence[int]
 ) -> list[dict[str, Any]]:
     rows = await session.fetch(
-        """select * from app.crm_contact
+        """select (to_jsonb(c) - 'org_id')::text as row from app.crm_contact c
             where connection_id = $1 and external_id = any($2) and erased_at is null""",
         connection_id,
         list(contact_ids),
     )
-    return [dict(row) for row in rows]
+    return [msgspec.json.decode(row["row"], type=dict[str, Any]) for row in rows]
 
 
 async def forget_contacts(session: Session, age: timedelta, limit: int) -> int:

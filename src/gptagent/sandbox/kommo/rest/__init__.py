@@ -46,6 +46,7 @@ ROUTES = [
     _on("GET", "/companies/{id:int}", entities.get_company),
     _on("PATCH", "/companies/{id:int}", entities.patch_company),
     _on("GET", "/leads/unsorted", archive.list_unsorted),
+    _on("GET", "/leads/loss_reasons", account.list_loss_reasons),
     _on("GET", "/events", archive.list_events),
     _on("GET", "/catalogs", archive.list_catalogs),
     _on("GET", "/catalogs/{id:int}", archive.get_catalog),
