@@ -16,7 +16,6 @@ from gptagent.features.crm.entities.service import (
     contacts_of_leads,
     erase_contacts,
     forget_contacts,
-    kept_of_contacts,
 )
 from gptagent.features.crm.events import DeliveryOpened, LeadMoved, MessageArrived, TalkSeen
 from gptagent.features.crm.mirror import store as mirror
@@ -57,7 +56,6 @@ __all__ = [
     "contacts_of_leads",
     "erase_contacts",
     "forget_contacts",
-    "kept_of_contacts",
     "list_channels",
     "list_fields",
     "list_pipelines",

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from gptagent.features.crm.entities import store
@@ -28,13 +27,6 @@ async def page_leads(
 ) -> tuple[list[MirroredLead], str | None]:
     found = await store.select_leads(session, connection_id, page, search)
     return page.cut(found, lambda one: (one.id, one.id))
-
-
-async def kept_of_contacts(
-    session: Session, connection_id: UUID, contact_ids: Sequence[int]
-) -> list[dict[str, Any]]:
-    """Return everything the mirror keeps about these contacts, as its rows have it."""
-    return await store.select_kept(session, connection_id, contact_ids)
 
 
 async def contacts_of_leads(session: Session, connection_id: UUID, lead_ids: Sequence[int]) -> list[int]:

@@ -164,18 +164,6 @@ async def select_contacts_of_leads(
     return [row["id"] for row in rows]
 
 
-async def select_kept(
-    session: Session, connection_id: UUID, contact_ids: Sequence[int]
-) -> list[dict[str, Any]]:
-    rows = await session.fetch(
-        """select (to_jsonb(c) - 'org_id')::text as row from app.crm_contact c
-            where connection_id = $1 and external_id = any($2) and erased_at is null""",
-        connection_id,
-        list(contact_ids),
-    )
-    return [msgspec.json.decode(row["row"], type=dict[str, Any]) for row in rows]
-
-
 async def forget_contacts(session: Session, age: timedelta, limit: int) -> int:
     """Delete copies of contacts that no run has renewed for so long."""
     return await count_changed(
