@@ -65,8 +65,10 @@ SHOWN_BY = {
             ),
         ],
         "Whether the request came by https: Everywhere in production": [
-            "integration/test_https_only.py"
-            "::test_a_page_asked_for_in_the_clear_leads_to_the_configured_https_address",
+            (
+                "integration/test_https_only.py"
+                "::test_a_page_asked_for_in_the_clear_leads_to_the_configured_https_address"
+            ),
             "integration/test_https_only.py::test_everything_else_in_the_clear_is_refused",
         ],
         "Time since the person was last asked who they are: "
