@@ -11,6 +11,7 @@ import structlog
 
 from gptagent.bootstrap import Platform, build_jobs
 from gptagent.entrypoints.deletion import delete_due_workspaces
+from gptagent.features.crm.connecting.service import queue_renewals
 from gptagent.features.crm.syncing.service import queue_due_syncs
 from gptagent.features.dialog.service import sweep_lanes
 from gptagent.features.privacy.service import apply_retention
@@ -28,6 +29,7 @@ SWEEP_EVERY = timedelta(seconds=5)
 FORGET_EVERY = timedelta(minutes=10)
 DELETE_EVERY = timedelta(minutes=1)
 SYNC_EVERY = timedelta(minutes=10)  # how often it is asked which connection was not read for a day
+RENEW_EVERY = timedelta(minutes=5)
 TIDY_HOURS = range(5)  # several rounds: each is bounded
 TIDY_EVERY = timedelta(hours=1)
 LIVE_EVENT_AGE = timedelta(hours=1)
@@ -109,6 +111,12 @@ async def _sync(platform: Platform) -> None:
         log.info("syncs_queued", count=count)
 
 
+async def _renew(platform: Platform) -> None:
+    count = await queue_renewals(platform.db)
+    if count:
+        log.info("renewals_queued", count=count)
+
+
 async def _tidy(platform: Platform) -> None:
     """At night only (UTC): deleting is work that nobody waits for."""
     if utcnow().hour in TIDY_HOURS and (count := await apply_retention(platform.db)):
@@ -121,5 +129,6 @@ SCHEDULES: tuple[tuple[timedelta, Tick], ...] = (
     (FORGET_EVERY, _forget),
     (DELETE_EVERY, _delete),
     (SYNC_EVERY, _sync),
+    (RENEW_EVERY, _renew),
     (TIDY_EVERY, _tidy),
 )

@@ -73,8 +73,10 @@ async def list_syncs(
 
 
 async def on_connected(session: Session, event: AccountConnected) -> None:
-    """Read an account as soon as it is connected."""
-    await request_sync(session, event.connection_id, "first")
+    """Read an account as soon as it is connected; nothing here may keep it from being so."""
+    await store.fail_stale(session, event.connection_id, STALE)
+    if await store.select_active(session, event.connection_id) is None:
+        await _begin(session, event.connection_id, "first")
 
 
 async def queue_due_syncs(db: Database) -> int:
