@@ -16,7 +16,7 @@ VOCABULARY = {
     "crm_connection.brand",
     "crm_connection.provider",
     "crm_connection.status",
-    "crm_connection.token_kind",
+    "crm_connection.access_kind",
     "crm_consent.brand",
     "crm_integration.brand",
     "crm_stage.kind",
