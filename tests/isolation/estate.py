@@ -8,6 +8,7 @@ from gptagent.features.agents import service as agents
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
 from gptagent.features.crm import service as crm
+from gptagent.features.crm.connecting.service import INTEGRATION_PURPOSE, REFRESH_PURPOSE
 from gptagent.features.identity.service import hash_token
 from gptagent.features.knowledge import service as knowledge
 from gptagent.features.knowledge.model import NewArticle
@@ -41,6 +42,7 @@ class Estate:
     document_id: UUID
     connection_id: UUID
     conversation_id: UUID
+    integration_id: UUID
     task_id: UUID
     turn_id: UUID
     invitation_id: UUID
@@ -119,6 +121,8 @@ async def _connection(
         hook_hash=crm.hash_secret(secret),
         hook_sealed=vault.seal(secret, org_id=org_id, purpose=crm.HOOK_PURPOSE),
         status_reason=canary,
+        client_id=canary,
+        scopes=[canary],
     )
     await insert(
         session,
@@ -141,10 +145,42 @@ async def _connection(
         session, "crm_lead", **own, external_id=LEAD, name=canary, pipeline_id=PIPELINE, stage_id=STAGE
     )
     await insert(session, "crm_event", **own, kind=canary, payload=f'{{"said": "{canary}"}}')
+    integration_id = await _integration(session, vault, canary, connection_id)
     await insert(session, "erased_message", **own, message_hash=canary.encode())
     task = {"lead_id": LEAD, "text": canary, "due_at": utcnow() + timedelta(days=1)}
     await insert(session, "crm_task", id=task_id, **own, **task)
-    return {**own, "document_id": document_id, "task_id": task_id}
+    return {**own, "document_id": document_id, "task_id": task_id, "integration_id": integration_id}
+
+
+async def _integration(session: Session, vault: Vault, canary: str, connection_id: UUID) -> UUID:
+    org_id, integration_id = session.scope.org_id, new_id()
+    await insert(
+        session,
+        "crm_integration",
+        id=integration_id,
+        brand="kommo",
+        client_id=f"client-{canary}",
+        secret_sealed=vault.seal(canary, org_id=org_id, purpose=INTEGRATION_PURPOSE),
+        secret_end=canary,
+    )
+    await insert(
+        session,
+        "crm_grant",
+        connection_id=connection_id,
+        refresh_sealed=vault.seal(canary, org_id=org_id, purpose=REFRESH_PURPOSE),
+        renewed_at=utcnow(),
+        renew_at=utcnow() + timedelta(days=1),
+    )
+    await insert(
+        session,
+        "crm_consent",
+        state_hash=hash_token(f"state-{canary}"),
+        person_id=session.scope.actor.id,
+        brand="kommo",
+        client_id=canary,
+        expires_at=utcnow() + timedelta(minutes=10),
+    )
+    return integration_id
 
 
 async def _conversation(

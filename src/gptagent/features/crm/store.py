@@ -1,5 +1,6 @@
 """All SQL of the CRM mirror."""
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -12,35 +13,45 @@ from gptagent.kernel.db import Session
 from gptagent.kernel.paging import Page
 
 _CONNECTION = """select id, provider, host, account_id, name, token_sealed, hook_sealed, status,
-                        status_reason, can_send_messages, last_webhook_at, synced_at, created_at
+                        status_reason, can_send_messages, last_webhook_at, synced_at, created_at, brand,
+                        client_id, access_kind, access_expires_at, scopes
                    from app.crm_connection"""
+_STORED = (
+    "id",
+    "provider",
+    "host",
+    "account_id",
+    "name",
+    "token_sealed",
+    "hook_hash",
+    "hook_sealed",
+    "can_send_messages",
+    "client_id",
+    "access_kind",
+    "access_expires_at",
+    "scopes",
+)
+
+
+def hash_secret(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()
 
 
 async def insert_connection(session: Session, values: Mapping[str, object]) -> UUID | None:
     """Insert or, for the same account, renew. Returns the id of the row that stands."""
     found: UUID | None = await session.fetchval(
         """insert into app.crm_connection (id, provider, host, account_id, name, token_sealed, hook_hash,
-                                           hook_sealed, can_send_messages)
-           values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+                                           hook_sealed, can_send_messages, client_id, access_kind,
+                                           access_expires_at, scopes)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
            on conflict (org_id, provider, account_id) do update
               set host = excluded.host, name = excluded.name, token_sealed = excluded.token_sealed,
                   can_send_messages = excluded.can_send_messages, status = 'connected', status_reason = null,
-                  updated_at = now()
+                  client_id = excluded.client_id, access_kind = excluded.access_kind,
+                  access_expires_at = excluded.access_expires_at, scopes = excluded.scopes, broken_at = null,
+                  told_at = null, updated_at = now()
            returning id""",
-        *(
-            values[name]
-            for name in (
-                "id",
-                "provider",
-                "host",
-                "account_id",
-                "name",
-                "token_sealed",
-                "hook_hash",
-                "hook_sealed",
-                "can_send_messages",
-            )
-        ),
+        *(values[name] for name in _STORED),
     )
     return found
 
