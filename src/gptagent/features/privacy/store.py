@@ -48,7 +48,8 @@ class Query:
 # What a person has. The policies show nobody else's.
 KEPT_OF_PERSON = {
     "person": Query(
-        """select id, email, full_name, locale, is_platform_admin, created_at, email_verified_at
+        """select id, email, full_name, given_name, family_name, locale, is_platform_admin, created_at,
+                  email_verified_at
              from app.person""",
         ("id",),
     ),
