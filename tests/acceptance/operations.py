@@ -165,7 +165,7 @@ OPERATIONS = tuple(
         ("GET", "integrations", MANAGE_CONNECTIONS, {}),
         ("POST", "integrations", MANAGE_CONNECTIONS, {"json": INTEGRATION}),
         ("GET", "integrations/{integration_id}", MANAGE_CONNECTIONS, {}),
-        ("PATCH", "integrations/{integration_id}", MANAGE_CONNECTIONS, {"json": {"client_secret": "x"}}),
+        ("PUT", "integrations/{integration_id}/secret", MANAGE_CONNECTIONS, {"json": {"client_secret": "x"}}),
         ("DELETE", "integrations/{integration_id}", MANAGE_CONNECTIONS, {}),
         ("GET", CONNECTION, VIEW, {}),
         ("DELETE", CONNECTION, MANAGE_CONNECTIONS, {}),

@@ -125,7 +125,9 @@ CASES: dict[str, Case] = {
     "GET /api/v1/integrations": Own(),
     "POST /api/v1/integrations": Own(201, {"json": KEYS}),
     "GET /api/v1/integrations/{integration_id}": Foreign(INTEGRATION),
-    "PATCH /api/v1/integrations/{integration_id}": Foreign(INTEGRATION, {"json": {"client_secret": "x"}}),
+    "PUT /api/v1/integrations/{integration_id}/secret": Foreign(
+        INTEGRATION, {"json": {"client_secret": "x"}}
+    ),
     "DELETE /api/v1/integrations/{integration_id}": Foreign(INTEGRATION),
     "POST /api/v1/connections/oauth": Own(404, {"json": {"integration_id": str(uuid4())}}),
     "GET /hooks/kommo/{secret}{slash:path}": Public("the secret is the credential", "/hooks/kommo/nobodys/"),

@@ -48,6 +48,7 @@ RENAMED = {"person.avatar_key": "picture"}
 NOTHING_TO_HAND_OUT = {
     "api_key": "who made it: told by the audit; the key is the workspace's",
     "credential": "a hash; when it was changed is handed out",
+    "crm_consent": "that the person is on the way to a CRM's consent page, for ten minutes",
     "idempotency_key": "answers the person was given, sealed, for a day",
     "invitation": "the workspace's word to an address, which a letter has told; erased with the person",
     "lane": "numbers of what is to be answered; goes with the conversation",
