@@ -28,7 +28,7 @@ DRAIN_SECONDS = 10.0  # below the supervisor's patience; what is left is picked 
 SWEEP_EVERY = timedelta(seconds=5)
 FORGET_EVERY = timedelta(minutes=10)
 DELETE_EVERY = timedelta(minutes=1)
-SYNC_EVERY = timedelta(minutes=10)  # how often it is asked which connection was not read for a day
+SYNC_EVERY = timedelta(minutes=1)  # how often it is asked which connection was not read for a day
 RENEW_EVERY = timedelta(minutes=5)
 TIDY_HOURS = range(5)  # several rounds: each is bounded
 TIDY_EVERY = timedelta(hours=1)
