@@ -176,6 +176,13 @@ CASES: dict[str, Case] = {
     "POST /api/v1/connections": Own(422, {"json": {"address": "not an address", "token": "x"}}),
     "GET /api/v1/connections/{connection_id}": Foreign(CONNECTION),
     "DELETE /api/v1/connections/{connection_id}": Foreign(CONNECTION),
+    "POST /api/v1/connections/{connection_id}/syncs": Foreign(CONNECTION),
+    "GET /api/v1/connections/{connection_id}/syncs": Foreign(CONNECTION),
+    "GET /api/v1/connections/{connection_id}/syncs/{sync_id}": Foreign(CONNECTION | {"sync_id": "sync_id"}),
+    **{
+        f"GET /api/v1/connections/{{connection_id}}/{name}": Foreign(CONNECTION)
+        for name in ("pipelines", "fields", "users", "tags", "salesbots", "channels", "contacts", "leads")
+    },
     "GET /api/v1/conversations": Own(),
     "GET /api/v1/conversations/{conversation_id}": Foreign(CONVERSATION),
     "GET /api/v1/conversations/{conversation_id}/messages": Foreign(CONVERSATION),
@@ -351,6 +358,8 @@ CASES: dict[str, Case] = {
     f"POST {PAGES}/integrations/keys/{{integration_id}}/remove": Foreign(INTEGRATION),
     f"GET {PAGES}/integrations/{{connection_id}}": Foreign(CONNECTION),
     f"POST {PAGES}/integrations/{{connection_id}}/disconnect": Foreign(CONNECTION),
+    f"GET {PAGES}/integrations/{{connection_id}}/sync": Foreign(CONNECTION),
+    f"POST {PAGES}/integrations/{{connection_id}}/sync": Foreign(CONNECTION),
     f"GET {PAGES}/settings/audit": Own(),
     f"GET {PAGES}/settings/audit/export": Own(),
     f"GET {PAGES}/settings/privacy": Own(),

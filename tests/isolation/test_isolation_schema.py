@@ -65,6 +65,7 @@ DEFINERS = {
     "forget_old": "housekeeping: deletes what is past its use for everybody",
     "forget_sessions": "housekeeping: deletes what has expired",
     "connection_counts": "metrics: numbers",
+    "connections_to_sync": "schedule: ids, each then opened in its own tenant's transaction",
     "take_call_slot": "rate limit of the CRM: a time",
     "block_calls": "rate limit of the CRM",
     "audit_append": "appends to the transaction's own chain, or to the platform's",

@@ -20,6 +20,7 @@ from gptagent.features.admin.web import KeyPages, OrganizationPages, OverviewPag
 from gptagent.features.agents.web import AgentPages
 from gptagent.features.crm import service as crm
 from gptagent.features.crm.connecting.web import HEALTH, ConnectingPages, ConsentDoor, alerts_of
+from gptagent.features.crm.syncing.web import SyncPages
 from gptagent.features.crm.web import ConnectionPages
 from gptagent.features.dashboard.web import DashboardPages
 from gptagent.features.dialog.web import ConversationPages
@@ -156,6 +157,7 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         ConnectingPages(platform.connecting, pages).router(),
         ConnectionPages(platform.connecting, pages).router(),
         ConsentDoor(platform.connecting, pages).router(),
+        SyncPages(db, pages).router(),
         ConversationPages(db, pages, platform.inbox).router(),
         ApiKeyPages(db, pages).router(),
         AuditPages(db, pages, "admin/workspace_audit.html").router(),

@@ -12,6 +12,7 @@ import structlog
 from gptagent.bootstrap import Platform, build_jobs
 from gptagent.entrypoints.deletion import delete_due_workspaces
 from gptagent.features.crm.connecting.service import queue_renewals
+from gptagent.features.crm.syncing.service import queue_due_syncs
 from gptagent.features.dialog.service import sweep_lanes
 from gptagent.features.privacy.service import apply_retention
 from gptagent.kernel import installation
@@ -27,6 +28,7 @@ DRAIN_SECONDS = 10.0  # below the supervisor's patience; what is left is picked 
 SWEEP_EVERY = timedelta(seconds=5)
 FORGET_EVERY = timedelta(minutes=10)
 DELETE_EVERY = timedelta(minutes=1)
+SYNC_EVERY = timedelta(minutes=1)  # how often it is asked which connection was not read for a day
 RENEW_EVERY = timedelta(minutes=5)
 TIDY_HOURS = range(5)  # several rounds: each is bounded
 TIDY_EVERY = timedelta(hours=1)
@@ -105,6 +107,12 @@ async def _delete(platform: Platform) -> None:
         log.info("workspaces_deleted", count=gone)
 
 
+async def _sync(platform: Platform) -> None:
+    count = await queue_due_syncs(platform.db)
+    if count:
+        log.info("syncs_queued", count=count)
+
+
 async def _renew(platform: Platform) -> None:
     count = await queue_renewals(platform.db)
     if count:
@@ -123,6 +131,7 @@ def _schedules() -> tuple[tuple[timedelta, Tick], ...]:
         (SWEEP_EVERY, _sweep),
         (FORGET_EVERY, _forget),
         (DELETE_EVERY, _delete),
+        (SYNC_EVERY, _sync),
         (RENEW_EVERY, _renew),
         (TIDY_EVERY, _tidy),
     )

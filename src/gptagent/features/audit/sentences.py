@@ -21,6 +21,7 @@ SENTENCES: Mapping[str, str] = {
     "connection.made": "CRM connected",
     "connection.removed": "CRM disconnected",
     "connection.renewed": "Connection to the CRM renewed",
+    "connection.sync_asked": "CRM account read",
     "conversation.resumed": "Conversation given back to the agent",
     "conversation.taken_over": "Conversation taken over",
     "customer.erased": "Customer erased",

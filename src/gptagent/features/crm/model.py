@@ -7,6 +7,8 @@ from enum import IntEnum
 from typing import Literal
 from uuid import UUID
 
+from gptagent.features.crm.values import FieldValue
+
 
 class CallPriority(IntEnum):
     """Who goes first when an account's calls are scarce."""
@@ -92,6 +94,7 @@ class Lead:
     stage_id: int | None
     responsible_user_id: int | None
     contact_ids: tuple[int, ...] = ()
+    fields: tuple[FieldValue, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

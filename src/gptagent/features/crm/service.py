@@ -20,7 +20,21 @@ from gptagent.features.crm.connecting.service import (
     to_connection,
     unhook_crm,
 )
+from gptagent.features.crm.entities.service import (
+    contacts_of_leads,
+    erase_contacts,
+    forget_contacts,
+)
 from gptagent.features.crm.events import DeliveryOpened, LeadMoved, MessageArrived, TalkSeen
+from gptagent.features.crm.mirror.model import CHANNELS
+from gptagent.features.crm.mirror.service import (
+    list_channels,
+    list_fields,
+    list_pipelines,
+    list_salesbots,
+    list_tags,
+    list_users,
+)
 from gptagent.features.crm.model import (
     Connection,
     CrmEvent,
@@ -33,6 +47,7 @@ from gptagent.features.crm.model import (
     Webhook,
 )
 from gptagent.features.crm.store import hash_secret
+from gptagent.features.crm.values import FieldValue, unpack
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import Forbidden, NotFound
 from gptagent.kernel.events import Subscribers
@@ -42,6 +57,7 @@ from gptagent.kernel.paging import Page, orders
 PERFORM_TASK = "crm.perform_task"
 ORDERS = orders(name="name")
 __all__ = [
+    "CHANNELS",
     "HOOK_PURPOSE",
     "ORDERS",
     "PERFORM_TASK",
@@ -50,17 +66,24 @@ __all__ = [
     "ConnectCrm",
     "Hook",
     "LeadCard",
-    "MirroredPipeline",
     "connect_crm",
+    "contacts_of_leads",
     "disconnect_crm",
+    "erase_contacts",
     "find_hook",
+    "forget_contacts",
     "get_connection",
     "get_lead_card",
     "hash_secret",
     "hold_connection",
     "list_broken",
+    "list_channels",
     "list_connections",
+    "list_fields",
     "list_pipelines",
+    "list_salesbots",
+    "list_tags",
+    "list_users",
     "mark_broken",
     "open_link",
     "owe_task",
@@ -174,6 +197,12 @@ class LeadCard:
     stage: str | None
     responsible_user_id: int | None
     is_fresh: bool
+    fields: tuple[FieldValue, ...] = ()
+
+    @property
+    def facts(self) -> list[tuple[str, str]]:
+        """Return name and value of each field that has something to show."""
+        return [(one.name, one.text) for one in self.fields if one.text]
 
 
 async def get_lead_card(session: Session, connection_id: UUID, lead_id: int) -> LeadCard | None:
@@ -188,22 +217,8 @@ async def get_lead_card(session: Session, connection_id: UUID, lead_id: int) -> 
         row["stage"],
         row["responsible_user_id"],
         row["fetched_at"] is not None,
+        unpack(row["fields"]),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class MirroredPipeline:
-    """A pipeline of the mirror with the names of its stages, in the CRM's order."""
-
-    connection_id: UUID
-    id: int
-    name: str
-    stages: tuple[str, ...]
-
-
-async def list_pipelines(session: Session) -> list[MirroredPipeline]:
-    """Return the pipelines of all connections, in the CRM's order."""
-    return [MirroredPipeline(**dict(row)) for row in await store.select_pipelines(session)]
 
 
 async def owe_task(session: Session, connection_id: UUID, task: NewTask) -> None:
