@@ -9,6 +9,8 @@ from gptagent.adapters.smtp.port import SmtpMailer, SmtpServer
 from gptagent.features.conversations.events import CustomerWrote, HoldChanged, StageChanged
 from gptagent.features.conversations.service import Inbox
 from gptagent.features.crm import service as crm_service
+from gptagent.features.crm.deliveries import jobs as delivery_jobs
+from gptagent.features.crm.deliveries.jobs import DeliveryJobs
 from gptagent.features.crm.events import DeliveryOpened, LeadMoved, MessageArrived, TalkSeen
 from gptagent.features.crm.jobs import CrmJobs
 from gptagent.features.crm.limiter import PostgresCallLimiter
@@ -158,9 +160,13 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
     extractive = ExtractiveResponder()
     responder = _responder(platform, extractive)
     runner = TurnRunner(platform.crm, platform.vault, responder, extractive, Pace())
+    deliveries = DeliveryJobs(platform.crm, platform.vault, platform.subscribers, platform.settings.base_url)
     return (
         JobSpec(dialog.ADVANCE, runner.advance, JobClass.DEFAULT, runner.give_up),
         JobSpec(crm_service.PERFORM_TASK, crm_jobs.perform_task, JobClass.CRITICAL, crm_jobs.give_up_task),
+        JobSpec(delivery_jobs.PROCESS, deliveries.process, JobClass.DEFAULT, deliveries.bury),
+        JobSpec(delivery_jobs.CHECK, deliveries.check, JobClass.FAST),
+        JobSpec(delivery_jobs.RECONCILE, deliveries.reconcile, JobClass.DEFAULT),
         JobSpec(mail.SEND, MailJobs(_mailer(platform.settings)).send, JobClass.DEFAULT),
         JobSpec("knowledge.ingest", knowledge_jobs.ingest, JobClass.LONG, knowledge_jobs.give_up),
     )

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gptagent.adapters.kommo import tree, wire
+from gptagent.adapters.kommo import deliveries, tree, wire
 from gptagent.adapters.kommo.tree import parse_body
 from gptagent.features.crm.model import (
     InboundMessage,
@@ -25,6 +25,7 @@ from gptagent.kernel.errors import Invalid
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 SAMPLES = Path(__file__).parents[1] / "contract" / "kommo_samples"
 FORMS = sorted(SAMPLES.rglob("*.form"))
+LEAD_PARTS = ("lead_id", "change", "pipeline_id", "stage_id", "name", "responsible_user_id")
 MESSAGE = {
     "message[add][0][id]": "m1",
     "message[add][0][chat_id]": "c1",
@@ -35,11 +36,11 @@ MESSAGE = {
 
 
 def sample(name: str) -> Webhook:
-    return wire.read_delivery(parse_body(FORM, (SAMPLES / f"{name}.form").read_bytes()))
+    return deliveries.read_delivery(parse_body(FORM, (SAMPLES / f"{name}.form").read_bytes()))
 
 
 def read(fields: dict[str, str]) -> Webhook:
-    return wire.read_delivery(parse_body(FORM, urlencode(fields).encode()))
+    return deliveries.read_delivery(parse_body(FORM, urlencode(fields).encode()))
 
 
 def only(webhook: Webhook) -> object:
@@ -56,7 +57,7 @@ def test_every_published_delivery_parses_to_its_tree(path):
 
 @pytest.mark.parametrize("path", sorted(SAMPLES.rglob("*.json")), ids=lambda path: path.stem)
 def test_every_published_delivery_is_also_read_as_json(path):
-    assert wire.read_delivery(parse_body(JSON, path.read_bytes())).events
+    assert deliveries.read_delivery(parse_body(JSON, path.read_bytes())).events
 
 
 def test_a_customers_message_of_a_real_capture_is_read():
@@ -134,7 +135,10 @@ def test_the_kind_comes_from_the_attachment_or_the_message_type(extra, kind):
     ],
 )  # fmt: skip
 def test_leads_and_talks_are_read(name, event):
-    assert only(sample(name)) == event
+    read = only(sample(name))
+    if isinstance(event, LeadChanged):
+        read = LeadChanged(*(getattr(read, part) for part in LEAD_PARTS))
+    assert read == event
 
 
 @pytest.mark.parametrize(
@@ -152,11 +156,6 @@ def test_the_account_is_found_wherever_it_stands(name, account):
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        ("20_unsorted_add_2023_chats_telegram", "unsorted[add]"),
-        ("doc/contacts_add_contact", "contacts[add]"),
-        ("doc/contacts_note_company", "contacts[note]"),
-        ("doc/task_update_result_added", "task[update]"),
-        ("doc/amocrm_dp_mail_in", "leads[mail_in]"),
         ("doc/amocrm_chat_template_review_UNWRAPPED", "add"),
         ("doc/widget_request", "unknown"),
     ],
@@ -262,12 +261,12 @@ def test_a_body_that_is_no_delivery_is_malformed(content_type, body):
     "body", ["a=1&a[b]=2", "a[b]=1&a=2&a[c]=3", "[x]=1", "a[b=1", "a]b=1", "a[]=1&a[]=2", "=1"]
 )
 def test_crooked_keys_do_no_harm(body):
-    assert isinstance(wire.read_delivery(parse_body(FORM, body.encode())), Webhook)
+    assert isinstance(deliveries.read_delivery(parse_body(FORM, body.encode())), Webhook)
 
 
 def test_elements_that_are_no_objects_do_no_harm():
     body = "message[add][0]=x&leads[status]=5&talk=1&account=7&contacts[add][0][]=1"
-    kinds = [event.kind for event in wire.read_delivery(parse_body(FORM, body.encode())).events]
+    kinds = [event.kind for event in deliveries.read_delivery(parse_body(FORM, body.encode())).events]
     assert kinds == ["message[add]", "contacts[add]", "unknown"]
 
 
@@ -282,7 +281,7 @@ KEYS = st.lists(STEPS, min_size=1, max_size=6).map(
 @given(st.lists(st.tuples(KEYS, st.text(max_size=5)), min_size=1, max_size=30))
 def test_no_form_breaks_the_reader(pairs):
     body = "&".join(f"{quote_plus(key)}={quote_plus(value)}" for key, value in pairs)
-    assert isinstance(wire.read_delivery(parse_body(FORM, body.encode())), Webhook)
+    assert isinstance(deliveries.read_delivery(parse_body(FORM, body.encode())), Webhook)
 
 
 LEAVES = (
@@ -299,7 +298,7 @@ NODES = st.recursive(
 def test_no_json_breaks_the_reader(root):
     body = json.dumps(root).encode()
     with contextlib.suppress(Invalid):
-        assert isinstance(wire.read_delivery(parse_body(JSON, body)), Webhook)
+        assert isinstance(deliveries.read_delivery(parse_body(JSON, body)), Webhook)
 
 
 @given(NODES)

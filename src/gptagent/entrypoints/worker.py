@@ -11,6 +11,7 @@ import structlog
 
 from gptagent.bootstrap import Platform, build_jobs
 from gptagent.entrypoints.deletion import delete_due_workspaces
+from gptagent.features.crm.deliveries.jobs import forget_seen, look_after_hooks
 from gptagent.features.dialog.service import sweep_lanes
 from gptagent.features.privacy.service import apply_retention
 from gptagent.kernel import installation
@@ -24,6 +25,7 @@ LEADER_LOCK = 7202
 LEADER_RETRY_SECONDS = 5.0
 DRAIN_SECONDS = 10.0  # below the supervisor's patience; what is left is picked up by another worker
 SWEEP_EVERY = timedelta(seconds=5)
+CARE_EVERY = timedelta(seconds=5)
 FORGET_EVERY = timedelta(minutes=10)
 DELETE_EVERY = timedelta(minutes=1)
 TIDY_HOURS = range(5)  # several rounds: each is bounded
@@ -73,6 +75,7 @@ async def _run_schedules(platform: Platform, lock: "asyncpg.Connection[asyncpg.R
             log.warning("lanes_woken", count=woken)
 
     async def forget() -> None:
+        await forget_seen(platform.db)
         async with platform.db.installation() as session:
             await installation.forget_old(session, LIVE_EVENT_AGE, JOB_LOG_AGE)
 
@@ -86,8 +89,9 @@ async def _run_schedules(platform: Platform, lock: "asyncpg.Connection[asyncpg.R
         if utcnow().hour in TIDY_HOURS and (count := await apply_retention(platform.db)):
             log.info("retention_applied", rows=count)
 
-    schedules: tuple[tuple[timedelta, Callable[[], Awaitable[None]]], ...] = (
+    schedules: tuple[tuple[timedelta, Callable[[], Awaitable[object]]], ...] = (
         (SWEEP_EVERY, sweep),
+        (CARE_EVERY, lambda: look_after_hooks(platform.db)),
         (FORGET_EVERY, forget),
         (DELETE_EVERY, delete),
         (TIDY_EVERY, tidy),
@@ -100,7 +104,7 @@ async def _run_schedules(platform: Platform, lock: "asyncpg.Connection[asyncpg.R
             await asyncio.sleep(LEADER_RETRY_SECONDS)
 
 
-async def _repeat(every: timedelta, tick: Callable[[], Awaitable[None]]) -> None:
+async def _repeat(every: timedelta, tick: Callable[[], Awaitable[object]]) -> None:
     while True:
         try:
             await tick()

@@ -3,6 +3,7 @@
 from gptagent.adapters.kommo.chats import KommoChats
 from gptagent.adapters.kommo.client import Deadlines, KommoClient
 from gptagent.adapters.kommo.hooks import KommoHooks
+from gptagent.adapters.kommo.log import KommoLog
 from gptagent.adapters.kommo.records import KommoRecords
 from gptagent.adapters.kommo.tasks import KommoTasks
 from gptagent.features.crm.ports import CallLimiter
@@ -11,7 +12,7 @@ from gptagent.kernel.egress import Egress
 DEADLINES = Deadlines()
 
 
-class KommoCrm(KommoRecords, KommoTasks, KommoChats, KommoHooks):
+class KommoCrm(KommoRecords, KommoTasks, KommoChats, KommoHooks, KommoLog):
     """Implements `CrmPort`. `sandbox_url` lets accounts under `*.kommo.test` in and answers for them.
 
     Replies and what people wait for go before reads, those before the copying of the account.

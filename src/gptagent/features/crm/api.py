@@ -142,7 +142,9 @@ class WebhookDoor:
             webhook = self.crm.read_webhook(request.headers.get("content-type", ""), await _body(request))
             scope = Scope(hook.org_id, Actor("crm"), request_id=request.state.request_id)
             async with self.db.session(scope) as session:
-                await service.receive_webhook(session, hook, webhook, self.subscribers, now=utcnow())
+                await service.receive_webhook(
+                    session, hook, webhook, self.subscribers, now=utcnow(), crm=self.crm
+                )
         except (AppError, ClientDisconnect) as error:
             status = error.status if isinstance(error, AppError) else 400
             observe.WEBHOOKS.labels("refused" if status < 500 else "failed").inc()

@@ -5,6 +5,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from gptagent.features.crm import service, store
+from gptagent.features.crm.deliveries.model import RecordKind
 from gptagent.features.crm.model import CrmLink, NewTask
 from gptagent.features.crm.ports import CrmPort
 from gptagent.kernel.clock import utcnow
@@ -32,9 +33,12 @@ class CrmJobs:
         external_id = None
         if row["was"] == "sending":
             since = row["started_at"] - CLOCK_SKEW
-            external_id = await self.crm.find_task(link, row["lead_id"], row["text"], since)
+            external_id = await self.crm.find_task(
+                link, row["lead_id"], row["text"], since, kind=row["record_kind"]
+            )
         if external_id is None:
-            task = NewTask(row["lead_id"], row["text"], row["due_at"], row["responsible"])
+            kind: RecordKind = row["record_kind"]
+            task = NewTask(row["lead_id"], row["text"], row["due_at"], row["responsible"], kind)
             external_id = await self._create(ctx, link, task)
         async with ctx.db.session(ctx.scope) as session:
             await store.finish_task(session, UUID(task_id), "done", external_id)

@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -12,32 +11,35 @@ from asyncpg import Record
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
 from gptagent.features.crm import store
-from gptagent.features.crm.events import DeliveryOpened, LeadMoved, MessageArrived, TalkSeen
+from gptagent.features.crm.deliveries.service import PROCESS as PROCESS_DELIVERY
+from gptagent.features.crm.deliveries.service import get_health, receive_webhook
 from gptagent.features.crm.model import (
     Connection,
     CrmAccount,
-    CrmEvent,
     CrmLink,
-    InboundMessage,
+    Hook,
     Lead,
-    LeadChanged,
-    NewTask,
-    OtherEvent,
-    TalkChanged,
-    Webhook,
 )
 from gptagent.features.crm.ports import CrmPort
+from gptagent.features.crm.promises import PERFORM_TASK, owe_task
 from gptagent.kernel.crypto import Vault
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import AppError, Forbidden, Invalid, Misconfigured, NotFound, UpstreamUnavailable
-from gptagent.kernel.events import Subscribers
 from gptagent.kernel.ids import new_id, new_token
 from gptagent.kernel.paging import Page, orders
 from gptagent.kernel.scope import Scope
 
+__all__ = [
+    "PERFORM_TASK",
+    "PROCESS_DELIVERY",
+    "Hook",
+    "get_health",
+    "owe_task",
+    "receive_webhook",
+]
+
 TOKEN_PURPOSE = "crm-token"  # noqa: S105 - names what is sealed
 HOOK_PURPOSE = "crm-hook"
-PERFORM_TASK = "crm.perform_task"
 _LABEL = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _DOMAINS = ("kommo.com", "amocrm.ru", "amocrm.com", "kommo.test", "amocrm.test")
 ORDERS = orders(name="name")
@@ -50,15 +52,6 @@ class ConnectCrm:
 
     address: str
     token: str
-
-
-@dataclass(frozen=True, slots=True)
-class Hook:
-    """Where a webhook belongs, found by the secret of its path."""
-
-    org_id: UUID
-    connection_id: UUID
-    account_id: int
 
 
 def read_host(address: str) -> str:
@@ -227,6 +220,15 @@ async def open_link(session: Session, connection_id: UUID, vault: Vault) -> CrmL
     return CrmLink(org_id, connection_id, row["host"], token, row["account_id"])
 
 
+async def open_hook(session: Session, connection_id: UUID, vault: Vault, public_url: str) -> str:
+    """Return the address the CRM reports to, its secret opened. Raises NotFound."""
+    row = await store.select_connection(session, connection_id)
+    if row is None:
+        raise NotFound
+    secret = vault.open(row["hook_sealed"], org_id=session.scope.org_id, purpose=HOOK_PURPOSE)
+    return _destination(public_url, secret)
+
+
 async def mark_broken(session: Session, link: CrmLink, vault: Vault, reason: str) -> None:
     """Note that the CRM refuses this link's token; the queue waits until the owner connects again.
 
@@ -244,51 +246,6 @@ async def find_hook(session: Session, secret: str) -> Hook | None:
     """Find whose webhook path this is; None for an unknown one."""
     row = await store.connection_by_hook(session, hash_secret(secret))
     return Hook(row["org_id"], row["connection_id"], row["account_id"]) if row else None
-
-
-async def receive_webhook(
-    session: Session, hook: Hook, webhook: Webhook, subscribers: Subscribers, *, now: datetime
-) -> None:
-    """Store what a delivery says and tell who listens. Raises Forbidden if it names another account."""
-    if webhook.account_id is not None and webhook.account_id != hook.account_id:
-        raise Forbidden("crm_wrong_account", "This address belongs to another account.")
-    await hold_connection(session, hook.connection_id)
-    others: list[tuple[str, Mapping[str, object]]] = []
-    events = sorted(webhook.events, key=_lock_place)
-    await subscribers.publish(session, _opened(hook.connection_id, events))
-    for event in events:
-        match event:
-            case InboundMessage():
-                await subscribers.publish(session, MessageArrived(hook.connection_id, event))
-            case LeadChanged():
-                if await store.merge_lead(session, hook.connection_id, event):
-                    await subscribers.publish(session, LeadMoved(hook.connection_id, event.lead_id))
-            case TalkChanged(chat_id=str(chat_id)):
-                seen = TalkSeen(hook.connection_id, chat_id, event.talk_id, event.lead_id, event.is_open)
-                await subscribers.publish(session, seen)
-            case TalkChanged():
-                others.append(("talk", {"talk_id": event.talk_id}))
-            case OtherEvent():
-                others.append((event.kind, event.payload))
-    if others:
-        await store.insert_events(session, hook.connection_id, others)
-    await store.touch_webhook(session, hook.connection_id, now)
-
-
-def _lock_place(event: CrmEvent) -> tuple[int, int, str]:
-    """Leads first, then chat by chat, each in the body's order: all deliveries lock in one order."""
-    match event:
-        case LeadChanged():
-            return 0, event.lead_id, ""
-        case InboundMessage(chat_id=str(chat_id)) | TalkChanged(chat_id=str(chat_id)):
-            return 1, 0, chat_id
-    return 2, 0, ""
-
-
-def _opened(connection_id: UUID, events: Sequence[CrmEvent]) -> DeliveryOpened:
-    chats = {e.chat_id for e in events if isinstance(e, InboundMessage | TalkChanged) and e.chat_id}
-    leads = {e.lead_id for e in events if isinstance(e, LeadChanged)}
-    return DeliveryOpened(connection_id, tuple(chats), tuple(leads))
 
 
 async def save_lead(session: Session, connection_id: UUID, lead: Lead, *, now: datetime) -> None:
@@ -336,10 +293,3 @@ class MirroredPipeline:
 async def list_pipelines(session: Session) -> list[MirroredPipeline]:
     """Return the pipelines of all connections, in the CRM's order."""
     return [MirroredPipeline(**dict(row)) for row in await store.select_pipelines(session)]
-
-
-async def owe_task(session: Session, connection_id: UUID, task: NewTask) -> None:
-    """Promise a task on a deal: its job leaves with this transaction and makes it exactly once."""
-    task_id = new_id()
-    await store.insert_task(session, task_id, connection_id, task)
-    await session.enqueue(PERFORM_TASK, {"task_id": str(task_id)})

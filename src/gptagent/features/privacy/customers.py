@@ -61,13 +61,14 @@ async def _of(session: Session, conversation_id: UUID) -> list[Record]:
     return found
 
 
-def _named(found: Sequence[Record]) -> tuple[UUID, list[UUID], list[int], list[str]]:
-    """Return connection, conversations, deals, and every number or text the CRM names the customer by."""
+def _named(found: Sequence[Record]) -> tuple[UUID, list[UUID], tuple[list[int], list[int]], list[str]]:
+    """Return connection, conversations, deals, contacts, and all that the CRM names the customer by."""
     leads = sorted({row["lead_id"] for row in found if row["lead_id"] is not None})
+    contacts = sorted({row["contact_id"] for row in found if row["contact_id"] is not None})
     names = {row[column] for row in found for column in ("chat_id", "talk_id", "contact_id", "lead_id")}
     return (
         found[0]["connection_id"],
         [row["id"] for row in found],
-        leads,
+        (leads, contacts),
         sorted(str(name) for name in names if name not in {None, ""}),
     )
