@@ -17,13 +17,13 @@ from gptagent.features.crm.deliveries.model import (
     CatalogItemChanged,
     ContactChanged,
     CustomerChanged,
-    FieldChoice,
-    FieldValue,
     IncomingLeadChanged,
     LeadTriggered,
     NoteAdded,
     RecordRef,
     TaskChanged,
+    ToldField,
+    ToldValue,
 )
 from gptagent.features.crm.model import InboundMessage, LeadChanged, OtherEvent, TalkChanged
 
@@ -217,11 +217,11 @@ def test_custom_fields_of_every_shape_are_read():
     ]
     (event,) = deliver(("leads[update]", {**LEAD, "custom_fields": fields})).events
     assert event.fields == (
-        FieldValue(1, "Phone", "PHONE", (FieldChoice("+1", 3),)),
-        FieldValue(2, "Date", None, (FieldChoice("1725915600"),)),
-        FieldValue(3, "Radio", None, (FieldChoice("2", 566642),)),
-        FieldValue(4, "Check", None, (FieldChoice("1"),)),
-        FieldValue(5, "Empty", None, ()),
+        ToldField(1, "Phone", "PHONE", (ToldValue("+1", 3),)),
+        ToldField(2, "Date", None, (ToldValue("1725915600"),)),
+        ToldField(3, "Radio", None, (ToldValue("2", 566642),)),
+        ToldField(4, "Check", None, (ToldValue("1"),)),
+        ToldField(5, "Empty", None, ()),
     )
 
 
@@ -254,7 +254,7 @@ def test_published_bodies_of_records_are_read():
     contact = only("doc/contacts_add_contact")
     assert (contact.record, contact.fields[2].values) == (
         RecordRef("contact", 17611273),
-        (FieldChoice("2", 566642),),
+        (ToldValue("2", 566642),),
     )
     note = only("doc/contacts_note_company")
     assert (note.record, note.kind, note.text, note.responsible_user_id) == (

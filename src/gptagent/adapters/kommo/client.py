@@ -60,7 +60,10 @@ class Deadlines:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request. `name` labels it in the metrics; without a priority its slot was reserved before."""
+    """One request. `name` labels it in the metrics; without a priority its slot was reserved before.
+
+    `host` is another one than the account's, as for its files; it is held against the same list.
+    """
 
     name: str
     path: str
@@ -68,6 +71,8 @@ class Call:
     query: Query = ()
     json: object | None = None
     priority: CallPriority | None = CallPriority.READ
+    root: str = "/api/v4"
+    host: str | None = None
 
     @property
     def is_write(self) -> bool:
@@ -103,9 +108,16 @@ class KommoClient:
         CRM_CALLS.labels(endpoint=call.name, outcome="ok").inc()
         return body
 
-    async def rows(self, link: CrmLink, call: Call, name: str) -> AsyncIterator[Mapping[str, object]]:
+    async def page(self, link: CrmLink, call: Call, name: str) -> tuple[list[Mapping[str, object]], bool]:
+        """Return one page of a list and whether there is another."""
+        body = await self.fetch(link, call)
+        return embedded(body, name), _next_query(body) is not None
+
+    async def rows(
+        self, link: CrmLink, call: Call, name: str, *, pages: int = MAX_PAGES
+    ) -> AsyncIterator[Mapping[str, object]]:
         """Yield a list's rows over all its pages."""
-        for _ in range(MAX_PAGES):
+        for _ in range(pages):
             body = await self.fetch(link, call)
             for row in embedded(body, name):
                 yield row
@@ -115,14 +127,14 @@ class KommoClient:
             call = replace(call, query=following)
 
     async def _fetch(self, link: CrmLink, call: Call) -> object | None:
-        base, host_header = self._address(link.host.lower())
+        base, host_header = self._address((call.host or link.host).lower())
         headers = {"authorization": f"Bearer {_checked_token(link)}", "accept": "application/json"}
         if call.priority is not None:
             await self.reserve(link, call.priority)
         try:
             response = await self._egress.request(
                 call.method,
-                f"{base}/api/v4{call.path}?{urlencode(call.query)}".removesuffix("?"),
+                f"{base}{call.root}{call.path}?{urlencode(call.query)}".removesuffix("?"),
                 headers=headers,
                 json=call.json,
                 deadline=self._deadlines.write if call.is_write else self._deadlines.read,

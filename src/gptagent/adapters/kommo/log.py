@@ -38,7 +38,7 @@ class KommoLog:
             ("filter[created_at][from]", int(since.timestamp())),
             ("filter[created_at][to]", int(until.timestamp())),
         )
-        types = tuple((f"filter[type][{n}]", name) for n, name in enumerate((INCOMING, OUTGOING, MOVED)))
+        types = tuple(("filter[type][]", name) for name in (INCOMING, OUTGOING, MOVED))
         found: list[Seen] = []
         for page in range(1, LOG_PAGES + 1):
             query = (*span, *types, ("limit", LARGEST_LOG_PAGE), ("page", page))

@@ -1,10 +1,13 @@
 """Kommo and amoCRM as the platform's CRM."""
 
+from gptagent.adapters.kommo.archive import KommoArchive
 from gptagent.adapters.kommo.chats import KommoChats
 from gptagent.adapters.kommo.client import Deadlines, KommoClient
+from gptagent.adapters.kommo.entities import KommoEntities
 from gptagent.adapters.kommo.hooks import KommoHooks
 from gptagent.adapters.kommo.log import KommoLog
 from gptagent.adapters.kommo.records import KommoRecords
+from gptagent.adapters.kommo.settings import KommoSettings
 from gptagent.adapters.kommo.tasks import KommoTasks
 from gptagent.features.crm.ports import CallLimiter
 from gptagent.kernel.egress import Egress
@@ -12,7 +15,9 @@ from gptagent.kernel.egress import Egress
 DEADLINES = Deadlines()
 
 
-class KommoCrm(KommoRecords, KommoTasks, KommoChats, KommoHooks, KommoLog):
+class KommoCrm(
+    KommoRecords, KommoSettings, KommoEntities, KommoArchive, KommoTasks, KommoChats, KommoHooks, KommoLog
+):
     """Implements `CrmPort`. `sandbox_url` lets accounts under `*.kommo.test` in and answers for them.
 
     Replies and what people wait for go before reads, those before the copying of the account.

@@ -14,8 +14,6 @@ from gptagent.features.crm.deliveries.model import (
     CatalogItemChanged,
     ContactChanged,
     CustomerChanged,
-    FieldChoice,
-    FieldValue,
     IncomingChange,
     IncomingLeadChanged,
     LeadTriggered,
@@ -26,6 +24,8 @@ from gptagent.features.crm.deliveries.model import (
     RecordRef,
     TaskChange,
     TaskChanged,
+    ToldField,
+    ToldValue,
     Trigger,
 )
 from gptagent.features.crm.model import CrmEvent, LeadChanged
@@ -238,10 +238,10 @@ def _catalog_item(change: RecordChange) -> _Reader:
     return read
 
 
-def field_values(value: object) -> tuple[FieldValue, ...]:
+def field_values(value: object) -> tuple[ToldField, ...]:
     """Read custom fields as deliveries carry them, which is not as REST does."""
     return tuple(
-        FieldValue(
+        ToldField(
             field_id=number,
             name=as_text(fields.get("name")),
             code=as_text(fields.get("code")) or None,
@@ -252,14 +252,14 @@ def field_values(value: object) -> tuple[FieldValue, ...]:
     )
 
 
-def _choices(values: object) -> tuple[FieldChoice, ...]:
+def _choices(values: object) -> tuple[ToldValue, ...]:
     """`[{value, enum}]`, for dates bare numbers, for a radio button one object instead of a list."""
     if isinstance(values, dict) and "value" in values:
         values = [values]
     return tuple(
-        FieldChoice(as_text(one.get("value")), as_id(one.get("enum")))
+        ToldValue(as_text(one.get("value")), as_id(one.get("enum")))
         if isinstance(one, dict)
-        else FieldChoice(as_text(one))
+        else ToldValue(as_text(one))
         for one in as_list(values)
     )
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from gptagent.adapters.kommo.fields import read_fields
 from gptagent.adapters.kommo.tree import as_flag, as_id, as_int, as_list, as_map, as_text
 from gptagent.features.crm.model import (
     AuthorKind,
@@ -60,6 +61,7 @@ def read_lead(body: object) -> Lead | None:
         stage_id=as_id(fields.get("status_id")),
         responsible_user_id=as_id(fields.get("responsible_user_id")),
         contact_ids=tuple(id_ for contact in contacts if (id_ := as_id(contact.get("id"))) is not None),
+        fields=read_fields(fields.get("custom_fields_values")),
     )
 
 
@@ -88,10 +90,14 @@ def read_id(body: object) -> str | None:
     return as_text(as_map(body).get("id")) or None
 
 
+def maps(value: object) -> list[Mapping[str, object]]:
+    """Return the objects of an array."""
+    return [item for item in as_list(value) if isinstance(item, dict)]
+
+
 def embedded(body: object, name: str) -> list[Mapping[str, object]]:
     """Return the objects of a HAL list; a missing body (204) is an empty one."""
-    rows = as_list(as_map(as_map(body).get("_embedded")).get(name))
-    return [row for row in rows if isinstance(row, dict)]
+    return maps(as_map(as_map(body).get("_embedded")).get(name))
 
 
 def moment(seconds: object) -> datetime:

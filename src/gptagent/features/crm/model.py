@@ -11,13 +11,14 @@ from gptagent.features.crm.deliveries.model import (
     CatalogItemChanged,
     ContactChanged,
     CustomerChanged,
-    FieldValue,
     IncomingLeadChanged,
     LeadTriggered,
     NoteAdded,
     RecordKind,
     TaskChanged,
+    ToldField,
 )
+from gptagent.features.crm.values import FieldValue
 
 
 class CallPriority(IntEnum):
@@ -99,6 +100,7 @@ class Lead:
     stage_id: int | None
     responsible_user_id: int | None
     contact_ids: tuple[int, ...] = ()
+    fields: tuple[FieldValue, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +172,7 @@ class LeadChanged:
     price: int | None = None
     changed_at: datetime | None = None
     changed_by: int | None = None
-    fields: tuple[FieldValue, ...] = ()
+    fields: tuple[ToldField, ...] = ()
     tags: tuple[str, ...] = ()
 
 

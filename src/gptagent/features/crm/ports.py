@@ -24,6 +24,26 @@ from gptagent.features.crm.model import (
     Pipeline,
     Webhook,
 )
+from gptagent.features.crm.records import (
+    Batch,
+    Catalog,
+    CatalogElement,
+    Channel,
+    CompanyRecord,
+    ContactRecord,
+    CrmUser,
+    DriveFile,
+    Field,
+    LeadRecord,
+    Link,
+    LogEntry,
+    NoteRecord,
+    PageRequest,
+    Salesbot,
+    Tag,
+    UnsortedLead,
+)
+from gptagent.features.crm.values import EntityKind
 
 
 class CallLimiter(Protocol):
@@ -48,6 +68,62 @@ class RecordsPort(Protocol):
     async def fetch_lead(self, link: CrmLink, lead_id: int) -> Lead | None: ...
 
     async def fetch_contact(self, link: CrmLink, contact_id: int) -> Contact | None: ...
+
+
+class SettingsPort(Protocol):
+    """How the account is set up."""
+
+    async def fetch_fields(self, link: CrmLink, kind: EntityKind) -> tuple[Field, ...]: ...
+
+    async def fetch_users(self, link: CrmLink) -> tuple[CrmUser, ...]:
+        """Return the people of the account; only an administrator's token may ask."""
+        ...
+
+    async def fetch_tags(self, link: CrmLink, kind: EntityKind, page: PageRequest) -> Batch[Tag]: ...
+
+    async def fetch_salesbots(self, link: CrmLink) -> tuple[Salesbot, ...]:
+        """Raise NotFound("crm_not_found") where the brand has no list of them."""
+        ...
+
+    async def fetch_channels(self, link: CrmLink, page: PageRequest) -> Batch[Channel]:
+        """Return where the chats of this page come from: the CRM has no list of channels."""
+        ...
+
+
+class EntitiesPort(Protocol):
+    """Records page by page, with their custom fields. At the priority of a sync."""
+
+    async def fetch_contacts(self, link: CrmLink, page: PageRequest) -> Batch[ContactRecord]: ...
+
+    async def fetch_leads(self, link: CrmLink, page: PageRequest) -> Batch[LeadRecord]: ...
+
+    async def fetch_companies(self, link: CrmLink, page: PageRequest) -> Batch[CompanyRecord]: ...
+
+
+class ArchivePort(Protocol):
+    """What else the account holds."""
+
+    async def fetch_catalogs(self, link: CrmLink) -> tuple[Catalog, ...]: ...
+
+    async def fetch_catalog_elements(
+        self, link: CrmLink, catalog_id: int, page: PageRequest
+    ) -> Batch[CatalogElement]: ...
+
+    async def fetch_unsorted(self, link: CrmLink, page: PageRequest) -> Batch[UnsortedLead]: ...
+
+    async def fetch_log(
+        self, link: CrmLink, page: PageRequest, *, types: tuple[str, ...] = ()
+    ) -> Batch[LogEntry]:
+        """Return what happened, by the CRM's own names of events; `since` is when it happened."""
+        ...
+
+    async def fetch_links(self, link: CrmLink, kind: EntityKind, entity_id: int) -> tuple[Link, ...]: ...
+
+    async def fetch_notes(
+        self, link: CrmLink, kind: EntityKind, entity_id: int, page: PageRequest
+    ) -> Batch[NoteRecord]: ...
+
+    async def fetch_file(self, link: CrmLink, uuid: str) -> DriveFile | None: ...
 
 
 class TasksPort(Protocol):
@@ -134,5 +210,15 @@ class LogPort(Protocol):
         ...
 
 
-class CrmPort(RecordsPort, TasksPort, ChatsPort, HooksPort, LogPort, Protocol):
+class CrmPort(
+    RecordsPort,
+    SettingsPort,
+    EntitiesPort,
+    ArchivePort,
+    TasksPort,
+    ChatsPort,
+    HooksPort,
+    LogPort,
+    Protocol,
+):
     """Everything the platform asks of a CRM."""

@@ -6,7 +6,7 @@ from typing import Self
 from gptagent.sandbox.kommo import forms
 from gptagent.sandbox.kommo.hooks import HookSender, Line
 from gptagent.sandbox.kommo.seed import Features, open_account
-from gptagent.sandbox.kommo.state import Account, Entity, EntityKind, World
+from gptagent.sandbox.kommo.state import Account, Entity, EntityKind, LogEntry, World, now
 
 
 class Desk:
@@ -50,10 +50,30 @@ class Desk:
         body = forms.encode(account, kind, action, element)
         self.hooks(account).emit(f"{action}_{setting}", f"{kind}[{action}]", body, order_key=str(key))
 
+    def note(
+        self,
+        account: Account,
+        kind: str,
+        entity: tuple[str, int],
+        *,
+        by: int = 0,
+        after: list[dict[str, object]] | None = None,
+        before: list[dict[str, object]] | None = None,
+    ) -> None:
+        """Write a line into the account's log of events; `by` 0 is a robot or the customer."""
+        id_ = f"01{self.world.ids.next():x}{account.id:x}"
+        account.log.append(LogEntry(id_, kind, *entity, by, now(), after or [], before or []))
+
     def announce_entity(self, account: Account, kind: EntityKind, action: str, entity: Entity) -> None:
-        tree = forms.lead(account, entity) if kind == "leads" else forms.contact(account, entity)
-        self.announce(account, kind, action, tree, key=f"{kind}/{entity.id}")
+        if action == "add":
+            self.note(account, f"{SETTINGS[kind]}_added", (SETTINGS[kind], entity.id), by=entity.created_by)
+        tree = forms.lead(account, entity) if kind == "leads" else forms.contact(account, entity, kind)
+        # Companies are announced as contacts of another type, by a code of their own.
+        head = "contacts" if kind == "companies" else kind
+        body = forms.encode(account, head, action, tree)
+        name, key = f"{action}_{SETTINGS[kind]}", f"{kind}/{entity.id}"
+        self.hooks(account).emit(name, f"{head}[{action}]", body, order_key=key)
 
 
 # Subscription codes are `{action}_{this}`: add_message, add_outgoing_message, update_talk, ...
-SETTINGS = {"leads": "lead", "contacts": "contact"}
+SETTINGS = {"leads": "lead", "contacts": "contact", "companies": "company"}

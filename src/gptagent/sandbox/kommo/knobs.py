@@ -34,6 +34,7 @@ class Knobs(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     violations_until_block: int = 20
     block_seconds: float = 60.0
     latency_ms: Range = (0, 0)
+    api_filter: bool = True  # amoCRM: whether lists can be filtered
     # chats
     plan_has_sending: bool = True
     quota: int = 10_000

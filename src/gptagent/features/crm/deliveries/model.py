@@ -28,7 +28,7 @@ class RecordRef:
 
 
 @dataclass(frozen=True, slots=True)
-class FieldChoice:
+class ToldValue:
     """One value of a custom field, as text; `enum_id` where it was chosen from a list."""
 
     value: str
@@ -36,13 +36,13 @@ class FieldChoice:
 
 
 @dataclass(frozen=True, slots=True)
-class FieldValue:
+class ToldField:
     """A custom field as deliveries carry it: dates as unix seconds, check marks as 1 or 0."""
 
     field_id: int
     name: str
     code: str | None
-    values: tuple[FieldChoice, ...]
+    values: tuple[ToldValue, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class ContactChanged:
     old_responsible_user_id: int | None = None
     linked_lead_ids: tuple[int, ...] = ()
     company_id: int | None = None
-    fields: tuple[FieldValue, ...] = ()
+    fields: tuple[ToldField, ...] = ()
     tags: tuple[str, ...] = ()
     changed_at: datetime | None = None
     changed_by: int | None = None
@@ -70,7 +70,7 @@ class CustomerChanged:
     change: RecordChange
     name: str | None = None
     responsible_user_id: int | None = None
-    fields: tuple[FieldValue, ...] = ()
+    fields: tuple[ToldField, ...] = ()
     changed_at: datetime | None = None
 
 
