@@ -10,7 +10,7 @@ from gptagent.features.crm.model import CrmLink, NewTask
 from gptagent.features.crm.ports import CrmPort
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.crypto import Vault
-from gptagent.kernel.errors import Forbidden, OutcomeUnknown, UpstreamUnavailable
+from gptagent.kernel.errors import AppError, Forbidden, OutcomeUnknown, UpstreamUnavailable
 from gptagent.kernel.jobs import JobContext
 
 CLOCK_SKEW = timedelta(minutes=2)
@@ -38,10 +38,21 @@ class CrmJobs:
             )
         if external_id is None:
             kind: RecordKind = row["record_kind"]
-            task = NewTask(row["lead_id"], row["text"], row["due_at"], row["responsible"], kind)
+            responsible = row["responsible"] or await self._responsible(link, row["lead_id"], kind)
+            task = NewTask(row["lead_id"], row["text"], row["due_at"], responsible, kind)
             external_id = await self._create(ctx, link, task)
         async with ctx.db.session(ctx.scope) as session:
             await store.finish_task(session, UUID(task_id), "done", external_id)
+
+    async def _responsible(self, link: CrmLink, record_id: int, kind: RecordKind) -> int | None:
+        """Ask who is responsible for a deal we know nothing of; without an answer the CRM chooses."""
+        if kind != "lead":
+            return None
+        try:
+            lead = await self.crm.fetch_lead(link, record_id)
+        except AppError:
+            return None
+        return lead.responsible_user_id if lead else None
 
     async def _create(self, ctx: JobContext, link: CrmLink, task: NewTask) -> int:
         try:

@@ -59,7 +59,7 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 def routes() -> list[Route]:
     """Return the routes of this interface, the busiest first."""
     account = "/accounts/{sub}"
-    table = [
+    table: list[tuple[str, str, Handler]] = [
         ("POST", f"{account}/chats/{{chat}}/customer", chats.customer),
         ("GET", f"{account}/chats/{{chat}}/messages", chats.messages),
         ("POST", f"{account}/chats/{{chat}}/manager", chats.manager),

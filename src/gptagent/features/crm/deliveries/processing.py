@@ -77,11 +77,11 @@ async def attempt(
     webhook: Webhook,
     subscribers: Subscribers,
     *,
-    seconds: float = ACT_SECONDS,
+    seconds: float | None = None,
 ) -> Outcome:
     """Act on a delivery; whatever fails leaves no trace but the outcome. Raises if the database is gone."""
     try:
-        async with asyncio.timeout(seconds), session.savepoint():
+        async with asyncio.timeout(ACT_SECONDS if seconds is None else seconds), session.savepoint():
             return await _act(session, connection_id, webhook, subscribers)
     except TimeoutError:
         return Outcome("received", "slow")

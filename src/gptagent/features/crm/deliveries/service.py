@@ -149,6 +149,11 @@ async def page_deliveries(
     return page.cut([_delivery(row) for row in rows], lambda one: (one.received_at, one.id))
 
 
+def page_of_newest(limit: int, cursor: str | None = None) -> Page:
+    """Return the page of the newest deliveries, or the one after the cursor. Raises Invalid."""
+    return Page.read(ORDERS["-created_at"], limit, cursor)
+
+
 async def get_delivery(
     session: Session, connection_id: UUID, delivery_id: UUID, *, with_payload: bool
 ) -> FullDelivery:

@@ -143,7 +143,8 @@ def _has_changed(before: Record, change: LeadChanged) -> bool:
 def _has_moved(before: Record, change: LeadChanged) -> bool:
     if change.stage_id is None:
         return False
-    return bool(before["stage_id"] != change.stage_id or before["pipeline_id"] != change.pipeline_id)
+    other_pipeline = change.pipeline_id is not None and before["pipeline_id"] != change.pipeline_id
+    return bool(before["stage_id"] != change.stage_id or other_pipeline)
 
 
 async def waiting_of(

@@ -171,6 +171,7 @@ def _record(call: Call, task: Task) -> None:
         entity_type=task.entity_type,
         entity_id=task.entity_id,
         complete_till=task.complete_till,
+        responsible_user_id=task.responsible_user_id,
     )
 
 
