@@ -1,7 +1,7 @@
 """Alice's workspace with a row in every table, and one word, the canary, in each of its texts."""
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from gptagent.features.agents import service as agents
@@ -22,6 +22,7 @@ from gptagent.kernel.ids import new_id
 from gptagent.kernel.scope import Actor, Scope
 
 PASSWORD = "correct horse battery"
+NEVER = datetime(9000, 1, 1, tzinfo=UTC)
 LEAD, STAGE, PIPELINE, CONTACT = 501, 601, 701, 801
 
 
@@ -42,6 +43,7 @@ class Estate:
     connection_id: UUID
     conversation_id: UUID
     task_id: UUID
+    delivery_id: UUID
     turn_id: UUID
     invitation_id: UUID
     api_key_id: UUID
@@ -107,6 +109,7 @@ async def _connection(
     session: Session, vault: Vault, canary: str, secret: str, account_id: int
 ) -> dict[str, UUID]:
     org_id, connection_id, document_id, task_id = session.scope.org_id, new_id(), new_id(), new_id()
+    delivery_id = new_id()
     await insert(
         session,
         "crm_connection",
@@ -119,6 +122,11 @@ async def _connection(
         hook_hash=crm.hash_secret(secret),
         hook_sealed=vault.seal(secret, org_id=org_id, purpose=crm.HOOK_PURPOSE),
         status_reason=canary,
+        hook_error=canary,
+        hook_wanted=canary,
+        hook_codes=[canary],
+        care_at=NEVER,  # a worker that runs meanwhile finds nothing to do
+        poll_at=NEVER,
     )
     await insert(
         session,
@@ -141,9 +149,12 @@ async def _connection(
         session, "crm_lead", **own, external_id=LEAD, name=canary, pipeline_id=PIPELINE, stage_id=STAGE
     )
     await insert(session, "crm_event", **own, kind=canary, payload=f'{{"said": "{canary}"}}')
+    told = {"kind": canary, "refs": [canary], "error": canary, "payload": f'{{"said": "{canary}"}}'}
+    await insert(session, "crm_delivery", **own, **told, id=delivery_id, state="failed", received_at=utcnow())
+    await insert(session, "crm_seen", **own, key=canary.encode())
     task = {"lead_id": LEAD, "text": canary, "due_at": utcnow() + timedelta(days=1)}
     await insert(session, "crm_task", id=task_id, **own, **task)
-    return {**own, "document_id": document_id, "task_id": task_id}
+    return {**own, "document_id": document_id, "task_id": task_id, "delivery_id": delivery_id}
 
 
 async def _conversation(

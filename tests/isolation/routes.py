@@ -64,6 +64,7 @@ AGENT = {"agent_id": "agent_id"}
 ARTICLE = {"article_id": "article_id"}
 DOCUMENT = {"document_id": "document_id"}
 CONNECTION = {"connection_id": "connection_id"}
+DELIVERY = {"connection_id": "connection_id", "delivery_id": "delivery_id"}
 CONVERSATION = {"conversation_id": "conversation_id"}
 WHY = {"json": {"reason": "because I can"}}
 PROVIDER = {"provider_id": "provider_id"}
@@ -157,6 +158,10 @@ CASES: dict[str, Case] = {
     "POST /api/v1/connections": Own(422, {"json": {"address": "not an address", "token": "x"}}),
     "GET /api/v1/connections/{connection_id}": Foreign(CONNECTION),
     "DELETE /api/v1/connections/{connection_id}": Foreign(CONNECTION),
+    "GET /api/v1/connections/{connection_id}/webhook": Foreign(CONNECTION),
+    "GET /api/v1/connections/{connection_id}/deliveries": Foreign(CONNECTION),
+    "GET /api/v1/connections/{connection_id}/deliveries/{delivery_id}": Foreign(DELIVERY),
+    "POST /api/v1/connections/{connection_id}/deliveries/{delivery_id}/retry": Foreign(DELIVERY),
     "GET /api/v1/conversations": Own(),
     "GET /api/v1/conversations/{conversation_id}": Foreign(CONVERSATION),
     "GET /api/v1/conversations/{conversation_id}/messages": Foreign(CONVERSATION),
@@ -313,6 +318,9 @@ CASES: dict[str, Case] = {
     f"POST {PAGES}/integrations": Own(422, {"data": {"address": "not an address", "token": "x"}}),
     f"GET {PAGES}/integrations/{{connection_id}}": Foreign(CONNECTION),
     f"POST {PAGES}/integrations/{{connection_id}}/disconnect": Foreign(CONNECTION),
+    f"GET {PAGES}/integrations/{{connection_id}}/webhooks": Foreign(CONNECTION),
+    f"GET {PAGES}/integrations/{{connection_id}}/webhooks/{{delivery_id}}": Foreign(DELIVERY),
+    f"POST {PAGES}/integrations/{{connection_id}}/webhooks/{{delivery_id}}/retry": Foreign(DELIVERY),
     f"GET {PAGES}/settings/audit": Own(),
     f"GET {PAGES}/settings/audit/export": Own(),
     f"GET {PAGES}/settings/privacy": Own(),

@@ -13,6 +13,9 @@ from isolation.estate import snapshot, tables_of_tenants
 CASES = {
     "dialog.advance": {"conversation_id": "conversation_id"},
     "crm.perform_task": {"task_id": "task_id"},
+    "crm.process_delivery": {"delivery_id": "delivery_id"},
+    "crm.check_webhook": {"connection_id": "connection_id"},
+    "crm.reconcile": {"connection_id": "connection_id"},
     "mail.send": {"letter_id": "letter_id"},
     "knowledge.ingest": {"document_id": "document_id"},
 }

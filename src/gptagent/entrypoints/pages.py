@@ -18,6 +18,7 @@ from gptagent.features.admin.audit_web import AuditPages, PlatformAuditPages
 from gptagent.features.admin.people_web import ImpersonationPages, PeoplePages
 from gptagent.features.admin.web import KeyPages, OrganizationPages, OverviewPages
 from gptagent.features.agents.web import AgentPages
+from gptagent.features.crm.deliveries.web import DeliveryPages
 from gptagent.features.crm.web import ConnectionPages
 from gptagent.features.dashboard.web import DashboardPages
 from gptagent.features.dialog.web import ConversationPages
@@ -151,6 +152,7 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         DocumentPages(db, pages, platform.files).router(),
         ArticlePages(db, pages).router(),
         ConnectionPages(db, pages, platform.crm, platform.vault, settings.base_url).router(),
+        DeliveryPages(db, pages).router(),
         ConversationPages(db, pages, platform.inbox).router(),
         ApiKeyPages(db, pages).router(),
         AuditPages(db, pages, "admin/workspace_audit.html").router(),

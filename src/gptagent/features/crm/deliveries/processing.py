@@ -93,7 +93,7 @@ async def attempt(
         log.warning("delivery_failed", error=error.code, kind=webhook.kind)
         return Outcome("failed", error.code)
     except Exception as error:
-        log.exception("delivery_failed", error=type(error).__name__, kind=webhook.kind)
+        log.exception("delivery_broke", error=type(error).__name__, kind=webhook.kind)
         return Outcome("failed", type(error).__name__)
 
 
