@@ -1,9 +1,10 @@
 import base64
 import contextlib
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import quote_plus, urlencode
+from urllib.parse import parse_qsl, quote_plus, urlencode
 
 import pytest
 from hypothesis import given
@@ -25,6 +26,7 @@ from gptagent.kernel.errors import Invalid
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 SAMPLES = Path(__file__).parents[1] / "contract" / "kommo_samples"
 FORMS = sorted(SAMPLES.rglob("*.form"))
+NO_BRACKETS = {ord(char): None for char in "[]\0"}
 LEAD_PARTS = ("lead_id", "change", "pipeline_id", "stage_id", "name", "responsible_user_id")
 MESSAGE = {
     "message[add][0][id]": "m1",
@@ -236,6 +238,10 @@ def test_an_emoji_and_a_plus_sign_survive_the_form():
         (FORM, b"a=1&&b"),
         (FORM, b"&".join(b"a%d=1" % n for n in range(tree.MAX_PAIRS + 1))),
         (FORM, b"a" + b"[b]" * 50 + b"=1"),
+        (FORM, b"&".join(b"a%d[b][c][d][e][f][g][h]=1" % n for n in range(tree.MAX_STEPS // 7 + 1))),
+        (FORM, b"a=" + b"%" * (tree.MAX_STRAYS + 1)),
+        (JSON, b'{"a":[' + b",".join([b"[]"] * (tree.MAX_NODES // 2)) + b"]}"),
+        (JSON, b'{"a":[' + b",".join([b"1"] * (tree.MAX_COMMAS + 2)) + b"]}"),
         (FORM, b"a[" * 100_000 + b"=1"),
         (FORM, b"a=" + b"x" * tree.MAX_BODY_BYTES),
         (JSON, b""),
@@ -282,6 +288,46 @@ KEYS = st.lists(STEPS, min_size=1, max_size=6).map(
 def test_no_form_breaks_the_reader(pairs):
     body = "&".join(f"{quote_plus(key)}={quote_plus(value)}" for key, value in pairs)
     assert isinstance(deliveries.read_delivery(parse_body(FORM, body.encode())), Webhook)
+
+
+@given(st.dictionaries(st.text(min_size=1, max_size=5), st.text(max_size=12), min_size=1, max_size=9))
+def test_a_form_is_read_as_the_library_reads_it(pairs):
+    """Any text at all, escaped as the vendor does."""
+    plain = {key.translate(NO_BRACKETS): value for key, value in pairs.items() if key.translate(NO_BRACKETS)}
+    plain = {key: value for key, value in plain.items() if not ({"\x1e", "\x1f"} & set(key + value))}
+    if plain:
+        body = urlencode(plain).encode()
+        read = parse_body(FORM, body)
+        expected = {k.replace("\0", ""): v.replace("\0", "") for k, v in parse_qsl(body.decode(), True)}
+        assert read == expected or any(not key for key in expected)
+
+
+@given(st.binary(max_size=200), st.sampled_from([FORM, JSON]))
+def test_no_bytes_break_the_reader(body, kind):
+    with contextlib.suppress(Invalid):
+        assert isinstance(deliveries.read_delivery(parse_body(kind, body)), Webhook)
+
+
+@given(st.binary(max_size=60).map(lambda raw: raw.replace(b"&", b"").replace(b"=", b"")))
+def test_escapes_are_undone_whatever_they_stand_for(raw):
+    body = b"a=" + quote_plus(raw).encode()
+    shown = re.sub("[\x00\x1e\x1f]", "", raw.decode("utf-8", "replace"))
+    read = re.sub("[\x00\x1e\x1f]", "", str(parse_body(FORM, body)["a"]))
+    assert read == shown or "\ufffd" in shown
+
+
+def test_a_stray_percent_sign_is_left_as_it_is():
+    assert parse_body(FORM, b"a=100%&b=%zz+%C3%A9") == {"a": "100%", "b": "%zz \u00e9"}
+
+
+def test_a_form_as_large_as_a_lead_with_500_fields_is_read():
+    pairs = [
+        (f"leads[update][0][custom_fields][{n}]{part}", "x" * 20)
+        for n in range(500)
+        for part in ("[id]", "[name]", "[values][0][value]", "[values][0][enum]")
+    ]
+    (lead,) = parse_body(FORM, urlencode(pairs).encode())["leads"]["update"]
+    assert len(lead["custom_fields"]) == 500
 
 
 LEAVES = (

@@ -27,6 +27,7 @@ class Knobs(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     invalid_answers_until_disabled: int = 100
     unknown_codes: list[str] = []
     account_last: bool = False
+    avatars: bool = False
     message_type: bool = True
     bind_entities: bool = True
     # rest

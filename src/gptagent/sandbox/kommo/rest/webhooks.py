@@ -19,6 +19,7 @@ CODES = {
     *(f"{verb}_customer" for verb in ("add", "update", "delete", "responsible", "note")),
     *(f"{verb}_task" for verb in ("add", "update", "delete", "responsible")),
     *(f"{verb}_unsorted" for verb in ("add", "update", "delete")),
+    *(f"{verb}_catalog_element" for verb in ("add", "update", "delete")),
     "status_lead",
     "add_talk",
     "update_talk",
