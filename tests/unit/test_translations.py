@@ -13,6 +13,7 @@ from gptagent.features.crm import frame
 from gptagent.features.crm import web as crm
 from gptagent.features.crm.deliveries import calls
 from gptagent.features.crm.deliveries import words as deliveries
+from gptagent.features.crm.syncing import web as syncing
 from gptagent.features.dialog import sending
 from gptagent.features.dialog import web as dialog
 from gptagent.features.knowledge.model import FAILURES
@@ -41,6 +42,11 @@ NAMED = {
     sending.NOT_FOUND_TASK,
     sending.NOT_SENT_TASK,
     crm.OTHER_REASON,
+    syncing.OTHER_REASON,
+    *syncing.REASONS.values(),
+    *syncing.PARTS.values(),
+    *syncing.KINDS.values(),
+    *syncing.ENTITIES.values(),
     *api_keys_web.SCOPES.values(),
     dialog.NOT_SENT,
     dialog.REFUSED,

@@ -143,11 +143,12 @@ def _stage_kind(stage_id: int, fields: Mapping[str, object]) -> StageKind:
 
 def _may_send(token: str) -> bool:
     """Read the scopes from a token that is a JWT; nothing is verified, the CRM itself decides at the send."""
-    scopes = as_map(_claims(token)).get("scopes")
+    scopes = as_map(claims(token)).get("scopes")
     return SEND_SCOPE in scopes if isinstance(scopes, list) else True
 
 
-def _claims(token: str) -> object:
+def claims(token: str) -> object:
+    """Return what a token that is a JWT says; None for any other."""
     parts = token.split(".")
     if len(parts) != 3:
         return None

@@ -116,3 +116,10 @@ class TriggerFired(Event):
 
     connection_id: UUID
     trigger: LeadTriggered
+
+
+@dataclass(frozen=True, slots=True)
+class AccountConnected(Event):
+    """An account was connected, or connected again: its token is new and works."""
+
+    connection_id: UUID

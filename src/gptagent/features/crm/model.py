@@ -53,6 +53,11 @@ class Connection:
     last_webhook_at: datetime | None
     synced_at: datetime | None
     created_at: datetime
+    brand: Brand = "kommo"
+    client_id: str | None = None  # of the integration the token belongs to, if the token says so
+    token_kind: Literal["long_lived", "oauth"] = "long_lived"  # noqa: S105 - a kind, no token
+    token_expires_at: datetime | None = None
+    scopes: list[str] | None = None  # what the token allows; None: it does not say
 
 
 @dataclass(frozen=True, slots=True)

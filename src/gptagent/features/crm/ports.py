@@ -12,8 +12,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from gptagent.features.crm.connecting.model import Credentials, TokenFacts, TokenPair
 from gptagent.features.crm.deliveries.model import HookSubscription, RecordKind, Seen
 from gptagent.features.crm.model import (
+    Brand,
     CallPriority,
     ChatMessage,
     Contact,
@@ -58,6 +60,57 @@ class CallLimiter(Protocol):
         ...
 
 
+class TokenSource(Protocol):
+    """Renews the token of a connection that has a grant, once however many ask at the same time.
+
+    Both return the connection as it is then, or None if there is nothing to be done about it.
+    """
+
+    async def renew(self, link: CrmLink) -> CrmLink | None:
+        """The CRM refused this link's token. Raise UpstreamUnavailable if it cannot be renewed just now."""
+        ...
+
+    async def follow(self, link: CrmLink) -> CrmLink | None:
+        """The CRM knows nothing at this link's address: perhaps the account was renamed."""
+        ...
+
+
+class GrantsPort(Protocol):
+    """Consent to an integration, and the tokens that come of it."""
+
+    def consent_url(self, brand: Brand, client_id: str, state: str) -> str:
+        """Return where the browser goes to allow an integration in."""
+        ...
+
+    def account_host(self, referer: str, brand: Brand) -> str:
+        """Return the host a consent came from. Raise Invalid("crm_host_refused") if it is not the brand's."""
+        ...
+
+    def read_token(self, token: str) -> TokenFacts:
+        """Return what a token says of itself. Nothing is verified."""
+        ...
+
+    async def exchange_code(
+        self, link: CrmLink, keys: Credentials, code: str, redirect_uri: str
+    ) -> TokenPair:
+        """Raise Forbidden("crm_grant_refused") if the CRM does not take the code or the keys."""
+        ...
+
+    async def renew_pair(
+        self, link: CrmLink, keys: Credentials, refresh: str, redirect_uri: str
+    ) -> TokenPair:
+        """Use up a refresh token for the next pair. Raise Forbidden("crm_grant_refused")."""
+        ...
+
+    async def find_host(self, link: CrmLink, refresh: str) -> str | None:
+        """Ask where a token's account is now; None if the CRM does not know the token."""
+        ...
+
+    async def has_moved(self, link: CrmLink) -> bool:
+        """Whether no account answers at the link's address any more."""
+        ...
+
+
 class RecordsPort(Protocol):
     """The account, and the records in it."""
 
@@ -92,6 +145,10 @@ class SettingsPort(Protocol):
 
 class EntitiesPort(Protocol):
     """Records page by page, with their custom fields. At the priority of a sync."""
+
+    async def can_filter(self, link: CrmLink) -> bool:
+        """Whether the account's lists can be asked for what changed since some time."""
+        ...
 
     async def fetch_contacts(self, link: CrmLink, page: PageRequest) -> Batch[ContactRecord]: ...
 
@@ -211,6 +268,7 @@ class LogPort(Protocol):
 
 
 class CrmPort(
+    GrantsPort,
     RecordsPort,
     SettingsPort,
     EntitiesPort,

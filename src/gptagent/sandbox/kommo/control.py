@@ -8,6 +8,17 @@ Accounts
   POST   /_sandbox/accounts/{sub}/tokens {scopes?}  one more long-lived token
   DELETE /_sandbox/accounts/{sub}/tokens  revoke all of them
   POST   /_sandbox/reset  forget every account and default knob
+OAuth
+  GET    /_sandbox/integrations  all of them, with their secrets
+  POST   /_sandbox/integrations {redirect_uri, brand?, name?, scopes?, disconnect_hook?}
+         and client_id?, client_secret?, which are made up otherwise
+  GET    .../grants  exchanged, refreshed, refused: how often the account's token endpoint did so
+  POST   .../grants {client_id}  -> access_token, refresh_token, as if somebody had consented
+  POST   .../grants/expire  the access tokens are over, the refresh tokens are good
+  DELETE .../grants  revoke both
+  POST   .../rename {subdomain, old_host_status?: 404 or 401}  the account moves; its tokens stay good
+  POST   .../integration/remove {client_id}  tokens end, the disconnect hook is called -> its status
+  POST   .../integration/widget {client_id}  the redirect address is called by `from_widget=1` -> its status
 Chats; below, ... stands for /_sandbox/accounts/{sub}
   POST   .../chats {name, origin?, phone?, status_id?, text?, fire?}
          -> chat_id, contact_id, lead_id, talk_id;
@@ -58,7 +69,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gptagent.sandbox.kommo.controls import accounts, bulk, chats, faults, happenings, records, setup
+from gptagent.sandbox.kommo.controls import accounts, bulk, chats, faults, happenings, oauth, records, setup
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -80,6 +91,15 @@ def routes() -> list[Route]:
         ("GET", f"{account}/stats", records.account_stats),
         ("POST", f"{account}/tokens", accounts.new_token),
         ("DELETE", f"{account}/tokens", accounts.revoke_tokens),
+        ("GET", f"{account}/grants", oauth.grants),
+        ("POST", f"{account}/grants", oauth.new_grant),
+        ("POST", f"{account}/grants/expire", oauth.expire),
+        ("DELETE", f"{account}/grants", oauth.revoke),
+        ("POST", f"{account}/rename", oauth.rename),
+        ("POST", f"{account}/integration/remove", oauth.remove_integration),
+        ("POST", f"{account}/integration/widget", oauth.install_widget),
+        ("GET", "/integrations", oauth.list_integrations),
+        ("POST", "/integrations", oauth.new_integration),
         ("GET", "/stats", records.stats),
         ("GET", "/accounts", accounts.list_accounts),
         ("POST", "/accounts", accounts.new_account),

@@ -5,6 +5,7 @@ from typing import Self
 
 from gptagent.sandbox.kommo import forms
 from gptagent.sandbox.kommo.hooks import HookSender, Line
+from gptagent.sandbox.kommo.oauth.book import Book
 from gptagent.sandbox.kommo.seed import Features, open_account
 from gptagent.sandbox.kommo.state import Account, Entity, EntityKind, LogEntry, World, now
 
@@ -14,6 +15,7 @@ class Desk:
 
     def __init__(self) -> None:
         self.world = World()
+        self.oauth = Book()
         self._senders: dict[str, HookSender] = {}
         self._line: Line | None = None
 
@@ -38,11 +40,25 @@ class Desk:
     def open_account(self, subdomain: str, name: str, features: Features) -> Account:
         return open_account(self.world, subdomain, name, features)
 
+    def rename(self, account: Account, subdomain: str) -> None:
+        """Move an account to another address; all it holds goes with it."""
+        self.world.accounts[subdomain] = self.world.accounts.pop(account.subdomain)
+        sender = self._senders.pop(account.subdomain, None)
+        if sender is not None:
+            self._senders[subdomain] = sender
+        account.subdomain = subdomain
+
+    async def call(self, url: str, user_agent: str, timeout: float) -> tuple[int, str]:
+        """Get an address of the other side. Returns the status, or 0 and why there is none."""
+        self._line = self._line or Line()
+        return await self._line.get(url, {"User-Agent": user_agent}, timeout)
+
     def forget_accounts(self) -> None:
         for sender in self._senders.values():
             sender.cancel()
         self._senders.clear()
         self.world.accounts.clear()
+        self.oauth = Book()
 
     def announce(self, account: Account, kind: str, action: str, element: forms.Tree, *, key: object) -> None:
         """Fire `kind[action]` for the subscribers of its code: `leads`, `status` -> `status_lead`."""

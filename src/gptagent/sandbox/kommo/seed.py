@@ -92,13 +92,14 @@ def issue_token(account: Account, scopes: frozenset[str] | None = None) -> Token
         "scopes": sorted(granted),
         "api_domain": "api-c.kommo.com",
     }
-    value = _jwt(claims)
+    value = sign_jwt(claims)
     token = Token(value, granted, TOKENS_END_AT)
     account.tokens[value] = token
     return token
 
 
-def _jwt(claims: dict[str, object]) -> str:
+def sign_jwt(claims: dict[str, object]) -> str:
+    """Return a token that says this; its signature is the sandbox's own."""
     head = _b64(msgspec.json.encode({"typ": "JWT", "alg": "HS256"}))
     body = _b64(msgspec.json.encode(claims))
     signature = hmac.new(b"sandbox", f"{head}.{body}".encode(), "sha256").digest()

@@ -213,6 +213,7 @@ class Token:
     scopes: frozenset[str]
     expires_at: int
     revoked: bool = False
+    used: bool = False
 
 
 @dataclass(slots=True)

@@ -103,15 +103,15 @@ async def merge_lead(session: Session, connection_id: UUID, change: LeadChanged)
     is_news = is_said or before is None or has_moved or _has_changed(before, change)
     await session.execute(
         """insert into app.crm_lead (connection_id, external_id, name, pipeline_id, stage_id,
-                                     responsible_user_id, is_deleted, price, told_at)
-           values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+                                     responsible_user_id, is_deleted, price, told_at, removed_at)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, case when $7 then now() end)
            on conflict (org_id, connection_id, external_id) do update
               set name = coalesce(excluded.name, crm_lead.name),
                   price = coalesce(excluded.price, crm_lead.price),
                   pipeline_id = coalesce(excluded.pipeline_id, crm_lead.pipeline_id),
                   stage_id = coalesce(excluded.stage_id, crm_lead.stage_id),
                   responsible_user_id = coalesce(excluded.responsible_user_id, crm_lead.responsible_user_id),
-                  is_deleted = excluded.is_deleted,
+                  is_deleted = excluded.is_deleted, removed_at = excluded.removed_at, seen_at = now(),
                   told_at = coalesce(excluded.told_at, crm_lead.told_at),
                   fetched_at = case when excluded.told_at is not null or not $10
                                     then crm_lead.fetched_at end""",

@@ -1,1 +1,1 @@
-"""The mirror of a CRM's account: what is copied, by which run, and what others read of it."""
+"""Runs that copy a CRM's account into the mirror."""

@@ -67,9 +67,8 @@ async def new_field(request: Request) -> Response:
     table = _fields(account, wanted.entity)
     codes = ADDRESS_LINES if wanted.type == "smart_address" else CODED.get(wanted.code or "", ())
     labels: dict[int, tuple[str, str | None]] = {ids.next(): (label, None) for label in wanted.enums}
-    custom = CustomField(
-        ids.next(), wanted.name, wanted.type, wanted.code, 600 + len(table), labels or coded(ids, codes)
-    )
+    enums = labels or coded(ids, codes)
+    custom = CustomField(ids.next(), wanted.name, wanted.type, wanted.code, 600 + len(table), enums)
     table[custom.id] = custom
     return answer(describe.field(custom), 201)
 

@@ -48,6 +48,7 @@ ROUTES = [
     _on("GET", "/leads/unsorted", archive.list_unsorted),
     _on("POST", "/leads/unsorted/{uid}/accept", unsorted.accept),
     _on("DELETE", "/leads/unsorted/{uid}/decline", unsorted.decline),
+    _on("GET", "/leads/loss_reasons", account.list_loss_reasons),
     _on("GET", "/events", archive.list_events),
     _on("GET", "/catalogs", archive.list_catalogs),
     _on("GET", "/catalogs/{id:int}", archive.get_catalog),

@@ -123,6 +123,11 @@ async def add_tags(request: Request) -> Response:
     return hal.hal({"_links": hal.self_link(call, call.kind, "tags"), "_embedded": {"tags": rows}})
 
 
+async def list_loss_reasons(request: Request) -> Response:
+    call = Call.of(request)
+    return hal.cut(call, "loss_reasons", call.account.loss_reasons.items(), shapes.loss_reason)
+
+
 async def list_bots(request: Request) -> Response:
     """Since 2026-04, and of Kommo only."""
     call = Call.of(request)

@@ -147,6 +147,11 @@ def tag(call: Call, row: Tag) -> Json:
     return {"id": row.id, "name": row.name, "color": row.color}
 
 
+def loss_reason(call: Call, row: tuple[int, str]) -> Json:
+    id_, name = row
+    return {"id": id_, "name": name, "sort": 10000, "_links": self_link(call, "leads", "loss_reasons", id_)}
+
+
 def bot(call: Call, row: Bot) -> Json:
     return {"id": row.id, "name": row.name, "_links": self_link(call, "bots", row.id)}
 
