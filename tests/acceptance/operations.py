@@ -13,6 +13,7 @@ from gptagent.features.organizations.policy import (
     MANAGE_PRIVACY,
     MANAGE_WORKSPACE,
     OWN_WORKSPACE,
+    PLATFORM_IMPERSONATE,
     PLATFORM_MANAGE,
     PLATFORM_VIEW,
     READ_AUDIT,
@@ -26,6 +27,8 @@ OPEN = {
     f"POST {V1}/auth/register",
     f"POST {V1}/auth/invitation",
     f"POST {V1}/auth/login",
+    f"POST {V1}/auth/passkey/options",
+    f"POST {V1}/auth/passkey",
     f"POST {V1}/auth/refresh",
     f"POST {V1}/auth/reset-password/request",
     f"POST {V1}/auth/reset-password/confirm",
@@ -79,6 +82,7 @@ CONNECTION, CONVERSATION = "connections/{connection_id}", "conversations/{conver
 
 PLACE, WHO = "admin/organizations/{number}", "admin/people/{person_id}"
 WHY = {"json": {"reason": "They asked for it."}}
+EYES = {"json": {"workspace": 1, "reason": "They asked for it."}}
 PROVIDER = "sign-in-providers/{provider_id}"
 PROVIDER_BODY = {"name": "#", "issuer": "https://127.0.0.1:9/#", "client_id": "#", "client_secret": "#"}
 
@@ -102,12 +106,15 @@ OPERATIONS = tuple(
         ("POST", f"{INVITATION}/resend", MANAGE_MEMBERS, {}),
         ("DELETE", INVITATION, MANAGE_MEMBERS, {}),
         ("GET", "account", PERSON, {}),
-        ("PATCH", "account", PERSON, {"json": {"full_name": "Name #"}}),
+        ("PATCH", "account", PERSON, {"json": {"given_name": "Name #"}}),
         ("GET", "account/avatar", PERSON, {}),
         ("PUT", "account/avatar", PERSON, {"files": {"file": ("me.png", b"not a picture")}}),
         ("DELETE", "account/avatar", PERSON, {}),
         ("POST", "account/password", PERSON, {"json": {"current_password": "x", "new_password": "y"}}),
         ("POST", "account/confirmation", PERSON, {"json": {"password": "not the right one"}}),
+        ("POST", "account/confirmation/options", PERSON, {}),
+        ("GET", "account/sign-in-providers", PERSON, {}),
+        ("DELETE", "account/sign-in-providers/{provider_id}", PERSON, {}),
         ("GET", "account/sessions", PERSON, {}),
         ("DELETE", "account/sessions", PERSON, {}),
         ("DELETE", "account/sessions/{session_id}", PERSON, {}),
@@ -158,7 +165,7 @@ OPERATIONS = tuple(
         ("GET", "integrations", MANAGE_CONNECTIONS, {}),
         ("POST", "integrations", MANAGE_CONNECTIONS, {"json": INTEGRATION}),
         ("GET", "integrations/{integration_id}", MANAGE_CONNECTIONS, {}),
-        ("PATCH", "integrations/{integration_id}", MANAGE_CONNECTIONS, {"json": {"client_secret": "x"}}),
+        ("PUT", "integrations/{integration_id}/secret", MANAGE_CONNECTIONS, {"json": {"client_secret": "x"}}),
         ("DELETE", "integrations/{integration_id}", MANAGE_CONNECTIONS, {}),
         ("GET", CONNECTION, VIEW, {}),
         ("DELETE", CONNECTION, MANAGE_CONNECTIONS, {}),
@@ -180,8 +187,13 @@ OPERATIONS = tuple(
         ("GET", PLACE, PLATFORM_VIEW, {}),
         ("PUT", f"{PLACE}/suspension", PLATFORM_MANAGE, WHY),
         ("DELETE", f"{PLACE}/suspension", PLATFORM_MANAGE, {}),
+        ("GET", f"{PLACE}/members", PLATFORM_VIEW, {}),
         ("GET", "admin/people", PLATFORM_VIEW, {}),
         ("GET", WHO, PLATFORM_VIEW, {}),
+        ("GET", f"{WHO}/workspaces", PLATFORM_VIEW, {}),
+        ("POST", f"{WHO}/impersonation", PLATFORM_IMPERSONATE, EYES),
+        ("DELETE", f"{WHO}/impersonation", PLATFORM_IMPERSONATE, {}),
+        ("POST", f"{WHO}/reset-link", PLATFORM_MANAGE, {"json": {"by": "link"}}),
         ("PUT", f"{WHO}/suspension", PLATFORM_MANAGE, WHY),
         ("DELETE", f"{WHO}/suspension", PLATFORM_MANAGE, {}),
         ("PUT", f"{WHO}/administrator", PLATFORM_MANAGE, {}),

@@ -69,7 +69,8 @@ async def page():
 
 async def register(page: Page, link: str) -> None:
     await page.goto(link)
-    await page.get_by_label("Your name").fill("Alice Liddell")
+    await page.get_by_label("First name").fill("Alice")
+    await page.get_by_label("Last name").fill("Liddell")
     await page.get_by_label("Company").fill("Wonderland")
     await page.get_by_label("E-mail").fill("alice@wonderland.test")
     await page.get_by_label("Password").fill(PASSWORD)

@@ -124,7 +124,7 @@ async def test_nobody_looks_through_the_eyes_of_an_administrator(begin, bob, dat
     await make_administrator(roles, bob)
     answer = await begin()
     assert answer.status_code == 403
-    assert "Nobody looks through the eyes of an administrator." in texts(answer)
+    assert "Nobody enters the account of an administrator." in texts(answer)
     assert await sessions_of(database, bob) == []
 
 

@@ -103,6 +103,20 @@ async def test_what_an_erased_customer_writes_begins_a_new_conversation(scene, w
     assert scene.conversation_id != before and (await scene.conversation())["last_seq"] == 2
 
 
+async def test_a_delivery_repeated_after_the_erasure_brings_nothing_back(scene, world):
+    again = await scene.says("A last question")
+    await scene.calm()
+    async with world.db.session(world.scope) as session:
+        await service.erase_customer(session, scene.conversation_id)
+    await scene.says("A last question", provider_id=again)
+    assert scene.conversation_id is None and "A last question" not in "".join(await rows_of(world))
+    async with world.db.session(world.scope) as session:
+        await session.execute("update app.erased_message set erased_at = now() - interval '31 days'")
+    await service.apply_retention(world.db)
+    async with world.db.session(world.scope) as session:
+        assert await session.fetchval("select count(*) from app.erased_message") == 0
+
+
 async def test_a_reply_in_the_making_is_not_sent_from_erased_text(world):
     scene = await Scene.open(world)
     await scene.says(WORDS)
@@ -241,7 +255,11 @@ async def test_an_erased_person_cannot_be_recognised_anywhere(database, scope, f
                 == 0
             )
         row = await session.fetchrow("select * from app.person where id = $1", bob.actor.id)
-    assert "canary5511" not in str(row) and row["full_name"] == "Erased" and row["erased_at"] is not None
+    assert (
+        "canary5511" not in str(row)
+        and (row["full_name"], row["family_name"]) == ("Erased", "")
+        and row["erased_at"] is not None
+    )
     async with database.session(scope) as session:
         entries = {one.action: one for one in await audit.list_entries(session)}
     assert entries["member.seen"].personal is None and entries["member.seen"].address is None

@@ -76,7 +76,7 @@ NO_PROVIDER = "/sign-in/00000000-0000-0000-0000-000000000001"
 MEMBER = {"person_id": "person_id"}
 INVITATION = {"invitation_id": "invitation_id"}
 MEMBERS = f"{PAGES}/settings/members"
-NEWCOMER = {"token": "nobodys", "full_name": "Nobody", "password": "correct horse battery"}
+NEWCOMER = {"token": "nobodys", "given_name": "Nobody", "password": "correct horse battery"}
 SESSION, GRANT, PASSKEY = {"session_id": "session_id"}, {"grant_id": "grant_id"}, {"passkey_id": "passkey_id"}
 ACCOUNT = f"{PAGES}/account-settings"
 KEY = {"key_id": "api_key_id"}
@@ -88,6 +88,10 @@ CASES: dict[str, Case] = {
     "GET /api/v1/openapi.json": Public("the API's description"),
     "POST /api/v1/auth/register": Public("here a person gets a workspace", options={"json": STRANGER}),
     "POST /api/v1/auth/login": Public("here a person gets a token", options={"json": STRANGER}),
+    "POST /api/v1/auth/passkey/options": Public("here a person logs in with a passkey"),
+    "POST /api/v1/auth/passkey": Public(
+        "here a person logs in with a passkey", options={"json": {"credential": {}}}
+    ),
     "POST /api/v1/auth/invitation": Public("the link is the credential", options={"json": NEWCOMER}),
     "POST /api/v1/auth/refresh": Public(
         "here a person's log-in is renewed", options={"json": {"refresh_token": "nobody's"}}
@@ -122,7 +126,9 @@ CASES: dict[str, Case] = {
     "GET /api/v1/integrations": Own(),
     "POST /api/v1/integrations": Own(201, {"json": KEYS}),
     "GET /api/v1/integrations/{integration_id}": Foreign(INTEGRATION),
-    "PATCH /api/v1/integrations/{integration_id}": Foreign(INTEGRATION, {"json": {"client_secret": "x"}}),
+    "PUT /api/v1/integrations/{integration_id}/secret": Foreign(
+        INTEGRATION, {"json": {"client_secret": "x"}}
+    ),
     "DELETE /api/v1/integrations/{integration_id}": Foreign(INTEGRATION),
     "POST /api/v1/connections/oauth": Own(404, {"json": {"integration_id": str(uuid4())}}),
     "GET /hooks/kommo/{secret}{slash:path}": Public("the secret is the credential", "/hooks/kommo/nobodys/"),
@@ -194,7 +200,14 @@ CASES: dict[str, Case] = {
     "GET /api/v1/admin/organizations/{number}": Installation(),
     "PUT /api/v1/admin/organizations/{number}/suspension": Installation(WHY),
     "DELETE /api/v1/admin/organizations/{number}/suspension": Installation(),
+    "GET /api/v1/admin/organizations/{number}/members": Installation(),
     "GET /api/v1/admin/people": Installation(),
+    "GET /api/v1/admin/people/{person_id}/workspaces": Installation(),
+    "POST /api/v1/admin/people/{person_id}/impersonation": Installation(
+        {"json": {"workspace": 1, "reason": "because I can"}}
+    ),
+    "DELETE /api/v1/admin/people/{person_id}/impersonation": Installation(),
+    "POST /api/v1/admin/people/{person_id}/reset-link": Installation({"json": {"by": "link"}}),
     "GET /api/v1/admin/people/{person_id}": Installation(),
     "PUT /api/v1/admin/people/{person_id}/suspension": Installation(WHY),
     "DELETE /api/v1/admin/people/{person_id}/suspension": Installation(),
@@ -217,6 +230,7 @@ CASES: dict[str, Case] = {
     "POST /admin/people/{person_id}/resume": Installation(),
     "POST /admin/people/{person_id}/appoint": Installation(),
     "POST /admin/people/{person_id}/dismiss": Installation(),
+    "POST /admin/people/{person_id}/reset-link": Installation({"data": {"by": "link"}}),
     "POST /admin/people/{person_id}/impersonate": Installation({"data": {"reason": "because I can"}}),
     "GET /admin/audit": Installation(),
     "GET /admin/audit/export": Installation(),
@@ -238,6 +252,9 @@ CASES: dict[str, Case] = {
     "DELETE /api/v1/account/avatar": Own(204),
     "POST /api/v1/account/password": Own(422, {"json": {"current_password": "x", "new_password": "y"}}),
     "POST /api/v1/account/confirmation": Own(422, {"json": {"password": "not the right one"}}),
+    "POST /api/v1/account/confirmation/options": Own(),
+    "GET /api/v1/account/sign-in-providers": Own(),
+    "DELETE /api/v1/account/sign-in-providers/{provider_id}": Foreign(PROVIDER),
     "GET /api/v1/account/sessions": Own(),
     "DELETE /api/v1/account/sessions": Own(204),
     "DELETE /api/v1/account/sessions/{session_id}": Foreign(SESSION),
@@ -361,7 +378,7 @@ CASES: dict[str, Case] = {
     f"GET {PAGES}/account-settings/privacy/export": Own(),
     f"POST {PAGES}/account-settings/privacy/erase": Own(422, {"data": {"proof": "not the right one"}}),
     f"GET {ACCOUNT}": Own(),
-    f"POST {ACCOUNT}": Own(303, {"data": {"full_name": "Charlie Sparrow", "locale": "en"}}),
+    f"POST {ACCOUNT}": Own(303, {"data": {"given_name": "Charlie Sparrow", "locale": "en"}}),
     f"GET {ACCOUNT}/avatar": Own(404, why="there is no picture yet"),
     f"POST {ACCOUNT}/avatar": Own(422, {"files": {"file": ("me.png", b"not a picture")}}),
     f"POST {ACCOUNT}/avatar/remove": Own(303),

@@ -78,7 +78,7 @@ DEFINERS = {
     "ended_entries": "open streams: which of the given ids have ended",
     "end_entries": "a person is put out: ends what lets them in",
     "grant_is_live": "access token: by two ids, yes or no",
-    "grant_strength": "access token: by two ids, whether two factors were shown",
+    "grant_strength": "access token: by its ids, whether two factors were shown",
     "api_key_by_hash": "key of a program: by hash of a random key",
     "invitation_by_hash": "invitation: by hash of a random token",
     "person_by_email": "reset and invitation: an id",

@@ -40,6 +40,7 @@ from gptagent.features.organizations.invitation_web import InvitationPages
 from gptagent.features.organizations.login_steps import LoginSteps
 from gptagent.features.organizations.members_web import MemberPages
 from gptagent.features.organizations.model import Visitor, Workspace
+from gptagent.features.organizations.service import Post
 from gptagent.features.organizations.web import AuthPages, keep_language, local_path
 from gptagent.features.organizations.workspace_web import WorkspacePages, show_lobby
 from gptagent.features.privacy.web import PrivacyPages
@@ -146,7 +147,7 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         ).router(),
         InvitationPages(db, pages, platform.login_limits, platform.links).router(),
         WorkspacePages(db, pages, settings.base_url).router(),
-        MemberPages(db, pages, platform.links).router(),
+        MemberPages(db, pages, Post(platform.links, platform.login_limits)).router(),
         RecoveryPages(db, pages, platform.login_limits, platform.links).router(),
         SignInPages(platform.sign_in, pages, platform.login_limits).router(),
         ProviderPages(platform.sign_in, pages).router(),
@@ -164,7 +165,7 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         AuditPages(db, pages, "admin/workspace_audit.html").router(),
         OverviewPages(db, pages, facts_of(settings)).router(),
         OrganizationPages(db, pages).router(),
-        PeoplePages(db, pages).router(),
+        PeoplePages(db, pages, platform.links).router(),
         KeyPages(db, pages).router(),
         PlatformAuditPages(db, pages, "admin/audit.html").router(),
         ImpersonationPages(db, pages).router(),
@@ -206,6 +207,7 @@ async def load_shell(request: Request, session: Session, links: Links) -> Shell:
         path=request.url.path,
         workspace=workspace.name,
         person_name=person.full_name,
+        given_name=person.given_name,
         person_email=person.email,
         navigation=() if access.is_held else _navigation(permissions),
         workspaces=tuple(

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from types import FrameType
 
 import structlog
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.middleware.gzip import GZipMiddleware
@@ -30,6 +30,7 @@ from gptagent.entrypoints.request_limits import RequestLimits
 from gptagent.entrypoints.sole import SoleWeb
 from gptagent.features.admin.api import AdminApi
 from gptagent.features.admin.audit_api import AuditApi, PlatformAuditApi
+from gptagent.features.admin.people_api import PeopleApi
 from gptagent.features.agents.api import AgentsApi
 from gptagent.features.crm.api import ConnectionsApi, WebhookDoor
 from gptagent.features.crm.connecting.api import IntegrationsApi
@@ -41,11 +42,13 @@ from gptagent.features.identity.model import RelyingParty
 from gptagent.features.identity.recovery_api import RecoveryApi
 from gptagent.features.knowledge.api import ArticlesApi, DocumentsApi
 from gptagent.features.organizations.account.api import AccountApi
+from gptagent.features.organizations.account.guard import own_log_in
 from gptagent.features.organizations.api import AuthApi
 from gptagent.features.organizations.api_keys_api import ApiKeysApi
+from gptagent.features.organizations.service import Post
 from gptagent.features.organizations.workspace_api import InvitationsApi, MembersApi, WorkspacesApi
 from gptagent.features.privacy.api import PrivacyApi
-from gptagent.features.sign_in.api import ProvidersApi
+from gptagent.features.sign_in.api import LinkedApi, ProvidersApi
 from gptagent.kernel import installation, observe
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.errors import AppError, NotFound
@@ -159,17 +162,28 @@ def _close_streams_on_signal(hub: LiveHub) -> None:
 
 def _add_api(app: FastAPI, platform: Platform) -> None:
     settings = platform.settings
+    party = RelyingParty.at(settings.base_url)
     app.include_router(
         AuthApi(
-            platform.db, platform.tokens, platform.login_limits, settings.open_registration, platform.links
+            platform.db,
+            platform.tokens,
+            platform.login_limits,
+            settings.open_registration,
+            platform.links,
+            party,
         ).router()
     )
     app.include_router(WorkspacesApi(platform.db).router())
     app.include_router(MembersApi(platform.db).router())
-    app.include_router(InvitationsApi(platform.db, platform.links).router())
-    party = RelyingParty.at(settings.base_url)
-    app.include_router(AccountApi(platform.db, platform.files, platform.login_limits, party).router())
-    app.include_router(RecoveryApi(platform.db, platform.login_limits, platform.links).router())
+    app.include_router(InvitationsApi(platform.db, Post(platform.links, platform.login_limits)).router())
+    privacy, privacy_of_person = PrivacyApi(platform.db, platform.files, platform.login_limits).routers()
+    for account in (
+        AccountApi(platform.db, platform.files, platform.login_limits, party).router(),
+        RecoveryApi(platform.db, platform.login_limits, platform.links).router(),
+        LinkedApi(platform.sign_in).router(),
+        privacy_of_person,
+    ):
+        app.include_router(account, dependencies=[Depends(own_log_in)])
     app.include_router(ApiKeysApi(platform.db).router())
     app.include_router(ProvidersApi(platform.sign_in).router())
     app.include_router(AgentsApi(platform.db).router())
@@ -185,8 +199,8 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
     app.include_router(AuditApi(platform.db).router())
     app.include_router(PlatformAuditApi(platform.db).router())
     app.include_router(AdminApi(platform.db, facts_of(settings)).router())
-    for router in PrivacyApi(platform.db, platform.files, platform.login_limits).routers():
-        app.include_router(router)
+    app.include_router(PeopleApi(platform.db, platform.tokens, platform.links).router())
+    app.include_router(privacy)
     door = WebhookDoor(platform.db, platform.crm, platform.subscribers, settings.hook_networks)
     app.router.routes.append(door.route())
 

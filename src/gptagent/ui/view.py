@@ -126,8 +126,9 @@ class Shell:
     is the id of the last live event when the page was drawn, so that nothing is lost until it connects.
     `counts` holds the number shown beside a navigation item, by its `href`. `delete_at`: when the workspace
     will be deleted, if an owner asked for that; `may_keep`: whether the reader may take that back.
-    `asks_to_verify`: the person has not followed the link sent to their address. `alerts` are shown on every
-    page and fetched again from `alerts_url` when `alerts_topic` reports something; no address: no alerts.
+    `asks_to_verify`: the person has not followed the link sent to their address. `given_name` is how they are
+    greeted. `alerts` are shown on every page and fetched again from `alerts_url` when `alerts_topic` reports
+    something; no address: no alerts.
     """
 
     base: str
@@ -152,6 +153,7 @@ class Shell:
     alerts: tuple[Alert, ...] = ()
     alerts_url: str = ""
     alerts_topic: str = ""
+    given_name: str = ""
 
     @property
     def tabs_title(self) -> str:

@@ -8,12 +8,14 @@ from gptagent.features.crm import service, store
 from gptagent.features.crm.deliveries.model import RecordKind
 from gptagent.features.crm.model import CrmLink, NewTask
 from gptagent.features.crm.ports import CrmPort
+from gptagent.features.organizations import service as organizations
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.crypto import Vault
 from gptagent.kernel.errors import AppError, Forbidden, OutcomeUnknown, UpstreamUnavailable
 from gptagent.kernel.jobs import JobContext
 
 CLOCK_SKEW = timedelta(minutes=2)
+SILENCE_PAUSE = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +26,15 @@ class CrmJobs:
     vault: Vault
 
     async def perform_task(self, ctx: JobContext, /, task_id: str) -> None:
-        """Make the task in the CRM once: after a crash or an unknown outcome it is looked up first."""
+        """Make the task in the CRM once: after a crash or an unknown outcome it is looked up first.
+
+        A silenced workspace does nothing in its CRM: its tasks wait.
+        """
         async with ctx.db.session(ctx.scope) as session:
+            if await organizations.find_silence(session) is not None:
+                if await store.is_owed(session, UUID(task_id)):
+                    await session.enqueue(service.PERFORM_TASK, {"task_id": task_id}, delay=SILENCE_PAUSE)
+                return
             row = await store.claim_task(session, UUID(task_id), utcnow())
             if row is None:
                 return

@@ -154,6 +154,15 @@ async def insert_task(session: Session, task_id: UUID, connection_id: UUID, task
     )
 
 
+async def is_owed(session: Session, task_id: UUID) -> bool:
+    return bool(
+        await session.fetchval(
+            "select exists (select from app.crm_task where id = $1 and state in ('pending', 'sending'))",
+            task_id,
+        )
+    )
+
+
 async def claim_task(session: Session, task_id: UUID, now: datetime) -> Record | None:
     """Return the task with the state it had before (`was`), now 'sending'; None if it is done or gone."""
     return await session.fetchrow(

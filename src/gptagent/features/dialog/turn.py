@@ -16,7 +16,7 @@ from gptagent.features.crm.model import CrmLink
 from gptagent.features.crm.ports import CrmPort
 from gptagent.features.dialog import service, store
 from gptagent.features.dialog.context import HISTORY_MESSAGES, Responder, Spent, TurnContext, not_found
-from gptagent.features.dialog.model import Answer, Pace, Turn
+from gptagent.features.dialog.model import ANSWER_WINDOW, Answer, Pace, Turn
 from gptagent.features.dialog.sending import Sender
 from gptagent.features.knowledge import service as knowledge
 from gptagent.features.organizations import service as organizations
@@ -106,6 +106,14 @@ class TurnRunner:
             agent = await agents.choose_agent(session)
             if agent is None:
                 return Refusal("no_active_agent")
+            messages = await conversations.list_messages(
+                session, conversation.id, from_seq=max(1, turn.first_seq - HISTORY_MESSAGES)
+            )
+            unanswered = tuple(
+                m for m in messages if turn.first_seq <= m.seq <= turn.last_seq and m.author == "customer"
+            )
+            if unanswered and max(m.sent_at for m in unanswered) < utcnow() - ANSWER_WINDOW:
+                return Refusal("too_late")
             connection = await crm_service.get_connection(session, conversation.connection_id)
             if connection.status == "broken":
                 await service.give_back(session, turn, due_in=self.pace.broken_connection_retry)
@@ -113,17 +121,12 @@ class TurnRunner:
             lead = None
             if conversation.lead_id is not None:
                 lead = await crm_service.get_lead_card(session, connection.id, conversation.lead_id)
-            messages = await conversations.list_messages(
-                session, conversation.id, from_seq=max(1, turn.first_seq - HISTORY_MESSAGES)
-            )
         return TurnContext(
             conversation=conversation,
             agent=agent,
             lead=lead,
             history=tuple(m for m in messages if m.seq < turn.first_seq),
-            unanswered=tuple(
-                m for m in messages if turn.first_seq <= m.seq <= turn.last_seq and m.author == "customer"
-            ),
+            unanswered=unanswered,
         )
 
     async def _refresh(self, db: Database, scope: Scope, context: TurnContext) -> TurnContext:

@@ -31,6 +31,7 @@ REASONS: Mapping[str, str] = {
     "no_active_agent": "Not answered: no agent was active.",
     "workspace_suspended": "Not answered: the workspace is suspended.",
     "workspace_deletion": "Not answered: the workspace is going to be deleted.",
+    "too_late": "Not answered: more than a day had passed before an agent could answer.",
     "failed": "Not answered: the turn failed. A task asks a manager to answer.",
     "delivery_unknown": "It is not known whether the reply arrived. A task asks a manager to look.",
 }

@@ -16,6 +16,8 @@ from gptagent.kernel.scope import SYSTEM, Scope
 BATCH_ROWS = 500
 BATCHES = 20  # of one kind in one workspace and one round; what is left waits for the next one
 
+ERASED_KNOWN = timedelta(days=30)  # Kommo and amoCRM repeat a delivery for an hour or so
+
 Forget = Callable[[Session, timedelta, int], Awaitable[int]]
 # What goes by which period, in this order: a deal's copy only once its chats are gone.
 _KINDS: tuple[tuple[str, str, Forget], ...] = (
@@ -81,6 +83,7 @@ async def _tidy(db: Database, scope: Scope) -> int:
         for kind, period, forget in _KINDS
         if periods[period] is not None
     }
+    await _forget(db, scope, store.forget_erased, ERASED_KNOWN)
     done = {kind: (count, 0) for kind, count in counts.items() if count}
     if done:
         async with db.session(scope) as session:

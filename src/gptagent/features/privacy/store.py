@@ -56,7 +56,8 @@ class Query:
 # What a person has. The policies show nobody else's.
 KEPT_OF_PERSON = {
     "person": Query(
-        """select id, email, full_name, locale, is_platform_admin, created_at, email_verified_at
+        """select id, email, full_name, given_name, family_name, locale, is_platform_admin, created_at,
+                  email_verified_at
              from app.person""",
         ("id",),
     ),
@@ -216,11 +217,20 @@ async def erase_customer(
 ) -> int:
     """Delete every row about a customer; messages, lanes and turns go with their conversation.
 
-    Returns how many messages there were. A deal that other customers share stays.
+    Returns how many messages there were. A deal that other customers share stays. Of each message a hash of
+    the CRM's id is kept, so that the same delivery again is known.
     """
     leads, contacts = records
     messages: int = await session.fetchval(
         "select count(*) from app.message where conversation_id = any($1)", list(ids)
+    )
+    await session.execute(
+        """insert into app.erased_message (connection_id, message_hash)
+           select $1, sha256(convert_to(provider_id, 'UTF8')) from app.message
+            where conversation_id = any($2) and provider_id is not null
+           on conflict do nothing""",
+        connection_id,
+        list(ids),
     )
     await session.execute("delete from app.conversation where id = any($1)", list(ids))
     about = f"delete from app.crm_event where {_ABOUT}"  # noqa: S608 - a constant
@@ -350,6 +360,17 @@ async def forget_deliveries(session: Session, age: timedelta, limit: int) -> int
                 where connection_id = c.id and received_at < now() - $1::interval
                 order by received_at limit $2 * 10 for update skip locked) d
               limit $2 * 10)""",
+        age,
+        limit,
+    )
+
+
+async def forget_erased(session: Session, age: timedelta, limit: int) -> int:
+    """Delete by what repeated deliveries were known, once no CRM repeats them any more."""
+    return await _count(
+        session,
+        """delete from app.erased_message where message_hash in (
+             select message_hash from app.erased_message where erased_at < now() - $1::interval limit $2)""",
         age,
         limit,
     )
