@@ -157,14 +157,11 @@ async def _connection(
     told = {"kind": canary, "refs": [canary], "error": canary, "payload": f'{{"said": "{canary}"}}'}
     await insert(session, "crm_delivery", **own, **told, id=delivery_id, state="failed", received_at=utcnow())
     await insert(session, "crm_seen", **own, key=canary.encode())
-    task = {"lead_id": LEAD, "text": canary, "due_at": utcnow() + timedelta(days=1)}
-    await insert(session, "crm_task", id=task_id, **own, **task)
-    return {**own, "document_id": document_id, "task_id": task_id, "delivery_id": delivery_id}
     integration_id = await _integration(session, vault, canary, connection_id)
     await insert(session, "erased_message", **own, message_hash=canary.encode())
     task = {"lead_id": LEAD, "text": canary, "due_at": utcnow() + timedelta(days=1)}
     await insert(session, "crm_task", id=task_id, **own, **task)
-    made = {"document_id": document_id, "task_id": task_id, "sync_id": sync_id}
+    made = {"document_id": document_id, "task_id": task_id, "sync_id": sync_id, "delivery_id": delivery_id}
     return {**own, **made, "integration_id": integration_id}
 
 
