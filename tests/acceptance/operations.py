@@ -172,6 +172,7 @@ OPERATIONS = tuple(
         ("GET", f"{CONNECTION}/webhook", VIEW, {}),
         ("GET", f"{CONNECTION}/deliveries", VIEW, {}),
         ("GET", f"{CONNECTION}/deliveries/{{delivery_id}}", VIEW, {}),
+        ("GET", f"{CONNECTION}/deliveries/{{delivery_id}}/payload", MANAGE_CONNECTIONS, {}),
         ("POST", f"{CONNECTION}/deliveries/{{delivery_id}}/retry", MANAGE_CONNECTIONS, {}),
         ("POST", f"{CONNECTION}/syncs", MANAGE_CONNECTIONS, {}),
         ("GET", f"{CONNECTION}/syncs", VIEW, {}),

@@ -180,6 +180,7 @@ CASES: dict[str, Case] = {
     "GET /api/v1/connections/{connection_id}/webhook": Foreign(CONNECTION),
     "GET /api/v1/connections/{connection_id}/deliveries": Foreign(CONNECTION),
     "GET /api/v1/connections/{connection_id}/deliveries/{delivery_id}": Foreign(DELIVERY),
+    "GET /api/v1/connections/{connection_id}/deliveries/{delivery_id}/payload": Foreign(DELIVERY),
     "POST /api/v1/connections/{connection_id}/deliveries/{delivery_id}/retry": Foreign(DELIVERY),
     "POST /api/v1/connections/{connection_id}/syncs": Foreign(CONNECTION),
     "GET /api/v1/connections/{connection_id}/syncs": Foreign(CONNECTION),

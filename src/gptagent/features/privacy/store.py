@@ -173,7 +173,7 @@ def kept_of_customer(
         ],
         "deliveries": [
             Query(
-                f"select id, kind, payload, state, received_at from app.crm_delivery where {_TOLD_ABOUT}",  # noqa: S608 - a constant
+                f"select id, kind, payload, refs, received_at from app.crm_delivery where {_TOLD_ABOUT}",  # noqa: S608 - a constant
                 ("id",),
                 args=(connection_id, *_as_values(numbers)),
                 rows=EVENT_PAGE_ROWS,

@@ -54,7 +54,9 @@ class DeliveriesOut(Wire):
     next_cursor: str | None
 
 
-class FullDeliveryOut(DeliveryOut):
+class PayloadOut(Wire):
+    """What came, as the CRM sent it; null where it was not kept."""
+
     payload: dict[str, Any] | None
 
 
@@ -83,6 +85,7 @@ class DeliveriesApi:
         router.get("/webhook", summary="Get the health of a connection's webhook")(self.health)
         router.get("/deliveries", summary="List what the CRM has told")(self.list)
         router.get("/deliveries/{delivery_id}", summary="Get a delivery")(self.get)
+        router.get("/deliveries/{delivery_id}/payload", summary="Get a delivery's content")(self.payload)
         router.post("/deliveries/{delivery_id}/retry", summary="Try a failed delivery again")(self.retry)
         return router
 
@@ -120,14 +123,17 @@ class DeliveriesApi:
             )
         return DeliveriesOut(items=[DeliveryOut.model_validate(one) for one in found], next_cursor=after)
 
-    async def get(self, scope: CurrentScope, connection_id: UUID, delivery_id: UUID) -> FullDeliveryOut:
-        """The payload names customers: only those see it who manage connections; others get null."""
+    async def get(self, scope: CurrentScope, connection_id: UUID, delivery_id: UUID) -> DeliveryOut:
         require(scope, policy.VIEW)
-        may_see = policy.MANAGE_CONNECTIONS in scope.permissions
         async with self.db.session(scope) as session:
-            found = await service.get_delivery(session, connection_id, delivery_id, with_payload=may_see)
-        out = DeliveryOut.model_validate(found.delivery).model_dump()
-        return FullDeliveryOut(**out, payload=None if found.payload is None else dict(found.payload))
+            found = await service.get_delivery(session, connection_id, delivery_id, with_payload=False)
+        return DeliveryOut.model_validate(found.delivery)
+
+    async def payload(self, scope: CurrentScope, connection_id: UUID, delivery_id: UUID) -> PayloadOut:
+        require(scope, policy.MANAGE_CONNECTIONS)  # it names customers
+        async with self.db.session(scope) as session:
+            found = await service.get_delivery(session, connection_id, delivery_id, with_payload=True)
+        return PayloadOut(payload=None if found.payload is None else dict(found.payload))
 
     async def retry(self, scope: CurrentScope, connection_id: UUID, delivery_id: UUID) -> DeliveryOut:
         require(scope, policy.MANAGE_CONNECTIONS)
