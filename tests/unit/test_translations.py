@@ -47,6 +47,7 @@ NAMED = {
     *syncing.PARTS.values(),
     *syncing.KINDS.values(),
     *syncing.ENTITIES.values(),
+    *syncing.TYPES.values(),
     *api_keys_web.SCOPES.values(),
     dialog.NOT_SENT,
     dialog.REFUSED,

@@ -30,7 +30,7 @@ SWEEP_EVERY = timedelta(seconds=5)
 CARE_EVERY = timedelta(seconds=5)
 FORGET_EVERY = timedelta(minutes=10)
 DELETE_EVERY = timedelta(minutes=1)
-SYNC_EVERY = timedelta(minutes=10)  # how often it is asked which connection was not read for a day
+SYNC_EVERY = timedelta(minutes=1)  # how often it is asked which connection was not read for a day
 RENEW_EVERY = timedelta(minutes=5)
 TIDY_HOURS = range(5)  # several rounds: each is bounded
 TIDY_EVERY = timedelta(hours=1)

@@ -44,12 +44,13 @@ call app.protect('app.crm_grant', lookup => true);
 create table app.crm_consent (
   org_id uuid not null default app.org() references app.organization on delete cascade,
   state_hash bytea not null,
-  person_id uuid references app.person on delete cascade,  -- null: a program asked, anybody with the right may come
+  person_id uuid,                        -- null: a program asked, and anybody with the right may come back
   session_id uuid,                       -- the log-in it comes back to; null: any of the person's
   brand text not null check (brand in ('kommo', 'amocrm')),
   client_id text not null,
   expires_at timestamptz not null,
-  primary key (org_id, state_hash)
+  primary key (org_id, state_hash),
+  foreign key (org_id, person_id) references app.member on delete cascade
 );
 create unique index crm_consent_hash on app.crm_consent (state_hash);
 call app.protect('app.crm_consent', lookup => true);

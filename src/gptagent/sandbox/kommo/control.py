@@ -37,7 +37,7 @@ How the account is set up; POST answers the new one's id, PATCH takes {name?, is
   POST .../pipelines {name, stages?}                    PATCH, DELETE .../pipelines/{id}
   POST .../pipelines/{id}/stages {name}                 PATCH, DELETE .../pipelines/{id}/stages/{stage}
   POST .../tags {entity, name}   DELETE .../tags/{id}   POST .../bots {name}
-  POST .../catalogs {name, type?, elements?}
+  POST .../catalogs {name, type?, elements?}            POST .../files {name}  a PDF on the drive
   POST .../records/{leads|contacts|companies} {count, name?, updated_at?}  many, announced by no webhook
   DELETE .../records/{kind}/{id}  `leads[delete]`, `contacts[delete]`
 What else happens
@@ -133,6 +133,7 @@ def _of_setup(account: str) -> list[tuple[str, str, Handler]]:
         ("DELETE", f"{account}/tags/{{id:int}}", setup.remove_tag),
         ("POST", f"{account}/bots", setup.new_bot),
         ("POST", f"{account}/catalogs", setup.new_catalog),
+        ("POST", f"{account}/files", setup.new_file),
         ("POST", f"{account}/records/{{kind}}", bulk.new_records),
         ("DELETE", f"{account}/records/{{kind}}/{{id:int}}", bulk.remove_record),
     ]
