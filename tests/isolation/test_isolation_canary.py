@@ -17,7 +17,7 @@ VOCABULARY = {
     "crm_connection.provider",
     "crm_connection.status",
     "crm_field.entity",
-    "crm_connection.token_kind",
+    "crm_connection.access_kind",
     "crm_consent.brand",
     "crm_integration.brand",
     "crm_stage.kind",

@@ -10,14 +10,6 @@ from isolation.topics import published_topics
 
 TOPICS = ("agents", "connections", "connections/health", "conversations", "deliveries", "documents")
 TOPICS += ("members",)
-    "agents",
-    "connections",
-    "connections/health",
-    "conversations",
-    "deliveries",
-    "documents",
-    "members",
-)
 MARK = "the-end"
 
 

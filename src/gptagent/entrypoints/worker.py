@@ -37,6 +37,8 @@ TIDY_EVERY = timedelta(hours=1)
 LIVE_EVENT_AGE = timedelta(hours=1)
 JOB_LOG_AGE = timedelta(days=2)
 
+Tick = Callable[[Platform], Awaitable[None]]
+
 
 async def run(platform: Platform) -> None:
     """Work until SIGTERM or SIGINT; running jobs get DRAIN_SECONDS to finish."""
@@ -74,14 +76,14 @@ async def _lead(platform: Platform) -> None:
 
 async def _run_schedules(platform: Platform, lock: "asyncpg.Connection[asyncpg.Record]") -> None:
     async with asyncio.TaskGroup() as group:
-        for every, tick in SCHEDULES:
+        for every, tick in _schedules():
             group.create_task(_repeat(every, tick, platform))
         while True:  # raises, and so ends the schedules, once the connection is gone
             await lock.execute("select 1")
             await asyncio.sleep(LEADER_RETRY_SECONDS)
 
 
-async def _repeat(every: timedelta, tick: "Tick", platform: Platform) -> None:
+async def _repeat(every: timedelta, tick: Tick, platform: Platform) -> None:
     while True:
         try:
             await tick(platform)
@@ -130,13 +132,14 @@ async def _tidy(platform: Platform) -> None:
         log.info("retention_applied", rows=count)
 
 
-Tick = Callable[[Platform], Awaitable[None]]
-SCHEDULES: tuple[tuple[timedelta, Tick], ...] = (
-    (SWEEP_EVERY, _sweep),
-    (CARE_EVERY, _look_after_hooks),
-    (FORGET_EVERY, _forget),
-    (DELETE_EVERY, _delete),
-    (SYNC_EVERY, _sync),
-    (RENEW_EVERY, _renew),
-    (TIDY_EVERY, _tidy),
-)
+def _schedules() -> tuple[tuple[timedelta, Tick], ...]:
+    """Return every schedule."""
+    return (
+        (SWEEP_EVERY, _sweep),
+        (CARE_EVERY, _look_after_hooks),
+        (FORGET_EVERY, _forget),
+        (DELETE_EVERY, _delete),
+        (SYNC_EVERY, _sync),
+        (RENEW_EVERY, _renew),
+        (TIDY_EVERY, _tidy),
+    )

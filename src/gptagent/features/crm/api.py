@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gptagent.features.crm import service
-from gptagent.features.crm.connecting.model import TokenKind
+from gptagent.features.crm.connecting.model import AccessKind
 from gptagent.features.crm.connecting.service import Connecting, connect_account
 from gptagent.features.crm.model import Brand, ConnectionStatus
 from gptagent.features.crm.ports import CrmPort
@@ -60,8 +60,8 @@ class ConnectionOut(Wire):
     created_at: datetime
     brand: Brand
     client_id: str | None
-    token_kind: TokenKind
-    token_expires_at: datetime | None
+    access_kind: AccessKind
+    access_expires_at: datetime | None
     scopes: list[str] | None
 
 

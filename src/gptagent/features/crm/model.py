@@ -55,8 +55,8 @@ class Connection:
     created_at: datetime
     brand: Brand = "kommo"
     client_id: str | None = None  # of the integration the token belongs to, if the token says so
-    token_kind: Literal["long_lived", "oauth"] = "long_lived"  # noqa: S105 - a kind, no token
-    token_expires_at: datetime | None = None
+    access_kind: Literal["long_lived", "oauth"] = "long_lived"
+    access_expires_at: datetime | None = None
     scopes: list[str] | None = None  # what the token allows; None: it does not say
 
 

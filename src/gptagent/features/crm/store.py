@@ -14,7 +14,7 @@ from gptagent.kernel.paging import Page
 
 _CONNECTION = """select id, provider, host, account_id, name, token_sealed, hook_sealed, status,
                         status_reason, can_send_messages, last_webhook_at, synced_at, created_at, brand,
-                        client_id, token_kind, token_expires_at, scopes
+                        client_id, access_kind, access_expires_at, scopes
                    from app.crm_connection"""
 _STORED = (
     "id",
@@ -27,8 +27,8 @@ _STORED = (
     "hook_sealed",
     "can_send_messages",
     "client_id",
-    "token_kind",
-    "token_expires_at",
+    "access_kind",
+    "access_expires_at",
     "scopes",
 )
 
@@ -41,14 +41,14 @@ async def insert_connection(session: Session, values: Mapping[str, object]) -> U
     """Insert or, for the same account, renew. Returns the id of the row that stands."""
     found: UUID | None = await session.fetchval(
         """insert into app.crm_connection (id, provider, host, account_id, name, token_sealed, hook_hash,
-                                           hook_sealed, can_send_messages, client_id, token_kind,
-                                           token_expires_at, scopes)
+                                           hook_sealed, can_send_messages, client_id, access_kind,
+                                           access_expires_at, scopes)
            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
            on conflict (org_id, provider, account_id) do update
               set host = excluded.host, name = excluded.name, token_sealed = excluded.token_sealed,
                   can_send_messages = excluded.can_send_messages, status = 'connected', status_reason = null,
-                  client_id = excluded.client_id, token_kind = excluded.token_kind,
-                  token_expires_at = excluded.token_expires_at, scopes = excluded.scopes, broken_at = null,
+                  client_id = excluded.client_id, access_kind = excluded.access_kind,
+                  access_expires_at = excluded.access_expires_at, scopes = excluded.scopes, broken_at = null,
                   told_at = null, updated_at = now()
            returning id""",
         *(values[name] for name in _STORED),

@@ -3,8 +3,8 @@ alter table app.crm_connection
   add column brand text not null generated always as
     (case when host like '%.amocrm.ru' or host like '%.amocrm.test' then 'amocrm' else 'kommo' end) stored,
   add column client_id text,             -- of the integration the token belongs to, if the token says so
-  add column token_kind text not null default 'long_lived' check (token_kind in ('long_lived', 'oauth')),
-  add column token_expires_at timestamptz,
+  add column access_kind text not null default 'long_lived' check (access_kind in ('long_lived', 'oauth')),
+  add column access_expires_at timestamptz,
   add column scopes text[],              -- null: the token does not say
   add column broken_at timestamptz,
   add column told_at timestamptz;        -- when its owners were written to that it broke; once for each time
