@@ -31,6 +31,7 @@ HANDED_OUT = {
     "audit_event": "audit",
     "conversation": "conversations",
     "crm_contact": "contacts",
+    "crm_delivery": "deliveries",
     "crm_event": "events",
     "crm_lead": "deals",
     "crm_task": "tasks",
@@ -140,6 +141,7 @@ async def somebody(platform, owner, canary):
         await session.execute("update app.conversation set talk_id = 5")
         await session.execute("update app.crm_lead set price = 5")
         await session.execute("update app.crm_event set payload = $1", about)
+        await session.execute("update app.crm_delivery set payload = $1", about)
         await session.execute("update app.invitation set email = $1", estate.email)
         await session.execute("update app.api_key set created_by = $1", person)
         await session.execute("update app.idempotency_key set caller = $1", f"person:{person}")

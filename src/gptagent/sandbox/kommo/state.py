@@ -298,6 +298,8 @@ class Account:
     talks: dict[int, Talk] = field(default_factory=dict)
     talks_by_contact: dict[int, list[Talk]] = field(default_factory=lambda: defaultdict(list))
     subscriptions: dict[str, Subscription] = field(default_factory=dict)
+    pipeline_hooks: dict[str, list[str]] = field(default_factory=dict)
+    gone: dict[tuple[EntityKind, int], Entity] = field(default_factory=dict)
     sent: int = 0
     knobs: Knobs = field(default_factory=Knobs)
     faults: FaultBook[RestFault] = field(default_factory=FaultBook)
