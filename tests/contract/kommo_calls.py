@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from gptagent.features.crm.connecting.model import Credentials
+from gptagent.features.crm.deliveries.model import Seen
 from gptagent.features.crm.model import NewTask
 from gptagent.features.crm.records import PageRequest
 
@@ -12,6 +13,7 @@ EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
 PAGE = PageRequest()
 KEYS = Credentials("kommo", "client", "secret")
 BACK = "https://app.example/oauth/crm"
+SEEN = Seen(EPOCH, "incoming", None, None, "message", 1)
 HOOK = "https://app.example/hooks/x"
 REFUSED_GRANT = dict.fromkeys(("400", "401", "403", "404", "422"), ("Forbidden", "crm_grant_refused"))
 
@@ -31,8 +33,11 @@ LOCAL = {
     "consent_url",
     "find_host",  # asks a directory beside the accounts: test_crm_tokens.py
     "read_token",
+    "read_stored",
     "read_webhook",
     "reserve_send",
+    "tell_moved",
+    "webhook_codes",
 }
 CALLS = {
     "exchange_code": PortCall(
@@ -75,6 +80,10 @@ CALLS = {
     "unregister_webhook": PortCall(
         lambda crm, link: crm.unregister_webhook(link, HOOK), is_write=True, otherwise={"404": None}
     ),
+    "fetch_webhook": PortCall(lambda crm, link: crm.fetch_webhook(link, HOOK)),
+    "list_seen": PortCall(lambda crm, link: crm.list_seen(link, EPOCH, EPOCH)),
+    "fetch_missed": PortCall(lambda crm, link: crm.fetch_missed(link, 1, [SEEN])),
+    "fetch_changed_leads": PortCall(lambda crm, link: crm.fetch_changed_leads(link, EPOCH)),
 }
 
 

@@ -31,6 +31,7 @@ HANDED_OUT = {
     "audit_event": "audit",
     "conversation": "conversations",
     "crm_contact": "contacts",
+    "crm_delivery": "deliveries",
     "crm_event": "events",
     "crm_lead": "deals",
     "crm_task": "tasks",
@@ -48,6 +49,7 @@ RENAMED = {"person.avatar_key": "picture"}
 NOTHING_TO_HAND_OUT = {
     "api_key": "who made it: told by the audit; the key is the workspace's",
     "credential": "a hash; when it was changed is handed out",
+    "crm_consent": "that the person is on the way to a CRM's consent page, for ten minutes",
     "idempotency_key": "answers the person was given, sealed, for a day",
     "invitation": "the workspace's word to an address, which a letter has told; erased with the person",
     "lane": "numbers of what is to be answered; goes with the conversation",
@@ -139,6 +141,7 @@ async def somebody(platform, owner, canary):
         await session.execute("update app.conversation set talk_id = 5")
         await session.execute("update app.crm_lead set price = 5")
         await session.execute("update app.crm_event set payload = $1", about)
+        await session.execute("update app.crm_delivery set payload = $1", about)
         await session.execute("update app.invitation set email = $1", estate.email)
         await session.execute("update app.api_key set created_by = $1", person)
         await session.execute("update app.idempotency_key set caller = $1", f"person:{person}")

@@ -34,6 +34,7 @@ from gptagent.features.admin.people_api import PeopleApi
 from gptagent.features.agents.api import AgentsApi
 from gptagent.features.crm.api import ConnectionsApi, WebhookDoor
 from gptagent.features.crm.connecting.api import IntegrationsApi
+from gptagent.features.crm.deliveries.api import DeliveriesApi
 from gptagent.features.crm.limiter import FAILURES_UNTIL_OPEN
 from gptagent.features.crm.mirror.api import MirrorApi
 from gptagent.features.crm.syncing.api import SyncsApi
@@ -189,6 +190,7 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
     app.include_router(AgentsApi(platform.db).router())
     app.include_router(ArticlesApi(platform.db).router())
     app.include_router(DocumentsApi(platform.db, platform.files).router())
+    app.include_router(DeliveriesApi(platform.db).router())
     app.include_router(ConnectionsApi(platform.connecting).router())
     for router in IntegrationsApi(platform.connecting).routers():
         app.include_router(router)

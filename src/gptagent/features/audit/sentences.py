@@ -26,6 +26,7 @@ SENTENCES: Mapping[str, str] = {
     "conversation.taken_over": "Conversation taken over",
     "customer.erased": "Customer erased",
     "customer.exported": "Customer's data handed out",
+    "delivery.retried": "Delivery tried again",
     "document.deleted": "Document deleted",
     "document.uploaded": "Document uploaded",
     "email.change_asked": "Another e-mail address asked for",

@@ -8,10 +8,12 @@ Every call has a deadline and raises:
 `OutcomeUnknown("crm_outcome_unknown")` the request left and no answer came (writes only).
 """
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from gptagent.features.crm.connecting.model import Credentials, TokenFacts, TokenPair
+from gptagent.features.crm.deliveries.model import HookSubscription, RecordKind, Seen
 from gptagent.features.crm.model import (
     Brand,
     CallPriority,
@@ -190,7 +192,9 @@ class ArchivePort(Protocol):
 class TasksPort(Protocol):
     async def create_task(self, link: CrmLink, task: NewTask) -> int: ...
 
-    async def find_task(self, link: CrmLink, lead_id: int, text: str, since: datetime) -> int | None:
+    async def find_task(
+        self, link: CrmLink, lead_id: int, text: str, since: datetime, *, kind: RecordKind = "lead"
+    ) -> int | None:
         """Read back a task whose creation's outcome is unknown."""
         ...
 
@@ -219,7 +223,17 @@ class ChatsPort(Protocol):
 class HooksPort(Protocol):
     """What the CRM tells us, and where to."""
 
-    async def register_webhook(self, link: CrmLink, destination: str) -> None: ...
+    async def register_webhook(self, link: CrmLink, destination: str) -> tuple[str, ...]:
+        """Have the CRM report all we listen to, as far as it knows it; return the codes it took."""
+        ...
+
+    async def fetch_webhook(self, link: CrmLink, destination: str) -> HookSubscription | None:
+        """Return what the CRM has on record about this address, None if nothing."""
+        ...
+
+    def webhook_codes(self, link: CrmLink) -> frozenset[str]:
+        """Return what an account of this brand is asked to report."""
+        ...
 
     async def unregister_webhook(self, link: CrmLink, destination: str) -> None:
         """Have the CRM send nothing there any more; an unknown destination is no error."""
@@ -227,6 +241,35 @@ class HooksPort(Protocol):
 
     def read_webhook(self, content_type: str, body: bytes) -> Webhook:
         """Parse a delivery. Raises Invalid("crm_webhook_malformed") if it is no form or JSON at all."""
+        ...
+
+    def read_stored(self, payload: Mapping[str, object]) -> Webhook:
+        """Read a delivery again from what was kept of it."""
+        ...
+
+
+class LogPort(Protocol):
+    """What happened in the CRM by its own log, for what no webhook told."""
+
+    async def list_seen(
+        self, link: CrmLink, since: datetime, until: datetime
+    ) -> tuple[tuple[Seen, ...], bool]:
+        """Return messages and moved deals of these seconds, oldest first, and whether that is all."""
+        ...
+
+    async def fetch_missed(self, link: CrmLink, talk_id: int, seen: Sequence[Seen]) -> Mapping[str, object]:
+        """Return a talk's messages as webhooks would have told them; empty if they are gone.
+
+        Where the CRM shows nobody the text, the message comes without it, as an attachment `unreadable`.
+        """
+        ...
+
+    async def fetch_changed_leads(self, link: CrmLink, since: datetime) -> Mapping[str, object]:
+        """Return deals changed since then as webhooks would have told them; empty if none was."""
+        ...
+
+    def tell_moved(self, seen: Sequence[Seen]) -> Mapping[str, object]:
+        """Return moved deals as webhooks would have told them."""
         ...
 
 
@@ -239,6 +282,7 @@ class CrmPort(
     TasksPort,
     ChatsPort,
     HooksPort,
+    LogPort,
     Protocol,
 ):
     """Everything the platform asks of a CRM."""
