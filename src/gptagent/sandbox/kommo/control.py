@@ -52,6 +52,9 @@ What happened
   GET    .../deliveries?after=N&limit=&bodies=1  webhook attempts, `under_way`, `emitted`, `dropped`
   GET    .../stats  requests, peak_per_second, limited, sent
   GET    /_sandbox/stats  the same over all accounts
+Channels of somebody's own (the Chats API is at /v2/origin/custom/...)
+  POST   /_sandbox/channels {hook_url, code?, secret?, id?}  one as support would register it
+  GET    /_sandbox/channels  with their accounts, and the hooks they were sent
 What goes wrong (also at /_sandbox/knobs and /_sandbox/faults, for all accounts present and to come)
   GET    .../knobs     POST .../knobs {name: value, ...}  see knobs.py; only the given ones change
   POST   .../faults {method?, path?, query?, action, count?, probability?, status?, body?, retry_after?,
@@ -71,7 +74,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gptagent.sandbox.kommo.controls import accounts, bulk, chats, faults, happenings, oauth, records, setup
+from gptagent.sandbox.kommo.controls import (
+    accounts,
+    bulk,
+    channels,
+    chats,
+    faults,
+    happenings,
+    oauth,
+    records,
+    setup,
+)
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -100,6 +113,8 @@ def routes() -> list[Route]:
         ("POST", f"{account}/rename", oauth.rename),
         ("POST", f"{account}/integration/remove", oauth.remove_integration),
         ("POST", f"{account}/integration/widget", oauth.install_widget),
+        ("GET", "/channels", channels.list_channels),
+        ("POST", "/channels", channels.new_channel),
         ("GET", "/integrations", oauth.list_integrations),
         ("POST", "/integrations", oauth.new_integration),
         ("GET", "/stats", records.stats),
