@@ -16,10 +16,16 @@ from gptagent.features.crm.connecting import service as connecting
 from gptagent.features.crm.connecting.jobs import ConnectingJobs
 from gptagent.features.crm.connecting.model import CALLBACK, Credentials
 from gptagent.features.crm.connecting.service import Connecting, Keys, TokenRenewal
+from gptagent.features.crm.deliveries import jobs as delivery_jobs
+from gptagent.features.crm.deliveries.jobs import DeliveryJobs
+from gptagent.features.crm.entities.service import welcome_back
 from gptagent.features.crm.events import AccountConnected, DeliveryOpened, LeadMoved, MessageArrived, TalkSeen
 from gptagent.features.crm.jobs import CrmJobs
 from gptagent.features.crm.limiter import PostgresCallLimiter
+from gptagent.features.crm.mirror.service import note_channel
 from gptagent.features.crm.model import Brand
+from gptagent.features.crm.syncing import service as syncing
+from gptagent.features.crm.syncing.jobs import SyncJobs
 from gptagent.features.dialog import service as dialog
 from gptagent.features.dialog.context import Responder
 from gptagent.features.dialog.extractive import ExtractiveResponder
@@ -128,7 +134,8 @@ async def build_platform(settings: Settings) -> Platform:
     heard_of_crm = Subscribers(
         in_transaction={
             DeliveryOpened: (inbox.on_delivery,),
-            MessageArrived: (inbox.on_message,),
+            MessageArrived: (inbox.on_message, note_channel, welcome_back),
+            AccountConnected: (syncing.on_connected,),
             TalkSeen: (inbox.on_talk,),
             LeadMoved: (inbox.on_lead_moved,),
         },
@@ -199,16 +206,22 @@ def _embedded_roles(settings: Settings) -> "Roles":
 def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
     """List every job of the platform."""
     crm_jobs = CrmJobs(platform.crm, platform.vault)
+    sync_jobs = SyncJobs(platform.crm, platform.vault)
     extractive = ExtractiveResponder()
     responder = _responder(platform, extractive)
     runner = TurnRunner(platform.crm, platform.vault, responder, extractive, Pace())
+    deliveries = DeliveryJobs(platform.crm, platform.vault, platform.subscribers, platform.settings.base_url)
     connecting_jobs = ConnectingJobs(platform.renewal, platform.links)
     return (
         JobSpec(dialog.ADVANCE, runner.advance, JobClass.DEFAULT, runner.give_up),
+        JobSpec(syncing.RUN, sync_jobs.run, JobClass.LONG, sync_jobs.give_up),
         JobSpec(dialog.RESUME, dialog.resume_lanes, JobClass.DEFAULT),
         JobSpec(connecting.RENEW, connecting_jobs.renew_token, JobClass.DEFAULT),
         JobSpec(connecting.TELL_BROKEN, connecting_jobs.tell_broken, JobClass.DEFAULT),
         JobSpec(crm_service.PERFORM_TASK, crm_jobs.perform_task, JobClass.CRITICAL, crm_jobs.give_up_task),
+        JobSpec(delivery_jobs.PROCESS, deliveries.process, JobClass.DEFAULT, deliveries.bury),
+        JobSpec(delivery_jobs.CHECK, deliveries.check, JobClass.FAST),
+        JobSpec(delivery_jobs.RECONCILE, deliveries.reconcile, JobClass.DEFAULT),
         JobSpec(mail.SEND, MailJobs(_mailer(platform.settings)).send, JobClass.DEFAULT),
         JobSpec("knowledge.ingest", knowledge_jobs.ingest, JobClass.LONG, knowledge_jobs.give_up),
     )

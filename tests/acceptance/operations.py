@@ -169,6 +169,18 @@ OPERATIONS = tuple(
         ("DELETE", "integrations/{integration_id}", MANAGE_CONNECTIONS, {}),
         ("GET", CONNECTION, VIEW, {}),
         ("DELETE", CONNECTION, MANAGE_CONNECTIONS, {}),
+        ("GET", f"{CONNECTION}/webhook", VIEW, {}),
+        ("GET", f"{CONNECTION}/deliveries", VIEW, {}),
+        ("GET", f"{CONNECTION}/deliveries/{{delivery_id}}", VIEW, {}),
+        ("GET", f"{CONNECTION}/deliveries/{{delivery_id}}/payload", MANAGE_CONNECTIONS, {}),
+        ("POST", f"{CONNECTION}/deliveries/{{delivery_id}}/retry", MANAGE_CONNECTIONS, {}),
+        ("POST", f"{CONNECTION}/syncs", MANAGE_CONNECTIONS, {}),
+        ("GET", f"{CONNECTION}/syncs", VIEW, {}),
+        ("GET", f"{CONNECTION}/syncs/{{sync_id}}", VIEW, {}),
+        *(
+            ("GET", f"{CONNECTION}/{name}", VIEW, {})
+            for name in ("pipelines", "fields", "users", "tags", "salesbots", "channels", "contacts", "leads")
+        ),
         ("GET", "audit", READ_AUDIT, {}),
         ("GET", "audit/export", READ_AUDIT, {}),
         ("GET", "admin/installation", PLATFORM_VIEW, {}),

@@ -23,6 +23,8 @@ WHOLE |= {
     "GET /api/v1/admin/organizations/{number}/members",
     "GET /api/v1/admin/people/{person_id}/workspaces",
 }
+# An account of the CRM has 50 at the most.
+WHOLE |= {"GET /api/v1/connections/{connection_id}/pipelines"}
 # A customer's wish counts, whatever was said since it was read.
 UNCONDITIONAL = {"DELETE /api/v1/privacy/customers/{conversation_id}"}
 WHOLE |= {"GET /api/v1/privacy/customers"}  # a search: the best matches, never a list of all

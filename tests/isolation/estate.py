@@ -1,7 +1,7 @@
 """Alice's workspace with a row in every table, and one word, the canary, in each of its texts."""
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from gptagent.features.agents import service as agents
@@ -23,6 +23,7 @@ from gptagent.kernel.ids import new_id
 from gptagent.kernel.scope import Actor, Scope
 
 PASSWORD = "correct horse battery"
+NEVER = datetime(9000, 1, 1, tzinfo=UTC)
 LEAD, STAGE, PIPELINE, CONTACT = 501, 601, 701, 801
 
 
@@ -44,6 +45,8 @@ class Estate:
     conversation_id: UUID
     integration_id: UUID
     task_id: UUID
+    delivery_id: UUID
+    sync_id: UUID
     turn_id: UUID
     invitation_id: UUID
     api_key_id: UUID
@@ -109,6 +112,8 @@ async def _connection(
     session: Session, vault: Vault, canary: str, secret: str, account_id: int
 ) -> dict[str, UUID]:
     org_id, connection_id, document_id, task_id = session.scope.org_id, new_id(), new_id(), new_id()
+    delivery_id = new_id()
+    sync_id = new_id()
     await insert(
         session,
         "crm_connection",
@@ -121,6 +126,11 @@ async def _connection(
         hook_hash=crm.hash_secret(secret),
         hook_sealed=vault.seal(secret, org_id=org_id, purpose=crm.HOOK_PURPOSE),
         status_reason=canary,
+        hook_error=canary,
+        hook_wanted=canary,
+        hook_codes=[canary],
+        care_at=NEVER,  # a worker that runs meanwhile finds nothing to do
+        poll_at=NEVER,
         client_id=canary,
         scopes=[canary],
     )
@@ -141,15 +151,36 @@ async def _connection(
     await insert(session, "crm_pipeline", **own, external_id=PIPELINE, name=canary, sort=1, is_main=True)
     stage = {"pipeline_id": PIPELINE, "external_id": STAGE, "name": canary, "sort": 1, "kind": "open"}
     await insert(session, "crm_stage", **own, **stage)
-    await insert(
-        session, "crm_lead", **own, external_id=LEAD, name=canary, pipeline_id=PIPELINE, stage_id=STAGE
-    )
+    await _mirror(session, canary, own)
+    await insert(session, "crm_sync", id=sync_id, **own, kind="manual", error_code=canary)
     await insert(session, "crm_event", **own, kind=canary, payload=f'{{"said": "{canary}"}}')
+    told = {"kind": canary, "refs": [canary], "error": canary, "payload": f'{{"said": "{canary}"}}'}
+    await insert(session, "crm_delivery", **own, **told, id=delivery_id, state="failed", received_at=utcnow())
+    await insert(session, "crm_seen", **own, key=canary.encode())
     integration_id = await _integration(session, vault, canary, connection_id)
     await insert(session, "erased_message", **own, message_hash=canary.encode())
     task = {"lead_id": LEAD, "text": canary, "due_at": utcnow() + timedelta(days=1)}
     await insert(session, "crm_task", id=task_id, **own, **task)
-    return {**own, "document_id": document_id, "task_id": task_id, "integration_id": integration_id}
+    made = {"document_id": document_id, "task_id": task_id, "sync_id": sync_id, "delivery_id": delivery_id}
+    return {**own, **made, "integration_id": integration_id}
+
+
+async def _mirror(session: Session, canary: str, own: dict[str, UUID]) -> None:
+    word = f'[{{"id": 1, "value": "{canary}", "name": "{canary}"}}]'
+    fields = f'[{{"field_id": 1, "type": "text", "values": [{{"type": "text", "text": "{canary}"}}]}}]'
+    filled = {"fields": fields, "tags": word}
+    lead = {"external_id": LEAD, "name": canary, "pipeline_id": PIPELINE, "stage_id": STAGE}
+    await insert(session, "crm_lead", **own, **lead, **filled, loss_reason=canary)
+    names = {"name": canary, "first_name": canary, "last_name": canary}
+    lists = {"phones": [canary], "emails": [canary]}
+    await insert(session, "crm_contact", **own, external_id=CONTACT, **names, **lists, **filled)
+    kind = {"type": canary, "code": canary, "sort": 1, "enums": word, "is_api_only": False, "is_known": True}
+    await insert(session, "crm_field", **own, entity="leads", external_id=1, name=canary, **kind)
+    person = {"is_active": True, "is_admin": False, "rights": f'{{"leads": "{canary}"}}'}
+    await insert(session, "crm_user", **own, external_id=1, name=canary, **person)
+    await insert(session, "crm_tag", **own, entity="leads", external_id=1, name=canary, color=canary)
+    await insert(session, "crm_salesbot", **own, external_id=1, name=canary, is_active=True)
+    await insert(session, "crm_channel", **own, origin=canary, source_id=1)
 
 
 async def _integration(session: Session, vault: Vault, canary: str, connection_id: UUID) -> UUID:

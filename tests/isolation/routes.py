@@ -64,6 +64,7 @@ AGENT = {"agent_id": "agent_id"}
 ARTICLE = {"article_id": "article_id"}
 DOCUMENT = {"document_id": "document_id"}
 CONNECTION = {"connection_id": "connection_id"}
+DELIVERY = {"connection_id": "connection_id", "delivery_id": "delivery_id"}
 CONVERSATION = {"conversation_id": "conversation_id"}
 INTEGRATION = {"integration_id": "integration_id"}
 SECRET = {"client_secret": "secret"}
@@ -176,6 +177,18 @@ CASES: dict[str, Case] = {
     "POST /api/v1/connections": Own(422, {"json": {"address": "not an address", "token": "x"}}),
     "GET /api/v1/connections/{connection_id}": Foreign(CONNECTION),
     "DELETE /api/v1/connections/{connection_id}": Foreign(CONNECTION),
+    "GET /api/v1/connections/{connection_id}/webhook": Foreign(CONNECTION),
+    "GET /api/v1/connections/{connection_id}/deliveries": Foreign(CONNECTION),
+    "GET /api/v1/connections/{connection_id}/deliveries/{delivery_id}": Foreign(DELIVERY),
+    "GET /api/v1/connections/{connection_id}/deliveries/{delivery_id}/payload": Foreign(DELIVERY),
+    "POST /api/v1/connections/{connection_id}/deliveries/{delivery_id}/retry": Foreign(DELIVERY),
+    "POST /api/v1/connections/{connection_id}/syncs": Foreign(CONNECTION),
+    "GET /api/v1/connections/{connection_id}/syncs": Foreign(CONNECTION),
+    "GET /api/v1/connections/{connection_id}/syncs/{sync_id}": Foreign(CONNECTION | {"sync_id": "sync_id"}),
+    **{
+        f"GET /api/v1/connections/{{connection_id}}/{name}": Foreign(CONNECTION)
+        for name in ("pipelines", "fields", "users", "tags", "salesbots", "channels", "contacts", "leads")
+    },
     "GET /api/v1/conversations": Own(),
     "GET /api/v1/conversations/{conversation_id}": Foreign(CONVERSATION),
     "GET /api/v1/conversations/{conversation_id}/messages": Foreign(CONVERSATION),
@@ -351,6 +364,11 @@ CASES: dict[str, Case] = {
     f"POST {PAGES}/integrations/keys/{{integration_id}}/remove": Foreign(INTEGRATION),
     f"GET {PAGES}/integrations/{{connection_id}}": Foreign(CONNECTION),
     f"POST {PAGES}/integrations/{{connection_id}}/disconnect": Foreign(CONNECTION),
+    f"GET {PAGES}/integrations/{{connection_id}}/webhooks": Foreign(CONNECTION),
+    f"GET {PAGES}/integrations/{{connection_id}}/webhooks/{{delivery_id}}": Foreign(DELIVERY),
+    f"POST {PAGES}/integrations/{{connection_id}}/webhooks/{{delivery_id}}/retry": Foreign(DELIVERY),
+    f"GET {PAGES}/integrations/{{connection_id}}/sync": Foreign(CONNECTION),
+    f"POST {PAGES}/integrations/{{connection_id}}/sync": Foreign(CONNECTION),
     f"GET {PAGES}/settings/audit": Own(),
     f"GET {PAGES}/settings/audit/export": Own(),
     f"GET {PAGES}/settings/privacy": Own(),

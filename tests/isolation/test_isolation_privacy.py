@@ -30,6 +30,8 @@ HANDED_OUT = {
     "api_grant": "api_log_ins",
     "audit_event": "audit",
     "conversation": "conversations",
+    "crm_contact": "contacts",
+    "crm_delivery": "deliveries",
     "crm_event": "events",
     "crm_lead": "deals",
     "crm_task": "tasks",
@@ -61,6 +63,7 @@ NOTHING_TO_HAND_OUT = {
 LEFT = {
     "api_key": "the workspace's; it names an emptied row",
     "audit_event": "what it holds of a person is sealed under a key that is gone",
+    "crm_contact": "the number only, so that no reading of the CRM copies the contact again",
     "idempotency_key": "sealed, and gone after a day",
     "person": "emptied: others refer to it",
 }
@@ -138,6 +141,7 @@ async def somebody(platform, owner, canary):
         await session.execute("update app.conversation set talk_id = 5")
         await session.execute("update app.crm_lead set price = 5")
         await session.execute("update app.crm_event set payload = $1", about)
+        await session.execute("update app.crm_delivery set payload = $1", about)
         await session.execute("update app.invitation set email = $1", estate.email)
         await session.execute("update app.api_key set created_by = $1", person)
         await session.execute("update app.idempotency_key set caller = $1", f"person:{person}")

@@ -62,7 +62,8 @@ class Deadlines:
 class Call:
     """One request. `name` labels it in the metrics; without a priority its slot was reserved before.
 
-    `root` stands before the path; `headers` replace those that carry the link's token.
+    `root` stands before the path; `headers` replace those that carry the link's token. `host` is another one
+    than the account's, as for its files; it is held against the same list.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Call:
     json: object | None = field(default=None, repr=False)
     priority: CallPriority | None = CallPriority.READ
     root: str = "/api/v4"
+    host: str | None = None
     headers: Mapping[str, str] | None = field(default=None, repr=False)
 
     @property
@@ -134,9 +136,16 @@ class KommoClient:
         CRM_CALLS.labels(endpoint=call.name, outcome="ok").inc()
         return body
 
-    async def rows(self, link: CrmLink, call: Call, name: str) -> AsyncIterator[Mapping[str, object]]:
+    async def page(self, link: CrmLink, call: Call, name: str) -> tuple[list[Mapping[str, object]], bool]:
+        """Return one page of a list and whether there is another."""
+        body = await self.fetch(link, call)
+        return embedded(body, name), _next_query(body) is not None
+
+    async def rows(
+        self, link: CrmLink, call: Call, name: str, *, pages: int = MAX_PAGES
+    ) -> AsyncIterator[Mapping[str, object]]:
         """Yield a list's rows over all its pages."""
-        for _ in range(MAX_PAGES):
+        for _ in range(pages):
             body = await self.fetch(link, call)
             for row in embedded(body, name):
                 yield row
@@ -146,7 +155,7 @@ class KommoClient:
             call = replace(call, query=following)
 
     async def _fetch(self, link: CrmLink, call: Call) -> object | None:
-        base, host_header = self._address(link.host.lower())
+        base, host_header = self._address((call.host or link.host).lower())
         headers = {"accept": "application/json", **(call.headers or _authorization(link))}
         if call.priority is not None:
             await self.reserve(link, call.priority)

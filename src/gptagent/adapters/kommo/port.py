@@ -1,10 +1,14 @@
 """Kommo and amoCRM as the platform's CRM."""
 
+from gptagent.adapters.kommo.archive import KommoArchive
 from gptagent.adapters.kommo.chats import KommoChats
 from gptagent.adapters.kommo.client import Deadlines, KommoClient
+from gptagent.adapters.kommo.entities import KommoEntities
 from gptagent.adapters.kommo.grants import KommoGrants
 from gptagent.adapters.kommo.hooks import KommoHooks
+from gptagent.adapters.kommo.log import KommoLog
 from gptagent.adapters.kommo.records import KommoRecords
+from gptagent.adapters.kommo.settings import KommoSettings
 from gptagent.adapters.kommo.tasks import KommoTasks
 from gptagent.features.crm.ports import CallLimiter, TokenSource
 from gptagent.kernel.egress import Egress
@@ -12,7 +16,17 @@ from gptagent.kernel.egress import Egress
 DEADLINES = Deadlines()
 
 
-class KommoCrm(KommoGrants, KommoRecords, KommoTasks, KommoChats, KommoHooks):
+class KommoCrm(
+    KommoGrants,
+    KommoRecords,
+    KommoSettings,
+    KommoEntities,
+    KommoArchive,
+    KommoTasks,
+    KommoChats,
+    KommoHooks,
+    KommoLog,
+):
     """Implements `CrmPort`. `sandbox_url` lets accounts under `*.kommo.test` in and answers for them.
 
     `tokens` renews those that are refused. Replies and what people wait for go before reads, those before

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
+from gptagent.features.crm import service as crm
 from gptagent.features.privacy import store
 from gptagent.features.privacy.model import MIN_DAYS, RETENTION_MAX_DAYS, Retention
 from gptagent.kernel.db import Database, Session
@@ -23,7 +24,9 @@ _KINDS: tuple[tuple[str, str, Forget], ...] = (
     ("conversations", "conversations", store.forget_conversations),
     ("tasks", "conversations", store.forget_tasks),
     ("deals", "conversations", store.forget_deals),
+    ("contacts", "conversations", crm.forget_contacts),
     ("events", "events", store.forget_events),
+    ("deliveries", "deliveries", store.forget_deliveries),
     ("answers", "answers", store.forget_answers),
 )
 
@@ -72,6 +75,9 @@ async def apply_retention(db: Database) -> int:
 async def _tidy(db: Database, scope: Scope) -> int:
     async with db.session(scope) as session:
         periods = asdict(await get_retention(session))
+    # A delivery holds a message's words: it is kept no longer than the chat.
+    limits = [days for days in (periods["events"], periods["conversations"]) if days is not None]
+    periods["deliveries"] = min(limits, default=None)
     counts = {
         kind: await _forget(db, scope, forget, timedelta(days=periods[period]))
         for kind, period, forget in _KINDS

@@ -23,6 +23,7 @@ from gptagent.features.crm.connecting.model import (
     disconnect_signature,
 )
 from gptagent.features.crm.events import AccountConnected
+from gptagent.features.crm.mirror import store as mirror
 from gptagent.features.crm.model import Brand, Connection, CrmAccount, CrmLink, brand_of
 from gptagent.features.crm.ports import CrmPort
 from gptagent.kernel.clock import utcnow
@@ -154,7 +155,7 @@ async def keep_account(
     pipelines = await door.crm.fetch_pipelines(link)
     async with door.db.session(scope) as session:
         kept = await _keep(session, door, link, account, granted)
-        await crm_store.upsert_pipelines(session, kept.id, pipelines)
+        await mirror.upsert_pipelines(session, kept.id, pipelines)
         await door.subscribers.publish(session, AccountConnected(kept.id))
     stored = CrmLink(scope.org_id, kept.id, link.host, link.token, account.id)
     reason = await _register_webhook(door.crm, stored, destination(door.public_url, kept.secret))
