@@ -77,6 +77,7 @@ def _fresh(value: object) -> object:
 AGENT, ARTICLE, DOCUMENT = "agents/{agent_id}", "articles/{article_id}", "documents/{document_id}"
 KEY = "api-keys/{key_id}"
 MEMBER, INVITATION = "members/{person_id}", "invitations/{invitation_id}"
+INTEGRATION = {"brand": "kommo", "client_id": "client-#", "client_secret": "secret"}
 CONNECTION, CONVERSATION = "connections/{connection_id}", "conversations/{conversation_id}"
 
 PLACE, WHO = "admin/organizations/{number}", "admin/people/{person_id}"
@@ -160,8 +161,21 @@ OPERATIONS = tuple(
         ("DELETE", DOCUMENT, EDIT_KNOWLEDGE, {}),
         ("GET", "connections", VIEW, {}),
         ("POST", "connections", MANAGE_CONNECTIONS, {"json": {"address": "nobody.kommo.test", "token": "t"}}),
+        ("POST", "connections/oauth", MANAGE_CONNECTIONS, {"json": {"integration_id": str(uuid4())}}),
+        ("GET", "integrations", MANAGE_CONNECTIONS, {}),
+        ("POST", "integrations", MANAGE_CONNECTIONS, {"json": INTEGRATION}),
+        ("GET", "integrations/{integration_id}", MANAGE_CONNECTIONS, {}),
+        ("PATCH", "integrations/{integration_id}", MANAGE_CONNECTIONS, {"json": {"client_secret": "x"}}),
+        ("DELETE", "integrations/{integration_id}", MANAGE_CONNECTIONS, {}),
         ("GET", CONNECTION, VIEW, {}),
         ("DELETE", CONNECTION, MANAGE_CONNECTIONS, {}),
+        ("POST", f"{CONNECTION}/syncs", MANAGE_CONNECTIONS, {}),
+        ("GET", f"{CONNECTION}/syncs", VIEW, {}),
+        ("GET", f"{CONNECTION}/syncs/{{sync_id}}", VIEW, {}),
+        *(
+            ("GET", f"{CONNECTION}/{name}", VIEW, {})
+            for name in ("pipelines", "fields", "users", "tags", "salesbots", "channels", "contacts", "leads")
+        ),
         ("GET", "audit", READ_AUDIT, {}),
         ("GET", "audit/export", READ_AUDIT, {}),
         ("GET", "admin/installation", PLATFORM_VIEW, {}),

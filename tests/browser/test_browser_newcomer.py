@@ -119,9 +119,10 @@ async def create_agent(page: Page) -> None:
 
 async def connect(page: Page, account: dict[str, str]) -> None:
     await page.get_by_role("link", name="Kommo").click()
+    await page.get_by_text("Or with a long-lived token").click()
     await page.get_by_label("Address of the account").fill(account["host"])
     await page.get_by_label("Long-lived token").fill(account["token"])
-    await page.get_by_role("button", name="Connect").click()
+    await page.get_by_role("button", name="Test and connect").click()
     await expect(page.get_by_text("Connected", exact=True)).to_be_visible()
 
 

@@ -30,6 +30,7 @@ NOT_SEALED = {
     "audit_head.hash": "the chain",
     "crm_connection.hook_hash": "a hash of a random secret",
     "erased_message.message_hash": "a hash",
+    "crm_consent.state_hash": "a hash of a random state",
     "idempotency_key.request_hash": "a hash",
     "invitation.token_hash": "a hash of a random token",
     "one_time_token.token_hash": "a hash of a random token",

@@ -34,6 +34,13 @@ async def scene(world):
     await scene.calm()
     contact = {"id": str(scene.chat["contact_id"]), "name": "Ann canary5511"}
     await scene.hears(OtherEvent("contacts[update]", contact), OtherEvent("calls[add]", {"id": "1"}))
+    async with world.db.session(world.scope) as session:
+        await session.execute(
+            """insert into app.crm_contact (connection_id, external_id, name, phones)
+               values ($1, $2, 'Ann canary5511', '{canary5511}')""",
+            world.hook.connection_id,
+            scene.chat["contact_id"],
+        )
     return scene
 
 
@@ -58,6 +65,12 @@ async def test_an_erased_customer_leaves_no_row_and_no_word(scene, world):
     left = await rows_of(world)
     assert [row for row in left if "canary5511" in row or str(scene.chat["contact_id"]) in row] == []
     assert len(left) == 1  # the call of somebody else
+    async with world.db.session(world.scope) as session:
+        (contact,) = await session.fetch(
+            "select c::text as row, external_id, erased_at from app.crm_contact c"
+        )
+    assert contact["external_id"] == scene.chat["contact_id"] and contact["erased_at"] is not None
+    assert "canary5511" not in contact["row"]  # only the number, so that no reading copies the person again
     (action, changes) = (await actions(world))[0]
     assert action == "customer.erased" and changes == {"conversations": (1, 0), "messages": (2, 0)}
     with pytest.raises(NotFound):
@@ -132,6 +145,7 @@ async def age(world, days):
             "update app.conversation set last_message_at = now() - $1 * interval '1 day'",
             "update app.crm_task set state = 'done', created_at = now() - $1 * interval '1 day'",
             "update app.crm_lead set fetched_at = now() - $1 * interval '1 day'",
+            "update app.crm_contact set seen_at = now() - $1 * interval '1 day'",
             "update app.crm_event set received_at = now() - $1 * interval '1 day'",
             "update app.turn set ended_at = now() - $1 * interval '1 day' where ended_at is not null",
         ):

@@ -65,6 +65,9 @@ ARTICLE = {"article_id": "article_id"}
 DOCUMENT = {"document_id": "document_id"}
 CONNECTION = {"connection_id": "connection_id"}
 CONVERSATION = {"conversation_id": "conversation_id"}
+INTEGRATION = {"integration_id": "integration_id"}
+SECRET = {"client_secret": "secret"}
+KEYS = {"brand": "kommo", "client_id": "client", "client_secret": "secret"}
 WHY = {"json": {"reason": "because I can"}}
 PROVIDER = {"provider_id": "provider_id"}
 PROVIDER_DATA = {"name": "x", "issuer": "https://127.0.0.1:9", "client_id": "x", "client_secret": "x"}
@@ -115,6 +118,16 @@ CASES: dict[str, Case] = {
     "GET /health/ready": Public("asked by the load balancer"),
     "GET /.well-known/security.txt": Public("whom to tell about a hole; the same for everybody"),
     "GET /metrics": Public("guarded by the operator's own token, which no workspace has"),
+    "GET /oauth/kommo": Public("the state is the credential", "/oauth/kommo?state=nobodys&code=x"),
+    "GET /oauth/kommo/disconnect": Public(
+        "signed by the integration's secret", "/oauth/kommo/disconnect?client_uuid=x&account_id=1&signature=x"
+    ),
+    "GET /api/v1/integrations": Own(),
+    "POST /api/v1/integrations": Own(201, {"json": KEYS}),
+    "GET /api/v1/integrations/{integration_id}": Foreign(INTEGRATION),
+    "PATCH /api/v1/integrations/{integration_id}": Foreign(INTEGRATION, {"json": {"client_secret": "x"}}),
+    "DELETE /api/v1/integrations/{integration_id}": Foreign(INTEGRATION),
+    "POST /api/v1/connections/oauth": Own(404, {"json": {"integration_id": str(uuid4())}}),
     "GET /hooks/kommo/{secret}{slash:path}": Public("the secret is the credential", "/hooks/kommo/nobodys/"),
     "POST /hooks/kommo/{secret}{slash:path}": Public("the secret is the credential", "/hooks/kommo/nobodys/"),
     "GET /api/v1/api-keys": Own(),
@@ -161,6 +174,13 @@ CASES: dict[str, Case] = {
     "POST /api/v1/connections": Own(422, {"json": {"address": "not an address", "token": "x"}}),
     "GET /api/v1/connections/{connection_id}": Foreign(CONNECTION),
     "DELETE /api/v1/connections/{connection_id}": Foreign(CONNECTION),
+    "POST /api/v1/connections/{connection_id}/syncs": Foreign(CONNECTION),
+    "GET /api/v1/connections/{connection_id}/syncs": Foreign(CONNECTION),
+    "GET /api/v1/connections/{connection_id}/syncs/{sync_id}": Foreign(CONNECTION | {"sync_id": "sync_id"}),
+    **{
+        f"GET /api/v1/connections/{{connection_id}}/{name}": Foreign(CONNECTION)
+        for name in ("pipelines", "fields", "users", "tags", "salesbots", "channels", "contacts", "leads")
+    },
     "GET /api/v1/conversations": Own(),
     "GET /api/v1/conversations/{conversation_id}": Foreign(CONVERSATION),
     "GET /api/v1/conversations/{conversation_id}/messages": Foreign(CONVERSATION),
@@ -327,8 +347,17 @@ CASES: dict[str, Case] = {
     f"POST {PAGES}/knowledge-items/{{article_id}}/delete": Foreign(ARTICLE),
     f"GET {PAGES}/integrations": Own(),
     f"POST {PAGES}/integrations": Own(422, {"data": {"address": "not an address", "token": "x"}}),
+    f"GET {PAGES}/integrations/banner": Own(),
+    f"POST {PAGES}/integrations/consent/{{integration_id}}": Foreign(INTEGRATION),
+    f"POST {PAGES}/integrations/keys": Own(422, {"data": {"brand": "kommo", "client_id": ""}}),
+    f"POST {PAGES}/integrations/keys/{{integration_id}}": Foreign(
+        INTEGRATION, {"data": {"client_secret": "x"}}
+    ),
+    f"POST {PAGES}/integrations/keys/{{integration_id}}/remove": Foreign(INTEGRATION),
     f"GET {PAGES}/integrations/{{connection_id}}": Foreign(CONNECTION),
     f"POST {PAGES}/integrations/{{connection_id}}/disconnect": Foreign(CONNECTION),
+    f"GET {PAGES}/integrations/{{connection_id}}/sync": Foreign(CONNECTION),
+    f"POST {PAGES}/integrations/{{connection_id}}/sync": Foreign(CONNECTION),
     f"GET {PAGES}/settings/audit": Own(),
     f"GET {PAGES}/settings/audit/export": Own(),
     f"GET {PAGES}/settings/privacy": Own(),

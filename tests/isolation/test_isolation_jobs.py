@@ -13,6 +13,10 @@ from isolation.estate import snapshot, tables_of_tenants
 CASES = {
     "dialog.advance": {"conversation_id": "conversation_id"},
     "crm.perform_task": {"task_id": "task_id"},
+    "crm.sync": {"sync_id": "sync_id"},
+    "crm.renew_token": {"connection_id": "connection_id"},
+    "crm.tell_broken": {"connection_id": "connection_id"},
+    "dialog.resume": {"connection_id": "connection_id"},
     "mail.send": {"letter_id": "letter_id"},
     "knowledge.ingest": {"document_id": "document_id"},
 }

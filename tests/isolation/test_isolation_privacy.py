@@ -30,6 +30,7 @@ HANDED_OUT = {
     "api_grant": "api_log_ins",
     "audit_event": "audit",
     "conversation": "conversations",
+    "crm_contact": "contacts",
     "crm_event": "events",
     "crm_lead": "deals",
     "crm_task": "tasks",
@@ -60,6 +61,7 @@ NOTHING_TO_HAND_OUT = {
 LEFT = {
     "api_key": "the workspace's; it names an emptied row",
     "audit_event": "what it holds of a person is sealed under a key that is gone",
+    "crm_contact": "the number only, so that no reading of the CRM copies the contact again",
     "idempotency_key": "sealed, and gone after a day",
     "person": "emptied: others refer to it",
 }

@@ -65,6 +65,7 @@ DEFINERS = {
     "forget_old": "housekeeping: deletes what is past its use for everybody",
     "forget_sessions": "housekeeping: deletes what has expired",
     "connection_counts": "metrics: numbers",
+    "connections_to_sync": "schedule: ids, each then opened in its own tenant's transaction",
     "take_call_slot": "rate limit of the CRM: a time",
     "block_calls": "rate limit of the CRM",
     "audit_append": "appends to the transaction's own chain, or to the platform's",
@@ -113,6 +114,10 @@ DEFINERS = {
     "obstacles_to_erasure": "erasure: names of the person's own workspaces",
     "hold_workspaces_of": "erasure: locks the person's own workspaces",
     "erase_person": "erasure: takes what is personal out of a person's row",
+    "use_crm_consent": "a consent in a CRM: by hash",
+    "crm_account_taken": "connecting an account: yes or no",
+    "crm_connections_of": "the CRM's notice of disconnecting: ids, each then opened as its tenant",
+    "crm_grants_due": "housekeeping: ids, as above",
     "workspaces_to_tidy": "housekeeping: ids, each then opened in its own tenant's transaction",
     "workspaces_to_delete": "housekeeping: ids",
     "workspace_people": "names of the members of the transaction's own workspace, of no other",
@@ -121,6 +126,9 @@ DEFINERS = {
 # Indexes of tenant tables that do not start with org_id serve a function above, or keep a secret unique.
 INDEXES = {
     "crm_connection_hook_hash_key": "connection_by_hook",
+    "crm_connection_account": "crm_account_taken, crm_connections_of",
+    "crm_consent_hash": "use_crm_consent",
+    "crm_grant_due": "crm_grants_due",
     "member_person": "memberships_of",
     "live_event_pkey": "a number of the installation, which streams resume by; never searched without org_id",
     "live_event_age": "forget_old",

@@ -10,6 +10,7 @@ from ui_support import SOURCE
 from gptagent.features.agents import service as agents
 from gptagent.features.audit import service as audit
 from gptagent.features.crm import web as crm
+from gptagent.features.crm.syncing import web as syncing
 from gptagent.features.dialog import sending
 from gptagent.features.dialog import web as dialog
 from gptagent.features.knowledge.model import FAILURES
@@ -38,6 +39,11 @@ NAMED = {
     sending.NOT_FOUND_TASK,
     sending.NOT_SENT_TASK,
     crm.OTHER_REASON,
+    syncing.OTHER_REASON,
+    *syncing.REASONS.values(),
+    *syncing.PARTS.values(),
+    *syncing.KINDS.values(),
+    *syncing.ENTITIES.values(),
     *api_keys_web.SCOPES.values(),
     dialog.NOT_SENT,
     dialog.REFUSED,

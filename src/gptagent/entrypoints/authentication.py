@@ -36,9 +36,10 @@ OPEN_PATHS = re.compile(
     r"/|/login(/code|/passkey(/options)?|/\d{1,18})?|/register|/setup/[^/]+|/preferences/(theme|language)"
     r"|/invitation/[^/]+(/register)?"
     r"|/(reset-password|verify-email|change-email|sign-in)/[^/]+"
+    r"|/oauth/kommo"
 )
 BARE_PATHS = re.compile(
-    r"/favicon\.ico|/\.well-known/security\.txt|/assets/.*|/health/(live|ready)|/metrics|/hooks/kommo/.*"
+    r"/favicon\.ico|/\.well-known/security\.txt|/assets/.*|/health/(live|ready)|/metrics|/hooks/kommo/.*|/oauth/kommo/disconnect"
     r"|/api/v1/auth/(register|invitation|login|passkey(/options)?|refresh|reset-password/(request|confirm)|verify-email|change-email)"
     r"|/api/v1/openapi\.json|/api/docs(/[\w.-]+)?"
 )

@@ -33,6 +33,9 @@ from gptagent.features.admin.audit_api import AuditApi, PlatformAuditApi
 from gptagent.features.admin.people_api import PeopleApi
 from gptagent.features.agents.api import AgentsApi
 from gptagent.features.crm.api import ConnectionsApi, WebhookDoor
+from gptagent.features.crm.connecting.api import IntegrationsApi
+from gptagent.features.crm.mirror.api import MirrorApi
+from gptagent.features.crm.syncing.api import SyncsApi
 from gptagent.features.dialog.api import ConversationsApi
 from gptagent.features.identity.model import RelyingParty
 from gptagent.features.identity.recovery_api import RecoveryApi
@@ -185,7 +188,11 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
     app.include_router(AgentsApi(platform.db).router())
     app.include_router(ArticlesApi(platform.db).router())
     app.include_router(DocumentsApi(platform.db, platform.files).router())
-    app.include_router(ConnectionsApi(platform.db, platform.crm, platform.vault, settings.base_url).router())
+    app.include_router(ConnectionsApi(platform.connecting).router())
+    for router in IntegrationsApi(platform.connecting).routers():
+        app.include_router(router)
+    app.include_router(SyncsApi(platform.db).router())
+    app.include_router(MirrorApi(platform.db).router())
     app.include_router(ConversationsApi(platform.db, platform.inbox).router())
     app.include_router(AuditApi(platform.db).router())
     app.include_router(PlatformAuditApi(platform.db).router())

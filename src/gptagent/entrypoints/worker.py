@@ -11,6 +11,8 @@ import structlog
 
 from gptagent.bootstrap import Platform, build_jobs
 from gptagent.entrypoints.deletion import delete_due_workspaces
+from gptagent.features.crm.connecting.service import queue_renewals
+from gptagent.features.crm.syncing.service import queue_due_syncs
 from gptagent.features.dialog.service import sweep_lanes
 from gptagent.features.privacy.service import apply_retention
 from gptagent.kernel import installation
@@ -26,6 +28,8 @@ DRAIN_SECONDS = 10.0  # below the supervisor's patience; what is left is picked 
 SWEEP_EVERY = timedelta(seconds=5)
 FORGET_EVERY = timedelta(minutes=10)
 DELETE_EVERY = timedelta(minutes=1)
+SYNC_EVERY = timedelta(minutes=10)  # how often it is asked which connection was not read for a day
+RENEW_EVERY = timedelta(minutes=5)
 TIDY_HOURS = range(5)  # several rounds: each is bounded
 TIDY_EVERY = timedelta(hours=1)
 LIVE_EVENT_AGE = timedelta(hours=1)
@@ -67,43 +71,64 @@ async def _lead(platform: Platform) -> None:
 
 
 async def _run_schedules(platform: Platform, lock: "asyncpg.Connection[asyncpg.Record]") -> None:
-    async def sweep() -> None:
-        woken = await sweep_lanes(platform.db)
-        if woken:
-            log.warning("lanes_woken", count=woken)
-
-    async def forget() -> None:
-        async with platform.db.installation() as session:
-            await installation.forget_old(session, LIVE_EVENT_AGE, JOB_LOG_AGE)
-
-    async def delete() -> None:
-        gone = await delete_due_workspaces(platform)
-        if gone:
-            log.info("workspaces_deleted", count=gone)
-
-    async def tidy() -> None:
-        """At night only (UTC): deleting is work that nobody waits for."""
-        if utcnow().hour in TIDY_HOURS and (count := await apply_retention(platform.db)):
-            log.info("retention_applied", rows=count)
-
-    schedules: tuple[tuple[timedelta, Callable[[], Awaitable[None]]], ...] = (
-        (SWEEP_EVERY, sweep),
-        (FORGET_EVERY, forget),
-        (DELETE_EVERY, delete),
-        (TIDY_EVERY, tidy),
-    )
     async with asyncio.TaskGroup() as group:
-        for every, tick in schedules:
-            group.create_task(_repeat(every, tick))
+        for every, tick in SCHEDULES:
+            group.create_task(_repeat(every, tick, platform))
         while True:  # raises, and so ends the schedules, once the connection is gone
             await lock.execute("select 1")
             await asyncio.sleep(LEADER_RETRY_SECONDS)
 
 
-async def _repeat(every: timedelta, tick: Callable[[], Awaitable[None]]) -> None:
+async def _repeat(every: timedelta, tick: "Tick", platform: Platform) -> None:
     while True:
         try:
-            await tick()
+            await tick(platform)
         except AppError as error:
             log.warning("schedule_failed", error=error.code)
         await asyncio.sleep(every.total_seconds())
+
+
+async def _sweep(platform: Platform) -> None:
+    woken = await sweep_lanes(platform.db)
+    if woken:
+        log.warning("lanes_woken", count=woken)
+
+
+async def _forget(platform: Platform) -> None:
+    async with platform.db.installation() as session:
+        await installation.forget_old(session, LIVE_EVENT_AGE, JOB_LOG_AGE)
+
+
+async def _delete(platform: Platform) -> None:
+    gone = await delete_due_workspaces(platform)
+    if gone:
+        log.info("workspaces_deleted", count=gone)
+
+
+async def _sync(platform: Platform) -> None:
+    count = await queue_due_syncs(platform.db)
+    if count:
+        log.info("syncs_queued", count=count)
+
+
+async def _renew(platform: Platform) -> None:
+    count = await queue_renewals(platform.db)
+    if count:
+        log.info("renewals_queued", count=count)
+
+
+async def _tidy(platform: Platform) -> None:
+    """At night only (UTC): deleting is work that nobody waits for."""
+    if utcnow().hour in TIDY_HOURS and (count := await apply_retention(platform.db)):
+        log.info("retention_applied", rows=count)
+
+
+Tick = Callable[[Platform], Awaitable[None]]
+SCHEDULES: tuple[tuple[timedelta, Tick], ...] = (
+    (SWEEP_EVERY, _sweep),
+    (FORGET_EVERY, _forget),
+    (DELETE_EVERY, _delete),
+    (SYNC_EVERY, _sync),
+    (RENEW_EVERY, _renew),
+    (TIDY_EVERY, _tidy),
+)

@@ -27,6 +27,8 @@ _LINK = "coalesce('email:' || person_id, '')"
 SEALED = (
     SealedColumn("crm_connection", "token_sealed", ("org_id", "id"), "org_id", "'crm-token'"),
     SealedColumn("crm_connection", "hook_sealed", ("org_id", "id"), "org_id", "'crm-hook'"),
+    SealedColumn("crm_integration", "secret_sealed", ("org_id", "id"), "org_id", "'crm-integration'"),
+    SealedColumn("crm_grant", "refresh_sealed", ("org_id", "connection_id"), "org_id", "'crm-refresh'"),
     SealedColumn("person_key", "sealed", ("person_id",), PLATFORM, "'person-key:' || person_id"),
     SealedColumn("totp", "secret_sealed", ("person_id",), PLATFORM, "'totp:' || person_id"),
     SealedColumn("oidc_provider", "secret_sealed", ("org_id", "id"), "org_id", "'oidc'"),

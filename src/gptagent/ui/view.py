@@ -110,6 +110,15 @@ class WorkspaceLink:
 
 
 @dataclass(frozen=True, slots=True)
+class Alert:
+    """Something that does not work and that the reader can mend. `text` is an English msgid."""
+
+    title: str
+    text: str
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
 class Shell:
     """The frame around a page of a workspace.
 
@@ -118,7 +127,8 @@ class Shell:
     `counts` holds the number shown beside a navigation item, by its `href`. `delete_at`: when the workspace
     will be deleted, if an owner asked for that; `may_keep`: whether the reader may take that back.
     `asks_to_verify`: the person has not followed the link sent to their address. `given_name` is how they are
-    greeted.
+    greeted. `alerts` are shown on every page and fetched again from `alerts_url` when `alerts_topic` reports
+    something; no address: no alerts.
     """
 
     base: str
@@ -141,6 +151,9 @@ class Shell:
     create_href: str = ""
     asks_to_verify: bool = False
     given_name: str = ""
+    alerts: tuple[Alert, ...] = ()
+    alerts_url: str = ""
+    alerts_topic: str = ""
 
     @property
     def tabs_title(self) -> str:

@@ -139,16 +139,17 @@ def _parse_json(body: bytes) -> Tree:
 
 
 def _checked_items(node: Mapping[str, object], depth: int) -> Iterator[tuple[str, object]]:
-    return ((_clean(key), _checked(child, depth + 1)) for key, child in node.items())
+    return ((_clean(key), checked(child, depth + 1)) for key, child in node.items())
 
 
-def _checked(node: object, depth: int) -> object:
+def checked(node: object, depth: int) -> object:
+    """Return the node without NUL in its texts. Raises Invalid where it is nested too deep."""
     if isinstance(node, dict | list) and depth > MAX_DEPTH:
         raise malformed()
     if isinstance(node, dict):
         return dict(_checked_items(node, depth))
     if isinstance(node, list):
-        return [_checked(child, depth + 1) for child in node]
+        return [checked(child, depth + 1) for child in node]
     return _clean(node) if isinstance(node, str) else node
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from gptagent.adapters.kommo.fields import read_fields
 from gptagent.adapters.kommo.tree import Tree, as_flag, as_id, as_int, as_list, as_map, as_text
 from gptagent.features.crm.model import (
     AuthorKind,
@@ -74,6 +75,7 @@ def read_lead(body: object) -> Lead | None:
         stage_id=as_id(fields.get("status_id")),
         responsible_user_id=as_id(fields.get("responsible_user_id")),
         contact_ids=tuple(id_ for contact in contacts if (id_ := as_id(contact.get("id"))) is not None),
+        fields=read_fields(fields.get("custom_fields_values")),
     )
 
 
@@ -102,10 +104,14 @@ def read_id(body: object) -> str | None:
     return as_text(as_map(body).get("id")) or None
 
 
+def maps(value: object) -> list[Mapping[str, object]]:
+    """Return the objects of an array."""
+    return [item for item in as_list(value) if isinstance(item, dict)]
+
+
 def embedded(body: object, name: str) -> list[Mapping[str, object]]:
     """Return the objects of a HAL list; a missing body (204) is an empty one."""
-    rows = as_list(as_map(as_map(body).get("_embedded")).get(name))
-    return [row for row in rows if isinstance(row, dict)]
+    return maps(as_map(as_map(body).get("_embedded")).get(name))
 
 
 def moment(seconds: object) -> datetime:
@@ -267,11 +273,12 @@ def _stage_kind(stage_id: int, fields: Mapping[str, object]) -> StageKind:
 
 def _may_send(token: str) -> bool:
     """Read the scopes from a token that is a JWT; nothing is verified, the CRM itself decides at the send."""
-    scopes = as_map(_claims(token)).get("scopes")
+    scopes = as_map(claims(token)).get("scopes")
     return SEND_SCOPE in scopes if isinstance(scopes, list) else True
 
 
-def _claims(token: str) -> object:
+def claims(token: str) -> object:
+    """Return what a token that is a JWT says; None for any other."""
     parts = token.split(".")
     if len(parts) != 3:
         return None

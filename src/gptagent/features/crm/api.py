@@ -14,14 +14,15 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gptagent.features.crm import service
-from gptagent.features.crm.model import ConnectionStatus
+from gptagent.features.crm.connecting.model import TokenKind
+from gptagent.features.crm.connecting.service import Connecting, connect_account
+from gptagent.features.crm.model import Brand, ConnectionStatus
 from gptagent.features.crm.ports import CrmPort
 from gptagent.features.crm.service import ConnectCrm
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel import observe
 from gptagent.kernel.clock import utcnow
-from gptagent.kernel.crypto import Vault
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import AppError, TooLarge
 from gptagent.kernel.events import Subscribers
@@ -54,6 +55,11 @@ class ConnectionOut(Wire):
     last_webhook_at: datetime | None
     synced_at: datetime | None
     created_at: datetime
+    brand: Brand
+    client_id: str | None
+    token_kind: TokenKind
+    token_expires_at: datetime | None
+    scopes: list[str] | None
 
 
 class ConnectionsOut(Wire):
@@ -63,10 +69,11 @@ class ConnectionsOut(Wire):
 
 @dataclass(frozen=True, slots=True)
 class ConnectionsApi:
-    db: Database
-    crm: CrmPort
-    vault: Vault
-    public_url: str
+    door: Connecting
+
+    @property
+    def db(self) -> Database:
+        return self.door.db
 
     def router(self) -> APIRouter:
         router = api_router("/connections", tags=["connections"])
@@ -90,9 +97,7 @@ class ConnectionsApi:
     async def create(self, scope: CurrentScope, body: ConnectBody) -> ConnectionOut:
         require(scope, policy.MANAGE_CONNECTIONS)
         command = ConnectCrm(body.address, body.token.get_secret_value())
-        made = await service.connect_crm(
-            self.db, scope, command, crm=self.crm, vault=self.vault, public_url=self.public_url
-        )
+        made = await connect_account(self.door, scope, command)
         return ConnectionOut.model_validate(made)
 
     async def get(self, scope: CurrentScope, connection_id: UUID) -> ConnectionOut:
@@ -106,8 +111,9 @@ class ConnectionsApi:
             current = await service.get_connection(session, connection_id)
             if match:
                 match.check(ConnectionOut.model_validate(current))
+        door = self.door
         await service.unhook_crm(
-            self.db, scope, connection_id, crm=self.crm, vault=self.vault, public_url=self.public_url
+            door.db, scope, connection_id, crm=door.crm, vault=door.vault, public_url=door.public_url
         )
         async with self.db.session(scope) as session:
             await service.disconnect_crm(session, connection_id)

@@ -43,3 +43,10 @@ class TalkSeen(Event):
     talk_id: int
     lead_id: int | None
     is_open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AccountConnected(Event):
+    """An account was connected, or connected again: its token is new and works."""
+
+    connection_id: UUID

@@ -7,6 +7,8 @@ from enum import IntEnum
 from typing import Literal
 from uuid import UUID
 
+from gptagent.features.crm.values import FieldValue
+
 
 class CallPriority(IntEnum):
     """Who goes first when an account's calls are scarce."""
@@ -40,6 +42,11 @@ class Connection:
     last_webhook_at: datetime | None
     synced_at: datetime | None
     created_at: datetime
+    brand: Brand = "kommo"
+    client_id: str | None = None  # of the integration the token belongs to, if the token says so
+    token_kind: Literal["long_lived", "oauth"] = "long_lived"  # noqa: S105 - a kind, no token
+    token_expires_at: datetime | None = None
+    scopes: list[str] | None = None  # what the token allows; None: it does not say
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +94,7 @@ class Lead:
     stage_id: int | None
     responsible_user_id: int | None
     contact_ids: tuple[int, ...] = ()
+    fields: tuple[FieldValue, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

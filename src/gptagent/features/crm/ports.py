@@ -11,7 +11,9 @@ Every call has a deadline and raises:
 from datetime import datetime
 from typing import Protocol
 
+from gptagent.features.crm.connecting.model import Credentials, TokenFacts, TokenPair
 from gptagent.features.crm.model import (
+    Brand,
     CallPriority,
     ChatMessage,
     Contact,
@@ -22,6 +24,26 @@ from gptagent.features.crm.model import (
     Pipeline,
     Webhook,
 )
+from gptagent.features.crm.records import (
+    Batch,
+    Catalog,
+    CatalogElement,
+    Channel,
+    CompanyRecord,
+    ContactRecord,
+    CrmUser,
+    DriveFile,
+    Field,
+    LeadRecord,
+    Link,
+    LogEntry,
+    NoteRecord,
+    PageRequest,
+    Salesbot,
+    Tag,
+    UnsortedLead,
+)
+from gptagent.features.crm.values import EntityKind
 
 
 class CallLimiter(Protocol):
@@ -36,6 +58,57 @@ class CallLimiter(Protocol):
         ...
 
 
+class TokenSource(Protocol):
+    """Renews the token of a connection that has a grant, once however many ask at the same time.
+
+    Both return the connection as it is then, or None if there is nothing to be done about it.
+    """
+
+    async def renew(self, link: CrmLink) -> CrmLink | None:
+        """The CRM refused this link's token. Raise UpstreamUnavailable if it cannot be renewed just now."""
+        ...
+
+    async def follow(self, link: CrmLink) -> CrmLink | None:
+        """The CRM knows nothing at this link's address: perhaps the account was renamed."""
+        ...
+
+
+class GrantsPort(Protocol):
+    """Consent to an integration, and the tokens that come of it."""
+
+    def consent_url(self, brand: Brand, client_id: str, state: str) -> str:
+        """Return where the browser goes to allow an integration in."""
+        ...
+
+    def account_host(self, referer: str, brand: Brand) -> str:
+        """Return the host a consent came from. Raise Invalid("crm_host_refused") if it is not the brand's."""
+        ...
+
+    def read_token(self, token: str) -> TokenFacts:
+        """Return what a token says of itself. Nothing is verified."""
+        ...
+
+    async def exchange_code(
+        self, link: CrmLink, keys: Credentials, code: str, redirect_uri: str
+    ) -> TokenPair:
+        """Raise Forbidden("crm_grant_refused") if the CRM does not take the code or the keys."""
+        ...
+
+    async def renew_pair(
+        self, link: CrmLink, keys: Credentials, refresh: str, redirect_uri: str
+    ) -> TokenPair:
+        """Use up a refresh token for the next pair. Raise Forbidden("crm_grant_refused")."""
+        ...
+
+    async def find_host(self, link: CrmLink, refresh: str) -> str | None:
+        """Ask where a token's account is now; None if the CRM does not know the token."""
+        ...
+
+    async def has_moved(self, link: CrmLink) -> bool:
+        """Whether no account answers at the link's address any more."""
+        ...
+
+
 class RecordsPort(Protocol):
     """The account, and the records in it."""
 
@@ -46,6 +119,66 @@ class RecordsPort(Protocol):
     async def fetch_lead(self, link: CrmLink, lead_id: int) -> Lead | None: ...
 
     async def fetch_contact(self, link: CrmLink, contact_id: int) -> Contact | None: ...
+
+
+class SettingsPort(Protocol):
+    """How the account is set up."""
+
+    async def fetch_fields(self, link: CrmLink, kind: EntityKind) -> tuple[Field, ...]: ...
+
+    async def fetch_users(self, link: CrmLink) -> tuple[CrmUser, ...]:
+        """Return the people of the account; only an administrator's token may ask."""
+        ...
+
+    async def fetch_tags(self, link: CrmLink, kind: EntityKind, page: PageRequest) -> Batch[Tag]: ...
+
+    async def fetch_salesbots(self, link: CrmLink) -> tuple[Salesbot, ...]:
+        """Raise NotFound("crm_not_found") where the brand has no list of them."""
+        ...
+
+    async def fetch_channels(self, link: CrmLink, page: PageRequest) -> Batch[Channel]:
+        """Return where the chats of this page come from: the CRM has no list of channels."""
+        ...
+
+
+class EntitiesPort(Protocol):
+    """Records page by page, with their custom fields. At the priority of a sync."""
+
+    async def can_filter(self, link: CrmLink) -> bool:
+        """Whether the account's lists can be asked for what changed since some time."""
+        ...
+
+    async def fetch_contacts(self, link: CrmLink, page: PageRequest) -> Batch[ContactRecord]: ...
+
+    async def fetch_leads(self, link: CrmLink, page: PageRequest) -> Batch[LeadRecord]: ...
+
+    async def fetch_companies(self, link: CrmLink, page: PageRequest) -> Batch[CompanyRecord]: ...
+
+
+class ArchivePort(Protocol):
+    """What else the account holds."""
+
+    async def fetch_catalogs(self, link: CrmLink) -> tuple[Catalog, ...]: ...
+
+    async def fetch_catalog_elements(
+        self, link: CrmLink, catalog_id: int, page: PageRequest
+    ) -> Batch[CatalogElement]: ...
+
+    async def fetch_unsorted(self, link: CrmLink, page: PageRequest) -> Batch[UnsortedLead]: ...
+
+    async def fetch_log(
+        self, link: CrmLink, page: PageRequest, *, types: tuple[str, ...] = ()
+    ) -> Batch[LogEntry]:
+        """Return what happened, by the CRM's own names of events; `since` is when it happened."""
+        ...
+
+    async def fetch_links(self, link: CrmLink, kind: EntityKind, entity_id: int) -> tuple[Link, ...]: ...
+
+    async def fetch_notes(
+        self, link: CrmLink, kind: EntityKind, entity_id: int, page: PageRequest
+    ) -> Batch[NoteRecord]: ...
+
+    async def fetch_file(self, link: CrmLink, uuid: str) -> DriveFile | None: ...
 
 
 class TasksPort(Protocol):
@@ -91,5 +224,15 @@ class HooksPort(Protocol):
         ...
 
 
-class CrmPort(RecordsPort, TasksPort, ChatsPort, HooksPort, Protocol):
+class CrmPort(
+    GrantsPort,
+    RecordsPort,
+    SettingsPort,
+    EntitiesPort,
+    ArchivePort,
+    TasksPort,
+    ChatsPort,
+    HooksPort,
+    Protocol,
+):
     """Everything the platform asks of a CRM."""

@@ -1,5 +1,6 @@
 """All SQL of the CRM mirror."""
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -7,40 +8,51 @@ from uuid import UUID
 
 from asyncpg import Record
 
-from gptagent.features.crm.model import Lead, LeadChanged, NewTask, Pipeline
+from gptagent.features.crm.model import Lead, LeadChanged, NewTask
+from gptagent.features.crm.values import pack
 from gptagent.kernel.db import Session
 from gptagent.kernel.paging import Page
 
 _CONNECTION = """select id, provider, host, account_id, name, token_sealed, hook_sealed, status,
-                        status_reason, can_send_messages, last_webhook_at, synced_at, created_at
+                        status_reason, can_send_messages, last_webhook_at, synced_at, created_at, brand,
+                        client_id, token_kind, token_expires_at, scopes
                    from app.crm_connection"""
+_STORED = (
+    "id",
+    "provider",
+    "host",
+    "account_id",
+    "name",
+    "token_sealed",
+    "hook_hash",
+    "hook_sealed",
+    "can_send_messages",
+    "client_id",
+    "token_kind",
+    "token_expires_at",
+    "scopes",
+)
+
+
+def hash_secret(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()
 
 
 async def insert_connection(session: Session, values: Mapping[str, object]) -> UUID | None:
     """Insert or, for the same account, renew. Returns the id of the row that stands."""
     found: UUID | None = await session.fetchval(
         """insert into app.crm_connection (id, provider, host, account_id, name, token_sealed, hook_hash,
-                                           hook_sealed, can_send_messages)
-           values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+                                           hook_sealed, can_send_messages, client_id, token_kind,
+                                           token_expires_at, scopes)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
            on conflict (org_id, provider, account_id) do update
               set host = excluded.host, name = excluded.name, token_sealed = excluded.token_sealed,
                   can_send_messages = excluded.can_send_messages, status = 'connected', status_reason = null,
-                  updated_at = now()
+                  client_id = excluded.client_id, token_kind = excluded.token_kind,
+                  token_expires_at = excluded.token_expires_at, scopes = excluded.scopes, broken_at = null,
+                  told_at = null, updated_at = now()
            returning id""",
-        *(
-            values[name]
-            for name in (
-                "id",
-                "provider",
-                "host",
-                "account_id",
-                "name",
-                "token_sealed",
-                "hook_hash",
-                "hook_sealed",
-                "can_send_messages",
-            )
-        ),
+        *(values[name] for name in _STORED),
     )
     return found
 
@@ -100,71 +112,16 @@ async def touch_webhook(session: Session, connection_id: UUID, now: datetime) ->
     )
 
 
-async def upsert_pipelines(session: Session, connection_id: UUID, pipelines: Sequence[Pipeline]) -> None:
-    """Make the mirror equal to the CRM's list; external ids stay what they are."""
-    kept = [pipeline.id for pipeline in pipelines]
-    await session.execute(
-        "delete from app.crm_pipeline where connection_id = $1 and external_id <> all($2)",
-        connection_id,
-        kept,
-    )
-    await session.executemany(
-        """insert into app.crm_pipeline (connection_id, external_id, name, sort, is_main)
-           values ($1, $2, $3, $4, $5)
-           on conflict (org_id, connection_id, external_id) do update
-              set name = excluded.name, sort = excluded.sort, is_main = excluded.is_main""",
-        [(connection_id, p.id, p.name, p.sort, p.is_main) for p in pipelines],
-    )
-    for pipeline in pipelines:
-        await session.execute(
-            """delete from app.crm_stage
-                where connection_id = $1 and pipeline_id = $2 and external_id <> all($3)""",
-            connection_id,
-            pipeline.id,
-            [stage.id for stage in pipeline.stages],
-        )
-    await session.executemany(
-        """insert into app.crm_stage (connection_id, pipeline_id, external_id, name, sort, kind)
-           values ($1, $2, $3, $4, $5, $6)
-           on conflict (org_id, connection_id, pipeline_id, external_id) do update
-              set name = excluded.name, sort = excluded.sort, kind = excluded.kind""",
-        [(connection_id, p.id, s.id, s.name, s.sort, s.kind) for p in pipelines for s in p.stages],
-    )
-    await session.execute("update app.crm_connection set synced_at = now() where id = $1", connection_id)
-
-
-async def select_pipelines(session: Session) -> list[Record]:
-    return await session.fetch(
-        """select p.connection_id, p.external_id as id, p.name,
-                  coalesce(array_agg(s.name order by s.sort, s.external_id) filter (where s.name is not null),
-                           '{}') as stages
-             from app.crm_pipeline p left join app.crm_stage s
-               on s.connection_id = p.connection_id and s.pipeline_id = p.external_id
-            group by p.connection_id, p.external_id, p.name, p.sort
-            order by p.connection_id, p.sort, p.external_id"""
-    )
-
-
-async def select_stages(session: Session, connection_id: UUID) -> list[Record]:
-    return await session.fetch(
-        """select p.external_id as pipeline_id, p.name as pipeline, s.external_id as stage_id,
-                  s.name as stage, s.kind
-             from app.crm_pipeline p join app.crm_stage s
-               on s.connection_id = p.connection_id and s.pipeline_id = p.external_id
-            where p.connection_id = $1 order by p.sort, p.external_id, s.sort""",
-        connection_id,
-    )
-
-
 async def upsert_lead(session: Session, connection_id: UUID, lead: Lead, now: datetime) -> None:
     await session.execute(
         """insert into app.crm_lead (connection_id, external_id, name, price, pipeline_id, stage_id,
-                                     responsible_user_id, fetched_at)
-           values ($1, $2, $3, $4, $5, $6, $7, $8)
+                                     responsible_user_id, fields, contact_ids, fetched_at)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
            on conflict (org_id, connection_id, external_id) do update
               set name = excluded.name, price = excluded.price, pipeline_id = excluded.pipeline_id,
                   stage_id = excluded.stage_id, responsible_user_id = excluded.responsible_user_id,
-                  fetched_at = excluded.fetched_at, is_deleted = false""",
+                  fields = excluded.fields, contact_ids = excluded.contact_ids,
+                  fetched_at = excluded.fetched_at, seen_at = now(), is_deleted = false, removed_at = null""",
         connection_id,
         lead.id,
         lead.name,
@@ -172,6 +129,8 @@ async def upsert_lead(session: Session, connection_id: UUID, lead: Lead, now: da
         lead.pipeline_id,
         lead.stage_id,
         lead.responsible_user_id,
+        pack(lead.fields),
+        list(lead.contact_ids),
         now,
     )
 
@@ -186,14 +145,14 @@ async def merge_lead(session: Session, connection_id: UUID, change: LeadChanged)
     )
     await session.execute(
         """insert into app.crm_lead (connection_id, external_id, name, pipeline_id, stage_id,
-                                     responsible_user_id, is_deleted)
-           values ($1, $2, $3, $4, $5, $6, $7)
+                                     responsible_user_id, is_deleted, removed_at)
+           values ($1, $2, $3, $4, $5, $6, $7, case when $7 then now() end)
            on conflict (org_id, connection_id, external_id) do update
               set name = coalesce(excluded.name, crm_lead.name),
                   pipeline_id = coalesce(excluded.pipeline_id, crm_lead.pipeline_id),
                   stage_id = coalesce(excluded.stage_id, crm_lead.stage_id),
                   responsible_user_id = coalesce(excluded.responsible_user_id, crm_lead.responsible_user_id),
-                  is_deleted = excluded.is_deleted""",
+                  is_deleted = excluded.is_deleted, removed_at = excluded.removed_at, seen_at = now()""",
         connection_id,
         change.lead_id,
         change.name,
@@ -210,7 +169,7 @@ async def merge_lead(session: Session, connection_id: UUID, change: LeadChanged)
 async def select_lead(session: Session, connection_id: UUID, lead_id: int) -> Record | None:
     return await session.fetchrow(
         """select l.external_id, l.name, l.price, l.responsible_user_id, p.name as pipeline, s.name as stage,
-                  l.fetched_at
+                  l.fetched_at, l.fields
              from app.crm_lead l
              left join app.crm_pipeline p
                on p.connection_id = l.connection_id and p.external_id = l.pipeline_id

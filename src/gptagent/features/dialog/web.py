@@ -25,18 +25,6 @@ from gptagent.kernel.db import Database, Session
 from gptagent.kernel.http import CurrentScope, Moment, person_of
 from gptagent.ui.web import Pages, base_of, timezone_of
 
-CHANNELS: Mapping[str, str] = {
-    "waba": "WhatsApp Business",
-    "com.amocrm.amocrmwa": "WhatsApp",
-    "telegram": "Telegram",
-    "instagram_business": "Instagram",
-    "instagram": "Instagram",
-    "facebook": "Facebook",
-    "onlinechat": "Live Chat",
-    "vk": "VK",
-    "viber": "Viber",
-    "avito": "Avito",
-}
 # Why a turn ended without a reply of the agent's own, by its reason.
 REASONS: Mapping[str, str] = {
     "taken_over": "Not answered: a person holds this conversation.",
@@ -100,7 +88,7 @@ class ConversationPages:
             "older": found[-1].last_message_at if len(found) == PAGE_SIZE else None,
             "speaker": await agents.choose_agent(session),
             "connections": await crm.list_connections(session),
-            "channels": CHANNELS,
+            "channels": crm.CHANNELS,
         }
 
     async def thread(
@@ -113,7 +101,7 @@ class ConversationPages:
                 context |= await self._list(session)
                 shell = await self.pages.shell(request, session)
         context |= {
-            "channels": CHANNELS,
+            "channels": crm.CHANNELS,
             "current": conversation_id,
             "may_work": policy.WORK_CONVERSATIONS in scope.permissions,
             "may_erase": policy.MANAGE_PRIVACY in scope.permissions,

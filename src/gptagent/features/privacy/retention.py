@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
+from gptagent.features.crm import service as crm
 from gptagent.features.privacy import store
 from gptagent.features.privacy.model import MIN_DAYS, RETENTION_MAX_DAYS, Retention
 from gptagent.kernel.db import Database, Session
@@ -23,6 +24,7 @@ _KINDS: tuple[tuple[str, str, Forget], ...] = (
     ("conversations", "conversations", store.forget_conversations),
     ("tasks", "conversations", store.forget_tasks),
     ("deals", "conversations", store.forget_deals),
+    ("contacts", "conversations", crm.forget_contacts),
     ("events", "events", store.forget_events),
     ("answers", "answers", store.forget_answers),
 )

@@ -1,4 +1,4 @@
-"""All SQL of privacy. It knows every table in which something about a person or a customer is kept.
+"""All SQL of privacy: every table in which something about a person or a customer is kept.
 
 Locks: connection, conversation, lane, turn - always in this order.
 """
@@ -110,6 +110,13 @@ async def conversations_of(session: Session, conversation_id: UUID) -> list[Reco
 
 async def lock_conversations(session: Session, ids: Sequence[UUID]) -> None:
     await session.execute("select from app.conversation where id = any($1) order by id for update", list(ids))
+
+
+def kept_of_contacts(connection_id: UUID, contact_ids: Sequence[int]) -> dict[str, list[Query]]:
+    """Return what finds the copies of the customer's contacts."""
+    sql = """select * from app.crm_contact
+              where connection_id = $1 and external_id = any($2) and erased_at is null"""
+    return {"contacts": [Query(sql, ("external_id",), args=(connection_id, list(contact_ids)))]}
 
 
 def kept_of_customer(

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from urllib.parse import quote_plus
 
-from gptagent.sandbox.kommo.state import Account, Chat, Entity, Message, Note, Talk, Task
+from gptagent.sandbox.kommo.state import Account, Chat, Entity, EntityKind, Message, Note, Talk, Task
 
 Tree = Mapping[str, object]
 PICTURE = "https://amojo.kommo.com/attachments/profiles/{}/128x128.jpg"
@@ -129,7 +129,7 @@ def lead(
     }
 
 
-def contact(account: Account, entity: Entity) -> Tree:
+def contact(account: Account, entity: Entity, kind: EntityKind = "contacts") -> Tree:
     return {
         "id": entity.id,
         "name": entity.name,
@@ -139,30 +139,42 @@ def contact(account: Account, entity: Entity) -> Tree:
         "created_user_id": entity.created_by,
         "modified_user_id": entity.updated_by,
         "account_id": account.id,
-        "custom_fields": _fields(account, entity, "contacts"),
+        "custom_fields": _fields(account, entity, kind),
         "created_at": entity.created_at,
         "updated_at": entity.updated_at,
-        "type": "contact",
+        "type": "company" if kind == "companies" else "contact",
     }
 
 
-def _fields(account: Account, entity: Entity, kind: str) -> list[Tree]:
-    catalogue = account.fields["leads" if kind == "leads" else "contacts"]
+def _fields(account: Account, entity: Entity, kind: EntityKind) -> list[Tree]:
+    catalogue = account.fields[kind]
     return [
         {
             "id": id_,
             "name": catalogue[id_].name,
             "code": catalogue[id_].code,
-            "values": [_field_value(catalogue[id_].type, value) for value in values],
+            "values": _hook_values(catalogue[id_].type, values),
         }
         for id_, values in entity.values.items()
+        if id_ in catalogue
     ]
+
+
+def _hook_values(type_: str, values: list[dict[str, object]]) -> object:
+    """A radio button's value travels as an object, of everything else there is a list."""
+    if type_ == "radiobutton" and values:
+        return _field_value(type_, values[0])
+    return [_field_value(type_, value) for value in values]
 
 
 def _field_value(type_: str, value: Mapping[str, object]) -> object:
     """Dates travel as bare numbers, everything else as an object."""
     if type_ in {"date", "date_time", "birthday"}:
         return value["value"]
+    if type_ == "chained_list":
+        return value
+    if type_ == "smart_address":
+        return {"value": value["value"], "subtype": value.get("enum_code")}
     return {"value": value["value"], "enum": value.get("enum_id")}
 
 
@@ -184,7 +196,7 @@ def incoming_lead(account: Account, chat: Chat, message: Message) -> Tree:
         "source_name": account.name,
     }
     return {
-        "uid": f"{message.id}{chat.id}".replace("-", "")[:60],
+        "uid": unsorted_uid(chat, message),
         "source": source,
         "source_uid": source_uid,
         "category": "chats",
@@ -197,6 +209,10 @@ def incoming_lead(account: Account, chat: Chat, message: Message) -> Tree:
         "lead_id": chat.lead_id,
         "created_at": message.created_at,
     }
+
+
+def unsorted_uid(chat: Chat, message: Message | None) -> str:
+    return f"{message.id if message else ''}{chat.id}".replace("-", "")[:60]
 
 
 def task(account: Account, task_: Task) -> Tree:
@@ -233,8 +249,8 @@ def note(account: Account, kind: str, note_: Note) -> Tree:
             "text": note_.params.get("text", ""),
             "note_type": 4,
             "element_id": note_.entity_id,
-            "element_type": 2 if kind == "leads" else 1,
+            "element_type": {"leads": 2, "contacts": 1}.get(kind, 3),
             "created_at": note_.created_at,
         },
-        "type": "lead" if kind == "leads" else "contact",
+        "type": {"leads": "lead", "contacts": "contact"}.get(kind, "company"),
     }

@@ -57,9 +57,19 @@ class Line:
 
     async def post(self, url: str, body: bytes, headers: dict[str, str], timeout: float) -> tuple[int, str]:
         """Return the status and why there is none: 0 and a reason. `timeout` is in seconds."""
+        return await self._send("POST", url, body, headers, timeout)
+
+    async def get(self, url: str, headers: dict[str, str], timeout: float) -> tuple[int, str]:
+        """As above."""
+        return await self._send("GET", url, None, headers, timeout)
+
+    async def _send(
+        self, method: str, url: str, body: bytes | None, headers: dict[str, str], timeout: float
+    ) -> tuple[int, str]:
         try:
             async with self._places, asyncio.timeout(timeout):
-                return (await self._client.post(url, content=body, headers=headers)).status_code, ""
+                answer = await self._client.request(method, url, content=body, headers=headers)
+                return answer.status_code, ""
         except (TimeoutError, httpx2.HTTPError, httpx2.InvalidURL) as error:
             return 0, type(error).__name__
 

@@ -34,6 +34,12 @@ class Knobs(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     violations_until_block: int = 20
     block_seconds: float = 60.0
     latency_ms: Range = (0, 0)
+    api_filter: bool = True  # amoCRM: whether lists can be filtered
+    # oauth
+    code_seconds: int = 1200
+    access_seconds: int = 86_400
+    refresh_grace: bool = False
+    refresh_refusal_status: int = 401
     # chats
     plan_has_sending: bool = True
     quota: int = 10_000
