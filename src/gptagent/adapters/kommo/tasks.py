@@ -5,9 +5,8 @@ from datetime import datetime
 from gptagent.adapters.kommo import wire
 from gptagent.adapters.kommo.client import LARGEST_PAGE, Call, KommoClient, no_answer
 from gptagent.adapters.kommo.tree import as_id
+from gptagent.features.crm.actions.model import RecordKind
 from gptagent.features.crm.model import CrmLink, NewTask
-
-FOLLOW_UP_TASK = 1
 
 
 class KommoTasks:
@@ -19,8 +18,8 @@ class KommoTasks:
         item: dict[str, object] = {
             "text": task.text,
             "complete_till": int(task.due_at.timestamp()),
-            "task_type_id": FOLLOW_UP_TASK,
-            "entity_type": "leads",
+            "task_type_id": task.type_id,
+            "entity_type": task.entity,
             "entity_id": task.lead_id,
         }
         if task.responsible_user_id is not None:
@@ -31,15 +30,26 @@ class KommoTasks:
                 return task_id
         raise no_answer(is_write=True)
 
-    async def find_task(self, link: CrmLink, lead_id: int, text: str, since: datetime) -> int | None:
-        """Return the lead's newest task of exactly this text, created in the second of `since` or later."""
+    async def find_task(
+        self,
+        link: CrmLink,
+        lead_id: int,
+        text: str,
+        since: datetime,
+        *,
+        entity: RecordKind = "leads",
+        known: frozenset[int] = frozenset(),
+    ) -> int | None:
+        """Return the record's newest task of exactly this text, created in the second of `since` or later."""
         query = (
-            ("filter[entity_type]", "leads"),
+            ("filter[entity_type]", entity),
             ("filter[entity_id][]", lead_id),
             ("order[created_at]", "desc"),
             ("limit", LARGEST_PAGE),
         )
         async for row in self._client.rows(link, Call("find_task", "/tasks", query=query), "tasks"):
             if row.get("text") == text and wire.moment(row.get("created_at")) >= since.replace(microsecond=0):
-                return as_id(row.get("id"))
+                task_id = as_id(row.get("id"))
+                if task_id not in known:
+                    return task_id
         return None

@@ -111,6 +111,8 @@ class NewTask:
     text: str
     due_at: datetime
     responsible_user_id: int | None = None
+    entity: Literal["leads", "contacts"] = "leads"  # `lead_id` is the number of a contact then
+    type_id: int = 1  # 1 to follow up, 2 a meeting
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,11 @@ Every call has a deadline and raises:
 `OutcomeUnknown("crm_outcome_unknown")` the request left and no answer came (writes only).
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Protocol
 
+from gptagent.features.crm.actions.model import Create, Held, NewNote, RecordKind
 from gptagent.features.crm.connecting.model import Credentials, TokenFacts, TokenPair
 from gptagent.features.crm.model import (
     Brand,
@@ -184,8 +186,56 @@ class ArchivePort(Protocol):
 class TasksPort(Protocol):
     async def create_task(self, link: CrmLink, task: NewTask) -> int: ...
 
-    async def find_task(self, link: CrmLink, lead_id: int, text: str, since: datetime) -> int | None:
-        """Read back a task whose creation's outcome is unknown."""
+    async def find_task(
+        self,
+        link: CrmLink,
+        lead_id: int,
+        text: str,
+        since: datetime,
+        *,
+        entity: RecordKind = "leads",
+        known: frozenset[int] = frozenset(),
+    ) -> int | None:
+        """Read back a task whose creation's outcome is unknown; those `known` are others."""
+        ...
+
+
+class ChangesPort(Protocol):
+    """Writing deals and contacts. What was not confirmed is found by its name or text, as none of `known`."""
+
+    async def fetch_values(
+        self, link: CrmLink, kind: RecordKind, record_id: int
+    ) -> Mapping[str, Held] | None:
+        """Return all that can be written of a record, as it is now; None if there is none such."""
+        ...
+
+    async def update_record(
+        self,
+        link: CrmLink,
+        kind: RecordKind,
+        record_id: int,
+        values: Mapping[str, Held],
+        current: Mapping[str, Held],
+    ) -> None:
+        """Write these values and no others. `current` is what the record has: tags are written as steps."""
+        ...
+
+    async def create_record(self, link: CrmLink, kind: RecordKind, made: Create) -> int: ...
+
+    async def find_record(
+        self, link: CrmLink, kind: RecordKind, name: str, since: datetime, known: frozenset[int]
+    ) -> int | None: ...
+
+    async def create_note(self, link: CrmLink, new: NewNote) -> int:
+        """Leave a note on a record. The customer never sees it."""
+        ...
+
+    async def find_note(
+        self, link: CrmLink, new: NewNote, since: datetime, known: frozenset[int]
+    ) -> int | None: ...
+
+    async def run_bot(self, link: CrmLink, bot_id: int, lead_id: int) -> None:
+        """Start a bot on a deal; it ends another that runs there. Its slot was waited for before."""
         ...
 
 
@@ -231,6 +281,7 @@ class CrmPort(
     EntitiesPort,
     ArchivePort,
     TasksPort,
+    ChangesPort,
     ChatsPort,
     HooksPort,
     Protocol,
