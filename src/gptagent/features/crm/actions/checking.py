@@ -18,7 +18,7 @@ from gptagent.features.crm.mirror.model import (
 )
 from gptagent.features.crm.records import FieldEnum
 from gptagent.features.crm.values import Choice, FieldValue, Flag, Labelled, Moment, Number, Text, Value
-from gptagent.kernel.errors import FieldError, Invalid
+from gptagent.kernel.errors import Invalid
 
 NAME_MAX_CHARS = 255
 TEXT_MAX_CHARS = 20_000
@@ -60,11 +60,6 @@ class Asked:
     tags_remove: Sequence[str] = ()
 
 
-def refused(pointer: str, message: str, **params: object) -> Invalid:
-    error = FieldError(pointer, message, params)
-    return Invalid("invalid", "Please correct the marked fields.", fields=(error,))
-
-
 def check_values(
     known: Known, kind: RecordKind, asked: Asked, current_pipeline: int | None
 ) -> dict[str, Held]:
@@ -84,11 +79,11 @@ def check_values(
 def _plain(known: Known, key: str, value: str | int | None) -> str | int | None:
     if key == "responsible_user_id":
         if not isinstance(value, int):
-            raise refused(key, "Name a person of the CRM.")
+            raise Invalid.field(key, "Name a person of the CRM.")
         return check_user(known, value)
     if key == "price":
         if value is not None and not (isinstance(value, int) and 0 <= value <= PRICE_MAX):
-            raise refused(key, "The price is a whole number from 0 to {most}.", most=PRICE_MAX)
+            raise Invalid.field(key, "The price is a whole number from 0 to {most}.", most=PRICE_MAX)
         return value
     return check_text(key, str(value or ""), NAME_MAX_CHARS, required=key == "name")
 
@@ -96,9 +91,9 @@ def _plain(known: Known, key: str, value: str | int | None) -> str | int | None:
 def check_text(pointer: str, text: str, most: int, *, required: bool = True) -> str:
     cleaned = text.replace("\0", "").strip()
     if required and not cleaned:
-        raise refused(pointer, "This may not be empty.")
+        raise Invalid.field(pointer, "This may not be empty.")
     if len(cleaned) > most:
-        raise refused(pointer, "At most {most} characters.", most=most)
+        raise Invalid.field(pointer, "At most {most} characters.", most=most)
     return cleaned
 
 
@@ -111,30 +106,32 @@ def check_stage(
         (one for one in known.pipelines if (one.id == wanted if wanted is not None else one.is_main)), None
     )
     if found is None:
-        raise refused("pipeline_id", "The CRM has no such pipeline. Read the account again if it is new.")
+        raise Invalid.field(
+            "pipeline_id", "The CRM has no such pipeline. Read the account again if it is new."
+        )
     if found.removed_at is not None:
-        raise refused("pipeline_id", "The pipeline “{name}” is gone from the CRM.", name=found.name)
+        raise Invalid.field("pipeline_id", "The pipeline “{name}” is gone from the CRM.", name=found.name)
     open_stages = [one for one in found.stages if one.removed_at is None and one.kind != "incoming"]
     if stage_id is None:
         if not open_stages:
-            raise refused("stage_id", "Name a stage of the pipeline “{name}”.", name=found.name)
+            raise Invalid.field("stage_id", "Name a stage of the pipeline “{name}”.", name=found.name)
         return Place(found.id, open_stages[0].id)
     stage = next((one for one in found.stages if one.id == stage_id), None)
     if stage is None:
-        raise refused("stage_id", "The pipeline “{name}” has no such stage.", name=found.name)
+        raise Invalid.field("stage_id", "The pipeline “{name}” has no such stage.", name=found.name)
     if stage.removed_at is not None:
-        raise refused("stage_id", "The stage “{name}” is gone from the CRM.", name=stage.name)
+        raise Invalid.field("stage_id", "The stage “{name}” is gone from the CRM.", name=stage.name)
     if stage.kind == "incoming":
-        raise refused("stage_id", "A deal cannot be put back among the incoming ones.")
+        raise Invalid.field("stage_id", "A deal cannot be put back among the incoming ones.")
     return Place(found.id, stage.id)
 
 
 def check_user(known: Known, user_id: int, pointer: str = "responsible_user_id") -> int:
     user = next((one for one in known.users if one.id == user_id), None)
     if user is None or user.removed_at is not None:
-        raise refused(pointer, "The CRM has no such person. Read the account again if they are new.")
+        raise Invalid.field(pointer, "The CRM has no such person. Read the account again if they are new.")
     if not user.is_active:
-        raise refused(pointer, "{name} is switched off in the CRM.", name=user.name)
+        raise Invalid.field(pointer, "{name} is switched off in the CRM.", name=user.name)
     return user_id
 
 
@@ -142,29 +139,29 @@ def check_salesbot(known: Known, bot_id: int) -> int:
     """An account whose bots cannot be listed (amoCRM) is not known to lack one."""
     bot = next((one for one in known.salesbots if one.id == bot_id), None)
     if bot is None and known.salesbots:
-        raise refused("bot_id", "The CRM has no such Salesbot. Read the account again if it is new.")
+        raise Invalid.field("bot_id", "The CRM has no such Salesbot. Read the account again if it is new.")
     if bot is not None and bot.removed_at is not None:
-        raise refused("bot_id", "The Salesbot “{name}” is gone from the CRM.", name=bot.name)
+        raise Invalid.field("bot_id", "The Salesbot “{name}” is gone from the CRM.", name=bot.name)
     if bot is not None and not bot.is_active:
-        raise refused("bot_id", "The Salesbot “{name}” is switched off.", name=bot.name)
+        raise Invalid.field("bot_id", "The Salesbot “{name}” is switched off.", name=bot.name)
     return bot_id
 
 
 def check_tags(names: Sequence[str], pointer: str) -> tuple[str, ...]:
     """Return the names, each once. One the CRM does not know is made there by being given."""
     if len(names) > TAGS_MAX:
-        raise refused(pointer, "At most {most} tags at a time.", most=TAGS_MAX)
+        raise Invalid.field(pointer, "At most {most} tags at a time.", most=TAGS_MAX)
     cleaned = (check_text(pointer, name, TAG_MAX_CHARS) for name in names)
     return tuple({name.casefold(): name for name in cleaned}.values())
 
 
 def check_due(due_at: datetime, now: datetime) -> datetime:
     if due_at.tzinfo is None:
-        raise refused("due_at", "Give the time with its time zone.")
+        raise Invalid.field("due_at", "Give the time with its time zone.")
     if due_at < now:
-        raise refused("due_at", "The time is over already.")
+        raise Invalid.field("due_at", "The time is over already.")
     if due_at > _LAST:
-        raise refused("due_at", "This is too far ahead.")
+        raise Invalid.field("due_at", "This is too far ahead.")
     return due_at
 
 
@@ -173,40 +170,40 @@ def check_field(known: Known, kind: RecordKind, field_id: int, value: object) ->
     pointer = f"fields/{field_id}"
     found = next((one for one in known.fields if one.id == field_id and one.entity == kind), None)
     if found is None:
-        raise refused(pointer, "The CRM has no such field. Read the account again if it is new.")
+        raise Invalid.field(pointer, "The CRM has no such field. Read the account again if it is new.")
     if found.removed_at is not None:
-        raise refused(pointer, "The field “{name}” is gone from the CRM.", name=found.name)
+        raise Invalid.field(pointer, "The field “{name}” is gone from the CRM.", name=found.name)
     reader = _READERS.get(found.type)
     if not found.is_known or reader is None:
-        raise refused(pointer, "The field “{name}” cannot be written from here.", name=found.name)
+        raise Invalid.field(pointer, "The field “{name}” cannot be written from here.", name=found.name)
     values: tuple[Value, ...] = ()
     if value is not None:
         given = value if isinstance(value, list) else [value]
         many = found.type in {"multiselect", "multitext", "smart_address"}
         if len(given) > (VALUES_MAX if many else 1):
-            raise refused(pointer, "The field “{name}” takes one value.", name=found.name)
+            raise Invalid.field(pointer, "The field “{name}” takes one value.", name=found.name)
         values = tuple(reader(found, pointer, one) for one in given)
     return FieldValue(found.id, found.type, values, found.name, found.code)
 
 
 def _text(found: MirroredField, pointer: str, value: object) -> Value:
     if not isinstance(value, str):
-        raise refused(pointer, "The field “{name}” takes text.", name=found.name)
+        raise Invalid.field(pointer, "The field “{name}” takes text.", name=found.name)
     if found.type == "url" and not re.match(r"https?://\S+$", value):
-        raise refused(pointer, "The field “{name}” takes a web address.", name=found.name)
+        raise Invalid.field(pointer, "The field “{name}” takes a web address.", name=found.name)
     return Text(check_text(pointer, value, TEXT_MAX_CHARS, required=False))
 
 
 def _number(found: MirroredField, pointer: str, value: object) -> Value:
     text = "" if isinstance(value, bool) else str(value)
     if not _NUMBER.fullmatch(text):
-        raise refused(pointer, "The field “{name}” takes a number.", name=found.name)
+        raise Invalid.field(pointer, "The field “{name}” takes a number.", name=found.name)
     return Number(Decimal(text))
 
 
 def _flag(found: MirroredField, pointer: str, value: object) -> Value:
     if not isinstance(value, bool):
-        raise refused(pointer, "The field “{name}” takes yes or no.", name=found.name)
+        raise Invalid.field(pointer, "The field “{name}” takes yes or no.", name=found.name)
     return Flag(value)
 
 
@@ -218,14 +215,14 @@ def _moment(found: MirroredField, pointer: str, value: object) -> Value:
     if at is not None and at.tzinfo is None:
         at = at.replace(tzinfo=UTC)
     if at is None or not _FIRST <= at <= _LAST:
-        raise refused(pointer, "The field “{name}” takes a date like 2026-12-31.", name=found.name)
+        raise Invalid.field(pointer, "The field “{name}” takes a date like 2026-12-31.", name=found.name)
     return Moment(at.astimezone(UTC).replace(microsecond=0))
 
 
 def _choice(found: MirroredField, pointer: str, value: object) -> Value:
     enum = _enum(found.enums, value)
     if enum is None:
-        raise refused(pointer, "The field “{name}” has no such choice.", name=found.name)
+        raise Invalid.field(pointer, "The field “{name}” has no such choice.", name=found.name)
     return Choice(enum.value, enum.id, enum.code)
 
 
@@ -233,11 +230,11 @@ def _labelled(found: MirroredField, pointer: str, value: object) -> Value:
     """Read a phone, an address of e-mail, a line of a postal one: a text, or with the code of its kind."""
     text, code = (value.get("value"), value.get("code")) if isinstance(value, dict) else (value, None)
     if not isinstance(text, str):
-        raise refused(pointer, "The field “{name}” takes text.", name=found.name)
+        raise Invalid.field(pointer, "The field “{name}” takes text.", name=found.name)
     first = found.enums[0].code if found.enums else None
     codes = [one.code for one in found.enums]
     if code is not None and code not in codes:
-        raise refused(pointer, "The field “{name}” has no such choice.", name=found.name)
+        raise Invalid.field(pointer, "The field “{name}” has no such choice.", name=found.name)
     return Labelled(check_text(pointer, text, NAME_MAX_CHARS), code or first)
 
 

@@ -164,14 +164,15 @@ class ActionJobs:
                 todo = _remaining(planned, current)
             else:
                 todo = _wanted(request, current)
-                rows = [(key, held_in(current, key), after) for key, after in todo.items()]
+                rows = [(key, held_in(current, key, after), after) for key, after in todo.items()]
                 await store.insert_changes(session, claim.row, claim.record_id, rows, reverts=request.reverts)
         if todo:
             await self.crm.update_record(claim.link, claim.kind, claim.record_id, todo, current)
         written = await self._read(claim) if todo or planned else current
         async with ctx.db.session(ctx.scope) as session:
-            for key in {key for key, _, _ in planned} | set(todo):
-                await store.settle_change(session, claim.id, key, held_in(written, key), utcnow())
+            meant = {key: after for key, _, after in planned} | todo
+            for key, after in meant.items():
+                await store.settle_change(session, claim.id, key, held_in(written, key, after), utcnow())
             await _finish(session, claim.id, "done", external_id=claim.record_id)
 
     async def _read(self, claim: _Claim) -> Mapping[str, Held]:

@@ -190,12 +190,14 @@ def field_id_of(key: str) -> int | None:
     return int(key.removeprefix("field:")) if key.startswith("field:") else None
 
 
-def held_in(values: Values, key: str) -> Held:
-    """Return what a record has there; a custom field it does not list is empty."""
+def held_in(values: Values, key: str, like: Held | None = None) -> Held:
+    """Return what a record has there. A custom field it does not list is empty, of the kind of `like`."""
     found = values.get(key)
     if found is not None:
         return found
     field_id = field_id_of(key)
+    if isinstance(like, Custom):
+        return Custom(msgspec.structs.replace(like.field, values=()))
     if field_id is not None:
         return Custom(FieldValue(field_id, "", ()))
     return Tags(()) if key == "tags" else Plain(None)

@@ -45,7 +45,7 @@ async def revert_change(
         now = held_in(current, change.key)
         if not same(now, change.after):
             raise Conflict(
-                EDITED_SINCE,
+                "crm_edited_since",
                 "Somebody has changed this since: it is “{now}” now, and “{written}” was written.",
                 params={
                     "now": text_of(known, change.key, now),

@@ -13,7 +13,7 @@ from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
 from gptagent.features.crm import store as crm_store
 from gptagent.features.crm.actions import checking, store
-from gptagent.features.crm.actions.checking import Asked, Known, refused
+from gptagent.features.crm.actions.checking import Asked, Known
 from gptagent.features.crm.actions.model import (
     Action,
     ActionKind,
@@ -34,7 +34,7 @@ from gptagent.features.crm.connecting.service import to_connection
 from gptagent.features.crm.mirror import service as mirror
 from gptagent.features.crm.model import Connection
 from gptagent.kernel.db import Session
-from gptagent.kernel.errors import Conflict, NotFound
+from gptagent.kernel.errors import Conflict, Invalid, NotFound
 from gptagent.kernel.paging import Order, Page
 
 PERFORM = "crm.perform_action"
@@ -72,7 +72,7 @@ async def update_record(
     add = checking.check_tags(asked.tags_add, "tags")
     remove = checking.check_tags(asked.tags_remove, "tags")
     if not (values or add or remove):
-        raise refused("", "Say what to write.")
+        raise Invalid.field("", "Say what to write.")
     wanted: ActionKind = kind or ("update_lead" if target.kind == "leads" else "update_contact")
     return await _owe(session, target, wanted, Update(values, add, remove), evidence)
 
@@ -93,7 +93,7 @@ async def create_record(
     if contact_id is not None and not await store.knows_record(
         session, connection_id, "contacts", contact_id
     ):
-        raise refused("contact_id", "The CRM has no such contact. Read the account again if it is new.")
+        raise Invalid.field("contact_id", "The CRM has no such contact. Read the account again if it is new.")
     values.pop("name", None)
     tags = checking.check_tags(asked.tags_add, "tags")
     if tags:
@@ -112,7 +112,7 @@ async def create_task(
     text = checking.check_text("text", task.text, checking.TEXT_MAX_CHARS)
     checking.check_due(task.due_at, now)
     if not 1 <= task.type_id <= TASK_TYPES_MAX:
-        raise refused("type_id", "Name a type of task by its number.")
+        raise Invalid.field("type_id", "Name a type of task by its number.")
     if task.responsible_user_id is not None:
         checking.check_user(known, task.responsible_user_id)
     checked = Task(text, task.due_at, task.type_id, task.responsible_user_id)
@@ -138,11 +138,11 @@ def _checked_note(note: Note) -> Note:
     if note.kind in {"common", "meeting"}:
         return Note(note.kind, checking.check_text("text", note.text, checking.NOTE_MAX_CHARS))
     if not 0 <= note.duration <= CALL_MAX_SECONDS:
-        raise refused("duration", "At most {most} seconds.", most=CALL_MAX_SECONDS)
+        raise Invalid.field("duration", "At most {most} seconds.", most=CALL_MAX_SECONDS)
     phone = checking.check_text("phone", note.phone, 50)
     link = checking.check_text("link", note.link, 2000, required=False)
     if link and not link.startswith("https://"):
-        raise refused("link", "The address of a recording begins with https://.")
+        raise Invalid.field("link", "The address of a recording begins with https://.")
     return Note(note.kind, "", note.duration, phone, link)
 
 

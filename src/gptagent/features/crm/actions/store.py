@@ -1,7 +1,7 @@
 """All SQL of actions and of the journal."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
@@ -278,19 +278,6 @@ async def select_place(session: Session, connection_id: UUID, lead_id: int) -> i
         lead_id,
     )
     return found
-
-
-async def forget_actions(session: Session, age: timedelta, limit: int) -> int:
-    """Delete actions that are over since so long, and their lines of the journal."""
-    rows = await session.fetch(
-        """delete from app.crm_action where id in (
-             select id from app.crm_action
-              where state not in ('pending', 'sending') and created_at < now() - $1::interval limit $2)
-           returning id""",
-        age,
-        limit,
-    )
-    return len(rows)
 
 
 def _change(row: Record) -> Change:
