@@ -106,9 +106,7 @@ def check_stage(
         (one for one in known.pipelines if (one.id == wanted if wanted is not None else one.is_main)), None
     )
     if found is None:
-        raise Invalid.field(
-            "pipeline_id", "The CRM has no such pipeline. Read the account again if it is new."
-        )
+        raise Invalid.field("pipeline_id", "The CRM has no such pipeline. Read it again if it is new.")
     if found.removed_at is not None:
         raise Invalid.field("pipeline_id", "The pipeline “{name}” is gone from the CRM.", name=found.name)
     open_stages = [one for one in found.stages if one.removed_at is None and one.kind != "incoming"]
