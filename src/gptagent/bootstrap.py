@@ -18,6 +18,8 @@ from gptagent.features.crm.connecting import service as connecting
 from gptagent.features.crm.connecting.jobs import ConnectingJobs
 from gptagent.features.crm.connecting.model import CALLBACK, Credentials
 from gptagent.features.crm.connecting.service import Connecting, Keys, TokenRenewal
+from gptagent.features.crm.deliveries import jobs as delivery_jobs
+from gptagent.features.crm.deliveries.jobs import DeliveryJobs
 from gptagent.features.crm.entities.service import welcome_back
 from gptagent.features.crm.events import AccountConnected, DeliveryOpened, LeadMoved, MessageArrived, TalkSeen
 from gptagent.features.crm.jobs import CrmJobs
@@ -211,6 +213,7 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
     extractive = ExtractiveResponder()
     responder = _responder(platform, extractive)
     runner = TurnRunner(platform.crm, platform.vault, responder, extractive, Pace())
+    deliveries = DeliveryJobs(platform.crm, platform.vault, platform.subscribers, platform.settings.base_url)
     connecting_jobs = ConnectingJobs(platform.renewal, platform.links)
     return (
         JobSpec(dialog.ADVANCE, runner.advance, JobClass.DEFAULT, runner.give_up),
@@ -220,6 +223,9 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
         JobSpec(connecting.TELL_BROKEN, connecting_jobs.tell_broken, JobClass.DEFAULT),
         JobSpec(crm_service.PERFORM_TASK, crm_jobs.perform_task, JobClass.CRITICAL, crm_jobs.give_up_task),
         JobSpec(crm_actions.PERFORM, action_jobs.perform, JobClass.DEFAULT, action_jobs.give_up),
+        JobSpec(delivery_jobs.PROCESS, deliveries.process, JobClass.DEFAULT, deliveries.bury),
+        JobSpec(delivery_jobs.CHECK, deliveries.check, JobClass.FAST),
+        JobSpec(delivery_jobs.RECONCILE, deliveries.reconcile, JobClass.DEFAULT),
         JobSpec(mail.SEND, MailJobs(_mailer(platform.settings)).send, JobClass.DEFAULT),
         JobSpec("knowledge.ingest", knowledge_jobs.ingest, JobClass.LONG, knowledge_jobs.give_up),
     )

@@ -1,4 +1,4 @@
-"""The wizard in a real browser: over the consent page of the CRM to a connected account, and to mending it."""
+"""The wizard in a real browser: over the CRM's consent page to a connected account, and to mending it."""
 
 import re
 from pathlib import Path

@@ -69,12 +69,12 @@ async def test_a_consent_ends_in_a_connection_whose_secrets_are_sealed(office, a
     address = await office.begin()
     assert address.startswith(f"{url}/_www/kommo/oauth?client_id={office.integration['client_id']}&state=")
     made = await office.finish(allow(account, address))
-    assert (made.status, made.host, made.token_kind) == ("connected", account.facts["host"], "oauth")
+    assert (made.status, made.host, made.access_kind) == ("connected", account.facts["host"], "oauth")
     assert made.account_id == account.facts["account_id"] and "send_external_messages" in made.scopes
     assert told == [made.id]
     row, grant = await office.row(made.id), await office.grant(made.id)
     assert row["client_id"] == office.integration["client_id"]
-    life = (row["token_expires_at"] - grant["renewed_at"]).total_seconds()
+    life = (row["access_expires_at"] - grant["renewed_at"]).total_seconds()
     assert 0.79 < (grant["renew_at"] - grant["renewed_at"]).total_seconds() / life < 0.81
     async with database.session(office.scope) as session:
         kept = await session.fetchval(
@@ -273,8 +273,8 @@ async def test_a_long_lived_token_takes_the_place_of_a_grant_and_back(office, ac
     made = await office.connect(account)
     command = ConnectCrm(account.facts["host"], account.facts["token"])
     same = await service.connect_account(office.door, office.scope, command)
-    assert (same.id, same.token_kind) == (made.id, "long_lived")
-    assert same.token_expires_at.year == 2033 and await office.grant(made.id) is None
+    assert (same.id, same.access_kind) == (made.id, "long_lived")
+    assert same.access_expires_at.year == 2033 and await office.grant(made.id) is None
     await office.connect(account)
     assert await office.grant(made.id) is not None
 

@@ -268,6 +268,18 @@ async def test_lists_and_notes_are_read(crm, link, account):
     assert (found.kind, found.text) == ("common", "Call back")
 
 
+async def test_a_file_of_the_drive_says_what_it_is_and_where_it_lies(crm, link, account):
+    made = account.steer("POST", "/files", name="offer.pdf")
+    file = await crm.fetch_file(link, made["uuid"])
+    assert (file.name, file.size, file.mime) == ("offer.pdf", 9, "application/pdf")
+    assert file.download_url.startswith("https://drive-c.kommo.test/download/")
+    with pytest.raises(NotFound):
+        await crm.fetch_file(link, "../account")
+    narrow = account.steer("POST", "/tokens", scopes=["crm"])["token"]
+    with pytest.raises(Forbidden, match="crm_scope"):
+        await crm.fetch_file(linked(account, token=narrow), made["uuid"])
+
+
 async def test_a_refused_list_says_which_right_is_missing(crm, link, account):
     account.steer("POST", "/faults", method="GET", path="/users", status=403, count=1)
     with pytest.raises(Forbidden, match="crm_scope"):

@@ -10,6 +10,7 @@ from gptagent.features.crm import service as crm
 from gptagent.features.crm.entities import service as entities
 from gptagent.features.crm.events import MessageArrived
 from gptagent.features.crm.model import CallPriority, InboundMessage, LeadChanged, Webhook
+from gptagent.features.crm.syncing import jobs
 from gptagent.features.crm.syncing import service as syncing
 from gptagent.features.crm.syncing.jobs import SyncJobs
 from gptagent.kernel.clock import utcnow
@@ -294,6 +295,24 @@ async def test_a_deal_that_moved_while_its_page_was_read_stays_where_it_went(mir
     await mirror.run()
     (lead,) = await mirror.leads()
     assert (lead.name, lead.stage_id, lead.contact_ids) == ("Won", 142, (chat["contact_id"],))
+
+
+async def test_a_run_that_takes_long_goes_on_in_another_job(mirror, monkeypatch):
+    sync = await mirror.ask()
+    monkeypatch.setattr(jobs, "RUN_SECONDS", -1.0)
+    assert (await mirror.run(sync)).state == "running"
+    queued = await mirror.rows(
+        "select priority from jobs.pgqueuer where entrypoint = 'crm.sync' and headers->>'org' = $1",
+        str(mirror.world.scope.org_id),
+    )
+    assert [row["priority"] for row in queued] == [-1, -1]  # behind whatever a customer waits for
+    monkeypatch.undo()
+    assert (await mirror.run(sync)).state == "completed"
+
+
+async def test_no_more_scheduled_runs_begin_than_workers_have_places_for(mirror, monkeypatch):
+    monkeypatch.setattr(syncing, "MOST_AT_ONCE", 0)
+    assert await syncing.queue_due_syncs(mirror.world.db) == 0
 
 
 async def test_connections_not_read_for_a_day_are_read_once_over_two_schedulers(mirror):

@@ -1,6 +1,7 @@
 """What is kept about customers and people: handed out, erased, forgotten in time."""
 
 import asyncio
+import json
 
 import pytest
 
@@ -17,7 +18,16 @@ from readers import reader_of, texts
 from scenes import Scene, patched
 
 WORDS = "My parcel canary5511 is lost"
-KEPT_OF_CUSTOMERS = ("conversation", "message", "lane", "turn", "crm_lead", "crm_task", "crm_event")
+KEPT_OF_CUSTOMERS = (
+    "conversation",
+    "message",
+    "lane",
+    "turn",
+    "crm_lead",
+    "crm_task",
+    "crm_event",
+    "crm_delivery",
+)
 
 
 @pytest.fixture
@@ -33,8 +43,14 @@ async def scene(world):
     await scene.says(WORDS)
     await scene.calm()
     contact = {"id": str(scene.chat["contact_id"]), "name": "Ann canary5511"}
-    await scene.hears(OtherEvent("contacts[update]", contact), OtherEvent("calls[add]", {"id": "1"}))
+    await scene.hears(OtherEvent("contacts[update]", contact))
+    await scene.hears(OtherEvent("calls[add]", {"id": "1"}))
     async with world.db.session(world.scope) as session:
+        await session.execute(  # of the release before
+            "insert into app.crm_event (connection_id, kind, payload) values ($1, 'contacts[update]', $2)",
+            world.hook.connection_id,
+            json.dumps(contact),
+        )
         await session.execute(
             """insert into app.crm_contact (connection_id, external_id, name, phones)
                values ($1, $2, 'Ann canary5511', '{canary5511}')""",
@@ -147,6 +163,7 @@ async def age(world, days):
             "update app.crm_lead set fetched_at = now() - $1 * interval '1 day'",
             "update app.crm_contact set seen_at = now() - $1 * interval '1 day'",
             "update app.crm_event set received_at = now() - $1 * interval '1 day'",
+            "update app.crm_delivery set received_at = now() - $1 * interval '1 day'",
             "update app.turn set ended_at = now() - $1 * interval '1 day' where ended_at is not null",
         ):
             await session.execute(sql, days)
@@ -163,7 +180,7 @@ async def test_a_workspace_that_chose_nothing_keeps_chats_and_forgets_raw_events
     left = await rows_of(world)
     assert (await scene.conversation())["last_seq"] == 2 and (await scene.turns())[0]["answer"] is not None
     assert not [row for row in left if "contacts[update]" in row]
-    assert ("retention.applied", {"events": (2, 0)}) in await actions(world)
+    assert ("retention.applied", {"events": (1, 0), "deliveries": (3, 0)}) in await actions(world)
 
 
 async def test_what_is_older_than_the_workspace_wants_goes_and_the_rest_stays(scene, world):
@@ -175,7 +192,8 @@ async def test_what_is_older_than_the_workspace_wants_goes_and_the_rest_stays(sc
     await age(world, 61)
     await service.apply_retention(world.db)
     left = await rows_of(world)
-    assert not [row for row in left if WORDS in row] and len(left) == 2  # the reports, kept for ever here
+    assert not [row for row in left if WORDS in row]
+    assert len(left) == 1  # the report of old, kept for ever here; a delivery stays no longer than chats do
 
 
 async def test_a_chat_in_which_an_answer_is_waited_for_stays(world):
@@ -193,7 +211,7 @@ async def test_much_is_forgotten_in_many_small_steps(scene, world, monkeypatch):
     monkeypatch.setattr(retention, "BATCH_ROWS", 1)
     await age(world, 31)
     await service.apply_retention(world.db)
-    assert ("retention.applied", {"events": (2, 0)}) in await actions(world)
+    assert ("retention.applied", {"events": (1, 0), "deliveries": (3, 0)}) in await actions(world)
 
 
 @pytest.mark.parametrize("change", [{"conversations": 6}, {"events": 0}, {"answers": 3651}])

@@ -1,7 +1,7 @@
 """Alice's workspace with a row in every table, and one word, the canary, in each of its texts."""
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from gptagent.features.agents import service as agents
@@ -23,6 +23,7 @@ from gptagent.kernel.ids import new_id
 from gptagent.kernel.scope import Actor, Scope
 
 PASSWORD = "correct horse battery"
+NEVER = datetime(9000, 1, 1, tzinfo=UTC)
 LEAD, STAGE, PIPELINE, CONTACT = 501, 601, 701, 801
 
 
@@ -44,6 +45,7 @@ class Estate:
     conversation_id: UUID
     integration_id: UUID
     task_id: UUID
+    delivery_id: UUID
     sync_id: UUID
     action_id: UUID
     change_id: UUID
@@ -122,6 +124,8 @@ async def _connection(
 ) -> dict[str, UUID]:
     org_id, connection_id, document_id, task_id = session.scope.org_id, new_id(), new_id(), new_id()
     sync_id, action_id, change_id = new_id(), new_id(), new_id()
+    delivery_id = new_id()
+    sync_id = new_id()
     await insert(
         session,
         "crm_connection",
@@ -134,6 +138,11 @@ async def _connection(
         hook_hash=crm.hash_secret(secret),
         hook_sealed=vault.seal(secret, org_id=org_id, purpose=crm.HOOK_PURPOSE),
         status_reason=canary,
+        hook_error=canary,
+        hook_wanted=canary,
+        hook_codes=[canary],
+        care_at=NEVER,  # a worker that runs meanwhile finds nothing to do
+        poll_at=NEVER,
         client_id=canary,
         scopes=[canary],
     )
@@ -157,6 +166,10 @@ async def _connection(
     await _mirror(session, canary, own)
     await insert(session, "crm_sync", id=sync_id, **own, kind="manual", error_code=canary)
     await insert(session, "crm_event", **own, kind=canary, payload=f'{{"said": "{canary}"}}')
+    told = {"kind": canary, "refs": [canary], "error": canary, "payload": f'{{"said": "{canary}"}}'}
+    await insert(session, "crm_delivery", **own, **told, id=delivery_id, state="failed", received_at=utcnow())
+    await insert(session, "crm_seen", **own, key=canary.encode())
+    integration_id = await _integration(session, vault, canary, connection_id)
     await insert(session, "erased_message", **own, message_hash=canary.encode())
     integration_id = await _integration(session, vault, canary, connection_id)
     task = {"lead_id": LEAD, "text": canary, "due_at": utcnow() + timedelta(days=1)}
@@ -170,6 +183,7 @@ async def _connection(
     await insert(session, "crm_change", id=change_id, **own, **record, **change, written_at=utcnow())
     made = {"document_id": document_id, "task_id": task_id, "sync_id": sync_id}
     made |= {"action_id": action_id, "change_id": change_id}
+    made = {"document_id": document_id, "task_id": task_id, "sync_id": sync_id, "delivery_id": delivery_id}
     return {**own, **made, "integration_id": integration_id}
 
 

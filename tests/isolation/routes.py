@@ -72,6 +72,7 @@ RENAMED = {"json": {"name": "Stolen"}}
 TAGGED = {"json": {"add": ["Stolen"]}}
 NOTED = {"json": {"text": "Stolen"}}
 DUE = {"json": {"text": "Stolen", "due_at": "2099-01-31T12:00:00Z"}}
+DELIVERY = {"connection_id": "connection_id", "delivery_id": "delivery_id"}
 CONVERSATION = {"conversation_id": "conversation_id"}
 INTEGRATION = {"integration_id": "integration_id"}
 SECRET = {"client_secret": "secret"}
@@ -133,7 +134,9 @@ CASES: dict[str, Case] = {
     "GET /api/v1/integrations": Own(),
     "POST /api/v1/integrations": Own(201, {"json": KEYS}),
     "GET /api/v1/integrations/{integration_id}": Foreign(INTEGRATION),
-    "PATCH /api/v1/integrations/{integration_id}": Foreign(INTEGRATION, {"json": {"client_secret": "x"}}),
+    "PUT /api/v1/integrations/{integration_id}/secret": Foreign(
+        INTEGRATION, {"json": {"client_secret": "x"}}
+    ),
     "DELETE /api/v1/integrations/{integration_id}": Foreign(INTEGRATION),
     "POST /api/v1/connections/oauth": Own(404, {"json": {"integration_id": str(uuid4())}}),
     "GET /hooks/kommo/{secret}{slash:path}": Public("the secret is the credential", "/hooks/kommo/nobodys/"),
@@ -208,6 +211,11 @@ CASES: dict[str, Case] = {
     "POST /api/v1/connections/{connection_id}/changes/{change_id}/revert": Foreign(
         CONNECTION | {"change_id": "change_id"}, {"json": {"force": True}}
     ),
+    "GET /api/v1/connections/{connection_id}/webhook": Foreign(CONNECTION),
+    "GET /api/v1/connections/{connection_id}/deliveries": Foreign(CONNECTION),
+    "GET /api/v1/connections/{connection_id}/deliveries/{delivery_id}": Foreign(DELIVERY),
+    "GET /api/v1/connections/{connection_id}/deliveries/{delivery_id}/payload": Foreign(DELIVERY),
+    "POST /api/v1/connections/{connection_id}/deliveries/{delivery_id}/retry": Foreign(DELIVERY),
     "POST /api/v1/connections/{connection_id}/syncs": Foreign(CONNECTION),
     "GET /api/v1/connections/{connection_id}/syncs": Foreign(CONNECTION),
     "GET /api/v1/connections/{connection_id}/syncs/{sync_id}": Foreign(CONNECTION | {"sync_id": "sync_id"}),
@@ -390,6 +398,9 @@ CASES: dict[str, Case] = {
     f"POST {PAGES}/integrations/keys/{{integration_id}}/remove": Foreign(INTEGRATION),
     f"GET {PAGES}/integrations/{{connection_id}}": Foreign(CONNECTION),
     f"POST {PAGES}/integrations/{{connection_id}}/disconnect": Foreign(CONNECTION),
+    f"GET {PAGES}/integrations/{{connection_id}}/webhooks": Foreign(CONNECTION),
+    f"GET {PAGES}/integrations/{{connection_id}}/webhooks/{{delivery_id}}": Foreign(DELIVERY),
+    f"POST {PAGES}/integrations/{{connection_id}}/webhooks/{{delivery_id}}/retry": Foreign(DELIVERY),
     f"GET {PAGES}/integrations/{{connection_id}}/sync": Foreign(CONNECTION),
     f"GET {PAGES}/integrations/{{connection_id}}/changes": Foreign(CONNECTION),
     f"POST {PAGES}/integrations/{{connection_id}}/changes/{{change_id}}/revert": Foreign(

@@ -22,6 +22,7 @@ from gptagent.features.crm import service as crm
 from gptagent.features.crm.actions.reverting import Reverting
 from gptagent.features.crm.actions.web import ChangesPages
 from gptagent.features.crm.connecting.web import HEALTH, ConnectingPages, ConsentDoor, alerts_of
+from gptagent.features.crm.deliveries.web import DeliveryPages
 from gptagent.features.crm.syncing.web import SyncPages
 from gptagent.features.crm.web import ConnectionPages
 from gptagent.features.dashboard.web import DashboardPages
@@ -156,6 +157,7 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         AgentPages(db, pages, settings.llm_model).router(),
         DocumentPages(db, pages, platform.files).router(),
         ArticlePages(db, pages).router(),
+        DeliveryPages(db, pages).router(),
         ConnectingPages(platform.connecting, pages).router(),
         ConnectionPages(platform.connecting, pages).router(),
         ConsentDoor(platform.connecting, pages).router(),

@@ -36,6 +36,7 @@ from gptagent.features.crm.actions.api import ActionsApi
 from gptagent.features.crm.actions.reverting import Reverting
 from gptagent.features.crm.api import ConnectionsApi, WebhookDoor
 from gptagent.features.crm.connecting.api import IntegrationsApi
+from gptagent.features.crm.deliveries.api import DeliveriesApi
 from gptagent.features.crm.mirror.api import MirrorApi
 from gptagent.features.crm.syncing.api import SyncsApi
 from gptagent.features.dialog.api import ConversationsApi
@@ -190,6 +191,7 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
     app.include_router(AgentsApi(platform.db).router())
     app.include_router(ArticlesApi(platform.db).router())
     app.include_router(DocumentsApi(platform.db, platform.files).router())
+    app.include_router(DeliveriesApi(platform.db).router())
     app.include_router(ConnectionsApi(platform.connecting).router())
     for router in IntegrationsApi(platform.connecting).routers():
         app.include_router(router)

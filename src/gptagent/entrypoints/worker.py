@@ -12,6 +12,7 @@ import structlog
 from gptagent.bootstrap import Platform, build_jobs
 from gptagent.entrypoints.deletion import delete_due_workspaces
 from gptagent.features.crm.connecting.service import queue_renewals
+from gptagent.features.crm.deliveries.jobs import forget_seen, look_after_hooks
 from gptagent.features.crm.syncing.service import queue_due_syncs
 from gptagent.features.dialog.service import sweep_lanes
 from gptagent.features.privacy.service import apply_retention
@@ -26,14 +27,17 @@ LEADER_LOCK = 7202
 LEADER_RETRY_SECONDS = 5.0
 DRAIN_SECONDS = 10.0  # below the supervisor's patience; what is left is picked up by another worker
 SWEEP_EVERY = timedelta(seconds=5)
+CARE_EVERY = timedelta(seconds=5)
 FORGET_EVERY = timedelta(minutes=10)
 DELETE_EVERY = timedelta(minutes=1)
-SYNC_EVERY = timedelta(minutes=10)  # how often it is asked which connection was not read for a day
+SYNC_EVERY = timedelta(minutes=1)  # how often it is asked which connection was not read for a day
 RENEW_EVERY = timedelta(minutes=5)
 TIDY_HOURS = range(5)  # several rounds: each is bounded
 TIDY_EVERY = timedelta(hours=1)
 LIVE_EVENT_AGE = timedelta(hours=1)
 JOB_LOG_AGE = timedelta(days=2)
+
+Tick = Callable[[Platform], Awaitable[None]]
 
 
 async def run(platform: Platform) -> None:
@@ -72,14 +76,14 @@ async def _lead(platform: Platform) -> None:
 
 async def _run_schedules(platform: Platform, lock: "asyncpg.Connection[asyncpg.Record]") -> None:
     async with asyncio.TaskGroup() as group:
-        for every, tick in SCHEDULES:
+        for every, tick in _schedules():
             group.create_task(_repeat(every, tick, platform))
         while True:  # raises, and so ends the schedules, once the connection is gone
             await lock.execute("select 1")
             await asyncio.sleep(LEADER_RETRY_SECONDS)
 
 
-async def _repeat(every: timedelta, tick: "Tick", platform: Platform) -> None:
+async def _repeat(every: timedelta, tick: Tick, platform: Platform) -> None:
     while True:
         try:
             await tick(platform)
@@ -94,7 +98,12 @@ async def _sweep(platform: Platform) -> None:
         log.warning("lanes_woken", count=woken)
 
 
+async def _look_after_hooks(platform: Platform) -> None:
+    await look_after_hooks(platform.db)
+
+
 async def _forget(platform: Platform) -> None:
+    await forget_seen(platform.db)
     async with platform.db.installation() as session:
         await installation.forget_old(session, LIVE_EVENT_AGE, JOB_LOG_AGE)
 
@@ -123,12 +132,14 @@ async def _tidy(platform: Platform) -> None:
         log.info("retention_applied", rows=count)
 
 
-Tick = Callable[[Platform], Awaitable[None]]
-SCHEDULES: tuple[tuple[timedelta, Tick], ...] = (
-    (SWEEP_EVERY, _sweep),
-    (FORGET_EVERY, _forget),
-    (DELETE_EVERY, _delete),
-    (SYNC_EVERY, _sync),
-    (RENEW_EVERY, _renew),
-    (TIDY_EVERY, _tidy),
-)
+def _schedules() -> tuple[tuple[timedelta, Tick], ...]:
+    """Return every schedule."""
+    return (
+        (SWEEP_EVERY, _sweep),
+        (CARE_EVERY, _look_after_hooks),
+        (FORGET_EVERY, _forget),
+        (DELETE_EVERY, _delete),
+        (SYNC_EVERY, _sync),
+        (RENEW_EVERY, _renew),
+        (TIDY_EVERY, _tidy),
+    )

@@ -150,10 +150,10 @@ class Shell:
     may_keep: bool = False
     create_href: str = ""
     asks_to_verify: bool = False
-    given_name: str = ""
     alerts: tuple[Alert, ...] = ()
     alerts_url: str = ""
     alerts_topic: str = ""
+    given_name: str = ""
 
     @property
     def tabs_title(self) -> str:

@@ -15,8 +15,8 @@ from gptagent.features.crm.actions.model import (
     NewNote,
     Place,
     Plain,
-    RecordKind,
     Tags,
+    WrittenKind,
     field_key,
 )
 from gptagent.features.crm.model import CrmLink, brand_of
@@ -37,7 +37,7 @@ class KommoChanges:
     _client: KommoClient
 
     async def fetch_values(
-        self, link: CrmLink, kind: RecordKind, record_id: int
+        self, link: CrmLink, kind: WrittenKind, record_id: int
     ) -> Mapping[str, Held] | None:
         body = await self._client.fetch(link, Call(f"fetch_{kind[:-1]}", f"/{kind}/{record_id}"))
         if body is None:
@@ -47,7 +47,7 @@ class KommoChanges:
     async def update_record(
         self,
         link: CrmLink,
-        kind: RecordKind,
+        kind: WrittenKind,
         record_id: int,
         values: Mapping[str, Held],
         current: Mapping[str, Held],
@@ -57,7 +57,7 @@ class KommoChanges:
         if as_id(as_map(await self._client.fetch(link, call)).get("id")) is None:
             raise no_answer(is_write=True)
 
-    async def create_record(self, link: CrmLink, kind: RecordKind, made: Create) -> int:
+    async def create_record(self, link: CrmLink, kind: WrittenKind, made: Create) -> int:
         item = _written({"name": Plain(made.name), **made.values}, {})
         tags = item.pop("tags_to_add", None)
         embedded: dict[str, object] = {} if tags is None else {"tags": tags}
@@ -69,7 +69,7 @@ class KommoChanges:
         return _made(body, kind)
 
     async def find_record(
-        self, link: CrmLink, kind: RecordKind, name: str, since: datetime, known: frozenset[int]
+        self, link: CrmLink, kind: WrittenKind, name: str, since: datetime, known: frozenset[int]
     ) -> int | None:
         query: Query = (("order[created_at]", "desc"), ("limit", LARGEST_PAGE))
         call = Call(f"find_{kind[:-1]}", f"/{kind}", query=query)

@@ -7,6 +7,7 @@ from gptagent.adapters.kommo.client import Deadlines, KommoClient
 from gptagent.adapters.kommo.entities import KommoEntities
 from gptagent.adapters.kommo.grants import KommoGrants
 from gptagent.adapters.kommo.hooks import KommoHooks
+from gptagent.adapters.kommo.log import KommoLog
 from gptagent.adapters.kommo.records import KommoRecords
 from gptagent.adapters.kommo.settings import KommoSettings
 from gptagent.adapters.kommo.tasks import KommoTasks
@@ -26,6 +27,7 @@ class KommoCrm(
     KommoChanges,
     KommoChats,
     KommoHooks,
+    KommoLog,
 ):
     """Implements `CrmPort`. `sandbox_url` lets accounts under `*.kommo.test` in and answers for them.
 

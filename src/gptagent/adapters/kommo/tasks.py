@@ -1,12 +1,20 @@
 """Tasks of Kommo."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from gptagent.adapters.kommo import wire
 from gptagent.adapters.kommo.client import LARGEST_PAGE, Call, KommoClient, no_answer
 from gptagent.adapters.kommo.tree import as_id
-from gptagent.features.crm.actions.model import RecordKind
+from gptagent.features.crm.deliveries.model import RecordKind
 from gptagent.features.crm.model import CrmLink, NewTask
+
+COLLECTIONS: Mapping[RecordKind, str] = {
+    "lead": "leads",
+    "contact": "contacts",
+    "company": "companies",
+    "customer": "customers",
+}
 
 
 class KommoTasks:
@@ -19,7 +27,7 @@ class KommoTasks:
             "text": task.text,
             "complete_till": int(task.due_at.timestamp()),
             "task_type_id": task.type_id,
-            "entity_type": task.entity,
+            "entity_type": COLLECTIONS[task.kind],
             "entity_id": task.lead_id,
         }
         if task.responsible_user_id is not None:
@@ -37,12 +45,12 @@ class KommoTasks:
         text: str,
         since: datetime,
         *,
-        entity: RecordKind = "leads",
+        kind: RecordKind = "lead",
         known: frozenset[int] = frozenset(),
     ) -> int | None:
         """Return the record's newest task of exactly this text, created in the second of `since` or later."""
         query = (
-            ("filter[entity_type]", entity),
+            ("filter[entity_type]", COLLECTIONS[kind]),
             ("filter[entity_id][]", lead_id),
             ("order[created_at]", "desc"),
             ("limit", LARGEST_PAGE),

@@ -27,6 +27,7 @@ SENTENCES: Mapping[str, str] = {
     "crm_action.asked": "Something done in the CRM",
     "customer.erased": "Customer erased",
     "customer.exported": "Customer's data handed out",
+    "delivery.retried": "Delivery tried again",
     "document.deleted": "Document deleted",
     "document.uploaded": "Document uploaded",
     "email.change_asked": "Another e-mail address asked for",

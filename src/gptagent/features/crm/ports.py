@@ -8,12 +8,13 @@ Every call has a deadline and raises:
 `OutcomeUnknown("crm_outcome_unknown")` the request left and no answer came (writes only).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from gptagent.features.crm.actions.model import Create, Held, NewNote, RecordKind
+from gptagent.features.crm.actions.model import Create, Held, NewNote, WrittenKind
 from gptagent.features.crm.connecting.model import Credentials, TokenFacts, TokenPair
+from gptagent.features.crm.deliveries.model import HookSubscription, RecordKind, Seen
 from gptagent.features.crm.model import (
     Brand,
     CallPriority,
@@ -193,7 +194,7 @@ class TasksPort(Protocol):
         text: str,
         since: datetime,
         *,
-        entity: RecordKind = "leads",
+        kind: RecordKind = "lead",
         known: frozenset[int] = frozenset(),
     ) -> int | None:
         """Read back a task whose creation's outcome is unknown; those `known` are others."""
@@ -204,7 +205,7 @@ class ChangesPort(Protocol):
     """Writing deals and contacts. What was not confirmed is found by its name or text, as none of `known`."""
 
     async def fetch_values(
-        self, link: CrmLink, kind: RecordKind, record_id: int
+        self, link: CrmLink, kind: WrittenKind, record_id: int
     ) -> Mapping[str, Held] | None:
         """Return all that can be written of a record, as it is now; None if there is none such."""
         ...
@@ -212,7 +213,7 @@ class ChangesPort(Protocol):
     async def update_record(
         self,
         link: CrmLink,
-        kind: RecordKind,
+        kind: WrittenKind,
         record_id: int,
         values: Mapping[str, Held],
         current: Mapping[str, Held],
@@ -220,10 +221,10 @@ class ChangesPort(Protocol):
         """Write these values and no others. `current` is what the record has: tags are written as steps."""
         ...
 
-    async def create_record(self, link: CrmLink, kind: RecordKind, made: Create) -> int: ...
+    async def create_record(self, link: CrmLink, kind: WrittenKind, made: Create) -> int: ...
 
     async def find_record(
-        self, link: CrmLink, kind: RecordKind, name: str, since: datetime, known: frozenset[int]
+        self, link: CrmLink, kind: WrittenKind, name: str, since: datetime, known: frozenset[int]
     ) -> int | None: ...
 
     async def create_note(self, link: CrmLink, new: NewNote) -> int:
@@ -263,7 +264,17 @@ class ChatsPort(Protocol):
 class HooksPort(Protocol):
     """What the CRM tells us, and where to."""
 
-    async def register_webhook(self, link: CrmLink, destination: str) -> None: ...
+    async def register_webhook(self, link: CrmLink, destination: str) -> tuple[str, ...]:
+        """Have the CRM report all we listen to, as far as it knows it; return the codes it took."""
+        ...
+
+    async def fetch_webhook(self, link: CrmLink, destination: str) -> HookSubscription | None:
+        """Return what the CRM has on record about this address, None if nothing."""
+        ...
+
+    def webhook_codes(self, link: CrmLink) -> frozenset[str]:
+        """Return what an account of this brand is asked to report."""
+        ...
 
     async def unregister_webhook(self, link: CrmLink, destination: str) -> None:
         """Have the CRM send nothing there any more; an unknown destination is no error."""
@@ -271,6 +282,35 @@ class HooksPort(Protocol):
 
     def read_webhook(self, content_type: str, body: bytes) -> Webhook:
         """Parse a delivery. Raises Invalid("crm_webhook_malformed") if it is no form or JSON at all."""
+        ...
+
+    def read_stored(self, payload: Mapping[str, object]) -> Webhook:
+        """Read a delivery again from what was kept of it."""
+        ...
+
+
+class LogPort(Protocol):
+    """What happened in the CRM by its own log, for what no webhook told."""
+
+    async def list_seen(
+        self, link: CrmLink, since: datetime, until: datetime
+    ) -> tuple[tuple[Seen, ...], bool]:
+        """Return messages and moved deals of these seconds, oldest first, and whether that is all."""
+        ...
+
+    async def fetch_missed(self, link: CrmLink, talk_id: int, seen: Sequence[Seen]) -> Mapping[str, object]:
+        """Return a talk's messages as webhooks would have told them; empty if they are gone.
+
+        Where the CRM shows nobody the text, the message comes without it, as an attachment `unreadable`.
+        """
+        ...
+
+    async def fetch_changed_leads(self, link: CrmLink, since: datetime) -> Mapping[str, object]:
+        """Return deals changed since then as webhooks would have told them; empty if none was."""
+        ...
+
+    def tell_moved(self, seen: Sequence[Seen]) -> Mapping[str, object]:
+        """Return moved deals as webhooks would have told them."""
         ...
 
 
@@ -284,6 +324,7 @@ class CrmPort(
     ChangesPort,
     ChatsPort,
     HooksPort,
+    LogPort,
     Protocol,
 ):
     """Everything the platform asks of a CRM."""

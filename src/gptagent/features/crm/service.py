@@ -1,11 +1,11 @@
-"""Verbs of the CRM feature: receive webhooks, keep the mirror, owe tasks; and those of its areas."""
+"""Verbs of the CRM feature: connections and the mirror; and those of its areas."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from gptagent.features.crm import store
+from gptagent.features.crm.connecting.accounts import destination
 from gptagent.features.crm.connecting.service import (
     HOOK_PURPOSE,
     TOKEN_PURPOSE,
@@ -20,12 +20,12 @@ from gptagent.features.crm.connecting.service import (
     to_connection,
     unhook_crm,
 )
+from gptagent.features.crm.deliveries.service import get_health, receive_webhook
 from gptagent.features.crm.entities.service import (
     contacts_of_leads,
     erase_contacts,
     forget_contacts,
 )
-from gptagent.features.crm.events import DeliveryOpened, LeadMoved, MessageArrived, TalkSeen
 from gptagent.features.crm.mirror.model import CHANNELS
 from gptagent.features.crm.mirror.service import (
     list_channels,
@@ -37,24 +37,17 @@ from gptagent.features.crm.mirror.service import (
 )
 from gptagent.features.crm.model import (
     Connection,
-    CrmEvent,
-    InboundMessage,
+    Hook,
     Lead,
-    LeadChanged,
-    NewTask,
-    OtherEvent,
-    TalkChanged,
-    Webhook,
 )
+from gptagent.features.crm.promises import PERFORM_TASK, owe_task
 from gptagent.features.crm.store import hash_secret
 from gptagent.features.crm.values import FieldValue, unpack
+from gptagent.kernel.crypto import Vault
 from gptagent.kernel.db import Session
-from gptagent.kernel.errors import Forbidden, NotFound
-from gptagent.kernel.events import Subscribers
-from gptagent.kernel.ids import new_id
+from gptagent.kernel.errors import NotFound
 from gptagent.kernel.paging import Page, orders
 
-PERFORM_TASK = "crm.perform_task"
 ORDERS = orders(name="name")
 __all__ = [
     "CHANNELS",
@@ -73,6 +66,7 @@ __all__ = [
     "find_hook",
     "forget_contacts",
     "get_connection",
+    "get_health",
     "get_lead_card",
     "hash_secret",
     "hold_connection",
@@ -85,6 +79,7 @@ __all__ = [
     "list_tags",
     "list_users",
     "mark_broken",
+    "open_hook",
     "open_link",
     "owe_task",
     "page_connections",
@@ -93,15 +88,6 @@ __all__ = [
     "save_lead",
     "unhook_crm",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Hook:
-    """Where a webhook belongs, found by the secret of its path."""
-
-    org_id: UUID
-    connection_id: UUID
-    account_id: int
 
 
 async def list_connections(session: Session) -> list[Connection]:
@@ -137,49 +123,13 @@ async def find_hook(session: Session, secret: str) -> Hook | None:
     return Hook(row["org_id"], row["connection_id"], row["account_id"]) if row else None
 
 
-async def receive_webhook(
-    session: Session, hook: Hook, webhook: Webhook, subscribers: Subscribers, *, now: datetime
-) -> None:
-    """Store what a delivery says and tell who listens. Raises Forbidden if it names another account."""
-    if webhook.account_id is not None and webhook.account_id != hook.account_id:
-        raise Forbidden("crm_wrong_account", "This address belongs to another account.")
-    await hold_connection(session, hook.connection_id)
-    others: list[tuple[str, Mapping[str, object]]] = []
-    events = sorted(webhook.events, key=_lock_place)
-    await subscribers.publish(session, _opened(hook.connection_id, events))
-    for event in events:
-        match event:
-            case InboundMessage():
-                await subscribers.publish(session, MessageArrived(hook.connection_id, event))
-            case LeadChanged():
-                if await store.merge_lead(session, hook.connection_id, event):
-                    await subscribers.publish(session, LeadMoved(hook.connection_id, event.lead_id))
-            case TalkChanged(chat_id=str(chat_id)):
-                seen = TalkSeen(hook.connection_id, chat_id, event.talk_id, event.lead_id, event.is_open)
-                await subscribers.publish(session, seen)
-            case TalkChanged():
-                others.append(("talk", {"talk_id": event.talk_id}))
-            case OtherEvent():
-                others.append((event.kind, event.payload))
-    if others:
-        await store.insert_events(session, hook.connection_id, others)
-    await store.touch_webhook(session, hook.connection_id, now)
-
-
-def _lock_place(event: CrmEvent) -> tuple[int, int, str]:
-    """Leads first, then chat by chat, each in the body's order: all deliveries lock in one order."""
-    match event:
-        case LeadChanged():
-            return 0, event.lead_id, ""
-        case InboundMessage(chat_id=str(chat_id)) | TalkChanged(chat_id=str(chat_id)):
-            return 1, 0, chat_id
-    return 2, 0, ""
-
-
-def _opened(connection_id: UUID, events: Sequence[CrmEvent]) -> DeliveryOpened:
-    chats = {e.chat_id for e in events if isinstance(e, InboundMessage | TalkChanged) and e.chat_id}
-    leads = {e.lead_id for e in events if isinstance(e, LeadChanged)}
-    return DeliveryOpened(connection_id, tuple(chats), tuple(leads))
+async def open_hook(session: Session, connection_id: UUID, vault: Vault, public_url: str) -> str:
+    """Return the address the CRM reports to, its secret opened. Raises NotFound."""
+    row = await store.select_connection(session, connection_id)
+    if row is None:
+        raise NotFound
+    secret = vault.open(row["hook_sealed"], org_id=session.scope.org_id, purpose=HOOK_PURPOSE)
+    return destination(public_url, secret)
 
 
 async def save_lead(session: Session, connection_id: UUID, lead: Lead, *, now: datetime) -> None:
@@ -219,10 +169,3 @@ async def get_lead_card(session: Session, connection_id: UUID, lead_id: int) -> 
         row["fetched_at"] is not None,
         unpack(row["fields"]),
     )
-
-
-async def owe_task(session: Session, connection_id: UUID, task: NewTask) -> None:
-    """Promise a task on a deal: its job leaves with this transaction and makes it exactly once."""
-    task_id = new_id()
-    await store.insert_task(session, task_id, connection_id, task)
-    await session.enqueue(PERFORM_TASK, {"task_id": str(task_id)})

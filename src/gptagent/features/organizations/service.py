@@ -31,7 +31,7 @@ from gptagent.features.organizations.members import (
     suspend_member,
 )
 from gptagent.features.organizations.model import Workspace
-from gptagent.features.organizations.policy import KEY_SCOPES, PERMISSIONS, PLATFORM_PERMISSIONS
+from gptagent.features.organizations.policy import KEY_SCOPES, NOT_BORROWED, PERMISSIONS, PLATFORM_PERMISSIONS
 from gptagent.features.organizations.workspaces import (
     WORKSPACE_ORDERS,
     Silence,
@@ -114,10 +114,11 @@ async def find_api_key(session: Session, key: str) -> Scope | None:
 
 def scope_of(workspace: Workspace, origin: Origin) -> Scope:
     """Return the ticket a member's request travels with."""
+    given = PERMISSIONS[workspace.role]
     return Scope(
         org_id=workspace.org_id,
         actor=origin.actor,
-        permissions=PERMISSIONS[workspace.role],
+        permissions=given - NOT_BORROWED if origin.actor.impersonator else given,
         request_id=origin.request_id,
         address=origin.address,
     )

@@ -39,9 +39,11 @@ async def export_customer(db: Database, scope: Scope, conversation_id: UUID) -> 
     """
     async with db.session(scope) as session:
         found = await _of(session, conversation_id)
-        connection_id, _, leads, _ = named = _named(found)
+        connection_id, ids, leads, numbers = _named(found)
         contacts = await _contacts(session, found, leads)
-        kept = store.kept_of_customer(*named) | store.kept_of_contacts(connection_id, contacts)
+        kept = store.kept_of_customer(
+            connection_id, ids, (leads, contacts), numbers
+        ) | store.kept_of_contacts(connection_id, contacts)
         kept |= store.kept_of_actions(connection_id, leads, contacts)
         counts = {kind: (None, await store.count(session, queries)) for kind, queries in kept.items()}
         await audit.record(session, Entry("customer.exported", "conversation", str(conversation_id), counts))
@@ -59,9 +61,9 @@ async def erase_customer(session: Session, conversation_id: UUID) -> None:
     await crm.hold_connection(session, found[0]["connection_id"])
     await store.lock_conversations(session, [row["id"] for row in found])
     found = await _of(session, conversation_id)
-    connection_id, _, leads, _ = named = _named(found)
+    connection_id, ids, leads, numbers = _named(found)
     contacts = await _contacts(session, found, leads)
-    messages = await store.erase_customer(session, *named)
+    messages = await store.erase_customer(session, connection_id, ids, (leads, contacts), numbers)
     await crm.erase_contacts(session, connection_id, contacts)
     await store.erase_actions(session, connection_id, [], contacts)
     changes = {"conversations": (len(found), 0), "messages": (messages, 0)}

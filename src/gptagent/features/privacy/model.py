@@ -17,8 +17,8 @@ class Retention:
     """Days until each kind is deleted; None keeps it for ever.
 
     `conversations`: since the last message, with messages, turns, tasks, deals, contacts. `events`: what the
-    CRM reported and nobody acts on. `answers`: how past replies were made (recorded text and quoted sources);
-    the reply itself stays among the messages.
+    CRM reported, word for word; never longer than conversations. `answers`: how past replies were made
+    (recorded text and quoted sources); the reply itself stays among the messages.
     """
 
     conversations: int | None = None

@@ -27,6 +27,7 @@ _KINDS: tuple[tuple[str, str, Forget], ...] = (
     ("deals", "conversations", store.forget_deals),
     ("contacts", "conversations", crm.forget_contacts),
     ("events", "events", store.forget_events),
+    ("deliveries", "deliveries", store.forget_deliveries),
     ("answers", "answers", store.forget_answers),
 )
 
@@ -75,6 +76,9 @@ async def apply_retention(db: Database) -> int:
 async def _tidy(db: Database, scope: Scope) -> int:
     async with db.session(scope) as session:
         periods = asdict(await get_retention(session))
+    # A delivery holds a message's words: it is kept no longer than the chat.
+    limits = [days for days in (periods["events"], periods["conversations"]) if days is not None]
+    periods["deliveries"] = min(limits, default=None)
     counts = {
         kind: await _forget(db, scope, forget, timedelta(days=periods[period]))
         for kind, period, forget in _KINDS

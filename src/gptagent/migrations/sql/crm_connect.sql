@@ -3,8 +3,8 @@ alter table app.crm_connection
   add column brand text not null generated always as
     (case when host like '%.amocrm.ru' or host like '%.amocrm.test' then 'amocrm' else 'kommo' end) stored,
   add column client_id text,             -- of the integration the token belongs to, if the token says so
-  add column token_kind text not null default 'long_lived' check (token_kind in ('long_lived', 'oauth')),
-  add column token_expires_at timestamptz,
+  add column access_kind text not null default 'long_lived' check (access_kind in ('long_lived', 'oauth')),
+  add column access_expires_at timestamptz,
   add column scopes text[],              -- null: the token does not say
   add column broken_at timestamptz,
   add column told_at timestamptz;        -- when its owners were written to that it broke; once for each time
@@ -44,12 +44,13 @@ call app.protect('app.crm_grant', lookup => true);
 create table app.crm_consent (
   org_id uuid not null default app.org() references app.organization on delete cascade,
   state_hash bytea not null,
-  person_id uuid references app.person on delete cascade,  -- null: a program asked, anybody with the right may come
+  person_id uuid,                        -- null: a program asked, and anybody with the right may come back
   session_id uuid,                       -- the log-in it comes back to; null: any of the person's
   brand text not null check (brand in ('kommo', 'amocrm')),
   client_id text not null,
   expires_at timestamptz not null,
-  primary key (org_id, state_hash)
+  primary key (org_id, state_hash),
+  foreign key (org_id, person_id) references app.member on delete cascade
 );
 create unique index crm_consent_hash on app.crm_consent (state_hash);
 call app.protect('app.crm_consent', lookup => true);

@@ -138,8 +138,9 @@ create index crm_sync_history on app.crm_sync (org_id, connection_id, created_at
 call app.protect('app.crm_sync', lookup => true);
 
 -- Whose mirror is due: nothing under way (what has not moved for `stale` was lost), no run completed for `age`, and
--- a failed one left in peace for `pause`. A broken connection waits for its owner.
-create function app.connections_to_sync(age interval, pause interval, stale interval)
+-- a failed one left in peace for `pause`. A broken connection waits for its owner. With those under way there are
+-- never more than `most`: each holds a place of a worker's for minutes.
+create function app.connections_to_sync(age interval, pause interval, stale interval, most integer)
 returns table (org_id uuid, connection_id uuid)
 language sql stable security definer set search_path = app, pg_temp as $$
   select c.org_id, c.id from app.crm_connection c join app.organization o on o.id = c.org_id
@@ -149,5 +150,7 @@ language sql stable security definer set search_path = app, pg_temp as $$
           and case s.state when 'completed' then s.started_at > now() - age
                            when 'failed' then s.updated_at > now() - pause
                            else s.updated_at > now() - stale end)
-   order by c.id
+   order by c.synced_at nulls first, c.id
+   limit greatest(most - (select count(*) from app.crm_sync s
+                           where s.state in ('queued', 'running') and s.updated_at > now() - stale), 0)
 $$;

@@ -37,9 +37,16 @@ How the account is set up; POST answers the new one's id, PATCH takes {name?, is
   POST .../pipelines {name, stages?}                    PATCH, DELETE .../pipelines/{id}
   POST .../pipelines/{id}/stages {name}                 PATCH, DELETE .../pipelines/{id}/stages/{stage}
   POST .../tags {entity, name}   DELETE .../tags/{id}   POST .../bots {name}
-  POST .../catalogs {name, type?, elements?}
+  POST .../catalogs {name, type?, elements?}            POST .../files {name}  a PDF on the drive
   POST .../records/{leads|contacts|companies} {count, name?, updated_at?}  many, announced by no webhook
   DELETE .../records/{kind}/{id}  `leads[delete]`, `contacts[delete]`
+What else happens
+  POST   .../calls {entity, id, phone?, seconds?, direction?, call_status?}  `leads[note]`, `contacts[note]`
+  DELETE .../tasks/{task}  `task[delete]`       POST .../records/{kind}/{id}/restore  `leads[restore]`, ...
+  POST   .../digital_pipeline {url, triggers?}  an automation's thin webhooks: add, status (both follow by
+         themselves), mail_in, call_in, chat, site_visit; those are fired by
+  POST   .../leads/{lead}/trigger {trigger}
+  POST   .../announce {event, elements, code?}  any webhook, like `catalogs[add]`, with one element or several
 What happened
   GET    .../ledger?after=N&limit=  accepted sends and tasks, in order; `n` is the cursor
   GET    .../deliveries?after=N&limit=&bodies=1  webhook attempts, `under_way`, `emitted`, `dropped`
@@ -62,7 +69,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gptagent.sandbox.kommo.controls import accounts, bulk, chats, faults, oauth, records, setup
+from gptagent.sandbox.kommo.controls import accounts, bulk, chats, faults, happenings, oauth, records, setup
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -100,6 +107,14 @@ def routes() -> list[Route]:
         ("GET", account, accounts.get_account),
     ]
     table += _of_setup(account)
+    table += [
+        ("POST", f"{account}/calls", happenings.phone_call),
+        ("DELETE", f"{account}/tasks/{{task:int}}", happenings.remove_task),
+        ("POST", f"{account}/records/{{kind}}/{{id:int}}/restore", happenings.restore_record),
+        ("POST", f"{account}/digital_pipeline", happenings.put_pipeline_hook),
+        ("POST", f"{account}/leads/{{lead:int}}/trigger", happenings.fire_trigger),
+        ("POST", f"{account}/announce", happenings.announce),
+    ]
     for scope in ("", account):
         table += [
             ("GET", f"{scope}/knobs", faults.get_knobs),
@@ -118,6 +133,7 @@ def _of_setup(account: str) -> list[tuple[str, str, Handler]]:
         ("DELETE", f"{account}/tags/{{id:int}}", setup.remove_tag),
         ("POST", f"{account}/bots", setup.new_bot),
         ("POST", f"{account}/catalogs", setup.new_catalog),
+        ("POST", f"{account}/files", setup.new_file),
         ("POST", f"{account}/records/{{kind}}", bulk.new_records),
         ("DELETE", f"{account}/records/{{kind}}/{{id:int}}", bulk.remove_record),
     ]

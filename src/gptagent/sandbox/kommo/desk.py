@@ -65,6 +65,24 @@ class Desk:
         setting = SETTINGS.get(kind, kind)
         body = forms.encode(account, kind, action, element)
         self.hooks(account).emit(f"{action}_{setting}", f"{kind}[{action}]", body, order_key=str(key))
+        if (kind, action) == ("leads", "status"):
+            old = {"old_status_id": element["old_status_id"], "old_pipeline_id": element["pipeline_id"]}
+            self.trigger(account, "status", element, old)
+
+    def trigger(
+        self, account: Account, trigger: str, lead: forms.Tree, extra: forms.Tree | None = None
+    ) -> None:
+        """Fire the thin webhooks that an automation of the pipeline has for this."""
+        thin = {name: lead[name] for name in ("id", "status_id", "pipeline_id")} | dict(extra or {})
+        body = forms.encode_thin(account, trigger, thin)
+        self.hooks(account).emit_thin(f"leads[{trigger}]", body, order_key=f"leads/{lead['id']}")
+
+    def announce_note(
+        self, account: Account, head: str, kind: EntityKind, tree: forms.Tree, entity_id: int
+    ) -> None:
+        body = forms.encode(account, head, "note", tree)
+        key = f"{kind}/{entity_id}"
+        self.hooks(account).emit(f"note_{SETTINGS[kind]}", f"{head}[note]", body, order_key=key)
 
     def note(
         self,
@@ -83,12 +101,18 @@ class Desk:
     def announce_entity(self, account: Account, kind: EntityKind, action: str, entity: Entity) -> None:
         if action == "add":
             self.note(account, f"{SETTINGS[kind]}_added", (SETTINGS[kind], entity.id), by=entity.created_by)
-        tree = forms.lead(account, entity) if kind == "leads" else forms.contact(account, entity, kind)
+        if action == "delete":
+            account.gone[kind, entity.id] = entity
+            tree = forms.deleted(entity, kind)
+        else:
+            tree = forms.lead(account, entity) if kind == "leads" else forms.contact(account, entity, kind)
         # Companies are announced as contacts of another type, by a code of their own.
         head = "contacts" if kind == "companies" else kind
         body = forms.encode(account, head, action, tree)
         name, key = f"{action}_{SETTINGS[kind]}", f"{kind}/{entity.id}"
         self.hooks(account).emit(name, f"{head}[{action}]", body, order_key=key)
+        if (kind, action) == ("leads", "add"):
+            self.trigger(account, "add", tree)
 
 
 # Subscription codes are `{action}_{this}`: add_message, add_outgoing_message, update_talk, ...

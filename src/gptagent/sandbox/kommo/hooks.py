@@ -103,6 +103,14 @@ class HookSender:
             if setting in subscription.settings and not subscription.disabled:
                 self._queue_copies(subscription, event, body, order_key)
 
+    def emit_thin(self, event: str, body: bytes, *, order_key: str) -> None:
+        """Queue the body for every address that the Digital Pipeline has for this trigger."""
+        for address, triggers in self.account.pipeline_hooks.items():
+            if event.partition("[")[2].removesuffix("]") in triggers:
+                moment = int(time.time())
+                thin = Subscription(0, address, [event], 1, self.account.main_user, moment, moment)
+                self._queue_copies(thin, event, body, order_key)
+
     def cancel(self) -> None:
         for task in self._tasks:
             task.cancel()

@@ -25,7 +25,9 @@ class Knobs(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     retry_scale: float = 1.0
     retries: bool = True
     invalid_answers_until_disabled: int = 100
+    unknown_codes: list[str] = []
     account_last: bool = False
+    avatars: bool = False
     message_type: bool = True
     bind_entities: bool = True
     # rest

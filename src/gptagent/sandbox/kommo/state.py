@@ -241,6 +241,17 @@ class Ledger:
 
 
 @dataclass(slots=True)
+class StoredFile:
+    """A file of the drive, or one that came with a customer's message."""
+
+    uuid: str
+    name: str
+    mime: str
+    size: int
+    content: bytes = b""
+
+
+@dataclass(slots=True)
 class Traffic:
     """Counts of the requests an account got, and the bucket that limits them."""
 
@@ -275,6 +286,7 @@ class Account:
     bots: dict[int, Bot] = field(default_factory=dict)
     catalogs: dict[int, Catalog] = field(default_factory=dict)
     loss_reasons: dict[int, str] = field(default_factory=dict)
+    files: dict[str, "StoredFile"] = field(default_factory=dict)
     log: deque[LogEntry] = field(default_factory=lambda: deque(maxlen=LOG_ENTRIES))
     hidden: set[int] = field(default_factory=set)
     tasks: dict[int, Task] = field(default_factory=dict)
@@ -286,6 +298,8 @@ class Account:
     talks: dict[int, Talk] = field(default_factory=dict)
     talks_by_contact: dict[int, list[Talk]] = field(default_factory=lambda: defaultdict(list))
     subscriptions: dict[str, Subscription] = field(default_factory=dict)
+    pipeline_hooks: dict[str, list[str]] = field(default_factory=dict)
+    gone: dict[tuple[EntityKind, int], Entity] = field(default_factory=dict)
     sent: int = 0
     knobs: Knobs = field(default_factory=Knobs)
     faults: FaultBook[RestFault] = field(default_factory=FaultBook)

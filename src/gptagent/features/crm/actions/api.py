@@ -23,8 +23,8 @@ from gptagent.features.crm.actions.model import (
     Evidence,
     Note,
     NoteKind,
-    RecordKind,
     Task,
+    WrittenKind,
 )
 from gptagent.features.crm.actions.reverting import Reverting, revert_change
 from gptagent.features.crm.actions.service import Target
@@ -172,7 +172,7 @@ class ActionOut(Wire):
     id: UUID
     connection_id: UUID
     kind: ActionKind
-    entity: RecordKind
+    entity: WrittenKind
     entity_id: int | None
     state: ActionState
     external_id: int | None
@@ -194,7 +194,7 @@ class ChangeOut(Wire):
 
     id: UUID
     action_id: UUID
-    entity: RecordKind
+    entity: WrittenKind
     entity_id: int
     key: str
     field: str
@@ -357,7 +357,7 @@ class ActionsApi:
         self,
         scope: CurrentScope,
         connection_id: UUID,
-        kind: RecordKind,
+        kind: WrittenKind,
         body: ContactBody,
         contact_id: int | None,
     ) -> ActionOut:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from gptagent.features.crm.actions.model import Custom, Held, Place, Plain, RecordKind, field_key
+from gptagent.features.crm.actions.model import Custom, Held, Place, Plain, WrittenKind, field_key
 from gptagent.features.crm.mirror.model import (
     MirroredField,
     MirroredPipeline,
@@ -61,7 +61,7 @@ class Asked:
 
 
 def check_values(
-    known: Known, kind: RecordKind, asked: Asked, current_pipeline: int | None
+    known: Known, kind: WrittenKind, asked: Asked, current_pipeline: int | None
 ) -> dict[str, Held]:
     """Return what to write, ready for the CRM. Raises Invalid with the first field that is wrong."""
     values: dict[str, Held] = {}
@@ -163,7 +163,7 @@ def check_due(due_at: datetime, now: datetime) -> datetime:
     return due_at
 
 
-def check_field(known: Known, kind: RecordKind, field_id: int, value: object) -> FieldValue:
+def check_field(known: Known, kind: WrittenKind, field_id: int, value: object) -> FieldValue:
     """Return the value as the field's type keeps it. Texts name choices by their label or code."""
     pointer = f"fields/{field_id}"
     found = next((one for one in known.fields if one.id == field_id and one.entity == kind), None)

@@ -18,14 +18,15 @@ from gptagent.features.crm.actions.model import (
     NewNote,
     Note,
     Plain,
-    RecordKind,
     Tags,
     Task,
     Update,
+    WrittenKind,
     held_in,
     read_request,
     same,
 )
+from gptagent.features.crm.deliveries.model import RecordKind
 from gptagent.features.crm.model import CrmLink, NewTask
 from gptagent.features.crm.ports import CrmPort
 from gptagent.features.organizations import service as organizations
@@ -49,6 +50,7 @@ SILENCE_PAUSE = timedelta(hours=1)
 BROKEN_PAUSE = timedelta(minutes=1)
 TURN_PAUSE = timedelta(seconds=1)  # until an earlier action of the same record is over
 WAITS_AT_MOST = timedelta(days=1)
+TASK_KINDS: Mapping[WrittenKind, RecordKind] = {"leads": "lead", "contacts": "contact"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ class _Claim:
         return self.row["id"]  # type: ignore[no-any-return]  # a column
 
     @property
-    def kind(self) -> RecordKind:
+    def kind(self) -> WrittenKind:
         return self.row["entity"]  # type: ignore[no-any-return]  # a column
 
     @property
@@ -201,14 +203,19 @@ class ActionJobs:
                 claim.record_id,
                 request.text,
                 claim.since,
-                entity=claim.kind,
+                kind=TASK_KINDS[claim.kind],
                 known=claim.known,
             )
         if made is not None:
             return made
         responsible = request.responsible_user_id or claim.row["responsible"]
         task = NewTask(
-            claim.record_id, request.text, request.due_at, responsible, claim.kind, request.type_id
+            claim.record_id,
+            request.text,
+            request.due_at,
+            responsible,
+            TASK_KINDS[claim.kind],
+            request.type_id,
         )
         return await self.crm.create_task(claim.link, task)
 

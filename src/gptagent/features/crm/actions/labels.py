@@ -9,8 +9,8 @@ from gptagent.features.crm.actions.model import (
     Held,
     Place,
     Plain,
-    RecordKind,
     Tags,
+    WrittenKind,
     field_id_of,
 )
 
@@ -48,7 +48,7 @@ def line_of(known: Known, change: Change) -> Line:
     )
 
 
-def field_name(known: Known, kind: RecordKind, key: str) -> str:
+def field_name(known: Known, kind: WrittenKind, key: str) -> str:
     field_id = field_id_of(key)
     if field_id is None:
         return NAMES.get(key, key)

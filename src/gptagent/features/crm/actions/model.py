@@ -10,7 +10,7 @@ import msgspec
 
 from gptagent.features.crm.values import Choice, FieldValue, Labelled, Moment, Number, Value
 
-RecordKind = Literal["leads", "contacts"]
+WrittenKind = Literal["leads", "contacts"]
 ActionState = Literal["pending", "sending", "done", "failed", "unknown"]
 ActionKind = Literal[
     "create_lead",
@@ -107,7 +107,7 @@ Request = Update | Create | Task | Note | BotRun
 class NewNote:
     """A note on a record. `uniq` names a call for the CRM and for us."""
 
-    entity: RecordKind
+    entity: WrittenKind
     entity_id: int
     note: Note
     uniq: str
@@ -129,7 +129,7 @@ class Promise:
 
     connection_id: UUID
     kind: ActionKind
-    entity: RecordKind
+    entity: WrittenKind
     record_id: int | None
     request: Request
     evidence: Evidence
@@ -140,7 +140,7 @@ class Action:
     id: UUID
     connection_id: UUID
     kind: ActionKind
-    entity: RecordKind
+    entity: WrittenKind
     entity_id: int | None
     state: ActionState
     external_id: int | None
@@ -156,7 +156,7 @@ class Change:
 
     id: UUID
     action_id: UUID
-    entity: RecordKind
+    entity: WrittenKind
     entity_id: int
     key: str
     before: Held | None = field(repr=False)

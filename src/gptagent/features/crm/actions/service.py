@@ -24,11 +24,11 @@ from gptagent.features.crm.actions.model import (
     Note,
     NoteKind,
     Promise,
-    RecordKind,
     Request,
     Tags,
     Task,
     Update,
+    WrittenKind,
 )
 from gptagent.features.crm.connecting.service import to_connection
 from gptagent.features.crm.mirror import service as mirror
@@ -50,7 +50,7 @@ class Target:
     """A record of a connection."""
 
     connection_id: UUID
-    kind: RecordKind
+    kind: WrittenKind
     id: int
 
 
@@ -80,7 +80,7 @@ async def update_record(
 async def create_record(
     session: Session,
     connection_id: UUID,
-    kind: RecordKind,
+    kind: WrittenKind,
     asked: Asked,
     *,
     contact_id: int | None = None,
@@ -196,7 +196,7 @@ async def page_changes(
     connection_id: UUID,
     page: Page,
     *,
-    kind: RecordKind | None = None,
+    kind: WrittenKind | None = None,
     record_id: int | None = None,
 ) -> tuple[list[Change], str | None]:
     """Return a page of the journal. Raises NotFound if there is no such connection."""
@@ -209,7 +209,7 @@ async def list_changes(
     session: Session,
     connection_id: UUID,
     *,
-    kind: RecordKind | None = None,
+    kind: WrittenKind | None = None,
     record_id: int | None = None,
     offset: int = 0,
     limit: int,

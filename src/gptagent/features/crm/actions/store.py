@@ -14,7 +14,7 @@ from gptagent.features.crm.actions.model import (
     Evidence,
     Held,
     Promise,
-    RecordKind,
+    WrittenKind,
     pack,
     read_held,
 )
@@ -246,7 +246,7 @@ async def count_changes(
     return found
 
 
-async def knows_record(session: Session, connection_id: UUID, entity: RecordKind, entity_id: int) -> bool:
+async def knows_record(session: Session, connection_id: UUID, entity: WrittenKind, entity_id: int) -> bool:
     """Whether the mirror has the record, or an action has made it."""
     known: bool = await session.fetchval(
         """select case $2

@@ -216,8 +216,8 @@ async def _store_connection(
             "hook_sealed": door.vault.seal(secret, org_id=org_id, purpose=HOOK_PURPOSE),
             "can_send_messages": account.can_send_messages,
             "client_id": client_id,
-            "token_kind": "oauth" if granted else "long_lived",
-            "token_expires_at": expires_at,
+            "access_kind": "oauth" if granted else "long_lived",
+            "access_expires_at": expires_at,
             "scopes": list(facts.scopes) if facts.scopes is not None else None,
         },
     )

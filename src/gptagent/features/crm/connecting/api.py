@@ -70,11 +70,11 @@ class IntegrationsApi:
     door: Connecting
 
     def routers(self) -> tuple[APIRouter, APIRouter]:
-        router = api_router("/integrations", tags=["connections"])
+        router = api_router("/integrations", tags=["integrations"])
         router.get("", summary="List the integrations accounts can be connected by")(self.list)
         router.post("", status_code=201, summary="Add an integration's keys")(self.add)
         router.get("/{integration_id}", summary="Get an integration")(self.get)
-        router.patch("/{integration_id}", summary="Replace an integration's secret")(self.change)
+        router.put("/{integration_id}/secret", summary="Replace an integration's secret")(self.change)
         router.delete("/{integration_id}", status_code=204, summary="Remove an integration's keys")(
             self.remove
         )

@@ -12,7 +12,7 @@ from gptagent.features.crm.model import Brand
 from gptagent.kernel.errors import FieldError, Invalid
 
 BRANDS: tuple[Brand, ...] = get_args(Brand)
-TokenKind = Literal["long_lived", "oauth"]
+AccessKind = Literal["long_lived", "oauth"]
 CONSENT_LIFE = timedelta(minutes=10)
 RENEW_AT = (
     0.8  # of an access token's life: the vendor's is a day, so no grant ever nears its three idle months

@@ -31,7 +31,7 @@ async def get_access_state(session: Session, keys: Keys, connection: Connection)
     """Return how a connection of this workspace gets in."""
     usable = await keys.usable(session)
     grant = await store.select_grant(session, connection.id)
-    ends = connection.token_expires_at
+    ends = connection.access_expires_at
     return AccessState(
         integration_id=next(
             (

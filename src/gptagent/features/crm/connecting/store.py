@@ -112,7 +112,7 @@ async def update_token(
 ) -> None:
     await session.execute(
         """update app.crm_connection
-              set host = $2, token_sealed = $3, token_expires_at = $4, scopes = $5, updated_at = now()
+              set host = $2, token_sealed = $3, access_expires_at = $4, scopes = $5, updated_at = now()
             where id = $1""",
         connection_id,
         host,

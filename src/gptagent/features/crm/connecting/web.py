@@ -23,9 +23,10 @@ from gptagent.features.crm.connecting.model import (
 )
 from gptagent.features.crm.connecting.service import ConnectCrm, Connecting
 from gptagent.features.crm.model import Connection
+from gptagent.features.identity.service import second_factor_required
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.entrance import visitor_of
-from gptagent.features.organizations.model import Workspace
+from gptagent.features.organizations.model import Workspace, is_held
 from gptagent.features.organizations.service import require, scope_of
 from gptagent.kernel.errors import AppError, Forbidden
 from gptagent.kernel.http import CurrentScope, PatternRoute, QueryText, client_address, person_of
@@ -253,6 +254,8 @@ class ConsentDoor:
         )
         for workspace in visitor.workspaces if visitor and entered else ():
             if workspace.org_id == consent.org_id and entered:
+                if is_held(entered, workspace):
+                    raise second_factor_required()
                 actor = Actor("person", entered.person_id, entered.impersonator_id)
                 origin = Origin(actor, request.state.request_id, client_address(request))
                 scope = scope_of(workspace, origin)

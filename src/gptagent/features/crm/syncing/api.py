@@ -54,18 +54,18 @@ class SyncsApi:
     def router(self) -> APIRouter:
         router = api_router("/connections/{connection_id}/syncs", tags=["connections"])
         router.post("", status_code=202, summary="Read the CRM account now, or join the run under way")(
-            self.request
+            self.request_sync
         )
-        router.get("", summary="List the runs that read the CRM account, latest first")(self.list)
-        router.get("/{sync_id}", summary="Get a run with its parts")(self.get)
+        router.get("", summary="List the runs that read the CRM account, latest first")(self.list_syncs)
+        router.get("/{sync_id}", summary="Get a run with its parts")(self.get_sync)
         return router
 
-    async def request(self, scope: CurrentScope, connection_id: UUID) -> SyncOut:
+    async def request_sync(self, scope: CurrentScope, connection_id: UUID) -> SyncOut:
         require(scope, policy.MANAGE_CONNECTIONS)
         async with self.db.session(scope) as session:
             return SyncOut.model_validate(await service.request_sync(session, connection_id, "manual"))
 
-    async def list(
+    async def list_syncs(
         self,
         scope: CurrentScope,
         connection_id: UUID,
@@ -76,7 +76,7 @@ class SyncsApi:
             found, after = await service.page_syncs(session, connection_id, page)
         return SyncsOut(items=[SyncOut.model_validate(one) for one in found], next_cursor=after)
 
-    async def get(self, scope: CurrentScope, connection_id: UUID, sync_id: UUID) -> SyncOut:
+    async def get_sync(self, scope: CurrentScope, connection_id: UUID, sync_id: UUID) -> SyncOut:
         require(scope, policy.VIEW)
         async with self.db.session(scope) as session:
             return SyncOut.model_validate(await service.get_sync(session, connection_id, sync_id))

@@ -71,7 +71,7 @@ class SyncJobs:
             log.info("sync_lost", sync_id=sync_id)
         except _LaterError:
             async with ctx.db.session(ctx.scope) as session:
-                await session.enqueue(service.RUN, {"sync_id": sync_id})
+                await session.enqueue(service.RUN, {"sync_id": sync_id}, priority=service.BEHIND_REPLIES)
         except Forbidden as error:  # nothing can be read until somebody connects again
             async with ctx.db.session(ctx.scope) as session:
                 if error.code == "crm_unauthorized":

@@ -19,6 +19,9 @@ RUN = "crm.sync"
 ORDERS = {"-created_at": Order("-created_at", "created_at", descending=True)}
 KEPT = timedelta(days=180)
 MOST_PER_MINUTE = 10
+# Of scheduled runs over all workspaces: a worker has 100 places, and replies need them.
+MOST_AT_ONCE = 20
+BEHIND_REPLIES = -1
 
 
 async def request_sync(session: Session, connection_id: UUID, kind: SyncKind) -> Sync:
@@ -41,7 +44,7 @@ async def request_sync(session: Session, connection_id: UUID, kind: SyncKind) ->
 async def _begin(session: Session, connection_id: UUID, kind: SyncKind) -> Sync:
     sync_id = new_id()
     await store.insert_sync(session, sync_id, connection_id, kind)
-    await session.enqueue(RUN, {"sync_id": str(sync_id)})
+    await session.enqueue(RUN, {"sync_id": str(sync_id)}, priority=BEHIND_REPLIES)
     await session.publish("connections", "changed", {"connection_id": str(connection_id)})
     await store.forget_old(session, connection_id, KEPT)
     if kind == "manual":
@@ -80,12 +83,12 @@ async def on_connected(session: Session, event: AccountConnected) -> None:
 
 
 async def queue_due_syncs(db: Database) -> int:
-    """Begin a run of every connection that was not read for a day. Returns how many began.
+    """Begin runs of connections that were not read for a day, the longest unread first. Returns how many.
 
     Several workers may do so at once: each looks again under the connection's lock.
     """
     async with db.installation() as session:
-        due = await store.connections_to_sync(session, EVERY, PAUSE, STALE)
+        due = await store.connections_to_sync(session, EVERY, PAUSE, STALE, MOST_AT_ONCE)
     begun = 0
     for row in due:
         async with db.session(Scope(row["org_id"], SYSTEM)) as session:

@@ -202,9 +202,11 @@ async def is_due(
 
 
 async def connections_to_sync(
-    session: Session, age: timedelta, pause: timedelta, stale: timedelta
+    session: Session, age: timedelta, pause: timedelta, stale: timedelta, most: int
 ) -> list[Record]:
-    return await session.fetch("select * from app.connections_to_sync($1, $2, $3)", age, pause, stale)
+    return await session.fetch(
+        "select * from app.connections_to_sync($1, $2, $3, $4)", age, pause, stale, most
+    )
 
 
 def _packed(parts: Sequence[Part]) -> str:

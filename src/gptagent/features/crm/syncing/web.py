@@ -39,6 +39,31 @@ KINDS: Mapping[str, str] = {
     "first": "After connecting",
 }
 ENTITIES: Mapping[str, str] = {"leads": "Deals", "contacts": "Contacts", "companies": "Companies"}
+# What a field holds, by the CRM's word for its type; a type nobody knows is shown by that word.
+TYPES: Mapping[str, str] = {
+    "text": "Text",
+    "textarea": "Long text",
+    "numeric": "A number",
+    "checkbox": "Yes or no",
+    "select": "One of a list",
+    "radiobutton": "One of a few",
+    "multiselect": "Several of a list",
+    "date": "Date",
+    "date_time": "Date and time",
+    "birthday": "Birthday",
+    "url": "Web address",
+    "multitext": "Phone or e-mail",
+    "price": "Price",
+    "monetary": "Money",
+    "streetaddress": "Short address",
+    "smart_address": "Postal address",
+    "legal_entity": "Legal entity",
+    "category": "Category",
+    "tracking_data": "Tracking data",
+    "file": "File",
+    "linked_entity": "Record of the CRM",
+    "chained_list": "Chain of lists",
+}
 # What held a run or a part of it up, by its code, and what to do.
 REASONS: Mapping[str, str] = {
     "crm_unavailable": "The CRM does not answer. It is asked again by itself; if it stays away, try later.",
@@ -90,6 +115,7 @@ class SyncPages:
             "part_names": PARTS,
             "kinds": KINDS,
             "entities": ENTITIES,
+            "types": TYPES,
             "channel_names": crm.CHANNELS,
             "sync_reasons": REASONS,
             "other_sync_reason": OTHER_REASON,

@@ -21,6 +21,7 @@ from gptagent.sandbox.kommo.state import (
     EntityKind,
     Pipeline,
     Stage,
+    StoredFile,
     User,
     new_uuid,
     now,
@@ -210,6 +211,13 @@ async def new_bot(request: Request) -> Response:
     bot = Bot(desk_of(request).world.ids.next(), wanted.name)
     account_of(request).bots[bot.id] = bot
     return answer({"id": bot.id, "name": bot.name}, 201)
+
+
+async def new_file(request: Request) -> Response:
+    wanted = await read_as(request, Named)
+    stored = StoredFile(new_uuid(), wanted.name, "application/pdf", len(wanted.name), wanted.name.encode())
+    account_of(request).files[stored.uuid] = stored
+    return answer({"uuid": stored.uuid, "name": stored.name, "size": stored.size}, 201)
 
 
 async def new_catalog(request: Request) -> Response:

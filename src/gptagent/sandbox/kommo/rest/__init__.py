@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gptagent.sandbox.kommo.rest import account, archive, entities, notes, talks, tasks, webhooks
+from gptagent.sandbox.kommo.rest import account, archive, entities, notes, talks, tasks, unsorted, webhooks
 
 PREFIX = "/api/v4"
 Handler = Callable[[Request], Coroutine[None, None, Response]]
@@ -46,6 +46,8 @@ ROUTES = [
     _on("GET", "/companies/{id:int}", entities.get_company),
     _on("PATCH", "/companies/{id:int}", entities.patch_company),
     _on("GET", "/leads/unsorted", archive.list_unsorted),
+    _on("POST", "/leads/unsorted/{uid}/accept", unsorted.accept),
+    _on("DELETE", "/leads/unsorted/{uid}/decline", unsorted.decline),
     _on("GET", "/leads/loss_reasons", account.list_loss_reasons),
     _on("GET", "/events", archive.list_events),
     _on("GET", "/catalogs", archive.list_catalogs),

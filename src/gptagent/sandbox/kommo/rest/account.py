@@ -15,7 +15,6 @@ FIELDS_PER_PAGE = 50
 EXTRAS = {
     "amojo_rights": {"can_direct": True, "can_create_groups": True},
     "version": 11,
-    "drive_url": "https://drive-c.kommo.com",
 }
 
 
@@ -25,6 +24,9 @@ async def get_account(request: Request) -> Response:
     extras: Json = {name: value for name, value in EXTRAS.items() if name in wanted}
     if "is_api_filter_enabled" in wanted:
         extras["is_api_filter_enabled"] = account.knobs.api_filter
+    if "drive_url" in wanted:
+        domain = request.headers.get("host", "").partition(".")[2].partition(":")[0]
+        extras["drive_url"] = f"https://drive-c.{domain or 'kommo.test'}"
     if "amojo_id" in wanted:
         extras["amojo_id"] = account.amojo_id
     if "task_types" in wanted:
