@@ -14,9 +14,17 @@ from gptagent.features.crm.actions.service import Target
 from gptagent.features.crm.syncing import service as syncing
 from gptagent.features.crm.syncing.jobs import SyncJobs
 from gptagent.kernel.clock import utcnow
-from gptagent.kernel.errors import Conflict, Invalid, NotFound, RateLimited, UpstreamUnavailable
+from gptagent.kernel.errors import (
+    Conflict,
+    Invalid,
+    NotFound,
+    OutcomeUnknown,
+    RateLimited,
+    UpstreamUnavailable,
+)
 from gptagent.kernel.ids import new_id
 from gptagent.kernel.jobs import JobContext
+from readers import texts
 from scenes import Wrapped
 
 WON = 142
@@ -395,3 +403,45 @@ async def test_a_task_is_due_in_the_future_and_in_seconds(desk):
     (task,) = (one for one in (await desk.account.call("GET", "/ledger"))["entries"] if one["kind"] == "task")
     assert task["complete_till"] == int(due.timestamp())
     assert (task["entity_type"], task["entity_id"]) == ("contacts", desk.contact.id)
+
+
+async def test_a_salesbot_is_started_once_at_most(desk):
+    started = []
+
+    async def starts(link, bot_id, lead_id):
+        started.append((bot_id, lead_id))
+        if len(started) == 1:
+            raise OutcomeUnknown("crm_outcome_unknown", "no answer")
+
+    crm = Wrapped(desk.crm, run_bot=starts)
+    first = await desk.ask(service.run_salesbot, desk.lead, 7)
+    for _ in range(2):
+        assert (await desk.perform(first, crm)).state == "unknown"
+    second = await desk.ask(service.run_salesbot, desk.lead, 8)
+    for _ in range(2):
+        assert (await desk.perform(second, crm)).state == "done"
+    assert started == [(7, desk.lead.id), (8, desk.lead.id)]
+
+
+async def test_the_page_and_the_api_tell_what_was_written_and_why(desk, alice):
+    """CRM-23"""
+    reason = "The customer said so <b>"
+    await desk.write(desk.lead, Asked({"name": "Renamed"}), evidence=Evidence(reason=reason))
+    page = await alice.get(f"{alice.base}/integrations/{desk.id}/changes")
+    told = " ".join(texts(page.text))
+    assert "Renamed" in told and "The customer said so" in told and "Revert" in told
+    assert "<b>" not in page.text.partition("said so")[2][:20]
+
+
+async def test_what_was_done_for_a_customer_is_handed_out_and_erased_with_them(desk):
+    """PRV-2"""
+    from gptagent.features.privacy import store as privacy
+
+    await desk.write(desk.lead, Asked({"name": "Ann's order"}))
+    await desk.write(desk.contact, Asked({"name": "Ann Lee"}))
+    async with desk.session() as session:
+        kept = privacy.kept_of_actions(desk.id, [desk.lead.id], [desk.contact.id])
+        assert await privacy.count(session, kept["actions"]) == 2
+        assert await privacy.count(session, kept["changes"]) == 2
+        await privacy.erase_actions(session, desk.id, [desk.lead.id], [desk.contact.id])
+        assert await session.fetchval("select count(*) from app.crm_change") == 0

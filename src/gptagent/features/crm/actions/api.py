@@ -247,16 +247,19 @@ class ActionsApi:
         return router
 
     async def create_lead(self, scope: CurrentScope, connection_id: UUID, body: NewLeadBody) -> ActionOut:
+        require(scope, policy.WORK_CONVERSATIONS)
         return await self._create(scope, connection_id, "leads", body, body.contact_id)
 
     async def create_contact(
         self, scope: CurrentScope, connection_id: UUID, body: NewContactBody
     ) -> ActionOut:
+        require(scope, policy.WORK_CONVERSATIONS)
         return await self._create(scope, connection_id, "contacts", body, None)
 
     async def update_lead(
         self, scope: CurrentScope, connection_id: UUID, lead_id: CrmId, body: LeadBody
     ) -> ActionOut:
+        require(scope, policy.WORK_CONVERSATIONS)
         return await self._update(
             scope, Target(connection_id, "leads", lead_id), body.asked(), body.why, "update_lead"
         )
@@ -264,12 +267,14 @@ class ActionsApi:
     async def update_contact(
         self, scope: CurrentScope, connection_id: UUID, contact_id: CrmId, body: ContactBody
     ) -> ActionOut:
+        require(scope, policy.WORK_CONVERSATIONS)
         target = Target(connection_id, "contacts", contact_id)
         return await self._update(scope, target, body.asked(), body.why, "update_contact")
 
     async def change_stage(
         self, scope: CurrentScope, connection_id: UUID, lead_id: CrmId, body: StageBody
     ) -> ActionOut:
+        require(scope, policy.WORK_CONVERSATIONS)
         asked = Asked({}, body.pipeline_id, body.stage_id)
         return await self._update(
             scope, Target(connection_id, "leads", lead_id), asked, body.why, "change_stage"
@@ -278,6 +283,7 @@ class ActionsApi:
     async def change_responsible(
         self, scope: CurrentScope, connection_id: UUID, lead_id: CrmId, body: ResponsibleBody
     ) -> ActionOut:
+        require(scope, policy.WORK_CONVERSATIONS)
         asked = Asked({"responsible_user_id": body.user_id})
         return await self._update(
             scope, Target(connection_id, "leads", lead_id), asked, body.why, "change_responsible"
@@ -286,12 +292,14 @@ class ActionsApi:
     async def tag_lead(
         self, scope: CurrentScope, connection_id: UUID, lead_id: CrmId, body: TagsBody
     ) -> ActionOut:
+        require(scope, policy.WORK_CONVERSATIONS)
         asked = Asked({}, tags_add=body.add, tags_remove=body.remove)
         return await self._update(scope, Target(connection_id, "leads", lead_id), asked, body.why, "add_tags")
 
     async def tag_contact(
         self, scope: CurrentScope, connection_id: UUID, contact_id: CrmId, body: TagsBody
     ) -> ActionOut:
+        require(scope, policy.WORK_CONVERSATIONS)
         asked = Asked({}, tags_add=body.add, tags_remove=body.remove)
         target = Target(connection_id, "contacts", contact_id)
         return await self._update(scope, target, asked, body.why, "add_tags")
@@ -299,21 +307,25 @@ class ActionsApi:
     async def create_lead_task(
         self, scope: CurrentScope, connection_id: UUID, lead_id: CrmId, body: TaskBody
     ) -> ActionOut:
+        require(scope, policy.WORK_CONVERSATIONS)
         return await self._task(scope, Target(connection_id, "leads", lead_id), body)
 
     async def create_contact_task(
         self, scope: CurrentScope, connection_id: UUID, contact_id: CrmId, body: TaskBody
     ) -> ActionOut:
+        require(scope, policy.WORK_CONVERSATIONS)
         return await self._task(scope, Target(connection_id, "contacts", contact_id), body)
 
     async def note_lead(
         self, scope: CurrentScope, connection_id: UUID, lead_id: CrmId, body: NoteBody
     ) -> ActionOut:
+        require(scope, policy.WORK_CONVERSATIONS)
         return await self._note(scope, Target(connection_id, "leads", lead_id), body)
 
     async def note_contact(
         self, scope: CurrentScope, connection_id: UUID, contact_id: CrmId, body: NoteBody
     ) -> ActionOut:
+        require(scope, policy.WORK_CONVERSATIONS)
         return await self._note(scope, Target(connection_id, "contacts", contact_id), body)
 
     async def run_salesbot(
@@ -361,7 +373,6 @@ class ActionsApi:
         body: ContactBody,
         contact_id: int | None,
     ) -> ActionOut:
-        require(scope, policy.WORK_CONVERSATIONS)
         async with self.door.db.session(scope) as session:
             done = await service.create_record(
                 session, connection_id, kind, body.asked(), contact_id=contact_id, evidence=body.why
@@ -371,20 +382,17 @@ class ActionsApi:
     async def _update(
         self, scope: CurrentScope, target: Target, asked: Asked, why: Evidence, kind: ActionKind
     ) -> ActionOut:
-        require(scope, policy.WORK_CONVERSATIONS)
         async with self.door.db.session(scope) as session:
             done = await service.update_record(session, target, asked, why, kind=kind)
         return ActionOut.model_validate(done)
 
     async def _task(self, scope: CurrentScope, target: Target, body: TaskBody) -> ActionOut:
-        require(scope, policy.WORK_CONVERSATIONS)
         async with self.door.db.session(scope) as session:
             task = Task(body.text, body.due_at, body.type_id, body.responsible_user_id)
             done = await service.create_task(session, target, task, body.why, now=utcnow())
         return ActionOut.model_validate(done)
 
     async def _note(self, scope: CurrentScope, target: Target, body: NoteBody) -> ActionOut:
-        require(scope, policy.WORK_CONVERSATIONS)
         async with self.door.db.session(scope) as session:
             note = Note(body.kind, body.text, body.duration, body.phone, body.link)
             done = await service.add_note(session, target, note, body.why)
