@@ -12,6 +12,8 @@ from gptagent.adapters.smtp.port import SmtpMailer, SmtpServer
 from gptagent.features.conversations.events import CustomerWrote, HoldChanged, StageChanged
 from gptagent.features.conversations.service import Inbox
 from gptagent.features.crm import service as crm_service
+from gptagent.features.crm.actions import service as crm_actions
+from gptagent.features.crm.actions.jobs import ActionJobs
 from gptagent.features.crm.connecting import service as connecting
 from gptagent.features.crm.connecting.jobs import ConnectingJobs
 from gptagent.features.crm.connecting.model import CALLBACK, Credentials
@@ -211,6 +213,7 @@ def _embedded_roles(settings: Settings) -> "Roles":
 def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
     """List every job of the platform."""
     crm_jobs = CrmJobs(platform.crm, platform.vault)
+    action_jobs = ActionJobs(platform.crm, platform.vault)
     sync_jobs = SyncJobs(platform.crm, platform.vault)
     extractive = ExtractiveResponder()
     responder = _responder(platform, extractive)
@@ -224,6 +227,7 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
         JobSpec(connecting.RENEW, connecting_jobs.renew_token, JobClass.DEFAULT),
         JobSpec(connecting.TELL_BROKEN, connecting_jobs.tell_broken, JobClass.DEFAULT),
         JobSpec(crm_service.PERFORM_TASK, crm_jobs.perform_task, JobClass.CRITICAL, crm_jobs.give_up_task),
+        JobSpec(crm_actions.PERFORM, action_jobs.perform, JobClass.DEFAULT, action_jobs.give_up),
         JobSpec(delivery_jobs.PROCESS, deliveries.process, JobClass.DEFAULT, deliveries.bury),
         JobSpec(delivery_jobs.CHECK, deliveries.check, JobClass.FAST),
         JobSpec(delivery_jobs.RECONCILE, deliveries.reconcile, JobClass.DEFAULT),

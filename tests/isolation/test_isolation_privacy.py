@@ -30,6 +30,8 @@ HANDED_OUT = {
     "api_grant": "api_log_ins",
     "audit_event": "audit",
     "conversation": "conversations",
+    "crm_action": "actions",
+    "crm_change": "changes",
     "crm_contact": "contacts",
     "crm_delivery": "deliveries",
     "crm_event": "events",

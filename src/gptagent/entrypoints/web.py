@@ -32,6 +32,8 @@ from gptagent.features.admin.api import AdminApi
 from gptagent.features.admin.audit_api import AuditApi, PlatformAuditApi
 from gptagent.features.admin.people_api import PeopleApi
 from gptagent.features.agents.api import AgentsApi
+from gptagent.features.crm.actions.api import ActionsApi
+from gptagent.features.crm.actions.reverting import Reverting
 from gptagent.features.crm.api import ConnectionsApi, WebhookDoor
 from gptagent.features.crm.connecting.api import IntegrationsApi
 from gptagent.features.crm.deliveries.api import DeliveriesApi
@@ -196,6 +198,7 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
         app.include_router(router)
     app.include_router(SyncsApi(platform.db).router())
     app.include_router(MirrorApi(platform.db).router())
+    app.include_router(ActionsApi(Reverting(platform.db, platform.crm, platform.vault)).router())
     app.include_router(ConversationsApi(platform.db, platform.inbox).router())
     app.include_router(AuditApi(platform.db).router())
     app.include_router(PlatformAuditApi(platform.db).router())

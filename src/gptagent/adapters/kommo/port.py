@@ -1,6 +1,7 @@
 """Kommo and amoCRM as the platform's CRM."""
 
 from gptagent.adapters.kommo.archive import KommoArchive
+from gptagent.adapters.kommo.changes import KommoChanges
 from gptagent.adapters.kommo.chats import KommoChats
 from gptagent.adapters.kommo.client import Deadlines, KommoClient
 from gptagent.adapters.kommo.entities import KommoEntities
@@ -23,6 +24,7 @@ class KommoCrm(
     KommoEntities,
     KommoArchive,
     KommoTasks,
+    KommoChanges,
     KommoChats,
     KommoHooks,
     KommoLog,
