@@ -45,7 +45,7 @@ from gptagent.features.sign_in.model import OidcClient, platform_provider
 from gptagent.features.sign_in.service import SignIn
 from gptagent.kernel.crypto import Vault, load_vault
 from gptagent.kernel.db import Database
-from gptagent.kernel.egress import Egress
+from gptagent.kernel.egress import Egress, Ways
 from gptagent.kernel.errors import Misconfigured
 from gptagent.kernel.events import Subscribers
 from gptagent.kernel.files import LocalFiles
@@ -69,6 +69,7 @@ class Platform:
     files: LocalFiles
     vault: Vault
     egress: Egress
+    ways: Ways
     crm: KommoCrm
     renewal: TokenRenewal
     inbox: Inbox
@@ -105,7 +106,7 @@ class Platform:
 
     async def close(self) -> None:
         await self.limiter.aclose()
-        await self.egress.aclose()
+        await self.ways.aclose()
         await self.db.close()
 
 
@@ -118,12 +119,15 @@ async def build_platform(settings: Settings) -> Platform:
     async with db.installation() as session:
         await check_keys(session, vault)
     egress = Egress(settings.allowed_egress)
+    ways = Ways(
+        egress, {proxy.name: Egress(settings.allowed_egress, proxy=proxy) for proxy in settings.proxies}
+    )
     calls, sandbox = PostgresCallLimiter(db), settings.kommo_sandbox_url
     # The renewal's own calls renew nothing.
-    asking = KommoCrm(egress, calls, sandbox_url=sandbox)
+    asking = KommoCrm(egress, calls, sandbox_url=sandbox, ways=ways)
     keys = Keys(vault, shared_integrations(settings))
     renewal = TokenRenewal(db, asking, vault, keys, settings.base_url + CALLBACK)
-    crm = KommoCrm(egress, calls, sandbox_url=sandbox, tokens=renewal)
+    crm = KommoCrm(egress, calls, sandbox_url=sandbox, ways=ways, tokens=renewal)
     lanes = Lanes()
     heard_by_dialog = Subscribers(
         in_transaction={
@@ -151,6 +155,7 @@ async def build_platform(settings: Settings) -> Platform:
         files=LocalFiles(settings.files_path),
         vault=vault,
         egress=egress,
+        ways=ways,
         crm=crm,
         renewal=renewal,
         inbox=inbox,

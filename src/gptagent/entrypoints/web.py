@@ -37,6 +37,7 @@ from gptagent.features.crm.actions.reverting import Reverting
 from gptagent.features.crm.api import ConnectionsApi, WebhookDoor
 from gptagent.features.crm.connecting.api import IntegrationsApi
 from gptagent.features.crm.deliveries.api import DeliveriesApi
+from gptagent.features.crm.limiter import FAILURES_UNTIL_OPEN
 from gptagent.features.crm.mirror.api import MirrorApi
 from gptagent.features.crm.syncing.api import SyncsApi
 from gptagent.features.dialog.api import ConversationsApi
@@ -261,9 +262,11 @@ async def _measure_queue(platform: Platform) -> None:
     async with platform.db.installation() as session:
         depths = await installation.queue_depths(session)
         overdue = await installation.count_overdue_lanes(session, OVERDUE_AFTER)
+        circuits = await installation.count_open_circuits(session, FAILURES_UNTIL_OPEN)
     for state in ("queued", "picked", "failed"):
         observe.QUEUE_JOBS.labels(state).set(depths.get(state, 0))
     observe.LANES_OVERDUE.set(overdue)
+    observe.CRM_CIRCUITS_OPEN.set(circuits)
 
 
 def _registry() -> CollectorRegistry:

@@ -53,11 +53,17 @@ class CallLimiter(Protocol):
     """Counts calls per account and per egress address over all processes."""
 
     async def wait(self, account_key: str, address_key: str, priority: CallPriority) -> None:
-        """Return when the call may leave. Raise RateLimited if that is further off than the call may wait."""
+        """Return when the call may leave. Raise RateLimited if that is further off than the call may wait,
+        UpstreamUnavailable if the account has failed so often that no call is worth trying.
+        """
         ...
 
     async def block(self, account_key: str, address_key: str, seconds: float) -> None:
         """Let no call of this account leave for so long (429, or a block page)."""
+        ...
+
+    async def report(self, account_key: str, *, failed: bool) -> None:
+        """Tell whether the account gave a proper answer, be it a refusal."""
         ...
 
 

@@ -54,10 +54,12 @@ What happened
   GET    /_sandbox/stats  the same over all accounts
 What goes wrong (also at /_sandbox/knobs and /_sandbox/faults, for all accounts present and to come)
   GET    .../knobs     POST .../knobs {name: value, ...}  see knobs.py; only the given ones change
-  POST   .../faults {method?, path?, action, count?, probability?, status?, body?, retry_after?, delay_ms?}
-         `method` and `path` are searched as regular expressions; a list of such objects may be sent too;
-         action `status` answers with `status` (body json or html), `delay` only waits `delay_ms`,
-         `accept_then_timeout` carries the request out and never answers, `reset` cuts the connection
+  POST   .../faults {method?, path?, query?, action, count?, probability?, status?, body?, retry_after?,
+         delay_ms?}
+         `method`, `path` and `query` are searched as regular expressions; a list of such objects may be sent
+         too; action `status` answers with `status` and body (json, html, plain, malformed, empty), `delay`
+         only waits `delay_ms`, `spoil` carries the request out and answers 200 with such a body or one that
+         is `truncated`, `accept_then_timeout` carries it out and never answers, `reset` cuts the connection
          before anything was done
   GET    .../faults    DELETE .../faults  rules with the counts left; forget them
 """
