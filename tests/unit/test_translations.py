@@ -10,7 +10,7 @@ from ui_support import SOURCE
 from gptagent.features.agents import service as agents
 from gptagent.features.audit import service as audit
 from gptagent.features.crm import web as crm
-from gptagent.features.dialog import sending
+from gptagent.features.dialog import ending
 from gptagent.features.dialog import web as dialog
 from gptagent.features.knowledge.model import FAILURES
 from gptagent.features.organizations import api_keys_web
@@ -35,8 +35,10 @@ TEXT_ARGUMENTS = {
 NAMED = {
     agents.DEFAULT_INSTRUCTIONS,
     agents.DEFAULT_NOT_FOUND,
-    sending.NOT_FOUND_TASK,
-    sending.NOT_SENT_TASK,
+    ending.FAILED_TASK,
+    ending.NOT_FOUND_TASK,
+    ending.NOT_SENT_TASK,
+    ending.WINDOW_TASK,
     crm.OTHER_REASON,
     *api_keys_web.SCOPES.values(),
     dialog.NOT_SENT,

@@ -39,10 +39,14 @@ class KommoChats:
             found.reverse()
         return tuple(sorted(found, key=lambda message: message.sent_at))
 
-    async def send_message(self, link: CrmLink, talk_id: int, text: str) -> str:
-        call = Call(
-            "send_message", f"/talks/{talk_id}/send_message", "POST", json={"text": text}, priority=None
-        )
+    async def send_message(
+        self, link: CrmLink, talk_id: int, text: str, *, drive_uuid: str | None = None
+    ) -> str:
+        # How a file is nested is not documented publicly (spec: not verified); this is the shape of notes.
+        json: dict[str, object] = {"text": text}
+        if drive_uuid is not None:
+            json["attachment"] = {"drive_uuid": drive_uuid}
+        call = Call("send_message", f"/talks/{talk_id}/send_message", "POST", json=json, priority=None)
         message_id = wire.read_id(await self._client.fetch(link, call))
         if message_id is None:
             raise no_answer(is_write=True)

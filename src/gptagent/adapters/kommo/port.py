@@ -1,7 +1,9 @@
 """Kommo and amoCRM as the platform's CRM."""
 
+from gptagent.adapters.kommo.bots import KommoBots
 from gptagent.adapters.kommo.chats import KommoChats
 from gptagent.adapters.kommo.client import Deadlines, KommoClient
+from gptagent.adapters.kommo.files import KommoFiles
 from gptagent.adapters.kommo.hooks import KommoHooks
 from gptagent.adapters.kommo.records import KommoRecords
 from gptagent.adapters.kommo.tasks import KommoTasks
@@ -11,7 +13,7 @@ from gptagent.kernel.egress import Egress
 DEADLINES = Deadlines()
 
 
-class KommoCrm(KommoRecords, KommoTasks, KommoChats, KommoHooks):
+class KommoCrm(KommoRecords, KommoTasks, KommoChats, KommoHooks, KommoBots, KommoFiles):
     """Implements `CrmPort`. `sandbox_url` lets accounts under `*.kommo.test` in and answers for them.
 
     Replies and what people wait for go before reads, those before the copying of the account.

@@ -176,6 +176,7 @@ def _message(fields: Tree, author: AuthorKind) -> InboundMessage | None:
         origin=as_text(fields.get("origin")),
         attachment_type=kind if kind not in {"", "text"} else None,
         attachment_url=as_text(attachment.get("link")) or None,
+        attachment_name=as_text(attachment.get("file_name")) or None,
     )
 
 

@@ -42,7 +42,7 @@ def topic_of(conversation_id: UUID) -> str:
 class OwnMessages(Protocol):
     """Asked about outgoing messages the CRM reports: did we send this one?"""
 
-    async def claim(self, session: Session, conversation_id: UUID, provider_id: str, text: str) -> bool: ...
+    async def claim(self, session: Session, conversation_id: UUID, message: InboundMessage) -> bool: ...
 
 
 @dataclass(slots=True)
@@ -63,9 +63,7 @@ class Inbox:
         conversation_id: UUID = row["id"]
         if row["known"]:
             return
-        if message.author != "customer" and await self.own.claim(
-            session, conversation_id, message.provider_id, message.text
-        ):
+        if message.author != "customer" and await self.own.claim(session, conversation_id, message):
             return
         seq = await _append(session, conversation_id, message)
         if seq is None:

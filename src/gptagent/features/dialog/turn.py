@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from uuid import UUID
 
 import structlog
@@ -16,6 +17,7 @@ from gptagent.features.crm.model import CrmLink
 from gptagent.features.crm.ports import CrmPort
 from gptagent.features.dialog import service, store
 from gptagent.features.dialog.context import HISTORY_MESSAGES, Responder, Spent, TurnContext, not_found
+from gptagent.features.dialog.ending import finish
 from gptagent.features.dialog.model import Answer, Pace, Turn
 from gptagent.features.dialog.sending import Sender
 from gptagent.features.knowledge import service as knowledge
@@ -76,7 +78,7 @@ class TurnRunner:
             turn = await service.claim_lane(session, UUID(conversation_id), ctx.job_id, self.pace.lease)
         if turn is not None and turn.state == "open":
             answer = Answer("", "handed_off", "gate", reason="failed")
-            await Sender(ctx.db, ctx.scope, self.crm, self.vault, self.pace).finish(turn, answer)
+            await finish(ctx.db, ctx.scope, turn, answer)
 
     async def _run(self, db: Database, scope: Scope, turn: Turn) -> None:
         sender = Sender(db, scope, self.crm, self.vault, self.pace)
@@ -87,7 +89,7 @@ class TurnRunner:
         if isinstance(gathered, Postponed):
             return
         if isinstance(gathered, Refusal):
-            await sender.finish(turn, Answer("", "refused", "gate", reason=gathered.reason))
+            await finish(db, scope, turn, Answer("", "refused", "gate", reason=gathered.reason))
             return
         if turn.answer is None:
             gathered = await self._refresh(db, scope, gathered)
@@ -109,6 +111,10 @@ class TurnRunner:
             connection = await crm_service.get_connection(session, conversation.connection_id)
             if connection.status == "broken":
                 await service.give_back(session, turn, due_in=self.pace.broken_connection_retry)
+                return Postponed()
+            sent = await store.count_recent_replies(session, conversation.id, timedelta(minutes=1))
+            if sent >= self.pace.replies_per_minute:  # two robots talk, or one customer very fast
+                await service.give_back(session, turn, due_in=self.pace.crowded_retry)
                 return Postponed()
             lead = None
             if conversation.lead_id is not None:
