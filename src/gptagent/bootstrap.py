@@ -9,9 +9,11 @@ from gptagent.adapters.smtp.port import SmtpMailer, SmtpServer
 from gptagent.features.conversations.events import CustomerWrote, HoldChanged, StageChanged
 from gptagent.features.conversations.service import Inbox
 from gptagent.features.crm import service as crm_service
-from gptagent.features.crm.events import DeliveryOpened, LeadMoved, MessageArrived, TalkSeen
+from gptagent.features.crm.events import CustomerSaid, DeliveryOpened, LeadMoved, MessageArrived, TalkSeen
 from gptagent.features.crm.jobs import CrmJobs
 from gptagent.features.crm.limiter import PostgresCallLimiter
+from gptagent.features.crm.replying import widget
+from gptagent.features.crm.replying.jobs import ReplyJobs
 from gptagent.features.dialog import service as dialog
 from gptagent.features.dialog.context import Responder
 from gptagent.features.dialog.extractive import ExtractiveResponder
@@ -100,6 +102,7 @@ async def build_platform(settings: Settings) -> Platform:
         in_transaction={
             DeliveryOpened: (inbox.on_delivery,),
             MessageArrived: (inbox.on_message,),
+            CustomerSaid: (inbox.on_said,),
             TalkSeen: (inbox.on_talk,),
             LeadMoved: (inbox.on_lead_moved,),
         }
@@ -157,10 +160,12 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
     crm_jobs = CrmJobs(platform.crm, platform.vault)
     extractive = ExtractiveResponder()
     responder = _responder(platform, extractive)
+    reply_jobs = ReplyJobs(platform.crm, platform.vault, platform.subscribers)
     runner = TurnRunner(platform.crm, platform.vault, responder, extractive, Pace())
     return (
         JobSpec(dialog.ADVANCE, runner.advance, JobClass.DEFAULT, runner.give_up),
         JobSpec(crm_service.PERFORM_TASK, crm_jobs.perform_task, JobClass.CRITICAL, crm_jobs.give_up_task),
+        JobSpec(widget.SAID, reply_jobs.pass_on, JobClass.DEFAULT),
         JobSpec(mail.SEND, MailJobs(_mailer(platform.settings)).send, JobClass.DEFAULT),
         JobSpec("knowledge.ingest", knowledge_jobs.ingest, JobClass.LONG, knowledge_jobs.give_up),
     )

@@ -32,6 +32,7 @@ from gptagent.features.admin.api import AdminApi
 from gptagent.features.admin.audit_api import AuditApi, PlatformAuditApi
 from gptagent.features.agents.api import AgentsApi
 from gptagent.features.crm.api import ConnectionsApi, WebhookDoor
+from gptagent.features.crm.replying.widget import WidgetDoor
 from gptagent.features.dialog.api import ConversationsApi
 from gptagent.features.identity.model import RelyingParty
 from gptagent.features.identity.recovery_api import RecoveryApi
@@ -176,6 +177,8 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
     app.include_router(AdminApi(platform.db, facts_of(settings)).router())
     for router in PrivacyApi(platform.db, platform.files, platform.login_limits).routers():
         app.include_router(router)
+    widget = WidgetDoor(platform.db, platform.crm, platform.vault, settings.base_url, settings.hook_networks)
+    app.router.routes.append(widget.route())  # its path would fit the door below as well
     door = WebhookDoor(platform.db, platform.crm, platform.subscribers, settings.hook_networks)
     app.router.routes.append(door.route())
 

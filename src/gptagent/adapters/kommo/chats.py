@@ -3,9 +3,9 @@
 from datetime import datetime
 
 from gptagent.adapters.kommo import wire
-from gptagent.adapters.kommo.client import LARGEST_PAGE, Call, KommoClient, no_answer
+from gptagent.adapters.kommo.client import LARGEST_PAGE, Call, KommoClient, no_answer, unavailable
 from gptagent.adapters.kommo.tree import as_flag, as_id, as_text
-from gptagent.features.crm.model import CallPriority, ChatMessage, CrmLink
+from gptagent.features.crm.model import CallPriority, ChatMessage, CrmLink, Talk
 
 
 class KommoChats:
@@ -27,6 +27,13 @@ class KommoChats:
             if as_text(row.get("chat_id")) == chat_id and as_flag(row.get("is_in_work")) is not False
         ]
         return max(filter(None, found), default=None)
+
+    async def fetch_talk(self, link: CrmLink, talk_id: int) -> Talk:
+        body = await self._client.fetch(link, Call("fetch_talk", f"/talks/{talk_id}"))
+        talk = wire.read_talk(body)
+        if talk is None:
+            raise unavailable()
+        return talk
 
     async def list_messages(self, link: CrmLink, talk_id: int, since: datetime) -> tuple[ChatMessage, ...]:
         """Return the talk's messages from the second of `since` on, oldest first."""

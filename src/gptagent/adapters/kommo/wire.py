@@ -21,6 +21,7 @@ from gptagent.features.crm.model import (
     OtherEvent,
     Pipeline,
     Stage,
+    Talk,
     TalkChanged,
     Webhook,
 )
@@ -95,6 +96,21 @@ def read_message(fields: Mapping[str, object]) -> ChatMessage | None:
         text=as_text(fields.get("text")),
         sent_at=moment(fields.get("created_at")),
         delivery_status=as_text(fields.get("delivery_status")) or None,
+    )
+
+
+def read_talk(body: object) -> Talk | None:
+    fields = as_map(body)
+    talk_id, chat_id = as_id(fields.get("talk_id")), as_text(fields.get("chat_id"))
+    if talk_id is None or not chat_id:
+        return None
+    return Talk(
+        id=talk_id,
+        chat_id=chat_id,
+        contact_id=as_id(fields.get("contact_id")),
+        lead_id=_lead_of(fields),
+        origin=as_text(fields.get("origin")),
+        is_open=as_flag(fields.get("is_in_work")) is not False,
     )
 
 
@@ -223,7 +239,7 @@ _READERS: Mapping[str, _Reader] = {
 }
 
 
-def _lead_of(fields: Tree) -> int | None:
+def _lead_of(fields: Mapping[str, object]) -> int | None:
     """Return the lead a chat is bound to; without a type the entity is a lead, as in partial captures."""
     kind, number = as_text(fields.get("entity_type")), as_int(fields.get("element_type"))
     if kind not in {"", "lead", "leads"} or number not in {None, LEAD_ELEMENT_TYPE}:

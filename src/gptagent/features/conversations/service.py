@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
@@ -13,8 +13,8 @@ from gptagent.features.audit.model import Entry
 from gptagent.features.conversations import store
 from gptagent.features.conversations.events import CustomerWrote, HoldChanged, StageChanged
 from gptagent.features.conversations.model import Conversation, Message
-from gptagent.features.crm.events import DeliveryOpened, LeadMoved, MessageArrived, TalkSeen
-from gptagent.features.crm.model import InboundMessage
+from gptagent.features.crm.events import CustomerSaid, DeliveryOpened, LeadMoved, MessageArrived, TalkSeen
+from gptagent.features.crm.model import InboundMessage, same_words
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import NotFound
 from gptagent.kernel.events import Subscribers
@@ -24,6 +24,8 @@ PAGE_SIZE = 50
 THREAD_SIZE = 200
 MESSAGE_MAX_CHARS = 20_000  # longer ones are cut: no chat sends them, and every turn reads them
 TOPIC = "conversations"
+SAID_PREFIX = "widget:"  # ids of messages that a bot of the CRM has passed on without theirs
+SAID_WITHIN = timedelta(minutes=15)
 ORDERS = {
     **orders(),
     "-last_message_at": Order("-last_message_at", "last_message_at", descending=True),
@@ -61,7 +63,7 @@ class Inbox:
         message = event.message
         row = await store.open_conversation(session, event.connection_id, message)
         conversation_id: UUID = row["id"]
-        if row["known"]:
+        if row["known"] or (row["has_said"] and await _adopt_said(session, conversation_id, message)):
             return
         if message.author != "customer" and await self.own.claim(session, conversation_id, message):
             return
@@ -74,6 +76,16 @@ class Inbox:
             await store.hold(session, conversation_id, message.author_name, message.sent_at)
             await self.subscribers.publish(session, HoldChanged(conversation_id))
         await _tell(session, conversation_id)
+
+    async def on_said(self, session: Session, event: CustomerSaid) -> None:
+        """Store what only a bot of the CRM has told, once; should the message come, it is the same one."""
+        place = await store.find_place(session, event, event.chat.chat_id if event.chat else None)
+        if place is None and event.chat is None:
+            return  # nothing is known of the chat: the message comes by itself
+        recent = await store.recent_words(session, event.connection_id, event.lead_id, SAID_WITHIN)
+        if any(same_words(text, event.text) for text in recent):
+            return
+        await self.on_message(session, MessageArrived(event.connection_id, _said(event, place)))
 
     async def on_talk(self, session: Session, event: TalkSeen) -> None:
         """Keep the current talk: replies go into it."""
@@ -99,6 +111,33 @@ class Inbox:
             await self.subscribers.publish(session, HoldChanged(conversation_id))
             await _tell(session, conversation_id)
             await _record(session, "conversation.resumed", conversation_id)
+
+
+def _said(event: CustomerSaid, place: Record | None) -> InboundMessage:
+    chat = event.chat
+    return InboundMessage(
+        provider_id=f"{SAID_PREFIX}{event.slot_id}",
+        chat_id=place["chat_id"] if place else (chat.chat_id if chat else ""),
+        talk_id=event.talk_id,
+        contact_id=chat.contact_id if chat else None,
+        lead_id=event.lead_id,
+        author="customer",
+        author_name="",
+        text=event.text,
+        sent_at=event.said_at,
+        origin=place["channel"] if place else (chat.origin if chat else ""),
+    )
+
+
+async def _adopt_said(session: Session, conversation_id: UUID, message: InboundMessage) -> bool:
+    """Whether this is the message whose words a bot has passed on before: it gets its own id."""
+    if message.author != "customer":
+        return False
+    for row in await store.said_messages(session, conversation_id):
+        if same_words(row["text"], message.text):
+            await store.rename_message(session, conversation_id, row["seq"], message.provider_id)
+            return True
+    return False
 
 
 async def _record(session: Session, action: str, conversation_id: UUID) -> None:

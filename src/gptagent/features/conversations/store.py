@@ -1,12 +1,12 @@
 """All SQL of conversations. Locks: connection, conversation, lane, turn - always in this order."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from asyncpg import Record
 
-from gptagent.features.crm.events import DeliveryOpened, TalkSeen
+from gptagent.features.crm.events import CustomerSaid, DeliveryOpened, TalkSeen
 from gptagent.features.crm.model import InboundMessage
 from gptagent.kernel.db import Session
 from gptagent.kernel.ids import new_id
@@ -49,7 +49,10 @@ async def open_conversation(session: Session, connection_id: UUID, message: Inbo
                                        else c.customer_name end
            returning c.id, c.last_seq, c.taken_over_at,
                      exists (select from app.message m
-                              where m.conversation_id = c.id and m.provider_id = $9) as known""",
+                              where m.conversation_id = c.id and m.provider_id = $9) as known,
+                     exists (select from app.message m
+                              where m.conversation_id = c.id and m.provider_id >= 'widget:'
+                                and m.provider_id < 'widget;') as has_said""",
         new_id(),
         connection_id,
         message.chat_id,
@@ -63,6 +66,52 @@ async def open_conversation(session: Session, connection_id: UUID, message: Inbo
     if row is None:
         raise LookupError("an upsert returns its row")
     return row
+
+
+async def find_place(session: Session, said: CustomerSaid, chat_id: str | None) -> Record | None:
+    """Return the conversation a bot's words belong to: of its chat, of its talk, else the deal's latest."""
+    return await session.fetchrow(
+        """select id, chat_id, channel from app.conversation
+            where connection_id = $1
+              and case when $4::text is not null then chat_id = $4
+                       else lead_id = $2 and ($3::bigint is null or talk_id is null or talk_id = $3) end
+            order by talk_id is not distinct from $3 desc, last_message_at desc limit 1""",
+        said.connection_id,
+        said.lead_id,
+        said.talk_id,
+        chat_id,
+    )
+
+
+async def recent_words(session: Session, connection_id: UUID, lead_id: int, within: timedelta) -> list[str]:
+    rows = await session.fetch(
+        """select m.text from app.message m join app.conversation c on c.id = m.conversation_id
+            where c.connection_id = $1 and c.lead_id = $2 and m.author = 'customer'
+              and m.created_at > clock_timestamp() - $3::interval""",
+        connection_id,
+        lead_id,
+        within,
+    )
+    return [row["text"] for row in rows]
+
+
+async def said_messages(session: Session, conversation_id: UUID) -> list[Record]:
+    """Return the lately stored messages whose own ids are not known."""
+    return await session.fetch(
+        """select seq, text from app.message
+            where conversation_id = $1 and provider_id >= 'widget:' and provider_id < 'widget;'
+              and created_at > clock_timestamp() - interval '1 day' order by seq""",
+        conversation_id,
+    )
+
+
+async def rename_message(session: Session, conversation_id: UUID, seq: int, provider_id: str) -> None:
+    await session.execute(
+        "update app.message set provider_id = $3 where conversation_id = $1 and seq = $2",
+        conversation_id,
+        seq,
+        provider_id,
+    )
 
 
 async def append_message(

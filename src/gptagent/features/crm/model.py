@@ -231,3 +231,15 @@ class Download:
 
     content: bytes = field(repr=False)
     mime: str
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """A session inside a chat, as the CRM describes it."""
+
+    id: int
+    chat_id: str
+    contact_id: int | None
+    lead_id: int | None
+    origin: str
+    is_open: bool

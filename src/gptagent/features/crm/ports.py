@@ -25,6 +25,7 @@ from gptagent.features.crm.model import (
     NewTask,
     Pipeline,
     ReplyRoute,
+    Talk,
     Webhook,
     WidgetRequest,
 )
@@ -68,6 +69,10 @@ class ChatsPort(Protocol):
     """The customers' chats."""
 
     async def find_open_talk(self, link: CrmLink, contact_id: int, chat_id: str) -> int | None: ...
+
+    async def fetch_talk(self, link: CrmLink, talk_id: int) -> Talk:
+        """Raises NotFound if there is none such."""
+        ...
 
     async def list_messages(
         self, link: CrmLink, talk_id: int, since: datetime

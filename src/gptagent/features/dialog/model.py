@@ -35,7 +35,8 @@ class Pace:
     broken_connection_retry: timedelta = timedelta(seconds=60)
     first_look_after: timedelta = timedelta(seconds=1)  # at a reply taken without an id
     busy_deal_retry: timedelta = timedelta(seconds=1)
-    slot_waits_max: int = 6  # some half a minute for the CRM's bot to ask for the reply
+    slot_retry: timedelta = timedelta(seconds=1)
+    slot_waits_max: int = 30  # half a minute for the CRM's bot to ask for the reply
     replies_per_minute: int = 10  # in one chat; more is two robots talking
     crowded_retry: timedelta = timedelta(seconds=10)
     send_retry_first: timedelta = timedelta(seconds=2)

@@ -196,12 +196,17 @@ class Sender:
         elif turn.send_route == "talk" and await self._gives_way(link, reply, error):
             await self._reopen(turn, timedelta(0))
         elif error.retryable and failures < self._attempts(error):
-            wait = self.pace.send_retry_delay(failures)
+            wait = self._pause(error, failures)
             await self._reopen(turn, max(wait, timedelta(seconds=error.retry_after or 0)))
         elif error.code == "crm_talk_closed" and turn.send_attempts < 3:
             await self._reopen(turn, timedelta(0))
         else:
             await self._hand_off(turn, error.code)
+
+    def _pause(self, error: AppError, failures: int) -> timedelta:
+        """A bot of the CRM asks any moment; a CRM in trouble is given more time each time."""
+        is_slot = error.code == "crm_no_reply_slot"
+        return self.pace.slot_retry if is_slot else self.pace.send_retry_delay(failures)
 
     def _attempts(self, error: AppError) -> int:
         return self.pace.slot_waits_max if error.code == "crm_no_reply_slot" else self.pace.send_attempts_max

@@ -5,7 +5,7 @@ from starlette.responses import Response
 from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
-from gptagent.sandbox.kommo import control, page
+from gptagent.sandbox.kommo import control, files, page
 from gptagent.sandbox.kommo.desk import Desk
 from gptagent.sandbox.kommo.gate import Gate
 from gptagent.sandbox.wire import Refused, answer
@@ -16,7 +16,7 @@ class KommoApp:
         self.desk = desk
         self._rest = Gate(desk)
         self._rest_of_it = Router(
-            [*control.routes(), *page.ROUTES], redirect_slashes=False, default=_nothing_here
+            [*control.routes(), *files.ROUTES, *page.ROUTES], redirect_slashes=False, default=_nothing_here
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -9,7 +9,7 @@ Accounts
   DELETE /_sandbox/accounts/{sub}/tokens  revoke all of them
   POST   /_sandbox/reset  forget every account and default knob
 Chats; below, ... stands for /_sandbox/accounts/{sub}
-  POST   .../chats {name, origin?, phone?, status_id?, text?, fire?}
+  POST   .../chats {name, origin?, phone?, status_id?, text?, fire?, lead_id?}
          -> chat_id, contact_id, lead_id, talk_id;
          with `text` or `fire` the first contact's webhooks go out: contacts, leads or unsorted, talk, message
   GET    .../chats  all chats
@@ -19,6 +19,11 @@ Chats; below, ... stands for /_sandbox/accounts/{sub}
   GET    .../chats/{chat}/messages?after=SEQ  the whole transcript, all talks of the chat
   POST   .../talks/{talk}/close  the next message opens a new talk in the chat
   POST   .../leads/{lead}/move {status_id, pipeline_id?}  `leads[status]`, `leads[update]`
+Bots and files
+  POST   .../bots {name, text?, widget?} -> bot_id; `text` is a message block, as `{{lead.cf.5}}`;
+         widget: {url, secret, host, alg?, form?, data?, print?, step?} it asks there when a customer writes
+  GET    .../bots  bots, runs that wait, `calls` to the widget with what was answered
+  POST   .../files {name, mime, content (base64), host?} -> uuid, link; to be given as an attachment's link
 What happened
   GET    .../ledger?after=N&limit=  accepted sends and tasks, in order; `n` is the cursor
   GET    .../deliveries?after=N&limit=&bodies=1  webhook attempts, `under_way`, `emitted`, `dropped`
@@ -36,7 +41,7 @@ What goes wrong (also at /_sandbox/knobs and /_sandbox/faults, for all accounts 
 
 from starlette.routing import Route
 
-from gptagent.sandbox.kommo.controls import accounts, chats, faults, records
+from gptagent.sandbox.kommo.controls import accounts, bots, chats, faults, records
 
 
 def routes() -> list[Route]:
@@ -51,6 +56,9 @@ def routes() -> list[Route]:
         ("POST", f"{account}/chats", chats.new_chat),
         ("POST", f"{account}/talks/{{talk:int}}/close", chats.close_talk),
         ("POST", f"{account}/leads/{{lead:int}}/move", chats.move_lead),
+        ("POST", f"{account}/bots", bots.new_bot),
+        ("GET", f"{account}/bots", bots.list_bots),
+        ("POST", f"{account}/files", bots.new_file),
         ("GET", f"{account}/ledger", records.ledger),
         ("GET", f"{account}/deliveries", records.deliveries),
         ("GET", f"{account}/stats", records.account_stats),

@@ -3,7 +3,7 @@
 import itertools
 import time
 from collections import defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 from uuid import uuid4
@@ -194,6 +194,17 @@ class Ledger:
 
 
 @dataclass(slots=True)
+class StoredFile:
+    """A file of the drive, or one that came with a customer's message."""
+
+    uuid: str
+    name: str
+    mime: str
+    size: int
+    content: bytes = b""
+
+
+@dataclass(slots=True)
 class Traffic:
     """Counts of the requests an account got, and the bucket that limits them."""
 
@@ -232,6 +243,9 @@ class Account:
     talks_by_contact: dict[int, list[Talk]] = field(default_factory=lambda: defaultdict(list))
     subscriptions: dict[str, Subscription] = field(default_factory=dict)
     sent: int = 0
+    salesbots: object | None = None  # salesbots.py: it needs the desk, which needs this
+    heard: Callable[[Chat, str], None] | None = None  # who listens to customers inside the CRM
+    files: dict[str, "StoredFile"] = field(default_factory=dict)
     knobs: Knobs = field(default_factory=Knobs)
     faults: FaultBook[RestFault] = field(default_factory=FaultBook)
     ledger: Ledger = field(default_factory=Ledger)

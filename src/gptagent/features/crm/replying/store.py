@@ -105,7 +105,7 @@ async def insert_slot(
 async def outdate_slots(session: Session, connection_id: UUID, lead_id: int, newest: UUID) -> None:
     """A deal runs one bot: those that waited before have been ended."""
     await session.execute(
-        """update app.crm_reply_slot set state = 'gone', said_sealed = null
+        """update app.crm_reply_slot set state = 'gone'
             where connection_id = $1 and lead_id = $2 and state = 'waiting' and id <> $3""",
         connection_id,
         lead_id,
@@ -156,6 +156,14 @@ async def use_slot(
     return sealed
 
 
+async def return_slot(session: Session, turn_id: UUID) -> None:
+    await session.execute(
+        """update app.crm_reply_slot set state = 'waiting', turn_id = null
+            where turn_id = $1 and state = 'used'""",
+        turn_id,
+    )
+
+
 async def close_slot(session: Session, turn_id: UUID) -> None:
     await session.execute(
         "update app.crm_reply_slot set state = 'gone' where turn_id = $1 and state = 'used'", turn_id
@@ -163,13 +171,21 @@ async def close_slot(session: Session, turn_id: UUID) -> None:
 
 
 async def select_said(session: Session, slot_id: UUID) -> Record | None:
-    """Return what a slot's customer said, with where, and forget the words."""
     return await session.fetchrow(
-        """update app.crm_reply_slot s set said_sealed = null from app.crm_reply_slot before
-            where s.id = $1 and before.id = s.id and before.said_sealed is not null
-        returning s.connection_id, s.lead_id, s.talk_id, s.received_at, before.said_sealed""",
+        """select connection_id, lead_id, talk_id, received_at, said_sealed from app.crm_reply_slot
+            where id = $1""",
         slot_id,
     )
+
+
+async def forget_said(session: Session, slot_id: UUID) -> bool:
+    """Forget the customer's words. Returns whether they were there."""
+    done = await session.fetchval(
+        """update app.crm_reply_slot set said_sealed = null
+            where id = $1 and said_sealed is not null returning true""",
+        slot_id,
+    )
+    return bool(done)
 
 
 async def forget_slots(session: Session, connection_id: UUID, age: timedelta) -> None:

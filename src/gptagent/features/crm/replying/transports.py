@@ -172,6 +172,10 @@ class WidgetTransport:
             await self.crm.continue_bot(link, self.return_url, reply.text, self.setup.widget_step)
         except NotFound as error:  # ended by somebody, or it has its answer: the chat tells which
             raise OutcomeUnknown(error.code, error.message) from error
+        except (RateLimited, UpstreamUnavailable):  # certainly not carried out: the bot still waits
+            async with self.db.session(self.scope) as session:
+                await store.return_slot(session, reply.turn_id)
+            raise
         return None
 
     async def look(self, link: CrmLink, reply: Reply, since: datetime) -> tuple[Sighting, ...]:

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gptagent.sandbox.kommo.rest import account, entities, notes, talks, tasks, webhooks
+from gptagent.sandbox.kommo.rest import account, bots, entities, events, notes, talks, tasks, webhooks
 
 PREFIX = "/api/v4"
 Handler = Callable[[Request], Coroutine[None, None, Response]]
@@ -24,6 +24,14 @@ ROUTES = [
     _on("PATCH", "/leads/{id:int}", entities.patch_lead),
     _on("GET", "/contacts/{id:int}", entities.get_contact),
     _on("PATCH", "/contacts/{id:int}", entities.patch_contact),
+    _on("POST", "/bots/run", bots.run_many),
+    _on("POST", "/salesbot/{bot:int}/continue/{id:int}", bots.continue_run),
+    _on("POST", "/marketingbot/{bot:int}/continue/{id:int}", bots.continue_run),
+    Route("/api/v2/salesbot/run", bots.run_v2, methods=["POST"]),
+    _on("GET", "/bots", bots.list_bots),
+    _on("POST", "/bots/{id:int}/run", bots.run_one),
+    _on("POST", "/bots/{id:int}/stop", bots.stop_one),
+    _on("GET", "/events", events.list_events),
     _on("GET", "/talks/{id:int}", talks.get_talk),
     _on("POST", "/talks/{id:int}/close", talks.close_talk),
     _on("GET", "/talks", talks.list_talks),
@@ -51,6 +59,7 @@ ROUTES = [
         for kind in ("leads", "contacts")
         for route in (
             _on("GET", f"/{kind}/custom_fields", account.list_fields),
+            _on("POST", f"/{kind}/custom_fields", account.add_fields),
             _on("GET", f"/{kind}/{{id:int}}/notes", notes.list_notes),
             _on("POST", f"/{kind}/{{id:int}}/notes", notes.add_notes),
         )

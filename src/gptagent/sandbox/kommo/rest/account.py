@@ -5,20 +5,26 @@ from starlette.responses import Response
 
 from gptagent.sandbox.kommo.rest import hal, shapes
 from gptagent.sandbox.kommo.rest.hal import Call
+from gptagent.sandbox.kommo.state import CustomField
 from gptagent.sandbox.wire import Json
 
 EXTRAS = {
     "amojo_rights": {"can_direct": True, "can_create_groups": True},
     "version": 11,
     "is_api_filter_enabled": True,
-    "drive_url": "https://drive-c.kommo.com",
 }
+
+
+CREATABLE = {"text", "textarea", "numeric", "checkbox", "url", "date", "date_time", "birthday"}
 
 
 async def get_account(request: Request) -> Response:
     call = Call.of(request)
     account, wanted = call.account, call.with_()
     extras: Json = {name: value for name, value in EXTRAS.items() if name in wanted}
+    if "drive_url" in wanted:
+        domain = request.headers.get("host", "").partition(".")[2].partition(":")[0]
+        extras["drive_url"] = f"https://drive-c.{domain or 'kommo.test'}"
     if "amojo_id" in wanted:
         extras["amojo_id"] = account.amojo_id
     if "task_types" in wanted:
@@ -90,3 +96,19 @@ async def list_fields(request: Request) -> Response:
     start = (page - 1) * limit
     shown = [shapes.custom_field(call, kind, row) for row in rows[start : start + limit]]
     return hal.page_of(call, "custom_fields", shown, more=len(rows) > start + limit, total=len(rows))
+
+
+async def add_fields(request: Request) -> Response:
+    """Create fields without choices; what needs enums is not made here."""
+    call = Call.of(request)
+    kind, thin = call.kind, []
+    for index, item in enumerate(await call.array()):
+        name, type_ = item.get("name"), item.get("type", "text")
+        if not isinstance(name, str) or not name:
+            raise hal.invalid(f"{index}.name", "This value should not be blank.", code="NotBlank")
+        if type_ not in CREATABLE:
+            raise hal.invalid(f"{index}.type", "The value you selected is not a valid choice.")
+        row = CustomField(call.desk.world.ids.next(), name, str(type_), None, 510 + index)
+        call.account.fields[kind][row.id] = row
+        thin.append({**shapes.custom_field(call, kind, row), "request_id": hal.request_id(item, index)})
+    return hal.hal({"_total_items": len(thin), "_embedded": {"custom_fields": thin}})
