@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 from gptagent.adapters.kommo.port import KommoCrm
 from gptagent.adapters.oidc.port import OidcOverEgress
 from gptagent.adapters.smtp.port import SmtpMailer, SmtpServer
+from gptagent.features.conversations.attaching import service as attaching
+from gptagent.features.conversations.attaching.service import AttachmentJobs
 from gptagent.features.conversations.events import CustomerWrote, HoldChanged, StageChanged
 from gptagent.features.conversations.service import Inbox
 from gptagent.features.crm import service as crm_service
@@ -14,8 +16,10 @@ from gptagent.features.crm.jobs import CrmJobs
 from gptagent.features.crm.limiter import PostgresCallLimiter
 from gptagent.features.crm.replying import widget
 from gptagent.features.crm.replying.jobs import ReplyJobs
+from gptagent.features.dialog import delivery
 from gptagent.features.dialog import service as dialog
 from gptagent.features.dialog.context import Responder
+from gptagent.features.dialog.delivery import DeliveryJobs
 from gptagent.features.dialog.extractive import ExtractiveResponder
 from gptagent.features.dialog.model import Pace
 from gptagent.features.dialog.prompting import ModelResponder
@@ -160,11 +164,14 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
     crm_jobs = CrmJobs(platform.crm, platform.vault)
     extractive = ExtractiveResponder()
     responder = _responder(platform, extractive)
+    attachment_jobs = AttachmentJobs(platform.crm, platform.vault)
     reply_jobs = ReplyJobs(platform.crm, platform.vault, platform.subscribers)
     runner = TurnRunner(platform.crm, platform.vault, responder, extractive, Pace())
     return (
         JobSpec(dialog.ADVANCE, runner.advance, JobClass.DEFAULT, runner.give_up),
         JobSpec(crm_service.PERFORM_TASK, crm_jobs.perform_task, JobClass.CRITICAL, crm_jobs.give_up_task),
+        JobSpec(attaching.FETCH, attachment_jobs.fetch, JobClass.LONG, attachment_jobs.give_up),
+        JobSpec(delivery.FOLLOW, DeliveryJobs(platform.crm, platform.vault).follow, JobClass.FAST),
         JobSpec(widget.SAID, reply_jobs.pass_on, JobClass.DEFAULT),
         JobSpec(mail.SEND, MailJobs(_mailer(platform.settings)).send, JobClass.DEFAULT),
         JobSpec("knowledge.ingest", knowledge_jobs.ingest, JobClass.LONG, knowledge_jobs.give_up),

@@ -29,6 +29,7 @@ NOT_SEALED = {
     "audit_event.prev": "the chain",
     "audit_head.hash": "the chain",
     "crm_connection.hook_hash": "a hash of a random secret",
+    "crm_reply_slot.url_hash": "a hash of an address",
     "idempotency_key.request_hash": "a hash",
     "invitation.token_hash": "a hash of a random token",
     "one_time_token.token_hash": "a hash of a random token",

@@ -5,12 +5,15 @@ import signal
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 
 import asyncpg
 import structlog
 
 from gptagent.bootstrap import Platform, build_jobs
 from gptagent.entrypoints.deletion import delete_due_workspaces
+from gptagent.features.conversations.attaching.service import discard_files
+from gptagent.features.dialog.delivery import sweep_deliveries
 from gptagent.features.dialog.service import sweep_lanes
 from gptagent.features.privacy.service import apply_retention
 from gptagent.kernel import installation
@@ -20,10 +23,14 @@ from gptagent.kernel.jobs import run_worker
 
 log = structlog.get_logger(__name__)
 
+Tick = Callable[[], Awaitable[object]]
+
 LEADER_LOCK = 7202
 LEADER_RETRY_SECONDS = 5.0
 DRAIN_SECONDS = 10.0  # below the supervisor's patience; what is left is picked up by another worker
 SWEEP_EVERY = timedelta(seconds=5)
+DELIVERIES_EVERY = timedelta(seconds=10)
+DISCARD_EVERY = timedelta(minutes=1)
 FORGET_EVERY = timedelta(minutes=10)
 DELETE_EVERY = timedelta(minutes=1)
 TIDY_HOURS = range(5)  # several rounds: each is bounded
@@ -67,14 +74,28 @@ async def _lead(platform: Platform) -> None:
 
 
 async def _run_schedules(platform: Platform, lock: "asyncpg.Connection[asyncpg.Record]") -> None:
+    async with asyncio.TaskGroup() as group:
+        for every, tick in _schedules(platform):
+            group.create_task(_repeat(every, tick))
+        while True:  # raises, and so ends the schedules, once the connection is gone
+            await lock.execute("select 1")
+            await asyncio.sleep(LEADER_RETRY_SECONDS)
+
+
+def _schedules(platform: Platform) -> tuple[tuple[timedelta, Tick], ...]:
+    """List what is done again and again, and how often."""
+
     async def sweep() -> None:
-        woken = await sweep_lanes(platform.db)
-        if woken:
+        if woken := await sweep_lanes(platform.db):
             log.warning("lanes_woken", count=woken)
 
     async def forget() -> None:
         async with platform.db.installation() as session:
             await installation.forget_old(session, LIVE_EVENT_AGE, JOB_LOG_AGE)
+
+    async def discard() -> None:
+        if count := await discard_files(platform.db, platform.files):
+            log.info("files_discarded", count=count)
 
     async def delete() -> None:
         gone = await delete_due_workspaces(platform)
@@ -86,21 +107,17 @@ async def _run_schedules(platform: Platform, lock: "asyncpg.Connection[asyncpg.R
         if utcnow().hour in TIDY_HOURS and (count := await apply_retention(platform.db)):
             log.info("retention_applied", rows=count)
 
-    schedules: tuple[tuple[timedelta, Callable[[], Awaitable[None]]], ...] = (
+    return (
         (SWEEP_EVERY, sweep),
+        (DELIVERIES_EVERY, partial(sweep_deliveries, platform.db)),
+        (DISCARD_EVERY, discard),
         (FORGET_EVERY, forget),
         (DELETE_EVERY, delete),
         (TIDY_EVERY, tidy),
     )
-    async with asyncio.TaskGroup() as group:
-        for every, tick in schedules:
-            group.create_task(_repeat(every, tick))
-        while True:  # raises, and so ends the schedules, once the connection is gone
-            await lock.execute("select 1")
-            await asyncio.sleep(LEADER_RETRY_SECONDS)
 
 
-async def _repeat(every: timedelta, tick: Callable[[], Awaitable[None]]) -> None:
+async def _repeat(every: timedelta, tick: Tick) -> None:
     while True:
         try:
             await tick()

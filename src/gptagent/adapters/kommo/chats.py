@@ -35,10 +35,12 @@ class KommoChats:
             raise unavailable()
         return talk
 
-    async def list_messages(self, link: CrmLink, talk_id: int, since: datetime) -> tuple[ChatMessage, ...]:
+    async def list_messages(
+        self, link: CrmLink, talk_id: int, since: datetime, priority: CallPriority = CallPriority.READ
+    ) -> tuple[ChatMessage, ...]:
         """Return the talk's messages from the second of `since` on, oldest first."""
         query = (("filter[created_at][from]", int(since.timestamp())), ("limit", LARGEST_PAGE))
-        call = Call("list_messages", f"/talks/{talk_id}/messages", query=query)
+        call = Call("list_messages", f"/talks/{talk_id}/messages", query=query, priority=priority)
         rows = [row async for row in self._client.rows(link, call, "messages")]
         found = [message for row in rows if (message := wire.read_message(row)) is not None]
         # Times are whole seconds. Unless they rise, the list is newest first, also within a second.

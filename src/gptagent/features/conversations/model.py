@@ -6,6 +6,7 @@ from typing import Literal
 from uuid import UUID
 
 Author = Literal["customer", "agent", "human", "bot"]
+DeliveryStatus = Literal["sent", "delivered", "read", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +44,16 @@ class Message:
     attachment_type: str | None
     turn_id: UUID | None
     sent_at: datetime
+    delivery_status: DeliveryStatus | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file of the message `seq`. It can be opened once its state is `stored`; `refused` is for good."""
+
+    id: UUID
+    seq: int
+    kind: str
+    name: str
+    state: Literal["pending", "stored", "refused", "failed"]
+    size_bytes: int | None

@@ -11,8 +11,9 @@ from asyncpg import Record
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
 from gptagent.features.conversations import store
+from gptagent.features.conversations.attaching.service import note_attachment
 from gptagent.features.conversations.events import CustomerWrote, HoldChanged, StageChanged
-from gptagent.features.conversations.model import Conversation, Message
+from gptagent.features.conversations.model import Conversation, DeliveryStatus, Message
 from gptagent.features.crm.events import CustomerSaid, DeliveryOpened, LeadMoved, MessageArrived, TalkSeen
 from gptagent.features.crm.model import InboundMessage, same_words
 from gptagent.kernel.db import Session
@@ -24,6 +25,8 @@ PAGE_SIZE = 50
 THREAD_SIZE = 200
 MESSAGE_MAX_CHARS = 20_000  # longer ones are cut: no chat sends them, and every turn reads them
 TOPIC = "conversations"
+FIRST_CHECK = timedelta(seconds=20)  # of a reply's delivery
+FOLLOWED_FOR = timedelta(hours=24)
 SAID_PREFIX = "widget:"  # ids of messages that a bot of the CRM has passed on without theirs
 SAID_WITHIN = timedelta(minutes=15)
 ORDERS = {
@@ -70,6 +73,7 @@ class Inbox:
         seq = await _append(session, conversation_id, message)
         if seq is None:
             return
+        await note_attachment(session, conversation_id, seq, message)
         if message.author == "customer":
             await self.subscribers.publish(session, CustomerWrote(conversation_id, seq))
         elif message.author == "human":
@@ -184,7 +188,43 @@ async def record_reply(
     )
     if seq is None and provider_id is not None:
         await store.adopt_message(session, conversation_id, provider_id, turn_id, agent_name)
+    if provider_id is not None:
+        await store.watch_delivery(session, conversation_id, FIRST_CHECK)
     await _tell(session, conversation_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Undelivered:
+    """A reply of which it is not known yet whether the customer has read it."""
+
+    seq: int
+    provider_id: str
+    turn_id: UUID
+    text: str
+    sent_at: datetime
+    status: DeliveryStatus | None
+
+
+async def list_undelivered(session: Session, conversation_id: UUID) -> list[Undelivered]:
+    rows = await store.select_undelivered(session, conversation_id, FOLLOWED_FOR)
+    return [Undelivered(**dict(row)) for row in rows]
+
+
+async def note_delivery(session: Session, conversation_id: UUID, seq: int, status: DeliveryStatus) -> bool:
+    """Record what became of a message. Returns whether that is news."""
+    is_new = await store.update_delivery(session, conversation_id, seq, status)
+    if is_new:
+        await _tell(session, conversation_id)
+    return is_new
+
+
+async def watch_again(session: Session, conversation_id: UUID, due_in: timedelta) -> bool:
+    """Look at its replies again later. False if nobody looks at them any more."""
+    return await store.watch_again(session, conversation_id, due_in)
+
+
+async def stop_watching(session: Session, conversation_id: UUID) -> None:
+    await store.stop_watching(session, conversation_id)
 
 
 async def name_customer(session: Session, conversation_id: UUID, name: str) -> None:

@@ -13,7 +13,8 @@ from gptagent.kernel.ids import new_id
 from gptagent.kernel.paging import Page
 
 PREVIEW_CHARS = 200
-_MESSAGE = """select seq, author, author_name, text, attachment_type, turn_id, sent_at from app.message"""
+_MESSAGE = """select seq, author, author_name, text, attachment_type, turn_id, sent_at, delivery_status
+                from app.message"""
 _CONVERSATION = """select id, connection_id, chat_id, talk_id, contact_id, lead_id, customer_name, channel,
                           last_seq, last_text, last_message_at, taken_over_at, taken_over_by, created_at
                      from app.conversation"""
@@ -286,3 +287,55 @@ async def count_replies(session: Session, periods: Sequence[tuple[datetime, date
 
 async def has_replies(session: Session) -> bool:
     return bool(await session.fetchval("select exists (select from app.message where author = 'agent')"))
+
+
+async def watch_delivery(session: Session, conversation_id: UUID, due_in: timedelta) -> None:
+    """Begin to look after replies where the CRM shows what becomes of them: Kommo, not amoCRM."""
+    await session.execute(
+        """insert into app.delivery_watch (conversation_id, connection_id, check_at)
+           select c.id, c.connection_id, clock_timestamp() + $2::interval
+             from app.conversation c join app.crm_connection k on k.id = c.connection_id
+            where c.id = $1 and k.host not like '%.amocrm.ru' and k.host not like '%.amocrm.test'
+           on conflict (org_id, conversation_id) do update
+              set check_at = least(delivery_watch.check_at, excluded.check_at)""",
+        conversation_id,
+        due_in,
+    )
+
+
+async def watch_again(session: Session, conversation_id: UUID, due_in: timedelta) -> bool:
+    done = await session.fetchval(
+        """update app.delivery_watch set check_at = clock_timestamp() + $2::interval
+            where conversation_id = $1 returning true""",
+        conversation_id,
+        due_in,
+    )
+    return bool(done)
+
+
+async def stop_watching(session: Session, conversation_id: UUID) -> None:
+    await session.execute("delete from app.delivery_watch where conversation_id = $1", conversation_id)
+
+
+async def select_undelivered(session: Session, conversation_id: UUID, since: timedelta) -> list[Record]:
+    return await session.fetch(
+        """select seq, provider_id, turn_id, text, sent_at, delivery_status as status from app.message
+            where conversation_id = $1 and author = 'agent' and provider_id is not null
+              and turn_id is not null and coalesce(delivery_status, 'sent') in ('sent', 'delivered')
+              and sent_at > clock_timestamp() - $2::interval
+            order by seq""",
+        conversation_id,
+        since,
+    )
+
+
+async def update_delivery(session: Session, conversation_id: UUID, seq: int, status: str) -> bool:
+    done = await session.fetchval(
+        """update app.message set delivery_status = $3
+            where conversation_id = $1 and seq = $2 and delivery_status is distinct from $3
+        returning true""",
+        conversation_id,
+        seq,
+        status,
+    )
+    return bool(done)

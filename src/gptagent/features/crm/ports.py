@@ -75,7 +75,7 @@ class ChatsPort(Protocol):
         ...
 
     async def list_messages(
-        self, link: CrmLink, talk_id: int, since: datetime
+        self, link: CrmLink, talk_id: int, since: datetime, priority: CallPriority = CallPriority.READ
     ) -> tuple[ChatMessage, ...]: ...
 
     async def send_message(

@@ -365,6 +365,18 @@ async def count_recent_replies(session: Session, conversation_id: UUID, within: 
     return found
 
 
+async def deliveries_due(session: Session, per_connection: int, limit: int) -> list[tuple[UUID, UUID]]:
+    rows = await session.fetch(
+        "select org_id, conversation_id from app.deliveries_due($1, $2)", per_connection, limit
+    )
+    return [(row["org_id"], row["conversation_id"]) for row in rows]
+
+
+async def talks_of(session: Session, turn_ids: list[UUID]) -> dict[UUID, int | None]:
+    rows = await session.fetch("select id, send_talk_id from app.turn where id = any($1)", turn_ids)
+    return {row["id"]: row["send_talk_id"] for row in rows}
+
+
 async def overdue_lanes(session: Session, late: timedelta, limit: int) -> list[tuple[UUID, UUID]]:
     rows = await session.fetch("select org_id, conversation_id from app.lanes_overdue($1, $2)", late, limit)
     return [(row["org_id"], row["conversation_id"]) for row in rows]

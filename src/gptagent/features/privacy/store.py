@@ -82,6 +82,11 @@ async def kept_of_customer(
             "select * from app.message where conversation_id = any($1) order by conversation_id, seq",
             [list(ids)],
         ),
+        "attachments": (
+            """select id, conversation_id, seq, kind, name, state, size_bytes, sha256, created_at
+                 from app.attachment where conversation_id = any($1) order by conversation_id, seq""",
+            [list(ids)],
+        ),
         "turns": ("select * from app.turn where conversation_id = any($1) order by created_at", [list(ids)]),
         "deals": (
             "select * from app.crm_lead where connection_id = $1 and external_id = any($2)",
@@ -122,6 +127,9 @@ async def erase_customer(
     own = [row["lead"] for row in gone]
     await session.execute(
         "delete from app.crm_task where connection_id = $1 and lead_id = any($2)", connection_id, own
+    )
+    await session.execute(
+        "delete from app.crm_reply_slot where connection_id = $1 and lead_id = any($2)", connection_id, own
     )
     await session.execute(
         "delete from app.crm_lead where connection_id = $1 and external_id = any($2)", connection_id, own
