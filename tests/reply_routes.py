@@ -10,7 +10,6 @@ from starlette.middleware import Middleware
 from gptagent.entrypoints.demo.ports import free_port
 from gptagent.entrypoints.middleware import RequestEdge
 from gptagent.features.crm import service as crm
-from gptagent.features.crm import store as crm_store
 from gptagent.features.crm.replying import service as replying
 from gptagent.features.crm.replying.jobs import ReplyJobs
 from gptagent.features.crm.replying.widget import WidgetDoor
@@ -88,18 +87,12 @@ async def door_open(world):
         await task
 
 
-async def hook_secret(world):
-    async with world.db.session(world.scope) as session:
-        row = await crm_store.select_connection(session, world.hook.connection_id)
-    return world.vault.open(row["hook_sealed"], org_id=world.scope.org_id, purpose=crm.HOOK_PURPOSE)
-
-
 async def use_widget(scene, origin, *, mode="widget", **block):
     """A bot of the account that asks us when a customer writes, and a connection that knows its secret."""
     world = scene.world
     await change(scene, mode=mode, widget_secret=SECRET)
     widget = {
-        "url": f"{origin}/hooks/kommo/{await hook_secret(world)}/widget",
+        "url": f"{origin}/hooks/kommo/{world.hook.connection_id}/widget",
         "secret": SECRET,
         "host": f"{world.account.subdomain}.kommo.test",
     }

@@ -11,7 +11,6 @@ from reply_routes import (
     asked,
     change,
     door_open,
-    hook_secret,
     pass_on,
     run_requests,
     setup,
@@ -173,7 +172,7 @@ async def _post(origin, world, **changes):
     """Post a request as the emulator does, with something wrong about it."""
     token, url = changes.pop("token"), changes.pop("return_url")
     body = {"token": token, "data": {"message": "Hi", "lead": "7"}, "return_url": url}
-    path = changes.pop("secret", None) or await hook_secret(world)
+    path = changes.pop("path", world.hook.connection_id)
     async with httpx2.AsyncClient() as client:
         return (await client.post(f"{origin}/hooks/kommo/{path}/widget", json=body)).status_code
 
@@ -235,6 +234,6 @@ async def test_only_our_accounts_own_tokens_and_addresses_are_believed(scene, or
         "https://[",
     ):
         assert await _post(origin, world, **good | {"return_url": url}) == 400, url
-    assert await _post(origin, world, **good, secret="nobodys") == 404
+    assert await _post(origin, world, **good, path="nobodys") == 404
     async with world.db.session(world.scope) as session:
         assert await session.fetchval("select count(*) from app.crm_reply_slot") == 1

@@ -65,6 +65,7 @@ ARTICLE = {"article_id": "article_id"}
 DOCUMENT = {"document_id": "document_id"}
 CONNECTION = {"connection_id": "connection_id"}
 CONVERSATION = {"conversation_id": "conversation_id"}
+FILE = {**CONVERSATION, "attachment_id": "attachment_id"}
 WHY = {"json": {"reason": "because I can"}}
 PROVIDER = {"provider_id": "provider_id"}
 PROVIDER_DATA = {"name": "x", "issuer": "https://127.0.0.1:9", "client_id": "x", "client_secret": "x"}
@@ -113,6 +114,12 @@ CASES: dict[str, Case] = {
     "GET /metrics": Public("guarded by the operator's own token, which no workspace has"),
     "GET /hooks/kommo/{secret}{slash:path}": Public("the secret is the credential", "/hooks/kommo/nobodys/"),
     "POST /hooks/kommo/{secret}{slash:path}": Public("the secret is the credential", "/hooks/kommo/nobodys/"),
+    "GET /hooks/kommo/{connection}/widget": Public(
+        "a signed token is the credential", "/hooks/kommo/nobodys/widget"
+    ),
+    "POST /hooks/kommo/{connection}/widget": Public(
+        "a signed token is the credential", "/hooks/kommo/nobodys/widget"
+    ),
     "GET /api/v1/api-keys": Own(),
     "POST /api/v1/api-keys": Own(201, {"json": {"name": "Website", "scopes": ["view"]}}),
     "GET /api/v1/api-keys/{key_id}": Foreign(KEY),
@@ -157,6 +164,11 @@ CASES: dict[str, Case] = {
     "POST /api/v1/connections": Own(422, {"json": {"address": "not an address", "token": "x"}}),
     "GET /api/v1/connections/{connection_id}": Foreign(CONNECTION),
     "DELETE /api/v1/connections/{connection_id}": Foreign(CONNECTION),
+    "GET /api/v1/connections/{connection_id}/replies": Foreign(CONNECTION),
+    "PATCH /api/v1/connections/{connection_id}/replies": Foreign(CONNECTION, {"json": {"mode": "talk"}}),
+    "GET /api/v1/connections/{connection_id}/replies/choices": Foreign(CONNECTION),
+    "POST /api/v1/connections/{connection_id}/replies/field": Foreign(CONNECTION),
+    "GET /api/v1/conversations/{conversation_id}/attachments/{attachment_id}": Foreign(FILE),
     "GET /api/v1/conversations": Own(),
     "GET /api/v1/conversations/{conversation_id}": Foreign(CONVERSATION),
     "GET /api/v1/conversations/{conversation_id}/messages": Foreign(CONVERSATION),
@@ -313,6 +325,10 @@ CASES: dict[str, Case] = {
     f"POST {PAGES}/integrations": Own(422, {"data": {"address": "not an address", "token": "x"}}),
     f"GET {PAGES}/integrations/{{connection_id}}": Foreign(CONNECTION),
     f"POST {PAGES}/integrations/{{connection_id}}/disconnect": Foreign(CONNECTION),
+    f"GET {PAGES}/integrations/{{connection_id}}/replies": Foreign(CONNECTION),
+    f"POST {PAGES}/integrations/{{connection_id}}/replies": Foreign(CONNECTION, {"data": {"mode": "talk"}}),
+    f"POST {PAGES}/integrations/{{connection_id}}/replies/field": Foreign(CONNECTION),
+    f"GET {PAGES}/conversations/{{conversation_id}}/attachments/{{attachment_id}}": Foreign(FILE),
     f"GET {PAGES}/settings/audit": Own(),
     f"GET {PAGES}/settings/audit/export": Own(),
     f"GET {PAGES}/settings/privacy": Own(),

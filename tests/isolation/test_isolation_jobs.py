@@ -13,6 +13,9 @@ from isolation.estate import snapshot, tables_of_tenants
 CASES = {
     "dialog.advance": {"conversation_id": "conversation_id"},
     "crm.perform_task": {"task_id": "task_id"},
+    "crm.widget_said": {"slot_id": "slot_id"},
+    "conversations.fetch_attachment": {"attachment_id": "pending_id"},
+    "dialog.follow_delivery": {"conversation_id": "conversation_id"},
     "mail.send": {"letter_id": "letter_id"},
     "knowledge.ingest": {"document_id": "document_id"},
 }

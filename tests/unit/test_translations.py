@@ -10,6 +10,7 @@ from ui_support import SOURCE
 from gptagent.features.agents import service as agents
 from gptagent.features.audit import service as audit
 from gptagent.features.crm import web as crm
+from gptagent.features.crm.replying import web as replying
 from gptagent.features.dialog import ending
 from gptagent.features.dialog import web as dialog
 from gptagent.features.knowledge.model import FAILURES
@@ -40,6 +41,9 @@ NAMED = {
     ending.NOT_SENT_TASK,
     ending.WINDOW_TASK,
     crm.OTHER_REASON,
+    replying.OTHER_UNLISTED,
+    *replying.REFUSALS.values(),
+    *replying.UNLISTED.values(),
     *api_keys_web.SCOPES.values(),
     dialog.NOT_SENT,
     dialog.REFUSED,

@@ -18,6 +18,7 @@ from gptagent.features.admin.audit_web import AuditPages, PlatformAuditPages
 from gptagent.features.admin.people_web import ImpersonationPages, PeoplePages
 from gptagent.features.admin.web import KeyPages, OrganizationPages, OverviewPages
 from gptagent.features.agents.web import AgentPages
+from gptagent.features.crm.replying.web import RepliesPages
 from gptagent.features.crm.web import ConnectionPages
 from gptagent.features.dashboard.web import DashboardPages
 from gptagent.features.dialog.web import ConversationPages
@@ -151,7 +152,8 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         DocumentPages(db, pages, platform.files).router(),
         ArticlePages(db, pages).router(),
         ConnectionPages(db, pages, platform.crm, platform.vault, settings.base_url).router(),
-        ConversationPages(db, pages, platform.inbox).router(),
+        RepliesPages(db, pages, platform.crm, platform.vault, settings.base_url).router(),
+        ConversationPages(db, pages, platform.inbox, platform.files).router(),
         ApiKeyPages(db, pages).router(),
         AuditPages(db, pages, "admin/workspace_audit.html").router(),
         OverviewPages(db, pages, facts_of(settings)).router(),

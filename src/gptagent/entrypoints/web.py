@@ -32,6 +32,7 @@ from gptagent.features.admin.api import AdminApi
 from gptagent.features.admin.audit_api import AuditApi, PlatformAuditApi
 from gptagent.features.agents.api import AgentsApi
 from gptagent.features.crm.api import ConnectionsApi, WebhookDoor
+from gptagent.features.crm.replying.api import RepliesApi
 from gptagent.features.crm.replying.widget import WidgetDoor
 from gptagent.features.dialog.api import ConversationsApi
 from gptagent.features.identity.model import RelyingParty
@@ -171,7 +172,8 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
     app.include_router(ArticlesApi(platform.db).router())
     app.include_router(DocumentsApi(platform.db, platform.files).router())
     app.include_router(ConnectionsApi(platform.db, platform.crm, platform.vault, settings.base_url).router())
-    app.include_router(ConversationsApi(platform.db, platform.inbox).router())
+    app.include_router(RepliesApi(platform.db, platform.crm, platform.vault, settings.base_url).router())
+    app.include_router(ConversationsApi(platform.db, platform.inbox, platform.files).router())
     app.include_router(AuditApi(platform.db).router())
     app.include_router(PlatformAuditApi(platform.db).router())
     app.include_router(AdminApi(platform.db, facts_of(settings)).router())

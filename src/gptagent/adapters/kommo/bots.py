@@ -62,7 +62,7 @@ class KommoBots:
         call = Call("read_field", f"/leads/{lead_id}", priority=CallPriority.SEND)
         body = as_map(await self._client.fetch(link, call))
         if as_id(body.get("id")) is None:
-            raise NotFound("crm_not_found", "The CRM does not know this.")
+            raise NotFound("crm_not_found", "There is nothing here.")
         for value in as_list(body.get("custom_fields_values")):
             if as_id(as_map(value).get("field_id")) == field_id:
                 first = next(iter(as_list(as_map(value).get("values"))), None)

@@ -19,6 +19,7 @@ SENTENCES: Mapping[str, str] = {
     "audit.exported": "Audit exported",
     "connection.made": "CRM connected",
     "connection.removed": "CRM disconnected",
+    "connection.replies": "Way of replies changed",
     "connection.renewed": "Connection to the CRM renewed",
     "conversation.resumed": "Conversation given back to the agent",
     "conversation.taken_over": "Conversation taken over",

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+TOPIC = "conversations"
 Author = Literal["customer", "agent", "human", "bot"]
 DeliveryStatus = Literal["sent", "delivered", "read", "failed"]
 
@@ -57,3 +58,8 @@ class Attachment:
     name: str
     state: Literal["pending", "stored", "refused", "failed"]
     size_bytes: int | None
+
+
+def topic_of(conversation_id: UUID) -> str:
+    """Live topic of one conversation; a listener of TOPIC hears it as well."""
+    return f"{TOPIC}/{conversation_id}"

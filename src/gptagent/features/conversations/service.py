@@ -13,7 +13,7 @@ from gptagent.features.audit.model import Entry
 from gptagent.features.conversations import store
 from gptagent.features.conversations.attaching.service import note_attachment
 from gptagent.features.conversations.events import CustomerWrote, HoldChanged, StageChanged
-from gptagent.features.conversations.model import Conversation, DeliveryStatus, Message
+from gptagent.features.conversations.model import Conversation, DeliveryStatus, Message, topic_of
 from gptagent.features.crm.events import CustomerSaid, DeliveryOpened, LeadMoved, MessageArrived, TalkSeen
 from gptagent.features.crm.model import InboundMessage, same_words
 from gptagent.kernel.db import Session
@@ -24,7 +24,6 @@ from gptagent.kernel.paging import Order, Page, orders
 PAGE_SIZE = 50
 THREAD_SIZE = 200
 MESSAGE_MAX_CHARS = 20_000  # longer ones are cut: no chat sends them, and every turn reads them
-TOPIC = "conversations"
 FIRST_CHECK = timedelta(seconds=20)  # of a reply's delivery
 FOLLOWED_FOR = timedelta(hours=24)
 SAID_PREFIX = "widget:"  # ids of messages that a bot of the CRM has passed on without theirs
@@ -37,11 +36,6 @@ MESSAGE_ORDERS = {
     "seq": Order("seq", "seq", "number", id_column="seq", id_type="bigint"),
     "-seq": Order("-seq", "seq", "number", descending=True, id_column="seq", id_type="bigint"),
 }
-
-
-def topic_of(conversation_id: UUID) -> str:
-    """Live topic of one conversation; a listener of TOPIC hears it as well."""
-    return f"{TOPIC}/{conversation_id}"
 
 
 class OwnMessages(Protocol):

@@ -10,7 +10,10 @@ from gptagent.kernel.i18n import translate
 from gptagent.ui.web import base_of
 
 # Label (msgid) and the address below the connection's own, in the order shown.
-TABS = (("Overview", ""),)
+TABS = (
+    ("Overview", ""),
+    ("Replies", "/replies"),
+)
 
 
 def frame_of(request: Request, connection: Connection) -> dict[str, Any]:

@@ -112,6 +112,13 @@ language sql security definer set search_path = app, pg_temp as $$
   select distinct g.org_id from app.file_garbage g limit 100
 $$;
 
+-- Whose bots ask here. The address is no secret: a signed token decides who is heard.
+create function app.connection_by_id(asked uuid)
+returns table (org_id uuid, connection_id uuid, account_id bigint)
+language sql security definer set search_path = app, pg_temp as $$
+  select c.org_id, c.id, c.account_id from app.crm_connection c where c.id = asked
+$$;
+
 -- Conversations whose deliveries are to be looked up now: the oldest first, a few of each account.
 create function app.deliveries_due(per_connection integer, max_rows integer)
 returns table (org_id uuid, conversation_id uuid)

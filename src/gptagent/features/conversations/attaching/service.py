@@ -12,13 +12,13 @@ import structlog
 from starlette.responses import FileResponse, Response
 
 from gptagent.features.conversations.attaching import store
-from gptagent.features.conversations.model import Attachment
+from gptagent.features.conversations.model import Attachment, topic_of
 from gptagent.features.crm import service as crm_service
 from gptagent.features.crm.model import InboundMessage
 from gptagent.features.crm.ports import CrmPort
 from gptagent.kernel.crypto import Vault
 from gptagent.kernel.db import Database, Session
-from gptagent.kernel.errors import AppError, Invalid, NotFound, TooLarge
+from gptagent.kernel.errors import AppError, Conflict, Invalid, NotFound, TooLarge
 from gptagent.kernel.files import FileStore
 from gptagent.kernel.ids import new_id
 from gptagent.kernel.jobs import JobContext
@@ -78,10 +78,12 @@ async def list_attachments(session: Session, conversation_id: UUID, seqs: Sequen
 async def open_attachment(
     session: Session, files: FileStore, conversation_id: UUID, attachment_id: UUID
 ) -> tuple[Attachment, Path]:
-    """Return a file that is here, and where it lies. Raises NotFound."""
+    """Return a file that is here, and where it lies. Raises NotFound; Conflict while it is not here."""
     row = await store.select_attachment(session, conversation_id, attachment_id)
-    if row is None or row["blob_key"] is None:
+    if row is None:
         raise NotFound
+    if row["blob_key"] is None:
+        raise Conflict("attachment_not_here", "The file has not been fetched from the CRM.")
     path = await files.open_path(row["blob_key"])
     return Attachment(**{name: row[name] for name in Attachment.__dataclass_fields__}), path
 
@@ -152,7 +154,7 @@ async def _end(ctx: JobContext, attachment_id: str, conversation_id: UUID, state
 
 async def _tell(session: Session, conversation_id: UUID) -> None:
     ids = {"conversation_id": str(conversation_id)}
-    await session.publish(f"conversations/{conversation_id}", "changed", ids)
+    await session.publish(topic_of(conversation_id), "changed", ids)
 
 
 async def _once(content: bytes) -> AsyncIterator[bytes]:

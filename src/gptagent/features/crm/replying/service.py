@@ -1,7 +1,7 @@
 """Verbs of replying: how a connection replies, and the way a reply goes now."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from gptagent.features.audit import service as audit
@@ -35,13 +35,16 @@ from gptagent.kernel.scope import Scope
 __all__ = [
     "CrmRoutes",
     "Reply",
+    "Standing",
     "change_setup",
     "get_setup",
+    "get_standing",
     "is_unreadable",
     "list_choices",
     "make_field",
     "note_refusal",
     "release",
+    "widget_url",
     "window_is_closed",
 ]
 
@@ -49,6 +52,7 @@ SECRET_PURPOSE = "crm-widget"  # noqa: S105 - names what is sealed
 # What says that this account's messages cannot go straight into a talk.
 REFUSALS = frozenset({"crm_payment_required", "crm_scope"})
 NAME_MAX_CHARS = 200
+LARGEST_ID = 2**63
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +69,45 @@ async def get_setup(session: Session, connection_id: UUID) -> ReplySetup:
     return ReplySetup(**dict(row)) if row else ReplySetup(connection_id)
 
 
-async def count_waiting(session: Session, connection_id: UUID) -> int:
-    """Return how many bots of the account wait for a reply now."""
-    return await store.count_slots(session, connection_id, SLOT_LASTS)
+@dataclass(frozen=True, slots=True)
+class SentBy:
+    """Replies of the last 30 days, by their way."""
+
+    talk: int = 0
+    salesbot: int = 0
+    widget: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a connection replies: what is set, what the account has, and which way a deal's reply goes now."""
+
+    setup: ReplySetup
+    route: ReplyRoute
+    token_may_send: bool
+    waiting_bots: int
+    sent: SentBy
+
+
+async def get_standing(session: Session, connection_id: UUID) -> Standing:
+    """Raises NotFound."""
+    connection = await crm.get_connection(session, connection_id)
+    setup = await get_setup(session, connection_id)
+    waiting = await store.count_slots(session, connection_id, SLOT_LASTS)
+    about = Circumstances(
+        brand=brand_of(connection.host),
+        token_may_send=connection.can_send_messages,
+        has_lead=True,
+        slot_waits=waiting > 0,
+        now=utcnow(),
+    )
+    sent = SentBy(**await store.count_sent(session, connection_id))
+    return Standing(setup, choose_route(setup, about), connection.can_send_messages, waiting, sent)
+
+
+def widget_url(connection_id: UUID, public_url: str) -> str:
+    """Return where the account's widget block asks. It is no secret: a signed token decides who is heard."""
+    return f"{public_url}/hooks/kommo/{connection_id}/widget"
 
 
 async def change_setup(
@@ -79,15 +119,12 @@ async def change_setup(
     await crm.get_connection(session, connection_id, lock=True)
     before = await get_setup(session, connection_id)
     values = _checked(changes)
+    sealed = await store.select_widget_secret(session, connection_id)
     if "widget_secret" in values:
         secret = str(values.pop("widget_secret") or "")
-        values["widget_secret_sealed"] = (
-            vault.seal(secret, org_id=session.scope.org_id, purpose=SECRET_PURPOSE) if secret else None
-        )
-    if values.get("mode", before.mode) in {"automatic", "talk"}:  # whoever saves wants it tried again
-        values |= {"refused_reason": None, "refused_at": None}
-    if values:
-        await store.upsert_setup(session, connection_id, values)
+        sealed = vault.seal(secret, org_id=session.scope.org_id, purpose=SECRET_PURPOSE) if secret else None
+    await store.put_setup(session, replace(before, **values), sealed)  # type: ignore[arg-type]  # checked above
+    await store.forget_refusal(session, connection_id)  # whoever saves wants it tried again
     after = await get_setup(session, connection_id)
     changed = _differences(before, after, secret_given="widget_secret" in changes)
     if changed:
@@ -109,7 +146,12 @@ def _differences(
 
 
 def _checked(changes: Mapping[str, object]) -> dict[str, object]:
-    values, wrong = dict(changes), []
+    values = dict(changes)
+    wrong: list[FieldError] = [
+        FieldError(name, "Enter the number as the CRM shows it.")
+        for name in ("field_id", "bot_id")
+        if not _is_number(values.get(name))
+    ]
     if "mode" in values and values["mode"] not in MODES:
         wrong.append(FieldError("mode", "Choose one of the offered ways."))
     step = values.get("widget_step", STEP_MIN)
@@ -128,6 +170,10 @@ def _checked(changes: Mapping[str, object]) -> dict[str, object]:
     if wrong:
         raise Invalid("invalid", "Please correct the marked fields.", fields=tuple(wrong))
     return values
+
+
+def _is_number(value: object) -> bool:
+    return value is None or (isinstance(value, int) and 0 < value < LARGEST_ID)
 
 
 def _is_secret(text: str) -> bool:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from asyncpg import Record
 
+from gptagent.features.crm.replying.model import ReplySetup
 from gptagent.kernel.db import Session
 
 _SETUP = """select connection_id, mode, field_id, field_name, bot_id, bot_name, widget_step,
@@ -17,16 +18,37 @@ async def select_setup(session: Session, connection_id: UUID) -> Record | None:
     return await session.fetchrow(f"{_SETUP} where connection_id = $1", connection_id)
 
 
-async def upsert_setup(session: Session, connection_id: UUID, values: Mapping[str, object]) -> None:
-    """Set these columns; the names are those of the caller, never of a request."""
-    columns = list(values)
-    marks = ", ".join(f"${number}" for number in range(2, len(columns) + 2))
-    changes = ", ".join(f"{name} = excluded.{name}" for name in columns)
+async def put_setup(session: Session, setup: ReplySetup, widget_secret: bytes | None) -> None:
+    """Store all that a person chooses; what the CRM has refused is kept apart."""
     await session.execute(
-        f"""insert into app.crm_reply_setup (connection_id, {", ".join(columns)}) values ($1, {marks})
-            on conflict (org_id, connection_id) do update set {changes}""",  # noqa: S608 - names of our own
+        """insert into app.crm_reply_setup (connection_id, mode, field_id, field_name, bot_id, bot_name,
+                                           widget_step, widget_secret_sealed)
+           values ($1, $2, $3, $4, $5, $6, $7, $8)
+           on conflict (org_id, connection_id) do update
+              set mode = excluded.mode, field_id = excluded.field_id, field_name = excluded.field_name,
+                  bot_id = excluded.bot_id, bot_name = excluded.bot_name, widget_step = excluded.widget_step,
+                  widget_secret_sealed = excluded.widget_secret_sealed""",
+        setup.connection_id,
+        setup.mode,
+        setup.field_id,
+        setup.field_name,
+        setup.bot_id,
+        setup.bot_name,
+        setup.widget_step,
+        widget_secret,
+    )
+
+
+async def forget_refusal(session: Session, connection_id: UUID) -> None:
+    await session.execute(
+        "update app.crm_reply_setup set refused_reason = null, refused_at = null where connection_id = $1",
         connection_id,
-        *values.values(),
+    )
+
+
+async def connection_by_id(session: Session, connection_id: UUID) -> Record | None:
+    return await session.fetchrow(
+        "select org_id, connection_id, account_id from app.connection_by_id($1)", connection_id
     )
 
 
@@ -205,3 +227,17 @@ async def count_slots(session: Session, connection_id: UUID, lasts: timedelta) -
         lasts,
     )
     return found
+
+
+async def count_sent(session: Session, connection_id: UUID) -> dict[str, int]:
+    """Count the replies of the last 30 days by their way; of the dialog's turns nothing else is read."""
+    rows = await session.fetch(
+        """select t.send_route, count(*) as n
+             from app.conversation c join app.turn t on t.conversation_id = c.id
+            where c.connection_id = $1 and c.last_message_at > now() - interval '30 days'
+              and t.send_route is not null and t.outcome in ('reply', 'not_found')
+              and t.ended_at > now() - interval '30 days'
+            group by t.send_route""",
+        connection_id,
+    )
+    return {row["send_route"]: row["n"] for row in rows}

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -47,14 +48,14 @@ class WidgetDoor:
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
 
     def route(self) -> Route:
-        return PatternRoute("/hooks/kommo/{secret}/widget", self.receive, methods=["GET", "POST"])
+        return PatternRoute("/hooks/kommo/{connection}/widget", self.receive, methods=["GET", "POST"])
 
     async def receive(self, request: Request) -> Response:
         """200 stored · 400 malformed · 404 unknown, not from there or not its token · 503 ask again."""
         if not is_from_there(request, self.networks):
             return _refused(404)
         async with self.db.installation() as session:
-            hook = await crm.find_hook(session, request.path_params["secret"])
+            hook = await _find_hook(session, request.path_params["connection"])
         if hook is None:
             return _refused(404)
         if request.method == "GET":
@@ -71,6 +72,14 @@ class WidgetDoor:
             return _refused(_ANSWERS.get(status, status))
         observe.WEBHOOKS.labels("stored").inc()
         return Response(status_code=200)
+
+
+async def _find_hook(session: Session, asked: str) -> crm.Hook | None:
+    try:
+        row = await store.connection_by_id(session, UUID(asked))
+    except ValueError:
+        return None
+    return crm.Hook(row["org_id"], row["connection_id"], row["account_id"]) if row else None
 
 
 def _refused(status: int) -> Response:
