@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-FENCING := tests/chaos/test_fencing.py# thousands of turns: tracing them would double their time
+FENCING := tests/chaos/test_fencing.py
 
 .DEFAULT_GOAL := help
 .PHONY: help start demo dev test ci audit bench soak format lint types imports supply clean
@@ -45,8 +45,7 @@ imports: $(VENV)/dev
 
 test: $(VENV)/dev ## all tests, with coverage
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest --ignore=$(FENCING)
-	@$(BIN)/pytest $(FENCING)
+	@$(BIN)/python tests/run.py
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 	@$(BIN)/coverage report --include='*/model.py,*/policy.py' --fail-under=95 > /dev/null || \

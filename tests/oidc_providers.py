@@ -71,12 +71,14 @@ async def log_in_at(address: str, name: str, redirect_uri: str) -> str:
 
 @dataclass
 class Rogue:
-    """A provider that signs what a test wants. `changes` replace claims, `header` the token's own header."""
+    """A provider that signs what a test wants. `changes` replace claims, `also` goes with the token."""
 
     issuer: str
     key: RSAKey = field(default_factory=lambda: RSAKey.generate_key(2048, {"kid": "one"}))
     signing_key: RSAKey | None = None
     changes: dict = field(default_factory=dict)
+    also: dict = field(default_factory=dict)
+    given: list[str] = field(default_factory=list)
     token: str = ""
     nonce: str = ""
     asked: list[dict] = field(default_factory=list)
@@ -109,7 +111,9 @@ class Rogue:
 
     async def exchange(self, request: Request) -> JSONResponse:
         self.asked.append(dict(await request.form()))
-        return JSONResponse({"id_token": self.id_token(), "token_type": "Bearer", "access_token": "x"})
+        self.given.append(self.id_token())
+        answer = {"id_token": self.given[-1], "token_type": "Bearer", "access_token": "x"}
+        return JSONResponse({**answer, **self.also})
 
 
 @asynccontextmanager

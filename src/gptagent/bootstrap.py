@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import structlog
+
 from gptagent.adapters.kommo.port import KommoCrm
 from gptagent.adapters.oidc.port import OidcOverEgress
 from gptagent.adapters.smtp.port import SmtpMailer, SmtpServer
@@ -47,6 +49,8 @@ from gptagent.kernel.settings import Settings
 if TYPE_CHECKING:
     from gptagent.kernel.postgres import Roles
 
+log = structlog.get_logger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Platform:
@@ -87,6 +91,8 @@ class Platform:
 
 async def build_platform(settings: Settings) -> Platform:
     """Connect and wire. Raises Misconfigured if the keys are not those that sealed the stored secrets."""
+    if settings.production and settings.plain_backends:
+        log.warning("plaintext_backends", settings=settings.plain_backends)
     vault = load_vault(settings)
     db = await Database.connect(app_dsn(settings), vault)
     async with db.installation() as session:

@@ -140,7 +140,11 @@ async def test_production_has_no_page_for_tests(home):
     """SEC-15"""
     key = (home / "keys/secret.keys").read_text().strip()
     settings = {"app_env": "production", "public_url": SITE, "secret_keys": key, "single_web_process": True}
-    async with serving_here(home, **settings) as url, httpx2.AsyncClient(base_url=url) as client:
+    by_https = {"x-forwarded-proto": "https"}
+    async with (
+        serving_here(home, **settings) as url,
+        httpx2.AsyncClient(base_url=url, headers=by_https) as client,
+    ):
         for path in ("/_sandbox/accounts", "/styleguide", "/docs", "/openapi.json", "/debug", "/test"):
             assert (await client.get(path)).status_code in {303, 404}, path
         assert (await client.get("/register")).status_code == 403

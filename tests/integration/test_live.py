@@ -88,6 +88,15 @@ async def test_a_tab_hears_its_topics_and_what_lies_below_them(database, hub, sc
         assert tab.kinds() == ["conversations/1", "agents/7", "conversations"]
 
 
+async def test_a_tab_hears_twenty_topics_at_most(database, hub, scope):
+    topics = [f"conversations/{number}" for number in range(21)]
+    async with opened(hub, scope, *topics) as tab:
+        for topic in reversed(topics):
+            await say(database, scope, topic, topic)
+        await tab.until(lambda tab: topics[0] in tab.kinds())
+        assert tab.kinds() == topics[19::-1]
+
+
 async def test_an_event_that_was_rolled_back_is_never_heard(database, hub, scope):
     async with opened(hub, scope, "agents") as tab:
         with pytest.raises(KeyError):

@@ -189,7 +189,7 @@ async def test_a_log_in_over_the_api_ends_in_this_workspace_only(database, scope
     await do(database, scope, PUT_OUT[way][0], bob.actor.id)
     async with database.installation() as session:
         claims = {org: AccessClaims(bob.actor.id, org, grant) for org, grant in grants.items()}
-        live = {org: await identity.grant_is_live(session, one) for org, one in claims.items()}
+        live = {org: await identity.grant_strength(session, one) is not None for org, one in claims.items()}
         entered = [one.org_id for one in await service.list_workspaces(session, bob.actor.id)]
         assert await identity.find_session(session, token) is not None
     assert live == {scope.org_id: False, other_scope.org_id: True}

@@ -12,6 +12,7 @@ from PIL import Image
 from authenticator import Authenticator
 from gptagent.features.identity import service as identity
 from gptagent.kernel.clock import utcnow
+from gptagent.kernel.ids import new_id
 from integration.test_pages_login import elsewhere, log_in
 from members import PASSWORD, cookie_of, set_password
 from readers import stranger_at, texts
@@ -33,14 +34,10 @@ async def enrol(database, scope):
     async with database.session(scope) as session:
         person = await identity.get_person(session, scope.actor.id)
         app = pyotp.TOTP((await identity.begin_totp(session, person)).secret)
+        before = utcnow() - timedelta(minutes=1)  # the code shown now is still to be used
         return app, await identity.confirm_totp(
-            session, person.id, app.now(), origin=scope.origin, now=utcnow()
+            session, person.id, app.at(before), origin=scope.origin, now=before
         )
-
-
-def next_code(app):
-    """Return a code that was not used to enrol."""
-    return app.at(utcnow() + timedelta(seconds=30))
 
 
 async def age(database, scope, minutes=16):
@@ -169,7 +166,7 @@ async def test_a_right_password_alone_lets_nobody_in(stranger, account, database
     assert (await stranger.http.get("/manage")).headers["location"] == "/login?next=/manage"
     wrong = await stranger.send("/login/code", {"code": "12345"}, headers=elsewhere())
     assert wrong.status_code == 401 and "The code is wrong" in texts(wrong)
-    let_in = await stranger.send("/login/code", {"code": next_code(app)}, headers=elsewhere())
+    let_in = await stranger.send("/login/code", {"code": app.now()}, headers=elsewhere())
     assert let_in.headers["location"] == "/manage/1/x"
     kept = next(c for c in let_in.headers.get_list("set-cookie") if c.startswith("session="))
     assert "Max-Age=2592000" in kept
@@ -213,9 +210,9 @@ async def test_without_a_password_before_it_there_is_no_second_step(stranger):
 
 
 async def test_what_is_sensitive_asks_who_it_is_and_leads_back(alice, account, database, scope):
-    await enrol(database, scope)
+    app, _codes = await enrol(database, scope)
     await age(database, scope)
-    for path in ("/totp/disable", "/recovery-codes", "/passkeys/add"):
+    for path in ("/totp/disable", "/recovery-codes", "/passkeys/add", f"/passkeys/{new_id()}/remove"):
         asked = await alice.send(f"{SECURITY}{path}", {"name": "Mine"})
         assert asked.status_code == 303 and "/account-settings/confirm?next=" in asked.headers["location"]
     assert (await alice.send(f"{SECURITY}/passkeys/options")).status_code == 403
@@ -225,7 +222,10 @@ async def test_what_is_sensitive_asks_who_it_is_and_leads_back(alice, account, d
     wrong = await alice.send("/account-settings/confirm", {"next": target, "password": "wrong"})
     assert wrong.status_code == 422 and "This is not your password." in texts(wrong)
     cookie = alice.http.cookies["session"]
-    right = await alice.send("/account-settings/confirm", {"next": target, "password": PASSWORD})
+    half = await alice.send("/account-settings/confirm", {"next": target, "password": PASSWORD})
+    assert half.status_code == 422 and "The code is wrong" in texts(half)
+    both = {"next": target, "password": PASSWORD, "code": app.now()}
+    right = await alice.send("/account-settings/confirm", both)
     assert right.headers["location"] == target and alice.http.cookies["session"] != cookie
     assert (await alice.http.get(target)).status_code == 200
 
@@ -236,11 +236,12 @@ async def test_confirming_never_leads_to_another_site(alice, account):
     assert answer.headers["location"] == "/manage"
 
 
-async def test_the_second_step_is_switched_off_after_a_code(alice, database, scope):
+async def test_the_second_step_is_switched_off_after_password_and_code(alice, account, database, scope):
     app, _codes = await enrol(database, scope)
     await age(database, scope)
     security = f"{alice.base}{SECURITY}"
-    await alice.send("/account-settings/confirm", {"next": security, "code": next_code(app)})
+    both = {"next": security, "password": PASSWORD, "code": app.now()}
+    await alice.send("/account-settings/confirm", both)
     answer = await alice.send(f"{SECURITY}/totp/disable")
     assert "The second step is off" in texts(await alice.follow(answer))
     async with database.session(scope) as session:

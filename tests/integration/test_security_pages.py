@@ -9,7 +9,7 @@ from gptagent.features.identity import service as identity
 from gptagent.kernel.errors import Unauthenticated
 from gptagent.kernel.scope import PLATFORM_ID
 from integration.test_account import NOWHERE, ChangePassword, email_of, here
-from integration.test_pages_account import enrol, next_code
+from integration.test_pages_account import enrol
 from integration.test_pages_login import elsewhere, log_in
 from members import PASSWORD, set_password
 
@@ -87,7 +87,7 @@ async def test_every_log_in_is_recorded_with_its_factors(stranger, database, sco
     app, _codes = await enrol(database, scope)
     await log_in(stranger, email, "not the right one")
     await log_in(stranger, email)
-    await stranger.send("/login/code", {"code": next_code(app)}, headers=elsewhere())
+    await stranger.send("/login/code", {"code": app.now()}, headers=elsewhere())
     async with database.session(replace(scope, org_id=PLATFORM_ID)) as session:
         rows = await session.fetch(
             """select action, changes->'method'->>1 as method, at, request_id from app.audit_event

@@ -17,6 +17,10 @@ CHOSEN = {
     "for_update": "one of two literals",
     "kind": "a Literal type of two words",
     "setting": "two UUIDs, typed as such",
+    "query.sql": "a statement of the store's own",
+    "query.columns": "names of columns that stand beside it",
+    "query.continued": "the same names, and numbers of parameters",
+    "query.rows": "a constant",
     "page.clause": "columns of the list's own orders, from code; what the reader sent are its parameters",
 }
 

@@ -17,7 +17,7 @@ SAFE = {
     "APP_ENV": "production",
     "PUBLIC_URL": "https://agents.example.com/",
     "SECRET_KEYS": KEY,
-    "REDIS_URL": "redis://:hidden-redis-word@redis:6379/0",
+    "REDIS_URL": "rediss://:hidden-redis-word@redis:6379/0",
 }
 
 
@@ -98,6 +98,7 @@ def test_production_refuses_unsafe_values_with_what_to_set(load, changes, senten
         ({"MAIL_FROM": "Agents"}, "MAIL_FROM must be"),
         ({"MAIL_FROM": "Agents\r\nBcc: x@evil.test <a@example.com>"}, "MAIL_FROM must be"),
         ({"EGRESS_ALLOW": "localhost"}, "EGRESS_ALLOW takes host:port pairs"),
+        ({"FORWARDED_ALLOW_IPS": "*"}, "FORWARDED_ALLOW_IPS takes networks"),
         ({"EGRESS_ALLOW": "a:1,b:http"}, "EGRESS_ALLOW takes host:port pairs"),
     ],
 )
@@ -204,8 +205,82 @@ def test_production_lets_no_origin_without_tls_in(load):
     assert load(**SAFE, CORS_ORIGINS="https://shop.example").production
 
 
-def test_a_redis_with_tls_is_taken_in_production(load):
-    assert load(**{**SAFE, "REDIS_URL": "rediss://:hidden-redis-word@redis:6380/0"}).production
+BACKENDS = {"DATABASE_URL": "postgresql://app@db/app?sslmode=verify-full"}
+BACKENDS["DATABASE_OWNER_URL"] = "postgresql://owner@db/app?sslmode=verify-full"
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "DATABASE_OWNER_URL"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://app@db/app",
+        "postgresql://app@db/app?sslmode=require",
+        "postgresql://app@db/app?sslmode=prefer&sslmode=verify-full",
+        "postgresql://app@db/app?sslmode=VERIFY-FULL",
+        "postgresql://app@127.0.0.1,db/app",
+        "postgresql://app@127.0.0.1:5432,10.0.0.5:5432/app",
+        "postgresql://app@127.0.0.1/app?host=db",
+        "postgresql://app@localhost/app?hostaddr=10.0.0.5",
+        "postgresql://app@/app?service=far",
+        "postgresql://app@localhost.example.com/app",
+        "postgresql:///app",
+    ],
+)
+def test_production_talks_to_another_machines_database_over_checked_tls_only(load, name, address):
+    """AUTH-18"""
+    said = refusal(load, **(BACKENDS | {name: address}))
+    assert f"let {name} end in ?sslmode=verify-full" in said and "ALLOW_PLAINTEXT_BACKENDS=1" in said
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://app@db/app?sslmode=verify-full&sslrootcert=/etc/ca.crt",
+        "postgresql://app@db/app?sslmode=verify-ca",
+        "postgresql://app@127.0.0.1:5432/app",
+        "postgresql://app@[::1]:5432/app",
+        "postgresql://app@localhost/app",
+        "postgresql://app@/app?host=/run/postgresql",
+        "postgresql://app@%2Frun%2Fpostgresql/app",
+    ],
+)
+def test_a_database_here_or_over_checked_tls_is_taken_in_production(load, address):
+    assert load(**SAFE, DATABASE_URL=address, DATABASE_OWNER_URL=address).plain_backends == []
+
+
+@pytest.mark.parametrize(
+    ("address", "is_safe"),
+    [
+        ("rediss://:word@redis:6380/0", True),
+        ("rediss://:word@redis:6380/0?ssl_cert_reqs=required&ssl_check_hostname=true", True),
+        ("redis://:word@127.0.0.1:6379/0", True),
+        ("redis+unix://user:word@/run/redis.sock", True),
+        ("redis://:word@redis:6379/0", False),
+        ("redis://:word@10.0.0.5:6379/0", False),
+        ("rediss://:word@redis:6380/0?ssl_cert_reqs=none", False),
+        ("rediss://:word@redis:6380/0?ssl_check_hostname=false", False),
+        ("rediss://:word@redis:6380/0?ssl_check_hostname=", False),
+    ],
+)
+def test_production_talks_to_another_machines_redis_over_checked_tls_only(load, address, is_safe):
+    if is_safe:
+        assert load(**{**SAFE, "REDIS_URL": address}).plain_backends == []
+    else:
+        assert "let REDIS_URL begin with rediss://" in refusal(load, REDIS_URL=address)
+
+
+def test_an_operator_may_trust_a_network_that_is_all_theirs(load):
+    plain = {"REDIS_URL": "redis://:word@redis:6379/0", "DATABASE_URL": "postgresql://app@db/app"}
+    owner = {"DATABASE_OWNER_URL": "postgresql://owner@127.0.0.1/app"}
+    settings = load(**{**SAFE, **plain, **owner, "ALLOW_PLAINTEXT_BACKENDS": "1"})
+    assert settings.plain_backends == ["DATABASE_URL", "REDIS_URL"]
+
+
+def test_administrators_show_a_second_factor_in_production_always(load):
+    assert load(**SAFE).admin_needs_second_factor
+    assert not load().admin_needs_second_factor
+    assert load(ADMIN_SECOND_FACTOR="1").admin_needs_second_factor
+    assert "unset ADMIN_SECOND_FACTOR" in refusal(load, ADMIN_SECOND_FACTOR="0")
 
 
 @pytest.fixture

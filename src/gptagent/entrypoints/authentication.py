@@ -17,6 +17,7 @@ from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import NotFound, Unauthenticated
 from gptagent.kernel.http import (
+    ALONE_HEADER,
     SAFE_METHODS,
     Access,
     Csrf,
@@ -45,6 +46,12 @@ MIN_CSRF_CHARS = 32
 ADMIN_PATH = re.compile(r"/admin(/.*)?")
 ADMIN_API = "/api/v1/admin/"
 WORKSPACE_PATH = re.compile(r"/manage/(?P<number>\d{1,18})(?:-(?P<slug>[^/]*))?(?P<rest>/.*)?")
+# What is open to a log-in that has yet to show a second factor: to show it, or to set one up.
+SECOND_STEP = "/account-settings/second-step"
+HELD_PATHS = re.compile(
+    r"/account-settings/(second-step|confirm(/passkey)?|security/(totp|passkeys/(add|options)))"
+)
+HELD_API = re.compile(r"/api/v1/account(/(confirmation|totp(/confirm)?|passkeys(/options)?))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +90,25 @@ class Authenticator:
             request.state.base = request.state.workspace.path
             request.state.access = self._access(request, request.state.workspace)
 
+    def hold(self, request: Request) -> None:
+        """Raise Forbidden where a second factor is asked for that the log-in has not shown."""
+        access: Access | None = getattr(request.state, "access", None)
+        if access is None or not access.is_held:
+            return
+        path = request.url.path
+        match = WORKSPACE_PATH.fullmatch(path)
+        if not (HELD_PATHS.fullmatch(match["rest"] or "") if match else HELD_API.fullmatch(path)):
+            raise identity.second_factor_required()
+
+    def second_step_path(self, request: Request) -> str | None:
+        """Return the page that shows or sets up a second factor and leads back; None without a workspace."""
+        visitor: Visitor = request.state.visitor
+        workspace: Workspace | None = getattr(request.state, "workspace", None)
+        if workspace is None and not visitor.workspaces:
+            return None
+        target = request.url.path if request.method == "GET" else "/manage"
+        return f"{(workspace or visitor.workspaces[0]).path}{SECOND_STEP}?next={quote(target, safe='/')}"
+
     def right_address(self, request: Request) -> str | None:
         """Return where a page with a wrong slug really is; None if the address is right."""
         match = WORKSPACE_PATH.fullmatch(request.url.path)
@@ -107,14 +133,22 @@ class Authenticator:
             return await self._program(request, token)
         claims = self.tokens.read(token, now=utcnow())
         async with self.db.installation() as session:
-            is_live = await identity.grant_is_live(session, claims)
+            is_strong = await identity.grant_strength(session, claims)
+            is_live = is_strong is not None
             found = await organizations.list_workspaces(session, claims.person_id) if is_live else []
         for workspace in found:
             if workspace.org_id == claims.org_id:
                 origin = self._origin(request, Actor("person", claims.person_id))
                 if request.url.path.startswith(ADMIN_API) and await self._is_administrator(claims.person_id):
-                    return self._platform_access(request, claims.person_id, claims.grant_id)
-                return Access(organizations.scope_of(workspace, origin), claims.person_id, claims.grant_id)
+                    held = self.settings.admin_needs_second_factor or workspace.needs_second_factor
+                    access = self._platform_access(request, claims.person_id, claims.grant_id)
+                    return replace(access, is_held=held and not is_strong)
+                return Access(
+                    organizations.scope_of(workspace, origin),
+                    claims.person_id,
+                    claims.grant_id,
+                    is_held=workspace.needs_second_factor and not is_strong,
+                )
         raise Unauthenticated
 
     async def _administrator(self, request: Request) -> Access:
@@ -126,7 +160,8 @@ class Authenticator:
         is_own = entered.impersonator_id is None and entered.workspace_id is None
         if not is_own or not await self._is_administrator(entered.person_id):
             raise NotFound
-        return self._platform_access(request, entered.person_id)
+        held = self.settings.admin_needs_second_factor and not entered.is_strong
+        return replace(self._platform_access(request, entered.person_id), is_held=held)
 
     async def _is_administrator(self, person_id: UUID) -> bool:
         async with self.db.installation(person_id) as session:
@@ -153,7 +188,7 @@ class Authenticator:
         if not token:
             return None
         async with self.db.installation() as session:
-            found = await identity.find_session(session, token)
+            found = await identity.find_session(session, token, is_use=not _is_alone(request))
             if found is None:
                 return None
             workspaces = await organizations.list_workspaces(session, found.person_id)
@@ -175,4 +210,23 @@ class Authenticator:
     def _access(self, request: Request, workspace: Workspace) -> Access:
         entered: WebSession = request.state.visitor.session
         origin = self._origin(request, Actor("person", entered.person_id, entered.impersonator_id))
-        return Access(organizations.scope_of(workspace, origin), entered.person_id)
+        scope = organizations.scope_of(workspace, origin)
+        return Access(scope, entered.person_id, is_held=_is_held(entered, workspace))
+
+
+def _is_alone(request: Request) -> bool:
+    """Whether an open page asks by itself: its stream, and what it fetches anew because of that.
+
+    Such requests keep no log-in alive, or it would never end where a page was left open.
+    """
+    return ALONE_HEADER in request.headers or request.url.path.endswith("/live")
+
+
+def _is_held(entered: WebSession, workspace: Workspace) -> bool:
+    """Whether the workspace asks for a second factor that this log-in has not shown.
+
+    Its own sign-in provider asks for as many as it likes, and an administrator who looks through somebody's
+    eyes has shown their own.
+    """
+    by_others = entered.workspace_id is not None or entered.impersonator_id is not None
+    return workspace.needs_second_factor and not entered.is_strong and not by_others

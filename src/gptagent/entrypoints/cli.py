@@ -207,6 +207,15 @@ def user_reset_link(email: str) -> None:
     print(asyncio.run(operations.reset_link(Settings.load(), email)))
 
 
+@user_app.command("forget-factors")
+def user_forget_factors(email: str) -> None:
+    """Take second step and passkeys from somebody who has lost them. Make sure first who asks."""
+    from gptagent.entrypoints import operations
+
+    asyncio.run(operations.forget_factors(Settings.load(), email))
+    print(f"{email} logs in with the password alone, and can set up a second step again")
+
+
 @audit_app.command("verify")
 def audit_verify(
     *,

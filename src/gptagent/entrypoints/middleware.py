@@ -1,6 +1,8 @@
 """What every request passes through: an id, a log line, limits, security headers, authentication."""
 
 import asyncio
+import ipaddress
+import re
 import time
 import uuid
 from collections.abc import Set as AbstractSet
@@ -15,8 +17,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gptagent.entrypoints.authentication import Authenticator
 from gptagent.entrypoints.request_limits import UPLOAD_PATHS, RequestLimits
 from gptagent.kernel import observe
-from gptagent.kernel.errors import AppError, TooLarge, Unauthenticated, UpstreamUnavailable
-from gptagent.kernel.http import Access, error_response
+from gptagent.kernel.errors import AppError, Forbidden, TooLarge, Unauthenticated, UpstreamUnavailable
+from gptagent.kernel.http import MACHINE_PATHS, Access, error_response, locale_of, problem
 
 log = structlog.get_logger("gptagent.http")
 
@@ -24,7 +26,8 @@ BODY_MAX_BYTES = 5_000_000
 UPLOAD_MAX_BYTES = 51_000_000
 REQUEST_TIMEOUT_SECONDS = 30
 UPLOAD_TIMEOUT_SECONDS = 300
-EXPORT_PATHS = ("/audit/export",)  # a long file is written while it is read
+# A long file is written while it is read.
+EXPORTS = re.compile(r"/(?:audit|account|account-settings/privacy)/export$|/privacy/customers/[^/]+$")
 PICTURE_MAX_BYTES = 5_100_000  # a picture of 5 MB and the form around it
 PICTURE_PATHS = ("/avatar",)
 
@@ -131,6 +134,53 @@ def _pattern(scope: Scope) -> str:
     return str(scope["route"].path) if "route" in scope else "unmatched"
 
 
+class HttpsOnly:
+    """In production answers nothing over plain http: whoever is on the way could read and change it.
+
+    How a request came is what the trusted proxy says (X-Forwarded-Proto), or the connection itself. Pages are
+    led to https. Everything else is refused, so that whoever sent a credential notices; it is not looked at.
+    Probes are answered: those of health hold nothing, the metrics only to a private network.
+    """
+
+    def __init__(self, app: ASGIApp, *, base_url: str) -> None:
+        self._app = app
+        self._base_url = base_url
+        self._has_told = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["scheme"] == "https" or _is_probe(scope):
+            await self._app(scope, receive, send)
+            return
+        if not self._has_told:  # a proxy that is not trusted, or does not say how people come, looks the same
+            log.warning("plain_request_refused")
+            self._has_told = True
+        request = Request(scope)
+        if scope["method"] in {"GET", "HEAD"} and not scope["path"].startswith(MACHINE_PATHS):
+            query = scope["query_string"].decode("latin-1")
+            path = scope["raw_path"].decode("latin-1")
+            response: Response = RedirectResponse(self._base_url + path + (f"?{query}" if query else ""), 308)
+        else:
+            response = problem(_plain(), locale_of(request), request.state.request_id)
+        await response(scope, receive, send)
+
+
+def _plain() -> Forbidden:
+    return Forbidden(
+        "https_required",
+        "Only https is answered here. A secret that was sent may have been read: replace it.",
+    )
+
+
+def _is_probe(scope: Scope) -> bool:
+    if scope["path"].startswith("/health/"):
+        return True
+    try:
+        peer = ipaddress.ip_address(scope["client"][0])
+    except (TypeError, ValueError):
+        return False
+    return scope["path"] == "/metrics" and peer.is_private
+
+
 class Cors:
     """Lets scripts of the listed origins read the API's answers.
 
@@ -183,7 +233,7 @@ class Limits:
         if length.isdecimal() and int(length) > limit:
             raise TooLarge("too_large", "The request is too large.")
         try:
-            is_long = upload or scope["path"].endswith(EXPORT_PATHS)
+            is_long = upload or EXPORTS.search(scope["path"]) is not None
             async with asyncio.timeout(UPLOAD_TIMEOUT_SECONDS if is_long else self._seconds):
                 await self._app(scope, _counted(receive, limit), send)
         except TimeoutError as error:
@@ -225,12 +275,27 @@ class Gate:
         try:
             await self._limits.check_hook(request)
             await self._admit(request)
+            self._authenticator.hold(request)
         except AppError as error:
-            if error.status != 401 or request.url.path.startswith("/api/") or _is_script(request):
-                return error_response(request, error)
-            return RedirectResponse(self._authenticator.login_path(request), 303)
+            return self._refuse(request, error)
         right = self._authenticator.right_address(request)
         return RedirectResponse(right, 308) if right else None
+
+    def _refuse(self, request: Request, error: AppError) -> Response:
+        """Answer a program with the error, and lead a person to what would let them in."""
+        is_page = not request.url.path.startswith("/api/") and not _is_script(request)
+        if is_page and error.status == 401:
+            response = RedirectResponse(self._authenticator.login_path(request), 303)
+            if self._authenticator.cookie in request.cookies:  # it has ended here: let the browser know
+                secure = self._authenticator.settings.secure_cookies
+                response.delete_cookie(
+                    self._authenticator.cookie, secure=secure, httponly=True, samesite="lax"
+                )
+            return response
+        if is_page and error.code == "second_factor_required":
+            way = self._authenticator.second_step_path(request)
+            return RedirectResponse(way, 303) if way else error_response(request, error)
+        return error_response(request, error)
 
     async def _admit(self, request: Request) -> None:
         """Let the request in and count it. A refused credential counts for the address it came from."""

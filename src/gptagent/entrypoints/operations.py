@@ -86,6 +86,11 @@ async def reset_link(settings: Settings, email: str) -> str:
         return await identity.make_reset_link(db, email, links, origin=Origin(Actor("operator")))
 
 
+async def forget_factors(settings: Settings, email: str) -> None:
+    async with _database(settings) as db:
+        await identity.forget_factors(db, email, origin=Origin(Actor("operator")))
+
+
 async def verify_audit(settings: Settings, expected: Mapping[UUID, bytes]) -> list[ChainReport]:
     """Read every audit chain as the owner of the tables, whom no application can be."""
     db = await Database.connect(owner_dsn(settings), max_connections=1)

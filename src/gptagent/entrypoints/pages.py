@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -191,13 +191,15 @@ async def load_shell(request: Request, session: Session, links: Links) -> Shell:
     workspace: Workspace = request.state.workspace
     visitor: Visitor = request.state.visitor
     person = await identity.get_person(session, visitor.session.person_id)
+    access = access_of(request)
+    permissions = frozenset() if access.is_held else access.scope.permissions
     return Shell(
         base=workspace.path,
         path=request.url.path,
         workspace=workspace.name,
         person_name=person.full_name,
         person_email=person.email,
-        navigation=_navigation(access_of(request).scope.permissions),
+        navigation=() if access.is_held else _navigation(permissions),
         workspaces=tuple(
             WorkspaceLink(
                 one.name,
@@ -207,16 +209,16 @@ async def load_shell(request: Request, session: Session, links: Links) -> Shell:
             )
             for one in visitor.workspaces
         ),
-        live_url=f"{workspace.path}/live",
+        live_url="" if access.is_held else f"{workspace.path}/live",
         live_cursor=str(await last_event_id(session)),
         admin_href=ADMIN if person.is_platform_admin and _is_own(visitor) else "",
         account_href=f"{workspace.path}{ACCOUNT}",
         person_picture=_picture(workspace, person),
         tabs=_tabs(request, workspace),
         delete_at=workspace.delete_at,
-        may_keep=policy.OWN_WORKSPACE in access_of(request).scope.permissions,
+        may_keep=policy.OWN_WORKSPACE in permissions,
         create_href="" if visitor.session.workspace_id else "/workspaces/create",
-        asks_to_verify=links.sends_letters and not person.is_verified,
+        asks_to_verify=links.sends_letters and not person.is_verified and not access.is_held,
     )
 
 
@@ -249,7 +251,8 @@ def _tabs(request: Request, workspace: Workspace) -> TabSet | None:
     permissions = access_of(request).scope.permissions
     for tabs in TABS:
         if rest == tabs.prefix or rest.startswith(tabs.prefix + "/"):
-            return tabs.for_rights(permissions)
+            shown = tabs.for_rights(permissions)
+            return replace(shown, items=()) if access_of(request).is_held else shown
     return None
 
 

@@ -31,6 +31,7 @@ def serve_web(settings: Settings, *, reload: bool, supervisor: int | None) -> No
         access_log=False,
         server_header=False,
         proxy_headers=True,
+        forwarded_allow_ips=settings.forwarded_allow_ips,
         timeout_graceful_shutdown=DRAIN_SECONDS,
         loop="uvloop",
         http="httptools",

@@ -24,7 +24,7 @@ from gptagent.entrypoints.admin_shell import facts_of
 from gptagent.entrypoints.authentication import Authenticator
 from gptagent.entrypoints.description import install_description, operation_id
 from gptagent.entrypoints.docs import Docs
-from gptagent.entrypoints.middleware import Cors, Gate, Limits, RequestEdge
+from gptagent.entrypoints.middleware import Cors, Gate, HttpsOnly, Limits, RequestEdge
 from gptagent.entrypoints.pages import add_pages
 from gptagent.entrypoints.request_limits import RequestLimits
 from gptagent.entrypoints.sole import SoleWeb
@@ -126,6 +126,8 @@ def build_web(platform: Platform, sole: SoleWeb | None = None) -> FastAPI:
     )  # before Limits: a stranger's request is not judged
     app.add_middleware(GZipMiddleware, minimum_size=GZIP_MIN_BYTES, compresslevel=GZIP_LEVEL)
     app.add_middleware(Cors, origins=settings.allowed_origins)
+    if settings.production:
+        app.add_middleware(HttpsOnly, base_url=settings.base_url)
     app.add_middleware(RequestEdge, https=settings.secure_cookies)
     install_problems(app)
     app.state.answers = Answers(platform.db)

@@ -26,6 +26,7 @@ PROBLEM_TYPE = "application/problem+json"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 CSRF_FIELD = "csrf_token"
 CSRF_HEADER = "x-csrf-token"
+ALONE_HEADER = "x-by-itself"  # of what an open page asks for without anybody there
 # Addresses of programs: their errors are problem details, those of all others are pages.
 MACHINE_PATHS = ("/api/", "/hooks/", "/health/", "/metrics")
 
@@ -76,12 +77,14 @@ class PatternRoute(Route):
 class Access:
     """The ticket of a request, and the person behind it; a program with a key is nobody.
 
-    `grant_id` is the log-in over the API the request came by.
+    `grant_id` is the log-in over the API the request came by. `is_held`: the log-in has not shown the second
+    factor that is asked for here, so nothing is open but the ways to show or make one.
     """
 
     scope: Scope
     person_id: UUID | None = None
     grant_id: UUID | None = None
+    is_held: bool = False
 
 
 def access_of(request: Request) -> Access:

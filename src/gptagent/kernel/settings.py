@@ -11,10 +11,23 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from gptagent.kernel.backends import is_safe_postgres, is_safe_redis
 from gptagent.kernel.errors import Misconfigured
 from gptagent.kernel.secret_keys import decode_keys, read_key_file
 
 MIN_METRICS_TOKEN_CHARS = 16
+_BACKENDS = (
+    ("database_url", is_safe_postgres),
+    ("database_owner_url", is_safe_postgres),
+    ("redis_url", is_safe_redis),
+)
+_VERIFY = "let {} end in ?sslmode=verify-full&sslrootcert=/path/of/its/ca.crt"
+_TLS = {
+    "DATABASE_URL": _VERIFY,
+    "DATABASE_OWNER_URL": _VERIFY,
+    "REDIS_URL": "let {} begin with rediss:// and check the certificate and its name",
+}
+_OR_ELSE = "(it leads to another machine; ALLOW_PLAINTEXT_BACKENDS=1 if that network is all yours)"
 _SENDER = re.compile(r"[^\r\n<>@]*<[^\s<>@]+@[^\s<>@]+>|[^\s<>@]+@[^\s<>@]+")
 
 
@@ -47,9 +60,12 @@ class Settings(BaseSettings):
     egress_allow: str = ""
     kommo_sandbox_url: str | None = None
     registration: Literal["open", "invite"] | None = None
+    admin_second_factor: bool | None = None
+    allow_plaintext_backends: bool = False
     metrics_token: SecretStr | None = None
     security_contact: str | None = None
     hooks_allow_from: str = ""
+    forwarded_allow_ips: str = "127.0.0.1,::1"
     rate_factor: int = Field(default=1, ge=1, le=1_000_000)
     cors_origins: str = ""
     keep: bool = False
@@ -133,7 +149,13 @@ class Settings(BaseSettings):
     @field_validator("hooks_allow_from")
     @classmethod
     def _networks(cls, value: str) -> str:
-        _read_networks(value)
+        _read_networks(value, "HOOKS_ALLOW_FROM")
+        return value
+
+    @field_validator("forwarded_allow_ips")
+    @classmethod
+    def _proxies(cls, value: str) -> str:
+        _read_networks(value, "FORWARDED_ALLOW_IPS")
         return value
 
     @model_validator(mode="after")
@@ -165,7 +187,7 @@ class Settings(BaseSettings):
         return self
 
     def _production_faults(self) -> list[str]:
-        faults = []
+        faults = self._access_faults()
         if not (self.public_url or "").startswith("https://"):
             faults.append("set PUBLIC_URL to the https:// address people open")
         if self.secret_keys is None and self.secret_keys_file is None:
@@ -186,6 +208,29 @@ class Settings(BaseSettings):
         if (self.database_url is None) != (self.database_owner_url is None):
             faults.append("set DATABASE_URL and DATABASE_OWNER_URL together")
         return faults
+
+    def _access_faults(self) -> list[str]:
+        faults = []
+        if self.admin_second_factor is False:
+            faults.append("unset ADMIN_SECOND_FACTOR: administrators always show a second factor")
+        if not self.allow_plaintext_backends:
+            faults += [f"{_TLS[name].format(name)} {_OR_ELSE}" for name in self.plain_backends]
+        return faults
+
+    @property
+    def plain_backends(self) -> list[str]:
+        """Names of the settings that lead to another machine without TLS, or without checking who answers."""
+        found = []
+        for name, is_safe in _BACKENDS:
+            value: SecretStr | None = getattr(self, name)
+            if value is not None and not is_safe(value.get_secret_value()):
+                found.append(name.upper())
+        return found
+
+    @property
+    def admin_needs_second_factor(self) -> bool:
+        """Whether the platform's administration is open only to log-ins that have shown a second factor."""
+        return self.production if self.admin_second_factor is None else self.admin_second_factor
 
     @cached_property
     def home(self) -> Path:
@@ -245,7 +290,7 @@ class Settings(BaseSettings):
     @property
     def hook_networks(self) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
         """Where webhooks may come from; empty: from anywhere."""
-        return _read_networks(self.hooks_allow_from)
+        return _read_networks(self.hooks_allow_from, "HOOKS_ALLOW_FROM")
 
     @property
     def open_registration(self) -> bool:
@@ -255,14 +300,12 @@ class Settings(BaseSettings):
         return self.host in {"127.0.0.1", "::1", "localhost"} and not self.production
 
 
-def _read_networks(text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+def _read_networks(text: str, name: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
     parts = filter(None, (part.strip() for part in text.split(",")))
     try:
         return tuple(ipaddress.ip_network(part) for part in parts)
     except ValueError as error:
-        raise ValueError(
-            "HOOKS_ALLOW_FROM takes networks like 203.0.113.0/24, separated by commas"
-        ) from error
+        raise ValueError(f"{name} takes networks like 203.0.113.0/24, separated by commas") from error
 
 
 def _origin(url: str) -> str:

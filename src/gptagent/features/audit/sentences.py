@@ -63,6 +63,7 @@ SENTENCES: Mapping[str, str] = {
     "retention.applied": "Old data deleted",
     "retention.changed": "How long data is kept changed",
     "secrets.rotated": "Secrets sealed with a new key",
+    "second_factor.forgotten": "Second step and passkeys taken off by the operator",
     "session.revoked": "Log-in ended",
     "sign_in_provider.changed": "Sign-in provider changed",
     "sign_in_provider.created": "Sign-in provider added",
@@ -77,6 +78,7 @@ SENTENCES: Mapping[str, str] = {
     "workspace.owner_removed": "Owner became something else",
     "workspace.renamed": "Workspace renamed",
     "workspace.resumed": "Suspension of the workspace lifted",
+    "workspace.second_factor_changed": "Second step for everybody changed",
     "workspace.suspended": "Workspace suspended",
     "workspace.updated": "Language of the workspace changed",
 }

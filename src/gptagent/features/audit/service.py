@@ -25,6 +25,7 @@ __all__ = [
     "PAGE_SIZE",
     "SENTENCES",
     "erase_person",
+    "list_about",
     "list_actions",
     "list_actors",
     "list_entries",
@@ -79,6 +80,13 @@ async def list_entries(
         since=wanted.since,
         until=wanted.until,
     )
+    return [await _read(session, row, keys) for row in rows]
+
+
+async def list_about(session: Session, person_id: UUID, *, before: int | None, limit: int) -> list[Recorded]:
+    """Return rows of the chain that the person caused or that are about them, the newest first."""
+    keys: dict[UUID, Vault | None] = {}
+    rows = await store.about(session, person_id, before, limit)
     return [await _read(session, row, keys) for row in rows]
 
 

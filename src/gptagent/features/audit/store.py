@@ -60,6 +60,21 @@ async def page(
     )
 
 
+async def about(session: Session, person_id: UUID, before: int | None, limit: int) -> list[Record]:
+    """Return rows of the chain that the person caused or that are about them, the newest first."""
+    return await session.fetch(
+        """select seq, at, actor_kind, actor_id, acting_for, action, target_kind, target_id, changes::text,
+                  address, personal, personal_of, request_id, hash
+             from app.audit_event
+            where org_id = app.org() and ($2::bigint is null or seq < $2)
+              and (actor_id = $1 or acting_for = $1 or personal_of = $1 or target_id = $1::text)
+            order by seq desc limit $3""",
+        person_id,
+        before,
+        limit,
+    )
+
+
 async def actions(session: Session) -> list[str]:
     """Return the actions that occur in the transaction's chain: one step in the index for each."""
     rows = await session.fetch(

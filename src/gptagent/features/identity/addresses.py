@@ -9,11 +9,13 @@ from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
 from gptagent.features.identity import store
 from gptagent.features.identity.hashes import hash_token
-from gptagent.features.identity.model import Links, Person, normalise_email
+from gptagent.features.identity.model import CurrentLogIn, Links, Person, normalise_email
 from gptagent.features.identity.passwords import password_is_right
 from gptagent.features.identity.persons import get_person
+from gptagent.features.identity.sessions import require_all_factors
 from gptagent.features.mail.model import Letter
 from gptagent.features.mail.service import send_letter
+from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import Conflict, FieldError, Forbidden, Invalid, NotFound
 from gptagent.kernel.ids import new_token
@@ -61,17 +63,25 @@ async def require_verified(session: Session, person_id: UUID, links: Links) -> N
 
 
 async def ask_change(
-    db: Database, person_id: UUID, command: ChangeEmail, *, links: Links, origin: Origin
+    db: Database,
+    person_id: UUID,
+    command: ChangeEmail,
+    *,
+    links: Links,
+    current: CurrentLogIn,
+    origin: Origin,
 ) -> bool:
     """Begin to change the address; True if it is changed at once, because no letters are sent.
 
     With letters the new address gets a link and the old one a notice; only the link changes anything. Raises
-    Invalid on `email` or `password`; Conflict for a known address, where it is changed at once.
+    Invalid on `email` or `password`; Conflict for a known address, where it is changed at once; Forbidden
+    where more than a password is asked for.
     """
     email = normalise_email(command.email)
     if email is None:
         raise Invalid.field("email", "Enter a valid e-mail address.")
     async with db.installation(person_id) as session:
+        await require_all_factors(session, person_id, current, now=utcnow())
         person = await get_person(session, person_id)
     if not await password_is_right(db, person_id, command.password):
         raise Invalid.field("password", "This is not your password.")

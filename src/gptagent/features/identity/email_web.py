@@ -9,10 +9,10 @@ from starlette.responses import Response
 from gptagent.features.identity import addresses
 from gptagent.features.identity.addresses import ChangeEmail
 from gptagent.features.identity.limits import LoginLimits
-from gptagent.features.identity.model import Links
+from gptagent.features.identity.model import CurrentLogIn, Links
 from gptagent.features.identity.persons import get_person
 from gptagent.kernel.db import Database
-from gptagent.kernel.errors import AppError, Conflict, Invalid
+from gptagent.kernel.errors import AppError, Conflict, Forbidden, Invalid
 from gptagent.kernel.http import access_of, client_address, person_of
 from gptagent.ui.web import Notice, Pages, base_of, field_errors, message_of, words
 
@@ -43,10 +43,20 @@ class EmailPages:
         try:
             await self.limits.check_letter(client_address(request), str(person_id))
             changed = await addresses.ask_change(
-                self.db, person_id, command, links=self.links, origin=access_of(request).scope.origin
+                self.db,
+                person_id,
+                command,
+                links=self.links,
+                current=CurrentLogIn(request.state.visitor.session.id),
+                origin=access_of(request).scope.origin,
             )
         except (Invalid, Conflict) as error:
             return await self._show(request, error, command.email)
+        except Forbidden as error:
+            if error.code != "confirmation_needed":
+                raise
+            base = base_of(request)
+            return self.pages.redirect(f"{base}/account-settings/confirm?next={base}{PATH}")
         sent = Notice(
             "info", "Open the letter at the new address.", "The address changes once you follow its link."
         )

@@ -15,6 +15,8 @@ NAME_MAX_CHARS = 200
 EMAIL_MAX_CHARS = 254
 SESSION_LIFE = timedelta(hours=24)
 REMEMBERED_SESSION_LIFE = timedelta(days=30)
+SESSION_IDLE = timedelta(hours=8)  # a working day at an unlocked desk; a night is longer
+REMEMBERED_SESSION_IDLE = timedelta(days=7)
 ACCESS_TOKEN_LIFE = timedelta(minutes=10)
 REFRESH_TOKEN_LIFE = timedelta(days=7)
 CONFIRMATION_LIFE = timedelta(minutes=15)
@@ -28,6 +30,8 @@ AVATAR_MAX_BYTES = 5_000_000
 AVATAR_MAX_PIXELS = 50_000_000  # a small file can hold a picture that fills the memory
 AVATAR_SIDE_PIXELS = 256
 LogInKind = Literal["browser", "api"]
+# Ways of logging in that show two factors. How many a workspace's own provider asks for is its choice.
+STRONG_METHODS = frozenset({"totp", "recovery_code", "passkey"})
 _EMAIL = re.compile(r"[^@\s,;<>\"]{1,64}@[^@\s,;<>\"]+\.[^@\s,;<>\".]{2,63}")
 
 
@@ -62,7 +66,8 @@ class WebSession:
 
     `confirmed_at`: when the password or another factor was last given. `workspace_id`: the only workspace the
     session enters, because that one's own sign-in provider vouched for the person. `impersonator_id`: the
-    administrator of the platform who looks through this person's eyes.
+    administrator of the platform who looks through this person's eyes. `is_strong`: a second factor was shown
+    in this log-in, when it began or later.
     """
 
     id: UUID
@@ -71,6 +76,7 @@ class WebSession:
     confirmed_at: datetime
     workspace_id: UUID | None = None
     impersonator_id: UUID | None = None
+    is_strong: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +120,7 @@ class Renewed:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What shows that the person is still who logged in: one of the two is enough."""
+    """What shows that the person is still who logged in: the password, and a code where one is asked for."""
 
     password: str = field(default="", repr=False)
     code: str = field(default="", repr=False)

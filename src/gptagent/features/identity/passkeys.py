@@ -115,6 +115,7 @@ async def remove_passkey(session: Session, passkey_id: UUID, *, origin: Origin) 
     """Forget a passkey of the transaction's person. Raises NotFound."""
     if not await store.delete_passkey(session, passkey_id):
         raise NotFound
+    await store.weaken_log_ins(session)
     await _record(session, "passkey.removed", passkey_id, origin)
 
 

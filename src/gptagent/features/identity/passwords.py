@@ -19,7 +19,8 @@ from gptagent.features.identity.model import (
     is_weak_password,
     normalise_email,
 )
-from gptagent.features.identity.sessions import renew_session
+from gptagent.features.identity.sessions import renew_session, require_all_factors
+from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import FieldError, Invalid, Unauthenticated
 from gptagent.kernel.ids import new_token
@@ -100,11 +101,12 @@ async def change_password(
 ) -> Renewed | None:
     """Set a new password and end every other log-in. Returns the new token of the browser's session.
 
-    Raises Invalid on `current_password` or `new_password`.
+    Raises Invalid on `current_password` or `new_password`, Forbidden where more than a password is asked for.
     """
     if fault := password_fault("new_password", command.new):
         raise Invalid("invalid", "Please correct the marked fields.", fields=(fault,))
     async with db.installation(person_id) as session:
+        await require_all_factors(session, person_id, current, now=utcnow())
         known = await store.select_password(session, person_id)
     if known is None or not await _matches(known, command.current):
         raise Invalid.field("current_password", "This is not your password.")
@@ -117,7 +119,9 @@ async def change_password(
         changes = {"password": None, "other_log_ins": (ended, 0)}
         entry = Entry("password.changed", "person", str(person_id), changes=changes)
         await audit.record(session, entry, origin=origin, on_platform=True)
-        return await renew_session(session, current.session_id) if current.session_id else None
+        if current.session_id is None:
+            return None
+        return await renew_session(session, current.session_id, confirms=False)
 
 
 async def _matches(known: str | None, password: str) -> bool:

@@ -9,12 +9,12 @@ from pydantic import SecretStr
 from gptagent.features.identity import addresses, recovery
 from gptagent.features.identity.addresses import ChangeEmail
 from gptagent.features.identity.limits import LoginLimits
-from gptagent.features.identity.model import Links
+from gptagent.features.identity.model import CurrentLogIn, Links
 from gptagent.features.identity.persons import get_person
 from gptagent.features.identity.recovery import NewPassword
 from gptagent.features.identity.recovery_web import origin_of
 from gptagent.kernel.db import Database
-from gptagent.kernel.http import Body, Wire, client_address, example, person_of, scope_of
+from gptagent.kernel.http import Body, Wire, access_of, client_address, example, person_of, scope_of
 from gptagent.kernel.rest import api_router
 
 
@@ -97,7 +97,7 @@ class RecoveryApi:
         await addresses.use_link(self.db, "change_email", body.token, origin=origin_of(request))
 
     async def ask_change(self, request: Request, body: EmailBody) -> EmailOut:
-        """Begin to change one's own address; the password is asked for."""
+        """Begin to change one's own address; it takes the password, and a confirmation if a code is used."""
         person_id = person_of(request)
         await self.limits.check_letter(client_address(request), str(person_id))
         changed = await addresses.ask_change(
@@ -105,6 +105,7 @@ class RecoveryApi:
             person_id,
             ChangeEmail(body.email, body.password.get_secret_value()),
             links=self.links,
+            current=CurrentLogIn(grant_id=access_of(request).grant_id),
             origin=scope_of(request).origin,
         )
         return EmailOut(status="changed" if changed else "letter_sent")

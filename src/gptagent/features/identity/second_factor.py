@@ -26,9 +26,10 @@ from gptagent.features.identity.model import (
     Person,
     Proof,
     Renewed,
+    normalise_email,
 )
 from gptagent.features.identity.passwords import password_is_right
-from gptagent.features.identity.sessions import renew_session
+from gptagent.features.identity.sessions import renew_session, second_factor_required
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import Conflict, Invalid, NotFound, Unauthenticated
 from gptagent.kernel.ids import new_token
@@ -123,6 +124,7 @@ async def disable_totp(session: Session, person_id: UUID, *, origin: Origin) -> 
     was_on = await store.has_second_factor(session, person_id)
     if not await store.delete_totp(session, person_id) or not was_on:
         raise NotFound
+    await store.weaken_log_ins(session)
     await _record(session, "totp.disabled", person_id, origin)
 
 
@@ -171,36 +173,74 @@ async def confirm_person(
 ) -> Renewed | None:
     """Note on the current log-in that its person was asked who they are; a browser gets a new token.
 
-    Raises Invalid on `password` or `code`, whichever was given.
+    Where a second step is set, both are asked for. Raises Invalid on `password`, before a code is looked at,
+    or on `code`; Forbidden where a second factor is demanded and the person has a passkey only.
     """
-    by_code = bool(proof.code.strip())
-    is_right = not by_code and await password_is_right(db, person_id, proof.password)
     async with db.installation(person_id) as session:
-        if by_code:
-            is_right = await accept_code(session, person_id, proof.code, now=now) is not None
-        if not is_right and by_code:
+        has_code = await store.has_second_factor(session, person_id)
+        if not has_code and await store.must_show_factor(session, person_id):
+            raise second_factor_required()
+    if not await password_is_right(db, person_id, proof.password):
+        raise Invalid.field("password", "This is not your password.")
+    async with db.installation(person_id) as session:
+        if has_code and await accept_code(session, person_id, proof.code, now=now) is None:
             raise Invalid.field("code", "The code is wrong or was used before.")
-        if not is_right:
-            raise Invalid.field("password", "This is not your password.")
-        return await note_confirmation(session, current)
+        return await note_confirmation(session, current, is_strong=has_code)
 
 
-async def note_confirmation(session: Session, current: CurrentLogIn) -> Renewed | None:
-    """Note that the person behind the current log-in has just shown who they are."""
+async def note_confirmation(
+    session: Session, current: CurrentLogIn, *, is_strong: bool = False
+) -> Renewed | None:
+    """Note that the person behind the current log-in has just shown who they are.
+
+    `is_strong`: by two factors.
+    """
     if current.grant_id is not None:
-        await store.confirm_grant(session, current.grant_id)
-    return await renew_session(session, current.session_id) if current.session_id else None
+        await store.confirm_grant(session, current.grant_id, is_strong=is_strong)
+    if current.session_id is None:
+        return None
+    return await renew_session(session, current.session_id, is_strong=is_strong)
+
+
+async def has_any_factor(session: Session, person_id: UUID) -> bool:
+    """Whether the person has an authenticator app or a passkey."""
+    return await store.has_any_factor(session, person_id)
+
+
+async def must_show_factor(session: Session, person_id: UUID) -> bool:
+    """Whether a workspace of theirs, or being an administrator, demands a second factor that they have."""
+    return await store.must_show_factor(session, person_id)
+
+
+async def forget_factors(db: Database, email: str, *, origin: Origin) -> None:
+    """Take the second step and all passkeys from somebody who has lost them, and end their log-ins.
+
+    For an operator who has made sure who asks. Raises NotFound for an unknown address or nothing to forget.
+    """
+    async with db.installation() as session:
+        person_id = await store.person_by_email(session, normalise_email(email) or "")
+    if person_id is None:
+        raise NotFound("person_not_found", "There is no active account with this address.")
+    async with db.installation(person_id) as session:
+        if not await store.has_any_factor(session, person_id):
+            raise NotFound("no_second_factor", "This account has neither a second step nor a passkey.")
+        await store.delete_totp(session, person_id)
+        await store.delete_passkeys(session, person_id)
+        await store.end_entries(session, person_id)
+        await _record(session, "second_factor.forgotten", person_id, origin)
 
 
 async def _accept_totp(session: Session, person_id: UUID, code: str, now: datetime) -> bool:
-    """Codes of the step before and the next one count as well: clocks differ. Each step counts once."""
+    """A code of the step before counts as well, for the time it takes to type and send it (RFC 6238, section
+    5.2); one of the next step does not. So a code lives for 60 s at most. Each step counts once.
+    """
     row = await store.select_totp(session, person_id)
     digits = "".join(code.split())
     if row is None or not (digits.isascii() and digits.isdecimal()):
         return False
     totp = pyotp.TOTP(_open(session, person_id, row["secret_sealed"]), interval=TOTP_STEP_SECONDS)
     present = int(now.timestamp()) // TOTP_STEP_SECONDS
-    for step in (present, present - 1, present + 1):
+    for step in (present, present - 1):
         if hmac.compare_digest(totp.generate_otp(step), digits):
             return await store.take_totp_step(session, person_id, step)
     return False

@@ -59,8 +59,11 @@ from gptagent.features.identity.second_factor import (
     disable_totp,
     find_pending,
     finish_second_step,
+    forget_factors,
     get_second_factor,
+    has_any_factor,
     has_second_factor,
+    must_show_factor,
     note_confirmation,
     offered_totp,
     renew_recovery_codes,
@@ -78,6 +81,7 @@ from gptagent.features.identity.sessions import (
     require_confirmed_grant,
     revoke_grant,
     revoke_session,
+    second_factor_required,
 )
 from gptagent.features.identity.tokens import AccessClaims
 from gptagent.kernel.db import Session
@@ -118,9 +122,11 @@ __all__ = [
     "find_person",
     "find_session",
     "finish_second_step",
+    "forget_factors",
     "get_person",
     "get_second_factor",
-    "grant_is_live",
+    "grant_strength",
+    "has_any_factor",
     "has_people",
     "has_second_factor",
     "hash_password",
@@ -130,6 +136,7 @@ __all__ = [
     "list_passkeys",
     "log_in_with_passkey",
     "make_reset_link",
+    "must_show_factor",
     "note_confirmation",
     "offer_reset",
     "offer_setup",
@@ -150,6 +157,7 @@ __all__ = [
     "reset_password",
     "revoke_grant",
     "revoke_session",
+    "second_factor_required",
     "set_avatar",
     "set_locale",
     "setup_is_open",
@@ -225,15 +233,26 @@ async def find_person(session: Session, email: str) -> UUID | None:
 
 
 async def open_grant(
-    session: Session, person_id: UUID, workspace_id: UUID, *, device: Device = UNKNOWN_DEVICE
+    session: Session,
+    person_id: UUID,
+    workspace_id: UUID,
+    *,
+    device: Device = UNKNOWN_DEVICE,
+    is_strong: bool = False,
 ) -> tuple[UUID, str]:
     """Log in over the API: return the grant's id, for access tokens, and its first refresh token.
 
-    Needs a transaction opened for the person.
+    Needs a transaction opened for the person. `is_strong`: two factors were shown.
     """
     grant_id, token = new_id(), new_token()
     await store.insert_grant(
-        session, grant_id, person_id, workspace_id, device=device.name, address=device.address
+        session,
+        grant_id,
+        person_id,
+        workspace_id,
+        device=device.name,
+        address=device.address,
+        is_strong=is_strong,
     )
     await store.begin_refresh(session, grant_id, hash_token(token), REFRESH_TOKEN_LIFE)
     return grant_id, token
@@ -252,9 +271,9 @@ async def use_refresh_token(session: Session, token: str) -> tuple[AccessClaims,
     return AccessClaims(row["person_id"], row["workspace_id"], row["grant_id"]), following
 
 
-async def grant_is_live(session: Session, claims: AccessClaims) -> bool:
-    """Whether the log-in behind an access token has not been revoked."""
-    return await store.grant_is_live(session, claims.person_id, claims.grant_id)
+async def grant_strength(session: Session, claims: AccessClaims) -> bool | None:
+    """Whether the log-in behind an access token has shown a second factor; None if it was revoked."""
+    return await store.grant_strength(session, claims.person_id, claims.grant_id)
 
 
 async def end_session(session: Session, session_id: UUID) -> None:

@@ -9,7 +9,9 @@ from gptagent.features.identity import store
 from gptagent.features.identity.hashes import hash_token
 from gptagent.features.identity.model import (
     REFRESH_TOKEN_LIFE,
+    REMEMBERED_SESSION_IDLE,
     REMEMBERED_SESSION_LIFE,
+    SESSION_IDLE,
     SESSION_LIFE,
     CurrentLogIn,
     Device,
@@ -34,11 +36,12 @@ async def open_session(
     now: datetime,
     device: Device = UNKNOWN_DEVICE,
     workspace_id: UUID | None = None,
+    is_strong: bool = False,
 ) -> tuple[str, datetime]:
     """Return the cookie's token and when it ends. Needs a transaction opened for the person.
 
     A session of one workspace counts as never confirmed: its provider's word opens that workspace, and does
-    not change what the person logs in with.
+    not change what the person logs in with. `is_strong`: two factors were shown.
     """
     token = new_token()
     expires_at = now + (REMEMBERED_SESSION_LIFE if remember else SESSION_LIFE)
@@ -52,12 +55,15 @@ async def open_session(
         device=device.name,
         address=device.address,
         workspace_id=workspace_id,
+        idle_life=REMEMBERED_SESSION_IDLE if remember else SESSION_IDLE,
+        is_strong=is_strong,
     )
     return token, expires_at
 
 
-async def find_session(session: Session, token: str) -> WebSession | None:
-    row = await store.session_by_hash(session, hash_token(token))
+async def find_session(session: Session, token: str, *, is_use: bool = True) -> WebSession | None:
+    """Return the log-in this token opens. Unless it `is_use`, it is not kept alive by that."""
+    row = await store.session_by_hash(session, hash_token(token), is_use=is_use)
     return WebSession(**dict(row)) if row else None
 
 
@@ -67,10 +73,16 @@ async def record_log_in(session: Session, person_id: UUID, method: str, *, origi
     await audit.record(session, entry, origin=origin, on_platform=True)
 
 
-async def renew_session(session: Session, session_id: UUID) -> Renewed:
-    """Exchange the session's token after its person has shown who they are. Raises NotFound if it ended."""
+async def renew_session(
+    session: Session, session_id: UUID, *, confirms: bool = True, is_strong: bool = False
+) -> Renewed:
+    """Exchange the session's token; by default because its person has shown who they are.
+
+    `is_strong`: by two factors. Raises NotFound if it ended.
+    """
     token = new_token()
-    row = await store.renew_session(session, session_id, hash_token(token))
+    hashed = hash_token(token)
+    row = await store.renew_session(session, session_id, hashed, confirms=confirms, is_strong=is_strong)
     if row is None:
         raise NotFound
     return Renewed(token, row["remembered"], row["expires_at"])
@@ -115,13 +127,36 @@ async def end_other_log_ins(
 
 async def require_confirmed_grant(session: Session, grant_id: UUID, *, now: datetime) -> None:
     """Raise Forbidden unless the person behind a log-in over the API was asked who they are lately."""
-    confirmed_at = await store.grant_confirmed_at(session, grant_id)
+    await _require_confirmed(session, CurrentLogIn(grant_id=grant_id), now)
+
+
+async def require_all_factors(
+    session: Session, person_id: UUID, current: CurrentLogIn, *, now: datetime
+) -> None:
+    """Raise Forbidden where a password is not all the person can show, unless they lately showed the rest.
+
+    For changes that ask for the password themselves. Needs a transaction opened for the person.
+    """
+    if await store.has_second_factor(session, person_id) or await store.must_show_factor(session, person_id):
+        await _require_confirmed(session, current, now)
+
+
+async def _require_confirmed(session: Session, current: CurrentLogIn, now: datetime) -> None:
+    confirmed_at = await store.confirmed_at(session, current.session_id, current.grant_id)
     if confirmed_at is None or not is_confirmed(confirmed_at, now):
         raise confirmation_needed()
 
 
 def confirmation_needed() -> Forbidden:
-    return Forbidden("confirmation_needed", "Confirm first that it is you: give your password or a code.")
+    return Forbidden(
+        "confirmation_needed", "Confirm first that it is you: with your password, and a code if you use one."
+    )
+
+
+def second_factor_required() -> Forbidden:
+    return Forbidden(
+        "second_factor_required", "This asks for a second factor: log in with a code or a passkey."
+    )
 
 
 async def _record_end(session: Session, kind: str, log_in_id: UUID, origin: Origin) -> None:

@@ -61,11 +61,18 @@ async def insert_session(
     device: str,
     address: str,
     workspace_id: UUID | None,
+    idle_life: timedelta,
+    is_strong: bool,
 ) -> None:
+    """Open a browser's log-in. It confirms who the person is, unless only a workspace's provider says so, or
+    a password where a second factor is demanded.
+    """
     await session.execute(
         """insert into app.web_session (id, person_id, token_hash, expires_at, remembered, device, address,
-                                        workspace_id, confirmed_at)
-           values ($1, $2, $3, $4, $5, $6, $7, $8, case when $8::uuid is null then now() else 'epoch' end)""",
+                                        workspace_id, idle_life, is_strong, confirmed_at)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
+                   case when $8::uuid is null and ($10 or not app.must_show_factor($2)) then now()
+                        else 'epoch' end)""",
         session_id,
         person_id,
         token_hash,
@@ -74,28 +81,42 @@ async def insert_session(
         device,
         address,
         workspace_id,
+        idle_life,
+        is_strong,
     )
 
 
-async def session_by_hash(session: Session, token_hash: bytes) -> Record | None:
+async def session_by_hash(session: Session, token_hash: bytes, *, is_use: bool) -> Record | None:
     return await session.fetchrow(
-        """select session_id as id, person_id, expires_at, confirmed_at, workspace_id, impersonator_id
-             from app.session_by_hash($1)""",
+        """select session_id as id, person_id, expires_at, confirmed_at, workspace_id, impersonator_id,
+                  is_strong
+             from app.session_by_hash($1, $2)""",
         token_hash,
+        is_use,
     )
 
 
 async def insert_grant(
-    session: Session, grant_id: UUID, person_id: UUID, workspace_id: UUID, *, device: str, address: str
+    session: Session,
+    grant_id: UUID,
+    person_id: UUID,
+    workspace_id: UUID,
+    *,
+    device: str,
+    address: str,
+    is_strong: bool,
 ) -> None:
+    """Open a log-in over the API; whether it confirms who the person is: as for a browser's."""
     await session.execute(
-        """insert into app.api_grant (id, person_id, workspace_id, device, address)
-           values ($1, $2, $3, $4, $5)""",
+        """insert into app.api_grant (id, person_id, workspace_id, device, address, is_strong, confirmed_at)
+           values ($1, $2, $3, $4, $5, $6,
+                   case when $6 or not app.must_show_factor($2) then now() else 'epoch' end)""",
         grant_id,
         person_id,
         workspace_id,
         device,
         address,
+        is_strong,
     )
 
 
@@ -114,8 +135,9 @@ async def use_refresh_token(
     )
 
 
-async def grant_is_live(session: Session, person_id: UUID, grant_id: UUID) -> bool:
-    return bool(await session.fetchval("select app.grant_is_live($1, $2)", person_id, grant_id))
+async def grant_strength(session: Session, person_id: UUID, grant_id: UUID) -> bool | None:
+    found: bool | None = await session.fetchval("select app.grant_strength($1, $2)", person_id, grant_id)
+    return found
 
 
 async def delete_session(session: Session, session_id: UUID) -> None:
@@ -238,7 +260,8 @@ async def select_sessions(session: Session) -> list[Record]:
     return await session.fetch(
         """select id, device, address, created_at, last_seen_at,
                   impersonator_id is not null as is_impersonation
-             from app.web_session where person_id = app.person() and expires_at > now()
+             from app.web_session
+            where person_id = app.person() and expires_at > now() and last_seen_at + idle_life > now()
             order by last_seen_at desc, id desc"""
     )
 
@@ -286,25 +309,64 @@ async def end_others(session: Session, session_id: UUID | None, grant_id: UUID |
     return len(browsers) + len(grants)
 
 
-async def renew_session(session: Session, session_id: UUID, token_hash: bytes) -> Record | None:
-    """Give the log-in another token and note that its person has just been asked who they are."""
+async def renew_session(
+    session: Session, session_id: UUID, token_hash: bytes, *, confirms: bool, is_strong: bool
+) -> Record | None:
+    """Give the log-in another token, and note what its person has just shown."""
     return await session.fetchrow(
-        """update app.web_session set token_hash = $2, confirmed_at = now() where id = $1
-           returning remembered, expires_at""",
+        """update app.web_session
+              set token_hash = $2, confirmed_at = case when $3 then now() else confirmed_at end,
+                  is_strong = is_strong or $4
+            where id = $1 returning remembered, expires_at""",
         session_id,
         token_hash,
+        confirms,
+        is_strong,
     )
 
 
-async def confirm_grant(session: Session, grant_id: UUID) -> None:
-    await session.execute("update app.api_grant set confirmed_at = now() where id = $1", grant_id)
+async def confirm_grant(session: Session, grant_id: UUID, *, is_strong: bool) -> None:
+    await session.execute(
+        "update app.api_grant set confirmed_at = now(), is_strong = is_strong or $2 where id = $1",
+        grant_id,
+        is_strong,
+    )
 
 
-async def grant_confirmed_at(session: Session, grant_id: UUID) -> datetime | None:
+async def confirmed_at(session: Session, session_id: UUID | None, grant_id: UUID | None) -> datetime | None:
+    """Return when the transaction's person last showed in this log-in who they are."""
     found: datetime | None = await session.fetchval(
-        "select confirmed_at from app.api_grant where id = $1 and person_id = app.person()", grant_id
+        """select confirmed_at from app.api_grant where id = $1 and person_id = app.person()
+           union all
+           select confirmed_at from app.web_session where id = $2 and person_id = app.person()""",
+        grant_id,
+        session_id,
     )
     return found
+
+
+async def weaken_log_ins(session: Session) -> None:
+    """No log-in of the transaction's person counts as strong any more, if they have no factor left."""
+    await session.execute(
+        """update app.web_session set is_strong = false
+            where person_id = app.person() and is_strong and not app.has_any_factor(person_id)"""
+    )
+    await session.execute(
+        """update app.api_grant set is_strong = false
+            where person_id = app.person() and is_strong and not app.has_any_factor(person_id)"""
+    )
+
+
+async def has_any_factor(session: Session, person_id: UUID) -> bool:
+    return bool(await session.fetchval("select app.has_any_factor($1)", person_id))
+
+
+async def must_show_factor(session: Session, person_id: UUID) -> bool:
+    return bool(await session.fetchval("select app.must_show_factor($1)", person_id))
+
+
+async def delete_passkeys(session: Session, person_id: UUID) -> None:
+    await session.execute("delete from app.passkey where person_id = $1", person_id)
 
 
 async def has_second_factor(session: Session, person_id: UUID) -> bool:

@@ -9,7 +9,13 @@ from pydantic import SecretStr
 
 from gptagent.features.identity import service as identity
 from gptagent.features.identity.limits import LoginLimits
-from gptagent.features.identity.model import ACCESS_TOKEN_LIFE, Device, Links, name_device
+from gptagent.features.identity.model import (
+    ACCESS_TOKEN_LIFE,
+    STRONG_METHODS,
+    Device,
+    Links,
+    name_device,
+)
 from gptagent.features.identity.service import NewPerson
 from gptagent.features.identity.tokens import AccessClaims, AccessTokens
 from gptagent.features.organizations import service
@@ -150,7 +156,11 @@ class AuthApi:
     ) -> TokenOut:
         async with self.db.installation(person_id) as session:
             grant_id, refresh_token = await identity.open_grant(
-                session, person_id, workspace.org_id, device=device_of(request)
+                session,
+                person_id,
+                workspace.org_id,
+                device=device_of(request),
+                is_strong=method in STRONG_METHODS,
             )
             if method:
                 origin = origin_of(request, person_id)

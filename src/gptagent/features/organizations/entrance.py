@@ -8,7 +8,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gptagent.features.identity import service as identity
-from gptagent.features.identity.model import REMEMBERED_SESSION_LIFE, SECOND_STEP_LIFE, SESSION_LIFE
+from gptagent.features.identity.model import (
+    REMEMBERED_SESSION_LIFE,
+    SECOND_STEP_LIFE,
+    SESSION_LIFE,
+    STRONG_METHODS,
+)
 from gptagent.features.organizations.api import device_of, origin_of
 from gptagent.features.organizations.model import Visitor
 from gptagent.kernel.clock import utcnow
@@ -79,6 +84,7 @@ class Entrance:
                 now=utcnow(),
                 device=device_of(request),
                 workspace_id=workspace_id,
+                is_strong=method in STRONG_METHODS,
             )
             await identity.record_log_in(session, person_id, method, origin=origin_of(request, person_id))
         response = self.pages.redirect(target)

@@ -33,7 +33,8 @@ _TRANSLITERATION = dict(pair.split(":") for pair in _LATIN.split())
 class Workspace:
     """`number` identifies it in addresses; the slug is for people and may be wrong.
 
-    `delete_at`: when it will be deleted, if its owner has asked for that.
+    `delete_at`: when it will be deleted, if its owner has asked for that. `needs_second_factor`: it lets in
+    only log-ins that have shown one.
     """
 
     org_id: UUID
@@ -42,6 +43,7 @@ class Workspace:
     name: str
     role: Role
     delete_at: datetime | None = None
+    needs_second_factor: bool = False
 
     @property
     def path(self) -> str:
@@ -50,7 +52,7 @@ class Workspace:
 
 @dataclass(frozen=True, slots=True)
 class WorkspaceSettings:
-    """What a workspace is called and writes in. `delete_at`: see Workspace."""
+    """What a workspace is called and writes in. `delete_at`, `needs_second_factor`: see Workspace."""
 
     number: int
     slug: str
@@ -58,6 +60,7 @@ class WorkspaceSettings:
     locale: str
     created_at: datetime
     delete_at: datetime | None = None
+    needs_second_factor: bool = False
 
 
 @dataclass(frozen=True, slots=True)

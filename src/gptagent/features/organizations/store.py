@@ -9,7 +9,8 @@ from asyncpg import Record
 from gptagent.kernel.db import Session
 from gptagent.kernel.paging import Order, Page, orders
 
-SETTINGS = ("name", "slug", "locale")
+SETTINGS = ("name", "slug", "locale", "needs_second_factor")
+MEMBERSHIP = "org_id, number, slug, name, role, delete_at, needs_second_factor"
 WORKSPACE_ORDERS = {
     "number": Order("number", "number", "number", id_column="org_id"),
     "name": Order("name", "name", "text", id_column="org_id"),
@@ -39,7 +40,8 @@ async def select_locale(session: Session) -> str | None:
 
 async def select_settings(session: Session) -> Record | None:
     return await session.fetchrow(
-        "select number, slug, name, locale, created_at, delete_at from app.organization"
+        """select number, slug, name, locale, created_at, delete_at, needs_second_factor
+             from app.organization"""
     )
 
 
@@ -95,13 +97,14 @@ async def insert_member(
 
 async def memberships_of(session: Session, person_id: UUID) -> list[Record]:
     return await session.fetch(
-        "select org_id, number, slug, name, role, delete_at from app.memberships_of($1)", person_id
+        f"select {MEMBERSHIP} from app.memberships_of($1)",  # noqa: S608 - columns of this file
+        person_id,
     )
 
 
 async def page_of_memberships(session: Session, person_id: UUID, page: Page) -> list[Record]:
     return await session.fetch(
-        f"""select org_id, number, slug, name, role, delete_at from app.memberships_of($1)
+        f"""select {MEMBERSHIP} from app.memberships_of($1)
              where {page.clause(2)}""",  # noqa: S608 - columns of this file
         person_id,
         *page.args,

@@ -33,11 +33,15 @@ class NewWorkspaceBody(Body):
 
 
 class WorkspacePatch(Body):
-    """Fields left out, or null, stay as they are; a new name without a slug makes one."""
+    """Fields left out, or null, stay as they are; a new name without a slug makes one.
+
+    `needs_second_factor` is an owner's, who has one: from then on nobody works here without.
+    """
 
     name: str | None = None
     slug: str | None = None
     locale: Language | None = None
+    needs_second_factor: bool | None = None
 
 
 class DeletionBody(Body):
@@ -80,6 +84,7 @@ class SettingsOut(Wire):
     locale: str
     created_at: datetime
     delete_at: datetime | None
+    needs_second_factor: bool
 
 
 class MemberPatch(Body):
@@ -140,7 +145,7 @@ class WorkspacesApi:
         router.post("/workspaces", status_code=201, summary="Create a workspace")(self.create)
         router.post("/workspaces/join", summary="Accept an invitation")(self.join)
         router.get("/workspace", summary="Get the workspace")(self.get)
-        router.patch("/workspace", summary="Rename the workspace or change its language")(self.update)
+        router.patch("/workspace", summary="Change the workspace's name, language or access")(self.update)
         router.put("/workspace/deletion", summary="Delete the workspace in seven days")(self.request_deletion)
         router.delete("/workspace/deletion", summary="Keep the workspace")(self.cancel_deletion)
         router.delete("/workspace/membership", status_code=204, summary="Leave the workspace")(self.leave)
@@ -181,6 +186,8 @@ class WorkspacesApi:
 
     async def update(self, scope: CurrentScope, match: CurrentMatch, body: WorkspacePatch) -> SettingsOut:
         require(scope, policy.MANAGE_WORKSPACE)
+        if body.needs_second_factor is not None:
+            require(scope, policy.OWN_WORKSPACE)
         async with self.db.session(scope) as session:
             if match:
                 match.check(_settings(await service.get_settings(session, lock=True)))

@@ -7,13 +7,15 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from gptagent.features.identity import service as identity
 from gptagent.features.organizations import policy, service
 from gptagent.features.organizations.model import DELETION_GRACE, NAME_MAX_CHARS, SLUG_MAX_CHARS
 from gptagent.features.organizations.service import require
 from gptagent.features.organizations.web import visitor_of
+from gptagent.features.organizations.workspaces import SECOND_FACTOR
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import AppError, Conflict, Forbidden, Invalid
-from gptagent.kernel.http import CurrentScope, client_address, locale_of
+from gptagent.kernel.http import CurrentScope, client_address, locale_of, person_of
 from gptagent.kernel.i18n import LOCALES
 from gptagent.kernel.scope import Actor, Origin, Scope
 from gptagent.ui.web import Notice, Pages, base_of, field_errors, message_of, words
@@ -34,6 +36,7 @@ class WorkspacePages:
         router.post("/invitation")(self.open_invitation)
         router.get("/manage/{workspace}/settings")(self.settings)
         router.post("/manage/{workspace}/settings")(self.save)
+        router.post("/manage/{workspace}/settings/second-factor")(self.change_second_factor)
         router.post("/manage/{workspace}/settings/deletion")(self.request_deletion)
         router.post("/manage/{workspace}/settings/deletion/cancel")(self.cancel_deletion)
         return router
@@ -89,6 +92,16 @@ class WorkspacePages:
         number = base_of(request).rpartition("/")[2].partition("-")[0]
         return self.pages.redirect(f"/manage/{number}-{found.slug}/settings", Notice("success", "Saved"))
 
+    async def change_second_factor(self, request: Request, scope: CurrentScope) -> Response:
+        require(scope, policy.OWN_WORKSPACE)
+        wanted = words(await request.form(), SECOND_FACTOR) == "yes"
+        try:
+            async with self.db.session(scope) as session:
+                await service.update_settings(session, {SECOND_FACTOR: wanted})
+        except Invalid as error:
+            return await self._settings(request, scope, error=error)
+        return self.pages.redirect(f"{base_of(request)}/settings", Notice("success", "Saved"))
+
     async def request_deletion(self, request: Request, scope: CurrentScope) -> Response:
         require(scope, policy.OWN_WORKSPACE)
         typed = words(await request.form(), "confirm_name")
@@ -117,6 +130,7 @@ class WorkspacePages:
     ) -> Response:
         async with self.db.session(scope) as session:
             found = await service.get_settings(session)
+            has_factor = await identity.has_any_factor(session, person_of(request))
             shell = await self.pages.shell(request, session)
         errors = field_errors(request, error) if error else {}
         return self.pages.show(
@@ -134,6 +148,8 @@ class WorkspacePages:
             languages=LOCALES,
             grace_days=DELETION_GRACE.days,
             may_edit=policy.MANAGE_WORKSPACE in scope.permissions,
+            second_factor_error=errors.pop(SECOND_FACTOR, ""),
+            has_factor=has_factor,
             may_delete=policy.OWN_WORKSPACE in scope.permissions,
         )
 

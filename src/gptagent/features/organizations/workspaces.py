@@ -7,6 +7,7 @@ from uuid import UUID
 
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
+from gptagent.features.identity import service as identity
 from gptagent.features.organizations import store
 from gptagent.features.organizations.model import (
     DELETION_GRACE,
@@ -25,6 +26,7 @@ from gptagent.kernel.paging import Page
 from gptagent.kernel.scope import Origin, Scope
 
 WORKSPACE_ORDERS = store.WORKSPACE_ORDERS
+SECOND_FACTOR = "needs_second_factor"
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -80,9 +82,10 @@ async def get_settings(session: Session, *, lock: bool = False) -> WorkspaceSett
 
 
 async def update_settings(session: Session, changes: Mapping[str, object]) -> WorkspaceSettings:
-    """Change name, slug or language. Without a slug of its own, a new name makes one.
+    """Change name, slug, language, or whether a second factor is asked for.
 
-    Old addresses still lead here: the number in them decides. Raises Invalid naming every wrong field.
+    Without a slug of its own, a new name makes one. Old addresses still lead here: their number decides.
+    Raises Invalid naming every wrong field; a second factor is asked for only by somebody who has one.
     """
     clean = {key: value.strip() if isinstance(value, str) else value for key, value in changes.items()}
     if faults := tuple(fault for key, value in clean.items() if (fault := _fault(key, value))):
@@ -94,16 +97,32 @@ async def update_settings(session: Session, changes: Mapping[str, object]) -> Wo
     changed = {
         key: (getattr(before, key), value) for key, value in clean.items() if getattr(before, key) != value
     }
+    if changed.get(SECOND_FACTOR, (None, False))[1]:
+        await _require_own_factor(session)
     if changed:
         await store.update_settings(session, {key: value for key, (_old, value) in changed.items()})
-        entry = Entry(
-            "workspace.renamed" if changed.keys() & {"name", "slug"} else "workspace.updated",
-            "workspace",
-            str(session.scope.org_id),
-            changed,
-        )
-        await audit.record(session, entry)
+        await _record(session, changed)
     return await get_settings(session)
+
+
+async def _require_own_factor(session: Session) -> None:
+    """Nobody asks of others what would keep themselves out."""
+    who = session.scope.actor
+    if who.id is None or not await identity.has_any_factor(session, who.id):
+        raise Invalid.field(SECOND_FACTOR, "Set up an authenticator app or a passkey of your own first.")
+
+
+async def _record(session: Session, changed: dict[str, tuple[object, object]]) -> None:
+    """Record a change; that of who gets in has a word of its own."""
+    access = {key: pair for key, pair in changed.items() if key == SECOND_FACTOR}
+    others = {key: pair for key, pair in changed.items() if key != SECOND_FACTOR}
+    org_id = str(session.scope.org_id)
+    if others:
+        is_named = bool(others.keys() & {"name", "slug"})
+        entry = Entry("workspace.renamed" if is_named else "workspace.updated", "workspace", org_id, others)
+        await audit.record(session, entry)
+    if access:
+        await audit.record(session, Entry("workspace.second_factor_changed", "workspace", org_id, access))
 
 
 def _fault(key: str, value: object) -> FieldError | None:
@@ -116,6 +135,8 @@ def _fault(key: str, value: object) -> FieldError | None:
         fits = not text or (len(text) <= SLUG_MAX_CHARS and _SLUG.fullmatch(text) is not None)
         message = "Latin small letters, digits and single hyphens, at most {limit} characters."
         return None if fits else FieldError(key, message, {"limit": SLUG_MAX_CHARS})
+    if key == SECOND_FACTOR:
+        return None if isinstance(value, bool) else FieldError(key, "Choose one of the offered values.")
     if key == "locale":
         return None if value in LOCALES else FieldError(key, "Choose one of the offered values.")
     return FieldError(key, "There is no such setting.")

@@ -1,5 +1,6 @@
 """Privacy over REST: periods, customers' data, a person's own."""
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -7,13 +8,12 @@ from uuid import UUID
 from fastapi import Request
 from fastapi.routing import APIRouter
 from pydantic import SecretStr
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response, StreamingResponse
 
 from gptagent.features.identity.limits import LoginLimits
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.features.privacy import service
-from gptagent.features.privacy.model import Kept
 from gptagent.kernel.db import Database
 from gptagent.kernel.files import FileStore
 from gptagent.kernel.http import Body, CurrentScope, QueryText, Wire, client_address, person_of
@@ -90,8 +90,7 @@ class PrivacyApi:
 
     async def export_customer(self, scope: CurrentScope, conversation_id: UUID) -> Response:
         require(scope, policy.MANAGE_PRIVACY)
-        async with self.db.session(scope) as session:
-            return as_file(await service.export_customer(session, conversation_id), "customer")
+        return as_file(await service.export_customer(self.db, scope, conversation_id), "customer")
 
     async def erase_customer(self, scope: CurrentScope, conversation_id: UUID) -> None:
         require(scope, policy.MANAGE_PRIVACY)
@@ -100,7 +99,7 @@ class PrivacyApi:
 
     async def export_person(self, request: Request, scope: CurrentScope) -> Response:
         require(scope, policy.VIEW)
-        kept = await service.export_person(self.db, person_of(request), scope.origin)
+        kept = await service.export_person(self.db, self.files, person_of(request), scope.origin)
         return as_file(kept, "account")
 
     async def erase_person(self, request: Request, scope: CurrentScope, body: EraseBody) -> None:
@@ -112,10 +111,10 @@ class PrivacyApi:
         await service.erase_person(self.db, self.files, person_id, proof, scope.origin)
 
 
-def as_file(kept: Kept, name: str) -> Response:
-    """Return what is kept as a file that no browser shows as a page."""
+def as_file(pieces: AsyncIterator[bytes], name: str) -> Response:
+    """Return what is kept as a file that no browser shows as a page, written while it is read."""
     headers = {
         "content-disposition": f'attachment; filename="{name}.json"',
         "content-security-policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
     }
-    return JSONResponse(kept, headers=headers)
+    return StreamingResponse(pieces, headers=headers, media_type="application/json")

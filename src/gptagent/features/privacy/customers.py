@@ -1,6 +1,7 @@
 """A customer's data: found, handed out, erased."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from uuid import UUID
 
 from asyncpg import Record
@@ -10,9 +11,11 @@ from gptagent.features.audit.model import Entry
 from gptagent.features.conversations.model import topic_of
 from gptagent.features.crm import service as crm
 from gptagent.features.privacy import store
-from gptagent.features.privacy.model import Customer, Kept
-from gptagent.kernel.db import Session
+from gptagent.features.privacy.exports import pages_of, written
+from gptagent.features.privacy.model import Customer
+from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import NotFound
+from gptagent.kernel.scope import Scope
 
 CUSTOMERS_SHOWN = 20
 
@@ -29,13 +32,17 @@ async def find_customers(
     return [Customer(**dict(row)) for row in rows]
 
 
-async def export_customer(session: Session, conversation_id: UUID) -> Kept:
-    """Return everything kept about the customer who has this conversation. Raises NotFound."""
-    found = await _of(session, conversation_id)
-    kept = await store.kept_of_customer(session, *_named(found))
-    counts: dict[str, tuple[object, object] | None] = {kind: (None, len(rows)) for kind, rows in kept.items()}
-    await audit.record(session, Entry("customer.exported", "conversation", str(conversation_id), counts))
-    return kept
+async def export_customer(db: Database, scope: Scope, conversation_id: UUID) -> AsyncIterator[bytes]:
+    """Return the pieces of a JSON file with everything kept about the customer who has this conversation.
+
+    That it was exported is recorded first. Raises NotFound.
+    """
+    async with db.session(scope) as session:
+        kept = store.kept_of_customer(*_named(await _of(session, conversation_id)))
+        counts = {kind: (None, await store.count(session, queries)) for kind, queries in kept.items()}
+        await audit.record(session, Entry("customer.exported", "conversation", str(conversation_id), counts))
+    opened = partial(db.session, scope)
+    return written({kind: pages_of(opened, queries) for kind, queries in kept.items()})
 
 
 async def erase_customer(session: Session, conversation_id: UUID) -> None:

@@ -1,9 +1,7 @@
 """What a workspace keeps, for how long, and what belongs to one customer."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 RETENTION_MAX_DAYS = 3_650
@@ -46,7 +44,3 @@ class Customer:
     conversations: int
     messages: int
     last_message_at: datetime
-
-
-# Everything kept about a customer or a person, by kind; each row as its table has it.
-Kept = Mapping[str, list[dict[str, Any]]]

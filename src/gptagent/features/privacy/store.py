@@ -5,6 +5,7 @@ Locks: connection, conversation, lane, turn - always in this order.
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -18,17 +19,56 @@ _ABOUT = """connection_id = $1 and jsonb_path_exists(
               payload, '$.** ? (@ == $ids[*] || @ == $texts[*])',
               jsonb_build_object('ids', to_jsonb($2::bigint[]), 'texts', to_jsonb($3::text[])))"""
 
-_KEPT_OF_PERSON = {
-    "person": """select id, email, full_name, locale, is_platform_admin, created_at, email_verified_at
-                   from app.person""",
-    "password": "select changed_at from app.credential",
-    "sessions": """select id, device, address, created_at, last_seen_at, expires_at, remembered
-                     from app.web_session""",
-    "api_log_ins": """select id, workspace_id, device, address, created_at, last_used_at, revoked_at
-                        from app.api_grant""",
-    "passkeys": "select id, name, created_at, last_used_at from app.passkey",
-    "second_factor": "select confirmed_at, created_at from app.totp",
-    "sign_in_providers": "select provider_id, subject, created_at, last_used_at from app.oidc_identity",
+PAGE_ROWS = 100
+EVENT_PAGE_ROWS = 10  # one may be as large as the webhook it came with: a megabyte
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Rows of one kind. A page continues after its `key`: columns that tell rows apart and never change."""
+
+    sql: str
+    key: tuple[str, ...]
+    args: tuple[object, ...] = ()
+    rows: int = PAGE_ROWS
+
+    @property
+    def columns(self) -> str:
+        return ", ".join(self.key)
+
+    def continued(self, after: Sequence[object] | None) -> str:
+        """Return the condition of the rows after this key, whose values are the last parameters."""
+        if after is None:
+            return ""
+        first = len(self.args) + 1
+        marks = ", ".join(f"${first + place}" for place in range(len(self.key)))
+        return f"where ({self.columns}) > ({marks})"
+
+
+# What a person has. The policies show nobody else's.
+KEPT_OF_PERSON = {
+    "person": Query(
+        """select id, email, full_name, locale, is_platform_admin, created_at, email_verified_at
+             from app.person""",
+        ("id",),
+    ),
+    "password": Query("select changed_at from app.credential", ("changed_at",)),
+    "sessions": Query(
+        """select id, device, address, created_at, last_seen_at, expires_at, remembered
+             from app.web_session where impersonator_id is null""",  # others' are told by the audit
+        ("id",),
+    ),
+    "api_log_ins": Query(
+        """select id, workspace_id, device, address, created_at, last_used_at, revoked_at
+             from app.api_grant""",
+        ("id",),
+    ),
+    "passkeys": Query("select id, name, created_at, last_used_at from app.passkey", ("id",)),
+    "second_factor": Query("select confirmed_at, created_at from app.totp", ("created_at",)),
+    "sign_in_providers": Query(
+        "select provider_id, subject, created_at, last_used_at from app.oidc_identity",
+        ("provider_id", "subject"),
+    ),
 }
 
 
@@ -72,36 +112,81 @@ async def lock_conversations(session: Session, ids: Sequence[UUID]) -> None:
     await session.execute("select from app.conversation where id = any($1) order by id for update", list(ids))
 
 
-async def kept_of_customer(
-    session: Session, connection_id: UUID, ids: Sequence[UUID], leads: Sequence[int], numbers: Sequence[str]
-) -> dict[str, list[dict[str, Any]]]:
-    """Return every row about a customer, by its kind."""
-    queries: dict[str, tuple[str, list[object]]] = {
-        "conversations": ("select * from app.conversation where id = any($1) order by id", [list(ids)]),
-        "messages": (
-            "select * from app.message where conversation_id = any($1) order by conversation_id, seq",
-            [list(ids)],
-        ),
-        "attachments": (
-            """select id, conversation_id, seq, kind, name, state, size_bytes, sha256, created_at
-                 from app.attachment where conversation_id = any($1) order by conversation_id, seq""",
-            [list(ids)],
-        ),
-        "turns": ("select * from app.turn where conversation_id = any($1) order by created_at", [list(ids)]),
-        "deals": (
-            "select * from app.crm_lead where connection_id = $1 and external_id = any($2)",
-            [connection_id, list(leads)],
-        ),
-        "tasks": (
-            "select * from app.crm_task where connection_id = $1 and lead_id = any($2) order by created_at",
-            [connection_id, list(leads)],
-        ),
-        "events": (
-            f"select kind, payload, received_at from app.crm_event where {_ABOUT} order by id",  # noqa: S608 - a constant
-            [connection_id, *_as_values(numbers)],
-        ),
+def kept_of_customer(
+    connection_id: UUID, ids: Sequence[UUID], leads: Sequence[int], numbers: Sequence[str]
+) -> dict[str, list[Query]]:
+    """Return what finds every row about a customer, by its kind."""
+    deals = (connection_id, list(leads))
+    return {
+        "conversations": [
+            Query("select * from app.conversation where id = any($1)", ("id",), args=(list(ids),))
+        ],
+        "messages": [
+            Query("select * from app.message where conversation_id = $1", ("seq",), args=(one,))
+            for one in ids
+        ],
+        "attachments": [
+            Query(
+                """select id, conversation_id, seq, kind, name, state, size_bytes, sha256, created_at
+                     from app.attachment where conversation_id = $1""",
+                ("seq", "id"),
+                args=(one,),
+            )
+            for one in ids
+        ],
+        "turns": [
+            Query("select * from app.turn where conversation_id = $1", ("created_at", "id"), args=(one,))
+            for one in ids
+        ],
+        "deals": [
+            Query(
+                "select * from app.crm_lead where connection_id = $1 and external_id = any($2)",
+                ("external_id",),
+                args=deals,
+            )
+        ],
+        "tasks": [
+            Query(
+                "select * from app.crm_task where connection_id = $1 and lead_id = any($2)",
+                ("created_at", "id"),
+                args=deals,
+            )
+        ],
+        "events": [
+            Query(
+                f"select id, kind, payload, received_at from app.crm_event where {_ABOUT}",  # noqa: S608 - a constant
+                ("id",),
+                args=(connection_id, *_as_values(numbers)),
+                rows=EVENT_PAGE_ROWS,
+            )
+        ],
     }
-    return {kind: await _rows(session, sql, *args) for kind, (sql, args) in queries.items()}
+
+
+async def count(session: Session, queries: Sequence[Query]) -> int:
+    """Return how many rows the queries find."""
+    found = [
+        await session.fetchval(f"select count(*) from ({query.sql}) kept", *query.args)  # noqa: S608 - of this file
+        for query in queries
+    ]
+    return sum(found)
+
+
+async def page(
+    session: Session, query: Query, after: Sequence[object] | None
+) -> tuple[list[str], Sequence[object] | None]:
+    """Return rows as they are stored, as JSON without the tenant's id, and the last one's key if there may be
+    more. `after` is the key of the last one of the page before.
+    """
+    found = await session.fetch(
+        f"""select (to_jsonb(kept) - 'org_id')::text as row_as_json, {query.columns}
+              from ({query.sql}) kept {query.continued(after)}
+             order by {query.columns} limit {query.rows}""",  # noqa: S608 - of this file
+        *query.args,
+        *(after or ()),
+    )
+    rows = [record["row_as_json"] for record in found]
+    return rows, tuple(found[-1])[1:] if len(found) == query.rows else None
 
 
 async def erase_customer(
@@ -129,6 +214,9 @@ async def erase_customer(
         "delete from app.crm_task where connection_id = $1 and lead_id = any($2)", connection_id, own
     )
     await session.execute(
+        "delete from app.crm_lead_claim where connection_id = $1 and lead_id = any($2)", connection_id, own
+    )
+    await session.execute(
         "delete from app.crm_reply_slot where connection_id = $1 and lead_id = any($2)", connection_id, own
     )
     await session.execute(
@@ -141,23 +229,10 @@ def _as_values(numbers: Sequence[str]) -> tuple[list[int], list[str]]:
     return [int(one) for one in numbers if one.isdecimal()], list(numbers)
 
 
-async def kept_of_person(session: Session) -> dict[str, list[dict[str, Any]]]:
-    """Return what the person of the transaction has, by its kind. The policies show nobody else's."""
-    return {kind: await _rows(session, sql) for kind, sql in _KEPT_OF_PERSON.items()}
-
-
-async def audit_about(session: Session, person_id: UUID, limit: int) -> list[dict[str, Any]]:
-    """Return rows of the transaction's chain that the person caused or that are about them."""
-    return await _rows(
-        session,
-        """select seq, at, action, target_kind, target_id, changes, actor_id = $1 as by_person
-             from app.audit_event
-            where org_id = app.org()
-              and (actor_id = $1 or acting_for = $1 or personal_of = $1 or target_id = $1::text)
-            order by seq desc limit $2""",
-        person_id,
-        limit,
-    )
+async def has_password(session: Session) -> bool:
+    """Return whether the person of the transaction has one."""
+    found: bool = await session.fetchval("select exists (select from app.credential)")
+    return found
 
 
 async def obstacles_to_erasure(session: Session, person_id: UUID) -> list[str]:
@@ -262,10 +337,3 @@ async def forget_answers(session: Session, age: timedelta, limit: int) -> int:
 
 async def _count(session: Session, sql: str, *args: object) -> int:
     return int((await session.execute(sql, *args)).rpartition(" ")[2])
-
-
-async def _rows(session: Session, sql: str, *args: object) -> list[dict[str, Any]]:
-    """Return rows as they are stored, in values of JSON, without the tenant's id."""
-    as_json = f"select (to_jsonb(kept) - 'org_id')::text as row from ({sql}) kept"  # noqa: S608 - of this file
-    found = await session.fetch(as_json, *args)
-    return [json.loads(record["row"]) for record in found]

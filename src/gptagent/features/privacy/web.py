@@ -94,8 +94,7 @@ class PrivacyPages:
 
     async def export_customer(self, scope: CurrentScope, conversation_id: UUID) -> Response:
         require(scope, policy.MANAGE_PRIVACY)
-        async with self.db.session(scope) as session:
-            return as_file(await service.export_customer(session, conversation_id), "customer")
+        return as_file(await service.export_customer(self.db, scope, conversation_id), "customer")
 
     async def erase_customer(self, request: Request, scope: CurrentScope, conversation_id: UUID) -> Response:
         require(scope, policy.MANAGE_PRIVACY)
@@ -131,7 +130,7 @@ class PrivacyPages:
         visitor: Visitor = request.state.visitor
         if visitor.session.workspace_id is not None:
             raise Forbidden
-        kept = await service.export_person(self.db, person_of(request), scope.origin)
+        kept = await service.export_person(self.db, self.files, person_of(request), scope.origin)
         return as_file(kept, "account")
 
     async def erase_person(self, request: Request, scope: CurrentScope) -> Response:

@@ -48,7 +48,7 @@ class PasswordBody(Body):
 
 
 class ProofBody(Body):
-    """One of the two: the password, or a code of the authenticator app or a recovery code."""
+    """The password; where the second step is on, a code of the app or a recovery code as well."""
 
     password: str = ""
     code: str = ""
@@ -240,6 +240,7 @@ class AccountApi:
             codes = await identity.confirm_totp(
                 session, person_id, body.code, origin=scope.origin, now=utcnow()
             )
+            await identity.note_confirmation(session, current_log_in(request), is_strong=True)
         return RecoveryCodesOut(codes=codes)
 
     async def disable_totp(self, request: Request, scope: CurrentScope) -> None:
@@ -278,11 +279,13 @@ class AccountApi:
             made = await identity.add_passkey(
                 session, person_id, body.name, body.credential, self.party, origin=scope.origin
             )
+            await identity.note_confirmation(session, current_log_in(request), is_strong=True)
         return PasskeyOut.model_validate(made)
 
     async def remove_passkey(self, request: Request, scope: CurrentScope, passkey_id: UUID) -> None:
         person_of(request)
         async with self.db.session(scope) as session:
+            await require_confirmed(request, session)
             await identity.remove_passkey(session, passkey_id, origin=scope.origin)
 
 

@@ -1,6 +1,7 @@
 """The pages of what a person logs in with beside the password, and the one that asks who they are."""
 
 from dataclasses import dataclass
+from urllib.parse import quote
 from uuid import UUID
 
 import segno
@@ -18,6 +19,7 @@ from gptagent.features.organizations.account.guard import (
     current_log_in,
     refuse_borrowed,
     require_confirmed_page,
+    session_of,
 )
 from gptagent.features.organizations.api import device_of
 from gptagent.features.organizations.entrance import keep_session, local_path, use_new_token
@@ -25,7 +27,7 @@ from gptagent.features.organizations.login_steps import read_credential
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import AppError, Conflict, Invalid, NotFound, Unauthenticated
-from gptagent.kernel.http import CurrentScope, person_of
+from gptagent.kernel.http import CurrentScope, access_of, person_of
 from gptagent.kernel.scope import Scope
 from gptagent.ui.web import Notice, Pages, base_of, field_errors, message_of, words
 
@@ -39,6 +41,7 @@ class FactorPages:
 
     def router(self) -> APIRouter:
         router = APIRouter(prefix=f"/manage/{{workspace}}{ACCOUNT}")
+        router.get("/second-step")(self.second_step)
         router.get("/confirm")(self.confirm_form)
         router.post("/confirm")(self.confirm)
         router.post("/confirm/passkey")(self.confirm_options)
@@ -51,6 +54,19 @@ class FactorPages:
         router.post("/security/passkeys/add")(self.add_passkey)
         router.post("/security/passkeys/{passkey_id}/remove")(self.remove_passkey)
         return router
+
+    async def second_step(self, request: Request, scope: CurrentScope) -> Response:
+        """Lead whoever came in by one factor, where two are asked for, to the second."""
+        person_id = person_of(request)
+        target = local_path(request.query_params.get("next", ""))
+        async with self.db.session(scope) as session:
+            has_one = await identity.has_any_factor(session, person_id)
+            shell = await self.pages.shell(request, session)
+        if has_one:
+            return RedirectResponse(
+                f"{base_of(request)}{ACCOUNT}/confirm?next={quote(target, safe='/')}", 303
+            )
+        return self.pages.show(request, "organizations/account/second_step.html", shell)
 
     async def confirm_form(self, request: Request, scope: CurrentScope) -> Response:
         person_id = person_of(request)
@@ -80,7 +96,7 @@ class FactorPages:
             return await identity.confirm_person(self.db, person_id, proof, current=current, now=utcnow())
         await identity.confirm_by_passkey(self.db, person_id, read_credential(credential), self.party)
         async with self.db.installation(person_id) as session:
-            return await identity.note_confirmation(session, current)
+            return await identity.note_confirmation(session, current, is_strong=True)
 
     async def _confirm_page(
         self, request: Request, scope: Scope, person_id: UUID, target: str, error: AppError | None = None
@@ -88,7 +104,9 @@ class FactorPages:
         async with self.db.session(scope) as session:
             factor = await identity.get_second_factor(session, person_id)
             passkeys = await identity.list_passkeys(session, person_id)
+            must_show = await identity.must_show_factor(session, person_id)
             shell = await self.pages.shell(request, session)
+        own = session_of(request)
         status = 422 if isinstance(error, Unauthenticated) else error.status if error else 200
         return self.pages.show(
             request,
@@ -98,6 +116,9 @@ class FactorPages:
             next=target,
             has_code=factor.is_on,
             has_passkey=bool(passkeys),
+            is_held=access_of(request).is_held,
+            has_password=factor.is_on or not must_show,
+            is_weak=must_show and not (own and own.is_strong),
             errors=field_errors(request, error) if error else {},
             failure=message_of(request, error) if error and not error.fields else "",
         )
@@ -148,7 +169,7 @@ class FactorPages:
                 codes = await identity.confirm_totp(
                     session, person_id, code, origin=scope.origin, now=utcnow()
                 )
-                renewed = await identity.note_confirmation(session, current_log_in(request))
+                renewed = await identity.note_confirmation(session, current_log_in(request), is_strong=True)
         except AppError as error:
             return await self._totp_page(request, scope, person_id, error)
         return await self._show_codes(request, scope, codes, renewed, is_new=True)
@@ -233,13 +254,18 @@ class FactorPages:
                 await identity.add_passkey(
                     session, person_id, name, credential, self.party, origin=scope.origin
                 )
+                renewed = await identity.note_confirmation(session, current_log_in(request), is_strong=True)
         except Invalid as error:
             return await self._passkey_page(request, scope, name, error)
         added = Notice("success", "The passkey is added", "From now on you can log in with it.")
-        return self.pages.redirect(f"{base_of(request)}{SECURITY}", added)
+        response = self.pages.redirect(f"{base_of(request)}{SECURITY}", added)
+        self._keep(response, renewed)
+        return response
 
     async def remove_passkey(self, request: Request, scope: CurrentScope, passkey_id: UUID) -> Response:
         person_of(request)
+        if (ask := ask_to_confirm(request, self.pages, f"{base_of(request)}{SECURITY}")) is not None:
+            return ask
         async with self.db.session(scope) as session:
             await identity.remove_passkey(session, passkey_id, origin=scope.origin)
         return self.pages.redirect(

@@ -12,7 +12,12 @@ from gptagent.features.identity import service as identity
 from gptagent.features.identity.limits import LoginLimits
 from gptagent.features.identity.model import PASSKEYS_MAX, PASSWORD_MIN_CHARS
 from gptagent.features.identity.service import ChangePassword
-from gptagent.features.organizations.account.guard import SECURITY, current_log_in, session_of
+from gptagent.features.organizations.account.guard import (
+    SECURITY,
+    ask_to_confirm,
+    current_log_in,
+    session_of,
+)
 from gptagent.features.organizations.entrance import keep_session
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import AppError, Invalid
@@ -56,6 +61,9 @@ class SecurityPages:
                 origin=scope.origin,
             )
         except AppError as error:
+            security = f"{base_of(request)}{SECURITY}"
+            if error.code == "confirmation_needed" and (ask := ask_to_confirm(request, self.pages, security)):
+                return ask
             return await self._security(request, scope, person_id, error)
         done = Notice("success", "The password is changed", "You are logged out everywhere else.")
         response = self.pages.redirect(f"{base_of(request)}{SECURITY}", done)

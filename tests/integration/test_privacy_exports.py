@@ -1,0 +1,185 @@
+"""What is kept is handed out whole, and written while it is read: neither rows nor a connection are held."""
+
+import asyncio
+import json
+
+import pytest
+
+from gptagent.features.audit import service as audit
+from gptagent.features.audit.model import Entry
+from gptagent.features.crm.model import OtherEvent
+from gptagent.features.identity import service as identity
+from gptagent.features.privacy import people, service, store
+from gptagent.kernel.db import POOL_MAX_CONNECTIONS
+from gptagent.kernel.errors import NotFound
+from gptagent.kernel.files import LocalFiles
+from gptagent.kernel.ids import new_id
+from gptagent.kernel.scope import Actor, Origin
+from members import add_member, cookie_of, set_password
+from readers import reader_of
+from scenes import Scene
+
+WORDS = "My parcel canary5511 is lost"
+BUSY = """select count(*) from pg_stat_activity
+           where usename = current_user and pid <> pg_backend_pid() and state <> 'idle'"""
+
+
+async def told(pieces):
+    return json.loads(b"".join([piece async for piece in pieces]))
+
+
+@pytest.fixture
+def files(tmp_path):
+    return LocalFiles(tmp_path)
+
+
+@pytest.fixture
+async def scene(world):
+    """A customer who wrote, was answered, and of whom the CRM reported something nobody acts on."""
+    scene = await Scene.open(world)
+    await scene.set_agent(not_found_task=True)
+    await scene.says(WORDS)
+    await scene.calm()
+    contact = {"id": str(scene.chat["contact_id"]), "name": "Ann canary5511"}
+    await scene.hears(OtherEvent("contacts[update]", contact), OtherEvent("calls[add]", {"id": "1"}))
+    return scene
+
+
+async def say_much(scene, count, text="More"):
+    async with scene.world.db.session(scene.world.scope) as session:
+        await session.execute(
+            """insert into app.message (conversation_id, seq, author, text, sent_at)
+               select $1, 2 + n, 'customer', $3, now() from generate_series(1, $2::int) n""",
+            scene.conversation_id,
+            count,
+            text,
+        )
+
+
+async def test_a_customers_data_is_handed_out_whole(scene, world):
+    kept = await told(await service.export_customer(world.db, world.scope, scene.conversation_id))
+    assert kept["messages"][0]["text"] == WORDS
+    assert {kind: bool(rows) for kind, rows in kept.items()} == dict.fromkeys(
+        ("conversations", "messages", "turns", "deals", "tasks", "events"), True
+    )
+    assert [event["payload"]["name"] for event in kept["events"]] == ["Ann canary5511"]
+    assert str(world.scope.org_id) not in str(kept)
+    async with world.db.session(world.scope) as session:
+        newest = (await audit.list_entries(session))[0]
+    assert newest.action == "customer.exported" and newest.changes["messages"] == (None, 2)
+
+
+async def test_a_long_chat_comes_page_by_page_each_message_once(scene, world):
+    await say_much(scene, 3 * store.PAGE_ROWS)
+    pieces = [
+        piece async for piece in await service.export_customer(world.db, world.scope, scene.conversation_id)
+    ]
+    assert max(piece.count(b'"seq":') for piece in pieces) == store.PAGE_ROWS
+    kept = json.loads(b"".join(pieces))
+    assert [message["seq"] for message in kept["messages"]] == list(range(1, 3 * store.PAGE_ROWS + 3))
+
+
+async def test_the_rest_is_not_read_before_it_is_asked_for(scene, world):
+    """What is erased while a file is written is not in the part that is still to come."""
+    await say_much(scene, 3 * store.PAGE_ROWS)
+    pieces = await service.export_customer(world.db, world.scope, scene.conversation_id)
+    begun = b""
+    while WORDS.encode() not in begun.partition(b'"messages"')[2]:
+        begun += await anext(pieces)
+    async with world.db.session(world.scope) as session:
+        await service.erase_customer(session, scene.conversation_id)
+    kept = json.loads(begun + b"".join([piece async for piece in pieces]))
+    assert len(kept["messages"]) == store.PAGE_ROWS and kept["turns"] == []
+
+
+async def test_nobody_elses_conversation_is_begun(scene, world, other_scope):
+    with pytest.raises(NotFound):
+        await service.export_customer(world.db, other_scope, scene.conversation_id)
+
+
+async def test_a_reader_who_stalls_or_leaves_holds_no_connection(scene, world, web):
+    await say_much(scene, 10_000, "x" * 2_000)  # far more than the buffers of two sockets
+    async with reader_of(web, world.db, world.scope) as alice:
+        path = f"{alice.base}/settings/privacy/customers/{scene.conversation_id}"
+        for _ in range(POOL_MAX_CONNECTIONS + 2):
+            async with alice.http.stream("GET", path) as export:
+                assert export.status_code == 200
+                pieces = export.aiter_bytes()
+                await anext(pieces)
+                assert await rests(world)  # the reader stalls
+        assert (await alice.open("/settings/privacy")).status_code == 200  # and has left each time
+
+
+async def rests(world):
+    for _ in range(200):
+        async with world.db.session(world.scope) as session:
+            if await session.fetchval(BUSY) == 0:
+                return True
+        await asyncio.sleep(0.05)
+    return False
+
+
+# People
+
+
+def origin_of(scope):
+    return Origin(Actor("person", scope.actor.id), "a-request", "192.0.2.7")
+
+
+@pytest.fixture
+async def bob(database, scope):
+    """A member who has logged in, and of whom a record says something personal."""
+    bob = await add_member(database, scope, "member", email=f"bob{new_id().hex}@canary5511.test")
+    await set_password(database, bob)
+    await cookie_of(database, bob)
+    async with database.session(scope) as session:
+        entry = Entry(
+            "member.seen", "person", str(bob.actor.id), personal={"name": "Bob"}, personal_of=bob.actor.id
+        )
+        await audit.record(session, entry, origin=origin_of(bob))
+    return bob
+
+
+async def test_a_person_gets_everything_kept_about_them_and_nothing_of_others(database, scope, files, bob):
+    kept = await told(await service.export_person(database, files, bob.actor.id, origin_of(bob)))
+    (person,) = kept["person"]
+    assert person["id"] == str(bob.actor.id) and len(kept["sessions"]) == len(kept["password"]) == 1
+    assert [one["role"] for one in kept["memberships"]] == ["member"] and kept["picture"] == []
+    rows = {row["action"]: row for row in kept["audit"]}
+    assert {"member.seen", "person.exported"} <= rows.keys()
+    assert rows["member.seen"]["address"] == "192.0.2.7"
+    assert rows["member.seen"]["personal"] == {"name": "Bob"}
+    assert str(scope.actor.id) not in str(kept["audit"]) and "hash" not in str(kept)
+
+
+async def test_what_others_did_is_told_without_where_they_were(database, scope, files, bob):
+    async with database.session(scope) as session:
+        await audit.record(
+            session, Entry("member.changed", "member", str(bob.actor.id)), origin=origin_of(scope)
+        )
+    kept = await told(await service.export_person(database, files, bob.actor.id, origin_of(bob)))
+    (row,) = (row for row in kept["audit"] if row["action"] == "member.changed")
+    assert row["by_person"] is False and row["address"] is None
+
+
+async def test_a_persons_picture_and_a_long_record_are_in_the_file(
+    database, files, bob, monkeypatch, picture
+):
+    monkeypatch.setattr(people, "AUDIT_ROWS", 2)
+    await identity.set_avatar(database, files, bob.actor.id, picture)
+    for _ in range(4):
+        kept = await told(await service.export_person(database, files, bob.actor.id, origin_of(bob)))
+    assert [one["media_type"] for one in kept["picture"]] == ["image/webp"]
+    found = [row["action"] for row in kept["audit"]]
+    assert found.count("person.exported") == 4 and "member.seen" in found
+
+
+@pytest.fixture
+def picture():
+    from io import BytesIO
+
+    from PIL import Image
+
+    file = BytesIO()
+    Image.new("RGB", (64, 64), "teal").save(file, "PNG")
+    return file.getvalue()
