@@ -20,10 +20,17 @@ READS = {
     "find_task": lambda crm, link: crm.find_task(link, 1, "x", EPOCH),
     "find_open_talk": lambda crm, link: crm.find_open_talk(link, 1, "x"),
     "list_messages": lambda crm, link: crm.list_messages(link, 1, EPOCH),
+    "fetch_talk": lambda crm, link: crm.fetch_talk(link, 1),
+    "list_bots": lambda crm, link: crm.list_bots(link),
+    "list_text_fields": lambda crm, link: crm.list_text_fields(link),
+    "read_field": lambda crm, link: crm.read_field(link, 1, 1),
+    "list_bot_messages": lambda crm, link: crm.list_bot_messages(link, 1, EPOCH),
 }
 WRITES = {
     "create_task": lambda crm, link: crm.create_task(link, NewTask(1, "Call", EPOCH)),
     "send_message": lambda crm, link: crm.send_message(link, 1, "Hello"),
+    "create_text_field": lambda crm, link: crm.create_text_field(link, "AI reply"),
+    "write_field": lambda crm, link: crm.write_field(link, 1, 1, "Hello"),
     "register_webhook": lambda crm, link: crm.register_webhook(link, "https://app.example/hooks/x"),
 }
 CALLS = READS | WRITES
