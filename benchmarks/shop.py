@@ -57,7 +57,8 @@ async def open_companies(
 async def _open_company(stage: Stage, number: int, accounts: int, response_delay_seconds: int) -> Company:
     owner: dict[str, object] = {
         "email": f"owner{number}@example.test",
-        "full_name": "Анна Владелец",
+        "given_name": "Анна",
+        "family_name": "Владелец",
         "password": PASSWORD,
         "organization": f"Магазин {number}",
     }

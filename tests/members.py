@@ -19,7 +19,7 @@ async def add_member(database: Database, workspace: Scope, role: str, *, email: 
     """Make a person with this role in the workspace and return their ticket to it."""
     person_id = new_id()
     scope = Scope(workspace.org_id, Actor("person", person_id), PERMISSIONS[role])
-    person = NewPerson(email or f"{person_id.hex}@example.test", "Bob Member", PASSWORD, "en")
+    person = NewPerson(email or f"{person_id.hex}@example.test", "Bob", PASSWORD, "en", family_name="Member")
     async with database.session(scope) as session:
         await identity.create_person(session, person, person_id, "no log-in by password")
         await store.insert_member(session, person_id, role)

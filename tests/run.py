@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import IO
 
 # Folders of about the same time in sum; a new folder goes to the shorter half.
-FIRST = ("integration", "unit")
-SECOND = ("acceptance", "contract", "isolation", "browser", "chaos")
+FIRST = ("integration", "unit", "browser")
+SECOND = ("acceptance", "contract", "isolation", "chaos")
 FENCING = "chaos/test_fencing.py"  # thousands of turns: tracing them would double their time
 TESTS = Path(__file__).resolve().parent
 

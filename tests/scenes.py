@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from uuid import UUID, uuid4
 
+import msgspec
+
 from gptagent.adapters.kommo.client import Deadlines
 from gptagent.features.crm import service as crm_service
 from gptagent.features.crm.jobs import CrmJobs
@@ -70,7 +72,9 @@ class Scene:
 
     async def hears(self, *events):
         world = self.world
-        webhook = Webhook(world.hook.account_id, None, events)
+        payload = {"events": msgspec.to_builtins(events, builtin_types=())}
+        kind = getattr(events[0], "kind", type(events[0]).__name__)
+        webhook = Webhook(world.hook.account_id, None, events, payload, kind=kind)
         async with world.db.session(world.scope) as session:
             await crm_service.receive_webhook(session, world.hook, webhook, world.subscribers, now=utcnow())
             self.conversation_id = await session.fetchval(

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
+from pydantic import SecretStr
 
 from gptagent.adapters.kommo.port import KommoCrm
 from gptagent.adapters.oidc.port import OidcOverEgress
@@ -13,15 +14,33 @@ from gptagent.features.conversations.attaching.service import AttachmentJobs
 from gptagent.features.conversations.events import CustomerWrote, HoldChanged, StageChanged
 from gptagent.features.conversations.service import Inbox
 from gptagent.features.crm import service as crm_service
-from gptagent.features.crm.events import CustomerSaid, DeliveryOpened, LeadMoved, MessageArrived, TalkSeen
+from gptagent.features.crm.connecting import service as connecting
+from gptagent.features.crm.connecting.jobs import ConnectingJobs
+from gptagent.features.crm.connecting.model import CALLBACK, Credentials
+from gptagent.features.crm.connecting.service import Connecting, Keys, TokenRenewal
+from gptagent.features.crm.deliveries import jobs as delivery_jobs
+from gptagent.features.crm.deliveries.jobs import DeliveryJobs
+from gptagent.features.crm.entities.service import welcome_back
+from gptagent.features.crm.events import (
+    AccountConnected,
+    CustomerSaid,
+    DeliveryOpened,
+    LeadMoved,
+    MessageArrived,
+    TalkSeen,
+)
 from gptagent.features.crm.jobs import CrmJobs
 from gptagent.features.crm.limiter import PostgresCallLimiter
+from gptagent.features.crm.mirror.service import note_channel
+from gptagent.features.crm.model import Brand
 from gptagent.features.crm.replying import widget
 from gptagent.features.crm.replying.jobs import ReplyJobs
+from gptagent.features.crm.syncing import service as syncing
+from gptagent.features.crm.syncing.jobs import SyncJobs
 from gptagent.features.dialog import delivery
 from gptagent.features.dialog import service as dialog
 from gptagent.features.dialog.context import Responder
-from gptagent.features.dialog.delivery import DeliveryJobs
+from gptagent.features.dialog.delivery import DeliveryJobs as ReplyDeliveryJobs
 from gptagent.features.dialog.extractive import ExtractiveResponder
 from gptagent.features.dialog.model import Pace
 from gptagent.features.dialog.prompting import ModelResponder
@@ -62,6 +81,7 @@ class Platform:
     vault: Vault
     egress: Egress
     crm: KommoCrm
+    renewal: TokenRenewal
     inbox: Inbox
     subscribers: Subscribers
     tokens: AccessTokens
@@ -78,6 +98,17 @@ class Platform:
                 settings.oidc_issuer, settings.oidc_client_id, secret, settings.oidc_name or ""
             )
         return SignIn(self.db, self.oidc, settings.base_url, settings.open_registration, platform)
+
+    @property
+    def connecting(self) -> Connecting:
+        return Connecting(
+            self.db,
+            self.crm,
+            self.vault,
+            self.settings.base_url,
+            self.subscribers,
+            shared_integrations(self.settings),
+        )
 
     @property
     def links(self) -> Links:
@@ -98,7 +129,12 @@ async def build_platform(settings: Settings) -> Platform:
     async with db.installation() as session:
         await check_keys(session, vault)
     egress = Egress(settings.allowed_egress)
-    crm = KommoCrm(egress, PostgresCallLimiter(db), sandbox_url=settings.kommo_sandbox_url)
+    calls, sandbox = PostgresCallLimiter(db), settings.kommo_sandbox_url
+    # The renewal's own calls renew nothing.
+    asking = KommoCrm(egress, calls, sandbox_url=sandbox)
+    keys = Keys(vault, shared_integrations(settings))
+    renewal = TokenRenewal(db, asking, vault, keys, settings.base_url + CALLBACK)
+    crm = KommoCrm(egress, calls, sandbox_url=sandbox, tokens=renewal)
     lanes = Lanes()
     heard_by_dialog = Subscribers(
         in_transaction={
@@ -111,11 +147,13 @@ async def build_platform(settings: Settings) -> Platform:
     heard_of_crm = Subscribers(
         in_transaction={
             DeliveryOpened: (inbox.on_delivery,),
-            MessageArrived: (inbox.on_message,),
             CustomerSaid: (inbox.on_said,),
+            MessageArrived: (inbox.on_message, note_channel, welcome_back),
+            AccountConnected: (syncing.on_connected,),
             TalkSeen: (inbox.on_talk,),
             LeadMoved: (inbox.on_lead_moved,),
-        }
+        },
+        outbox={AccountConnected: (dialog.RESUME,)},
     )
     redis = settings.redis_url.get_secret_value() if settings.redis_url else None
     limiter = RateLimiter(redis, factor=settings.rate_factor)
@@ -126,6 +164,7 @@ async def build_platform(settings: Settings) -> Platform:
         vault=vault,
         egress=egress,
         crm=crm,
+        renewal=renewal,
         inbox=inbox,
         subscribers=heard_of_crm,
         tokens=AccessTokens(vault),
@@ -133,6 +172,19 @@ async def build_platform(settings: Settings) -> Platform:
         oidc=OidcOverEgress(egress),
         limiter=limiter,
     )
+
+
+def shared_integrations(settings: Settings) -> dict[Brand, Credentials]:
+    """Return the integrations that every workspace may use, by brand."""
+    given: tuple[tuple[Brand, str | None, SecretStr | None], ...] = (
+        ("kommo", settings.kommo_client_id, settings.kommo_client_secret),
+        ("amocrm", settings.amocrm_client_id, settings.amocrm_client_secret),
+    )
+    return {
+        brand: Credentials(brand, client_id, secret.get_secret_value())
+        for brand, client_id, secret in given
+        if client_id and secret
+    }
 
 
 def app_dsn(settings: Settings) -> str:
@@ -168,17 +220,27 @@ def _embedded_roles(settings: Settings) -> "Roles":
 def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
     """List every job of the platform."""
     crm_jobs = CrmJobs(platform.crm, platform.vault)
+    sync_jobs = SyncJobs(platform.crm, platform.vault)
     extractive = ExtractiveResponder()
     responder = _responder(platform, extractive)
     attachment_jobs = AttachmentJobs(platform.crm, platform.vault)
     reply_jobs = ReplyJobs(platform.crm, platform.vault, platform.subscribers)
     runner = TurnRunner(platform.crm, platform.vault, responder, extractive, Pace())
+    deliveries = DeliveryJobs(platform.crm, platform.vault, platform.subscribers, platform.settings.base_url)
+    connecting_jobs = ConnectingJobs(platform.renewal, platform.links)
     return (
         JobSpec(dialog.ADVANCE, runner.advance, JobClass.DEFAULT, runner.give_up),
+        JobSpec(syncing.RUN, sync_jobs.run, JobClass.LONG, sync_jobs.give_up),
+        JobSpec(dialog.RESUME, dialog.resume_lanes, JobClass.DEFAULT),
+        JobSpec(connecting.RENEW, connecting_jobs.renew_token, JobClass.DEFAULT),
+        JobSpec(connecting.TELL_BROKEN, connecting_jobs.tell_broken, JobClass.DEFAULT),
         JobSpec(crm_service.PERFORM_TASK, crm_jobs.perform_task, JobClass.CRITICAL, crm_jobs.give_up_task),
         JobSpec(attaching.FETCH, attachment_jobs.fetch, JobClass.LONG, attachment_jobs.give_up),
-        JobSpec(delivery.FOLLOW, DeliveryJobs(platform.crm, platform.vault).follow, JobClass.FAST),
+        JobSpec(delivery.FOLLOW, ReplyDeliveryJobs(platform.crm, platform.vault).follow, JobClass.FAST),
         JobSpec(widget.SAID, reply_jobs.pass_on, JobClass.DEFAULT),
+        JobSpec(delivery_jobs.PROCESS, deliveries.process, JobClass.DEFAULT, deliveries.bury),
+        JobSpec(delivery_jobs.CHECK, deliveries.check, JobClass.FAST),
+        JobSpec(delivery_jobs.RECONCILE, deliveries.reconcile, JobClass.DEFAULT),
         JobSpec(mail.SEND, MailJobs(_mailer(platform.settings)).send, JobClass.DEFAULT),
         JobSpec("knowledge.ingest", knowledge_jobs.ingest, JobClass.LONG, knowledge_jobs.give_up),
     )

@@ -54,7 +54,12 @@ class Door:
         return await self("POST", "/api/v1/auth/login", json=body, headers=new_address())
 
     async def register(self, email: str, **more) -> httpx2.Response:
-        body = {"email": email, "full_name": "Alice Liddell", "password": "correct horse battery"}
+        body = {
+            "email": email,
+            "given_name": "Alice",
+            "family_name": "Liddell",
+            "password": "correct horse battery",
+        }
         body |= {"organization": "Wonderland", **more}
-        self.used |= {str(body["email"]), str(body["full_name"]), str(body["password"])}
+        self.used |= {str(body["email"]), str(body["family_name"]), str(body["password"])}
         return await self("POST", "/api/v1/auth/register", json=body, headers=new_address())

@@ -13,6 +13,7 @@ from gptagent.features.organizations.policy import (
     MANAGE_PRIVACY,
     MANAGE_WORKSPACE,
     OWN_WORKSPACE,
+    PLATFORM_IMPERSONATE,
     PLATFORM_MANAGE,
     PLATFORM_VIEW,
     READ_ATTACHMENTS,
@@ -27,6 +28,8 @@ OPEN = {
     f"POST {V1}/auth/register",
     f"POST {V1}/auth/invitation",
     f"POST {V1}/auth/login",
+    f"POST {V1}/auth/passkey/options",
+    f"POST {V1}/auth/passkey",
     f"POST {V1}/auth/refresh",
     f"POST {V1}/auth/reset-password/request",
     f"POST {V1}/auth/reset-password/confirm",
@@ -75,10 +78,12 @@ def _fresh(value: object) -> object:
 AGENT, ARTICLE, DOCUMENT = "agents/{agent_id}", "articles/{article_id}", "documents/{document_id}"
 KEY = "api-keys/{key_id}"
 MEMBER, INVITATION = "members/{person_id}", "invitations/{invitation_id}"
+INTEGRATION = {"brand": "kommo", "client_id": "client-#", "client_secret": "secret"}
 CONNECTION, CONVERSATION = "connections/{connection_id}", "conversations/{conversation_id}"
 
 PLACE, WHO = "admin/organizations/{number}", "admin/people/{person_id}"
 WHY = {"json": {"reason": "They asked for it."}}
+EYES = {"json": {"workspace": 1, "reason": "They asked for it."}}
 PROVIDER = "sign-in-providers/{provider_id}"
 PROVIDER_BODY = {"name": "#", "issuer": "https://127.0.0.1:9/#", "client_id": "#", "client_secret": "#"}
 
@@ -102,12 +107,15 @@ OPERATIONS = tuple(
         ("POST", f"{INVITATION}/resend", MANAGE_MEMBERS, {}),
         ("DELETE", INVITATION, MANAGE_MEMBERS, {}),
         ("GET", "account", PERSON, {}),
-        ("PATCH", "account", PERSON, {"json": {"full_name": "Name #"}}),
+        ("PATCH", "account", PERSON, {"json": {"given_name": "Name #"}}),
         ("GET", "account/avatar", PERSON, {}),
         ("PUT", "account/avatar", PERSON, {"files": {"file": ("me.png", b"not a picture")}}),
         ("DELETE", "account/avatar", PERSON, {}),
         ("POST", "account/password", PERSON, {"json": {"current_password": "x", "new_password": "y"}}),
         ("POST", "account/confirmation", PERSON, {"json": {"password": "not the right one"}}),
+        ("POST", "account/confirmation/options", PERSON, {}),
+        ("GET", "account/sign-in-providers", PERSON, {}),
+        ("DELETE", "account/sign-in-providers/{provider_id}", PERSON, {}),
         ("GET", "account/sessions", PERSON, {}),
         ("DELETE", "account/sessions", PERSON, {}),
         ("DELETE", "account/sessions/{session_id}", PERSON, {}),
@@ -154,12 +162,30 @@ OPERATIONS = tuple(
         ("DELETE", DOCUMENT, EDIT_KNOWLEDGE, {}),
         ("GET", "connections", VIEW, {}),
         ("POST", "connections", MANAGE_CONNECTIONS, {"json": {"address": "nobody.kommo.test", "token": "t"}}),
+        ("POST", "connections/oauth", MANAGE_CONNECTIONS, {"json": {"integration_id": str(uuid4())}}),
+        ("GET", "integrations", MANAGE_CONNECTIONS, {}),
+        ("POST", "integrations", MANAGE_CONNECTIONS, {"json": INTEGRATION}),
+        ("GET", "integrations/{integration_id}", MANAGE_CONNECTIONS, {}),
+        ("PUT", "integrations/{integration_id}/secret", MANAGE_CONNECTIONS, {"json": {"client_secret": "x"}}),
+        ("DELETE", "integrations/{integration_id}", MANAGE_CONNECTIONS, {}),
         ("GET", CONNECTION, VIEW, {}),
         ("DELETE", CONNECTION, MANAGE_CONNECTIONS, {}),
         ("GET", f"{CONNECTION}/replies", VIEW, {}),
         ("PATCH", f"{CONNECTION}/replies", MANAGE_CONNECTIONS, {"json": {"mode": "talk"}}),
         ("GET", f"{CONNECTION}/replies/choices", MANAGE_CONNECTIONS, {}),
         ("POST", f"{CONNECTION}/replies/field", MANAGE_CONNECTIONS, {}),
+        ("GET", f"{CONNECTION}/webhook", VIEW, {}),
+        ("GET", f"{CONNECTION}/deliveries", VIEW, {}),
+        ("GET", f"{CONNECTION}/deliveries/{{delivery_id}}", VIEW, {}),
+        ("GET", f"{CONNECTION}/deliveries/{{delivery_id}}/payload", MANAGE_CONNECTIONS, {}),
+        ("POST", f"{CONNECTION}/deliveries/{{delivery_id}}/retry", MANAGE_CONNECTIONS, {}),
+        ("POST", f"{CONNECTION}/syncs", MANAGE_CONNECTIONS, {}),
+        ("GET", f"{CONNECTION}/syncs", VIEW, {}),
+        ("GET", f"{CONNECTION}/syncs/{{sync_id}}", VIEW, {}),
+        *(
+            ("GET", f"{CONNECTION}/{name}", VIEW, {})
+            for name in ("pipelines", "fields", "users", "tags", "salesbots", "channels", "contacts", "leads")
+        ),
         ("GET", "audit", READ_AUDIT, {}),
         ("GET", "audit/export", READ_AUDIT, {}),
         ("GET", "admin/installation", PLATFORM_VIEW, {}),
@@ -167,8 +193,13 @@ OPERATIONS = tuple(
         ("GET", PLACE, PLATFORM_VIEW, {}),
         ("PUT", f"{PLACE}/suspension", PLATFORM_MANAGE, WHY),
         ("DELETE", f"{PLACE}/suspension", PLATFORM_MANAGE, {}),
+        ("GET", f"{PLACE}/members", PLATFORM_VIEW, {}),
         ("GET", "admin/people", PLATFORM_VIEW, {}),
         ("GET", WHO, PLATFORM_VIEW, {}),
+        ("GET", f"{WHO}/workspaces", PLATFORM_VIEW, {}),
+        ("POST", f"{WHO}/impersonation", PLATFORM_IMPERSONATE, EYES),
+        ("DELETE", f"{WHO}/impersonation", PLATFORM_IMPERSONATE, {}),
+        ("POST", f"{WHO}/reset-link", PLATFORM_MANAGE, {"json": {"by": "link"}}),
         ("PUT", f"{WHO}/suspension", PLATFORM_MANAGE, WHY),
         ("DELETE", f"{WHO}/suspension", PLATFORM_MANAGE, {}),
         ("PUT", f"{WHO}/administrator", PLATFORM_MANAGE, {}),

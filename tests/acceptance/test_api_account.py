@@ -6,6 +6,7 @@ import pyotp
 import pytest
 from PIL import Image
 
+from acceptance.door import new_address
 from acceptance.operations import OPERATIONS, PERSON
 from authenticator import Authenticator
 from cast import make_scope
@@ -13,6 +14,7 @@ from gptagent.features.identity import service as identity
 from gptagent.features.identity.service import hash_token
 from gptagent.features.organizations.model import API_KEY_PREFIX
 from gptagent.features.organizations.policy import KEY_SCOPES
+from gptagent.kernel.db import Database
 from gptagent.kernel.ids import new_id, new_token
 from isolation.estate import insert
 from members import PASSWORD, cookie_of
@@ -51,12 +53,27 @@ async def enrol(ann, database):
 async def test_a_profile_is_read_and_changed(ann, email):
     before = await ann("GET", ACCOUNT)
     assert (before.json()["email"], before.json()["has_second_factor"]) == (email, False)
-    changed = await ann("PATCH", ACCOUNT, json={"full_name": " Ann Other ", "locale": "ru"})
+    changed = await ann(
+        "PATCH", ACCOUNT, json={"given_name": " Ann ", "family_name": "Other", "locale": "ru"}
+    )
     assert (changed.json()["full_name"], changed.json()["locale"]) == ("Ann Other", "ru")
     late = await ann("PATCH", ACCOUNT, json={"locale": "en"}, headers={"if-match": before.headers["etag"]})
     assert late.status_code == 412
-    for wrong in ({"email": "a@b.test"}, {"is_platform_admin": True}, {"full_name": ""}):
+    for wrong in ({"email": "a@b.test"}, {"is_platform_admin": True}, {"given_name": ""}):
         assert (await ann("PATCH", ACCOUNT, json=wrong)).status_code == 422
+
+
+async def test_the_last_name_may_be_empty_and_what_others_see_is_both(ann):
+    for names, seen in (
+        ({"given_name": "Ann", "family_name": "Other"}, "Ann Other"),
+        ({"family_name": ""}, "Ann"),
+        ({"given_name": "Anna Maria", "family_name": "de la Cruz"}, "Anna Maria de la Cruz"),
+    ):
+        assert (await ann("PATCH", ACCOUNT, json=names)).json()["full_name"] == seen
+    (member,) = (await ann("GET", "/api/v1/members")).json()["items"]
+    assert member["full_name"] == "Anna Maria de la Cruz"
+    refused = await ann("PATCH", ACCOUNT, json={"full_name": "Ann Other"})
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/full_name")
 
 
 async def test_a_picture_is_set_read_and_removed(ann):
@@ -186,3 +203,90 @@ async def test_a_program_has_no_account(operation, door, program):
     """AUTH-14"""
     response = await door(operation.method, operation.path, headers=program, **operation.options())
     assert (response.status_code, response.json()["code"]) == (403, "person_needed")
+
+
+async def add_key(ann, web):
+    key = Authenticator(web.url.replace("127.0.0.1", "localhost"))
+    options = (await ann("POST", f"{ACCOUNT}/passkeys/options")).json()["options"]
+    body = {"name": "My desk", "credential": key.create(options)}
+    assert (await ann("POST", f"{ACCOUNT}/passkeys", json=body)).status_code == 201
+    return key
+
+
+async def log_in_by(door, key, **more):
+    """Ask, answer by the passkey, log in; return the body that did it and the answer."""
+    address = new_address()
+    asked = await door("POST", "/api/v1/auth/passkey/options", headers=address)
+    body = {"credential": key.get(asked.json()["options"]), **more}
+    return body, await door("POST", "/api/v1/auth/passkey", json=body, headers=address)
+
+
+async def test_a_passkey_logs_in_once_per_question(ann, door, web, database):
+    key = await add_key(ann, web)
+    body, entered = await log_in_by(door, key)
+    assert entered.status_code == 200, entered.text
+    tokens = entered.json()
+    door.used |= {tokens["access_token"], tokens["refresh_token"]}
+    bearer = {"authorization": f"Bearer {tokens['access_token']}"}
+    assert (await door("GET", ACCOUNT, headers=bearer)).json()["id"] == str(ann.scope.actor.id)
+    again = await door("POST", "/api/v1/auth/passkey", json=body, headers=new_address())
+    assert (again.status_code, again.json()["code"]) == (401, "passkey_refused")
+    _body, elsewhere = await log_in_by(door, key, workspace=1)
+    assert elsewhere.json()["code"] == "workspace_not_found"
+    _body, stranger = await log_in_by(door, Authenticator(key.origin))
+    assert (stranger.status_code, stranger.json()["code"]) == (401, "passkey_refused")
+
+
+async def test_a_question_is_good_for_five_minutes_and_for_its_purpose(ann, door, web, roles):
+    key = await add_key(ann, web)
+    asked = await door("POST", "/api/v1/auth/passkey/options", headers=new_address())
+    owner = await Database.connect(roles.owner_dsn, max_connections=1)
+    async with owner.installation() as session:
+        await session.execute(
+            "update app.one_time_token set expires_at = now() where kind = 'passkey' and person_id is null"
+        )
+    await owner.close()
+    for options in (
+        asked.json()["options"],
+        (await ann("POST", f"{ACCOUNT}/confirmation/options")).json()["options"],
+    ):
+        body = {"credential": key.get(options)}
+        late = await door("POST", "/api/v1/auth/passkey", json=body, headers=new_address())
+        assert (late.status_code, late.json()["code"]) == (401, "passkey_refused")
+
+
+async def test_a_passkey_confirms_that_it_is_you(ann, web, database):
+    key = await add_key(ann, web)
+    await age(database, ann.scope)
+    assert (await ann("POST", f"{ACCOUNT}/recovery-codes")).status_code == 403
+    options = (await ann("POST", f"{ACCOUNT}/confirmation/options")).json()["options"]
+    confirmed = await ann("POST", f"{ACCOUNT}/confirmation", json={"credential": key.get(options)})
+    assert confirmed.status_code == 204, confirmed.text
+    again = await ann("POST", f"{ACCOUNT}/confirmation", json={"credential": key.get(options)})
+    assert (again.status_code, again.json()["errors"][0]["pointer"]) == (422, "/credential")
+    assert (await ann("POST", f"{ACCOUNT}/recovery-codes")).status_code == 404  # asked, but there are none
+
+
+async def test_sign_in_providers_are_listed_and_unlinked(ann, database):
+    provider_id = new_id()
+    known = {"name": "Keycloak", "issuer": "https://id.test", "client_id": "a", "secret_end": "x"}
+    async with database.session(ann.scope) as session:
+        await insert(session, "oidc_provider", id=provider_id, **known, secret_sealed=b"x")
+        linked = {"subject": "ann", "person_id": ann.scope.actor.id}
+        await insert(session, "oidc_identity", provider_id=provider_id, **linked)
+    where = f"{ACCOUNT}/sign-in-providers"
+    (listed,) = (await ann("GET", where)).json()["items"]
+    assert (listed["name"], listed["is_linked"]) == ("Keycloak", True)
+    assert (await ann("DELETE", f"{where}/{provider_id}")).status_code == 204
+    assert not (await ann("GET", where)).json()["items"][0]["is_linked"]
+    assert (await ann("DELETE", f"{where}/{new_id()}")).status_code == 404
+
+
+async def test_deleting_a_workspace_asks_who_it_is(ann, database):
+    name = (await ann("GET", "/api/v1/workspace")).json()["name"]
+    await age(database, ann.scope)
+    refused = await ann("PUT", "/api/v1/workspace/deletion", json={"name": name})
+    assert (refused.status_code, refused.json()["code"]) == (403, "confirmation_needed")
+    assert (await ann("POST", f"{ACCOUNT}/confirmation", json={"password": PASSWORD})).status_code == 204
+    begun = await ann("PUT", "/api/v1/workspace/deletion", json={"name": name})
+    assert begun.json()["delete_at"] is not None

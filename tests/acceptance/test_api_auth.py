@@ -219,7 +219,7 @@ async def test_an_address_gets_ten_tries_a_minute(door, new_email):
     assert registering.status_code == 429
 
 
-REGISTER = {"email": "a@b.test", "full_name": "A", "password": PASSWORD, "organization": "A"}
+REGISTER = {"email": "a@b.test", "given_name": "A", "password": PASSWORD, "organization": "A"}
 
 
 async def test_an_account_gets_ten_tries_whatever_address_they_come_from(door, new_email):

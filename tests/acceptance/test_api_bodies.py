@@ -16,7 +16,15 @@ NEVER = {"org_id", "organization_id", "is_admin", "is_platform_admin", "permissi
 
 # Lists of a person's own log-ins and passkeys, of sign-in providers and keys of the platform: they are short.
 WHOLE = {f"GET /api/v1/account/{name}" for name in ("sessions", "grants", "passkeys")}
-WHOLE |= {"GET /api/v1/sign-in-providers", "GET /api/v1/admin/keys"}
+WHOLE |= {"GET /api/v1/integrations"}  # 20 at the most
+WHOLE |= {"GET /api/v1/sign-in-providers", "GET /api/v1/admin/keys", "GET /api/v1/account/sign-in-providers"}
+# Who belongs to one workspace, and to which ones a person does: 200 at the most.
+WHOLE |= {
+    "GET /api/v1/admin/organizations/{number}/members",
+    "GET /api/v1/admin/people/{person_id}/workspaces",
+}
+# An account of the CRM has 50 at the most.
+WHOLE |= {"GET /api/v1/connections/{connection_id}/pipelines"}
 # A customer's wish counts, whatever was said since it was read.
 UNCONDITIONAL = {"DELETE /api/v1/privacy/customers/{conversation_id}"}
 WHOLE |= {"GET /api/v1/privacy/customers"}  # a search: the best matches, never a list of all

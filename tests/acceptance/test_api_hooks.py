@@ -7,6 +7,7 @@ import pytest
 
 from cast import make_scope
 from contract.sandbox_tools import Account
+from members import add_member
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 
@@ -14,7 +15,8 @@ FORM = {"content-type": "application/x-www-form-urlencoded"}
 class Hooked:
     """A workspace connected to an account of the emulated CRM."""
 
-    def __init__(self, door, path, account_id):
+    def __init__(self, door, path, account_id, scope):
+        self.scope = scope
         self.door = door
         self.path = path
         self.account_id = account_id
@@ -46,14 +48,15 @@ class Hooked:
 async def hooked(door, database, sandbox):
     with httpx2.Client(timeout=5) as client:
         account = Account.open(sandbox, client)
-        owner = await door.of(await make_scope(database, "Hooked"))
+        scope = await make_scope(database, "Hooked")
+        owner = await door.of(scope)
         body = {"address": account.facts["host"], "token": account.facts["token"]}
         response = await owner("POST", "/api/v1/connections", json=body)
         assert response.status_code == 201, response.text
         (hook,) = account.api("GET", "/webhooks").json()["_embedded"]["webhooks"]
         path = "/hooks/" + hook["destination"].partition("/hooks/")[2]
         door.used |= {path.split("/")[3], account.facts["token"]}
-        yield Hooked(owner, path, account.facts["account_id"])
+        yield Hooked(owner, path, account.facts["account_id"], scope)
 
 
 async def test_a_connection_is_told_without_its_secrets(hooked, door):
@@ -141,3 +144,30 @@ async def test_a_session_or_token_is_not_needed_and_not_looked_at(hooked):
         hooked.path, headers={"authorization": "Bearer x"}, data={"a": "b"}
     )
     assert response.status_code == 200
+
+
+async def test_what_came_is_listed_shown_and_kept_from_those_who_may_not_see_it(hooked, door, database):
+    """CRM-16 and the console over the API."""
+    await hooked.deliver("Read me", message_id="shown", chat_id="shown")
+    await hooked.deliver("Read me", message_id="shown", chat_id="shown")
+    (connection,) = (await hooked.door("GET", "/api/v1/connections")).json()["items"]
+    path = f"/api/v1/connections/{connection['id']}"
+    listed = (await hooked.door("GET", f"{path}/deliveries?search=shown")).json()["items"]
+    assert [(one["kind"], one["state"], one["error"]) for one in listed] == [
+        ("message[add]", "ignored", "duplicate"),
+        ("message[add]", "processed", None),
+    ]
+    first = f"{path}/deliveries/{listed[-1]['id']}"
+    assert (await hooked.door("GET", first)).json() == listed[-1]
+    shown = (await hooked.door("GET", f"{first}/payload")).json()
+    assert shown["payload"]["message"]["add"][0]["text"] == "Read me"
+    ignored = (await hooked.door("GET", f"{path}/deliveries?state=ignored&limit=1")).json()
+    assert ignored["items"][0]["id"] == listed[0]["id"]
+    again = await hooked.door("POST", f"{first}/retry")
+    assert (again.status_code, again.json()["code"]) == (409, "delivery_not_failed")
+    health = (await hooked.door("GET", f"{path}/webhook")).json()
+    assert health["deliveries"] >= 2 and health["failed"] == 0 and health["last_delivery_at"]
+    viewer = await door.of(await add_member(database, hooked.scope, "viewer"))
+    assert (await viewer("GET", first)).status_code == 200
+    assert (await viewer("GET", f"{first}/payload")).status_code == 403
+    assert (await viewer("POST", f"{first}/retry")).status_code == 403

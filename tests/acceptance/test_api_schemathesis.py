@@ -46,9 +46,18 @@ def described(web):
 MODES = {"right": GenerationMode.POSITIVE, "wrong": GenerationMode.NEGATIVE}
 
 
-@pytest.mark.parametrize("kind", MODES)
-@pytest.mark.parametrize("who", ["owner", "stranger"])
-@pytest.mark.parametrize("name", sorted(OPEN | BY_NAME.keys()))
+# It takes no body, parameter or credential, so nothing about a request of it can be wrong.
+PLAIN = "POST /api/v1/auth/passkey/options"
+ASKED = [
+    (name, who, kind)
+    for name in sorted(OPEN | BY_NAME.keys())
+    for who in ("owner", "stranger")
+    for kind in MODES
+    if (name, kind) != (PLAIN, "wrong")
+]
+
+
+@pytest.mark.parametrize(("name", "who", "kind"), ASKED)
 def test_every_answer_is_one_the_description_knows(name, who, kind, described, zoe):
     """SEC-11"""
     method, path = name.split()

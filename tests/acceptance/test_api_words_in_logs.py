@@ -16,7 +16,7 @@ NAME = "Queen of Hearts"
 async def test_nothing_personal_and_no_secret_is_logged(door, alice, hooked, web, new_email):
     """SEC-5"""
     email = new_email()
-    registered = await door.register(email, full_name=NAME)
+    registered = await door.register(email, given_name=NAME)
     door.used |= {registered.json()["access_token"], UNKNOWN, FORGED, MESSAGE, NAME}
     await door.register(email)
     await door.log_in(email, "a wrong one, tried in vain")

@@ -64,7 +64,7 @@ class Life:
         return httpx2.request(method, url, json=body, timeout=30).raise_for_status().json()
 
     def enter(self):
-        person = {"email": EMAIL, "full_name": NAME, "password": PASSWORD, "organization": "Canary shop"}
+        person = {"email": EMAIL, "given_name": NAME, "password": PASSWORD, "organization": "Canary shop"}
         made = self.call("POST", "/api/v1/auth/register", json=person).json()
         self.used |= {made["access_token"], made["refresh_token"]}
         self.headers = {"authorization": f"Bearer {made['access_token']}"}

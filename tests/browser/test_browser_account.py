@@ -82,8 +82,9 @@ async def change_profile(page: Page) -> None:
     await page.get_by_role("button", name="Menu:").click()
     await page.get_by_role("link", name="Account settings").click()
     await expect(page.get_by_role("link", name="Profile")).to_have_attribute("aria-current", "page")
-    await fits(page, page.get_by_label("First and last name"))
-    await page.get_by_label("First and last name").fill("Alice Pleasance Liddell")
+    await fits(page, page.get_by_label("First name"))
+    await page.get_by_label("First name").fill("Alice Pleasance")
+    await page.get_by_label("Last name").fill("Liddell")
     await page.get_by_role("button", name="Save").click()
     await expect(page.get_by_role("button", name="Menu: Alice Pleasance Liddell")).to_be_visible()
     await page.locator("#file").set_input_files(

@@ -56,7 +56,8 @@ async def test_a_person_is_invited_comes_in_and_is_put_out(web, browser, databas
 
     await eve.goto(link.replace("localhost", "127.0.0.1"))
     await fits(eve)
-    await eve.get_by_label("Your name").fill("Eve Newcomer")
+    await eve.get_by_label("First name").fill("Eve")
+    await eve.get_by_label("Last name").fill("Newcomer")
     await eve.get_by_label("E-mail").fill(f"eve{width}@example.test")
     await eve.get_by_label("Password").fill(PASSWORD)
     await eve.get_by_role("button", name="Create the account and join").click()

@@ -69,7 +69,8 @@ async def page():
 
 async def register(page: Page, link: str) -> None:
     await page.goto(link)
-    await page.get_by_label("Your name").fill("Alice Liddell")
+    await page.get_by_label("First name").fill("Alice")
+    await page.get_by_label("Last name").fill("Liddell")
     await page.get_by_label("Company").fill("Wonderland")
     await page.get_by_label("E-mail").fill("alice@wonderland.test")
     await page.get_by_label("Password").fill(PASSWORD)
@@ -118,9 +119,10 @@ async def create_agent(page: Page) -> None:
 
 async def connect(page: Page, account: dict[str, str]) -> None:
     await page.get_by_role("link", name="Kommo").click()
+    await page.get_by_text("Or with a long-lived token").click()
     await page.get_by_label("Address of the account").fill(account["host"])
     await page.get_by_label("Long-lived token").fill(account["token"])
-    await page.get_by_role("button", name="Connect").click()
+    await page.get_by_role("button", name="Test and connect").click()
     await expect(page.get_by_text("Connected", exact=True)).to_be_visible()
 
 

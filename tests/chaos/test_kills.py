@@ -30,7 +30,7 @@ async def open_shop(stage: Stage):
     await sandbox(stage, "POST", "/knobs", {"requests_per_second": 0, "retry_scale": 0.01, "copies": [1, 2]})
     owner = {
         "email": "alice@example.test",
-        "full_name": "Alice",
+        "given_name": "Alice",
         "password": "correct horse battery",
         "organization": "Shop",
         "setup_token": stage.setup_token,

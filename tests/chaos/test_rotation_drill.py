@@ -83,7 +83,7 @@ class Shop:
         return httpx2.request(method, url, json=body, timeout=30).raise_for_status().json()
 
     def open(self):
-        made = self.call("POST", "/auth/register", {**PERSON, "full_name": "Alice", "organization": "Shop"})
+        made = self.call("POST", "/auth/register", {**PERSON, "given_name": "Alice", "organization": "Shop"})
         self.token = made.json()["access_token"]
         agent = self.call("POST", "/agents", {"name": "Agent"}).json()
         changes = {"is_active": True, "response_delay_seconds": 0, "not_found_text": NOT_FOUND}

@@ -47,7 +47,7 @@ class Account:
 
     def steer(self, method, path, /, **body):
         address = f"{self.url}/_sandbox/accounts/{self.facts['subdomain']}{path}"
-        response = self.http.request(method, address, json=body if method == "POST" else None)
+        response = self.http.request(method, address, json=body if method in {"POST", "PATCH"} else None)
         return response.raise_for_status().json()
 
     def chat(self, **details):

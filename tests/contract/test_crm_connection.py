@@ -170,8 +170,10 @@ async def test_a_webhook_may_speak_for_its_own_account_only(database, scope, con
                 session, hook, Webhook(connection.account_id + 1, None, (moved,)), Subscribers(), now=utcnow()
             )
         assert await service.get_lead_card(session, connection.id, 7) is None
-        webhook = Webhook(connection.account_id, None, (moved, OtherEvent("company", {"id": 5})))
+        events = (moved, OtherEvent("company", {"id": 5}))
+        webhook = Webhook(connection.account_id, None, events, {"leads": {}}, kind="leads[update]")
         await service.receive_webhook(session, hook, webhook, Subscribers(), now=utcnow())
         assert (await service.get_lead_card(session, connection.id, 7)).name == "Deal"
-        assert await session.fetchval("select kind from app.crm_event") == "company"
+        (row,) = await session.fetch("select kind, state from app.crm_delivery")
+        assert tuple(row) == ("leads[update]", "processed")
         assert (await service.get_connection(session, connection.id)).last_webhook_at is not None

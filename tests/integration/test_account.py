@@ -141,7 +141,13 @@ async def test_a_grant_must_have_been_confirmed_lately(database, here):
 
 
 @pytest.mark.parametrize(
-    "changes", [ProfileChanges(" "), ProfileChanges("x" * 201), ProfileChanges(locale="de")]
+    "changes",
+    [
+        ProfileChanges(" "),
+        ProfileChanges("x" * 100),
+        ProfileChanges("x", "y" * 100),
+        ProfileChanges(locale="de"),
+    ],
 )
 async def test_a_wrong_profile_is_refused(changes, database, here):
     async with database.session(here) as session:

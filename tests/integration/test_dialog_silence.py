@@ -54,3 +54,38 @@ async def test_what_was_answered_before_does_not_pass_the_fence(scene, world, re
         ("ended", reason),
     ]
     assert await scene.sent() == []
+
+
+async def test_what_came_in_meanwhile_is_kept_and_not_answered_once_the_silence_ends(scene, world):
+    """The CRM's deliveries are taken, so that it does not give the address up; nothing else comes of them."""
+    await run(world, WAYS["workspace_suspended"])
+    for words in ("Hello", "Anybody there?", "Hello?"):
+        await scene.says(words)
+        await scene.calm()
+    await run(world, BACK)
+    await scene.calm()
+    assert [turn["reason"] for turn in await scene.turns()] == ["workspace_suspended"] * 3
+    assert (await scene.conversation())["last_seq"] == 3 and await scene.sent() == []
+
+
+async def test_what_lay_unanswered_for_longer_than_a_day_is_recorded_and_not_answered(scene, world):
+    """However it came about: the workers stood still, or the connection was broken."""
+    await scene.says("Hello")
+    await run(world, "update app.message set sent_at = now() - interval '25 hours'")
+    await scene.calm()
+    assert await scene.outcomes() == [("refused", "too_late")] and await scene.sent() == []
+    await scene.says("Hello again")
+    await scene.calm()
+    assert await scene.sent() == [NOT_FOUND]
+
+
+async def test_a_silenced_workspace_makes_no_task_in_its_crm_until_the_silence_ends(scene, world):
+    await scene.set_agent(not_found_task=True)
+    await scene.says("Hello")
+    await scene.calm()
+    await run(world, WAYS["workspace_suspended"])
+    await scene.perform_tasks()
+    assert await scene.tasks() == []
+    await run(world, BACK)
+    await scene.perform_tasks()
+    assert len(await scene.tasks()) == 1

@@ -19,7 +19,7 @@ PASSWORD = "correct horse battery"
 def command(**changes):
     values = {
         "email": f"{new_id().hex}@example.test",
-        "full_name": " Anna ",
+        "given_name": " Anna ",
         "password": PASSWORD,
         "organization": "Рога и копыта",
     }
@@ -53,12 +53,12 @@ async def test_a_known_address_is_a_conflict(database):
 
 async def test_every_wrong_field_is_named_and_nothing_is_made(database):
     """AUTH-3"""
-    wrong = command(email="x", full_name="", password="short", organization=" ")
+    wrong = command(email="x", given_name="", password="short", organization=" ")
     with pytest.raises(Invalid) as refused:
         await register(database, wrong, is_open=True)
     assert [fault.pointer for fault in refused.value.fields] == [
         "email",
-        "full_name",
+        "given_name",
         "password",
         "organization",
     ]
@@ -192,3 +192,16 @@ async def test_a_workspace_needs_a_name(database, scope):
         for name in ("", "  ", "x" * 256):
             with pytest.raises(Invalid):
                 await service.create_workspace(session, name, owner_id=scope.actor.id, locale="ru")
+
+
+async def test_a_row_of_the_release_before_has_its_whole_name_as_the_given_one(database):
+    """It knows one name only, and works on this schema for a while."""
+    person_id = new_id()
+    async with database.installation(person_id) as session:
+        insert = "insert into app.person (id, email, full_name) values ($1, $2, 'Anna Karenina')"
+        await session.execute(insert, person_id, f"{person_id.hex}@example.test")
+        made = await identity.get_person(session, person_id)
+        await session.execute("update app.person set full_name = 'Anna Vronskaya' where id = $1", person_id)
+        renamed = await identity.get_person(session, person_id)
+    assert (made.given_name, made.family_name) == ("Anna Karenina", "")
+    assert (renamed.given_name, renamed.full_name) == ("Anna Vronskaya", "Anna Vronskaya")

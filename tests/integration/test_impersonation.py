@@ -88,6 +88,19 @@ async def test_an_action_meanwhile_names_the_administrator(ada, begin, database,
     assert "as Alice" in texts(await ada.http.get(f"{here}/settings/audit"))
 
 
+async def test_nothing_that_lasts_longer_is_made_with_borrowed_eyes(ada, begin, database, scope):
+    """A key, an invitation or a sign-in provider would let the administrator in for good."""
+    number = await number_of(database, scope)
+    entered = await ada.follow(await begin(scope, number=number))
+    here = str(entered.url.path).removesuffix("/dashboard")
+    for path in ("/settings/api-keys", "/settings/sign-in"):
+        assert (await ada.http.get(here + path)).status_code == 403, path
+    token = re.search(r'name="csrf_token" value="([^"]+)"', entered.text)[1]
+    fields = {"email": "mallory@example.com", "role": "admin", "csrf_token": token}
+    assert (await ada.http.post(f"{here}/settings/members/invitations", data=fields)).status_code == 403
+    assert (await ada.http.get(f"{here}/settings/audit")).status_code == 200
+
+
 async def test_it_lasts_an_hour_counts_as_not_confirmed_and_names_its_reason(ada, begin, bob, database):
     await begin()
     (row,) = await sessions_of(database, bob)
@@ -124,7 +137,7 @@ async def test_nobody_looks_through_the_eyes_of_an_administrator(begin, bob, dat
     await make_administrator(roles, bob)
     answer = await begin()
     assert answer.status_code == 403
-    assert "Nobody looks through the eyes of an administrator." in texts(answer)
+    assert "Nobody enters the account of an administrator." in texts(answer)
     assert await sessions_of(database, bob) == []
 
 

@@ -5,10 +5,11 @@ import asyncio
 import pytest
 
 from gptagent.features.audit import service as audit
+from gptagent.features.identity.limits import LoginLimits
 from gptagent.features.identity.model import Links
 from gptagent.features.identity.service import NewPerson
 from gptagent.features.organizations import service
-from gptagent.kernel.errors import Conflict, Forbidden, Invalid, NotFound
+from gptagent.kernel.errors import Conflict, Forbidden, Invalid, NotFound, RateLimited
 from gptagent.kernel.ids import new_id
 from gptagent.kernel.scope import Origin
 from members import PASSWORD, add_member
@@ -37,7 +38,7 @@ async def accept(database, made, scope):
 
 
 def newcomer(email=""):
-    return NewPerson(email, "Eve Newcomer", PASSWORD, "en")
+    return NewPerson(email, "Eve", PASSWORD, "en", family_name="Newcomer")
 
 
 @pytest.fixture
@@ -207,3 +208,19 @@ async def test_whoever_has_not_confirmed_their_own_address_sends_no_letters(data
     assert refused.value.code == "email_not_verified"
     await confirm_address(database, scope)
     assert (await invite(database, scope, "friend@example.test", links=BY_LETTER)).link is None
+
+
+async def test_letters_of_invitations_are_counted_links_are_not(database, scope):
+    """Also when Redis is down: this process counts for itself."""
+    await confirm_address(database, scope)
+    post = service.Post(BY_LETTER, LoginLimits.build("redis://:word@127.0.0.1:1/0"))
+    made = await service.send_invitation(database, scope, "eve@example.test", "member", post)
+    for _letter in range(4):
+        await service.send_invitation_again(database, scope, made.invitation.id, post)
+    with pytest.raises(RateLimited, match="too_many_letters"):
+        await service.send_invitation_again(database, scope, made.invitation.id, post)
+    with pytest.raises(RateLimited, match="too_many_letters"):
+        await service.send_invitation(database, scope, " Eve@Example.TEST ", "viewer", post)
+    by_hand = service.Post(LINKS, post.limits)
+    assert (await service.send_invitation_again(database, scope, made.invitation.id, by_hand)).link
+    assert (await service.send_invitation(database, scope, None, "viewer", post)).link

@@ -61,10 +61,10 @@ async def test_the_menu_leads_to_the_account(alice):
 
 
 async def test_name_and_language_are_changed(alice):
-    answer = await alice.send("/account-settings", {"full_name": "Алиса", "locale": "ru"})
+    answer = await alice.send("/account-settings", {"given_name": "Алиса", "locale": "ru"})
     page = await alice.follow(answer)
     assert 'value="Алиса"' in page.text and '<html lang="ru"' in page.text
-    refused = await alice.send("/account-settings", {"full_name": " ", "locale": "ru"})
+    refused = await alice.send("/account-settings", {"given_name": " ", "locale": "ru"})
     assert refused.status_code == 422 and 'aria-invalid="true"' in refused.text
 
 
@@ -249,7 +249,7 @@ async def test_the_second_step_is_switched_off_after_password_and_code(alice, ac
 
 
 CHANGES = {
-    "/account-settings": {"full_name": "Mallory", "locale": "en"},
+    "/account-settings": {"given_name": "Mallory", "locale": "en"},
     "/account-settings/avatar/remove": {},
     "/account-settings/confirm": {"password": PASSWORD},
     f"{SECURITY}/password": {"current_password": PASSWORD, "new_password": NEW, "repeated": NEW},

@@ -23,7 +23,7 @@ async def log_in(reader, email, password=PASSWORD, **fields):
 
 
 def new_account(**fields):
-    known = {"full_name": "Eve", "organization": "Eve's", "email": f"{new_id().hex}@example.test"}
+    known = {"given_name": "Eve", "organization": "Eve's", "email": f"{new_id().hex}@example.test"}
     return {**known, "password": PASSWORD, **fields}
 
 
@@ -104,7 +104,7 @@ async def test_a_form_without_its_token_is_refused(alice, stranger, account):
 
 
 async def test_a_registration_names_all_errors_at_once_and_keeps_what_was_typed(stranger):
-    fields = new_account(email="nobody", password="short", full_name="", organization="Wonderland")
+    fields = new_account(email="nobody", password="short", given_name="", organization="Wonderland")
     answer = await stranger.send("/register", fields, headers=elsewhere())
     assert answer.status_code == 422
     assert answer.text.count('aria-invalid="true"') == 3

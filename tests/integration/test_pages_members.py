@@ -8,7 +8,7 @@ from gptagent.features.organizations import service
 from gptagent.kernel.ids import new_id
 from integration.conftest import serving_here
 from integration.test_pages_login import elsewhere
-from members import PASSWORD, add_member
+from members import PASSWORD, add_member, set_password
 from readers import reader_of, stranger_at, texts
 
 MEMBERS = "/settings/members"
@@ -24,7 +24,8 @@ async def invited(reader, **fields):
 
 async def join(stranger, path, **fields):
     data = {
-        "full_name": "Eve Newcomer",
+        "given_name": "Eve",
+        "family_name": "Newcomer",
         "password": PASSWORD,
         "email": f"{new_id().hex}@example.test",
         **fields,
@@ -60,7 +61,7 @@ async def test_a_newcomer_comes_in_by_a_link_where_registration_is_closed(home, 
             assert (await eve.open("/register")).status_code == 403
             page = await eve.open(path)
             assert "Join “Alice&#39;s”" in texts(page) and "Your role: Member." in texts(page)
-            wrong = await join(eve, path, password="short", full_name="")
+            wrong = await join(eve, path, password="short", given_name="")
             assert wrong.status_code == 422 and wrong.text.count('aria-invalid="true"') == 2
             entered = await join(eve, path)
             assert re.fullmatch(r"/manage/\d+-alice-s/dashboard", entered.headers["location"])
@@ -234,3 +235,23 @@ async def test_a_log_in_of_one_companys_own_sign_in_goes_no_further(web, alice, 
         assert "goes no further" in texts(await charlie.http.post(path, data={"csrf_token": token}))
         made = await charlie.http.post("/workspaces/create", data={"csrf_token": token, "organization": "X"})
         assert made.status_code == 403
+
+
+async def test_a_workspace_is_deleted_only_by_who_was_asked_lately_who_they_are(alice, database, scope):
+    assert "confirm_name" in (await alice.open("/settings")).text
+    async with database.session(scope) as session:
+        await session.execute("update app.web_session set confirmed_at = now() - interval '16 minutes'")
+    page = (await alice.open("/settings")).text
+    assert "confirm_name" not in page and "/account-settings/confirm?next=" in page
+    asked = await alice.send("/settings/deletion", {"confirm_name": "Alice's"})
+    way = asked.headers["location"]
+    assert "/account-settings/confirm?next=" in way and way.endswith("/settings%23deletion")
+    async with database.session(scope) as session:
+        assert (await service.get_settings(session)).delete_at is None
+    await set_password(database, scope, PASSWORD)
+    back = {"password": PASSWORD, "next": f"{alice.base}/settings#deletion"}
+    confirmed = await alice.send("/account-settings/confirm", back)
+    assert confirmed.headers["location"].endswith("/settings#deletion")
+    await alice.send("/settings/deletion", {"confirm_name": "Alice's"})
+    async with database.session(scope) as session:
+        assert (await service.get_settings(session)).delete_at is not None

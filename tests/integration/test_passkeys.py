@@ -6,9 +6,10 @@ import pytest
 
 from authenticator import PRESENT, VERIFIED, Authenticator
 from gptagent.features.identity import service as identity
-from gptagent.features.identity.model import RelyingParty
+from gptagent.features.identity.model import CurrentLogIn, RelyingParty
 from gptagent.kernel.errors import Invalid, NotFound, Unauthenticated
 
+NEW = CurrentLogIn()
 PARTY = RelyingParty.at("https://agents.example.test:8443")
 
 
@@ -110,9 +111,11 @@ async def test_a_challenge_of_another_person_or_purpose_does_not_count(database,
         await identity.log_in_with_passkey(database, key.get(await question(database, scope)), PARTY)
     with pytest.raises(Unauthenticated):  # Charlie confirms nothing with Alice's passkey
         answer = key.get(await question(database, other_scope))
-        await identity.confirm_by_passkey(database, other_scope.actor.id, answer, PARTY)
+        await identity.confirm_by_passkey(
+            database, other_scope.actor.id, answer, PARTY, current=CurrentLogIn()
+        )
     answer = key.get(await question(database, scope))
-    await identity.confirm_by_passkey(database, scope.actor.id, answer, PARTY)
+    await identity.confirm_by_passkey(database, scope.actor.id, answer, PARTY, current=NEW)
 
 
 @pytest.mark.parametrize("odd", [{}, {"rawId": 7}, {"response": []}, {"response": {"clientDataJSON": "e30"}}])

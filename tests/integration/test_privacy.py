@@ -1,6 +1,7 @@
 """What is kept about customers and people: handed out, erased, forgotten in time."""
 
 import asyncio
+import json
 
 import pytest
 
@@ -17,7 +18,16 @@ from readers import reader_of, texts
 from scenes import Scene, patched
 
 WORDS = "My parcel canary5511 is lost"
-KEPT_OF_CUSTOMERS = ("conversation", "message", "lane", "turn", "crm_lead", "crm_task", "crm_event")
+KEPT_OF_CUSTOMERS = (
+    "conversation",
+    "message",
+    "lane",
+    "turn",
+    "crm_lead",
+    "crm_task",
+    "crm_event",
+    "crm_delivery",
+)
 
 
 @pytest.fixture
@@ -33,7 +43,20 @@ async def scene(world):
     await scene.says(WORDS)
     await scene.calm()
     contact = {"id": str(scene.chat["contact_id"]), "name": "Ann canary5511"}
-    await scene.hears(OtherEvent("contacts[update]", contact), OtherEvent("calls[add]", {"id": "1"}))
+    await scene.hears(OtherEvent("contacts[update]", contact))
+    await scene.hears(OtherEvent("calls[add]", {"id": "1"}))
+    async with world.db.session(world.scope) as session:
+        await session.execute(  # of the release before
+            "insert into app.crm_event (connection_id, kind, payload) values ($1, 'contacts[update]', $2)",
+            world.hook.connection_id,
+            json.dumps(contact),
+        )
+        await session.execute(
+            """insert into app.crm_contact (connection_id, external_id, name, phones)
+               values ($1, $2, 'Ann canary5511', '{canary5511}')""",
+            world.hook.connection_id,
+            scene.chat["contact_id"],
+        )
     return scene
 
 
@@ -58,6 +81,12 @@ async def test_an_erased_customer_leaves_no_row_and_no_word(scene, world):
     left = await rows_of(world)
     assert [row for row in left if "canary5511" in row or str(scene.chat["contact_id"]) in row] == []
     assert len(left) == 1  # the call of somebody else
+    async with world.db.session(world.scope) as session:
+        (contact,) = await session.fetch(
+            "select c::text as row, external_id, erased_at from app.crm_contact c"
+        )
+    assert contact["external_id"] == scene.chat["contact_id"] and contact["erased_at"] is not None
+    assert "canary5511" not in contact["row"]  # only the number, so that no reading copies the person again
     (action, changes) = (await actions(world))[0]
     assert action == "customer.erased" and changes == {"conversations": (1, 0), "messages": (2, 0)}
     with pytest.raises(NotFound):
@@ -72,6 +101,20 @@ async def test_what_an_erased_customer_writes_begins_a_new_conversation(scene, w
     await scene.says("Hello again")
     await scene.calm()
     assert scene.conversation_id != before and (await scene.conversation())["last_seq"] == 2
+
+
+async def test_a_delivery_repeated_after_the_erasure_brings_nothing_back(scene, world):
+    again = await scene.says("A last question")
+    await scene.calm()
+    async with world.db.session(world.scope) as session:
+        await service.erase_customer(session, scene.conversation_id)
+    await scene.says("A last question", provider_id=again)
+    assert scene.conversation_id is None and "A last question" not in "".join(await rows_of(world))
+    async with world.db.session(world.scope) as session:
+        await session.execute("update app.erased_message set erased_at = now() - interval '31 days'")
+    await service.apply_retention(world.db)
+    async with world.db.session(world.scope) as session:
+        assert await session.fetchval("select count(*) from app.erased_message") == 0
 
 
 async def test_a_reply_in_the_making_is_not_sent_from_erased_text(world):
@@ -118,7 +161,9 @@ async def age(world, days):
             "update app.conversation set last_message_at = now() - $1 * interval '1 day'",
             "update app.crm_task set state = 'done', created_at = now() - $1 * interval '1 day'",
             "update app.crm_lead set fetched_at = now() - $1 * interval '1 day'",
+            "update app.crm_contact set seen_at = now() - $1 * interval '1 day'",
             "update app.crm_event set received_at = now() - $1 * interval '1 day'",
+            "update app.crm_delivery set received_at = now() - $1 * interval '1 day'",
             "update app.turn set ended_at = now() - $1 * interval '1 day' where ended_at is not null",
         ):
             await session.execute(sql, days)
@@ -135,7 +180,7 @@ async def test_a_workspace_that_chose_nothing_keeps_chats_and_forgets_raw_events
     left = await rows_of(world)
     assert (await scene.conversation())["last_seq"] == 2 and (await scene.turns())[0]["answer"] is not None
     assert not [row for row in left if "contacts[update]" in row]
-    assert ("retention.applied", {"events": (2, 0)}) in await actions(world)
+    assert ("retention.applied", {"events": (1, 0), "deliveries": (3, 0)}) in await actions(world)
 
 
 async def test_what_is_older_than_the_workspace_wants_goes_and_the_rest_stays(scene, world):
@@ -147,7 +192,8 @@ async def test_what_is_older_than_the_workspace_wants_goes_and_the_rest_stays(sc
     await age(world, 61)
     await service.apply_retention(world.db)
     left = await rows_of(world)
-    assert not [row for row in left if WORDS in row] and len(left) == 2  # the reports, kept for ever here
+    assert not [row for row in left if WORDS in row]
+    assert len(left) == 1  # the report of old, kept for ever here; a delivery stays no longer than chats do
 
 
 async def test_a_chat_in_which_an_answer_is_waited_for_stays(world):
@@ -165,7 +211,7 @@ async def test_much_is_forgotten_in_many_small_steps(scene, world, monkeypatch):
     monkeypatch.setattr(retention, "BATCH_ROWS", 1)
     await age(world, 31)
     await service.apply_retention(world.db)
-    assert ("retention.applied", {"events": (2, 0)}) in await actions(world)
+    assert ("retention.applied", {"events": (1, 0), "deliveries": (3, 0)}) in await actions(world)
 
 
 @pytest.mark.parametrize("change", [{"conversations": 6}, {"events": 0}, {"answers": 3651}])
@@ -209,7 +255,11 @@ async def test_an_erased_person_cannot_be_recognised_anywhere(database, scope, f
                 == 0
             )
         row = await session.fetchrow("select * from app.person where id = $1", bob.actor.id)
-    assert "canary5511" not in str(row) and row["full_name"] == "Erased" and row["erased_at"] is not None
+    assert (
+        "canary5511" not in str(row)
+        and (row["full_name"], row["family_name"]) == ("Erased", "")
+        and row["erased_at"] is not None
+    )
     async with database.session(scope) as session:
         entries = {one.action: one for one in await audit.list_entries(session)}
     assert entries["member.seen"].personal is None and entries["member.seen"].address is None

@@ -41,7 +41,19 @@ async def scene(world):
     await scene.says(WORDS)
     await scene.calm()
     contact = {"id": str(scene.chat["contact_id"]), "name": "Ann canary5511"}
-    await scene.hears(OtherEvent("contacts[update]", contact), OtherEvent("calls[add]", {"id": "1"}))
+    await scene.hears(OtherEvent("contacts[update]", contact))
+    await scene.hears(OtherEvent("calls[add]", {"id": "1"}))
+    async with world.db.session(world.scope) as session:
+        await session.execute(  # of the release before
+            "insert into app.crm_event (connection_id, kind, payload) values ($1, 'contacts[update]', $2)",
+            world.hook.connection_id,
+            json.dumps(contact),
+        )
+        await session.execute(
+            "insert into app.crm_contact (connection_id, external_id, name) values ($1, $2, 'Ann')",
+            world.hook.connection_id,
+            scene.chat["contact_id"],
+        )
     return scene
 
 
@@ -60,9 +72,10 @@ async def test_a_customers_data_is_handed_out_whole(scene, world):
     kept = await told(await service.export_customer(world.db, world.scope, scene.conversation_id))
     assert kept["messages"][0]["text"] == WORDS
     assert {kind: bool(rows) for kind, rows in kept.items()} == dict.fromkeys(
-        ("conversations", "messages", "turns", "deals", "tasks", "events"), True
+        ("conversations", "messages", "turns", "deals", "tasks", "events", "deliveries", "contacts"), True
     )
     assert [event["payload"]["name"] for event in kept["events"]] == ["Ann canary5511"]
+    assert [delivery["kind"] for delivery in kept["deliveries"]] == ["InboundMessage", "contacts[update]"]
     assert str(world.scope.org_id) not in str(kept)
     async with world.db.session(world.scope) as session:
         newest = (await audit.list_entries(session))[0]

@@ -219,7 +219,7 @@ async def test_without_letters_the_page_says_whom_to_ask(stranger, database, ema
 async def test_a_registration_is_asked_to_confirm_and_the_link_does(visitor, mailbox):
     """AUTH-11"""
     address = f"{new_id().hex}@example.test"
-    fields = {"full_name": "Eve", "organization": "Eve's", "email": address, "password": PASSWORD}
+    fields = {"given_name": "Eve", "organization": "Eve's", "email": address, "password": PASSWORD}
     answer = await visitor.send("/register", fields, headers=elsewhere())
     dashboard = await visitor.follow(answer)
     assert "Confirm your e-mail address." in texts(dashboard) and "Send again" in texts(dashboard)

@@ -47,7 +47,7 @@ async def test_after_the_channels_window_the_reply_becomes_a_task_with_its_text(
     assert await scene.sent() == []
 
 
-@pytest.mark.parametrize(("channel", "hours"), [("waba", 23), ("telegram", 25)])
+@pytest.mark.parametrize(("channel", "hours"), [("waba", 23), ("telegram", 23)])
 async def test_within_the_window_or_without_one_the_reply_is_sent(scene, *, channel, hours):
     await says_old(scene, channel, hours)
     await scene.calm()

@@ -127,7 +127,8 @@ async def test_somebody_new_gets_an_account_by_the_installations_provider(visito
     person_id, workspaces = await workspaces_of(database, f"{who}@example.test")
     assert [one.role for one in workspaces] == ["owner"]
     async with database.installation(person_id) as session:
-        assert (await identity.get_person(session, person_id)).is_verified
+        person = await identity.get_person(session, person_id)
+    assert person.is_verified and (person.given_name, person.family_name) == ("Of", who)
     dashboard = await visitor.follow(await visitor.follow(answer))
     assert dashboard.status_code == 200
 

@@ -1,7 +1,7 @@
 """Alice's workspace with a row in every table, and one word, the canary, in each of its texts."""
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from gptagent.features.agents import service as agents
@@ -9,6 +9,7 @@ from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
 from gptagent.features.conversations.attaching import service as attaching
 from gptagent.features.crm import service as crm
+from gptagent.features.crm.connecting.service import INTEGRATION_PURPOSE, REFRESH_PURPOSE
 from gptagent.features.crm.replying import service as replying
 from gptagent.features.crm.replying import transports
 from gptagent.features.identity.service import hash_token
@@ -25,6 +26,7 @@ from gptagent.kernel.ids import new_id
 from gptagent.kernel.scope import Actor, Scope
 
 PASSWORD = "correct horse battery"
+NEVER = datetime(9000, 1, 1, tzinfo=UTC)
 LEAD, STAGE, PIPELINE, CONTACT = 501, 601, 701, 801
 
 
@@ -44,7 +46,10 @@ class Estate:
     document_id: UUID
     connection_id: UUID
     conversation_id: UUID
+    integration_id: UUID
     task_id: UUID
+    delivery_id: UUID
+    sync_id: UUID
     turn_id: UUID
     invitation_id: UUID
     api_key_id: UUID
@@ -113,6 +118,8 @@ async def _connection(
     session: Session, vault: Vault, canary: str, secret: str, account_id: int
 ) -> dict[str, UUID]:
     org_id, connection_id, document_id, task_id = session.scope.org_id, new_id(), new_id(), new_id()
+    delivery_id = new_id()
+    sync_id = new_id()
     await insert(
         session,
         "crm_connection",
@@ -125,6 +132,13 @@ async def _connection(
         hook_hash=crm.hash_secret(secret),
         hook_sealed=vault.seal(secret, org_id=org_id, purpose=crm.HOOK_PURPOSE),
         status_reason=canary,
+        hook_error=canary,
+        hook_wanted=canary,
+        hook_codes=[canary],
+        care_at=NEVER,  # a worker that runs meanwhile finds nothing to do
+        poll_at=NEVER,
+        client_id=canary,
+        scopes=[canary],
     )
     await insert(
         session,
@@ -143,10 +157,14 @@ async def _connection(
     await insert(session, "crm_pipeline", **own, external_id=PIPELINE, name=canary, sort=1, is_main=True)
     stage = {"pipeline_id": PIPELINE, "external_id": STAGE, "name": canary, "sort": 1, "kind": "open"}
     await insert(session, "crm_stage", **own, **stage)
-    await insert(
-        session, "crm_lead", **own, external_id=LEAD, name=canary, pipeline_id=PIPELINE, stage_id=STAGE
-    )
+    await _mirror(session, canary, own)
+    await insert(session, "crm_sync", id=sync_id, **own, kind="manual", error_code=canary)
     await insert(session, "crm_event", **own, kind=canary, payload=f'{{"said": "{canary}"}}')
+    told = {"kind": canary, "refs": [canary], "error": canary, "payload": f'{{"said": "{canary}"}}'}
+    await insert(session, "crm_delivery", **own, **told, id=delivery_id, state="failed", received_at=utcnow())
+    await insert(session, "crm_seen", **own, key=canary.encode())
+    integration_id = await _integration(session, vault, canary, connection_id)
+    await insert(session, "erased_message", **own, message_hash=canary.encode())
     task = {"lead_id": LEAD, "text": canary, "due_at": utcnow() + timedelta(days=1)}
     await insert(session, "crm_task", id=task_id, **own, **task)
     slot_id = new_id()
@@ -158,6 +176,57 @@ async def _connection(
     address = {"url_hash": canary.encode(), "url_sealed": said, "said_sealed": said}
     await insert(session, "crm_reply_slot", **own, id=slot_id, lead_id=LEAD, **address)
     return {**own, "document_id": document_id, "task_id": task_id, "slot_id": slot_id}
+    made = {"document_id": document_id, "task_id": task_id, "sync_id": sync_id, "delivery_id": delivery_id}
+    return {**own, **made, "integration_id": integration_id}
+
+
+async def _mirror(session: Session, canary: str, own: dict[str, UUID]) -> None:
+    word = f'[{{"id": 1, "value": "{canary}", "name": "{canary}"}}]'
+    fields = f'[{{"field_id": 1, "type": "text", "values": [{{"type": "text", "text": "{canary}"}}]}}]'
+    filled = {"fields": fields, "tags": word}
+    lead = {"external_id": LEAD, "name": canary, "pipeline_id": PIPELINE, "stage_id": STAGE}
+    await insert(session, "crm_lead", **own, **lead, **filled, loss_reason=canary)
+    names = {"name": canary, "first_name": canary, "last_name": canary}
+    lists = {"phones": [canary], "emails": [canary]}
+    await insert(session, "crm_contact", **own, external_id=CONTACT, **names, **lists, **filled)
+    kind = {"type": canary, "code": canary, "sort": 1, "enums": word, "is_api_only": False, "is_known": True}
+    await insert(session, "crm_field", **own, entity="leads", external_id=1, name=canary, **kind)
+    person = {"is_active": True, "is_admin": False, "rights": f'{{"leads": "{canary}"}}'}
+    await insert(session, "crm_user", **own, external_id=1, name=canary, **person)
+    await insert(session, "crm_tag", **own, entity="leads", external_id=1, name=canary, color=canary)
+    await insert(session, "crm_salesbot", **own, external_id=1, name=canary, is_active=True)
+    await insert(session, "crm_channel", **own, origin=canary, source_id=1)
+
+
+async def _integration(session: Session, vault: Vault, canary: str, connection_id: UUID) -> UUID:
+    org_id, integration_id = session.scope.org_id, new_id()
+    await insert(
+        session,
+        "crm_integration",
+        id=integration_id,
+        brand="kommo",
+        client_id=f"client-{canary}",
+        secret_sealed=vault.seal(canary, org_id=org_id, purpose=INTEGRATION_PURPOSE),
+        secret_end=canary,
+    )
+    await insert(
+        session,
+        "crm_grant",
+        connection_id=connection_id,
+        refresh_sealed=vault.seal(canary, org_id=org_id, purpose=REFRESH_PURPOSE),
+        renewed_at=utcnow(),
+        renew_at=utcnow() + timedelta(days=1),
+    )
+    await insert(
+        session,
+        "crm_consent",
+        state_hash=hash_token(f"state-{canary}"),
+        person_id=session.scope.actor.id,
+        brand="kommo",
+        client_id=canary,
+        expires_at=utcnow() + timedelta(minutes=10),
+    )
+    return integration_id
 
 
 async def _conversation(

@@ -64,8 +64,12 @@ AGENT = {"agent_id": "agent_id"}
 ARTICLE = {"article_id": "article_id"}
 DOCUMENT = {"document_id": "document_id"}
 CONNECTION = {"connection_id": "connection_id"}
+DELIVERY = {"connection_id": "connection_id", "delivery_id": "delivery_id"}
 CONVERSATION = {"conversation_id": "conversation_id"}
 FILE = {**CONVERSATION, "attachment_id": "attachment_id"}
+INTEGRATION = {"integration_id": "integration_id"}
+SECRET = {"client_secret": "secret"}
+KEYS = {"brand": "kommo", "client_id": "client", "client_secret": "secret"}
 WHY = {"json": {"reason": "because I can"}}
 PROVIDER = {"provider_id": "provider_id"}
 PROVIDER_DATA = {"name": "x", "issuer": "https://127.0.0.1:9", "client_id": "x", "client_secret": "x"}
@@ -73,7 +77,7 @@ NO_PROVIDER = "/sign-in/00000000-0000-0000-0000-000000000001"
 MEMBER = {"person_id": "person_id"}
 INVITATION = {"invitation_id": "invitation_id"}
 MEMBERS = f"{PAGES}/settings/members"
-NEWCOMER = {"token": "nobodys", "full_name": "Nobody", "password": "correct horse battery"}
+NEWCOMER = {"token": "nobodys", "given_name": "Nobody", "password": "correct horse battery"}
 SESSION, GRANT, PASSKEY = {"session_id": "session_id"}, {"grant_id": "grant_id"}, {"passkey_id": "passkey_id"}
 ACCOUNT = f"{PAGES}/account-settings"
 KEY = {"key_id": "api_key_id"}
@@ -85,6 +89,10 @@ CASES: dict[str, Case] = {
     "GET /api/v1/openapi.json": Public("the API's description"),
     "POST /api/v1/auth/register": Public("here a person gets a workspace", options={"json": STRANGER}),
     "POST /api/v1/auth/login": Public("here a person gets a token", options={"json": STRANGER}),
+    "POST /api/v1/auth/passkey/options": Public("here a person logs in with a passkey"),
+    "POST /api/v1/auth/passkey": Public(
+        "here a person logs in with a passkey", options={"json": {"credential": {}}}
+    ),
     "POST /api/v1/auth/invitation": Public("the link is the credential", options={"json": NEWCOMER}),
     "POST /api/v1/auth/refresh": Public(
         "here a person's log-in is renewed", options={"json": {"refresh_token": "nobody's"}}
@@ -112,6 +120,18 @@ CASES: dict[str, Case] = {
     "GET /health/ready": Public("asked by the load balancer"),
     "GET /.well-known/security.txt": Public("whom to tell about a hole; the same for everybody"),
     "GET /metrics": Public("guarded by the operator's own token, which no workspace has"),
+    "GET /oauth/kommo": Public("the state is the credential", "/oauth/kommo?state=nobodys&code=x"),
+    "GET /oauth/kommo/disconnect": Public(
+        "signed by the integration's secret", "/oauth/kommo/disconnect?client_uuid=x&account_id=1&signature=x"
+    ),
+    "GET /api/v1/integrations": Own(),
+    "POST /api/v1/integrations": Own(201, {"json": KEYS}),
+    "GET /api/v1/integrations/{integration_id}": Foreign(INTEGRATION),
+    "PUT /api/v1/integrations/{integration_id}/secret": Foreign(
+        INTEGRATION, {"json": {"client_secret": "x"}}
+    ),
+    "DELETE /api/v1/integrations/{integration_id}": Foreign(INTEGRATION),
+    "POST /api/v1/connections/oauth": Own(404, {"json": {"integration_id": str(uuid4())}}),
     "GET /hooks/kommo/{secret}{slash:path}": Public("the secret is the credential", "/hooks/kommo/nobodys/"),
     "POST /hooks/kommo/{secret}{slash:path}": Public("the secret is the credential", "/hooks/kommo/nobodys/"),
     "GET /hooks/kommo/{connection}/widget": Public(
@@ -169,6 +189,18 @@ CASES: dict[str, Case] = {
     "GET /api/v1/connections/{connection_id}/replies/choices": Foreign(CONNECTION),
     "POST /api/v1/connections/{connection_id}/replies/field": Foreign(CONNECTION),
     "GET /api/v1/conversations/{conversation_id}/attachments/{attachment_id}": Foreign(FILE),
+    "GET /api/v1/connections/{connection_id}/webhook": Foreign(CONNECTION),
+    "GET /api/v1/connections/{connection_id}/deliveries": Foreign(CONNECTION),
+    "GET /api/v1/connections/{connection_id}/deliveries/{delivery_id}": Foreign(DELIVERY),
+    "GET /api/v1/connections/{connection_id}/deliveries/{delivery_id}/payload": Foreign(DELIVERY),
+    "POST /api/v1/connections/{connection_id}/deliveries/{delivery_id}/retry": Foreign(DELIVERY),
+    "POST /api/v1/connections/{connection_id}/syncs": Foreign(CONNECTION),
+    "GET /api/v1/connections/{connection_id}/syncs": Foreign(CONNECTION),
+    "GET /api/v1/connections/{connection_id}/syncs/{sync_id}": Foreign(CONNECTION | {"sync_id": "sync_id"}),
+    **{
+        f"GET /api/v1/connections/{{connection_id}}/{name}": Foreign(CONNECTION)
+        for name in ("pipelines", "fields", "users", "tags", "salesbots", "channels", "contacts", "leads")
+    },
     "GET /api/v1/conversations": Own(),
     "GET /api/v1/conversations/{conversation_id}": Foreign(CONVERSATION),
     "GET /api/v1/conversations/{conversation_id}/messages": Foreign(CONVERSATION),
@@ -181,7 +213,14 @@ CASES: dict[str, Case] = {
     "GET /api/v1/admin/organizations/{number}": Installation(),
     "PUT /api/v1/admin/organizations/{number}/suspension": Installation(WHY),
     "DELETE /api/v1/admin/organizations/{number}/suspension": Installation(),
+    "GET /api/v1/admin/organizations/{number}/members": Installation(),
     "GET /api/v1/admin/people": Installation(),
+    "GET /api/v1/admin/people/{person_id}/workspaces": Installation(),
+    "POST /api/v1/admin/people/{person_id}/impersonation": Installation(
+        {"json": {"workspace": 1, "reason": "because I can"}}
+    ),
+    "DELETE /api/v1/admin/people/{person_id}/impersonation": Installation(),
+    "POST /api/v1/admin/people/{person_id}/reset-link": Installation({"json": {"by": "link"}}),
     "GET /api/v1/admin/people/{person_id}": Installation(),
     "PUT /api/v1/admin/people/{person_id}/suspension": Installation(WHY),
     "DELETE /api/v1/admin/people/{person_id}/suspension": Installation(),
@@ -204,6 +243,7 @@ CASES: dict[str, Case] = {
     "POST /admin/people/{person_id}/resume": Installation(),
     "POST /admin/people/{person_id}/appoint": Installation(),
     "POST /admin/people/{person_id}/dismiss": Installation(),
+    "POST /admin/people/{person_id}/reset-link": Installation({"data": {"by": "link"}}),
     "POST /admin/people/{person_id}/impersonate": Installation({"data": {"reason": "because I can"}}),
     "GET /admin/audit": Installation(),
     "GET /admin/audit/export": Installation(),
@@ -225,6 +265,9 @@ CASES: dict[str, Case] = {
     "DELETE /api/v1/account/avatar": Own(204),
     "POST /api/v1/account/password": Own(422, {"json": {"current_password": "x", "new_password": "y"}}),
     "POST /api/v1/account/confirmation": Own(422, {"json": {"password": "not the right one"}}),
+    "POST /api/v1/account/confirmation/options": Own(),
+    "GET /api/v1/account/sign-in-providers": Own(),
+    "DELETE /api/v1/account/sign-in-providers/{provider_id}": Foreign(PROVIDER),
     "GET /api/v1/account/sessions": Own(),
     "DELETE /api/v1/account/sessions": Own(204),
     "DELETE /api/v1/account/sessions/{session_id}": Foreign(SESSION),
@@ -324,12 +367,24 @@ CASES: dict[str, Case] = {
     f"POST {PAGES}/knowledge-items/{{article_id}}/delete": Foreign(ARTICLE),
     f"GET {PAGES}/integrations": Own(),
     f"POST {PAGES}/integrations": Own(422, {"data": {"address": "not an address", "token": "x"}}),
+    f"GET {PAGES}/integrations/banner": Own(),
+    f"POST {PAGES}/integrations/consent/{{integration_id}}": Foreign(INTEGRATION),
+    f"POST {PAGES}/integrations/keys": Own(422, {"data": {"brand": "kommo", "client_id": ""}}),
+    f"POST {PAGES}/integrations/keys/{{integration_id}}": Foreign(
+        INTEGRATION, {"data": {"client_secret": "x"}}
+    ),
+    f"POST {PAGES}/integrations/keys/{{integration_id}}/remove": Foreign(INTEGRATION),
     f"GET {PAGES}/integrations/{{connection_id}}": Foreign(CONNECTION),
     f"POST {PAGES}/integrations/{{connection_id}}/disconnect": Foreign(CONNECTION),
     f"GET {PAGES}/integrations/{{connection_id}}/replies": Foreign(CONNECTION),
     f"POST {PAGES}/integrations/{{connection_id}}/replies": Foreign(CONNECTION, {"data": {"mode": "talk"}}),
     f"POST {PAGES}/integrations/{{connection_id}}/replies/field": Foreign(CONNECTION),
     f"GET {PAGES}/conversations/{{conversation_id}}/attachments/{{attachment_id}}": Foreign(FILE),
+    f"GET {PAGES}/integrations/{{connection_id}}/webhooks": Foreign(CONNECTION),
+    f"GET {PAGES}/integrations/{{connection_id}}/webhooks/{{delivery_id}}": Foreign(DELIVERY),
+    f"POST {PAGES}/integrations/{{connection_id}}/webhooks/{{delivery_id}}/retry": Foreign(DELIVERY),
+    f"GET {PAGES}/integrations/{{connection_id}}/sync": Foreign(CONNECTION),
+    f"POST {PAGES}/integrations/{{connection_id}}/sync": Foreign(CONNECTION),
     f"GET {PAGES}/settings/audit": Own(),
     f"GET {PAGES}/settings/audit/export": Own(),
     f"GET {PAGES}/settings/privacy": Own(),
@@ -340,7 +395,7 @@ CASES: dict[str, Case] = {
     f"GET {PAGES}/account-settings/privacy/export": Own(),
     f"POST {PAGES}/account-settings/privacy/erase": Own(422, {"data": {"proof": "not the right one"}}),
     f"GET {ACCOUNT}": Own(),
-    f"POST {ACCOUNT}": Own(303, {"data": {"full_name": "Charlie Sparrow", "locale": "en"}}),
+    f"POST {ACCOUNT}": Own(303, {"data": {"given_name": "Charlie Sparrow", "locale": "en"}}),
     f"GET {ACCOUNT}/avatar": Own(404, why="there is no picture yet"),
     f"POST {ACCOUNT}/avatar": Own(422, {"files": {"file": ("me.png", b"not a picture")}}),
     f"POST {ACCOUNT}/avatar/remove": Own(303),

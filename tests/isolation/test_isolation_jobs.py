@@ -16,6 +16,13 @@ CASES = {
     "crm.widget_said": {"slot_id": "slot_id"},
     "conversations.fetch_attachment": {"attachment_id": "pending_id"},
     "dialog.follow_delivery": {"conversation_id": "conversation_id"},
+    "crm.process_delivery": {"delivery_id": "delivery_id"},
+    "crm.check_webhook": {"connection_id": "connection_id"},
+    "crm.reconcile": {"connection_id": "connection_id"},
+    "crm.sync": {"sync_id": "sync_id"},
+    "crm.renew_token": {"connection_id": "connection_id"},
+    "crm.tell_broken": {"connection_id": "connection_id"},
+    "dialog.resume": {"connection_id": "connection_id"},
     "mail.send": {"letter_id": "letter_id"},
     "knowledge.ingest": {"document_id": "document_id"},
 }

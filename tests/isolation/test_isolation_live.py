@@ -8,7 +8,8 @@ import pytest
 from gptagent.kernel.live import LiveHub
 from isolation.topics import published_topics
 
-TOPICS = ("agents", "connections", "conversations", "documents", "members")
+TOPICS = ("agents", "connections", "connections/health", "conversations", "deliveries", "documents")
+TOPICS += ("members",)
 MARK = "the-end"
 
 

@@ -12,14 +12,14 @@ const provider = new Provider(issuer, {
     response_types: ['code'],
     grant_types: ['authorization_code'],
   }],
-  claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name'] },
+  claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name', 'given_name', 'family_name'] },
   cookies: { keys: ['a key of the tests'] },
   pkce: { required: () => true },
   async findAccount(_context, id) {
     return {
       accountId: id,
       async claims() {
-        return { sub: id, email: `${id}@example.test`, email_verified: !id.startsWith('unsure'), name: `Of ${id}` };
+        return { sub: id, email: `${id}@example.test`, email_verified: !id.startsWith('unsure'), name: `Of ${id}`, given_name: 'Of', family_name: id };
       },
     };
   },

@@ -77,7 +77,7 @@ def test_words_that_name_this_product_make_no_password(word):
 
 def test_every_wrong_field_is_named_at_once():
     faults = check_person(NewPerson("nowhere", " ", "short"))
-    assert [fault.pointer for fault in faults] == ["email", "full_name", "password"]
+    assert [fault.pointer for fault in faults] == ["email", "given_name", "password"]
     assert check_person(NewPerson("a@example.com", "A", "correct horse battery")) == []
 
 

@@ -16,6 +16,10 @@ PRIVACY = (ROOT / "docs/security/privacy.md").read_text()
 # Section of the page -> what a line is about -> the tests that show what it says.
 SHOWN_BY = {
     "Values that must fit each other": {
+        "A consent's state and the log-in, person and workspace that come back with it": [
+            "integration/test_crm_consent_pages.py::test_only_the_browser_it_was_begun_in_may_come_back",
+            "contract/test_crm_consent.py::test_a_state_of_another_workspace_connects_nothing_there",
+        ],
         "The secret of a webhook's address and the account in its body": [
             "isolation/test_isolation.py::test_a_hook_takes_no_message_of_another_account",
         ],
@@ -35,6 +39,12 @@ SHOWN_BY = {
         ],
         "A row and what it points to": [
             "isolation/test_isolation_schema.py::test_every_reference_to_a_tenants_table_carries_the_tenant",
+        ],
+        "`KOMMO_CLIENT_ID` and `KOMMO_CLIENT_SECRET`": [
+            "unit/test_settings.py::test_a_wrong_value_is_named_with_its_variable",
+        ],
+        "`AMOCRM_CLIENT_ID` and `AMOCRM_CLIENT_SECRET`": [
+            "unit/test_settings.py::test_a_wrong_value_is_named_with_its_variable",
         ],
         "`DATABASE_URL` and `DATABASE_OWNER_URL`; `SMTP_URL` and `MAIL_FROM`; the `OIDC_` settings": [
             "unit/test_settings.py::test_production_refuses_unsafe_values_with_what_to_set",

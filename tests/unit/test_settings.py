@@ -99,6 +99,8 @@ def test_production_refuses_unsafe_values_with_what_to_set(load, changes, senten
         ({"MAIL_FROM": "Agents\r\nBcc: x@evil.test <a@example.com>"}, "MAIL_FROM must be"),
         ({"EGRESS_ALLOW": "localhost"}, "EGRESS_ALLOW takes host:port pairs"),
         ({"FORWARDED_ALLOW_IPS": "*"}, "FORWARDED_ALLOW_IPS takes networks"),
+        ({"KOMMO_CLIENT_ID": "x"}, "set KOMMO_CLIENT_ID and KOMMO_CLIENT_SECRET together"),
+        ({"AMOCRM_CLIENT_SECRET": "x"}, "set AMOCRM_CLIENT_ID and AMOCRM_CLIENT_SECRET together"),
         ({"EGRESS_ALLOW": "a:1,b:http"}, "EGRESS_ALLOW takes host:port pairs"),
     ],
 )

@@ -9,8 +9,12 @@ from ui_support import SOURCE
 
 from gptagent.features.agents import service as agents
 from gptagent.features.audit import service as audit
+from gptagent.features.crm import frame
 from gptagent.features.crm import web as crm
+from gptagent.features.crm.deliveries import calls
+from gptagent.features.crm.deliveries import words as deliveries
 from gptagent.features.crm.replying import web as replying
+from gptagent.features.crm.syncing import web as syncing
 from gptagent.features.dialog import ending
 from gptagent.features.dialog import web as dialog
 from gptagent.features.knowledge.model import FAILURES
@@ -44,10 +48,22 @@ NAMED = {
     replying.OTHER_UNLISTED,
     *replying.REFUSALS.values(),
     *replying.UNLISTED.values(),
+    syncing.OTHER_REASON,
+    *syncing.REASONS.values(),
+    *syncing.PARTS.values(),
+    *syncing.KINDS.values(),
+    *syncing.ENTITIES.values(),
+    *syncing.TYPES.values(),
     *api_keys_web.SCOPES.values(),
     dialog.NOT_SENT,
     dialog.REFUSED,
     *crm.REASONS.values(),
+    *deliveries.KINDS.values(),
+    *deliveries.ERRORS.values(),
+    *(name for name, _kind, _icon in deliveries.STATES.values()),
+    calls.CALL_BACK,
+    calls.CALL_BACK_UNKNOWN,
+    *(label for label, _path in frame.TABS),
     *audit.SENTENCES.values(),
     *audit.FIELDS.values(),
     *dialog.REASONS.values(),

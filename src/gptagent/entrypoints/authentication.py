@@ -11,7 +11,7 @@ from gptagent.features.identity import service as identity
 from gptagent.features.identity.model import WebSession
 from gptagent.features.identity.tokens import AccessTokens
 from gptagent.features.organizations import service as organizations
-from gptagent.features.organizations.model import API_KEY_PREFIX, Visitor, Workspace
+from gptagent.features.organizations.model import API_KEY_PREFIX, Visitor, Workspace, is_held
 from gptagent.features.organizations.policy import PLATFORM_PERMISSIONS
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database
@@ -36,10 +36,12 @@ OPEN_PATHS = re.compile(
     r"/|/login(/code|/passkey(/options)?|/\d{1,18})?|/register|/setup/[^/]+|/preferences/(theme|language)"
     r"|/invitation/[^/]+(/register)?"
     r"|/(reset-password|verify-email|change-email|sign-in)/[^/]+"
+    r"|/oauth/kommo"
 )
 BARE_PATHS = re.compile(
     r"/favicon\.ico|/\.well-known/security\.txt|/assets/.*|/health/(live|ready)|/metrics|/hooks/kommo/.*"
-    r"|/api/v1/auth/(register|invitation|login|refresh|reset-password/(request|confirm)|verify-email|change-email)"
+    r"|/api/v1/auth/(register|invitation|login|passkey(/options)?|refresh|reset-password/(request|confirm)|verify-email|change-email)"
+    r"|/oauth/kommo/disconnect"
     r"|/api/v1/openapi\.json|/api/docs(/[\w.-]+)?"
 )
 MIN_CSRF_CHARS = 32
@@ -136,10 +138,12 @@ class Authenticator:
             is_strong = await identity.grant_strength(session, claims)
             is_live = is_strong is not None
             found = await organizations.list_workspaces(session, claims.person_id) if is_live else []
+        is_own = claims.impersonator_id is None
         for workspace in found:
             if workspace.org_id == claims.org_id:
-                origin = self._origin(request, Actor("person", claims.person_id))
-                if request.url.path.startswith(ADMIN_API) and await self._is_administrator(claims.person_id):
+                origin = self._origin(request, Actor("person", claims.person_id, claims.impersonator_id))
+                is_admin_path = is_own and request.url.path.startswith(ADMIN_API)
+                if is_admin_path and await self._is_administrator(claims.person_id):
                     held = self.settings.admin_needs_second_factor or workspace.needs_second_factor
                     access = self._platform_access(request, claims.person_id, claims.grant_id)
                     return replace(access, is_held=held and not is_strong)
@@ -147,7 +151,7 @@ class Authenticator:
                     organizations.scope_of(workspace, origin),
                     claims.person_id,
                     claims.grant_id,
-                    is_held=workspace.needs_second_factor and not is_strong,
+                    is_held=is_own and workspace.needs_second_factor and not is_strong,
                 )
         raise Unauthenticated
 
@@ -211,7 +215,7 @@ class Authenticator:
         entered: WebSession = request.state.visitor.session
         origin = self._origin(request, Actor("person", entered.person_id, entered.impersonator_id))
         scope = organizations.scope_of(workspace, origin)
-        return Access(scope, entered.person_id, is_held=_is_held(entered, workspace))
+        return Access(scope, entered.person_id, is_held=is_held(entered, workspace))
 
 
 def _is_alone(request: Request) -> bool:
@@ -220,13 +224,3 @@ def _is_alone(request: Request) -> bool:
     Such requests keep no log-in alive, or it would never end where a page was left open.
     """
     return ALONE_HEADER in request.headers or request.url.path.endswith("/live")
-
-
-def _is_held(entered: WebSession, workspace: Workspace) -> bool:
-    """Whether the workspace asks for a second factor that this log-in has not shown.
-
-    Its own sign-in provider asks for as many as it likes, and an administrator who looks through somebody's
-    eyes has shown their own.
-    """
-    by_others = entered.workspace_id is not None or entered.impersonator_id is not None
-    return workspace.needs_second_factor and not entered.is_strong and not by_others

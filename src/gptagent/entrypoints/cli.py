@@ -168,9 +168,10 @@ def jobs_replay(job_id: int) -> None:
 @user_app.command("create")
 def user_create(
     email: str,
-    name: Annotated[str, typer.Option(help="Full name")],
+    name: Annotated[str, typer.Option(help="First name")],
     workspace: Annotated[str, typer.Option(help="Name of the workspace to create for them")],
     *,
+    family_name: Annotated[str, typer.Option(help="Last name")] = "",
     admin: Annotated[bool, typer.Option(help="Make them an administrator of the platform")] = False,
 ) -> None:
     """Create a person with a workspace. The password is asked for, or read from standard input."""
@@ -182,7 +183,9 @@ def user_create(
         else sys.stdin.readline().rstrip("\n")
     )
     made = asyncio.run(
-        operations.create_user(Settings.load(), email, name, workspace, password=password, admin=admin)
+        operations.create_user(
+            Settings.load(), email, (name, family_name), workspace, password=password, admin=admin
+        )
     )
     print(f"{email} owns {made.path}")
 

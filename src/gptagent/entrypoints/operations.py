@@ -72,10 +72,10 @@ async def replay_job(settings: Settings, job_id: int) -> bool:
 
 
 async def create_user(
-    settings: Settings, email: str, name: str, workspace: str, *, password: str, admin: bool
+    settings: Settings, email: str, names: tuple[str, str], workspace: str, *, password: str, admin: bool
 ) -> Workspace:
     async with _database(settings) as db:
-        command = Register(email, name, password, workspace)
+        command = Register(email, names[0], password, workspace, family_name=names[1])
         _person_id, made = await register(db, command, is_open=True, admin=admin)
     return made
 

@@ -18,7 +18,11 @@ from gptagent.features.admin.audit_web import AuditPages, PlatformAuditPages
 from gptagent.features.admin.people_web import ImpersonationPages, PeoplePages
 from gptagent.features.admin.web import KeyPages, OrganizationPages, OverviewPages
 from gptagent.features.agents.web import AgentPages
+from gptagent.features.crm import service as crm
+from gptagent.features.crm.connecting.web import HEALTH, ConnectingPages, ConsentDoor, alerts_of
+from gptagent.features.crm.deliveries.web import DeliveryPages
 from gptagent.features.crm.replying.web import RepliesPages
+from gptagent.features.crm.syncing.web import SyncPages
 from gptagent.features.crm.web import ConnectionPages
 from gptagent.features.dashboard.web import DashboardPages
 from gptagent.features.dialog.web import ConversationPages
@@ -37,6 +41,7 @@ from gptagent.features.organizations.invitation_web import InvitationPages
 from gptagent.features.organizations.login_steps import LoginSteps
 from gptagent.features.organizations.members_web import MemberPages
 from gptagent.features.organizations.model import Visitor, Workspace
+from gptagent.features.organizations.service import Post
 from gptagent.features.organizations.web import AuthPages, keep_language, local_path
 from gptagent.features.organizations.workspace_web import WorkspacePages, show_lobby
 from gptagent.features.privacy.web import PrivacyPages
@@ -143,7 +148,7 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         ).router(),
         InvitationPages(db, pages, platform.login_limits, platform.links).router(),
         WorkspacePages(db, pages, settings.base_url).router(),
-        MemberPages(db, pages, platform.links).router(),
+        MemberPages(db, pages, Post(platform.links, platform.login_limits)).router(),
         RecoveryPages(db, pages, platform.login_limits, platform.links).router(),
         SignInPages(platform.sign_in, pages, platform.login_limits).router(),
         ProviderPages(platform.sign_in, pages).router(),
@@ -151,14 +156,18 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         AgentPages(db, pages, settings.llm_model).router(),
         DocumentPages(db, pages, platform.files).router(),
         ArticlePages(db, pages).router(),
-        ConnectionPages(db, pages, platform.crm, platform.vault, settings.base_url).router(),
         RepliesPages(db, pages, platform.crm, platform.vault, settings.base_url).router(),
         ConversationPages(db, pages, platform.inbox, platform.files).router(),
+        DeliveryPages(db, pages).router(),
+        ConnectingPages(platform.connecting, pages).router(),
+        ConnectionPages(platform.connecting, pages).router(),
+        ConsentDoor(platform.connecting, pages).router(),
+        SyncPages(db, pages).router(),
         ApiKeyPages(db, pages).router(),
         AuditPages(db, pages, "admin/workspace_audit.html").router(),
         OverviewPages(db, pages, facts_of(settings)).router(),
         OrganizationPages(db, pages).router(),
-        PeoplePages(db, pages).router(),
+        PeoplePages(db, pages, platform.links).router(),
         KeyPages(db, pages).router(),
         PlatformAuditPages(db, pages, "admin/audit.html").router(),
         ImpersonationPages(db, pages).router(),
@@ -171,6 +180,7 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         )
     for router in features:
         app.include_router(router, dependencies=[Depends(csrf_checked)], include_in_schema=False)
+    app.router.routes.extend(ConsentDoor(platform.connecting, pages).routes())
     app.router.routes.append(Mount(assets.prefix, assets))
     app.state.error_page = ErrorPages(pages)
 
@@ -185,7 +195,7 @@ def shell_of(links: Links) -> Callable[[Request, Session], Awaitable[Shell]]:
 
 
 async def load_shell(request: Request, session: Session, links: Links) -> Shell:
-    """Read the frame around a workspace's page: two questions in the page's own transaction."""
+    """Read the frame around a workspace's page: few questions, in the page's own transaction."""
     if access_of(request).scope.org_id == PLATFORM_ID:
         return await load_admin_shell(request, session, translate(locale_of(request), TITLE))
     workspace: Workspace = request.state.workspace
@@ -193,11 +203,13 @@ async def load_shell(request: Request, session: Session, links: Links) -> Shell:
     person = await identity.get_person(session, visitor.session.person_id)
     access = access_of(request)
     permissions = frozenset() if access.is_held else access.scope.permissions
+    may_mend = policy.MANAGE_CONNECTIONS in permissions
     return Shell(
         base=workspace.path,
         path=request.url.path,
         workspace=workspace.name,
         person_name=person.full_name,
+        given_name=person.given_name,
         person_email=person.email,
         navigation=() if access.is_held else _navigation(permissions),
         workspaces=tuple(
@@ -219,6 +231,9 @@ async def load_shell(request: Request, session: Session, links: Links) -> Shell:
         may_keep=policy.OWN_WORKSPACE in permissions,
         create_href="" if visitor.session.workspace_id else "/workspaces/create",
         asks_to_verify=links.sends_letters and not person.is_verified and not access.is_held,
+        alerts=alerts_of(await crm.list_broken(session), workspace.path) if may_mend else (),
+        alerts_url=f"{workspace.path}/integrations/banner" if may_mend else "",
+        alerts_topic=HEALTH,
     )
 
 

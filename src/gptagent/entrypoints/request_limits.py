@@ -24,6 +24,7 @@ PER_HOOK = parse("5000/10 second")
 API = "/api/"
 DOCS = "/api/docs"
 HOOKS = "/hooks/"
+CONSENTS = "/oauth/"  # where the CRM sends people and its own programs
 UPLOAD_PATHS = ("/documents",)
 
 
@@ -34,8 +35,8 @@ class RequestLimits:
     limiter: RateLimiter
 
     async def check_stranger(self, request: Request) -> None:
-        """Count a request to the API that no accepted credential came with, by its address."""
-        if request.url.path.startswith(API) and not request.url.path.startswith(DOCS):
+        """Count a request that no accepted credential came with, to the API or from a CRM, by its address."""
+        if request.url.path.startswith((API, CONSENTS)) and not request.url.path.startswith(DOCS):
             self._keep(request, await self.limiter.hit(PER_ADDRESS, "address", client_address(request)))
 
     async def check_hook(self, request: Request) -> None:

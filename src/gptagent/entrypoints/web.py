@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from types import FrameType
 
 import structlog
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.middleware.gzip import GZipMiddleware
@@ -30,20 +30,27 @@ from gptagent.entrypoints.request_limits import RequestLimits
 from gptagent.entrypoints.sole import SoleWeb
 from gptagent.features.admin.api import AdminApi
 from gptagent.features.admin.audit_api import AuditApi, PlatformAuditApi
+from gptagent.features.admin.people_api import PeopleApi
 from gptagent.features.agents.api import AgentsApi
 from gptagent.features.crm.api import ConnectionsApi, WebhookDoor
+from gptagent.features.crm.connecting.api import IntegrationsApi
+from gptagent.features.crm.deliveries.api import DeliveriesApi
+from gptagent.features.crm.mirror.api import MirrorApi
 from gptagent.features.crm.replying.api import RepliesApi
 from gptagent.features.crm.replying.widget import WidgetDoor
+from gptagent.features.crm.syncing.api import SyncsApi
 from gptagent.features.dialog.api import ConversationsApi
 from gptagent.features.identity.model import RelyingParty
 from gptagent.features.identity.recovery_api import RecoveryApi
 from gptagent.features.knowledge.api import ArticlesApi, DocumentsApi
 from gptagent.features.organizations.account.api import AccountApi
+from gptagent.features.organizations.account.guard import own_log_in
 from gptagent.features.organizations.api import AuthApi
 from gptagent.features.organizations.api_keys_api import ApiKeysApi
+from gptagent.features.organizations.service import Post
 from gptagent.features.organizations.workspace_api import InvitationsApi, MembersApi, WorkspacesApi
 from gptagent.features.privacy.api import PrivacyApi
-from gptagent.features.sign_in.api import ProvidersApi
+from gptagent.features.sign_in.api import LinkedApi, ProvidersApi
 from gptagent.kernel import installation, observe
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.errors import AppError, NotFound
@@ -157,30 +164,46 @@ def _close_streams_on_signal(hub: LiveHub) -> None:
 
 def _add_api(app: FastAPI, platform: Platform) -> None:
     settings = platform.settings
+    party = RelyingParty.at(settings.base_url)
     app.include_router(
         AuthApi(
-            platform.db, platform.tokens, platform.login_limits, settings.open_registration, platform.links
+            platform.db,
+            platform.tokens,
+            platform.login_limits,
+            settings.open_registration,
+            platform.links,
+            party,
         ).router()
     )
     app.include_router(WorkspacesApi(platform.db).router())
     app.include_router(MembersApi(platform.db).router())
-    app.include_router(InvitationsApi(platform.db, platform.links).router())
-    party = RelyingParty.at(settings.base_url)
-    app.include_router(AccountApi(platform.db, platform.files, platform.login_limits, party).router())
-    app.include_router(RecoveryApi(platform.db, platform.login_limits, platform.links).router())
+    app.include_router(InvitationsApi(platform.db, Post(platform.links, platform.login_limits)).router())
+    privacy, privacy_of_person = PrivacyApi(platform.db, platform.files, platform.login_limits).routers()
+    for account in (
+        AccountApi(platform.db, platform.files, platform.login_limits, party).router(),
+        RecoveryApi(platform.db, platform.login_limits, platform.links).router(),
+        LinkedApi(platform.sign_in).router(),
+        privacy_of_person,
+    ):
+        app.include_router(account, dependencies=[Depends(own_log_in)])
     app.include_router(ApiKeysApi(platform.db).router())
     app.include_router(ProvidersApi(platform.sign_in).router())
     app.include_router(AgentsApi(platform.db).router())
     app.include_router(ArticlesApi(platform.db).router())
     app.include_router(DocumentsApi(platform.db, platform.files).router())
-    app.include_router(ConnectionsApi(platform.db, platform.crm, platform.vault, settings.base_url).router())
+    app.include_router(DeliveriesApi(platform.db).router())
+    app.include_router(ConnectionsApi(platform.connecting).router())
+    for router in IntegrationsApi(platform.connecting).routers():
+        app.include_router(router)
+    app.include_router(SyncsApi(platform.db).router())
+    app.include_router(MirrorApi(platform.db).router())
     app.include_router(RepliesApi(platform.db, platform.crm, platform.vault, settings.base_url).router())
     app.include_router(ConversationsApi(platform.db, platform.inbox, platform.files).router())
     app.include_router(AuditApi(platform.db).router())
     app.include_router(PlatformAuditApi(platform.db).router())
     app.include_router(AdminApi(platform.db, facts_of(settings)).router())
-    for router in PrivacyApi(platform.db, platform.files, platform.login_limits).routers():
-        app.include_router(router)
+    app.include_router(PeopleApi(platform.db, platform.tokens, platform.links).router())
+    app.include_router(privacy)
     widget = WidgetDoor(platform.db, platform.crm, platform.vault, settings.base_url, settings.hook_networks)
     app.router.routes.append(widget.route())  # its path would fit the door below as well
     door = WebhookDoor(platform.db, platform.crm, platform.subscribers, settings.hook_networks)

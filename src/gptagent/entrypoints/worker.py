@@ -5,7 +5,6 @@ import signal
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
-from functools import partial
 
 import asyncpg
 import structlog
@@ -13,6 +12,9 @@ import structlog
 from gptagent.bootstrap import Platform, build_jobs
 from gptagent.entrypoints.deletion import delete_due_workspaces
 from gptagent.features.conversations.attaching.service import discard_files
+from gptagent.features.crm.connecting.service import queue_renewals
+from gptagent.features.crm.deliveries.jobs import forget_seen, look_after_hooks
+from gptagent.features.crm.syncing.service import queue_due_syncs
 from gptagent.features.dialog.delivery import sweep_deliveries
 from gptagent.features.dialog.service import sweep_lanes
 from gptagent.features.privacy.service import apply_retention
@@ -23,20 +25,23 @@ from gptagent.kernel.jobs import run_worker
 
 log = structlog.get_logger(__name__)
 
-Tick = Callable[[], Awaitable[object]]
-
 LEADER_LOCK = 7202
 LEADER_RETRY_SECONDS = 5.0
 DRAIN_SECONDS = 10.0  # below the supervisor's patience; what is left is picked up by another worker
 SWEEP_EVERY = timedelta(seconds=5)
+CARE_EVERY = timedelta(seconds=5)
 DELIVERIES_EVERY = timedelta(seconds=10)
 DISCARD_EVERY = timedelta(minutes=1)
 FORGET_EVERY = timedelta(minutes=10)
 DELETE_EVERY = timedelta(minutes=1)
+SYNC_EVERY = timedelta(minutes=1)  # how often it is asked which connection was not read for a day
+RENEW_EVERY = timedelta(minutes=5)
 TIDY_HOURS = range(5)  # several rounds: each is bounded
 TIDY_EVERY = timedelta(hours=1)
 LIVE_EVENT_AGE = timedelta(hours=1)
 JOB_LOG_AGE = timedelta(days=2)
+
+Tick = Callable[[Platform], Awaitable[None]]
 
 
 async def run(platform: Platform) -> None:
@@ -75,52 +80,81 @@ async def _lead(platform: Platform) -> None:
 
 async def _run_schedules(platform: Platform, lock: "asyncpg.Connection[asyncpg.Record]") -> None:
     async with asyncio.TaskGroup() as group:
-        for every, tick in _schedules(platform):
-            group.create_task(_repeat(every, tick))
+        for every, tick in _schedules():
+            group.create_task(_repeat(every, tick, platform))
         while True:  # raises, and so ends the schedules, once the connection is gone
             await lock.execute("select 1")
             await asyncio.sleep(LEADER_RETRY_SECONDS)
 
 
-def _schedules(platform: Platform) -> tuple[tuple[timedelta, Tick], ...]:
-    """List what is done again and again, and how often."""
-
-    async def sweep() -> None:
-        if woken := await sweep_lanes(platform.db):
-            log.warning("lanes_woken", count=woken)
-
-    async def forget() -> None:
-        async with platform.db.installation() as session:
-            await installation.forget_old(session, LIVE_EVENT_AGE, JOB_LOG_AGE)
-
-    async def discard() -> None:
-        if count := await discard_files(platform.db, platform.files):
-            log.info("files_discarded", count=count)
-
-    async def delete() -> None:
-        gone = await delete_due_workspaces(platform)
-        if gone:
-            log.info("workspaces_deleted", count=gone)
-
-    async def tidy() -> None:
-        """At night only (UTC): deleting is work that nobody waits for."""
-        if utcnow().hour in TIDY_HOURS and (count := await apply_retention(platform.db)):
-            log.info("retention_applied", rows=count)
-
-    return (
-        (SWEEP_EVERY, sweep),
-        (DELIVERIES_EVERY, partial(sweep_deliveries, platform.db)),
-        (DISCARD_EVERY, discard),
-        (FORGET_EVERY, forget),
-        (DELETE_EVERY, delete),
-        (TIDY_EVERY, tidy),
-    )
-
-
-async def _repeat(every: timedelta, tick: Tick) -> None:
+async def _repeat(every: timedelta, tick: Tick, platform: Platform) -> None:
     while True:
         try:
-            await tick()
+            await tick(platform)
         except AppError as error:
             log.warning("schedule_failed", error=error.code)
         await asyncio.sleep(every.total_seconds())
+
+
+async def _sweep(platform: Platform) -> None:
+    woken = await sweep_lanes(platform.db)
+    if woken:
+        log.warning("lanes_woken", count=woken)
+
+
+async def _look_after_hooks(platform: Platform) -> None:
+    await look_after_hooks(platform.db)
+
+
+async def _forget(platform: Platform) -> None:
+    await forget_seen(platform.db)
+    async with platform.db.installation() as session:
+        await installation.forget_old(session, LIVE_EVENT_AGE, JOB_LOG_AGE)
+
+
+async def _follow_deliveries(platform: Platform) -> None:
+    await sweep_deliveries(platform.db)
+
+
+async def _discard(platform: Platform) -> None:
+    if count := await discard_files(platform.db, platform.files):
+        log.info("files_discarded", count=count)
+
+
+async def _delete(platform: Platform) -> None:
+    gone = await delete_due_workspaces(platform)
+    if gone:
+        log.info("workspaces_deleted", count=gone)
+
+
+async def _sync(platform: Platform) -> None:
+    count = await queue_due_syncs(platform.db)
+    if count:
+        log.info("syncs_queued", count=count)
+
+
+async def _renew(platform: Platform) -> None:
+    count = await queue_renewals(platform.db)
+    if count:
+        log.info("renewals_queued", count=count)
+
+
+async def _tidy(platform: Platform) -> None:
+    """At night only (UTC): deleting is work that nobody waits for."""
+    if utcnow().hour in TIDY_HOURS and (count := await apply_retention(platform.db)):
+        log.info("retention_applied", rows=count)
+
+
+def _schedules() -> tuple[tuple[timedelta, Tick], ...]:
+    """Return every schedule."""
+    return (
+        (SWEEP_EVERY, _sweep),
+        (CARE_EVERY, _look_after_hooks),
+        (DELIVERIES_EVERY, _follow_deliveries),
+        (DISCARD_EVERY, _discard),
+        (FORGET_EVERY, _forget),
+        (DELETE_EVERY, _delete),
+        (SYNC_EVERY, _sync),
+        (RENEW_EVERY, _renew),
+        (TIDY_EVERY, _tidy),
+    )

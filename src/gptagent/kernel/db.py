@@ -98,6 +98,17 @@ class Session:
     async def executemany(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
         await self._connection.executemany(sql, rows)
 
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """Undo what the block did if it fails, and keep the transaction."""
+        await self._connection.execute("savepoint attempt")
+        try:
+            yield
+        except BaseException:
+            await self._connection.execute("rollback to savepoint attempt; release savepoint attempt")
+            raise
+        await self._connection.execute("release savepoint attempt")
+
     async def enqueue(
         self,
         job: str,

@@ -35,6 +35,12 @@ HTTP_SECONDS = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2.5, 5, 10),
 )
 WEBHOOKS = Counter("gptagent_webhooks_total", "Webhook deliveries by outcome", ["outcome"])
+DELIVERIES = Counter(
+    "gptagent_crm_deliveries_total",
+    "Deliveries by their source and what became of them",
+    ["source", "state"],
+)
+RECONCILED = Counter("gptagent_crm_reconciled_total", "What polls found that no webhook had told", ["kind"])
 JOBS = Counter("gptagent_jobs_total", "Executed jobs by name and outcome", ["job", "outcome"])
 TURNS = Counter("gptagent_turns_total", "Finished turns by outcome", ["outcome"])
 TURN_SECONDS = Histogram(

@@ -59,6 +59,10 @@ class Settings(BaseSettings):
     oidc_name: str | None = None
     egress_allow: str = ""
     kommo_sandbox_url: str | None = None
+    kommo_client_id: str | None = None
+    kommo_client_secret: SecretStr | None = None
+    amocrm_client_id: str | None = None
+    amocrm_client_secret: SecretStr | None = None
     registration: Literal["open", "invite"] | None = None
     admin_second_factor: bool | None = None
     allow_plaintext_backends: bool = False
@@ -178,6 +182,14 @@ class Settings(BaseSettings):
         parts = (self.oidc_issuer, self.oidc_client_id, self.oidc_client_secret, self.oidc_name)
         if any(parts) and not all(parts):
             raise ValueError("set OIDC_ISSUER, OIDC_CLIENT_ID, OIDC_CLIENT_SECRET and OIDC_NAME together")
+        return self
+
+    @model_validator(mode="after")
+    def _whole_integrations(self) -> Self:
+        if bool(self.kommo_client_id) != bool(self.kommo_client_secret):
+            raise ValueError("set KOMMO_CLIENT_ID and KOMMO_CLIENT_SECRET together")
+        if bool(self.amocrm_client_id) != bool(self.amocrm_client_secret):
+            raise ValueError("set AMOCRM_CLIENT_ID and AMOCRM_CLIENT_SECRET together")
         return self
 
     @model_validator(mode="after")

@@ -33,6 +33,8 @@ SEALED = (
     SealedColumn("crm_reply_slot", "url_sealed", ("org_id", "id"), "org_id", "'crm-reply-slot'"),
     SealedColumn("crm_reply_slot", "said_sealed", ("org_id", "id"), "org_id", "'crm-reply-slot'"),
     SealedColumn("attachment", "url_sealed", ("org_id", "id"), "org_id", "'attachment'"),
+    SealedColumn("crm_integration", "secret_sealed", ("org_id", "id"), "org_id", "'crm-integration'"),
+    SealedColumn("crm_grant", "refresh_sealed", ("org_id", "connection_id"), "org_id", "'crm-refresh'"),
     SealedColumn("person_key", "sealed", ("person_id",), PLATFORM, "'person-key:' || person_id"),
     SealedColumn("totp", "secret_sealed", ("person_id",), PLATFORM, "'totp:' || person_id"),
     SealedColumn("oidc_provider", "secret_sealed", ("org_id", "id"), "org_id", "'oidc'"),

@@ -48,6 +48,7 @@ PAGE_STYLES = (
     "account",
     "admin",
     "agents",
+    "connect",
     "dashboard",
     "editor",
     "inbox",

@@ -110,6 +110,15 @@ class WorkspaceLink:
 
 
 @dataclass(frozen=True, slots=True)
+class Alert:
+    """Something that does not work and that the reader can mend. `text` is an English msgid."""
+
+    title: str
+    text: str
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
 class Shell:
     """The frame around a page of a workspace.
 
@@ -117,7 +126,9 @@ class Shell:
     is the id of the last live event when the page was drawn, so that nothing is lost until it connects.
     `counts` holds the number shown beside a navigation item, by its `href`. `delete_at`: when the workspace
     will be deleted, if an owner asked for that; `may_keep`: whether the reader may take that back.
-    `asks_to_verify`: the person has not followed the link sent to their address.
+    `asks_to_verify`: the person has not followed the link sent to their address. `given_name` is how they are
+    greeted. `alerts` are shown on every page and fetched again from `alerts_url` when `alerts_topic` reports
+    something; no address: no alerts.
     """
 
     base: str
@@ -139,6 +150,10 @@ class Shell:
     may_keep: bool = False
     create_href: str = ""
     asks_to_verify: bool = False
+    alerts: tuple[Alert, ...] = ()
+    alerts_url: str = ""
+    alerts_topic: str = ""
+    given_name: str = ""
 
     @property
     def tabs_title(self) -> str:

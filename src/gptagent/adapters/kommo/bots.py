@@ -82,7 +82,7 @@ class KommoBots:
             else:
                 return
         older = [{"bot_id": bot_id, "entity_id": lead_id, "entity_type": LEAD_ENTITY_TYPE}]
-        call = Call("run_bot", "/salesbot/run", "POST", json=older, priority=None, version="v2")
+        call = Call("run_bot", "/salesbot/run", "POST", json=older, priority=None, root="/api/v2")
         await self._client.fetch(link, call)
 
     async def continue_bot(self, link: CrmLink, return_url: str, reply: str, step: int) -> None:

@@ -4,7 +4,7 @@ and what their failures mean.
 
 import re
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
 import msgspec
@@ -12,7 +12,7 @@ import msgspec
 from gptagent.adapters.kommo.tree import as_int, as_map, as_text
 from gptagent.adapters.kommo.wire import embedded
 from gptagent.features.crm.model import CallPriority, CrmLink, brand_of
-from gptagent.features.crm.ports import CallLimiter
+from gptagent.features.crm.ports import CallLimiter, TokenSource
 from gptagent.kernel.egress import Egress, Response
 from gptagent.kernel.errors import (
     AppError,
@@ -61,15 +61,21 @@ class Deadlines:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request. `name` labels it in the metrics; without a priority its slot was reserved before."""
+    """One request. `name` labels it in the metrics; without a priority its slot was reserved before.
+
+    `root` stands before the path; `headers` replace those that carry the link's token. `host` is another one
+    than the account's, as for its files; it is held against the same list.
+    """
 
     name: str
     path: str
     method: str = "GET"
     query: Query = ()
-    json: object | None = None
+    json: object | None = field(default=None, repr=False)
     priority: CallPriority | None = CallPriority.READ
-    version: str = "v4"
+    root: str = "/api/v4"
+    host: str | None = None
+    headers: Mapping[str, str] | None = field(default=None, repr=False)
 
     @property
     def is_write(self) -> bool:
@@ -85,18 +91,44 @@ class KommoClient:
         sandbox_url: str | None,
         egress_address: str,
         deadlines: Deadlines,
+        tokens: TokenSource | None = None,
     ) -> None:
         self._egress = egress
         self._limiter = limiter
         self._sandbox_url = sandbox_url.rstrip("/") if sandbox_url else None
         self._egress_address = egress_address
         self._deadlines = deadlines
+        self._tokens = tokens
 
     async def reserve(self, link: CrmLink, priority: CallPriority) -> None:
         await self._limiter.wait(*self._keys(link), priority)
 
     async def fetch(self, link: CrmLink, call: Call) -> object | None:
-        """Make the call and return its decoded body, None for 204. Raises as CrmPort says."""
+        """Make the call and return its decoded body, None for 204. Raises as CrmPort says.
+
+        A refused token is renewed, an account that was renamed is followed, and the call made once more: the
+        refusal says that it was not carried out. A call whose slot was reserved is not: it stands right
+        behind the turn's fence, and what happened since then must be looked at first.
+        """
+        try:
+            return await self.fetch_once(link, call)
+        except (Forbidden, NotFound) as error:
+            fresh = await self._recovered(link, error)
+            if fresh is None:
+                raise
+        if call.priority is None:
+            raise UpstreamUnavailable("crm_token_renewed", "The access to the CRM was renewed. Try again.")
+        return await self.fetch_once(fresh, call)
+
+    async def _recovered(self, link: CrmLink, error: AppError) -> CrmLink | None:
+        if self._tokens is None:
+            return None
+        if error.code == "crm_unauthorized":
+            return await self._tokens.renew(link)
+        return await self._tokens.follow(link) if error.code == "crm_not_found" else None
+
+    async def fetch_once(self, link: CrmLink, call: Call) -> object | None:
+        """Make the call with the token as it is."""
         try:
             body = await self._fetch(link, call)
         except AppError as error:
@@ -105,9 +137,16 @@ class KommoClient:
         CRM_CALLS.labels(endpoint=call.name, outcome="ok").inc()
         return body
 
-    async def rows(self, link: CrmLink, call: Call, name: str) -> AsyncIterator[Mapping[str, object]]:
+    async def page(self, link: CrmLink, call: Call, name: str) -> tuple[list[Mapping[str, object]], bool]:
+        """Return one page of a list and whether there is another."""
+        body = await self.fetch(link, call)
+        return embedded(body, name), _next_query(body) is not None
+
+    async def rows(
+        self, link: CrmLink, call: Call, name: str, *, pages: int = MAX_PAGES
+    ) -> AsyncIterator[Mapping[str, object]]:
         """Yield a list's rows over all its pages."""
-        for _ in range(MAX_PAGES):
+        for _ in range(pages):
             body = await self.fetch(link, call)
             for row in embedded(body, name):
                 yield row
@@ -117,14 +156,14 @@ class KommoClient:
             call = replace(call, query=following)
 
     async def _fetch(self, link: CrmLink, call: Call) -> object | None:
-        base, host_header = self._address(link.host.lower())
-        headers = {"authorization": f"Bearer {_checked_token(link)}", "accept": "application/json"}
+        base, host_header = self._address((call.host or link.host).lower())
+        headers = {"accept": "application/json", **(call.headers or _authorization(link))}
         if call.priority is not None:
             await self.reserve(link, call.priority)
         try:
             response = await self._egress.request(
                 call.method,
-                f"{base}/api/{call.version}{call.path}?{urlencode(call.query)}".removesuffix("?"),
+                f"{base}{call.root}{call.path}?{urlencode(call.query)}".removesuffix("?"),
                 headers=headers,
                 json=call.json,
                 deadline=self._deadlines.write if call.is_write else self._deadlines.read,
@@ -156,7 +195,7 @@ class KommoClient:
             raise _host_refused()
         base, host_header = self._address((parts.hostname or "").lower())
         is_write = json is not None or content is not None
-        headers = {"authorization": f"Bearer {_checked_token(link)}"} if is_write else {}
+        headers = dict(_authorization(link)) if is_write else {}
         query = f"?{parts.query}" if parts.query else ""
         try:
             response = await self._egress.request(
@@ -195,6 +234,15 @@ class KommoClient:
         await self._limiter.block(account, address if is_page else account, seconds)
         code = "crm_blocked" if is_page else "crm_rate_limited"
         return RateLimited(code, "The CRM asks us to slow down. Try again later.", retry_after=seconds)
+
+    def knows_host(self, host: str) -> bool:
+        """Whether a host is the vendor's, and so may be sent secrets of ours."""
+        is_sandbox = self._sandbox_url is not None and _SANDBOX_HOST.fullmatch(host)
+        return bool(is_sandbox or _HOST.fullmatch(host))
+
+    @property
+    def sandbox_url(self) -> str | None:
+        return self._sandbox_url
 
     def _address(self, host: str) -> tuple[str, str | None]:
         """Return base URL and Host header. The host comes from a person or the wire: only Kommo's pass."""
@@ -267,11 +315,11 @@ def _maps(value: object) -> list[Mapping[str, object]]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
-def _checked_token(link: CrmLink) -> str:
+def _authorization(link: CrmLink) -> Mapping[str, str]:
     """A pasted token with a line break or a foreign letter cannot be right, and cannot be sent."""
     if not link.token or not all("!" <= char <= "~" for char in link.token):
         raise Forbidden("crm_unauthorized", "The CRM does not accept the access token.")
-    return link.token
+    return {"authorization": f"Bearer {link.token}"}
 
 
 def _decoded(response: Response) -> object | None:

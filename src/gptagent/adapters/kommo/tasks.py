@@ -1,13 +1,21 @@
 """Tasks of Kommo."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from gptagent.adapters.kommo import wire
 from gptagent.adapters.kommo.client import LARGEST_PAGE, Call, KommoClient, no_answer
 from gptagent.adapters.kommo.tree import as_id
+from gptagent.features.crm.deliveries.model import RecordKind
 from gptagent.features.crm.model import CrmLink, NewTask
 
 FOLLOW_UP_TASK = 1
+COLLECTIONS: Mapping[RecordKind, str] = {
+    "lead": "leads",
+    "contact": "contacts",
+    "company": "companies",
+    "customer": "customers",
+}
 
 
 class KommoTasks:
@@ -20,7 +28,7 @@ class KommoTasks:
             "text": task.text,
             "complete_till": int(task.due_at.timestamp()),
             "task_type_id": FOLLOW_UP_TASK,
-            "entity_type": "leads",
+            "entity_type": COLLECTIONS[task.kind],
             "entity_id": task.lead_id,
         }
         if task.responsible_user_id is not None:
@@ -31,10 +39,12 @@ class KommoTasks:
                 return task_id
         raise no_answer(is_write=True)
 
-    async def find_task(self, link: CrmLink, lead_id: int, text: str, since: datetime) -> int | None:
-        """Return the lead's newest task of exactly this text, created in the second of `since` or later."""
+    async def find_task(
+        self, link: CrmLink, lead_id: int, text: str, since: datetime, *, kind: RecordKind = "lead"
+    ) -> int | None:
+        """Return the record's newest task of exactly this text, created in the second of `since` or later."""
         query = (
-            ("filter[entity_type]", "leads"),
+            ("filter[entity_type]", COLLECTIONS[kind]),
             ("filter[entity_id][]", lead_id),
             ("order[created_at]", "desc"),
             ("limit", LARGEST_PAGE),

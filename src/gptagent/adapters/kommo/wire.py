@@ -1,29 +1,24 @@
-"""What Kommo sends, as the platform's records: webhook deliveries and the bodies of REST answers."""
+"""Bodies of Kommo's answers as the platform's records."""
 
 import base64
 import binascii
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Literal
 
 import msgspec
 
-from gptagent.adapters.kommo.tree import Tree, as_flag, as_id, as_int, as_list, as_map, as_text
+from gptagent.adapters.kommo.fields import read_fields
+from gptagent.adapters.kommo.tree import as_flag, as_id, as_int, as_list, as_map, as_text
 from gptagent.features.crm.model import (
     AuthorKind,
     ChatMessage,
     Contact,
     CrmAccount,
-    CrmEvent,
-    InboundMessage,
     Lead,
-    LeadChanged,
-    OtherEvent,
     Pipeline,
     Stage,
     Talk,
-    TalkChanged,
-    Webhook,
 )
 from gptagent.kernel.clock import utcnow
 
@@ -33,15 +28,8 @@ INCOMING_STAGE_TYPE = 1
 LEAD_ELEMENT_TYPE = 2
 LAST_SECOND = 253_402_300_799  # 9999-12-31
 
-LeadChange = Literal["added", "updated", "moved", "deleted", "responsible"]
+LeadChange = Literal["added", "updated", "moved", "deleted", "restored", "responsible"]
 StageKind = Literal["incoming", "open", "won", "lost"]
-_Reader = Callable[[Tree], CrmEvent | None]
-
-
-def read_delivery(tree: Tree) -> Webhook:
-    """Return the events in the order of the body. Kinds and shapes we do not know become OtherEvent."""
-    account = as_map(tree.get("account"))
-    return Webhook(as_id(account.get("id")), as_text(account.get("subdomain")) or None, tuple(_events(tree)))
 
 
 def read_account(body: object, token: str) -> CrmAccount | None:
@@ -75,6 +63,7 @@ def read_lead(body: object) -> Lead | None:
         stage_id=as_id(fields.get("status_id")),
         responsible_user_id=as_id(fields.get("responsible_user_id")),
         contact_ids=tuple(id_ for contact in contacts if (id_ := as_id(contact.get("id"))) is not None),
+        fields=read_fields(fields.get("custom_fields_values")),
     )
 
 
@@ -108,143 +97,38 @@ def read_talk(body: object) -> Talk | None:
         id=talk_id,
         chat_id=chat_id,
         contact_id=as_id(fields.get("contact_id")),
-        lead_id=_lead_of(fields),
+        lead_id=lead_of(fields),
         origin=as_text(fields.get("origin")),
         is_open=as_flag(fields.get("is_in_work")) is not False,
     )
+
+
+def lead_of(fields: Mapping[str, object]) -> int | None:
+    """Return the lead a chat is bound to; without a type the entity is a lead, as in partial captures."""
+    kind, number = as_text(fields.get("entity_type")), as_int(fields.get("element_type"))
+    if kind not in {"", "lead", "leads"} or number not in {None, LEAD_ELEMENT_TYPE}:
+        return None
+    return as_id(fields.get("entity_id")) or as_id(fields.get("element_id"))
 
 
 def read_id(body: object) -> str | None:
     return as_text(as_map(body).get("id")) or None
 
 
+def maps(value: object) -> list[Mapping[str, object]]:
+    """Return the objects of an array."""
+    return [item for item in as_list(value) if isinstance(item, dict)]
+
+
 def embedded(body: object, name: str) -> list[Mapping[str, object]]:
     """Return the objects of a HAL list; a missing body (204) is an empty one."""
-    rows = as_list(as_map(as_map(body).get("_embedded")).get(name))
-    return [row for row in rows if isinstance(row, dict)]
+    return maps(as_map(as_map(body).get("_embedded")).get(name))
 
 
 def moment(seconds: object) -> datetime:
     """Read unix seconds. A message without a usable time happened now: better late than lost."""
     number = as_int(seconds)
     return datetime.fromtimestamp(number, UTC) if number and 0 < number <= LAST_SECOND else utcnow()
-
-
-def _events(tree: Tree) -> Iterator[CrmEvent]:
-    """Walk `kind[action][n]`. What is not of that form is kept in one event of its own."""
-    unknown: Tree = {}
-    for kind, actions in tree.items():
-        if isinstance(actions, list):
-            yield from (OtherEvent(kind, _payload(element)) for element in actions)
-        elif isinstance(actions, dict) and _holds_only_branches(actions):
-            yield from _of_kind(kind, actions)
-        elif kind != "account":
-            unknown[kind] = actions
-    if unknown:
-        yield OtherEvent("unknown", unknown)
-
-
-def _holds_only_branches(actions: Mapping[str, object]) -> bool:
-    return bool(actions) and all(isinstance(elements, list | dict) for elements in actions.values())
-
-
-def _of_kind(kind: str, actions: Mapping[str, object]) -> Iterator[CrmEvent]:
-    for action, elements in actions.items():
-        name = f"{kind}[{action}]"
-        for element in as_list(elements):
-            event = _READERS[name](element) if name in _READERS and isinstance(element, dict) else None
-            yield event or OtherEvent(name, _payload(element))
-
-
-def _payload(element: object) -> Mapping[str, object]:
-    return element if isinstance(element, dict) else {"value": element}
-
-
-def _customer_message(fields: Tree) -> InboundMessage | None:
-    author = as_text(as_map(fields.get("author")).get("type"))
-    if fields.get("type") != "incoming" or author != "external":
-        return None
-    return _message(fields, "customer")
-
-
-def _our_side_message(fields: Tree) -> InboundMessage | None:
-    kinds: dict[str, AuthorKind] = {"internal": "human", "bot": "bot"}
-    author = kinds.get(as_text(as_map(fields.get("author")).get("type")))
-    return None if author is None else _message(fields, author)
-
-
-def _message(fields: Tree, author: AuthorKind) -> InboundMessage | None:
-    provider_id, chat_id = as_text(fields.get("id")), as_text(fields.get("chat_id"))
-    if not provider_id or not chat_id:
-        return None
-    attachment = as_map(fields.get("attachment"))
-    kind = as_text(attachment.get("type")) or as_text(fields.get("message_type"))
-    return InboundMessage(
-        provider_id=provider_id,
-        chat_id=chat_id,
-        talk_id=as_id(fields.get("talk_id")),
-        contact_id=as_id(fields.get("contact_id")),
-        lead_id=_lead_of(fields),
-        author=author,
-        author_name=as_text(as_map(fields.get("author")).get("name")),
-        text=as_text(fields.get("text")),
-        sent_at=moment(fields.get("created_at")),
-        origin=as_text(fields.get("origin")),
-        attachment_type=kind if kind not in {"", "text"} else None,
-        attachment_url=as_text(attachment.get("link")) or None,
-        attachment_name=as_text(attachment.get("file_name")) or None,
-    )
-
-
-def _lead(change: LeadChange) -> _Reader:
-    def read(fields: Tree) -> LeadChanged | None:
-        lead_id = as_id(fields.get("id"))
-        if lead_id is None:
-            return None
-        return LeadChanged(
-            lead_id=lead_id,
-            change=change,
-            pipeline_id=as_id(fields.get("pipeline_id")),
-            stage_id=as_id(fields.get("status_id")),
-            name=as_text(fields["name"]) if "name" in fields else None,
-            responsible_user_id=as_id(fields.get("responsible_user_id")),
-        )
-
-    return read
-
-
-def _talk(fields: Tree) -> TalkChanged | None:
-    talk_id = as_id(fields.get("talk_id"))
-    if talk_id is None:
-        return None
-    return TalkChanged(
-        talk_id=talk_id,
-        chat_id=as_text(fields.get("chat_id")) or None,
-        contact_id=as_id(fields.get("contact_id")),
-        lead_id=_lead_of(fields),
-        is_open=as_flag(fields.get("is_in_work")) is not False,
-    )
-
-
-_READERS: Mapping[str, _Reader] = {
-    "message[add]": _customer_message,
-    "outgoing_message[add]": _our_side_message,
-    "talk[add]": _talk,
-    "talk[update]": _talk,
-    "leads[add]": _lead("added"),
-    "leads[update]": _lead("updated"),
-    "leads[status]": _lead("moved"),
-    "leads[delete]": _lead("deleted"),
-    "leads[responsible]": _lead("responsible"),
-}
-
-
-def _lead_of(fields: Mapping[str, object]) -> int | None:
-    """Return the lead a chat is bound to; without a type the entity is a lead, as in partial captures."""
-    kind, number = as_text(fields.get("entity_type")), as_int(fields.get("element_type"))
-    if kind not in {"", "lead", "leads"} or number not in {None, LEAD_ELEMENT_TYPE}:
-        return None
-    return as_id(fields.get("entity_id")) or as_id(fields.get("element_id"))
 
 
 def _listed_author(kind: str, *, outgoing: bool) -> AuthorKind:
@@ -284,11 +168,12 @@ def _stage_kind(stage_id: int, fields: Mapping[str, object]) -> StageKind:
 
 def _may_send(token: str) -> bool:
     """Read the scopes from a token that is a JWT; nothing is verified, the CRM itself decides at the send."""
-    scopes = as_map(_claims(token)).get("scopes")
+    scopes = as_map(claims(token)).get("scopes")
     return SEND_SCOPE in scopes if isinstance(scopes, list) else True
 
 
-def _claims(token: str) -> object:
+def claims(token: str) -> object:
+    """Return what a token that is a JWT says; None for any other."""
     parts = token.split(".")
     if len(parts) != 3:
         return None

@@ -110,12 +110,13 @@ class OidcOverEgress:
             if told.get("sub") != subject:
                 raise _refused()
             claims = {**told, **claims}
-        email, name = claims.get("email"), claims.get("name")
+        email = claims.get("email")
         return Claims(
             subject=subject,
             email=email.strip().lower() if isinstance(email, str) else "",
             email_verified=claims.get("email_verified") is True,
-            name=name.strip() if isinstance(name, str) else "",
+            given_name=_text(claims, "given_name") or _text(claims, "name"),
+            family_name=_text(claims, "family_name") if _text(claims, "given_name") else "",
         )
 
     async def _describe(self, issuer: str) -> _Known:
@@ -230,3 +231,8 @@ def _refused() -> Forbidden:
 
 def _away() -> UpstreamUnavailable:
     return UpstreamUnavailable("sign_in_unavailable", "The sign-in provider does not answer now.")
+
+
+def _text(claims: Mapping[str, object], name: str) -> str:
+    found = claims.get(name)
+    return found.strip() if isinstance(found, str) else ""

@@ -76,7 +76,8 @@ class Story:
         account = await sandbox.call("POST", "/_sandbox/accounts", {"subdomain": SUBDOMAIN, "name": "Мебель"})
         registration = {
             "email": EMAIL,
-            "full_name": "Анна Владелец",
+            "given_name": "Анна",
+            "family_name": "Владелец",
             "password": self.password,
             "organization": "Мебель",
             "setup_token": self.stage.setup_token,

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 
 from gptagent.features.admin import keys, service
 from gptagent.features.admin.guard import check_grant
-from gptagent.features.admin.model import KEY_LIVES, Installation, OrganizationRow, PersonRow
+from gptagent.features.admin.model import KEY_LIVES, Installation, OrganizationRow
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
@@ -21,7 +21,6 @@ from gptagent.kernel.rest import api_router
 MAX_NUMBER = 2**63 - 1
 Number = Annotated[int, Path(ge=1, le=MAX_NUMBER)]
 BY_NUMBER = {"-number": Order("-number", "number", "number", descending=True, id_type="bigint")}
-BY_ID = {"-id": Order("-id", "person_id", "text", descending=True)}
 Search = Annotated[QueryText, Query(max_length=255)]
 
 
@@ -52,22 +51,18 @@ class OrganizationsOut(Wire):
     next_cursor: str | None
 
 
-class PersonOut(Wire):
-    id: UUID
+class MemberOut(Wire):
+    person_id: UUID
     full_name: str
     email: str
-    created_at: datetime
-    suspended_at: datetime | None
-    erased_at: datetime | None
+    role: str
+    status: str
     is_platform_admin: bool
-    workspaces: int
-    last_seen_at: datetime | None
-    has_second_factor: bool
+    is_suspended: bool
 
 
-class PeopleOut(Wire):
-    items: list[PersonOut]
-    next_cursor: str | None
+class MembersOut(Wire):
+    items: list[MemberOut]
 
 
 class KeyOut(Wire):
@@ -122,17 +117,10 @@ class AdminApi:
         router.get("/installation", summary="Get facts of the installation")(self.facts)
         router.get("/organizations", summary="List workspaces")(self.organizations)
         router.get("/organizations/{number}", summary="Get a workspace")(self.organization)
+        router.get("/organizations/{number}/members", summary="List the members of a workspace")(self.members)
         place = "/organizations/{number}/suspension"
         router.put(place, status_code=204, summary="Suspend a workspace")(self.suspend_organization)
         router.delete(place, status_code=204, summary="Lift its suspension")(self.resume_organization)
-        router.get("/people", summary="List people")(self.people)
-        router.get("/people/{person_id}", summary="Get a person")(self.person)
-        place = "/people/{person_id}/suspension"
-        router.put(place, status_code=204, summary="Suspend a person")(self.suspend_person)
-        router.delete(place, status_code=204, summary="Lift their suspension")(self.resume_person)
-        place = "/people/{person_id}/administrator"
-        router.put(place, status_code=204, summary="Make an administrator of the platform")(self.appoint)
-        router.delete(place, status_code=204, summary="Withdraw that")(self.dismiss)
         router.get("/keys", summary="List keys of the platform")(self.keys)
         router.post("/keys", status_code=201, summary="Make a key of the platform")(self.create_key)
         router.delete("/keys/{key_id}", status_code=204, summary="Revoke a key of the platform")(
@@ -174,6 +162,14 @@ class AdminApi:
         async with self.db.session(scope) as session:
             return _organization(await service.get_organization(session, number))
 
+    async def members(self, scope: CurrentScope, number: Number) -> MembersOut:
+        """Return who belongs to it, owners first."""
+        require(scope, policy.PLATFORM_VIEW)
+        async with self.db.session(scope) as session:
+            place = await service.get_organization(session, number)
+            found = await service.list_members(session, place.org_id)
+        return MembersOut(items=[MemberOut.model_validate(one) for one in found])
+
     async def suspend_organization(self, scope: CurrentScope, number: Number, body: ReasonBody) -> None:
         """Nobody enters it from now on, and its agents are silent."""
         require(scope, policy.PLATFORM_MANAGE)
@@ -184,44 +180,6 @@ class AdminApi:
         require(scope, policy.PLATFORM_MANAGE)
         async with self.db.session(scope) as session:
             await service.resume_organization(session, number)
-
-    async def people(
-        self, scope: CurrentScope, page: Annotated[Page, page_of(BY_ID, "-id")], search: Search = ""
-    ) -> PeopleOut:
-        """Return people by the exact address or the beginning of the name, the newest first."""
-        require(scope, policy.PLATFORM_VIEW)
-        before = UUID(page.after[1]) if page.after else None
-        async with self.db.session(scope) as session:
-            rows = await service.list_people(session, search, before=before, limit=page.limit + 1)
-        items, after = page.cut(rows, lambda row: (str(row.person_id), row.person_id))
-        return PeopleOut(items=[_person(row) for row in items], next_cursor=after)
-
-    async def person(self, scope: CurrentScope, person_id: UUID) -> PersonOut:
-        require(scope, policy.PLATFORM_VIEW)
-        async with self.db.session(scope) as session:
-            return _person(await service.get_person(session, person_id))
-
-    async def suspend_person(self, scope: CurrentScope, person_id: UUID, body: ReasonBody) -> None:
-        """Every log-in, token and open stream of theirs ends, and no new log-in succeeds."""
-        require(scope, policy.PLATFORM_MANAGE)
-        async with self.db.session(scope) as session:
-            await service.suspend_person(session, person_id, body.reason)
-
-    async def resume_person(self, scope: CurrentScope, person_id: UUID) -> None:
-        require(scope, policy.PLATFORM_MANAGE)
-        async with self.db.session(scope) as session:
-            await service.resume_person(session, person_id)
-
-    async def appoint(self, scope: CurrentScope, person_id: UUID) -> None:
-        require(scope, policy.PLATFORM_MANAGE)
-        async with self.db.session(scope) as session:
-            await service.appoint_administrator(session, person_id)
-
-    async def dismiss(self, scope: CurrentScope, person_id: UUID) -> None:
-        """Take the right and all that came by it. The last administrator stays."""
-        require(scope, policy.PLATFORM_MANAGE)
-        async with self.db.session(scope) as session:
-            await service.dismiss_administrator(session, person_id)
 
     async def keys(self, scope: CurrentScope) -> KeysOut:
         require(scope, policy.PLATFORM_VIEW)
@@ -245,8 +203,3 @@ def _organization(row: OrganizationRow) -> OrganizationOut:
     fields = asdict(row)
     del fields["org_id"]
     return OrganizationOut(**fields)
-
-
-def _person(row: PersonRow) -> PersonOut:
-    fields = asdict(row)
-    return PersonOut(id=fields.pop("person_id"), **fields)

@@ -8,7 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from gptagent.features.admin import service, store
-from gptagent.features.admin.model import IMPERSONATION_LIFE
+from gptagent.features.admin.model import IMPERSONATION_LIFE, OrganizationRow
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
 from gptagent.features.identity import service as identity
@@ -21,7 +21,7 @@ from gptagent.kernel.scope import Actor, Scope
 
 @dataclass(frozen=True, slots=True)
 class Impersonate:
-    """`number` is the workspace's. `device` is the administrator's browser, as the person will see it."""
+    """`number` is the workspace's. `device` is the administrator's, as the person will see it."""
 
     person_id: UUID
     number: int
@@ -29,22 +29,28 @@ class Impersonate:
     device: str = ""
 
 
-async def begin_impersonation(
-    db: Database, scope: Scope, command: Impersonate, *, now: datetime
-) -> tuple[str, str]:
-    """Return the cookie's token of the new log-in, and the address of the workspace it enters.
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """The new log-in and the workspace it enters. `token` is for a browser's cookie."""
+
+    session_id: UUID
+    org_id: UUID
+    token: str = field(repr=False)
+    place: OrganizationRow
+
+
+async def begin_impersonation(db: Database, scope: Scope, command: Impersonate, *, now: datetime) -> Begun:
+    """Log an administrator in as a person.
 
     Raises Invalid on `reason`, NotFound, Forbidden for oneself and for another administrator.
     """
     reason = service.check_reason(command.reason)
-    admin_id = scope.actor.id
-    if scope.actor.kind != "person" or admin_id is None:
-        raise Forbidden
+    admin_id = _acting(scope)
     async with db.session(scope) as session:
-        await _check_person(session, command.person_id, admin_id)
+        await check_target(session, command.person_id)
         org_id = await _entered(session, command)
         place = await service.get_organization(session, command.number)
-    token = new_token()
+    session_id, token = new_id(), new_token()
     actor = Actor("person", command.person_id, impersonator=admin_id)
     inside = Scope(org_id, actor, PERMISSIONS["viewer"], scope.request_id, scope.address)
     entry = Entry(
@@ -58,7 +64,7 @@ async def begin_impersonation(
     async with db.session(inside) as session:
         await store.insert_impersonation(
             session,
-            new_id(),
+            session_id,
             identity.hash_token(token),
             now + IMPERSONATION_LIFE,
             device=command.device,
@@ -67,13 +73,29 @@ async def begin_impersonation(
         )
         await audit.record(session, entry)
         await audit.record(session, entry, on_platform=True)
-    return token, f"/manage/{place.number}-{place.slug}"
+    return Begun(session_id, org_id, token, place)
 
 
-async def _check_person(session: Session, person_id: UUID, admin_id: UUID) -> None:
+def _acting(scope: Scope) -> UUID:
+    """Return the administrator. Raises Forbidden for a program: nobody would answer for it."""
+    if scope.actor.kind != "person" or scope.actor.id is None:
+        raise Forbidden
+    return scope.actor.id
+
+
+async def end_impersonation(db: Database, scope: Scope, person_id: UUID) -> None:
+    """End whatever the acting administrator has begun with this person's eyes. Raises NotFound for nobody."""
+    async with db.session(scope) as session:
+        await service.get_person(session, person_id)
+    async with db.installation(person_id) as session:
+        await store.end_impersonations(session, scope.actor.id)
+
+
+async def check_target(session: Session, person_id: UUID) -> None:
+    """Raise Forbidden for an administrator, so for oneself, NotFound for who cannot log in."""
     person = await service.get_person(session, person_id)
-    if person_id == admin_id or person.is_platform_admin:
-        raise Forbidden("administrator_protected", "Nobody looks through the eyes of an administrator.")
+    if person_id == session.scope.actor.id or person.is_platform_admin:
+        raise Forbidden("administrator_protected", "Nobody enters the account of an administrator.")
     if person.suspended_at is not None or person.erased_at is not None:
         raise NotFound
 

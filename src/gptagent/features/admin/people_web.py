@@ -1,6 +1,8 @@
 """The pages of administration about people, and looking through their eyes."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -12,22 +14,27 @@ from gptagent.features.admin import service
 from gptagent.features.admin.guard import confirm_href, confirmed, is_confirmed, session_of
 from gptagent.features.admin.impersonation import Impersonate, begin_impersonation
 from gptagent.features.admin.model import IMPERSONATION_LIFE, PAGE_SIZE, REASON_MAX_CHARS
+from gptagent.features.admin.reset_links import make_reset_link
 from gptagent.features.identity import service as identity
-from gptagent.features.identity.model import name_device
+from gptagent.features.identity.model import RESET_LIFE, Links, name_device
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
-from gptagent.kernel.db import Database
+from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import AppError, NotFound
 from gptagent.kernel.http import CurrentScope, QueryText, return_cookie, session_cookie
 from gptagent.kernel.scope import Scope
 from gptagent.ui.web import Notice, Pages, field_errors, message_of, words
+
+SEE_OTHER = 303
+Verb = Callable[[Session, UUID], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
 class PeoplePages:
     db: Database
     pages: Pages
+    links: Links
 
     def router(self) -> APIRouter:
         router = APIRouter(prefix="/admin/people", dependencies=[Depends(confirmed)])
@@ -38,6 +45,7 @@ class PeoplePages:
         router.post("/{person_id}/appoint")(self.appoint)
         router.post("/{person_id}/dismiss")(self.dismiss)
         router.post("/{person_id}/impersonate")(self.impersonate)
+        router.post("/{person_id}/reset-link")(self.reset_link)
         return router
 
     async def list(
@@ -59,39 +67,27 @@ class PeoplePages:
     async def suspend(self, request: Request, scope: CurrentScope, person_id: UUID) -> Response:
         require(scope, policy.PLATFORM_MANAGE)
         reason = words(await request.form(), "reason")
-        try:
-            async with self.db.session(scope) as session:
-                await service.suspend_person(session, person_id, reason)
-        except NotFound:
-            raise
-        except AppError as error:
-            return await self._detail(request, scope, person_id, error, suspend_reason=reason)
-        return self._done(person_id, "The person is out: every log-in of theirs has ended.")
+        verb = partial(service.suspend_person, reason=reason)
+        done = "The person is out: every log-in of theirs has ended."
+        return await self._act(request, scope, person_id, verb, done, suspend_reason=reason)
 
-    async def resume(self, scope: CurrentScope, person_id: UUID) -> Response:
+    async def resume(self, request: Request, scope: CurrentScope, person_id: UUID) -> Response:
         require(scope, policy.PLATFORM_MANAGE)
-        async with self.db.session(scope) as session:
-            await service.resume_person(session, person_id)
-        return self._done(person_id, "The person can log in again.")
+        done = "The person can log in again."
+        return await self._act(request, scope, person_id, service.resume_person, done)
 
-    async def appoint(self, scope: CurrentScope, person_id: UUID) -> Response:
+    async def appoint(self, request: Request, scope: CurrentScope, person_id: UUID) -> Response:
         require(scope, policy.PLATFORM_MANAGE)
-        async with self.db.session(scope) as session:
-            await service.appoint_administrator(session, person_id)
-        return self._done(person_id, "The person administers the platform now.")
+        done = "The person administers the platform now."
+        return await self._act(request, scope, person_id, service.appoint_administrator, done)
 
     async def dismiss(self, request: Request, scope: CurrentScope, person_id: UUID) -> Response:
         require(scope, policy.PLATFORM_MANAGE)
-        try:
-            async with self.db.session(scope) as session:
-                await service.dismiss_administrator(session, person_id)
-        except NotFound:
-            raise
-        except AppError as error:
-            return await self._detail(request, scope, person_id, error)
-        if person_id == scope.actor.id:
+        done = "The person administers the platform no more."
+        answer = await self._act(request, scope, person_id, service.dismiss_administrator, done)
+        if person_id == scope.actor.id and answer.status_code == SEE_OTHER:
             return self.pages.redirect("/manage", Notice("success", "You administer the platform no more."))
-        return self._done(person_id, "The person administers the platform no more.")
+        return answer
 
     async def impersonate(self, request: Request, scope: CurrentScope, person_id: UUID) -> Response:
         """Change over to the person; the administrator's own log-in waits in a cookie of its own."""
@@ -102,18 +98,45 @@ class PeoplePages:
         chosen = int(number) if number.isascii() and number.isdecimal() and len(number) < 18 else 0
         command = Impersonate(person_id, chosen, reason, device)
         try:
-            token, place = await begin_impersonation(self.db, scope, command, now=utcnow())
+            begun = await begin_impersonation(self.db, scope, command, now=utcnow())
         except NotFound:
             raise
         except AppError as error:
             return await self._detail(
                 request, scope, person_id, error, impersonate_reason=reason, workspace=number
             )
-        response = self.pages.redirect(f"{place}/dashboard")
+        place = begun.place
+        response = self.pages.redirect(f"/manage/{place.number}-{place.slug}/dashboard")
         own = request.cookies[session_cookie(secure=self.pages.secure)]
         _keep(response, return_cookie(secure=self.pages.secure), own, self.pages)
-        _keep(response, session_cookie(secure=self.pages.secure), token, self.pages)
+        _keep(response, session_cookie(secure=self.pages.secure), begun.token, self.pages)
         return response
+
+    async def reset_link(self, request: Request, scope: CurrentScope, person_id: UUID) -> Response:
+        """Show the link in the answer itself: it is kept nowhere, so there is nothing to be led to."""
+        require(scope, policy.PLATFORM_MANAGE)
+        by_letter = words(await request.form(), "by") == "letter"
+        try:
+            link = await make_reset_link(self.db, scope, person_id, self.links, by_letter=by_letter)
+        except NotFound:
+            raise
+        except AppError as error:
+            return await self._detail(request, scope, person_id, error)
+        if link is None:
+            return self._done(person_id, "The letter with the link is on its way.")
+        return await self._detail(request, scope, person_id, link=link)
+
+    async def _act(
+        self, request: Request, scope: Scope, person_id: UUID, verb: Verb, done: str, **typed: str
+    ) -> Response:
+        try:
+            async with self.db.session(scope) as session:
+                await verb(session, person_id)
+        except NotFound:
+            raise
+        except AppError as error:
+            return await self._detail(request, scope, person_id, error, **typed)
+        return self._done(person_id, done)
 
     def _done(self, person_id: UUID, sentence: str) -> Response:
         return self.pages.redirect(f"/admin/people/{person_id}", Notice("success", sentence))
@@ -124,6 +147,8 @@ class PeoplePages:
         scope: Scope,
         person_id: UUID,
         error: AppError | None = None,
+        *,
+        link: str = "",
         **typed: str,
     ) -> Response:
         async with self.db.session(scope) as session:
@@ -144,6 +169,9 @@ class PeoplePages:
             errors=field_errors(request, error) if error else {},
             is_confirmed=is_confirmed(request),
             confirm_href=confirm_href(request),
+            link=link,
+            link_minutes=int(RESET_LIFE.total_seconds() // 60),
+            sends_letters=self.links.sends_letters,
             values=values,
         )
 

@@ -142,3 +142,10 @@ async def insert_impersonation(
         impersonator,
         reason,
     )
+
+
+async def end_impersonations(session: Session, impersonator: UUID | None) -> None:
+    """End the log-ins of an administrator as the transaction's person."""
+    await session.execute(
+        "delete from app.web_session where person_id = app.person() and impersonator_id = $1", impersonator
+    )

@@ -58,6 +58,8 @@ class Inbox:
     async def on_message(self, session: Session, event: MessageArrived) -> None:
         """Store a reported message once, whatever how often or in which order it comes."""
         message = event.message
+        if await store.was_erased(session, event.connection_id, message.provider_id):
+            return  # the CRM repeats itself: the customer has not written again
         row = await store.open_conversation(session, event.connection_id, message)
         conversation_id: UUID = row["id"]
         if row["known"] or (row["has_said"] and await _adopt_said(session, conversation_id, message)):

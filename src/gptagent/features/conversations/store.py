@@ -35,6 +35,18 @@ async def pin_conversation(session: Session, conversation_id: UUID) -> None:
     await session.execute("select from app.conversation where id = $1 for key share", conversation_id)
 
 
+async def was_erased(session: Session, connection_id: UUID, provider_id: str) -> bool:
+    """Whether the message belonged to a customer who has been erased."""
+    return bool(
+        await session.fetchval(
+            """select exists (select from app.erased_message
+                               where connection_id = $1 and message_hash = sha256(convert_to($2, 'UTF8')))""",
+            connection_id,
+            provider_id,
+        )
+    )
+
+
 async def open_conversation(session: Session, connection_id: UUID, message: InboundMessage) -> Record:
     """Find or make the message's conversation and lock it. `known`: the message is stored already."""
     name = message.author_name if message.author == "customer" else ""

@@ -1,5 +1,6 @@
 """Connections over REST, and the door the CRM's webhooks come in by."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,14 +15,15 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gptagent.features.crm import service
-from gptagent.features.crm.model import ConnectionStatus
+from gptagent.features.crm.connecting.model import AccessKind
+from gptagent.features.crm.connecting.service import Connecting, connect_account
+from gptagent.features.crm.model import Brand, ConnectionStatus
 from gptagent.features.crm.ports import CrmPort
 from gptagent.features.crm.service import ConnectCrm
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel import observe
 from gptagent.kernel.clock import utcnow
-from gptagent.kernel.crypto import Vault
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import AppError, TooLarge
 from gptagent.kernel.events import Subscribers
@@ -31,6 +33,8 @@ from gptagent.kernel.rest import CurrentMatch, api_router
 from gptagent.kernel.scope import Actor, Scope
 
 WEBHOOK_MAX_BYTES = 1_000_000
+# The CRM waits 2 s and then sends again; it is told so before that.
+ANSWER_SECONDS = 1.8
 # What the vendor is told instead: another account's address is no address, what cannot be read is malformed.
 _ANSWERS = {403: 404, 422: 400}
 
@@ -54,6 +58,11 @@ class ConnectionOut(Wire):
     last_webhook_at: datetime | None
     synced_at: datetime | None
     created_at: datetime
+    brand: Brand
+    client_id: str | None
+    access_kind: AccessKind
+    access_expires_at: datetime | None
+    scopes: list[str] | None
 
 
 class ConnectionsOut(Wire):
@@ -63,10 +72,11 @@ class ConnectionsOut(Wire):
 
 @dataclass(frozen=True, slots=True)
 class ConnectionsApi:
-    db: Database
-    crm: CrmPort
-    vault: Vault
-    public_url: str
+    door: Connecting
+
+    @property
+    def db(self) -> Database:
+        return self.door.db
 
     def router(self) -> APIRouter:
         router = api_router("/connections", tags=["connections"])
@@ -90,9 +100,7 @@ class ConnectionsApi:
     async def create(self, scope: CurrentScope, body: ConnectBody) -> ConnectionOut:
         require(scope, policy.MANAGE_CONNECTIONS)
         command = ConnectCrm(body.address, body.token.get_secret_value())
-        made = await service.connect_crm(
-            self.db, scope, command, crm=self.crm, vault=self.vault, public_url=self.public_url
-        )
+        made = await connect_account(self.door, scope, command)
         return ConnectionOut.model_validate(made)
 
     async def get(self, scope: CurrentScope, connection_id: UUID) -> ConnectionOut:
@@ -106,8 +114,9 @@ class ConnectionsApi:
             current = await service.get_connection(session, connection_id)
             if match:
                 match.check(ConnectionOut.model_validate(current))
+        door = self.door
         await service.unhook_crm(
-            self.db, scope, connection_id, crm=self.crm, vault=self.vault, public_url=self.public_url
+            door.db, scope, connection_id, crm=door.crm, vault=door.vault, public_url=door.public_url
         )
         async with self.db.session(scope) as session:
             await service.disconnect_crm(session, connection_id)
@@ -128,27 +137,35 @@ class WebhookDoor:
 
     async def receive(self, request: Request) -> Response:
         """200 stored · 400 malformed · 404 unknown or not from there · 503 not stored, send it again."""
+        try:
+            body = b"" if request.method == "GET" else await read_body(request)
+            async with asyncio.timeout(ANSWER_SECONDS):
+                status, outcome = await self._answer(request, body)
+        except TimeoutError:  # whether it was stored or not: a copy changes nothing
+            status, outcome = 503, "failed"
+        except (AppError, ClientDisconnect) as error:
+            status = error.status if isinstance(error, AppError) else 400
+            outcome = "refused" if status < 500 else "failed"
+        if outcome is not None:
+            observe.WEBHOOKS.labels(outcome).inc()
+        return Response(status_code=_ANSWERS.get(status, status))
+
+    async def _answer(self, request: Request, body: bytes) -> tuple[int, str | None]:
         if not is_from_there(request, self.networks):
-            observe.WEBHOOKS.labels("refused").inc()
-            return Response(status_code=404)
+            return 404, "refused"
         async with self.db.installation() as session:
             hook = await service.find_hook(session, request.path_params["secret"])
         if hook is None:
-            observe.WEBHOOKS.labels("unknown").inc()
-            return Response(status_code=404)
+            return 404, "unknown"
         if request.method == "GET":
-            return Response(status_code=200)
-        try:
-            webhook = self.crm.read_webhook(request.headers.get("content-type", ""), await read_body(request))
-            scope = Scope(hook.org_id, Actor("crm"), request_id=request.state.request_id)
-            async with self.db.session(scope) as session:
-                await service.receive_webhook(session, hook, webhook, self.subscribers, now=utcnow())
-        except (AppError, ClientDisconnect) as error:
-            status = error.status if isinstance(error, AppError) else 400
-            observe.WEBHOOKS.labels("refused" if status < 500 else "failed").inc()
-            return Response(status_code=_ANSWERS.get(status, status))
-        observe.WEBHOOKS.labels("stored").inc()
-        return Response(status_code=200)
+            return 200, None
+        webhook = self.crm.read_webhook(request.headers.get("content-type", ""), body)
+        scope = Scope(hook.org_id, Actor("crm"), request_id=request.state.request_id)
+        async with self.db.session(scope) as session:
+            await service.receive_webhook(
+                session, hook, webhook, self.subscribers, now=utcnow(), crm=self.crm
+            )
+        return 200, "stored"
 
 
 def is_from_there(request: Request, networks: tuple[IPv4Network | IPv6Network, ...]) -> bool:

@@ -4,7 +4,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from gptagent.features.crm.model import InboundMessage, Talk
+from gptagent.features.crm.deliveries.model import (
+    CatalogItemChanged,
+    ContactChanged,
+    CustomerChanged,
+    IncomingLeadChanged,
+    LeadTriggered,
+    NoteAdded,
+    TaskChanged,
+)
+from gptagent.features.crm.model import InboundMessage, LeadChanged, Talk
 from gptagent.kernel.events import Event
 
 
@@ -59,3 +68,74 @@ class TalkSeen(Event):
     talk_id: int
     lead_id: int | None
     is_open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LeadReported(Event):
+    """A lead was added, changed, moved, deleted or restored; the mirror has it already."""
+
+    connection_id: UUID
+    lead: LeadChanged
+
+
+@dataclass(frozen=True, slots=True)
+class ContactReported(Event):
+    """A contact or company was added, changed, deleted or restored."""
+
+    connection_id: UUID
+    contact: ContactChanged
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerReported(Event):
+    """A customer record of amoCRM was added, changed or deleted."""
+
+    connection_id: UUID
+    customer: CustomerChanged
+
+
+@dataclass(frozen=True, slots=True)
+class NoteReported(Event):
+    """A note, file or call was added to a record. Each is told once."""
+
+    connection_id: UUID
+    note: NoteAdded
+
+
+@dataclass(frozen=True, slots=True)
+class TaskReported(Event):
+    """A task of the CRM was added, changed, done or deleted."""
+
+    connection_id: UUID
+    task: TaskChanged
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingLeadReported(Event):
+    """An incoming lead came, changed, or was accepted or declined."""
+
+    connection_id: UUID
+    incoming: IncomingLeadChanged
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogItemReported(Event):
+    """An element of a list, as a product is, was added, changed or deleted."""
+
+    connection_id: UUID
+    item: CatalogItemChanged
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerFired(Event):
+    """An automation of the CRM's own fired for a lead: it may rightly fire again."""
+
+    connection_id: UUID
+    trigger: LeadTriggered
+
+
+@dataclass(frozen=True, slots=True)
+class AccountConnected(Event):
+    """An account was connected, or connected again: its token is new and works."""
+
+    connection_id: UUID

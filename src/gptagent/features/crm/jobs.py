@@ -5,14 +5,17 @@ from datetime import timedelta
 from uuid import UUID
 
 from gptagent.features.crm import service, store
+from gptagent.features.crm.deliveries.model import RecordKind
 from gptagent.features.crm.model import CrmLink, NewTask
 from gptagent.features.crm.ports import CrmPort
+from gptagent.features.organizations import service as organizations
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.crypto import Vault
-from gptagent.kernel.errors import Forbidden, OutcomeUnknown, UpstreamUnavailable
+from gptagent.kernel.errors import AppError, Forbidden, OutcomeUnknown, UpstreamUnavailable
 from gptagent.kernel.jobs import JobContext
 
 CLOCK_SKEW = timedelta(minutes=2)
+SILENCE_PAUSE = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +26,15 @@ class CrmJobs:
     vault: Vault
 
     async def perform_task(self, ctx: JobContext, /, task_id: str) -> None:
-        """Make the task in the CRM once: after a crash or an unknown outcome it is looked up first."""
+        """Make the task in the CRM once: after a crash or an unknown outcome it is looked up first.
+
+        A silenced workspace does nothing in its CRM: its tasks wait.
+        """
         async with ctx.db.session(ctx.scope) as session:
+            if await organizations.find_silence(session) is not None:
+                if await store.is_owed(session, UUID(task_id)):
+                    await session.enqueue(service.PERFORM_TASK, {"task_id": task_id}, delay=SILENCE_PAUSE)
+                return
             row = await store.claim_task(session, UUID(task_id), utcnow())
             if row is None:
                 return
@@ -32,12 +42,26 @@ class CrmJobs:
         external_id = None
         if row["was"] == "sending":
             since = row["started_at"] - CLOCK_SKEW
-            external_id = await self.crm.find_task(link, row["lead_id"], row["text"], since)
+            external_id = await self.crm.find_task(
+                link, row["lead_id"], row["text"], since, kind=row["record_kind"]
+            )
         if external_id is None:
-            task = NewTask(row["lead_id"], row["text"], row["due_at"], row["responsible"])
+            kind: RecordKind = row["record_kind"]
+            responsible = row["responsible"] or await self._responsible(link, row["lead_id"], kind)
+            task = NewTask(row["lead_id"], row["text"], row["due_at"], responsible, kind)
             external_id = await self._create(ctx, link, task)
         async with ctx.db.session(ctx.scope) as session:
             await store.finish_task(session, UUID(task_id), "done", external_id)
+
+    async def _responsible(self, link: CrmLink, record_id: int, kind: RecordKind) -> int | None:
+        """Ask who is responsible for a deal we know nothing of; without an answer the CRM chooses."""
+        if kind != "lead":
+            return None
+        try:
+            lead = await self.crm.fetch_lead(link, record_id)
+        except AppError:
+            return None
+        return lead.responsible_user_id if lead else None
 
     async def _create(self, ctx: JobContext, link: CrmLink, task: NewTask) -> int:
         try:

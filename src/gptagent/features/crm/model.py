@@ -8,6 +8,19 @@ from enum import IntEnum
 from typing import Literal
 from uuid import UUID
 
+from gptagent.features.crm.deliveries.model import (
+    CatalogItemChanged,
+    ContactChanged,
+    CustomerChanged,
+    IncomingLeadChanged,
+    LeadTriggered,
+    NoteAdded,
+    RecordKind,
+    TaskChanged,
+    ToldField,
+)
+from gptagent.features.crm.values import FieldValue
+
 
 class CallPriority(IntEnum):
     """Who goes first when an account's calls are scarce."""
@@ -49,6 +62,11 @@ class Connection:
     last_webhook_at: datetime | None
     synced_at: datetime | None
     created_at: datetime
+    brand: Brand = "kommo"
+    client_id: str | None = None  # of the integration the token belongs to, if the token says so
+    access_kind: Literal["long_lived", "oauth"] = "long_lived"
+    access_expires_at: datetime | None = None
+    scopes: list[str] | None = None  # what the token allows; None: it does not say
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +114,7 @@ class Lead:
     stage_id: int | None
     responsible_user_id: int | None
     contact_ids: tuple[int, ...] = ()
+    fields: tuple[FieldValue, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +125,13 @@ class Contact:
 
 @dataclass(frozen=True, slots=True)
 class NewTask:
-    """`due_at` is aware; the CRM's seconds are the adapter's business."""
+    """`due_at` is aware; the CRM's seconds are the adapter's business. `lead_id` is the id of its record."""
 
     lead_id: int
     text: str
     due_at: datetime
     responsible_user_id: int | None = None
+    kind: RecordKind = "lead"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,14 +170,25 @@ class InboundMessage:
 
 @dataclass(frozen=True, slots=True)
 class LeadChanged:
-    """A lead was added, changed or moved. Absent values are None: the thin form carries few."""
+    """A lead was added, changed or moved. Absent values are None: the thin form carries few.
+
+    `changed_at` is the CRM's own time of the change; the thin form has none. `changed_by` 0 is a robot.
+    """
 
     lead_id: int
-    change: Literal["added", "updated", "moved", "deleted", "responsible"]
+    change: Literal["added", "updated", "moved", "deleted", "restored", "responsible"]
     pipeline_id: int | None
     stage_id: int | None
     name: str | None = None
     responsible_user_id: int | None = None
+    old_pipeline_id: int | None = None
+    old_stage_id: int | None = None
+    old_responsible_user_id: int | None = None
+    price: int | None = None
+    changed_at: datetime | None = None
+    changed_by: int | None = None
+    fields: tuple[ToldField, ...] = ()
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,16 +208,44 @@ class OtherEvent:
     payload: Mapping[str, object]
 
 
-CrmEvent = InboundMessage | LeadChanged | TalkChanged | OtherEvent
+CrmEvent = (
+    InboundMessage
+    | TalkChanged
+    | LeadChanged
+    | LeadTriggered
+    | ContactChanged
+    | CustomerChanged
+    | NoteAdded
+    | TaskChanged
+    | IncomingLeadChanged
+    | CatalogItemChanged
+    | OtherEvent
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """One parsed delivery. `account_id` is None when the CRM sent only a subdomain (2016 form)."""
+    """One parsed delivery. `account_id` is None when the CRM sent only a subdomain (2016 form).
+
+    `payload` is its body as it is kept. `keys` has, for each event, what is the same in every copy of it, or
+    None where a copy cannot be told from the same happening again.
+    """
 
     account_id: int | None
     subdomain: str | None
     events: tuple[CrmEvent, ...]
+    payload: Mapping[str, object] = field(default_factory=dict, repr=False)
+    keys: tuple[bytes | None, ...] = ()
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """Where a webhook belongs, found by the secret of its path."""
+
+    org_id: UUID
+    connection_id: UUID
+    account_id: int
 
 
 @dataclass(frozen=True, slots=True)

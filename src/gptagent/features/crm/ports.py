@@ -8,11 +8,15 @@ Every call has a deadline and raises:
 `OutcomeUnknown("crm_outcome_unknown")` the request left and no answer came (writes only).
 """
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from gptagent.features.crm.connecting.model import Credentials, TokenFacts, TokenPair
+from gptagent.features.crm.deliveries.model import HookSubscription, RecordKind, Seen
 from gptagent.features.crm.model import (
     BotMessage,
+    Brand,
     CallPriority,
     ChatMessage,
     Contact,
@@ -29,7 +33,27 @@ from gptagent.features.crm.model import (
     Webhook,
     WidgetRequest,
 )
+from gptagent.features.crm.records import (
+    Batch,
+    Catalog,
+    CatalogElement,
+    Channel,
+    CompanyRecord,
+    ContactRecord,
+    CrmUser,
+    DriveFile,
+    Field,
+    LeadRecord,
+    Link,
+    LogEntry,
+    NoteRecord,
+    PageRequest,
+    Salesbot,
+    Tag,
+    UnsortedLead,
+)
 from gptagent.features.crm.replying.model import Reply, Sighting
+from gptagent.features.crm.values import EntityKind
 from gptagent.kernel.db import Session
 
 
@@ -45,6 +69,57 @@ class CallLimiter(Protocol):
         ...
 
 
+class TokenSource(Protocol):
+    """Renews the token of a connection that has a grant, once however many ask at the same time.
+
+    Both return the connection as it is then, or None if there is nothing to be done about it.
+    """
+
+    async def renew(self, link: CrmLink) -> CrmLink | None:
+        """The CRM refused this link's token. Raise UpstreamUnavailable if it cannot be renewed just now."""
+        ...
+
+    async def follow(self, link: CrmLink) -> CrmLink | None:
+        """The CRM knows nothing at this link's address: perhaps the account was renamed."""
+        ...
+
+
+class GrantsPort(Protocol):
+    """Consent to an integration, and the tokens that come of it."""
+
+    def consent_url(self, brand: Brand, client_id: str, state: str) -> str:
+        """Return where the browser goes to allow an integration in."""
+        ...
+
+    def account_host(self, referer: str, brand: Brand) -> str:
+        """Return the host a consent came from. Raise Invalid("crm_host_refused") if it is not the brand's."""
+        ...
+
+    def read_token(self, token: str) -> TokenFacts:
+        """Return what a token says of itself. Nothing is verified."""
+        ...
+
+    async def exchange_code(
+        self, link: CrmLink, keys: Credentials, code: str, redirect_uri: str
+    ) -> TokenPair:
+        """Raise Forbidden("crm_grant_refused") if the CRM does not take the code or the keys."""
+        ...
+
+    async def renew_pair(
+        self, link: CrmLink, keys: Credentials, refresh: str, redirect_uri: str
+    ) -> TokenPair:
+        """Use up a refresh token for the next pair. Raise Forbidden("crm_grant_refused")."""
+        ...
+
+    async def find_host(self, link: CrmLink, refresh: str) -> str | None:
+        """Ask where a token's account is now; None if the CRM does not know the token."""
+        ...
+
+    async def has_moved(self, link: CrmLink) -> bool:
+        """Whether no account answers at the link's address any more."""
+        ...
+
+
 class RecordsPort(Protocol):
     """The account, and the records in it."""
 
@@ -57,10 +132,72 @@ class RecordsPort(Protocol):
     async def fetch_contact(self, link: CrmLink, contact_id: int) -> Contact | None: ...
 
 
+class SettingsPort(Protocol):
+    """How the account is set up."""
+
+    async def fetch_fields(self, link: CrmLink, kind: EntityKind) -> tuple[Field, ...]: ...
+
+    async def fetch_users(self, link: CrmLink) -> tuple[CrmUser, ...]:
+        """Return the people of the account; only an administrator's token may ask."""
+        ...
+
+    async def fetch_tags(self, link: CrmLink, kind: EntityKind, page: PageRequest) -> Batch[Tag]: ...
+
+    async def fetch_salesbots(self, link: CrmLink) -> tuple[Salesbot, ...]:
+        """Raise NotFound("crm_not_found") where the brand has no list of them."""
+        ...
+
+    async def fetch_channels(self, link: CrmLink, page: PageRequest) -> Batch[Channel]:
+        """Return where the chats of this page come from: the CRM has no list of channels."""
+        ...
+
+
+class EntitiesPort(Protocol):
+    """Records page by page, with their custom fields. At the priority of a sync."""
+
+    async def can_filter(self, link: CrmLink) -> bool:
+        """Whether the account's lists can be asked for what changed since some time."""
+        ...
+
+    async def fetch_contacts(self, link: CrmLink, page: PageRequest) -> Batch[ContactRecord]: ...
+
+    async def fetch_leads(self, link: CrmLink, page: PageRequest) -> Batch[LeadRecord]: ...
+
+    async def fetch_companies(self, link: CrmLink, page: PageRequest) -> Batch[CompanyRecord]: ...
+
+
+class ArchivePort(Protocol):
+    """What else the account holds."""
+
+    async def fetch_catalogs(self, link: CrmLink) -> tuple[Catalog, ...]: ...
+
+    async def fetch_catalog_elements(
+        self, link: CrmLink, catalog_id: int, page: PageRequest
+    ) -> Batch[CatalogElement]: ...
+
+    async def fetch_unsorted(self, link: CrmLink, page: PageRequest) -> Batch[UnsortedLead]: ...
+
+    async def fetch_log(
+        self, link: CrmLink, page: PageRequest, *, types: tuple[str, ...] = ()
+    ) -> Batch[LogEntry]:
+        """Return what happened, by the CRM's own names of events; `since` is when it happened."""
+        ...
+
+    async def fetch_links(self, link: CrmLink, kind: EntityKind, entity_id: int) -> tuple[Link, ...]: ...
+
+    async def fetch_notes(
+        self, link: CrmLink, kind: EntityKind, entity_id: int, page: PageRequest
+    ) -> Batch[NoteRecord]: ...
+
+    async def fetch_file(self, link: CrmLink, uuid: str) -> DriveFile | None: ...
+
+
 class TasksPort(Protocol):
     async def create_task(self, link: CrmLink, task: NewTask) -> int: ...
 
-    async def find_task(self, link: CrmLink, lead_id: int, text: str, since: datetime) -> int | None:
+    async def find_task(
+        self, link: CrmLink, lead_id: int, text: str, since: datetime, *, kind: RecordKind = "lead"
+    ) -> int | None:
         """Read back a task whose creation's outcome is unknown."""
         ...
 
@@ -106,7 +243,17 @@ class ChatsPort(Protocol):
 class HooksPort(Protocol):
     """What the CRM tells us, and where to."""
 
-    async def register_webhook(self, link: CrmLink, destination: str) -> None: ...
+    async def register_webhook(self, link: CrmLink, destination: str) -> tuple[str, ...]:
+        """Have the CRM report all we listen to, as far as it knows it; return the codes it took."""
+        ...
+
+    async def fetch_webhook(self, link: CrmLink, destination: str) -> HookSubscription | None:
+        """Return what the CRM has on record about this address, None if nothing."""
+        ...
+
+    def webhook_codes(self, link: CrmLink) -> frozenset[str]:
+        """Return what an account of this brand is asked to report."""
+        ...
 
     async def unregister_webhook(self, link: CrmLink, destination: str) -> None:
         """Have the CRM send nothing there any more; an unknown destination is no error."""
@@ -114,6 +261,10 @@ class HooksPort(Protocol):
 
     def read_webhook(self, content_type: str, body: bytes) -> Webhook:
         """Parse a delivery. Raises Invalid("crm_webhook_malformed") if it is no form or JSON at all."""
+        ...
+
+    def read_stored(self, payload: Mapping[str, object]) -> Webhook:
+        """Read a delivery again from what was kept of it."""
         ...
 
 
@@ -187,5 +338,42 @@ class ReplyTransport(Protocol):
         ...
 
 
-class CrmPort(RecordsPort, TasksPort, ChatsPort, HooksPort, BotsPort, Protocol):
+class LogPort(Protocol):
+    """What happened in the CRM by its own log, for what no webhook told."""
+
+    async def list_seen(
+        self, link: CrmLink, since: datetime, until: datetime
+    ) -> tuple[tuple[Seen, ...], bool]:
+        """Return messages and moved deals of these seconds, oldest first, and whether that is all."""
+        ...
+
+    async def fetch_missed(self, link: CrmLink, talk_id: int, seen: Sequence[Seen]) -> Mapping[str, object]:
+        """Return a talk's messages as webhooks would have told them; empty if they are gone.
+
+        Where the CRM shows nobody the text, the message comes without it, as an attachment `unreadable`.
+        """
+        ...
+
+    async def fetch_changed_leads(self, link: CrmLink, since: datetime) -> Mapping[str, object]:
+        """Return deals changed since then as webhooks would have told them; empty if none was."""
+        ...
+
+    def tell_moved(self, seen: Sequence[Seen]) -> Mapping[str, object]:
+        """Return moved deals as webhooks would have told them."""
+        ...
+
+
+class CrmPort(
+    GrantsPort,
+    RecordsPort,
+    SettingsPort,
+    EntitiesPort,
+    ArchivePort,
+    TasksPort,
+    ChatsPort,
+    HooksPort,
+    LogPort,
+    BotsPort,
+    Protocol,
+):
     """Everything the platform asks of a CRM."""

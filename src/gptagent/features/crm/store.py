@@ -1,46 +1,57 @@
 """All SQL of the CRM mirror."""
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from asyncpg import Record
 
-from gptagent.features.crm.model import Lead, LeadChanged, NewTask, Pipeline
+from gptagent.features.crm.model import Lead, NewTask
+from gptagent.features.crm.values import pack
 from gptagent.kernel.db import Session
 from gptagent.kernel.paging import Page
 
 _CONNECTION = """select id, provider, host, account_id, name, token_sealed, hook_sealed, status,
-                        status_reason, can_send_messages, last_webhook_at, synced_at, created_at
+                        status_reason, can_send_messages, last_webhook_at, synced_at, created_at, brand,
+                        client_id, access_kind, access_expires_at, scopes
                    from app.crm_connection"""
+_STORED = (
+    "id",
+    "provider",
+    "host",
+    "account_id",
+    "name",
+    "token_sealed",
+    "hook_hash",
+    "hook_sealed",
+    "can_send_messages",
+    "client_id",
+    "access_kind",
+    "access_expires_at",
+    "scopes",
+)
+
+
+def hash_secret(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()
 
 
 async def insert_connection(session: Session, values: Mapping[str, object]) -> UUID | None:
     """Insert or, for the same account, renew. Returns the id of the row that stands."""
     found: UUID | None = await session.fetchval(
         """insert into app.crm_connection (id, provider, host, account_id, name, token_sealed, hook_hash,
-                                           hook_sealed, can_send_messages)
-           values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+                                           hook_sealed, can_send_messages, client_id, access_kind,
+                                           access_expires_at, scopes)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
            on conflict (org_id, provider, account_id) do update
               set host = excluded.host, name = excluded.name, token_sealed = excluded.token_sealed,
                   can_send_messages = excluded.can_send_messages, status = 'connected', status_reason = null,
-                  updated_at = now()
+                  client_id = excluded.client_id, access_kind = excluded.access_kind,
+                  access_expires_at = excluded.access_expires_at, scopes = excluded.scopes, broken_at = null,
+                  told_at = null, updated_at = now()
            returning id""",
-        *(
-            values[name]
-            for name in (
-                "id",
-                "provider",
-                "host",
-                "account_id",
-                "name",
-                "token_sealed",
-                "hook_hash",
-                "hook_sealed",
-                "can_send_messages",
-            )
-        ),
+        *(values[name] for name in _STORED),
     )
     return found
 
@@ -89,82 +100,16 @@ async def update_status(session: Session, connection_id: UUID, status: str, reas
     return bool(done)
 
 
-async def touch_webhook(session: Session, connection_id: UUID, now: datetime) -> None:
-    """Note the time of the last delivery, at most once in ten seconds: the row is read by every webhook."""
-    await session.execute(
-        """update app.crm_connection set last_webhook_at = $2::timestamptz
-            where id = $1
-              and (last_webhook_at is null or last_webhook_at < $2::timestamptz - interval '10 seconds')""",
-        connection_id,
-        now,
-    )
-
-
-async def upsert_pipelines(session: Session, connection_id: UUID, pipelines: Sequence[Pipeline]) -> None:
-    """Make the mirror equal to the CRM's list; external ids stay what they are."""
-    kept = [pipeline.id for pipeline in pipelines]
-    await session.execute(
-        "delete from app.crm_pipeline where connection_id = $1 and external_id <> all($2)",
-        connection_id,
-        kept,
-    )
-    await session.executemany(
-        """insert into app.crm_pipeline (connection_id, external_id, name, sort, is_main)
-           values ($1, $2, $3, $4, $5)
-           on conflict (org_id, connection_id, external_id) do update
-              set name = excluded.name, sort = excluded.sort, is_main = excluded.is_main""",
-        [(connection_id, p.id, p.name, p.sort, p.is_main) for p in pipelines],
-    )
-    for pipeline in pipelines:
-        await session.execute(
-            """delete from app.crm_stage
-                where connection_id = $1 and pipeline_id = $2 and external_id <> all($3)""",
-            connection_id,
-            pipeline.id,
-            [stage.id for stage in pipeline.stages],
-        )
-    await session.executemany(
-        """insert into app.crm_stage (connection_id, pipeline_id, external_id, name, sort, kind)
-           values ($1, $2, $3, $4, $5, $6)
-           on conflict (org_id, connection_id, pipeline_id, external_id) do update
-              set name = excluded.name, sort = excluded.sort, kind = excluded.kind""",
-        [(connection_id, p.id, s.id, s.name, s.sort, s.kind) for p in pipelines for s in p.stages],
-    )
-    await session.execute("update app.crm_connection set synced_at = now() where id = $1", connection_id)
-
-
-async def select_pipelines(session: Session) -> list[Record]:
-    return await session.fetch(
-        """select p.connection_id, p.external_id as id, p.name,
-                  coalesce(array_agg(s.name order by s.sort, s.external_id) filter (where s.name is not null),
-                           '{}') as stages
-             from app.crm_pipeline p left join app.crm_stage s
-               on s.connection_id = p.connection_id and s.pipeline_id = p.external_id
-            group by p.connection_id, p.external_id, p.name, p.sort
-            order by p.connection_id, p.sort, p.external_id"""
-    )
-
-
-async def select_stages(session: Session, connection_id: UUID) -> list[Record]:
-    return await session.fetch(
-        """select p.external_id as pipeline_id, p.name as pipeline, s.external_id as stage_id,
-                  s.name as stage, s.kind
-             from app.crm_pipeline p join app.crm_stage s
-               on s.connection_id = p.connection_id and s.pipeline_id = p.external_id
-            where p.connection_id = $1 order by p.sort, p.external_id, s.sort""",
-        connection_id,
-    )
-
-
 async def upsert_lead(session: Session, connection_id: UUID, lead: Lead, now: datetime) -> None:
     await session.execute(
         """insert into app.crm_lead (connection_id, external_id, name, price, pipeline_id, stage_id,
-                                     responsible_user_id, fetched_at)
-           values ($1, $2, $3, $4, $5, $6, $7, $8)
+                                     responsible_user_id, fields, contact_ids, fetched_at)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
            on conflict (org_id, connection_id, external_id) do update
               set name = excluded.name, price = excluded.price, pipeline_id = excluded.pipeline_id,
                   stage_id = excluded.stage_id, responsible_user_id = excluded.responsible_user_id,
-                  fetched_at = excluded.fetched_at, is_deleted = false""",
+                  fields = excluded.fields, contact_ids = excluded.contact_ids,
+                  fetched_at = excluded.fetched_at, seen_at = now(), is_deleted = false, removed_at = null""",
         connection_id,
         lead.id,
         lead.name,
@@ -172,45 +117,16 @@ async def upsert_lead(session: Session, connection_id: UUID, lead: Lead, now: da
         lead.pipeline_id,
         lead.stage_id,
         lead.responsible_user_id,
+        pack(lead.fields),
+        list(lead.contact_ids),
         now,
     )
-
-
-async def merge_lead(session: Session, connection_id: UUID, change: LeadChanged) -> bool:
-    """Take over what a webhook said, leaving the rest. Returns whether the stage is another than before."""
-    before = await session.fetchrow(
-        """select pipeline_id, stage_id from app.crm_lead
-            where connection_id = $1 and external_id = $2 for no key update""",
-        connection_id,
-        change.lead_id,
-    )
-    await session.execute(
-        """insert into app.crm_lead (connection_id, external_id, name, pipeline_id, stage_id,
-                                     responsible_user_id, is_deleted)
-           values ($1, $2, $3, $4, $5, $6, $7)
-           on conflict (org_id, connection_id, external_id) do update
-              set name = coalesce(excluded.name, crm_lead.name),
-                  pipeline_id = coalesce(excluded.pipeline_id, crm_lead.pipeline_id),
-                  stage_id = coalesce(excluded.stage_id, crm_lead.stage_id),
-                  responsible_user_id = coalesce(excluded.responsible_user_id, crm_lead.responsible_user_id),
-                  is_deleted = excluded.is_deleted""",
-        connection_id,
-        change.lead_id,
-        change.name,
-        change.pipeline_id,
-        change.stage_id,
-        change.responsible_user_id,
-        change.change == "deleted",
-    )
-    if before is None or change.stage_id is None or before["stage_id"] is None:
-        return False
-    return bool(before["stage_id"] != change.stage_id or before["pipeline_id"] != change.pipeline_id)
 
 
 async def select_lead(session: Session, connection_id: UUID, lead_id: int) -> Record | None:
     return await session.fetchrow(
         """select l.external_id, l.name, l.price, l.responsible_user_id, p.name as pipeline, s.name as stage,
-                  l.fetched_at
+                  l.fetched_at, l.fields
              from app.crm_lead l
              left join app.crm_pipeline p
                on p.connection_id = l.connection_id and p.external_id = l.pipeline_id
@@ -223,23 +139,27 @@ async def select_lead(session: Session, connection_id: UUID, lead_id: int) -> Re
     )
 
 
-async def insert_events(
-    session: Session, connection_id: UUID, events: Iterable[tuple[str, Mapping[str, object]]]
-) -> None:
-    await session.executemany(
-        "insert into app.crm_event (connection_id, kind, payload) values ($1, $2, $3)",
-        [(connection_id, kind, json.dumps(payload)) for kind, payload in events],
-    )
-
-
 async def insert_task(session: Session, task_id: UUID, connection_id: UUID, task: NewTask) -> None:
     await session.execute(
-        """insert into app.crm_task (id, connection_id, lead_id, text, due_at) values ($1, $2, $3, $4, $5)""",
+        """insert into app.crm_task (id, connection_id, lead_id, text, due_at, responsible_user_id,
+                                     record_kind)
+           values ($1, $2, $3, $4, $5, $6, $7)""",
         task_id,
         connection_id,
         task.lead_id,
         task.text,
         task.due_at,
+        task.responsible_user_id,
+        task.kind,
+    )
+
+
+async def is_owed(session: Session, task_id: UUID) -> bool:
+    return bool(
+        await session.fetchval(
+            "select exists (select from app.crm_task where id = $1 and state in ('pending', 'sending'))",
+            task_id,
+        )
     )
 
 
@@ -249,9 +169,13 @@ async def claim_task(session: Session, task_id: UUID, now: datetime) -> Record |
         """update app.crm_task t set state = 'sending', started_at = coalesce(t.started_at, $2)
              from app.crm_task before
             where t.id = $1 and before.id = t.id and t.state in ('pending', 'sending')
-        returning t.connection_id, t.lead_id, t.text, t.due_at, t.started_at, before.state as was,
-                  (select l.responsible_user_id from app.crm_lead l
-                    where l.connection_id = t.connection_id and l.external_id = t.lead_id) as responsible""",
+        returning t.connection_id, t.lead_id, t.text, t.due_at, t.started_at, t.record_kind,
+                  before.state as was,
+                  coalesce(
+                    (select l.responsible_user_id from app.crm_lead l
+                      where t.record_kind = 'lead'
+                        and l.connection_id = t.connection_id and l.external_id = t.lead_id),
+                    t.responsible_user_id) as responsible""",
         task_id,
         now,
     )

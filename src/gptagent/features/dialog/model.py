@@ -12,6 +12,9 @@ Outcome = Literal["reply", "not_found", "handed_off", "refused"]
 # A burst never waits longer than this or three times the agent's delay, whichever is larger (rulings).
 BURST_MIN_CAP = timedelta(seconds=60)
 BURST_CAP_FACTOR = 3
+# A message older than this gets no answer any more, whatever kept it waiting, like a broken connection.
+# WhatsApp lets a company answer freely for as long, and nobody waits for an answer to last week's question.
+ANSWER_WINDOW = timedelta(hours=24)
 OVERDUE_AFTER = timedelta(seconds=5)
 # A send that has not left so long after its fence was passed is not begun: the process was frozen meanwhile,
 # and another may be about to send. Well below `absence_certain_after`.

@@ -17,9 +17,13 @@ from gptagent.features.dialog.model import (
     TurnRecord,
 )
 from gptagent.kernel.db import Database, Session
+from gptagent.kernel.errors import UpstreamUnavailable
+from gptagent.kernel.jobs import JobContext
 from gptagent.kernel.scope import Scope
 
 ADVANCE = "dialog.advance"
+RESUME = "dialog.resume"
+RESUME_TRIES = 4  # below the job's attempts: a lane that is busy for so long looks after itself
 SWEEP_BATCH = 500
 TURNS_SHOWN = 200
 
@@ -140,6 +144,25 @@ async def sweep_lanes(db: Database, *, late: timedelta = OVERDUE_AFTER) -> int:
                 await session.enqueue(ADVANCE, {"conversation_id": str(conversation_id)})
                 woken += 1
     return woken
+
+
+async def resume_lanes(ctx: JobContext, /, connection_id: str) -> None:
+    """An account works again: wake the chats that wait for it, now, those first that have waited longest.
+
+    A lane that a worker holds may be about to be put off for a minute, by what that worker has read before:
+    it is looked at again shortly.
+    """
+    async with ctx.db.session(ctx.scope) as session:
+        waiting = await store.waiting_lanes(session, UUID(connection_id))
+    is_busy = False
+    for conversation_id in waiting:
+        async with ctx.db.session(ctx.scope) as session:
+            if await store.hasten(session, conversation_id):
+                await session.enqueue(ADVANCE, {"conversation_id": str(conversation_id)})
+            else:
+                is_busy = True
+    if is_busy and ctx.attempt < RESUME_TRIES:
+        raise UpstreamUnavailable("lanes_busy", "Some conversations are being answered.")
 
 
 async def list_turns(

@@ -291,6 +291,39 @@ async def release_lane(
     return wait
 
 
+async def waiting_lanes(session: Session, connection_id: UUID) -> list[UUID]:
+    """Return the chats of a connection whose turn was put off, the longest waiting first.
+
+    A lane whose turn is stale gathers a burst of messages just now; its own delay runs out soon.
+    """
+    rows = await session.fetch(
+        """select l.conversation_id from app.lane l join app.conversation c on c.id = l.conversation_id
+            where c.connection_id = $1 and l.due_at is not null
+              and exists (select from app.turn t where t.conversation_id = l.conversation_id
+                             and (t.state = 'sending' or t.state = 'open' and t.epoch = l.epoch))
+            order by coalesce(l.burst_started_at, l.due_at), l.conversation_id""",
+        connection_id,
+    )
+    return [row["conversation_id"] for row in rows]
+
+
+async def hasten(session: Session, conversation_id: UUID) -> bool:
+    """Let a waiting lane be due now; False if a worker holds it."""
+    row = await session.fetchrow(
+        """select lease_until > clock_timestamp() as is_held from app.lane
+            where conversation_id = $1 and due_at is not null for no key update""",
+        conversation_id,
+    )
+    if row is None or row["is_held"]:
+        return row is None
+    await session.execute(
+        """update app.lane set due_at = clock_timestamp(), wake_at = clock_timestamp()
+            where conversation_id = $1""",
+        conversation_id,
+    )
+    return True
+
+
 async def lock_lane_of(session: Session, conversation_id: UUID) -> None:
     await session.execute(
         "select from app.lane where conversation_id = $1 for no key update", conversation_id
@@ -321,7 +354,11 @@ async def claim_own_message(session: Session, conversation_id: UUID, message: In
         message.provider_id,
         message.sent_at,
     )
-    wordless = not message.text.strip() and message.author == "bot" and message.attachment_type is None
+    wordless = (
+        not message.text.strip()
+        and message.author == "bot"
+        and message.attachment_type in {None, "unreadable"}
+    )
     for row in rows:
         if row["provider_message_id"] is not None:
             return str(row["state"])

@@ -27,24 +27,13 @@ from gptagent.kernel.files import FileStore
 from gptagent.kernel.http import CurrentScope, Moment, person_of
 from gptagent.ui.web import Pages, base_of, timezone_of
 
-CHANNELS: Mapping[str, str] = {
-    "waba": "WhatsApp Business",
-    "com.amocrm.amocrmwa": "WhatsApp",
-    "telegram": "Telegram",
-    "instagram_business": "Instagram",
-    "instagram": "Instagram",
-    "facebook": "Facebook",
-    "onlinechat": "Live Chat",
-    "vk": "VK",
-    "viber": "Viber",
-    "avito": "Avito",
-}
 # Why a turn ended without a reply of the agent's own, by its reason.
 REASONS: Mapping[str, str] = {
     "taken_over": "Not answered: a person holds this conversation.",
     "no_active_agent": "Not answered: no agent was active.",
     "workspace_suspended": "Not answered: the workspace is suspended.",
     "workspace_deletion": "Not answered: the workspace is going to be deleted.",
+    "too_late": "Not answered: more than a day had passed before an agent could answer.",
     "failed": "Not answered: the turn failed. A task asks a manager to answer.",
     "window_closed": "Not sent: 24 hours have passed since the customer's last message. A task has the text.",
     "crm_no_reply_slot": "Not sent: no bot of the CRM waited for the reply. A task asks a manager to answer.",
@@ -106,7 +95,7 @@ class ConversationPages:
             "older": found[-1].last_message_at if len(found) == PAGE_SIZE else None,
             "speaker": await agents.choose_agent(session),
             "connections": await crm.list_connections(session),
-            "channels": CHANNELS,
+            "channels": crm.CHANNELS,
         }
 
     async def thread(
@@ -119,7 +108,7 @@ class ConversationPages:
                 context |= await self._list(session)
                 shell = await self.pages.shell(request, session)
         context |= {
-            "channels": CHANNELS,
+            "channels": crm.CHANNELS,
             "current": conversation_id,
             "may_work": policy.WORK_CONVERSATIONS in scope.permissions,
             "may_read_files": policy.READ_ATTACHMENTS in scope.permissions,

@@ -9,6 +9,7 @@ from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
 from gptagent.features.identity import store
 from gptagent.features.identity.hashes import hash_token
+from gptagent.features.identity.limits import LoginLimits
 from gptagent.features.identity.model import CurrentLogIn, Links, Person, normalise_email
 from gptagent.features.identity.passwords import password_is_right
 from gptagent.features.identity.persons import get_person
@@ -52,6 +53,22 @@ async def offer_verification(session: Session, person: Person, links: Links) -> 
     )
     shown = {"email": person.email, "link": links.to(PATHS["verify_email"], token)}
     await send_letter(session, Letter("identity/verify_email", person.email, person.locale, shown))
+
+
+async def send_verification(
+    db: Database, person_id: UUID, links: Links, limits: LoginLimits, *, org_id: UUID
+) -> None:
+    """Send the link again, counted for its reader and for the workspace it is asked for from.
+
+    Raises RateLimited.
+    """
+    async with db.installation(person_id) as session:
+        person = await get_person(session, person_id)
+    if person.is_verified or not links.sends_letters:
+        return
+    await limits.check_recipient(person.email, org_id)
+    async with db.installation(person_id) as session:
+        await offer_verification(session, person, links)
 
 
 async def require_verified(session: Session, person_id: UUID, links: Links) -> None:

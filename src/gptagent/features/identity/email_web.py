@@ -12,7 +12,7 @@ from gptagent.features.identity.limits import LoginLimits
 from gptagent.features.identity.model import CurrentLogIn, Links
 from gptagent.features.identity.persons import get_person
 from gptagent.kernel.db import Database
-from gptagent.kernel.errors import AppError, Conflict, Forbidden, Invalid
+from gptagent.kernel.errors import AppError, Conflict, Forbidden, Invalid, RateLimited
 from gptagent.kernel.http import access_of, client_address, person_of
 from gptagent.ui.web import Notice, Pages, base_of, field_errors, message_of, words
 
@@ -42,6 +42,7 @@ class EmailPages:
         command = ChangeEmail(words(form, "email"), words(form, "password"))
         try:
             await self.limits.check_letter(client_address(request), str(person_id))
+            await self.limits.check_recipient(command.email, access_of(request).scope.org_id)
             changed = await addresses.ask_change(
                 self.db,
                 person_id,
@@ -50,7 +51,7 @@ class EmailPages:
                 current=CurrentLogIn(request.state.visitor.session.id),
                 origin=access_of(request).scope.origin,
             )
-        except (Invalid, Conflict) as error:
+        except (Invalid, Conflict, RateLimited) as error:
             return await self._show(request, error, command.email)
         except Forbidden as error:
             if error.code != "confirmation_needed":
@@ -67,10 +68,10 @@ class EmailPages:
         person_id = person_of(request)
         try:
             await self.limits.check_letter(client_address(request), str(person_id))
+            org_id = access_of(request).scope.org_id
+            await addresses.send_verification(self.db, person_id, self.links, self.limits, org_id=org_id)
         except AppError as error:
             return await self._show(request, error)
-        async with self.db.installation(person_id) as session:
-            await addresses.offer_verification(session, await get_person(session, person_id), self.links)
         sent = Notice("success", "The letter is on its way.", "Its link works for 24 hours.")
         return self.pages.redirect(base_of(request) + PATH, sent)
 

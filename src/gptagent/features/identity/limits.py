@@ -15,6 +15,8 @@ SIGN_INS_PER_ADDRESS = parse("30/minute")  # each makes calls to the provider
 LINKS_PER_ADDRESS = parse("30/minute")  # of invitations: nobody tries tokens
 LETTERS_PER_ADDRESS = parse("10/minute")
 LETTERS_PER_ACCOUNT = parse("5/hour")  # nobody's mailbox is flooded through us
+LETTERS_PER_RECIPIENT = parse("5/hour")  # of invitations and confirmations, whoever has them sent
+LETTERS_PER_WORKSPACE = parse("60/hour")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,19 @@ class LoginLimits:
         account = hashlib.sha256(email.strip().lower().encode()).hexdigest()
         await self._hit(LETTERS_PER_ADDRESS, "letter-address", address)
         await self._hit(LETTERS_PER_ACCOUNT, "letter-account", account)
+
+    async def check_recipient(self, email: str, org_id: UUID) -> None:
+        """Count one letter a workspace's person has sent to somebody. Raises RateLimited."""
+        recipient = hashlib.sha256(email.strip().lower().encode()).hexdigest()
+        try:
+            await self._hit(LETTERS_PER_RECIPIENT, "letter-recipient", recipient)
+            await self._hit(LETTERS_PER_WORKSPACE, "letter-workspace", org_id.hex)
+        except RateLimited as error:
+            raise RateLimited(
+                "too_many_letters",
+                "Too many letters were sent lately. Try again later.",
+                retry_after=error.retry_after,
+            ) from error
 
     async def _hit(self, limit: RateLimitItem, *keys: str) -> None:
         if not await self.limiter.hit_strictly(limit, *keys):

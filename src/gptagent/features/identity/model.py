@@ -8,10 +8,11 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from gptagent.features.identity.guessable import is_guessable
+from gptagent.kernel.errors import FieldError
 
 PASSWORD_MIN_CHARS = 12
 PASSWORD_MAX_CHARS = 200  # argon2 reads all of it: a limit bounds the work of a stranger's request
-NAME_MAX_CHARS = 200
+NAME_MAX_CHARS = 99  # of the first or last name: what others see, both, has up to 199
 EMAIL_MAX_CHARS = 254
 SESSION_LIFE = timedelta(hours=24)
 REMEMBERED_SESSION_LIFE = timedelta(days=30)
@@ -21,6 +22,7 @@ ACCESS_TOKEN_LIFE = timedelta(minutes=10)
 REFRESH_TOKEN_LIFE = timedelta(days=7)
 CONFIRMATION_LIFE = timedelta(minutes=15)
 SECOND_STEP_LIFE = timedelta(minutes=5)  # from the right password to the code
+RESET_LIFE = timedelta(minutes=60)
 PASSKEY_CHALLENGE_LIFE = timedelta(minutes=5)
 PASSKEY_NAME_MAX_CHARS = 100
 PASSKEYS_MAX = 20
@@ -37,9 +39,13 @@ _EMAIL = re.compile(r"[^@\s,;<>\"]{1,64}@[^@\s,;<>\"]+\.[^@\s,;<>\".]{2,63}")
 
 @dataclass(frozen=True, slots=True)
 class Person:
+    """`full_name` is what others see: the given name and, if there is one, the family name."""
+
     id: UUID
     email: str = field(repr=False)
     full_name: str = field(repr=False)
+    given_name: str = field(repr=False)
+    family_name: str = field(repr=False)
     locale: str
     is_platform_admin: bool
     avatar_key: str | None = field(default=None, repr=False)
@@ -157,6 +163,16 @@ def normalise_email(text: str) -> str | None:
     """Return the address trimmed and in lower case, or None if it is none."""
     email = text.strip().lower()
     return email if len(email) <= EMAIL_MAX_CHARS and _EMAIL.fullmatch(email) else None
+
+
+def name_faults(given: str | None, family: str | None) -> list[FieldError]:
+    """Return what is wrong with the names; None is not looked at. Not everybody has a family name."""
+    faults = []
+    if given is not None and not 1 <= len(given.strip()) <= NAME_MAX_CHARS:
+        faults.append(FieldError("given_name", "Enter your first name."))
+    if family is not None and len(family.strip()) > NAME_MAX_CHARS:
+        faults.append(FieldError("family_name", "At most {limit} characters.", {"limit": NAME_MAX_CHARS}))
+    return faults
 
 
 def is_weak_password(password: str) -> bool:

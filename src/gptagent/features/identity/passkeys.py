@@ -37,10 +37,13 @@ from gptagent.features.identity.model import (
     PASSKEY_CHALLENGE_LIFE,
     PASSKEY_NAME_MAX_CHARS,
     PASSKEYS_MAX,
+    CurrentLogIn,
     Passkey,
     Person,
     RelyingParty,
+    Renewed,
 )
+from gptagent.features.identity.second_factor import note_confirmation
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import Conflict, Invalid, NotFound, Unauthenticated
 from gptagent.kernel.ids import new_id, new_token
@@ -140,10 +143,15 @@ async def log_in_with_passkey(db: Database, credential: Credential, party: Relyi
 
 
 async def confirm_by_passkey(
-    db: Database, person_id: UUID, credential: Credential, party: RelyingParty
-) -> None:
-    """Raise Unauthenticated unless the person has answered the question for one of their passkeys."""
+    db: Database, person_id: UUID, credential: Credential, party: RelyingParty, *, current: CurrentLogIn
+) -> Renewed | None:
+    """Note on the current log-in that its person was asked who they are; a browser gets a new token.
+
+    Raises Unauthenticated unless the person has answered the question for one of their passkeys.
+    """
     await _use_passkey(db, credential, party, person_id)
+    async with db.installation(person_id) as session:
+        return await note_confirmation(session, current, is_strong=True)
 
 
 async def _use_passkey(

@@ -14,7 +14,7 @@ from gptagent.features.identity.model import (
     AVATAR_MAX_BYTES,
     AVATAR_MAX_PIXELS,
     AVATAR_SIDE_PIXELS,
-    NAME_MAX_CHARS,
+    name_faults,
 )
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import FieldError, Invalid, TooLarge
@@ -37,22 +37,22 @@ _UNREADABLE = (
 class ProfileChanges:
     """What is None stays as it is."""
 
-    full_name: str | None = field(default=None, repr=False)
+    given_name: str | None = field(default=None, repr=False)
+    family_name: str | None = field(default=None, repr=False)
     locale: str | None = None
 
 
 async def update_profile(session: Session, person_id: UUID, changes: ProfileChanges) -> None:
     """Raise Invalid naming every wrong field."""
-    faults = []
-    name = changes.full_name.strip() if changes.full_name is not None else None
-    if name is not None and not 1 <= len(name) <= NAME_MAX_CHARS:
-        faults.append(FieldError("full_name", "Enter your name."))
+    given, family = changes.given_name, changes.family_name
+    faults = name_faults(given, family)
     if changes.locale is not None and changes.locale not in LOCALES:
         faults.append(FieldError("locale", "Choose one of the languages."))
     if faults:
         raise Invalid("invalid", "Please correct the marked fields.", fields=tuple(faults))
-    if name is not None:
-        await store.update_name(session, person_id, name)
+    if given is not None or family is not None:
+        names = (name if name is None else name.strip() for name in (given, family))
+        await store.update_names(session, person_id, *names)
     if changes.locale is not None:
         await store.update_locale(session, person_id, changes.locale)
 

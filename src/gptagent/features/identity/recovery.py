@@ -5,14 +5,13 @@ The link never goes around the second factor: afterwards the person logs in as a
 
 import asyncio
 from dataclasses import dataclass, field
-from datetime import timedelta
 from uuid import UUID
 
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
 from gptagent.features.identity import store
 from gptagent.features.identity.hashes import hash_token
-from gptagent.features.identity.model import Links, Person, normalise_email
+from gptagent.features.identity.model import RESET_LIFE, Links, Person, normalise_email
 from gptagent.features.identity.passwords import hash_password, password_fault
 from gptagent.features.identity.persons import get_person
 from gptagent.features.mail.model import Letter
@@ -22,7 +21,6 @@ from gptagent.kernel.errors import Conflict, Invalid, NotFound
 from gptagent.kernel.ids import new_token
 from gptagent.kernel.scope import Actor, Origin
 
-RESET_LIFE = timedelta(minutes=60)
 # Longer than writing a letter takes: the time of an answer does not tell whether there is an account.
 ANSWER_SECONDS = 0.4
 BY_LETTER, BY_HAND = b"letter", b"hand"
@@ -39,11 +37,7 @@ async def ask_reset(db: Database, email: str, links: Links) -> None:
 
     Raises Conflict where no letters are sent.
     """
-    if not links.sends_letters:
-        raise Conflict(
-            "letters_not_sent",
-            "This installation sends no letters. Ask its administrator for a link to a new password.",
-        )
+    _require_letters(links)
     await asyncio.gather(_send_link(db, email, links), asyncio.sleep(ANSWER_SECONDS))
 
 
@@ -53,10 +47,14 @@ async def _send_link(db: Database, email: str, links: Links) -> None:
     if person_id is None:
         return
     async with db.installation(person_id) as session:
-        person = await get_person(session, person_id)
-        token = await _offer(session, person_id, BY_LETTER)
-        shown = {"email": person.email, "link": links.to("reset-password", token)}
-        await send_letter(session, Letter("identity/reset_password", person.email, person.locale, shown))
+        await _write(session, person_id, links)
+
+
+async def _write(session: Session, person_id: UUID, links: Links) -> None:
+    person = await get_person(session, person_id)
+    token = await _offer(session, person_id, BY_LETTER)
+    shown = {"email": person.email, "link": links.to("reset-password", token)}
+    await send_letter(session, Letter("identity/reset_password", person.email, person.locale, shown))
 
 
 async def make_reset_link(db: Database, email: str, links: Links, *, origin: Origin) -> str:
@@ -72,9 +70,31 @@ async def make_reset_link(db: Database, email: str, links: Links, *, origin: Ori
 async def offer_reset(session: Session, person_id: UUID, links: Links, *, origin: Origin) -> str:
     """Return a link for an administrator to hand over. Needs a transaction opened for the person."""
     token = await _offer(session, person_id, BY_HAND)
-    entry = Entry("password.reset_offered", "person", str(person_id))
-    await audit.record(session, entry, origin=origin, on_platform=True)
+    await _record_offer(session, person_id, "hand", origin)
     return links.to("reset-password", token)
+
+
+async def send_reset(session: Session, person_id: UUID, links: Links, *, origin: Origin) -> None:
+    """Send the person a link because an administrator wants it. Needs a transaction opened for the person.
+
+    Raises Conflict where no letters are sent.
+    """
+    _require_letters(links)
+    await _write(session, person_id, links)
+    await _record_offer(session, person_id, "letter", origin)
+
+
+def _require_letters(links: Links) -> None:
+    if not links.sends_letters:
+        raise Conflict(
+            "letters_not_sent",
+            "This installation sends no letters. Ask its administrator for a link to a new password.",
+        )
+
+
+async def _record_offer(session: Session, person_id: UUID, how: str, origin: Origin) -> None:
+    entry = Entry("password.reset_offered", "person", str(person_id), changes={"by": (None, how)})
+    await audit.record(session, entry, origin=origin, on_platform=True)
 
 
 async def _offer(session: Session, person_id: UUID, how: bytes) -> str:

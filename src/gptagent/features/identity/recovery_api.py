@@ -10,7 +10,6 @@ from gptagent.features.identity import addresses, recovery
 from gptagent.features.identity.addresses import ChangeEmail
 from gptagent.features.identity.limits import LoginLimits
 from gptagent.features.identity.model import CurrentLogIn, Links
-from gptagent.features.identity.persons import get_person
 from gptagent.features.identity.recovery import NewPassword
 from gptagent.features.identity.recovery_web import origin_of
 from gptagent.kernel.db import Database
@@ -100,6 +99,7 @@ class RecoveryApi:
         """Begin to change one's own address; it takes the password, and a confirmation if a code is used."""
         person_id = person_of(request)
         await self.limits.check_letter(client_address(request), str(person_id))
+        await self.limits.check_recipient(body.email, scope_of(request).org_id)
         changed = await addresses.ask_change(
             self.db,
             person_id,
@@ -114,5 +114,5 @@ class RecoveryApi:
         """Send the link that confirms one's own address again, if it is not confirmed."""
         person_id = person_of(request)
         await self.limits.check_letter(client_address(request), str(person_id))
-        async with self.db.installation(person_id) as session:
-            await addresses.offer_verification(session, await get_person(session, person_id), self.links)
+        org_id = scope_of(request).org_id
+        await addresses.send_verification(self.db, person_id, self.links, self.limits, org_id=org_id)

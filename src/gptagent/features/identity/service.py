@@ -14,9 +14,9 @@ from gptagent.features.identity.addresses import (
 )
 from gptagent.features.identity.hashes import hash_token
 from gptagent.features.identity.model import (
-    NAME_MAX_CHARS,
     REFRESH_TOKEN_LIFE,
     Device,
+    name_faults,
     normalise_email,
 )
 from gptagent.features.identity.passkeys import (
@@ -46,6 +46,7 @@ from gptagent.features.identity.recovery import (
     offer_reset,
     reset_is_open,
     reset_password,
+    send_reset,
 )
 from gptagent.features.identity.second_factor import (
     Enrolment,
@@ -158,6 +159,7 @@ __all__ = [
     "revoke_grant",
     "revoke_session",
     "second_factor_required",
+    "send_reset",
     "set_avatar",
     "set_locale",
     "setup_is_open",
@@ -173,10 +175,11 @@ __all__ = [
 @dataclass(frozen=True, slots=True)
 class NewPerson:
     email: str = field(repr=False)
-    full_name: str = field(repr=False)
+    given_name: str = field(repr=False)
     password: str = field(repr=False)
     locale: str = "ru"
     is_platform_admin: bool = False
+    family_name: str = field(default="", repr=False)
 
 
 def check_person(command: NewPerson) -> list[FieldError]:
@@ -184,8 +187,7 @@ def check_person(command: NewPerson) -> list[FieldError]:
     faults = []
     if normalise_email(command.email) is None:
         faults.append(FieldError("email", "Enter a valid e-mail address."))
-    if not 1 <= len(command.full_name.strip()) <= NAME_MAX_CHARS:
-        faults.append(FieldError("full_name", "Enter your name."))
+    faults += name_faults(command.given_name, command.family_name)
     if fault := password_fault("password", command.password):
         faults.append(fault)
     return faults
@@ -200,7 +202,7 @@ async def create_person(session: Session, command: NewPerson, person_id: UUID, p
         session,
         person_id,
         email,
-        command.full_name.strip(),
+        (command.given_name.strip(), command.family_name.strip()),
         command.locale,
         admin=command.is_platform_admin,
     ):
@@ -211,9 +213,9 @@ async def create_person(session: Session, command: NewPerson, person_id: UUID, p
 
 
 async def create_vouched_person(
-    session: Session, person_id: UUID, email: str, full_name: str, *, is_verified: bool
+    session: Session, person_id: UUID, email: str, names: tuple[str, str], *, is_verified: bool
 ) -> None:
-    """Create somebody who comes from a sign-in provider, without a password.
+    """Create somebody who comes from a sign-in provider, without a password. `names`: given, family.
 
     `is_verified`: the provider is one whose word about addresses counts in the whole installation. Needs a
     transaction opened for the person. Raises Invalid for no address, Conflict for a known one.
@@ -221,7 +223,7 @@ async def create_vouched_person(
     address = normalise_email(email)
     if address is None:
         raise Invalid.field("email", "Enter a valid e-mail address.")
-    if not await store.insert_person(session, person_id, address, full_name, "ru", admin=False):
+    if not await store.insert_person(session, person_id, address, names, "ru", admin=False):
         raise Conflict("email_taken", "There is an account with this address already. Log in instead.")
     if is_verified:
         await store.confirm_email(session, person_id)
@@ -273,7 +275,7 @@ async def use_refresh_token(session: Session, token: str) -> tuple[AccessClaims,
 
 async def grant_strength(session: Session, claims: AccessClaims) -> bool | None:
     """Whether the log-in behind an access token has shown a second factor; None if it was revoked."""
-    return await store.grant_strength(session, claims.person_id, claims.grant_id)
+    return await store.grant_strength(session, claims.person_id, claims.grant_id, claims.impersonator_id)
 
 
 async def end_session(session: Session, session_id: UUID) -> None:

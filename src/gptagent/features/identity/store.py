@@ -9,16 +9,16 @@ from gptagent.kernel.db import Session
 
 
 async def insert_person(
-    session: Session, person_id: UUID, email: str, full_name: str, locale: str, *, admin: bool
+    session: Session, person_id: UUID, email: str, names: tuple[str, str], locale: str, *, admin: bool
 ) -> bool:
-    """Return False if the address is taken."""
+    """Return False if the address is taken. `names`: given, family."""
     try:
         await session.execute(
-            """insert into app.person (id, email, full_name, locale, is_platform_admin)
-               values ($1, $2, $3, $4, $5)""",
+            """insert into app.person (id, email, given_name, family_name, locale, is_platform_admin)
+               values ($1, $2, $3, $4, $5, $6)""",
             person_id,
             email,
-            full_name,
+            *names,
             locale,
             admin,
         )
@@ -35,7 +35,7 @@ async def insert_credential(session: Session, person_id: UUID, password_hash: st
 
 async def select_person(session: Session, person_id: UUID) -> Record | None:
     return await session.fetchrow(
-        """select id, email, full_name, locale, is_platform_admin, avatar_key,
+        """select id, email, full_name, given_name, family_name, locale, is_platform_admin, avatar_key,
                   email_verified_at is not null as is_verified
              from app.person where id = $1""",
         person_id,
@@ -135,8 +135,13 @@ async def use_refresh_token(
     )
 
 
-async def grant_strength(session: Session, person_id: UUID, grant_id: UUID) -> bool | None:
-    found: bool | None = await session.fetchval("select app.grant_strength($1, $2)", person_id, grant_id)
+async def grant_strength(
+    session: Session, person_id: UUID, grant_id: UUID, impersonator_id: UUID | None
+) -> bool | None:
+    """Return None if there is no such log-in."""
+    found: bool | None = await session.fetchval(
+        "select app.grant_strength($1, $2, $3)", person_id, grant_id, impersonator_id
+    )
     return found
 
 
@@ -223,8 +228,16 @@ async def update_email(session: Session, person_id: UUID, email: str, *, is_veri
     return True
 
 
-async def update_name(session: Session, person_id: UUID, full_name: str) -> None:
-    await session.execute("update app.person set full_name = $2 where id = $1", person_id, full_name)
+async def update_names(session: Session, person_id: UUID, given: str | None, family: str | None) -> None:
+    """What is None stays."""
+    await session.execute(
+        """update app.person
+              set given_name = coalesce($2, given_name), family_name = coalesce($3, family_name)
+            where id = $1""",
+        person_id,
+        given,
+        family,
+    )
 
 
 async def replace_avatar(session: Session, person_id: UUID, key: str | None) -> str | None:

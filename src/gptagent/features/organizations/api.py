@@ -1,7 +1,7 @@
 """Registering and logging in over REST. Identity's verbs and workspaces meet here: a token names one."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Request
@@ -14,6 +14,7 @@ from gptagent.features.identity.model import (
     STRONG_METHODS,
     Device,
     Links,
+    RelyingParty,
     name_device,
 )
 from gptagent.features.identity.service import NewPerson
@@ -33,7 +34,8 @@ class RegisterBody(Body):
     model_config = example(
         {
             "email": "alice@example.com",
-            "full_name": "Alice Liddell",
+            "given_name": "Alice",
+            "family_name": "Liddell",
             "password": "a long sentence of yours",
             "organization": "Wonderland",
             "locale": "en",
@@ -41,7 +43,8 @@ class RegisterBody(Body):
     )
 
     email: str
-    full_name: str
+    given_name: str
+    family_name: str = ""
     password: str
     organization: str
     locale: Literal["ru", "en"] = "ru"
@@ -52,7 +55,8 @@ class NewcomerBody(Body):
     """`email` is needed for an invitation by link; one to an address has it."""
 
     token: SecretStr
-    full_name: str
+    given_name: str
+    family_name: str = ""
     password: str
     email: str = ""
     locale: Literal["ru", "en"] = "ru"
@@ -67,6 +71,19 @@ class LoginBody(Body):
     password: str
     workspace: int | None = None
     code: str | None = None
+
+
+class PasskeyLoginBody(Body):
+    """`credential` is what the browser's `PublicKeyCredential.toJSON()` gives."""
+
+    credential: dict[str, Any]
+    workspace: int | None = None
+
+
+class PasskeyQuestionOut(Wire):
+    """`options` is for `PublicKeyCredential.parseRequestOptionsFromJSON()`."""
+
+    options: dict[str, Any]
 
 
 class RefreshBody(Body):
@@ -97,6 +114,7 @@ class AuthApi:
     limits: LoginLimits
     is_open: bool
     links: Links
+    party: RelyingParty
 
     def router(self) -> APIRouter:
         router = api_router("/auth", tags=["auth"])
@@ -105,6 +123,8 @@ class AuthApi:
             self.accept_invitation
         )
         router.post("/login", summary="Log in")(self.login)
+        router.post("/passkey/options", summary="Begin to log in with a passkey")(self.passkey_options)
+        router.post("/passkey", summary="Log in with a passkey")(self.use_passkey)
         router.post("/refresh", summary="Exchange a refresh token for new tokens")(self.refresh)
         return router
 
@@ -120,7 +140,8 @@ class AuthApi:
     async def accept_invitation(self, request: Request, body: NewcomerBody) -> TokenOut:
         """Create a person by an invitation, whether registration is open or not."""
         await self.limits.check_link(client_address(request))
-        person = NewPerson(body.email, body.full_name, body.password, body.locale)
+        fields = body.model_dump(exclude={"token"})
+        person = NewPerson(**fields)
         origin = origin_of(request)
         token = body.token.get_secret_value()
         entered = await service.accept_as_newcomer(self.db, token, person, origin, self.links)
@@ -131,10 +152,26 @@ class AuthApi:
         origin = origin_of(request)
         person_id = await identity.verify_password(self.db, body.email, body.password, origin=origin)
         method = await self._second_step(person_id, body.code, origin)
+        return await self._choose(request, person_id, body.workspace, method)
+
+    async def passkey_options(self, request: Request) -> PasskeyQuestionOut:
+        """Ask for any passkey of this platform: good for one answer within five minutes."""
+        await self.limits.check_address(client_address(request))
+        async with self.db.installation() as session:
+            return PasskeyQuestionOut(options=await identity.ask_for_passkey(session, self.party))
+
+    async def use_passkey(self, request: Request, body: PasskeyLoginBody) -> TokenOut:
+        """Log in by the answer. A passkey stands for the password and the second step."""
+        await self.limits.check_address(client_address(request))
+        person_id = await identity.log_in_with_passkey(self.db, body.credential, self.party)
+        return await self._choose(request, person_id, body.workspace, "passkey")
+
+    async def _choose(self, request: Request, person_id: UUID, number: int | None, method: str) -> TokenOut:
+        """Enter the workspace with this number, or the first one. Raises NotFound."""
         async with self.db.installation() as session:
             workspaces = await service.list_workspaces(session, person_id)
         for workspace in workspaces:
-            if body.workspace in {None, workspace.number}:
+            if number in {None, workspace.number}:
                 return await self._enter(request, person_id, workspace, method)
         raise NotFound("workspace_not_found", "You do not belong to such a workspace.")
 

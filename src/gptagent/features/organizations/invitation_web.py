@@ -59,7 +59,11 @@ class InvitationPages:
         """Create a person by the invitation, whether registration is open or not."""
         form = await request.form()
         person = NewPerson(
-            words(form, "email"), words(form, "full_name"), words(form, "password"), locale_of(request)
+            words(form, "email"),
+            words(form, "given_name"),
+            words(form, "password"),
+            locale_of(request),
+            family_name=words(form, "family_name"),
         )
         try:
             await self.limits.check_link(client_address(request))
@@ -90,7 +94,7 @@ class InvitationPages:
             offer, name = await self._read(token, request)
         except NotFound:
             return self.pages.show(request, "organizations/invitation_closed.html", status=404)
-        names = ("full_name", "email")
+        names = ("given_name", "family_name", "email")
         return self.pages.show(
             request,
             "organizations/invitation.html",

@@ -1,11 +1,14 @@
 """Invitations: by e-mail or by link, for a week, used once, taken back at any time."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
+
+from asyncpg import Record
 
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
 from gptagent.features.identity import service as identity
+from gptagent.features.identity.limits import LoginLimits
 from gptagent.features.identity.model import Links, normalise_email
 from gptagent.features.identity.service import NewPerson, hash_token
 from gptagent.features.mail import service as mail
@@ -18,6 +21,7 @@ from gptagent.features.organizations.model import (
     OPEN_INVITATIONS_MAX,
     Invitation,
     Offer,
+    Role,
     Workspace,
 )
 from gptagent.kernel.db import Database, Session
@@ -36,6 +40,35 @@ class Made:
 
     invitation: Invitation
     link: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """How an invitation leaves: by a link, or by a letter that is counted."""
+
+    links: Links
+    limits: LoginLimits
+
+    async def count(self, email: str | None, org_id: UUID) -> None:
+        """Count a letter, if this takes one. Raises RateLimited."""
+        if email is not None and self.links.sends_letters:
+            await self.limits.check_recipient(email, org_id)
+
+
+async def send_invitation(db: Database, scope: Scope, email: str | None, role: str, post: Post) -> Made:
+    """Invite as `invite` does. Raises RateLimited where too many letters were sent lately."""
+    await post.count(email, scope.org_id)
+    async with db.session(scope) as session:
+        return await invite(session, email, role, links=post.links)
+
+
+async def send_invitation_again(db: Database, scope: Scope, invitation_id: UUID, post: Post) -> Made:
+    """Make a new link as `resend_invitation` does. Raises RateLimited as `send_invitation`."""
+    async with db.session(scope) as session:
+        found = await get_invitation(session, invitation_id)
+    await post.count(found.email, scope.org_id)
+    async with db.session(scope) as session:
+        return await resend_invitation(session, invitation_id, links=post.links)
 
 
 async def invite(session: Session, email: str | None, role: str, *, links: Links) -> Made:
@@ -185,7 +218,7 @@ async def accept_as_newcomer(
     """
     async with db.installation() as session:
         offer = await find_offer(session, token)
-    command = NewPerson(offer.email or person.email, person.full_name, person.password, person.locale)
+    command = replace(person, email=offer.email or person.email)
     if faults := identity.check_person(command):
         raise Invalid("invalid", "Please correct the marked fields.", fields=tuple(faults))
     password_hash = await identity.hash_password(command.password)
@@ -209,14 +242,27 @@ async def _scope(db: Database, token: str, origin: Origin) -> Scope:
     return Scope(offer.org_id, origin.actor, request_id=origin.request_id, address=origin.address)
 
 
+async def enter_by_address(session: Session, person_id: UUID, email: str, role: Role | None) -> None:
+    """Let a person in who is known to read this mailbox: by the invitation to it, or else with this role.
+
+    Raises Forbidden if there is neither, Conflict for somebody who belongs to the workspace already.
+    """
+    await _hold_place(session, person_id)
+    used = await store.use_invitation(session, person_id, email=email)
+    if used is not None:
+        await _let_in(session, person_id, used)
+    elif role is not None:
+        await store.insert_member(session, person_id, role)
+        entry = Entry("member.joined", "person", str(person_id), changes={"role": (None, role)})
+        await audit.record(session, entry)
+        await session.publish(TOPIC, "changed", {"person_id": str(person_id)})
+    else:
+        raise Forbidden("not_invited", "You are not invited to this workspace. Ask its owner.")
+
+
 async def _enter(session: Session, token: str, person_id: UUID, email: str) -> None:
-    await store.lock_organization(session)
-    known = await store.select_member(session, person_id)
-    if known is not None and known["status"] == "suspended":
-        raise Conflict("member_suspended", "Your access here is suspended. Ask the administrators.")
-    if known is not None:
-        raise Conflict("already_member", "You belong to this workspace already.")
-    used = await store.use_invitation(session, hash_token(token), person_id)
+    await _hold_place(session, person_id)
+    used = await store.use_invitation(session, person_id, token_hash=hash_token(token))
     if used is None:
         raise _gone()
     if used["email"] not in {None, email}:
@@ -224,6 +270,20 @@ async def _enter(session: Session, token: str, person_id: UUID, email: str) -> N
             "invitation_for_another",
             "This invitation is for another e-mail address. Log in with the account it was sent to.",
         )
+    await _let_in(session, person_id, used)
+
+
+async def _hold_place(session: Session, person_id: UUID) -> None:
+    """Lock the workspace. Raises Conflict for somebody who belongs to it."""
+    await store.lock_organization(session)
+    known = await store.select_member(session, person_id)
+    if known is not None and known["status"] == "suspended":
+        raise Conflict("member_suspended", "Your access here is suspended. Ask the administrators.")
+    if known is not None:
+        raise Conflict("already_member", "You belong to this workspace already.")
+
+
+async def _let_in(session: Session, person_id: UUID, used: Record) -> None:
     await store.insert_member(session, person_id, used["role"], invited_by=used["invited_by"])
     await _record(session, "invitation.accepted", used["id"], role=(None, used["role"]))
     await session.publish(TOPIC, "changed", {"person_id": str(person_id)})

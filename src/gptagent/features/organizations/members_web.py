@@ -8,12 +8,11 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gptagent.features.identity.model import Links
 from gptagent.features.organizations import policy, service
 from gptagent.features.organizations.model import GUEST_ROLES, INVITATION_LIFE, ROLES, Member, Role
-from gptagent.features.organizations.service import Made, require
+from gptagent.features.organizations.service import Made, Post, require
 from gptagent.kernel.db import Database, Session
-from gptagent.kernel.errors import AppError, Conflict, Forbidden, Invalid
+from gptagent.kernel.errors import AppError, Conflict, Forbidden, Invalid, RateLimited
 from gptagent.kernel.http import CurrentScope
 from gptagent.kernel.scope import Scope
 from gptagent.ui.web import Notice, Pages, base_of, field_errors, message_of, words
@@ -35,7 +34,7 @@ class Row:
 class MemberPages:
     db: Database
     pages: Pages
-    links: Links
+    post: Post
 
     def router(self) -> APIRouter:
         router = APIRouter(prefix="/manage/{workspace}/settings/members")
@@ -60,17 +59,18 @@ class MemberPages:
         by_link = words(form, "by") == "link"
         typed = {"email": words(form, "email"), "role": words(form, "role"), "by": words(form, "by")}
         try:
-            async with self.db.session(scope) as session:
-                email = None if by_link else typed["email"]
-                made = await service.invite(session, email, typed["role"], links=self.links)
-        except (Invalid, Conflict, Forbidden) as error:
+            email = None if by_link else typed["email"]
+            made = await service.send_invitation(self.db, scope, email, typed["role"], self.post)
+        except (Invalid, Conflict, Forbidden, RateLimited) as error:
             return await self._page(request, scope, typed=typed, error=error)
         return await self._made(request, scope, made)
 
     async def resend(self, request: Request, scope: CurrentScope, invitation_id: UUID) -> Response:
         require(scope, policy.MANAGE_MEMBERS)
-        async with self.db.session(scope) as session:
-            made = await service.resend_invitation(session, invitation_id, links=self.links)
+        try:
+            made = await service.send_invitation_again(self.db, scope, invitation_id, self.post)
+        except RateLimited as error:
+            return self._refused(request, error)
         return await self._made(request, scope, made)
 
     async def _made(self, request: Request, scope: Scope, made: Made) -> Response:
@@ -170,7 +170,7 @@ class MemberPages:
             invitations=invitations,
             may_manage=may_manage,
             link=link,
-            sends_letters=self.links.sends_letters,
+            sends_letters=self.post.links.sends_letters,
             typed=typed or {"email": "", "role": "member", "by": "email"},
             errors=field_errors(request, error) if error else {},
             failure=message_of(request, error) if error and not error.fields else "",

@@ -153,3 +153,13 @@ class ApiKey:
         if self.revoked_at is not None:
             return "revoked"
         return "expired" if self.expires_at is not None and self.expires_at <= now else "active"
+
+
+def is_held(entered: WebSession, workspace: Workspace) -> bool:
+    """Whether the workspace asks for a second factor that this log-in has not shown.
+
+    Its own sign-in provider asks for as many as it likes, and an administrator who looks through somebody's
+    eyes has shown their own.
+    """
+    by_others = entered.workspace_id is not None or entered.impersonator_id is not None
+    return workspace.needs_second_factor and not entered.is_strong and not by_others

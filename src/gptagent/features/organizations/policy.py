@@ -36,6 +36,9 @@ def may_change(actor: Role, target: Role, wanted: Role | None = None) -> bool:
     return OWN_WORKSPACE in PERMISSIONS[actor] or "owner" not in {target, wanted}
 
 
+# What an administrator who looks through somebody's eyes may not do: it would last longer than they look.
+NOT_BORROWED = frozenset({MANAGE_MEMBERS, MANAGE_API_KEYS, OWN_WORKSPACE})
+
 # What a workspace's key may be given: nobody becomes an owner, and no key makes keys or people.
 KEY_SCOPES = _ADMIN - {MANAGE_MEMBERS, MANAGE_API_KEYS}
 

@@ -21,11 +21,12 @@ class Register:
     """`setup_token` is the one-time token of the first account; later ones need open registration."""
 
     email: str = field(repr=False)
-    full_name: str = field(repr=False)
+    given_name: str = field(repr=False)
     password: str = field(repr=False)
     organization: str
     locale: str = "ru"
     setup_token: str | None = field(default=None, repr=False)
+    family_name: str = field(default="", repr=False)
 
 
 async def register(
@@ -45,10 +46,11 @@ async def register(
     """
     person = NewPerson(
         command.email,
-        command.full_name,
+        command.given_name,
         command.password,
         command.locale,
         is_platform_admin=admin or command.setup_token is not None,
+        family_name=command.family_name,
     )
     _check(person, command.organization)
     if command.setup_token is None and not is_open:

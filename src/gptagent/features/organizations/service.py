@@ -1,14 +1,14 @@
 """Verbs of workspaces: the workspace itself, its members, its invitations, and what a credential opens."""
 
-from uuid import UUID
-
 from gptagent.features.identity.service import hash_token
 from gptagent.features.organizations import store
 from gptagent.features.organizations.invitations import (
     INVITATION_ORDERS,
     Made,
+    Post,
     accept_as_newcomer,
     accept_invitation,
+    enter_by_address,
     find_offer,
     get_invitation,
     invite,
@@ -16,6 +16,8 @@ from gptagent.features.organizations.invitations import (
     page_invitations,
     resend_invitation,
     revoke_invitation,
+    send_invitation,
+    send_invitation_again,
 )
 from gptagent.features.organizations.members import (
     MEMBER_ORDERS,
@@ -28,8 +30,8 @@ from gptagent.features.organizations.members import (
     resume_member,
     suspend_member,
 )
-from gptagent.features.organizations.model import Role, Workspace
-from gptagent.features.organizations.policy import KEY_SCOPES, PERMISSIONS, PLATFORM_PERMISSIONS
+from gptagent.features.organizations.model import Workspace
+from gptagent.features.organizations.policy import KEY_SCOPES, NOT_BORROWED, PERMISSIONS, PLATFORM_PERMISSIONS
 from gptagent.features.organizations.workspaces import (
     WORKSPACE_ORDERS,
     Silence,
@@ -55,14 +57,15 @@ __all__ = [
     "MEMBER_ORDERS",
     "WORKSPACE_ORDERS",
     "Made",
+    "Post",
     "Silence",
     "accept_as_newcomer",
     "accept_invitation",
-    "add_member",
     "cancel_deletion",
     "change_role",
     "create_workspace",
     "delete_workspace",
+    "enter_by_address",
     "find_api_key",
     "find_offer",
     "find_silence",
@@ -87,24 +90,11 @@ __all__ = [
     "resume_member",
     "revoke_invitation",
     "scope_of",
+    "send_invitation",
+    "send_invitation_again",
     "suspend_member",
-    "take_invitation",
     "update_settings",
 ]
-
-
-async def add_member(session: Session, person_id: UUID, role: Role) -> None:
-    """Let a person into the scope's workspace."""
-    await store.insert_member(session, person_id, role)
-
-
-async def take_invitation(session: Session, email: str) -> Role | None:
-    """Use up an open invitation to this address and return its role; None if there is none.
-
-    The caller knows that whoever asks reads the mailbox.
-    """
-    role = await store.take_invitation(session, email)
-    return next((known for known in PERMISSIONS if known == role), None)
 
 
 async def get_locale(session: Session) -> str:
@@ -124,10 +114,11 @@ async def find_api_key(session: Session, key: str) -> Scope | None:
 
 def scope_of(workspace: Workspace, origin: Origin) -> Scope:
     """Return the ticket a member's request travels with."""
+    given = PERMISSIONS[workspace.role]
     return Scope(
         org_id=workspace.org_id,
         actor=origin.actor,
-        permissions=PERMISSIONS[workspace.role],
+        permissions=given - NOT_BORROWED if origin.actor.impersonator else given,
         request_id=origin.request_id,
         address=origin.address,
     )

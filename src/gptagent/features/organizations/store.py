@@ -280,13 +280,19 @@ async def invitation_by_hash(session: Session, token_hash: bytes) -> Record | No
     )
 
 
-async def use_invitation(session: Session, token_hash: bytes, person_id: UUID) -> Record | None:
-    """Take an open invitation, once. Returns what it offers; None if somebody was faster or it ended."""
+async def use_invitation(
+    session: Session, person_id: UUID, *, token_hash: bytes | None = None, email: str | None = None
+) -> Record | None:
+    """Take the open invitation with this token or to this address, once. Returns what it offers.
+
+    None if there is none, it ended or somebody was faster.
+    """
     return await session.fetchrow(
-        f"""update app.invitation set accepted_at = now(), accepted_by = $2
-             where token_hash = $1 and {_OPEN} returning id, email, role, invited_by""",  # noqa: S608 - a condition of this file
-        token_hash,
+        f"""update app.invitation set accepted_at = now(), accepted_by = $1
+             where (token_hash = $2 or email = $3) and {_OPEN} returning id, email, role, invited_by""",  # noqa: S608 - a condition of this file
         person_id,
+        token_hash,
+        email,
     )
 
 
@@ -341,13 +347,3 @@ async def revoke_api_key(session: Session, key_id: UUID, now: datetime) -> bool:
         now,
     )
     return bool(done)
-
-
-async def take_invitation(session: Session, email: str) -> str | None:
-    role: str | None = await session.fetchval(
-        """update app.invitation set accepted_at = now(), accepted_by = app.person()
-            where email = $1 and revoked_at is null and accepted_at is null and expires_at > now()
-        returning role""",
-        email,
-    )
-    return role

@@ -124,7 +124,8 @@ class AuthPages:
         form = await request.form()
         command = Register(
             email=words(form, "email"),
-            full_name=words(form, "full_name"),
+            given_name=words(form, "given_name"),
+            family_name=words(form, "family_name"),
             password=words(form, "password"),
             organization=words(form, "organization"),
             locale=locale_of(request),
@@ -151,7 +152,7 @@ class AuthPages:
     def _registration(
         self, request: Request, action: str, form: FormData | None = None, error: AppError | None = None
     ) -> Response:
-        names = ("full_name", "organization", "email", "password")
+        names = ("given_name", "family_name", "organization", "email", "password")
         return self.pages.show(
             request,
             "organizations/register.html",

@@ -8,8 +8,8 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from pydantic import SecretStr
 
-from gptagent.features.identity.model import Links
 from gptagent.features.organizations import policy, service
+from gptagent.features.organizations.account.guard import refuse_borrowed, require_confirmed
 from gptagent.features.organizations.model import (
     GuestRole,
     Member,
@@ -18,7 +18,7 @@ from gptagent.features.organizations.model import (
     Workspace,
     WorkspaceSettings,
 )
-from gptagent.features.organizations.service import Made, require
+from gptagent.features.organizations.service import Made, Post, require
 from gptagent.kernel.db import Database
 from gptagent.kernel.http import Body, CurrentScope, Wire, locale_of, person_of
 from gptagent.kernel.paging import Page, page_of
@@ -161,11 +161,14 @@ class WorkspacesApi:
         require(scope, policy.VIEW)
         async with self.db.installation() as session:
             found, after = await service.page_workspaces(session, person_id, page)
+        if scope.actor.impersonator is not None:  # who looks through their eyes does so in one workspace
+            found = [one for one in found if one.org_id == scope.org_id]
         return MembershipsOut(items=[MembershipOut.of(one) for one in found], next_cursor=after)
 
     async def create(self, request: Request, scope: CurrentScope, body: NewWorkspaceBody) -> MembershipOut:
         person_id = person_of(request)
         require(scope, policy.VIEW)
+        refuse_borrowed(request)
         locale = body.locale or locale_of(request)
         made = await service.open_workspace(
             self.db, body.name, locale=locale, origin=scope.origin, person_id=person_id
@@ -176,6 +179,7 @@ class WorkspacesApi:
         """Accept an invitation by the token in its link. Log in to the workspace for a token of it."""
         person_of(request)
         require(scope, policy.VIEW)
+        refuse_borrowed(request)
         joined = await service.accept_invitation(self.db, body.token.get_secret_value(), scope.origin)
         return MembershipOut.of(joined)
 
@@ -193,10 +197,16 @@ class WorkspacesApi:
                 match.check(_settings(await service.get_settings(session, lock=True)))
             return _settings(await service.update_settings(session, body.model_dump(exclude_none=True)))
 
-    async def request_deletion(self, scope: CurrentScope, body: DeletionBody) -> SettingsOut:
-        """Delete the workspace in seven days, unless an owner takes it back; agents fall silent at once."""
+    async def request_deletion(
+        self, request: Request, scope: CurrentScope, body: DeletionBody
+    ) -> SettingsOut:
+        """Delete the workspace in seven days, unless an owner takes it back; agents fall silent at once.
+
+        Confirm first that it is you, as for what is sensitive in an account.
+        """
         require(scope, policy.OWN_WORKSPACE)
         async with self.db.session(scope) as session:
+            await require_confirmed(request, session)
             return _settings(await service.request_deletion(session, body.name))
 
     async def cancel_deletion(self, scope: CurrentScope) -> SettingsOut:
@@ -276,7 +286,7 @@ def _member(member: Member, scope: CurrentScope) -> MemberOut:
 @dataclass(frozen=True, slots=True)
 class InvitationsApi:
     db: Database
-    links: Links
+    post: Post
 
     def router(self) -> APIRouter:
         router = api_router("/invitations", tags=["invitations"])
@@ -300,8 +310,7 @@ class InvitationsApi:
 
     async def create(self, scope: CurrentScope, body: NewInvitationBody) -> NewInvitationOut:
         require(scope, policy.MANAGE_MEMBERS)
-        async with self.db.session(scope) as session:
-            made = await service.invite(session, body.email, body.role, links=self.links)
+        made = await service.send_invitation(self.db, scope, body.email, body.role, self.post)
         return _with_link(made)
 
     async def get(self, scope: CurrentScope, invitation_id: UUID) -> InvitationOut:
@@ -312,8 +321,7 @@ class InvitationsApi:
     async def resend(self, scope: CurrentScope, invitation_id: UUID) -> NewInvitationOut:
         """Make a new link, for a whole week again; the old one is void."""
         require(scope, policy.MANAGE_MEMBERS)
-        async with self.db.session(scope) as session:
-            made = await service.resend_invitation(session, invitation_id, links=self.links)
+        made = await service.send_invitation_again(self.db, scope, invitation_id, self.post)
         return _with_link(made)
 
     async def revoke(self, scope: CurrentScope, match: CurrentMatch, invitation_id: UUID) -> None:

@@ -9,6 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 from gptagent.features.identity import service as identity
 from gptagent.features.organizations import policy, service
+from gptagent.features.organizations.account.guard import ask_to_confirm, confirm_href
 from gptagent.features.organizations.model import DELETION_GRACE, NAME_MAX_CHARS, SLUG_MAX_CHARS
 from gptagent.features.organizations.service import require
 from gptagent.features.organizations.web import visitor_of
@@ -104,6 +105,8 @@ class WorkspacePages:
 
     async def request_deletion(self, request: Request, scope: CurrentScope) -> Response:
         require(scope, policy.OWN_WORKSPACE)
+        if (ask := ask_to_confirm(request, self.pages, _deletion_of(request))) is not None:
+            return ask
         typed = words(await request.form(), "confirm_name")
         try:
             async with self.db.session(scope) as session:
@@ -148,10 +151,15 @@ class WorkspacePages:
             languages=LOCALES,
             grace_days=DELETION_GRACE.days,
             may_edit=policy.MANAGE_WORKSPACE in scope.permissions,
+            confirm_href=confirm_href(request, _deletion_of(request)),
             second_factor_error=errors.pop(SECOND_FACTOR, ""),
             has_factor=has_factor,
             may_delete=policy.OWN_WORKSPACE in scope.permissions,
         )
+
+
+def _deletion_of(request: Request) -> str:
+    return f"{base_of(request)}/settings#deletion"
 
 
 def show_lobby(

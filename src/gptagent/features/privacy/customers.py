@@ -38,7 +38,12 @@ async def export_customer(db: Database, scope: Scope, conversation_id: UUID) -> 
     That it was exported is recorded first. Raises NotFound.
     """
     async with db.session(scope) as session:
-        kept = store.kept_of_customer(*_named(await _of(session, conversation_id)))
+        found = await _of(session, conversation_id)
+        connection_id, ids, leads, numbers = _named(found)
+        contacts = await _contacts(session, found, leads)
+        kept = store.kept_of_customer(
+            connection_id, ids, (leads, contacts), numbers
+        ) | store.kept_of_contacts(connection_id, contacts)
         counts = {kind: (None, await store.count(session, queries)) for kind, queries in kept.items()}
         await audit.record(session, Entry("customer.exported", "conversation", str(conversation_id), counts))
     opened = partial(db.session, scope)
@@ -55,7 +60,10 @@ async def erase_customer(session: Session, conversation_id: UUID) -> None:
     await crm.hold_connection(session, found[0]["connection_id"])
     await store.lock_conversations(session, [row["id"] for row in found])
     found = await _of(session, conversation_id)
-    messages = await store.erase_customer(session, *_named(found))
+    connection_id, ids, leads, numbers = _named(found)
+    contacts = await _contacts(session, found, leads)
+    messages = await store.erase_customer(session, connection_id, ids, (leads, contacts), numbers)
+    await crm.erase_contacts(session, connection_id, contacts)
     changes = {"conversations": (len(found), 0), "messages": (messages, 0)}
     await audit.record(session, Entry("customer.erased", "conversation", str(conversation_id), changes))
     await session.publish(topic_of(conversation_id), "changed", {"conversation_id": str(conversation_id)})
@@ -66,6 +74,14 @@ async def _of(session: Session, conversation_id: UUID) -> list[Record]:
     if not found:
         raise NotFound
     return found
+
+
+async def _contacts(session: Session, found: Sequence[Record], leads: Sequence[int]) -> list[int]:
+    """Return the customer's numbers as a contact; a chat that names none has its deal's."""
+    named = {row["contact_id"] for row in found if row["contact_id"] is not None}
+    if not named:
+        named = set(await crm.contacts_of_leads(session, found[0]["connection_id"], leads))
+    return sorted(named)
 
 
 def _named(found: Sequence[Record]) -> tuple[UUID, list[UUID], list[int], list[str]]:

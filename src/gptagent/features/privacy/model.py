@@ -16,9 +16,9 @@ ANSWERS_MIN_DAYS = 7
 class Retention:
     """Days until each kind is deleted; None keeps it for ever.
 
-    `conversations`: since the last message, with messages, turns, tasks and deals. `events`: what the CRM
-    reported and nobody acts on. `answers`: how past replies were made (recorded text and quoted sources);
-    the reply itself stays among the messages.
+    `conversations`: since the last message, with messages, turns, tasks, deals, contacts. `events`: what the
+    CRM reported, word for word; never longer than conversations. `answers`: how past replies were made
+    (recorded text and quoted sources); the reply itself stays among the messages.
     """
 
     conversations: int | None = None

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
+from gptagent.features.crm import service as crm
 from gptagent.features.privacy import store
 from gptagent.features.privacy.model import MIN_DAYS, RETENTION_MAX_DAYS, Retention
 from gptagent.kernel.db import Database, Session
@@ -15,13 +16,17 @@ from gptagent.kernel.scope import SYSTEM, Scope
 BATCH_ROWS = 500
 BATCHES = 20  # of one kind in one workspace and one round; what is left waits for the next one
 
+ERASED_KNOWN = timedelta(days=30)  # Kommo and amoCRM repeat a delivery for an hour or so
+
 Forget = Callable[[Session, timedelta, int], Awaitable[int]]
 # What goes by which period, in this order: a deal's copy only once its chats are gone.
 _KINDS: tuple[tuple[str, str, Forget], ...] = (
     ("conversations", "conversations", store.forget_conversations),
     ("tasks", "conversations", store.forget_tasks),
     ("deals", "conversations", store.forget_deals),
+    ("contacts", "conversations", crm.forget_contacts),
     ("events", "events", store.forget_events),
+    ("deliveries", "deliveries", store.forget_deliveries),
     ("answers", "answers", store.forget_answers),
 )
 
@@ -70,11 +75,15 @@ async def apply_retention(db: Database) -> int:
 async def _tidy(db: Database, scope: Scope) -> int:
     async with db.session(scope) as session:
         periods = asdict(await get_retention(session))
+    # A delivery holds a message's words: it is kept no longer than the chat.
+    limits = [days for days in (periods["events"], periods["conversations"]) if days is not None]
+    periods["deliveries"] = min(limits, default=None)
     counts = {
         kind: await _forget(db, scope, forget, timedelta(days=periods[period]))
         for kind, period, forget in _KINDS
         if periods[period] is not None
     }
+    await _forget(db, scope, store.forget_erased, ERASED_KNOWN)
     done = {kind: (count, 0) for kind, count in counts.items() if count}
     if done:
         async with db.session(scope) as session:

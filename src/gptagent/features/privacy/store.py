@@ -1,4 +1,4 @@
-"""All SQL of privacy. It knows every table in which something about a person or a customer is kept.
+"""All SQL of privacy: every table in which something about a person or a customer is kept.
 
 Locks: connection, conversation, lane, turn - always in this order.
 """
@@ -15,9 +15,17 @@ from asyncpg import Record
 from gptagent.kernel.db import Session
 
 # Events name a customer by one of these numbers, at any depth and as a number or a text.
-_ABOUT = """connection_id = $1 and jsonb_path_exists(
-              payload, '$.** ? (@ == $ids[*] || @ == $texts[*])',
+_NAMED = """jsonb_path_exists(
+              payload::jsonb, '$.** ? (@ == $ids[*] || @ == $texts[*])',
               jsonb_build_object('ids', to_jsonb($2::bigint[]), 'texts', to_jsonb($3::text[])))"""
+_ABOUT = f"connection_id = $1 and {_NAMED}"
+# Bodies are many: one is taken apart only if the number stands in it somewhere.
+_TOLD_ABOUT = f"""connection_id = $1 and payload is not null
+              and exists (select from unnest($3::text[]) one where position(one in payload::text) > 0)
+              and {_NAMED}"""
+# The deals $2 and contacts $3 of a customer.
+_TASKS = """connection_id = $1 and case record_kind when 'lead' then lead_id = any($2::bigint[])
+                                                    when 'contact' then lead_id = any($3::bigint[]) end"""
 
 PAGE_ROWS = 100
 EVENT_PAGE_ROWS = 10  # one may be as large as the webhook it came with: a megabyte
@@ -48,7 +56,8 @@ class Query:
 # What a person has. The policies show nobody else's.
 KEPT_OF_PERSON = {
     "person": Query(
-        """select id, email, full_name, locale, is_platform_admin, created_at, email_verified_at
+        """select id, email, full_name, given_name, family_name, locale, is_platform_admin, created_at,
+                  email_verified_at
              from app.person""",
         ("id",),
     ),
@@ -112,10 +121,21 @@ async def lock_conversations(session: Session, ids: Sequence[UUID]) -> None:
     await session.execute("select from app.conversation where id = any($1) order by id for update", list(ids))
 
 
+def kept_of_contacts(connection_id: UUID, contact_ids: Sequence[int]) -> dict[str, list[Query]]:
+    """Return what finds the copies of the customer's contacts."""
+    sql = """select * from app.crm_contact
+              where connection_id = $1 and external_id = any($2) and erased_at is null"""
+    return {"contacts": [Query(sql, ("external_id",), args=(connection_id, list(contact_ids)))]}
+
+
 def kept_of_customer(
-    connection_id: UUID, ids: Sequence[UUID], leads: Sequence[int], numbers: Sequence[str]
+    connection_id: UUID,
+    ids: Sequence[UUID],
+    records: tuple[Sequence[int], Sequence[int]],
+    numbers: Sequence[str],
 ) -> dict[str, list[Query]]:
-    """Return what finds every row about a customer, by its kind."""
+    """Return what finds every row about a customer, by its kind. `records`: their deals and contacts."""
+    leads, contacts = records
     deals = (connection_id, list(leads))
     return {
         "conversations": [
@@ -147,14 +167,22 @@ def kept_of_customer(
         ],
         "tasks": [
             Query(
-                "select * from app.crm_task where connection_id = $1 and lead_id = any($2)",
+                f"select * from app.crm_task where {_TASKS}",  # noqa: S608 - a constant
                 ("created_at", "id"),
-                args=deals,
+                args=(*deals, list(contacts)),
             )
         ],
         "events": [
             Query(
                 f"select id, kind, payload, received_at from app.crm_event where {_ABOUT}",  # noqa: S608 - a constant
+                ("id",),
+                args=(connection_id, *_as_values(numbers)),
+                rows=EVENT_PAGE_ROWS,
+            )
+        ],
+        "deliveries": [
+            Query(
+                f"select id, kind, payload, refs, received_at from app.crm_delivery where {_TOLD_ABOUT}",  # noqa: S608 - a constant
                 ("id",),
                 args=(connection_id, *_as_values(numbers)),
                 rows=EVENT_PAGE_ROWS,
@@ -190,18 +218,34 @@ async def page(
 
 
 async def erase_customer(
-    session: Session, connection_id: UUID, ids: Sequence[UUID], leads: Sequence[int], numbers: Sequence[str]
+    session: Session,
+    connection_id: UUID,
+    ids: Sequence[UUID],
+    records: tuple[Sequence[int], Sequence[int]],
+    numbers: Sequence[str],
 ) -> int:
     """Delete every row about a customer; messages, lanes and turns go with their conversation.
 
-    Returns how many messages there were. A deal that other customers share stays.
+    Returns how many messages there were. A deal that other customers share stays. Of each message a hash of
+    the CRM's id is kept, so that the same delivery again is known.
     """
+    leads, contacts = records
     messages: int = await session.fetchval(
         "select count(*) from app.message where conversation_id = any($1)", list(ids)
+    )
+    await session.execute(
+        """insert into app.erased_message (connection_id, message_hash)
+           select $1, sha256(convert_to(provider_id, 'UTF8')) from app.message
+            where conversation_id = any($2) and provider_id is not null
+           on conflict do nothing""",
+        connection_id,
+        list(ids),
     )
     await session.execute("delete from app.conversation where id = any($1)", list(ids))
     about = f"delete from app.crm_event where {_ABOUT}"  # noqa: S608 - a constant
     await session.execute(about, connection_id, *_as_values(numbers))
+    told = f"delete from app.crm_delivery where {_TOLD_ABOUT}"  # noqa: S608 - a constant
+    await session.execute(told, connection_id, *_as_values(numbers))
     gone = await session.fetch(
         """select lead from unnest($2::bigint[]) lead
             where not exists (select from app.conversation c
@@ -210,9 +254,8 @@ async def erase_customer(
         list(leads),
     )
     own = [row["lead"] for row in gone]
-    await session.execute(
-        "delete from app.crm_task where connection_id = $1 and lead_id = any($2)", connection_id, own
-    )
+    owed = f"delete from app.crm_task where {_TASKS}"  # noqa: S608 - a constant
+    await session.execute(owed, connection_id, own, list(contacts))
     await session.execute(
         "delete from app.crm_lead_claim where connection_id = $1 and lead_id = any($2)", connection_id, own
     )
@@ -317,6 +360,32 @@ async def forget_events(session: Session, age: timedelta, limit: int) -> int:
         session,
         """delete from app.crm_event where id in (
              select id from app.crm_event where received_at < now() - $1::interval order by id limit $2)""",
+        age,
+        limit,
+    )
+
+
+async def forget_deliveries(session: Session, age: timedelta, limit: int) -> int:
+    """Delete what the CRM told so long ago, acted on or not. There is much of it: ten steps at once."""
+    return await _count(
+        session,
+        """delete from app.crm_delivery where id in (
+             select d.id from app.crm_connection c cross join lateral (
+               select id from app.crm_delivery
+                where connection_id = c.id and received_at < now() - $1::interval
+                order by received_at limit $2 * 10 for update skip locked) d
+              limit $2 * 10)""",
+        age,
+        limit,
+    )
+
+
+async def forget_erased(session: Session, age: timedelta, limit: int) -> int:
+    """Delete by what repeated deliveries were known, once no CRM repeats them any more."""
+    return await _count(
+        session,
+        """delete from app.erased_message where message_hash in (
+             select message_hash from app.erased_message where erased_at < now() - $1::interval limit $2)""",
         age,
         limit,
     )

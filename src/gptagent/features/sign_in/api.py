@@ -1,17 +1,18 @@
-"""Sign-in providers of a workspace over REST."""
+"""Sign-in providers over REST: those of a workspace, and what a person is linked to."""
 
 from dataclasses import dataclass
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from pydantic import SecretStr
 
 from gptagent.features.organizations import policy
+from gptagent.features.organizations.account.guard import require_confirmed
 from gptagent.features.organizations.service import require
-from gptagent.features.sign_in import providers
+from gptagent.features.sign_in import providers, service
 from gptagent.features.sign_in.model import NewcomerRole, ProviderData
 from gptagent.features.sign_in.service import SignIn
-from gptagent.kernel.http import Body, CurrentScope, Wire
+from gptagent.kernel.http import Body, CurrentScope, Wire, person_of
 from gptagent.kernel.rest import api_router
 
 
@@ -82,6 +83,47 @@ class ProvidersApi:
         async with self.door.db.session(scope) as session:
             found = await providers.get_provider(session, provider_id)
         await providers.test_issuer(self.door.oidc, found.issuer)
+
+
+class LinkedOut(Wire):
+    id: UUID
+    name: str
+    is_linked: bool
+
+
+class LinkedList(Wire):
+    items: list[LinkedOut]
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedApi:
+    """Linking itself leads through the provider's own pages, so it begins on ours, in a browser."""
+
+    door: SignIn
+
+    def router(self) -> APIRouter:
+        router = api_router("/account/sign-in-providers", tags=["account"])
+        router.get("", summary="List the sign-in providers you may link")(self.list)
+        router.delete("/{provider_id}", status_code=204, summary="Unlink a sign-in provider")(self.unlink)
+        return router
+
+    async def list(self, request: Request, scope: CurrentScope) -> LinkedList:
+        person_of(request)
+        async with self.door.db.session(scope) as session:
+            offered = await service.list_offered(self.door, session)
+            linked = await service.list_linked(session)
+        return LinkedList(
+            items=[LinkedOut(id=one, name=name, is_linked=one in linked) for one, name in offered]
+        )
+
+    async def unlink(self, request: Request, scope: CurrentScope, provider_id: UUID) -> None:
+        """Forget who the provider says you are: you do not sign in by it any more. Sensitive."""
+        person_id = person_of(request)
+        async with self.door.db.session(scope) as session:
+            await require_confirmed(request, session)
+            await service.require_offered(self.door, session, provider_id)
+        async with self.door.db.installation(person_id) as session:
+            await service.unlink(session, provider_id, person_id, origin=scope.origin)
 
 
 def _data(body: ProviderBody) -> ProviderData:

@@ -61,12 +61,13 @@ class ProviderData:
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a provider vouches for. `email` is in lower case, empty if it is none."""
+    """What a provider vouches for. `email` is in lower case, empty if it is none, like either name."""
 
     subject: str = field(repr=False)
     email: str = field(repr=False)
     email_verified: bool
-    name: str = field(repr=False)
+    given_name: str = field(repr=False)
+    family_name: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

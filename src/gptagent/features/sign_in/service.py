@@ -14,6 +14,7 @@ import msgspec
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
 from gptagent.features.identity import service as identity
+from gptagent.features.identity.model import NAME_MAX_CHARS as PERSON_NAME_MAX_CHARS
 from gptagent.features.organizations import service as organizations
 from gptagent.features.sign_in import store
 from gptagent.features.sign_in.model import (
@@ -24,7 +25,7 @@ from gptagent.features.sign_in.model import (
     Provider,
     ReturnedCode,
 )
-from gptagent.features.sign_in.providers import SECRET_PURPOSE
+from gptagent.features.sign_in.providers import SECRET_PURPOSE, list_providers
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import Conflict, Forbidden, NotFound
 from gptagent.kernel.ids import new_id, new_token
@@ -141,6 +142,19 @@ async def list_buttons(session: Session, number: int) -> list[tuple[UUID, str]]:
     return [(row["id"], row["name"]) for row in await store.providers_of(session, number)]
 
 
+async def list_offered(door: SignIn, session: Session) -> list[tuple[UUID, str]]:
+    """Return id and name of the installation's provider and of those of the scope's workspace."""
+    found = await list_providers(session)
+    own = [(door.platform.id, door.platform.name)] if door.platform else []
+    return own + [(one.id, one.name) for one in found]
+
+
+async def require_offered(door: SignIn, session: Session, provider_id: UUID) -> None:
+    """Raise NotFound for a provider of another workspace, as for one of none."""
+    if provider_id not in {offered for offered, _name in await list_offered(door, session)}:
+        raise NotFound
+
+
 async def list_linked(session: Session) -> list[UUID]:
     """Return the providers the transaction's person may sign in by."""
     return await store.select_identities(session)
@@ -183,15 +197,11 @@ async def _arrive_in_workspace(door: SignIn, provider: Provider, claims: Claims,
     """Make a new member: by an open invitation to the address, or with the provider's own role."""
     await _require_new_address(door, claims)
     person_id = new_id()
-    scope = Scope(provider.org_id, Actor("person", person_id), request_id=origin.request_id)
+    actor = Actor("person", person_id)
+    scope = Scope(provider.org_id, actor, request_id=origin.request_id, address=origin.address)
     async with door.db.session(scope) as session:
         await _create(session, provider, claims, person_id, origin)
-        role = await organizations.take_invitation(session, claims.email) or provider.role
-        if role is None:
-            raise Forbidden("not_invited", "You are not invited to this workspace. Ask its owner.")
-        await organizations.add_member(session, person_id, role)
-        entry = Entry("member.joined", "person", str(person_id), changes={"role": (None, role)})
-        await audit.record(session, entry, origin=Origin(scope.actor, origin.request_id, origin.address))
+        await organizations.enter_by_address(session, person_id, claims.email, provider.role)
     return person_id
 
 
@@ -217,7 +227,8 @@ async def _arrive_on_platform(door: SignIn, provider: Provider, claims: Claims, 
     person_id = new_id()
     async with door.db.session(Scope(new_id(), Actor("person", person_id))) as session:
         await _create(session, provider, claims, person_id, origin)
-        await organizations.create_workspace(session, _name(claims), owner_id=person_id, locale="ru")
+        name = " ".join(_names(claims)).strip()
+        await organizations.create_workspace(session, name, owner_id=person_id, locale="ru")
     return person_id
 
 
@@ -234,7 +245,7 @@ async def _create(
 ) -> None:
     """Create a person who has no password. Raises Conflict for an address that is taken meanwhile."""
     await identity.create_vouched_person(
-        session, person_id, claims.email, _name(claims), is_verified=provider.is_platforms
+        session, person_id, claims.email, _names(claims), is_verified=provider.is_platforms
     )
     if not await store.insert_identity(session, provider.id, claims.subject, person_id):
         raise _expired()
@@ -247,8 +258,10 @@ async def _record(session: Session, action: str, person_id: UUID, provider_id: U
     await audit.record(session, entry, origin=by, on_platform=True)
 
 
-def _name(claims: Claims) -> str:
-    return claims.name[:200] or claims.email.partition("@")[0]
+def _names(claims: Claims) -> tuple[str, str]:
+    """Return given and family name; who has told none is called as their mailbox is."""
+    given = claims.given_name or claims.email.partition("@")[0]
+    return given[:PERSON_NAME_MAX_CHARS].strip(), claims.family_name[:PERSON_NAME_MAX_CHARS].strip()
 
 
 def _digest(cookie: str) -> str:

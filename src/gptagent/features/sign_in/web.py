@@ -8,14 +8,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gptagent.features.identity.limits import LoginLimits
-from gptagent.features.identity.model import is_confirmed
+from gptagent.features.organizations.account.guard import ask_to_confirm
 from gptagent.features.organizations.entrance import HOME, Entrance, visitor_of
 from gptagent.features.sign_in import service
 from gptagent.features.sign_in.model import STATE_LIFE
 from gptagent.features.sign_in.service import Arrived, Returned, SignIn
-from gptagent.kernel.clock import utcnow
-from gptagent.kernel.db import Session
-from gptagent.kernel.errors import AppError, Forbidden, NotFound, UpstreamUnavailable
+from gptagent.kernel.errors import AppError, Forbidden, UpstreamUnavailable
 from gptagent.kernel.http import QueryText, access_of, client_address, person_of
 from gptagent.kernel.scope import Origin
 from gptagent.ui.web import Notice, Pages, base_of, message_of
@@ -91,7 +89,7 @@ class SignInPages:
         person_of(request)
         async with self.door.db.session(access_of(request).scope) as session:
             shell = await self.pages.shell(request, session)
-            found = await self._offered(request, session)
+            found = await service.list_offered(self.door, session)
             linked = await service.list_linked(session)
         return self.pages.show(
             request,
@@ -104,13 +102,11 @@ class SignInPages:
     async def link(self, request: Request, provider_id: UUID) -> Response:
         """Begin to link. The page has a link instead of a redirect: forms may not lead to other hosts."""
         person_id = person_of(request)
-        if not _may_link(request):
-            raise Forbidden("link_refused", "Log in with your password to link a provider.")
-        if way := self._ask_to_confirm(request):
+        if way := self._ask(request):
             return way
         async with self.door.db.session(access_of(request).scope) as session:
             shell = await self.pages.shell(request, session)
-            await self._require_offered(request, session, provider_id)
+            await service.require_offered(self.door, session, provider_id)
         cookie = request.cookies.get(self.cookie, "")
         try:
             begun = await service.begin(self.door, provider_id, cookie=cookie, person_id=person_id)
@@ -123,36 +119,21 @@ class SignInPages:
 
     async def unlink(self, request: Request, provider_id: UUID) -> Response:
         person_id = person_of(request)
-        if not _may_link(request):
-            raise Forbidden("link_refused", "Log in with your password to link a provider.")
-        if way := self._ask_to_confirm(request):
+        if way := self._ask(request):
             return way
         async with self.door.db.session(access_of(request).scope) as session:
-            await self._require_offered(request, session, provider_id)
+            await service.require_offered(self.door, session, provider_id)
         async with self.door.db.installation(person_id) as session:
             await service.unlink(session, provider_id, person_id, origin=access_of(request).scope.origin)
         return self.pages.redirect(
             base_of(request) + LINKED_PATH, Notice("success", "The provider is not linked any more.")
         )
 
-    async def _offered(self, request: Request, session: Session) -> list[tuple[UUID, str]]:
-        """Return the installation's provider and those of this workspace."""
-        found = await service.list_buttons(session, int(request.state.workspace.number))
-        platform = self.door.platform
-        return [*([(platform.id, platform.name)] if platform else []), *found]
-
-    async def _require_offered(self, request: Request, session: Session, provider_id: UUID) -> None:
-        """Raise NotFound for a provider of another workspace, as for one of none."""
-        if provider_id not in {offered for offered, _name in await self._offered(request, session)}:
-            raise NotFound
-
-    def _ask_to_confirm(self, request: Request) -> Response | None:
-        """Return the way to the page that asks who the person is, unless they were asked lately."""
-        visitor = visitor_of(request)
-        if visitor is not None and is_confirmed(visitor.session.confirmed_at, utcnow()):
-            return None
-        base = base_of(request)
-        return self.pages.redirect(f"{base}/account-settings/confirm?next={base}{LINKED_PATH}")
+    def _ask(self, request: Request) -> Response | None:
+        """Return the page that asks who the person is, if need be. Raises Forbidden for a limited log-in."""
+        if not _may_link(request):
+            raise Forbidden("link_refused", "Log in with your password to link a provider.")
+        return ask_to_confirm(request, self.pages, base_of(request) + LINKED_PATH)
 
     def _keep(self, response: Response, cookie: str) -> None:
         response.set_cookie(

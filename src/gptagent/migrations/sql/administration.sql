@@ -82,7 +82,7 @@ language sql stable security definer set search_path = app, pg_temp as $$
    limit 200
 $$;
 
--- By the exact address or the beginning of the name, the newest first.
+-- By the exact address or the beginning of the first or last name, the newest first.
 create function app.admin_people(search text, wanted uuid, before uuid, page int)
 returns table (person_id uuid, full_name text, email text, created_at timestamptz, suspended_at timestamptz,
                erased_at timestamptz, is_platform_admin boolean, workspaces bigint, last_seen_at timestamptz,
@@ -96,7 +96,8 @@ language sql stable security definer set search_path = app, pg_temp as $$
          app.has_second_factor(p.id)
     from app.person p
    where app.on_platform() and (wanted is null or p.id = wanted) and (before is null or p.id < before)
-     and (search = '' or p.email = lower(btrim(search)) or starts_with(lower(p.full_name), lower(btrim(search))))
+     and (search = '' or p.email = lower(btrim(search)) or starts_with(lower(p.full_name), lower(btrim(search)))
+          or starts_with(lower(p.family_name), lower(btrim(search))))
    order by p.id desc limit page
 $$;
 

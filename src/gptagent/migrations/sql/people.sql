@@ -3,7 +3,26 @@ alter table app.person
   add email_verified_at timestamptz,
   add avatar_key text,
   add suspended_at timestamptz,
-  add erased_at timestamptz;
+  add erased_at timestamptz,
+  add given_name text not null default '',
+  add family_name text not null default '';
+
+-- `full_name` is what others see: both names, joined here. The release before this one knows nothing else, so a row
+-- in which only that was written has it all as the given name.
+update app.person set given_name = split_part(full_name, ' ', 1),
+       family_name = btrim(substr(full_name, length(split_part(full_name, ' ', 1)) + 1));
+create function app.join_names() returns trigger language plpgsql as $$
+begin
+  if tg_op = 'INSERT' and new.given_name = ''
+     or tg_op = 'UPDATE' and new.full_name is distinct from old.full_name then
+    new.given_name := new.full_name;
+    new.family_name := '';
+  end if;
+  new.full_name := btrim(new.given_name || ' ' || new.family_name);
+  return new;
+end $$;
+create trigger join_names before insert or update of full_name, given_name, family_name on app.person
+  for each row execute function app.join_names();
 
 alter table app.web_session
   add remembered boolean not null default false,

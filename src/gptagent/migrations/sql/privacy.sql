@@ -63,3 +63,15 @@ create function app.workspaces_to_tidy() returns table (org_id uuid)
 language sql stable security definer set search_path = app, pg_temp as $$
   select id from app.organization order by id
 $$;
+
+-- What is left of an erased conversation: by which a delivery the CRM repeats is known, and which says nothing of anybody.
+create table app.erased_message (
+  org_id uuid not null default app.org(),
+  connection_id uuid not null,
+  message_hash bytea not null,
+  erased_at timestamptz not null default now(),
+  primary key (org_id, connection_id, message_hash),
+  foreign key (org_id, connection_id) references app.crm_connection on delete cascade
+);
+create index erased_message_age on app.erased_message (org_id, erased_at);
+call app.protect('app.erased_message');

@@ -55,10 +55,15 @@ begin
      and p.suspended_at is null and p.erased_at is null;
 end $$;
 
--- Whether a log-in over the API has shown a second factor; null if it has ended.
-create function app.grant_strength(who uuid, wanted uuid) returns boolean
+-- Whether the log-in behind an access token has shown a second factor; null if it has ended. It is one over the API, or
+-- that of an administrator who looks through the person's eyes.
+create function app.grant_strength(who uuid, wanted uuid, impersonator uuid) returns boolean
 language sql stable security definer set search_path = app, pg_temp as $$
-  select is_strong from app.api_grant where id = wanted and person_id = who and revoked_at is null
+  select is_strong from app.api_grant
+   where impersonator is null and id = wanted and person_id = who and revoked_at is null
+  union all
+  select is_strong from app.web_session s
+   where s.id = wanted and s.person_id = who and s.impersonator_id = impersonator and s.expires_at > now()
 $$;
 
 -- A page that is open when its workspace begins to demand a second factor hears nothing more either.

@@ -5,9 +5,10 @@ from starlette.responses import Response
 from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
-from gptagent.sandbox.kommo import control, files, page
+from gptagent.sandbox.kommo import control, drive, files, page
 from gptagent.sandbox.kommo.desk import Desk
 from gptagent.sandbox.kommo.gate import Gate
+from gptagent.sandbox.kommo.oauth import page as consent
 from gptagent.sandbox.wire import Refused, answer
 
 
@@ -16,11 +17,13 @@ class KommoApp:
         self.desk = desk
         self._rest = Gate(desk)
         self._rest_of_it = Router(
-            [*control.routes(), *files.ROUTES, *page.ROUTES], redirect_slashes=False, default=_nothing_here
+            [*control.routes(), *consent.ROUTES, *drive.ROUTES, *files.ROUTES, *page.ROUTES],
+            redirect_slashes=False,
+            default=_nothing_here,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"].startswith("/api/"):
+        if scope["path"].startswith(("/api/", "/oauth2/")):
             await self._rest(scope, receive, send)
             return
         scope["desk"] = self.desk

@@ -5,8 +5,9 @@ from typing import Self
 
 from gptagent.sandbox.kommo import forms
 from gptagent.sandbox.kommo.hooks import HookSender, Line
+from gptagent.sandbox.kommo.oauth.book import Book
 from gptagent.sandbox.kommo.seed import Features, open_account
-from gptagent.sandbox.kommo.state import Account, Entity, EntityKind, World
+from gptagent.sandbox.kommo.state import Account, Entity, EntityKind, LogEntry, World, now
 
 
 class Desk:
@@ -14,6 +15,7 @@ class Desk:
 
     def __init__(self) -> None:
         self.world = World()
+        self.oauth = Book()
         self._senders: dict[str, HookSender] = {}
         self._line: Line | None = None
 
@@ -38,22 +40,80 @@ class Desk:
     def open_account(self, subdomain: str, name: str, features: Features) -> Account:
         return open_account(self.world, subdomain, name, features)
 
+    def rename(self, account: Account, subdomain: str) -> None:
+        """Move an account to another address; all it holds goes with it."""
+        self.world.accounts[subdomain] = self.world.accounts.pop(account.subdomain)
+        sender = self._senders.pop(account.subdomain, None)
+        if sender is not None:
+            self._senders[subdomain] = sender
+        account.subdomain = subdomain
+
+    async def call(self, url: str, user_agent: str, timeout: float) -> tuple[int, str]:
+        """Get an address of the other side. Returns the status, or 0 and why there is none."""
+        self._line = self._line or Line()
+        return await self._line.get(url, {"User-Agent": user_agent}, timeout)
+
     def forget_accounts(self) -> None:
         for sender in self._senders.values():
             sender.cancel()
         self._senders.clear()
         self.world.accounts.clear()
+        self.oauth = Book()
 
     def announce(self, account: Account, kind: str, action: str, element: forms.Tree, *, key: object) -> None:
         """Fire `kind[action]` for the subscribers of its code: `leads`, `status` -> `status_lead`."""
         setting = SETTINGS.get(kind, kind)
         body = forms.encode(account, kind, action, element)
         self.hooks(account).emit(f"{action}_{setting}", f"{kind}[{action}]", body, order_key=str(key))
+        if (kind, action) == ("leads", "status"):
+            old = {"old_status_id": element["old_status_id"], "old_pipeline_id": element["pipeline_id"]}
+            self.trigger(account, "status", element, old)
+
+    def trigger(
+        self, account: Account, trigger: str, lead: forms.Tree, extra: forms.Tree | None = None
+    ) -> None:
+        """Fire the thin webhooks that an automation of the pipeline has for this."""
+        thin = {name: lead[name] for name in ("id", "status_id", "pipeline_id")} | dict(extra or {})
+        body = forms.encode_thin(account, trigger, thin)
+        self.hooks(account).emit_thin(f"leads[{trigger}]", body, order_key=f"leads/{lead['id']}")
+
+    def announce_note(
+        self, account: Account, head: str, kind: EntityKind, tree: forms.Tree, entity_id: int
+    ) -> None:
+        body = forms.encode(account, head, "note", tree)
+        key = f"{kind}/{entity_id}"
+        self.hooks(account).emit(f"note_{SETTINGS[kind]}", f"{head}[note]", body, order_key=key)
+
+    def note(
+        self,
+        account: Account,
+        kind: str,
+        entity: tuple[str, int],
+        *,
+        by: int = 0,
+        after: list[dict[str, object]] | None = None,
+        before: list[dict[str, object]] | None = None,
+    ) -> None:
+        """Write a line into the account's log of events; `by` 0 is a robot or the customer."""
+        id_ = f"01{self.world.ids.next():x}{account.id:x}"
+        account.log.append(LogEntry(id_, kind, *entity, by, now(), after or [], before or []))
 
     def announce_entity(self, account: Account, kind: EntityKind, action: str, entity: Entity) -> None:
-        tree = forms.lead(account, entity) if kind == "leads" else forms.contact(account, entity)
-        self.announce(account, kind, action, tree, key=f"{kind}/{entity.id}")
+        if action == "add":
+            self.note(account, f"{SETTINGS[kind]}_added", (SETTINGS[kind], entity.id), by=entity.created_by)
+        if action == "delete":
+            account.gone[kind, entity.id] = entity
+            tree = forms.deleted(entity, kind)
+        else:
+            tree = forms.lead(account, entity) if kind == "leads" else forms.contact(account, entity, kind)
+        # Companies are announced as contacts of another type, by a code of their own.
+        head = "contacts" if kind == "companies" else kind
+        body = forms.encode(account, head, action, tree)
+        name, key = f"{action}_{SETTINGS[kind]}", f"{kind}/{entity.id}"
+        self.hooks(account).emit(name, f"{head}[{action}]", body, order_key=key)
+        if (kind, action) == ("leads", "add"):
+            self.trigger(account, "add", tree)
 
 
 # Subscription codes are `{action}_{this}`: add_message, add_outgoing_message, update_talk, ...
-SETTINGS = {"leads": "lead", "contacts": "contact"}
+SETTINGS = {"leads": "lead", "contacts": "contact", "companies": "company"}

@@ -1,17 +1,26 @@
 """Bodies of outgoing webhooks: form-encoded, PHP bracket keys, in the key order of real captures."""
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import lru_cache
+from typing import Literal
 from urllib.parse import quote_plus
 
-from gptagent.sandbox.kommo.state import Account, Chat, Entity, Message, Note, Talk, Task
+from gptagent.sandbox.kommo.state import Account, Chat, Entity, EntityKind, Message, Note, Talk, Task
 
 Tree = Mapping[str, object]
+NOTE_TYPES = {"common": 4, "attachment": 5, "call_in": 10, "call_out": 11}
 PICTURE = "https://amojo.kommo.com/attachments/profiles/{}/128x128.jpg"
 
 
 def encode(account: Account, kind: str, action: str, element: Tree) -> bytes:
     """Return the body announcing `kind[action][0]`."""
+    return encode_many(account, kind, action, [element])
+
+
+def encode_many(account: Account, kind: str, action: str, elements: Sequence[Tree]) -> bytes:
+    """Return one body of several elements, which the vendor may send though it was seen to send one."""
     head = {
         "account": {
             "subdomain": account.subdomain,
@@ -19,8 +28,14 @@ def encode(account: Account, kind: str, action: str, element: Tree) -> bytes:
             "_links": {"self": f"https://{account.subdomain}.amocrm.com"},
         }
     }
-    body = {kind: {action: {"0": element}}}
+    body = {kind: {action: {str(index): element for index, element in enumerate(elements)}}}
     return encode_tree({**body, **head} if account.knobs.account_last else {**head, **body})
+
+
+def encode_thin(account: Account, trigger: str, lead: Tree) -> bytes:
+    """Return the body of a Digital Pipeline's own webhook: where the lead stands, and the account last."""
+    head = {"account": {"id": account.id, "subdomain": account.subdomain}}
+    return encode_tree({"leads": {trigger: {"0": lead}}, **head})
 
 
 def encode_tree(tree: Tree) -> bytes:
@@ -50,7 +65,12 @@ def incoming_message(account: Account, chat: Chat, message: Message) -> Tree:
     return {
         **_message_head(account, chat, message),
         "type": "incoming",
-        "author": {"id": message.author_id, "type": "external", "name": message.author_name},
+        "author": {
+            "id": message.author_id,
+            "type": "external",
+            "name": message.author_name,
+            "avatar_url": PICTURE.format(message.author_id) if account.knobs.avatars else None,
+        },
         "origin": chat.origin,
     }
 
@@ -129,7 +149,14 @@ def lead(
     }
 
 
-def contact(account: Account, entity: Entity) -> Tree:
+def deleted(entity: Entity, kind: EntityKind) -> Tree:
+    """What is told of a record that is gone."""
+    if kind == "leads":
+        return {"id": entity.id, "status_id": entity.status_id, "pipeline_id": entity.pipeline_id}
+    return {"id": entity.id, "type": "company" if kind == "companies" else "contact"}
+
+
+def contact(account: Account, entity: Entity, kind: EntityKind = "contacts") -> Tree:
     return {
         "id": entity.id,
         "name": entity.name,
@@ -139,30 +166,42 @@ def contact(account: Account, entity: Entity) -> Tree:
         "created_user_id": entity.created_by,
         "modified_user_id": entity.updated_by,
         "account_id": account.id,
-        "custom_fields": _fields(account, entity, "contacts"),
+        "custom_fields": _fields(account, entity, kind),
         "created_at": entity.created_at,
         "updated_at": entity.updated_at,
-        "type": "contact",
+        "type": "company" if kind == "companies" else "contact",
     }
 
 
-def _fields(account: Account, entity: Entity, kind: str) -> list[Tree]:
-    catalogue = account.fields["leads" if kind == "leads" else "contacts"]
+def _fields(account: Account, entity: Entity, kind: EntityKind) -> list[Tree]:
+    catalogue = account.fields[kind]
     return [
         {
             "id": id_,
             "name": catalogue[id_].name,
             "code": catalogue[id_].code,
-            "values": [_field_value(catalogue[id_].type, value) for value in values],
+            "values": _hook_values(catalogue[id_].type, values),
         }
         for id_, values in entity.values.items()
+        if id_ in catalogue
     ]
+
+
+def _hook_values(type_: str, values: list[dict[str, object]]) -> object:
+    """A radio button's value travels as an object, of everything else there is a list."""
+    if type_ == "radiobutton" and values:
+        return _field_value(type_, values[0])
+    return [_field_value(type_, value) for value in values]
 
 
 def _field_value(type_: str, value: Mapping[str, object]) -> object:
     """Dates travel as bare numbers, everything else as an object."""
     if type_ in {"date", "date_time", "birthday"}:
         return value["value"]
+    if type_ == "chained_list":
+        return value
+    if type_ == "smart_address":
+        return {"value": value["value"], "subtype": value.get("enum_code")}
     return {"value": value["value"], "enum": value.get("enum_id")}
 
 
@@ -184,7 +223,7 @@ def incoming_lead(account: Account, chat: Chat, message: Message) -> Tree:
         "source_name": account.name,
     }
     return {
-        "uid": f"{message.id}{chat.id}".replace("-", "")[:60],
+        "uid": unsorted_uid(chat, message),
         "source": source,
         "source_uid": source_uid,
         "category": "chats",
@@ -199,7 +238,23 @@ def incoming_lead(account: Account, chat: Chat, message: Message) -> Tree:
     }
 
 
-def task(account: Account, task_: Task) -> Tree:
+def unsorted_uid(chat: Chat, message: Message | None) -> str:
+    return f"{message.id if message else ''}{chat.id}".replace("-", "")[:60]
+
+
+def unsorted_gone(account: Account, chat: Chat, action: Literal["accept", "decline"], user_id: int) -> Tree:
+    lead = account.leads.get(chat.lead_id)
+    return {
+        "action": action,
+        "uid": unsorted_uid(chat, chat.messages[0] if chat.messages else None),
+        f"{action}_result": {"leads": [chat.lead_id]},
+        "category": "chats",
+        "created_at": lead.created_at if lead else None,
+        "modified_user_id": user_id,
+    }
+
+
+def task(account: Account, task_: Task, *, old_text: str | None = None) -> Tree:
     element_type = {"contacts": 1, "leads": 2, "companies": 3, "customers": 12}.get(
         task_.entity_type or "", 0
     )
@@ -208,14 +263,15 @@ def task(account: Account, task_: Task) -> Tree:
         "element_id": task_.entity_id or 0,
         "element_type": element_type,
         "task_type": task_.task_type_id,
-        "date_create": task_.created_at,
+        "date_create": _written(task_.created_at),
         "text": task_.text,
+        "old_text": old_text,
         "status": task_.is_completed,
         "account_id": account.id,
         "created_user_id": task_.created_by,
-        "last_modified": task_.updated_at,
+        "last_modified": _written(task_.updated_at),
         "responsible_user_id": task_.responsible_user_id,
-        "complete_till": task_.complete_till,
+        "complete_till": _written(task_.complete_till),
         "action_close": task_.is_completed,
         "result": {"id": task_.id, "text": task_.result_text} if task_.result_text else None,
         "created_at": task_.created_at,
@@ -225,16 +281,34 @@ def task(account: Account, task_: Task) -> Tree:
 
 
 def note(account: Account, kind: str, note_: Note) -> Tree:
+    """A call's facts stand in its text, a file's name as well."""
+    facts = {key.upper(): value for key, value in note_.params.items()}
+    is_call = note_.note_type in {"call_in", "call_out"}
+    text = json.dumps(facts, ensure_ascii=False) if is_call else note_.params.get("text", "")
+    source = {"event_source": {"id": note_.created_by, "author_name": "", "type": 1}}
     return {
         "note": {
-            "id": note_.id,
-            "created_by": note_.created_by,
-            "account_id": account.id,
-            "text": note_.params.get("text", ""),
-            "note_type": 4,
+            "text": note_.params.get("file_name", text),
+            "attachement": note_.params.get("file_name", ""),
+            "date_create": _written(note_.created_at),
+            "note_type": NOTE_TYPES.get(note_.note_type, 25),
+            "element_type": {"leads": 2, "contacts": 1}.get(kind, 3),
             "element_id": note_.entity_id,
-            "element_type": 2 if kind == "leads" else 1,
+            "catalog_id": 0,
+            "group_id": 0,
+            "timestamp_x": _written(note_.created_at),
+            "account_id": account.id,
+            "metadata": json.dumps(source, separators=(",", ":")),
+            "created_by": note_.created_by,
+            "modified_by": note_.created_by,
+            "main_user_id": note_.created_by,
+            "id": note_.id,
             "created_at": note_.created_at,
+            "updated_at": note_.created_at,
         },
-        "type": "lead" if kind == "leads" else "contact",
+        "type": {"leads": "lead", "contacts": "contact"}.get(kind, "company"),
     }
+
+
+def _written(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")

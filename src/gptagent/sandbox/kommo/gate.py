@@ -14,6 +14,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from gptagent.sandbox.kommo.desk import Desk
 from gptagent.sandbox.kommo.knobs import RestFault
+from gptagent.sandbox.kommo.oauth import tokens
 from gptagent.sandbox.kommo.rest import ROUTES
 from gptagent.sandbox.kommo.rest.hal import PROBLEM, TITLES, block_page, problem
 from gptagent.sandbox.kommo.state import Account, Token, Traffic, new_uuid
@@ -27,7 +28,8 @@ class Gate:
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
-        self._router = Router(ROUTES, redirect_slashes=False, default=_no_such_path)
+        self._router = Router([*ROUTES, *tokens.ROUTES], redirect_slashes=False, default=_no_such_path)
+        self._directory = Router(tokens.API_ROUTES, redirect_slashes=False, default=_no_such_path)
         self._dice = random.Random(0)  # noqa: S311 - repeatable dice, no secret
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -41,6 +43,10 @@ class Gate:
 
     async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
+        if request.headers.get("host", "").startswith("api-"):
+            scope["desk"] = self.desk
+            await self._directory(scope, receive, send)
+            return
         account = self._account(request)
         count(self.desk.world.traffic)
         count(account.traffic)
@@ -53,7 +59,8 @@ class Gate:
             return
         if fault is not None and fault.action == "status":
             raise Refused(_failure(fault))
-        scope.update(app=self, desk=self.desk, account=account, token=_token(request, account))
+        token = None if request.url.path.startswith(tokens.PREFIX) else _token(request, account)
+        scope.update(app=self, desk=self.desk, account=account, token=token)
         if fault is not None and fault.action == "accept_then_timeout":
             with suppress(Refused, HTTPException):
                 await self._router(scope, receive, _into_the_void)
@@ -65,7 +72,7 @@ class Gate:
         label = request.headers.get("host", "").split(".")[0].split(":")[0]
         account = self.desk.world.accounts.get(label)
         if account is None:
-            raise problem(404, "Account not found")
+            raise problem(self.desk.oauth.moved.get(label, 404), "Account not found")
         return account
 
     async def _slow_down(self, account: Account, fault: RestFault | None) -> None:
@@ -125,6 +132,7 @@ def _token(request: Request, account: Account) -> Token:
     token = account.tokens.get(value)
     if kind.lower() != "bearer" or token is None or token.revoked or token.expires_at < time.time():
         raise problem(401, "Invalid user name or password")
+    token.used = True
     return token
 
 

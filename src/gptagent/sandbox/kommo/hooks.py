@@ -57,9 +57,19 @@ class Line:
 
     async def post(self, url: str, body: bytes, headers: dict[str, str], timeout: float) -> tuple[int, str]:
         """Return the status and why there is none: 0 and a reason. `timeout` is in seconds."""
+        return await self._send("POST", url, body, headers, timeout)
+
+    async def get(self, url: str, headers: dict[str, str], timeout: float) -> tuple[int, str]:
+        """As above."""
+        return await self._send("GET", url, None, headers, timeout)
+
+    async def _send(
+        self, method: str, url: str, body: bytes | None, headers: dict[str, str], timeout: float
+    ) -> tuple[int, str]:
         try:
             async with self._places, asyncio.timeout(timeout):
-                return (await self._client.post(url, content=body, headers=headers)).status_code, ""
+                answer = await self._client.request(method, url, content=body, headers=headers)
+                return answer.status_code, ""
         except (TimeoutError, httpx2.HTTPError, httpx2.InvalidURL) as error:
             return 0, type(error).__name__
 
@@ -92,6 +102,14 @@ class HookSender:
         for subscription in self.account.subscriptions.values():
             if setting in subscription.settings and not subscription.disabled:
                 self._queue_copies(subscription, event, body, order_key)
+
+    def emit_thin(self, event: str, body: bytes, *, order_key: str) -> None:
+        """Queue the body for every address that the Digital Pipeline has for this trigger."""
+        for address, triggers in self.account.pipeline_hooks.items():
+            if event.partition("[")[2].removesuffix("]") in triggers:
+                moment = int(time.time())
+                thin = Subscription(0, address, [event], 1, self.account.main_user, moment, moment)
+                self._queue_copies(thin, event, body, order_key)
 
     def cancel(self) -> None:
         for task in self._tasks:

@@ -25,7 +25,9 @@ class Knobs(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     retry_scale: float = 1.0
     retries: bool = True
     invalid_answers_until_disabled: int = 100
+    unknown_codes: list[str] = []
     account_last: bool = False
+    avatars: bool = False
     message_type: bool = True
     bind_entities: bool = True
     # rest
@@ -34,6 +36,12 @@ class Knobs(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     violations_until_block: int = 20
     block_seconds: float = 60.0
     latency_ms: Range = (0, 0)
+    api_filter: bool = True  # amoCRM: whether lists can be filtered
+    # oauth
+    code_seconds: int = 1200
+    access_seconds: int = 86_400
+    refresh_grace: bool = False
+    refresh_refusal_status: int = 401
     # chats
     plan_has_sending: bool = True
     talks_api: bool = True  # false: as on amoCRM, where talks are neither listed nor written into

@@ -18,7 +18,7 @@ import msgspec
 from gptagent.sandbox.kommo import chats
 from gptagent.sandbox.kommo.desk import Desk
 from gptagent.sandbox.kommo.forms import encode_tree
-from gptagent.sandbox.kommo.state import Account, Chat, new_uuid
+from gptagent.sandbox.kommo.state import Account, Bot, Chat, new_uuid
 
 WIDGET_SECONDS = 2.0
 TOKEN_SECONDS = 600
@@ -44,16 +44,6 @@ class WidgetBlock(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 @dataclass(slots=True)
-class Bot:
-    """`text` is what a plain bot prints; `widget` makes it one that is started by incoming messages."""
-
-    id: int
-    name: str
-    text: str = ""
-    widget: WidgetBlock | None = None
-
-
-@dataclass(slots=True)
 class Run:
     """A bot at work on a lead. `continue_id` names the place where it waits for its widget."""
 
@@ -72,7 +62,7 @@ class Salesbots:
     """The bots of one account and their runs by lead."""
 
     def __init__(self, desk: Desk, account: Account) -> None:
-        self.bots: dict[int, Bot] = {}
+        self.bots = account.bots
         self.runs: dict[int, Run] = {}
         self.calls: list[dict[str, object]] = []
         self._desk = desk
@@ -103,7 +93,7 @@ class Salesbots:
         if not self._account.knobs.plan_has_bots:
             return
         for bot in self.bots.values():
-            if bot.widget is not None:
+            if isinstance(bot.widget, WidgetBlock):
                 run = self.start(bot, chat.lead_id)
                 run.chat, run.continue_id = chat, self._desk.world.ids.next()
                 self._go(run, self._ask(run, bot.widget, text))
@@ -120,7 +110,7 @@ class Salesbots:
     def go_on(self, run: Run, data: dict[str, object], steps: list[int], shown: list[str]) -> None:
         """Print what the handlers show, then what stands at the step they lead to."""
         words = list(shown)
-        if run.bot.widget is not None and run.bot.widget.step in steps:
+        if isinstance(run.bot.widget, WidgetBlock) and run.bot.widget.step in steps:
             words.append(render(run.bot.widget.print, {f"json.{name}": str(v) for name, v in data.items()}))
         self._go(run, self._say_later(run, words))
 

@@ -37,6 +37,10 @@ SCOPES = frozenset(
 )
 STAGES = (("Новая заявка", "#99ccff"), ("В работе", "#ffff99"), ("Счёт выставлен", "#ffcc66"))
 CHOICES = ("Консультация", "Подписка", "Внедрение")
+PHONE_KINDS = ("WORK", "WORKDD", "MOB", "FAX", "HOME", "OTHER")
+EMAIL_KINDS = ("WORK", "PRIV", "OTHER")
+ADDRESS_LINES = ("address_line_1", "address_line_2", "city", "state", "zip", "country")
+LOSS_REASONS = ("Слишком дорого", "Пропала потребность")
 
 
 class Features(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -58,7 +62,12 @@ def open_account(world: World, subdomain: str, name: str, features: Features) ->
         is_unsorted_on=features.unsorted,
         users={user.id: user for user in _people(world.ids, subdomain)},
         pipelines={},
-        fields={"leads": _lead_fields(world.ids), "contacts": _contact_fields(world.ids)},
+        fields={
+            "leads": _lead_fields(world.ids),
+            "contacts": _contact_fields(world.ids),
+            "companies": _company_fields(world.ids),
+        },
+        loss_reasons={world.ids.next(): reason for reason in LOSS_REASONS},
         knobs=msgspec.structs.replace(
             world.default_knobs, plan_has_sending=features.sending, quota=features.quota
         ),
@@ -83,13 +92,14 @@ def issue_token(account: Account, scopes: frozenset[str] | None = None) -> Token
         "scopes": sorted(granted),
         "api_domain": "api-c.kommo.com",
     }
-    value = _jwt(claims)
+    value = sign_jwt(claims)
     token = Token(value, granted, TOKENS_END_AT)
     account.tokens[value] = token
     return token
 
 
-def _jwt(claims: dict[str, object]) -> str:
+def sign_jwt(claims: dict[str, object]) -> str:
+    """Return a token that says this; its signature is the sandbox's own."""
     head = _b64(msgspec.json.encode({"typ": "JWT", "alg": "HS256"}))
     body = _b64(msgspec.json.encode(claims))
     signature = hmac.new(b"sandbox", f"{head}.{body}".encode(), "sha256").digest()
@@ -111,7 +121,13 @@ def _account_id(world: World, subdomain: str) -> int:
 def _people(ids: Ids, subdomain: str) -> list[User]:
     names = (("Анна Смирнова", "anna"), ("Борис Кузнецов", "boris"))
     return [
-        User(ids.next(), name, f"{login}@{subdomain}.test", str(uuid5(NAMESPACE_DNS, f"{login}.{subdomain}")))
+        User(
+            ids.next(),
+            name,
+            f"{login}@{subdomain}.test",
+            str(uuid5(NAMESPACE_DNS, f"{login}.{subdomain}")),
+            is_admin=login == "anna",
+        )
         for name, login in names
     ]
 
@@ -141,13 +157,22 @@ def _lead_fields(ids: Ids) -> dict[int, CustomField]:
 
 
 def _contact_fields(ids: Ids) -> dict[int, CustomField]:
-    def multitext(name: str, code: str, sort: int, kinds: tuple[str, ...]) -> CustomField:
-        enums: dict[int, tuple[str, str | None]] = {ids.next(): (kind, kind) for kind in kinds}
-        return CustomField(ids.next(), name, "multitext", code, sort, enums)
-
-    listed = [
-        multitext("Телефон", "PHONE", 4, ("WORK", "WORKDD", "MOB", "FAX", "HOME", "OTHER")),
-        multitext("Email", "EMAIL", 6, ("WORK", "PRIV", "OTHER")),
-        CustomField(ids.next(), "Город", "text", None, 500),
-    ]
+    listed = [*_addresses(ids), CustomField(ids.next(), "Город", "text", None, 500)]
     return {custom.id: custom for custom in listed}
+
+
+def _company_fields(ids: Ids) -> dict[int, CustomField]:
+    address = CustomField(ids.next(), "Адрес", "textarea", "ADDRESS", 8)
+    return {custom.id: custom for custom in (*_addresses(ids), address)}
+
+
+def _addresses(ids: Ids) -> tuple[CustomField, CustomField]:
+    return (
+        CustomField(ids.next(), "Телефон", "multitext", "PHONE", 4, coded(ids, PHONE_KINDS)),
+        CustomField(ids.next(), "Email", "multitext", "EMAIL", 6, coded(ids, EMAIL_KINDS)),
+    )
+
+
+def coded(ids: Ids, codes: tuple[str, ...]) -> dict[int, tuple[str, str | None]]:
+    """Return enums whose value is their code."""
+    return {ids.next(): (code, code) for code in codes}

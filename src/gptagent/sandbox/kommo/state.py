@@ -14,9 +14,11 @@ from gptagent.sandbox.kommo.knobs import Knobs, RestFault
 WON, LOST = 142, 143
 INCOMING_STAGE_TYPE = 1
 LEDGER_ENTRIES = 200_000
+LOG_ENTRIES = 20_000
 
 AuthorType = Literal["external", "internal", "bot"]
-EntityKind = Literal["leads", "contacts"]
+EntityKind = Literal["leads", "contacts", "companies"]
+ENTITY_KINDS: tuple[EntityKind, ...] = ("leads", "contacts", "companies")
 FieldValues = list[dict[str, object]]
 
 
@@ -26,6 +28,8 @@ class User:
     name: str
     email: str
     amojo_id: str
+    is_admin: bool = False
+    is_active: bool = True
 
 
 @dataclass(slots=True)
@@ -44,6 +48,7 @@ class Pipeline:
     sort: int
     is_main: bool
     stages: dict[int, Stage]
+    is_archive: bool = False
 
     def first_open_stage(self) -> int:
         return next(stage.id for stage in self.stages.values() if stage.type != INCOMING_STAGE_TYPE)
@@ -60,11 +65,55 @@ class CustomField:
     code: str | None
     sort: int
     enums: dict[int, tuple[str, str | None]] = field(default_factory=dict)
+    is_api_only: bool = False
+    currency: str | None = None
+
+
+@dataclass(slots=True)
+class Tag:
+    id: int
+    name: str
+    color: str | None = None
+
+
+@dataclass(slots=True)
+class Bot:
+    """`text` is what a plain bot prints; a `widget` (salesbots.py) is asked when a customer writes."""
+
+    id: int
+    name: str
+    text: str = ""
+    widget: object | None = None
+
+
+@dataclass(slots=True)
+class Catalog:
+    """A list of the account; its elements are records as leads are."""
+
+    id: int
+    name: str
+    type: str
+    fields: dict[int, CustomField] = field(default_factory=dict)
+    elements: dict[int, "Entity"] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class LogEntry:
+    """A line of the account's log of events; `value_after` and `value_before` as the vendor shows them."""
+
+    id: str
+    type: str
+    entity_type: str
+    entity_id: int
+    created_by: int
+    created_at: int
+    value_after: list[dict[str, object]]
+    value_before: list[dict[str, object]]
 
 
 @dataclass(slots=True)
 class Entity:
-    """What leads and contacts share. `price`, stage and `closed_at` mean something for leads only."""
+    """What leads, contacts and companies share. Price, stage and `closed_at` are of leads only."""
 
     id: int
     name: str
@@ -83,6 +132,7 @@ class Entity:
     values: dict[int, FieldValues] = field(default_factory=dict)
     tags: dict[int, str] = field(default_factory=dict)
     links: list[int] = field(default_factory=list)
+    companies: list[int] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -167,6 +217,7 @@ class Token:
     scopes: frozenset[str]
     expires_at: int
     revoked: bool = False
+    used: bool = False
 
 
 @dataclass(slots=True)
@@ -232,6 +283,15 @@ class Account:
     tokens: dict[str, Token] = field(default_factory=dict)
     leads: dict[int, Entity] = field(default_factory=dict)
     contacts: dict[int, Entity] = field(default_factory=dict)
+    companies: dict[int, Entity] = field(default_factory=dict)
+    tags: dict[EntityKind, dict[int, Tag]] = field(
+        default_factory=lambda: {kind: {} for kind in ENTITY_KINDS}
+    )
+    bots: dict[int, Bot] = field(default_factory=dict)
+    catalogs: dict[int, Catalog] = field(default_factory=dict)
+    loss_reasons: dict[int, str] = field(default_factory=dict)
+    files: dict[str, "StoredFile"] = field(default_factory=dict)
+    log: deque[LogEntry] = field(default_factory=lambda: deque(maxlen=LOG_ENTRIES))
     hidden: set[int] = field(default_factory=set)
     tasks: dict[int, Task] = field(default_factory=dict)
     tasks_by_entity: dict[tuple[str | None, int | None], list[Task]] = field(
@@ -242,10 +302,11 @@ class Account:
     talks: dict[int, Talk] = field(default_factory=dict)
     talks_by_contact: dict[int, list[Talk]] = field(default_factory=lambda: defaultdict(list))
     subscriptions: dict[str, Subscription] = field(default_factory=dict)
+    pipeline_hooks: dict[str, list[str]] = field(default_factory=dict)
+    gone: dict[tuple[EntityKind, int], Entity] = field(default_factory=dict)
     sent: int = 0
     salesbots: object | None = None  # salesbots.py: it needs the desk, which needs this
     heard: Callable[[Chat, str], None] | None = None  # who listens to customers inside the CRM
-    files: dict[str, "StoredFile"] = field(default_factory=dict)
     knobs: Knobs = field(default_factory=Knobs)
     faults: FaultBook[RestFault] = field(default_factory=FaultBook)
     ledger: Ledger = field(default_factory=Ledger)
@@ -260,7 +321,8 @@ class Account:
         return next(pipeline for pipeline in self.pipelines.values() if pipeline.is_main)
 
     def entities(self, kind: EntityKind) -> dict[int, Entity]:
-        return self.leads if kind == "leads" else self.contacts
+        tables = {"leads": self.leads, "contacts": self.contacts, "companies": self.companies}
+        return tables[kind]
 
 
 class Ids:

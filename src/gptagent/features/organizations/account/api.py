@@ -13,10 +13,15 @@ from gptagent.features.identity import service as identity
 from gptagent.features.identity.limits import LoginLimits
 from gptagent.features.identity.model import LogIn, LogInKind, Proof, RelyingParty
 from gptagent.features.identity.service import ChangePassword, ProfileChanges
-from gptagent.features.organizations.account.guard import current_log_in, require_confirmed
+from gptagent.features.organizations.account.guard import (
+    current_log_in,
+    refuse_borrowed,
+    require_confirmed,
+)
 from gptagent.features.organizations.account.web import picture_of, read_picture
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database, Session
+from gptagent.kernel.errors import Invalid, Unauthenticated
 from gptagent.kernel.files import FileStore
 from gptagent.kernel.http import Body, CurrentScope, Wire, person_of
 from gptagent.kernel.rest import CurrentMatch, api_router
@@ -28,6 +33,8 @@ MISSING: dict[int | str, dict[str, Any]] = {404: {}}
 class AccountOut(Wire):
     id: UUID
     email: str
+    given_name: str
+    family_name: str
     full_name: str
     locale: str
     has_avatar: bool
@@ -38,7 +45,8 @@ class AccountOut(Wire):
 class AccountPatch(Body):
     """Fields left out stay as they are."""
 
-    full_name: str | None = None
+    given_name: str | None = None
+    family_name: str | None = None
     locale: Literal["ru", "en"] | None = None
 
 
@@ -48,10 +56,11 @@ class PasswordBody(Body):
 
 
 class ProofBody(Body):
-    """The password; where the second step is on, a code of the app or a recovery code as well."""
+    """The password, and where the second step is on a code as well; or what a passkey answered."""
 
     password: str = ""
     code: str = ""
+    credential: dict[str, Any] | None = None
 
 
 class CodeBody(Body):
@@ -104,7 +113,7 @@ class PasskeysOut(Wire):
 
 
 class PasskeyOptionsOut(Wire):
-    """`options` is for `PublicKeyCredential.parseCreationOptionsFromJSON()`."""
+    """`options` is for `PublicKeyCredential.parseCreationOptionsFromJSON()`, or `parseRequestOptions...`."""
 
     options: dict[str, Any] = Field(default_factory=dict)
 
@@ -127,6 +136,7 @@ class AccountApi:
         router.delete("/avatar", status_code=204, summary="Remove your picture")(self.remove_avatar)
         router.post("/password", status_code=204, summary="Change your password")(self.change_password)
         router.post("/confirmation", status_code=204, summary="Confirm that it is you")(self.confirm)
+        router.post("/confirmation/options", summary="Begin to confirm by a passkey")(self.confirm_options)
         router.get("/sessions", summary="List log-ins with a browser")(self.list_sessions)
         router.delete("/sessions", status_code=204, summary="Log out everywhere else")(self.end_others)
         router.delete("/sessions/{session_id}", status_code=204, summary="End one of them")(self.end_session)
@@ -186,10 +196,24 @@ class AccountApi:
         """Show who you are: sensitive operations need it to be no longer ago than 15 minutes."""
         person_id = person_of(request)
         await self.limits.check_person(person_id)
+        current = current_log_in(request)
+        if body.credential is not None:
+            try:
+                await identity.confirm_by_passkey(
+                    self.db, person_id, body.credential, self.party, current=current
+                )
+            except Unauthenticated as error:  # the token is as good as before
+                raise Invalid.field("credential", error.message) from error
+            return
         proof = Proof(body.password, body.code)
-        await identity.confirm_person(
-            self.db, person_id, proof, current=current_log_in(request), now=utcnow()
-        )
+        await identity.confirm_person(self.db, person_id, proof, current=current, now=utcnow())
+
+    async def confirm_options(self, request: Request, scope: CurrentScope) -> PasskeyOptionsOut:
+        """Return what a browser needs to use one of your passkeys, within five minutes."""
+        person_id = person_of(request)
+        async with self.db.session(scope) as session:
+            options = await identity.ask_for_passkey(session, self.party, person_id=person_id)
+        return PasskeyOptionsOut(options=options)
 
     async def list_sessions(self, request: Request, scope: CurrentScope) -> LogInsOut:
         """Return the log-ins with a browser."""
@@ -202,6 +226,7 @@ class AccountApi:
         return await self._log_ins(request, scope, "api")
 
     async def _log_ins(self, request: Request, scope: CurrentScope, kind: LogInKind) -> LogInsOut:
+        refuse_borrowed(request)
         async with self.db.session(scope) as session:
             found = await identity.list_log_ins(session, current_log_in(request))
         return LogInsOut(items=[_log_in(one) for one in found if one.kind == kind])
@@ -295,6 +320,8 @@ async def _account(session: Session, person_id: UUID) -> AccountOut:
     return AccountOut(
         id=person.id,
         email=person.email,
+        given_name=person.given_name,
+        family_name=person.family_name,
         full_name=person.full_name,
         locale=person.locale,
         has_avatar=person.avatar_key is not None,

@@ -94,9 +94,8 @@ class FactorPages:
         current = current_log_in(request)
         if not credential:
             return await identity.confirm_person(self.db, person_id, proof, current=current, now=utcnow())
-        await identity.confirm_by_passkey(self.db, person_id, read_credential(credential), self.party)
-        async with self.db.installation(person_id) as session:
-            return await identity.note_confirmation(session, current, is_strong=True)
+        answer = read_credential(credential)
+        return await identity.confirm_by_passkey(self.db, person_id, answer, self.party, current=current)
 
     async def _confirm_page(
         self, request: Request, scope: Scope, person_id: UUID, target: str, error: AppError | None = None

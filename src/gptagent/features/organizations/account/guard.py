@@ -11,7 +11,7 @@ from gptagent.features.organizations.entrance import visitor_of
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import Forbidden
-from gptagent.kernel.http import SAFE_METHODS, access_of
+from gptagent.kernel.http import SAFE_METHODS, Access, access_of
 from gptagent.ui.web import Pages, base_of
 
 ACCOUNT = "/account-settings"
@@ -30,14 +30,13 @@ def refuse_borrowed(request: Request) -> None:
     An administrator who looks through a person's eyes changes nothing of theirs. Nor does a sign-in that one
     workspace's own provider vouched for: whoever runs that would come into the person's other workspaces.
     """
-    session = session_of(request)
-    if session is None:
-        return
-    if session.impersonator_id is not None:
+    access: Access | None = getattr(request.state, "access", None)
+    if access is not None and access.scope.actor.impersonator is not None:
         raise Forbidden(
             "impersonated", "You are looking through somebody else's eyes: change nothing of theirs."
         )
-    if session.workspace_id is not None:
+    session = session_of(request)
+    if session is not None and session.workspace_id is not None:
         raise Forbidden(
             "sign_in_limited",
             "You signed in through your company. Log in here yourself to change your account.",
@@ -62,11 +61,16 @@ def ask_to_confirm(request: Request, pages: Pages, back: str = "") -> Response |
     `back` is the page they come back to, by default the one asked for: an address to GET. Every page that
     changes something sensitive begins with this.
     """
+    href = confirm_href(request, back)
+    return pages.redirect(href) if href else None
+
+
+def confirm_href(request: Request, back: str = "") -> str:
+    """Return the page that asks who the person is and leads `back`; empty if they were asked lately."""
     session = session_of(request)
     if session is not None and is_confirmed(session.confirmed_at, utcnow()):
-        return None
-    target = quote(back or request.url.path, safe="/")
-    return pages.redirect(f"{base_of(request)}{ACCOUNT}/confirm?next={target}")
+        return ""
+    return f"{base_of(request)}{ACCOUNT}/confirm?next={quote(back or request.url.path, safe='/')}"
 
 
 def require_confirmed_page(request: Request) -> None:

@@ -1,7 +1,7 @@
 """The page of a person's profile, and their picture."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
 
@@ -52,7 +52,7 @@ class ProfilePages:
     async def save(self, request: Request, scope: CurrentScope) -> Response:
         person_id = person_of(request)
         form = await request.form()
-        typed = {"full_name": words(form, "full_name"), "locale": words(form, "locale")}
+        typed = {name: words(form, name) for name in ("given_name", "family_name", "locale")}
         try:
             async with self.db.session(scope) as session:
                 await identity.update_profile(session, person_id, ProfileChanges(**typed))
@@ -78,7 +78,7 @@ class ProfilePages:
             errors = {"file": message_of(request, error)}
         context: dict[str, Any] = {
             "person": person,
-            "values": typed or {"full_name": person.full_name, "locale": person.locale},
+            "values": typed or asdict(person),
             "errors": errors,
             "languages": LOCALES,
             "limits": {"name": NAME_MAX_CHARS, "picture": AVATAR_MAX_BYTES},

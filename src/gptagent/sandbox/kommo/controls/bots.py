@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gptagent.sandbox.kommo.controls.find import account_of, desk_of
-from gptagent.sandbox.kommo.salesbots import HASHES, Bot, WidgetBlock, bots_of
-from gptagent.sandbox.kommo.state import StoredFile, new_uuid
+from gptagent.sandbox.kommo.salesbots import HASHES, WidgetBlock, bots_of
+from gptagent.sandbox.kommo.state import Bot, StoredFile, new_uuid
 from gptagent.sandbox.wire import answer, read_as, refusal
 
 
@@ -23,8 +23,8 @@ class NewFile(msgspec.Struct, forbid_unknown_fields=True):
     """`content` is base64."""
 
     name: str
-    mime: str
-    content: str
+    mime: str = "application/pdf"
+    content: str = ""
     host: str = "amojo.kommo.test"
 
 
@@ -32,11 +32,9 @@ async def new_bot(request: Request) -> Response:
     account, wanted = account_of(request), await read_as(request, NewBot)
     if wanted.widget is not None and wanted.widget.alg not in HASHES:
         raise refusal(422, f"alg: one of {', '.join(HASHES)}")
-    if not wanted.text and wanted.widget is None:
-        raise refusal(422, "a bot prints a text or asks a widget")
     bot = Bot(desk_of(request).world.ids.next(), wanted.name, wanted.text, wanted.widget)
     bots_of(desk_of(request), account).add(bot)
-    return answer({"bot_id": bot.id}, 201)
+    return answer({"id": bot.id, "bot_id": bot.id, "name": bot.name}, 201)
 
 
 async def list_bots(request: Request) -> Response:
@@ -56,10 +54,10 @@ async def list_bots(request: Request) -> Response:
 async def new_file(request: Request) -> Response:
     account, wanted = account_of(request), await read_as(request, NewFile)
     try:
-        content = base64.b64decode(wanted.content, validate=True)
+        content = base64.b64decode(wanted.content, validate=True) or wanted.name.encode()
     except binascii.Error as error:
         raise refusal(422, "content must be base64") from error
     stored = StoredFile(new_uuid(), wanted.name, wanted.mime, len(content), content)
     account.files[stored.uuid] = stored
     link = f"https://{wanted.host}/v2/{account.amojo_id}/attachments/{stored.uuid}/{wanted.name}"
-    return answer({"uuid": stored.uuid, "link": link}, 201)
+    return answer({"uuid": stored.uuid, "name": stored.name, "size": stored.size, "link": link}, 201)

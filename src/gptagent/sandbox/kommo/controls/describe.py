@@ -1,7 +1,7 @@
 """How accounts, chats and messages look to those who steer the emulator."""
 
 from gptagent.sandbox.kommo.chats import delivery_status
-from gptagent.sandbox.kommo.state import Account, Chat, Message, Traffic
+from gptagent.sandbox.kommo.state import Account, Chat, CustomField, Message, Traffic
 from gptagent.sandbox.wire import Json
 
 
@@ -23,7 +23,13 @@ def account(row: Account) -> Json:
             ],
         },
         "chats": len(row.chats),
+        "fields": {kind: [field(one) for one in table.values()] for kind, table in row.fields.items()},
     }
+
+
+def field(row: CustomField) -> Json:
+    enums = [{"id": id_, "value": value, "code": code} for id_, (value, code) in row.enums.items()]
+    return {"id": row.id, "name": row.name, "type": row.type, "code": row.code, "enums": enums}
 
 
 def chat(owner: Account, row: Chat) -> Json:

@@ -6,7 +6,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gptagent.sandbox.kommo.rest import account, bots, entities, events, notes, talks, tasks, webhooks
+from gptagent.sandbox.kommo.rest import (
+    account,
+    archive,
+    bots,
+    entities,
+    notes,
+    talks,
+    tasks,
+    unsorted,
+    webhooks,
+)
 
 PREFIX = "/api/v4"
 Handler = Callable[[Request], Coroutine[None, None, Response]]
@@ -28,10 +38,8 @@ ROUTES = [
     _on("POST", "/salesbot/{bot:int}/continue/{id:int}", bots.continue_run),
     _on("POST", "/marketingbot/{bot:int}/continue/{id:int}", bots.continue_run),
     Route("/api/v2/salesbot/run", bots.run_v2, methods=["POST"]),
-    _on("GET", "/bots", bots.list_bots),
     _on("POST", "/bots/{id:int}/run", bots.run_one),
     _on("POST", "/bots/{id:int}/stop", bots.stop_one),
-    _on("GET", "/events", events.list_events),
     _on("GET", "/talks/{id:int}", talks.get_talk),
     _on("POST", "/talks/{id:int}/close", talks.close_talk),
     _on("GET", "/talks", talks.list_talks),
@@ -48,6 +56,21 @@ ROUTES = [
     _on("PATCH", "/contacts", entities.patch_contacts),
     _on("GET", "/leads/pipelines", account.list_pipelines),
     _on("GET", "/leads/pipelines/{id:int}", account.get_pipeline),
+    _on("GET", "/companies", entities.list_companies),
+    _on("POST", "/companies", entities.add_companies),
+    _on("PATCH", "/companies", entities.patch_companies),
+    _on("GET", "/companies/{id:int}", entities.get_company),
+    _on("PATCH", "/companies/{id:int}", entities.patch_company),
+    _on("GET", "/leads/unsorted", archive.list_unsorted),
+    _on("POST", "/leads/unsorted/{uid}/accept", unsorted.accept),
+    _on("DELETE", "/leads/unsorted/{uid}/decline", unsorted.decline),
+    _on("GET", "/leads/loss_reasons", account.list_loss_reasons),
+    _on("GET", "/events", archive.list_events),
+    _on("GET", "/catalogs", archive.list_catalogs),
+    _on("GET", "/catalogs/{id:int}", archive.get_catalog),
+    _on("GET", "/catalogs/{id:int}/elements", archive.list_elements),
+    _on("GET", "/catalogs/{id:int}/custom_fields", archive.list_catalog_fields),
+    _on("GET", "/bots", account.list_bots),
     _on("GET", "/account", account.get_account),
     _on("GET", "/users", account.list_users),
     _on("GET", "/users/{id:int}", account.get_user),
@@ -56,10 +79,14 @@ ROUTES = [
     _on("DELETE", "/webhooks", webhooks.delete_webhook),
     *(
         route
-        for kind in ("leads", "contacts")
+        for kind in ("leads", "contacts", "companies")
         for route in (
             _on("GET", f"/{kind}/custom_fields", account.list_fields),
             _on("POST", f"/{kind}/custom_fields", account.add_fields),
+            _on("GET", f"/{kind}/custom_fields/{{id:int}}", account.get_field),
+            _on("GET", f"/{kind}/tags", account.list_tags),
+            _on("POST", f"/{kind}/tags", account.add_tags),
+            _on("GET", f"/{kind}/{{id:int}}/links", archive.list_links),
             _on("GET", f"/{kind}/{{id:int}}/notes", notes.list_notes),
             _on("POST", f"/{kind}/{{id:int}}/notes", notes.add_notes),
         )

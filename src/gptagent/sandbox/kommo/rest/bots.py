@@ -5,7 +5,8 @@ from starlette.responses import Response
 
 from gptagent.sandbox.kommo.rest import hal
 from gptagent.sandbox.kommo.rest.hal import Call
-from gptagent.sandbox.kommo.salesbots import Bot, Salesbots, bots_of
+from gptagent.sandbox.kommo.salesbots import Salesbots, bots_of
+from gptagent.sandbox.kommo.state import Bot
 from gptagent.sandbox.wire import Json, answer
 
 RUNS_PER_CALL = 100
@@ -13,14 +14,6 @@ HANDLERS_MAX = 10
 SHOW_CHARS = 80
 BUTTONS_MAX = 25
 LEAD_KINDS: tuple[object, ...] = (2, "2", "leads", "lead")
-
-
-async def list_bots(request: Request) -> Response:
-    call = _v4(request)
-    page, limit = hal.window(call)
-    rows = [{"id": bot.id, "name": bot.name, "is_active": True} for bot in _bots(call).bots.values()]
-    start = (page - 1) * limit
-    return hal.page_of(call, "bots", rows[start : start + limit], more=len(rows) > start + limit)
 
 
 async def run_many(request: Request) -> Response:

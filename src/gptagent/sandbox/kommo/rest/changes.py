@@ -1,5 +1,6 @@
 """Applies a partial write to a lead or contact, refusing what the vendor refuses, and announces it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gptagent.sandbox.kommo import forms
@@ -14,6 +15,7 @@ from gptagent.sandbox.kommo.state import (
     Entity,
     EntityKind,
     FieldValues,
+    Tag,
     now,
 )
 from gptagent.sandbox.wire import Json
@@ -30,6 +32,7 @@ class _Plan:
     responsible: int | None = None
     values: dict[int, FieldValues | None] = field(default_factory=dict)
     links: list[int] | None = None
+    companies: list[int] | None = None
 
 
 def apply(call: Call, kind: EntityKind, row: Entity, item: Json, index: int) -> None:
@@ -40,8 +43,9 @@ def apply(call: Call, kind: EntityKind, row: Entity, item: Json, index: int) -> 
         setattr(row, name, value)
     row.responsible_user_id = plan.responsible or row.responsible_user_id
     _set_values(row, plan.values)
-    _set_tags(call, row, item)
+    _set_tags(call, kind, row, item)
     row.links = row.links if plan.links is None else plan.links
+    row.companies = row.companies if plan.companies is None else plan.companies
     row.updated_by, row.updated_at = call.account.main_user, now()
     is_known = row.id in call.account.entities(kind)
     if plan.stage is not None and (row.pipeline_id, row.status_id) != plan.stage:
@@ -56,12 +60,24 @@ def apply(call: Call, kind: EntityKind, row: Entity, item: Json, index: int) -> 
 def move(desk: Desk, account: Account, row: Entity, stage: tuple[int, int], *, announce: bool = True) -> None:
     """Put the lead on a (pipeline, stage) and say so."""
     old = row.status_id
+    desk.note(
+        account,
+        "lead_status_changed",
+        ("lead", row.id),
+        by=row.updated_by,
+        after=[_place(*stage)],
+        before=[_place(row.pipeline_id, old)],
+    )
     row.pipeline_id, row.status_id = stage
     account.hidden.difference_update(row.links)
     row.closed_at = now() if row.status_id in {WON, LOST} else None
     if announce:
         tree = forms.lead(account, row, old_status_id=old)
         desk.announce(account, "leads", "status", tree, key=f"leads/{row.id}")
+
+
+def _place(pipeline_id: int, status_id: int) -> Json:
+    return {"lead_status": {"id": status_id, "pipeline_id": pipeline_id}}
 
 
 def _plan(account: Account, kind: EntityKind, row: Entity, item: Json, request_id: str) -> _Plan:
@@ -73,9 +89,10 @@ def _plan(account: Account, kind: EntityKind, row: Entity, item: Json, request_i
             raise invalid(name, detail, code="InvalidType", request_id=request_id)
         if value is not None:
             plan.plain[name] = value
+    plan.companies = _links(account.companies, item, "companies", request_id)
     if kind == "leads":
         plan.stage = _stage(account, row, item, request_id)
-        plan.links = _contact_links(account, item, request_id)
+        plan.links = _links(account.contacts, item, "contacts", request_id)
     plan.responsible = _responsible(account, item, request_id)
     plan.values = _field_values(account, kind, item, request_id)
     return plan
@@ -119,15 +136,15 @@ def _field_values(
     )
 
 
-def _contact_links(account: Account, item: Json, request_id: str) -> list[int] | None:
+def _links(known: Mapping[int, Entity], item: Json, name: str, request_id: str) -> list[int] | None:
     embedded = item.get("_embedded")
-    listed = embedded.get("contacts") if isinstance(embedded, dict) else None
+    listed = embedded.get(name) if isinstance(embedded, dict) else None
     if not isinstance(listed, list):
         return None
     given = [entry.get("id") for entry in listed if isinstance(entry, dict)]
-    ids = [id_ for id_ in given if isinstance(id_, int) and id_ in account.contacts]
+    ids = [id_ for id_ in given if isinstance(id_, int) and id_ in known]
     if len(ids) < len(listed):
-        raise invalid("_embedded.contacts.0.id", "Contact not found", request_id=request_id)
+        raise invalid(f"_embedded.{name}.0.id", "Element not found", request_id=request_id)
     return ids
 
 
@@ -139,24 +156,38 @@ def _set_values(row: Entity, values: dict[int, FieldValues | None]) -> None:
             row.values[id_] = listed
 
 
-def _set_tags(call: Call, row: Entity, item: Json) -> None:
+def _set_tags(call: Call, kind: EntityKind, row: Entity, item: Json) -> None:
     """`_embedded.tags` replaces the whole set; `tags_to_add` and `tags_to_delete` are steps."""
     embedded = item.get("_embedded")
     if isinstance(embedded, dict) and "tags" in embedded:
         row.tags = {}
-        _add_tags(call, row, embedded["tags"])
-    _add_tags(call, row, item.get("tags_to_add"))
+        _add_tags(call, kind, row, embedded["tags"])
+    _add_tags(call, kind, row, item.get("tags_to_add"))
     for tag in _listed(item.get("tags_to_delete")):
         row.tags = {
             id_: name for id_, name in row.tags.items() if tag.get("name") != name and tag.get("id") != id_
         }
 
 
-def _add_tags(call: Call, row: Entity, tags: object) -> None:
-    for tag in _listed(tags):
-        name = str(tag.get("name", tag.get("id")))
-        if name not in row.tags.values():
-            row.tags[call.desk.world.ids.next()] = name
+def _add_tags(call: Call, kind: EntityKind, row: Entity, tags: object) -> None:
+    """Tag the record, by the number of a known tag or by a name, which may be a new one."""
+    for given in _listed(tags):
+        id_ = given.get("id")
+        tag = call.account.tags[kind].get(id_) if isinstance(id_, int) else None
+        if tag is None and (name := given.get("name")):
+            tag = tag_named(call.desk, call.account, kind, str(name))
+        if tag is not None:
+            row.tags[tag.id] = tag.name
+
+
+def tag_named(desk: Desk, account: Account, kind: EntityKind, name: str) -> Tag:
+    """Return the account's tag of this name, made if there is none."""
+    table = account.tags[kind]
+    found = next((tag for tag in table.values() if tag.name == name), None)
+    if found is None:
+        found = Tag(desk.world.ids.next(), name)
+        table[found.id] = found
+    return found
 
 
 def _listed(value: object) -> list[Json]:

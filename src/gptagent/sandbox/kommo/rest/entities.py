@@ -1,7 +1,6 @@
-"""Leads and contacts: lists, reads, and partial writes with the vendor's rules."""
+"""Leads, contacts and companies: lists, reads, and partial writes with the vendor's rules."""
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,6 +11,9 @@ from gptagent.sandbox.kommo.rest.hal import Call
 from gptagent.sandbox.kommo.state import Entity, EntityKind, now
 from gptagent.sandbox.wire import Json
 
+SHAPES = {"leads": shapes.lead, "contacts": shapes.contact, "companies": shapes.company}
+ORDERS = ("updated_at", "created_at", "id")
+
 
 async def list_leads(request: Request) -> Response:
     return _list(Call.of(request), "leads")
@@ -19,6 +21,10 @@ async def list_leads(request: Request) -> Response:
 
 async def list_contacts(request: Request) -> Response:
     return _list(Call.of(request), "contacts")
+
+
+async def list_companies(request: Request) -> Response:
+    return _list(Call.of(request), "companies")
 
 
 async def get_lead(request: Request) -> Response:
@@ -33,12 +39,22 @@ async def get_contact(request: Request) -> Response:
     return hal.found(None if row is None else shapes.contact(call, row))
 
 
+async def get_company(request: Request) -> Response:
+    call = Call.of(request)
+    row = call.account.companies.get(call.path_id())
+    return hal.found(None if row is None else shapes.company(call, row))
+
+
 async def add_leads(request: Request) -> Response:
     return await _add(Call.of(request), "leads")
 
 
 async def add_contacts(request: Request) -> Response:
     return await _add(Call.of(request), "contacts")
+
+
+async def add_companies(request: Request) -> Response:
+    return await _add(Call.of(request), "companies")
 
 
 async def patch_leads(request: Request) -> Response:
@@ -49,6 +65,10 @@ async def patch_contacts(request: Request) -> Response:
     return await _patch_many(Call.of(request), "contacts")
 
 
+async def patch_companies(request: Request) -> Response:
+    return await _patch_many(Call.of(request), "companies")
+
+
 async def patch_lead(request: Request) -> Response:
     return await _patch_one(Call.of(request), "leads")
 
@@ -57,16 +77,19 @@ async def patch_contact(request: Request) -> Response:
     return await _patch_one(Call.of(request), "contacts")
 
 
+async def patch_company(request: Request) -> Response:
+    return await _patch_one(Call.of(request), "companies")
+
+
 def _list(call: Call, kind: EntityKind) -> Response:
-    page, limit = hal.window(call)
-    start = (page - 1) * limit
-    rows = list(islice(_filtered(call, kind), start, start + limit + 1))
-    shape = shapes.lead if kind == "leads" else shapes.contact
-    return hal.page_of(call, kind, [shape(call, row) for row in rows[:limit]], more=len(rows) > limit)
+    return hal.cut(call, kind, _filtered(call, kind), SHAPES[kind])
 
 
 def _filtered(call: Call, kind: EntityKind) -> Iterator[Entity]:
     table = call.account.entities(kind)
+    if call.is_amocrm and not call.account.knobs.api_filter:  # an option that costs
+        yield from (row for row in _ordered(call, table.values()) if row.id not in call.account.hidden)
+        return
     ids = call.numbers("id")
     rows = (table[id_] for id_ in ids if id_ in table) if ids else _ordered(call, table.values())
     pipelines, people = call.numbers("pipeline_id"), call.numbers("responsible_user_id")
@@ -87,10 +110,11 @@ def _filtered(call: Call, kind: EntityKind) -> Iterator[Entity]:
 
 
 def _ordered(call: Call, rows: Iterable[Entity]) -> Iterable[Entity]:
-    direction = call.request.query_params.get("order[updated_at]")
-    if direction is None:
-        return rows
-    return sorted(rows, key=lambda row: (row.updated_at, row.id), reverse=direction == "desc")
+    for name in ORDERS:
+        direction = call.request.query_params.get(f"order[{name}]")
+        if direction is not None:
+            return sorted(rows, key=lambda row: (getattr(row, name), row.id), reverse=direction == "desc")
+    return rows
 
 
 def _stage_filter(call: Call) -> set[tuple[int, int]]:

@@ -1,8 +1,9 @@
 """Answers in the vendor's forms: HAL on success, problem+json on refusal."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import cast
+from itertools import islice
+from typing import TypeVar, cast
 from urllib.parse import urlencode
 
 import msgspec
@@ -10,8 +11,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gptagent.sandbox.kommo.desk import Desk
-from gptagent.sandbox.kommo.state import Account, EntityKind, Token
+from gptagent.sandbox.kommo.state import ENTITY_KINDS, Account, EntityKind, Token
 from gptagent.sandbox.wire import Json, Refused, answer
+
+T = TypeVar("T")
 
 HAL, PROBLEM = "application/hal+json", "application/problem+json"
 DEFAULT_LIMIT, LARGEST_LIMIT = 50, 250
@@ -57,8 +60,14 @@ class Call:
 
     @property
     def kind(self) -> EntityKind:
-        """The collection the path starts with, for routes that leads and contacts share."""
-        return "contacts" if self.request.scope["path"].startswith("/api/v4/contacts/") else "leads"
+        """The collection the path starts with, for routes that several kinds of records share."""
+        first = self.request.scope["path"].removeprefix("/api/v4/").split("/")[0]
+        return cast("EntityKind", first) if first in ENTITY_KINDS else "leads"
+
+    @property
+    def is_amocrm(self) -> bool:
+        """Whether the account was asked by its Russian name: that brand lacks some of the interface."""
+        return ".amocrm." in self.request.headers.get("host", "")
 
     def path_id(self, name: str = "id") -> int:
         return int(self.request.path_params[name])
@@ -151,20 +160,53 @@ def self_link(call: Call, *path: object) -> Json:
     return {"self": {"href": "/".join((call.base, *map(str, path)))}}
 
 
-def window(call: Call) -> tuple[int, int]:
+def window(call: Call, largest: int = LARGEST_LIMIT) -> tuple[int, int]:
     """Return page and limit. Raises Refused: 422 above the limit, 400 if they are no numbers."""
     query = call.request.query_params
     try:
         page, limit = int(query.get("page", 1)), int(query.get("limit", DEFAULT_LIMIT))
     except ValueError as error:
         raise problem(400, "page and limit must be integers") from error
-    if limit > LARGEST_LIMIT:
-        raise problem(422, f"Limit {LARGEST_LIMIT} per page")
+    if limit > largest:
+        raise problem(422, f"Limit {largest} per page")
     return max(page, 1), max(limit, 1)
 
 
+def cut(
+    call: Call,
+    name: str,
+    rows: Iterable[T],
+    shape: Callable[[Call, T], Json],
+    *,
+    largest: int = LARGEST_LIMIT,
+) -> Response:
+    """Answer the page asked for of a list that does not tell its length."""
+    page, limit = window(call, largest)
+    start = (page - 1) * limit
+    shown = list(islice(rows, start, start + limit + 1))
+    return page_of(call, name, [shape(call, row) for row in shown[:limit]], more=len(shown) > limit)
+
+
+def counted(
+    call: Call, name: str, rows: Sequence[T], shape: Callable[[Call, T], Json], *, at_most: int | None = None
+) -> Response:
+    """Answer the page asked for of a list that tells its length; some show fewer rows than asked for."""
+    page, limit = window(call)
+    limit = min(limit, at_most or limit)
+    start = (page - 1) * limit
+    shown = [shape(call, row) for row in rows[start : start + limit]]
+    pages = -(-len(rows) // limit)
+    return page_of(call, name, shown, more=page < pages, total=len(rows), pages=pages)
+
+
 def page_of(
-    call: Call, name: str, rows: Sequence[object], *, more: bool, total: int | None = None
+    call: Call,
+    name: str,
+    rows: Sequence[object],
+    *,
+    more: bool,
+    total: int | None = None,
+    pages: int | None = None,
 ) -> Response:
     """Answer one page of a list, or 204 where it is empty."""
     if not rows:
@@ -176,8 +218,11 @@ def page_of(
     if page > 1:
         links["first"] = {"href": _page_href(call, 1)}
         links["prev"] = {"href": _page_href(call, page - 1)}
-    counted = {} if total is None else {"_total_items": total}
-    return hal({"_page": page, **counted, "_links": links, "_embedded": {name: rows}})
+    if pages is not None:
+        links["last"] = {"href": _page_href(call, pages)}
+    total_items = {} if total is None else {"_total_items": total}
+    page_count = {} if pages is None else {"_page_count": pages}
+    return hal({**total_items, "_page": page, **page_count, "_links": links, "_embedded": {name: rows}})
 
 
 def _page_href(call: Call, page: int) -> str:

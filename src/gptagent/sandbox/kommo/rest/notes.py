@@ -43,7 +43,10 @@ async def add_notes(request: Request) -> Response:
         note = _new_note(call, entity_id, item, hal.request_id(item, index))
         call.account.notes[kind, entity_id].append(note)
         tree = forms.note(call.account, kind, note)
-        call.desk.announce(call.account, kind, "note", tree, key=f"{kind}/{entity_id}")
+        # A file is told twice; companies are told among contacts.
+        for _ in range(2 if note.note_type == "attachment" else 1):
+            head = "contacts" if kind == "companies" else kind
+            call.desk.announce_note(call.account, head, kind, tree, entity_id)
         thin.append({"id": note.id, "entity_id": entity_id, "request_id": hal.request_id(item, index)})
     return hal.written(call, "notes", f"{kind}/{entity_id}/notes", thin)
 

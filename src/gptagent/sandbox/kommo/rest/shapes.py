@@ -1,18 +1,23 @@
 """How records look in answers."""
 
+from collections.abc import Mapping
+
 from gptagent.sandbox.kommo.rest.hal import Call, self_link
 from gptagent.sandbox.kommo.state import (
     INCOMING_STAGE_TYPE,
     LOST,
     WON,
-    Account,
+    Bot,
+    Catalog,
     CustomField,
     Entity,
     EntityKind,
+    LogEntry,
     Note,
     Pipeline,
     Stage,
     Subscription,
+    Tag,
     Talk,
     Task,
     User,
@@ -22,7 +27,10 @@ from gptagent.sandbox.wire import Json
 
 def lead(call: Call, row: Entity) -> Json:
     wanted = call.with_()
-    embedded: Json = {"tags": _tags(row), "companies": []}
+    embedded: Json = {"tags": _tags(row), "companies": _companies(call, row)}
+    reason = call.account.loss_reasons.get(row.loss_reason_id or 0)
+    if "loss_reason" in wanted and reason is not None:
+        embedded["loss_reason"] = [{"id": row.loss_reason_id, "name": reason, "sort": 10000}]
     if "contacts" in wanted:
         embedded["contacts"] = [
             {"id": id_, "is_main": i == 0, "_links": self_link(call, "contacts", id_)}
@@ -44,7 +52,7 @@ def lead(call: Call, row: Entity) -> Json:
         "closed_at": row.closed_at,
         "closest_task_at": None,
         "is_deleted": False,
-        "custom_fields_values": _values(call.account, "leads", row),
+        "custom_fields_values": _values(call.account.fields["leads"], row),
         "score": None,
         "account_id": call.account.id,
         "labor_cost": None,
@@ -55,7 +63,7 @@ def lead(call: Call, row: Entity) -> Json:
 
 
 def contact(call: Call, row: Entity) -> Json:
-    embedded: Json = {"tags": _tags(row), "companies": []}
+    embedded: Json = {"tags": _tags(row), "companies": _companies(call, row)}
     if "leads" in call.with_():
         embedded["leads"] = [{"id": id_, "_links": self_link(call, "leads", id_)} for id_ in row.links]
     return {
@@ -72,19 +80,106 @@ def contact(call: Call, row: Entity) -> Json:
         "closest_task_at": None,
         "is_deleted": False,
         "is_unsorted": row.id in call.account.hidden,
-        "custom_fields_values": _values(call.account, "contacts", row),
+        "custom_fields_values": _values(call.account.fields["contacts"], row),
         "account_id": call.account.id,
         "_links": self_link(call, "contacts", row.id),
         "_embedded": embedded,
     }
 
 
+def company(call: Call, row: Entity) -> Json:
+    return {
+        "id": row.id,
+        "name": row.name,
+        "responsible_user_id": row.responsible_user_id,
+        "group_id": 0,
+        "created_by": row.created_by,
+        "updated_by": row.updated_by,
+        "created_at": row.created_at,
+        "updated_at": row.updated_at,
+        "closest_task_at": None,
+        "is_deleted": False,
+        "custom_fields_values": _values(call.account.fields["companies"], row),
+        "account_id": call.account.id,
+        "_links": self_link(call, "companies", row.id),
+        "_embedded": {"tags": _tags(row)},
+    }
+
+
+def catalog(call: Call, row: Catalog) -> Json:
+    return {
+        "id": row.id,
+        "name": row.name,
+        "created_by": call.account.main_user,
+        "updated_by": call.account.main_user,
+        "created_at": call.account.created_at,
+        "updated_at": call.account.created_at,
+        "sort": 10,
+        "type": row.type,
+        "can_add_elements": True,
+        "can_show_in_cards": False,
+        "can_link_multiple": True,
+        "can_be_deleted": True,
+        "sdk_widget_code": None,
+        "account_id": call.account.id,
+        "_links": self_link(call, "catalogs", row.id),
+    }
+
+
+def element(call: Call, owner: Catalog, row: Entity) -> Json:
+    return {
+        "id": row.id,
+        "name": row.name,
+        "created_by": row.created_by,
+        "updated_by": row.updated_by,
+        "created_at": row.created_at,
+        "updated_at": row.updated_at,
+        "is_deleted": None,
+        "custom_fields_values": _values(owner.fields, row),
+        "catalog_id": owner.id,
+        "account_id": call.account.id,
+        "_links": self_link(call, "catalogs", owner.id, "elements", row.id),
+    }
+
+
+def tag(call: Call, row: Tag) -> Json:
+    del call
+    return {"id": row.id, "name": row.name, "color": row.color}
+
+
+def loss_reason(call: Call, row: tuple[int, str]) -> Json:
+    id_, name = row
+    return {"id": id_, "name": name, "sort": 10000, "_links": self_link(call, "leads", "loss_reasons", id_)}
+
+
+def bot(call: Call, row: Bot) -> Json:
+    return {"id": row.id, "name": row.name, "_links": self_link(call, "bots", row.id)}
+
+
+def log_entry(call: Call, row: LogEntry) -> Json:
+    return {
+        "id": row.id,
+        "type": row.type,
+        "entity_id": row.entity_id,
+        "entity_type": row.entity_type,
+        "created_by": row.created_by,
+        "created_at": row.created_at,
+        "value_after": row.value_after,
+        "value_before": row.value_before,
+        "account_id": call.account.id,
+        "_links": self_link(call, "events", row.id),
+    }
+
+
+def _companies(call: Call, row: Entity) -> list[Json]:
+    return [{"id": id_, "_links": self_link(call, "companies", id_)} for id_ in row.companies]
+
+
 def _tags(row: Entity) -> list[Json]:
     return [{"id": id_, "name": name, "color": None} for id_, name in row.tags.items()]
 
 
-def _values(account: Account, kind: EntityKind, row: Entity) -> list[Json] | None:
-    catalogue = account.fields[kind]
+def _values(catalogue: Mapping[int, CustomField], row: Entity) -> list[Json] | None:
     return [
         {
             "field_id": id_,
@@ -94,6 +189,7 @@ def _values(account: Account, kind: EntityKind, row: Entity) -> list[Json] | Non
             "values": values,
         }
         for id_, values in row.values.items()
+        if id_ in catalogue
     ] or None
 
 
@@ -105,7 +201,7 @@ def pipeline(call: Call, row: Pipeline) -> Json:
         "sort": row.sort,
         "is_main": row.is_main,
         "is_unsorted_on": call.account.is_unsorted_on,
-        "is_archive": False,
+        "is_archive": row.is_archive,
         "account_id": call.account.id,
         "_links": self_link(call, *path),
         "_embedded": {"statuses": [_stage(call, row, stage) for stage in row.stages.values()]},
@@ -141,9 +237,9 @@ def user(call: Call, row: User) -> Json:
             "tasks": {"edit": "A", "delete": "A"},
             "mail_access": False,
             "catalog_access": True,
-            "is_admin": row.id == call.account.main_user,
+            "is_admin": row.is_admin,
             "is_free": False,
-            "is_active": True,
+            "is_active": row.is_active,
             "group_id": None,
             "role_id": None,
             "status_rights": [],
@@ -153,7 +249,7 @@ def user(call: Call, row: User) -> Json:
     }
 
 
-def custom_field(call: Call, kind: EntityKind, row: CustomField) -> Json:
+def custom_field(call: Call, kind: str, row: CustomField, *path: object) -> Json:
     enums = [
         {"id": id_, "value": value, "sort": i, "code": code}
         for i, (id_, (value, code)) in enumerate(row.enums.items())
@@ -165,7 +261,7 @@ def custom_field(call: Call, kind: EntityKind, row: CustomField) -> Json:
         "account_id": call.account.id,
         "code": row.code,
         "sort": row.sort,
-        "is_api_only": False,
+        "is_api_only": row.is_api_only,
         "enums": enums or None,
         "group_id": None,
         "required_statuses": [],
@@ -174,10 +270,10 @@ def custom_field(call: Call, kind: EntityKind, row: CustomField) -> Json:
         "is_predefined": row.code is not None,
         "entity_type": kind,
         "remind": None,
-        "currency": None,
+        "currency": row.currency,
         "nested": None,
         "settings": None,
-        "_links": self_link(call, kind, "custom_fields", row.id),
+        "_links": self_link(call, *(path or (kind,)), "custom_fields", row.id),
     }
 
 

@@ -151,6 +151,7 @@ def _change(call: Call, id_: int, item: Json) -> Task:
     task = call.account.tasks.get(id_)
     if task is None:
         raise hal.problem(404, "Requested entity not found")
+    old_text = task.text
     task.text = str(item.get("text", task.text))
     task.complete_till = _int(item.get("complete_till"), task.complete_till)
     task.is_completed = bool(item.get("is_completed", task.is_completed))
@@ -159,7 +160,8 @@ def _change(call: Call, id_: int, item: Json) -> Task:
     if isinstance(result, dict):
         task.result_text = str(result.get("text", ""))
     task.updated_at = now()
-    call.desk.announce(call.account, "task", "update", forms.task(call.account, task), key=f"task/{task.id}")
+    tree = forms.task(call.account, task, old_text=old_text if old_text != task.text else None)
+    call.desk.announce(call.account, "task", "update", tree, key=f"task/{task.id}")
     return task
 
 
@@ -171,6 +173,7 @@ def _record(call: Call, task: Task) -> None:
         entity_type=task.entity_type,
         entity_id=task.entity_id,
         complete_till=task.complete_till,
+        responsible_user_id=task.responsible_user_id,
     )
 
 

@@ -8,6 +8,16 @@ from gptagent.sandbox.kommo.state import CustomField, FieldValues
 
 CHOICE = "The value you selected is not a valid choice."
 DATES = {"date", "date_time", "birthday"}
+CHOICES = {"select", "multiselect", "radiobutton", "category"}
+# Types whose value is an object, and what it must hold.
+OBJECTS: Mapping[str, tuple[str, type]] = {
+    "legal_entity": ("name", str),
+    "linked_entity": ("entity_id", int),
+    "file": ("file_uuid", str),
+    "items": ("sku", str),
+    "payer": ("name", str),
+    "supplier": ("name", str),
+}
 
 
 def read_field(
@@ -39,15 +49,15 @@ def _find(catalogue: Mapping[int, CustomField], entry: dict[str, object]) -> Cus
 def _value(custom: CustomField, given: object, path: str, request_id: str) -> dict[str, object]:
     if not isinstance(given, dict):
         raise invalid(path, "This value should be of type object.", code="InvalidType", request_id=request_id)
-    if custom.type == "multitext":
+    if custom.type in {"multitext", "smart_address"}:
         return _multitext(custom, given, path, request_id)
-    if custom.enums:
+    if custom.type in CHOICES:
         return _choice(custom, given, path, request_id)
-    checked = _plain(custom.type, given.get("value"))
+    checked = _chained(given) if custom.type == "chained_list" else _single(custom.type, given)
     if checked is None:
         detail = f"This value is not valid for a field of type {custom.type}."
         raise invalid(f"{path}.value", detail, code="InvalidType", request_id=request_id)
-    return {"value": checked}
+    return checked
 
 
 def _multitext(
@@ -57,7 +67,7 @@ def _multitext(
     if not isinstance(value, str):
         detail = "This value should be of type string."
         raise invalid(f"{path}.value", detail, code="InvalidType", request_id=request_id)
-    wanted = given.get("enum_code") or next(iter(custom.enums.values()))[1]
+    wanted = given.get("enum_code") or (None if "enum_id" in given else next(iter(custom.enums.values()))[1])
     for enum_id, (_, code) in custom.enums.items():
         if wanted == code or given.get("enum_id") == enum_id:
             return {"value": value, "enum_id": enum_id, "enum_code": code}
@@ -65,10 +75,31 @@ def _multitext(
 
 
 def _choice(custom: CustomField, given: dict[str, object], path: str, request_id: str) -> dict[str, object]:
+    wanted = given.get("enum_code")
     for enum_id, (value, code) in custom.enums.items():
-        if given.get("enum_id") == enum_id or given.get("value") == value:
+        is_named = wanted is not None and wanted == code
+        if is_named or given.get("enum_id") == enum_id or given.get("value") == value:
             return {"value": value, "enum_id": enum_id, "enum_code": code}
     raise invalid(f"{path}.value", CHOICE, request_id=request_id)
+
+
+def _chained(given: dict[str, object]) -> dict[str, object] | None:
+    step = {key: given.get(key) for key in ("catalog_id", "catalog_element_id")}
+    return dict(step) if all(isinstance(id_, int) for id_ in step.values()) else None
+
+
+def _single(type_: str, given: dict[str, object]) -> dict[str, object] | None:
+    value = given.get("value")
+    checked = _object(type_, value) if type_ in OBJECTS else _plain(type_, value)
+    return None if checked is None else {"value": checked}
+
+
+def _object(type_: str, value: object) -> object:
+    """Return an object that has what its type cannot be without."""
+    if not isinstance(value, dict):
+        return None
+    name, kind = OBJECTS[type_]
+    return value if isinstance(value.get(name), kind) else None
 
 
 def _plain(type_: str, value: object) -> object:
@@ -79,7 +110,7 @@ def _plain(type_: str, value: object) -> object:
         return _moment(value)
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
-    if type_ == "numeric":
+    if type_ in {"numeric", "price", "monetary"}:
         return str(value) if _is_number(str(value)) else None
     return str(value)
 

@@ -19,6 +19,7 @@ CODES = {
     *(f"{verb}_customer" for verb in ("add", "update", "delete", "responsible", "note")),
     *(f"{verb}_task" for verb in ("add", "update", "delete", "responsible")),
     *(f"{verb}_unsorted" for verb in ("add", "update", "delete")),
+    *(f"{verb}_catalog_element" for verb in ("add", "update", "delete")),
     "status_lead",
     "add_talk",
     "update_talk",
@@ -47,7 +48,7 @@ async def put_webhook(request: Request) -> Response:
     call = Call.of(request)
     body = await call.object()
     destination = _destination(body.get("destination"))
-    settings = _settings(body.get("settings"))
+    settings = _settings(body.get("settings"), _known_codes(call))
     held, moment = call.account.subscriptions, now()
     if destination not in held and len(held) >= SUBSCRIPTIONS_LIMIT:
         raise hal.problem(422, "Webhooks limit reached")
@@ -87,10 +88,19 @@ def _destination(value: object) -> str:
     return str(value)
 
 
-def _settings(value: object) -> list[str]:
+def _known_codes(call: Call) -> set[str]:
+    """Outgoing messages are told by Kommo only, customers by amoCRM only."""
+    is_amocrm = ".amocrm." in call.request.headers.get("host", "")
+    foreign = (
+        {"add_outgoing_message"} if is_amocrm else {code for code in CODES if code.endswith("_customer")}
+    )
+    return CODES - foreign - set(call.account.knobs.unknown_codes)
+
+
+def _settings(value: object, known: set[str]) -> list[str]:
     if not isinstance(value, list) or not value:
         raise hal.invalid("settings", "This field is missing.", code="FieldMissing")
     for index, code in enumerate(value):
-        if code not in CODES:
+        if code not in known:
             raise hal.invalid(f"settings.{index}", "The value you selected is not a valid choice.")
     return value

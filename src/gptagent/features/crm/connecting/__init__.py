@@ -1,0 +1,1 @@
+"""How an account is connected: integrations, consent, tokens and their renewal, broken connections."""

@@ -1,0 +1,78 @@
+"""Verbs of connecting, by where they stand."""
+
+from gptagent.features.crm.connecting.accounts import (
+    HOOK_PURPOSE,
+    MAX_TOKEN_CHARS,
+    REFRESH_PURPOSE,
+    ConnectCrm,
+    Connecting,
+    connect_account,
+    connect_crm,
+    destination,
+    disconnect_crm,
+    read_host,
+    remove_in_crm,
+    to_connection,
+    unhook_crm,
+)
+from gptagent.features.crm.connecting.consent import begin_consent, finish_consent, use_consent
+from gptagent.features.crm.connecting.keys import (
+    INTEGRATION_PURPOSE,
+    Keys,
+    add_integration,
+    change_integration,
+    get_integration,
+    list_integrations,
+    remove_integration,
+)
+from gptagent.features.crm.connecting.links import (
+    TELL_BROKEN,
+    TOKEN_PURPOSE,
+    BrokenConnection,
+    break_connection,
+    list_broken,
+    mark_broken,
+    open_link,
+    tell_broken,
+)
+from gptagent.features.crm.connecting.renewal import RENEW, TokenRenewal, queue_renewals
+from gptagent.features.crm.connecting.state import AccessState, get_access_state
+
+__all__ = [
+    "HOOK_PURPOSE",
+    "INTEGRATION_PURPOSE",
+    "MAX_TOKEN_CHARS",
+    "REFRESH_PURPOSE",
+    "RENEW",
+    "TELL_BROKEN",
+    "TOKEN_PURPOSE",
+    "AccessState",
+    "BrokenConnection",
+    "ConnectCrm",
+    "Connecting",
+    "Keys",
+    "TokenRenewal",
+    "add_integration",
+    "begin_consent",
+    "break_connection",
+    "change_integration",
+    "connect_account",
+    "connect_crm",
+    "destination",
+    "disconnect_crm",
+    "finish_consent",
+    "get_access_state",
+    "get_integration",
+    "list_broken",
+    "list_integrations",
+    "mark_broken",
+    "open_link",
+    "queue_renewals",
+    "read_host",
+    "remove_in_crm",
+    "remove_integration",
+    "tell_broken",
+    "to_connection",
+    "unhook_crm",
+    "use_consent",
+]

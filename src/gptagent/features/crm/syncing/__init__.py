@@ -1,0 +1,1 @@
+"""Runs that copy a CRM's account into the mirror."""

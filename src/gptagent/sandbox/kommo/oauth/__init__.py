@@ -1,0 +1,1 @@
+"""OAuth: integrations, the consent page, the token endpoint, the disconnect hook."""

@@ -1,0 +1,129 @@
+"""What each page can do, and the operation of the API that does the same.
+
+A new page action fails the test until it has a line here. `Why` is for what the API cannot or need not do.
+"""
+
+from dataclasses import dataclass
+
+from isolation.routes import ACCOUNT, CASES, MEMBERS, PAGES
+
+V1 = "/api/v1"
+
+
+@dataclass(frozen=True)
+class Why:
+    """Why no operation does this."""
+
+    reason: str
+
+
+BROWSER = Why("of this browser alone: it sets or drops one of its cookies")
+REDIRECT = Why("it only leads to the page of the invitation whose link was pasted")
+LEADS_AWAY = Why("linking leads through the provider's own pages and back, so it begins in a browser")
+PREVIEW = Why("shows Markdown as it will look; a program renders its own")
+ARTICLE, DOCUMENT = f"{V1}/articles/{{article_id}}", f"{V1}/documents/{{document_id}}"
+AGENT, PEOPLE = f"{V1}/agents/{{agent_id}}", f"{V1}/admin/people/{{person_id}}"
+CUSTOMER, TAKEOVER = (
+    f"{V1}/privacy/customers/{{conversation_id}}",
+    f"{V1}/conversations/{{conversation_id}}/takeover",
+)
+MEMBER, INVITATION = f"{V1}/members/{{person_id}}", f"{V1}/invitations/{{invitation_id}}"
+PROVIDER = f"{V1}/sign-in-providers/{{provider_id}}"
+SECURITY = f"{ACCOUNT}/security"
+
+ACTIONS: dict[str, str | Why] = {
+    "POST /login": f"POST {V1}/auth/login",
+    "POST /login/code": f"POST {V1}/auth/login",
+    "POST /login/passkey/options": f"POST {V1}/auth/passkey/options",
+    "POST /login/passkey": f"POST {V1}/auth/passkey",
+    "POST /logout": f"DELETE {V1}/account/grants/{{grant_id}}",
+    "POST /register": f"POST {V1}/auth/register",
+    "POST /setup/{token}": f"POST {V1}/auth/register",
+    "POST /invitation": REDIRECT,
+    "POST /invitation/{token}": f"POST {V1}/workspaces/join",
+    "POST /invitation/{token}/register": f"POST {V1}/auth/invitation",
+    "POST /workspaces/create": f"POST {V1}/workspaces",
+    "POST /reset-password/request": f"POST {V1}/auth/reset-password/request",
+    "POST /reset-password/{token}": f"POST {V1}/auth/reset-password/confirm",
+    "POST /verify-email/{token}": f"POST {V1}/auth/verify-email",
+    "POST /change-email/{token}": f"POST {V1}/auth/change-email",
+    "POST /preferences/theme": BROWSER,
+    "POST /preferences/language": BROWSER,
+    "POST /impersonation/stop": f"DELETE {PEOPLE}/impersonation",
+    "POST /admin/organizations/{number}/suspend": f"PUT {V1}/admin/organizations/{{number}}/suspension",
+    "POST /admin/organizations/{number}/resume": f"DELETE {V1}/admin/organizations/{{number}}/suspension",
+    "POST /admin/people/{person_id}/suspend": f"PUT {PEOPLE}/suspension",
+    "POST /admin/people/{person_id}/resume": f"DELETE {PEOPLE}/suspension",
+    "POST /admin/people/{person_id}/appoint": f"PUT {PEOPLE}/administrator",
+    "POST /admin/people/{person_id}/dismiss": f"DELETE {PEOPLE}/administrator",
+    "POST /admin/people/{person_id}/impersonate": f"POST {PEOPLE}/impersonation",
+    "POST /admin/people/{person_id}/reset-link": f"POST {PEOPLE}/reset-link",
+    "POST /admin/keys": f"POST {V1}/admin/keys",
+    "POST /admin/keys/{key_id}/revoke": f"DELETE {V1}/admin/keys/{{key_id}}",
+    f"POST {ACCOUNT}": f"PATCH {V1}/account",
+    f"POST {ACCOUNT}/avatar": f"PUT {V1}/account/avatar",
+    f"POST {ACCOUNT}/avatar/remove": f"DELETE {V1}/account/avatar",
+    f"POST {ACCOUNT}/confirm": f"POST {V1}/account/confirmation",
+    f"POST {ACCOUNT}/confirm/passkey": f"POST {V1}/account/confirmation/options",
+    f"POST {ACCOUNT}/email": f"POST {V1}/account/email",
+    f"POST {ACCOUNT}/email/verification": f"POST {V1}/account/email/verification",
+    f"POST {ACCOUNT}/privacy/erase": f"POST {V1}/account/erase",
+    f"POST {ACCOUNT}/sign-in/{{provider_id}}": LEADS_AWAY,
+    f"POST {ACCOUNT}/sign-in/{{provider_id}}/unlink": (
+        f"DELETE {V1}/account/sign-in-providers/{{provider_id}}"
+    ),
+    f"POST {SECURITY}/password": f"POST {V1}/account/password",
+    f"POST {SECURITY}/sessions/{{session_id}}/end": f"DELETE {V1}/account/sessions/{{session_id}}",
+    f"POST {SECURITY}/grants/{{grant_id}}/end": f"DELETE {V1}/account/grants/{{grant_id}}",
+    f"POST {SECURITY}/others/end": f"DELETE {V1}/account/sessions",
+    f"POST {SECURITY}/totp": f"POST {V1}/account/totp/confirm",
+    f"POST {SECURITY}/totp/disable": f"DELETE {V1}/account/totp",
+    f"POST {SECURITY}/recovery-codes": f"POST {V1}/account/recovery-codes",
+    f"POST {SECURITY}/passkeys/options": f"POST {V1}/account/passkeys/options",
+    f"POST {SECURITY}/passkeys/add": f"POST {V1}/account/passkeys",
+    f"POST {SECURITY}/passkeys/{{passkey_id}}/remove": f"DELETE {V1}/account/passkeys/{{passkey_id}}",
+    f"POST {PAGES}/settings": f"PATCH {V1}/workspace",
+    f"POST {PAGES}/settings/second-factor": f"PATCH {V1}/workspace",
+    f"POST {PAGES}/settings/deletion": f"PUT {V1}/workspace/deletion",
+    f"POST {PAGES}/settings/deletion/cancel": f"DELETE {V1}/workspace/deletion",
+    f"POST {PAGES}/settings/api-keys/create": f"POST {V1}/api-keys",
+    f"POST {PAGES}/settings/api-keys/{{key_id}}/revoke": f"DELETE {V1}/api-keys/{{key_id}}",
+    f"POST {PAGES}/settings/sign-in": f"POST {V1}/sign-in-providers",
+    f"POST {PAGES}/settings/sign-in/{{provider_id}}": f"PUT {PROVIDER}",
+    f"POST {PAGES}/settings/sign-in/{{provider_id}}/test": f"POST {PROVIDER}/test",
+    f"POST {PAGES}/settings/sign-in/{{provider_id}}/remove": f"DELETE {PROVIDER}",
+    f"POST {PAGES}/settings/privacy": f"PATCH {V1}/privacy/retention",
+    f"POST {PAGES}/settings/privacy/customers/{{conversation_id}}/erase": f"DELETE {CUSTOMER}",
+    f"POST {MEMBERS}/invitations": f"POST {V1}/invitations",
+    f"POST {MEMBERS}/invitations/{{invitation_id}}/resend": f"POST {INVITATION}/resend",
+    f"POST {MEMBERS}/invitations/{{invitation_id}}/revoke": f"DELETE {INVITATION}",
+    f"POST {MEMBERS}/leave": f"DELETE {V1}/workspace/membership",
+    f"POST {MEMBERS}/{{person_id}}/role": f"PATCH {MEMBER}",
+    f"POST {MEMBERS}/{{person_id}}/suspend": f"PATCH {MEMBER}",
+    f"POST {MEMBERS}/{{person_id}}/resume": f"PATCH {MEMBER}",
+    f"POST {MEMBERS}/{{person_id}}/remove": f"DELETE {MEMBER}",
+    f"POST {PAGES}/ai-agents/create": f"POST {V1}/agents",
+    f"POST {PAGES}/ai-agents/{{agent_id}}/edit": f"PATCH {AGENT}",
+    f"POST {PAGES}/ai-agents/{{agent_id}}/active": f"PATCH {AGENT}",
+    f"POST {PAGES}/ai-agents/{{agent_id}}/delete": f"DELETE {AGENT}",
+    f"POST {PAGES}/knowledge-base/documents": f"POST {V1}/documents",
+    f"POST {PAGES}/knowledge-base/documents/{{document_id}}/retry": f"POST {DOCUMENT}/retry",
+    f"POST {PAGES}/knowledge-base/documents/{{document_id}}/delete": f"DELETE {DOCUMENT}",
+    f"POST {PAGES}/knowledge-items/create": f"POST {V1}/articles",
+    f"POST {PAGES}/knowledge-items/preview": PREVIEW,
+    f"POST {PAGES}/knowledge-items/{{article_id}}/edit": f"PATCH {ARTICLE}",
+    f"POST {PAGES}/knowledge-items/{{article_id}}/active": f"PATCH {ARTICLE}",
+    f"POST {PAGES}/knowledge-items/{{article_id}}/delete": f"DELETE {ARTICLE}",
+    f"POST {PAGES}/integrations": f"POST {V1}/connections",
+    f"POST {PAGES}/integrations/{{connection_id}}/disconnect": f"DELETE {V1}/connections/{{connection_id}}",
+    f"POST {PAGES}/conversations/{{conversation_id}}/takeover": f"PUT {TAKEOVER}",
+    f"POST {PAGES}/conversations/{{conversation_id}}/resume": f"DELETE {TAKEOVER}",
+}
+
+
+def page_actions() -> set[str]:
+    """Return every route by which a page changes something, from the table of all routes."""
+    outside = ("/api/", "/hooks/", "/health/")
+    return {
+        name for name in CASES if not name.startswith("GET ") and not name.split(" ")[1].startswith(outside)
+    }

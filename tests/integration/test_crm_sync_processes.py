@@ -1,0 +1,78 @@
+"""A run outlives the worker that made it: processes as in earnest, and one of them killed."""
+
+import os
+import signal
+import time
+
+import httpx2
+import pytest
+
+from cast import make_scope
+from gptagent.features.crm.syncing import service as syncing
+from gptagent.kernel.crypto import load_vault
+from gptagent.kernel.db import Database
+from gptagent.kernel.ids import new_id
+from gptagent.kernel.settings import Settings
+from homes import new_home, own_database
+from servers import working
+from worlds import Account, make_world
+
+PATIENCE_SECONDS = 60
+
+
+@pytest.fixture(scope="module")
+def own_home():
+    """A worker takes whatever job it finds: it gets a database without the other tests' jobs."""
+    with new_home() as home:
+        yield home
+
+
+@pytest.fixture(scope="module")
+def own_roles(own_home):
+    with own_database(own_home) as roles:
+        yield roles
+
+
+@pytest.fixture
+async def world(own_home, own_roles, kommo):
+    vault = load_vault(Settings(gptagent_home=own_home))
+    database = await Database.connect(own_roles.app_dsn, vault)
+    scope = await make_scope(database)
+    async with httpx2.AsyncClient(timeout=30) as client:
+        account = await Account.open(kommo, f"p{new_id().hex[-20:]}", client)
+        world = await make_world(database, scope, account, vault)
+        yield world
+        await world.egress.aclose()
+    await database.close()
+
+
+async def state_of(world, condition):
+    """Return the latest run once it is as wanted."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        async with world.db.session(world.scope) as session:
+            found, _ = await syncing.list_syncs(session, world.hook.connection_id, offset=0, limit=1)
+        if found and condition(found[0]):
+            return found[0]
+        assert time.monotonic() < deadline, f"not in time: {found}"
+
+
+async def test_a_run_is_brought_to_its_end_after_its_worker_was_killed(own_home, world, kommo):
+    """CRM-9: the schedule begins it, the first worker is killed in the middle, the second ends it."""
+    await world.account.call("POST", "/records/contacts", {"count": 1_500})
+    await world.account.call("POST", "/knobs", {"latency_ms": [150, 150]})
+    settings = {"KOMMO_SANDBOX_URL": kommo}
+    with working(own_home, **settings) as first:
+        half = await state_of(world, lambda one: any(part.page == 4 for part in one.parts))
+        os.kill(first.process.pid, signal.SIGKILL)
+        first.process.wait()
+    assert (half.kind, half.state) == ("scheduled", "running")
+    await world.account.call("POST", "/knobs", {"latency_ms": [0, 0]})
+    before = (await world.account.call("GET", "/stats"))["requests"]
+    with working(own_home, **settings):
+        done = await state_of(world, lambda one: not one.is_under_way)
+    assert (done.id, done.state, done.claim) == (half.id, "completed", 2)
+    (contacts,) = [part for part in done.parts if part.name == "contacts"]
+    assert (contacts.read, contacts.added) == (1_500, 1_500)
+    # What was stored was not asked for again: the rest of six pages of contacts, and the deals.
+    assert (await world.account.call("GET", "/stats"))["requests"] - before <= 6
