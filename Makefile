@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 FENCING := tests/chaos/test_fencing.py
 
 .DEFAULT_GOAL := help
-.PHONY: help start demo dev test ci audit bench soak format lint types imports supply clean
+.PHONY: help start demo dev test ci audit bench soak soak-crm format lint types imports supply clean
 
 help: ## list the commands
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort
 
 $(VENV)/runtime: requirements.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -64,6 +64,9 @@ bench: $(VENV)/dev ## measure: one `name label value` per line
 
 soak: $(VENV)/dev ## 50,000 random interleavings of the fencing test (an hour)
 	@$(BIN)/pytest $(FENCING) --interleavings 50000 --seed $$(date +%j)
+
+soak-crm: $(VENV)/dev ## 10,000 messages over 50 CRM accounts with one answer in five faulty (half an hour)
+	@$(BIN)/pytest tests/chaos/test_crm_soak.py --messages 10000 -s
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build dist

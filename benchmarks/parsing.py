@@ -31,7 +31,7 @@ def _fill(piece: Callable[[int], str], join: str, head: str = "", tail: str = ""
 
 
 def bodies() -> dict[str, tuple[str, bytes]]:
-    deep = "".join("[x]" for _ in range(11))
+    deep = "".join("[x]" for _ in range(10))
     lead = {"id": "7", "name": "Deal", "status_id": "3", "updated_at": "1790000000"}
     return {
         "one_long_value": (FORM, b"message[add][0][text]=" + b"x" * (MAX_BODY_BYTES - 22)),
@@ -42,9 +42,9 @@ def bodies() -> dict[str, tuple[str, bytes]]:
         "stray_percents": (FORM, b"message[add][0][text]=" + b"%" * (MAX_BODY_BYTES - 22)),
         "most_elements": (FORM, _fill(lambda n: f"leads[add][{n}][updated_at]=" + "x" * 320, "&")),
         "too_many_pairs": (FORM, _fill(lambda n: f"a{n}=", "&")),
-        "deepest": (FORM, _fill(lambda n: f"a{n}{deep}=" + "x" * 600, "&")),
+        "deepest": (FORM, _fill(lambda n: f"a[{n}]{deep}=" + "x" * 600, "&")),
         "gaps": (FORM, _fill(lambda n: f"leads[add][{n * 3}][id]={n}" + "0" * 330, "&")),
-        "one_kind_each": (FORM, _fill(lambda n: f"k{n}[a][0][updated_at]={n}" + "0" * 330, "&")),
+        "many_kinds": (FORM, _fill(lambda n: f"k{n}[a][0][updated_at]={n}" + "0" * 330, "&")),
         "json_leads": (JSON, _fill(lambda _: json.dumps(lead), ",", '{"leads":{"add":[', "]}}")),
         "json_numbers": (JSON, _fill(lambda n: str(n % 10), ",", '{"leads":[', "]}")),
         "json_empty_lists": (JSON, _fill(lambda _: "[]", ",", '{"leads":[', "]}")),

@@ -69,3 +69,5 @@ async def world(database: Database, scope: Scope, kommo: str) -> AsyncIterator[W
 def pytest_addoption(parser):
     parser.addoption("--interleavings", type=int, default=2000, help="how many the fencing test plays")
     parser.addoption("--seed", type=int, default=1, help="which interleavings the fencing test plays")
+    parser.addoption("--messages", type=int, default=400, help="how many the soak of the CRM writes")
+    parser.addoption("--per-second", type=float, default=10.0, help="how fast the soak of the CRM writes")

@@ -31,6 +31,9 @@ class NoLimit:
     async def block(self, account_key, address_key, seconds):
         """Forget the block."""
 
+    async def report(self, account_key, *, failed):
+        """Give up nobody."""
+
 
 @dataclass
 class Account:

@@ -14,6 +14,8 @@ from gptagent.features.conversations.attaching.service import AttachmentJobs
 from gptagent.features.conversations.events import CustomerWrote, HoldChanged, StageChanged
 from gptagent.features.conversations.service import Inbox
 from gptagent.features.crm import service as crm_service
+from gptagent.features.crm.actions import service as crm_actions
+from gptagent.features.crm.actions.jobs import ActionJobs
 from gptagent.features.crm.connecting import service as connecting
 from gptagent.features.crm.connecting.jobs import ConnectingJobs
 from gptagent.features.crm.connecting.model import CALLBACK, Credentials
@@ -56,7 +58,7 @@ from gptagent.features.sign_in.model import OidcClient, platform_provider
 from gptagent.features.sign_in.service import SignIn
 from gptagent.kernel.crypto import Vault, load_vault
 from gptagent.kernel.db import Database
-from gptagent.kernel.egress import Egress
+from gptagent.kernel.egress import Egress, Ways
 from gptagent.kernel.errors import Misconfigured
 from gptagent.kernel.events import Subscribers
 from gptagent.kernel.files import LocalFiles
@@ -80,6 +82,7 @@ class Platform:
     files: LocalFiles
     vault: Vault
     egress: Egress
+    ways: Ways
     crm: KommoCrm
     renewal: TokenRenewal
     inbox: Inbox
@@ -116,7 +119,7 @@ class Platform:
 
     async def close(self) -> None:
         await self.limiter.aclose()
-        await self.egress.aclose()
+        await self.ways.aclose()
         await self.db.close()
 
 
@@ -129,12 +132,15 @@ async def build_platform(settings: Settings) -> Platform:
     async with db.installation() as session:
         await check_keys(session, vault)
     egress = Egress(settings.allowed_egress)
+    ways = Ways(
+        egress, {proxy.name: Egress(settings.allowed_egress, proxy=proxy) for proxy in settings.proxies}
+    )
     calls, sandbox = PostgresCallLimiter(db), settings.kommo_sandbox_url
     # The renewal's own calls renew nothing.
-    asking = KommoCrm(egress, calls, sandbox_url=sandbox)
+    asking = KommoCrm(egress, calls, sandbox_url=sandbox, ways=ways)
     keys = Keys(vault, shared_integrations(settings))
     renewal = TokenRenewal(db, asking, vault, keys, settings.base_url + CALLBACK)
-    crm = KommoCrm(egress, calls, sandbox_url=sandbox, tokens=renewal)
+    crm = KommoCrm(egress, calls, sandbox_url=sandbox, ways=ways, tokens=renewal)
     lanes = Lanes()
     heard_by_dialog = Subscribers(
         in_transaction={
@@ -163,6 +169,7 @@ async def build_platform(settings: Settings) -> Platform:
         files=LocalFiles(settings.files_path),
         vault=vault,
         egress=egress,
+        ways=ways,
         crm=crm,
         renewal=renewal,
         inbox=inbox,
@@ -220,6 +227,7 @@ def _embedded_roles(settings: Settings) -> "Roles":
 def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
     """List every job of the platform."""
     crm_jobs = CrmJobs(platform.crm, platform.vault)
+    action_jobs = ActionJobs(platform.crm, platform.vault)
     sync_jobs = SyncJobs(platform.crm, platform.vault)
     extractive = ExtractiveResponder()
     responder = _responder(platform, extractive)
@@ -235,6 +243,7 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
         JobSpec(connecting.RENEW, connecting_jobs.renew_token, JobClass.DEFAULT),
         JobSpec(connecting.TELL_BROKEN, connecting_jobs.tell_broken, JobClass.DEFAULT),
         JobSpec(crm_service.PERFORM_TASK, crm_jobs.perform_task, JobClass.CRITICAL, crm_jobs.give_up_task),
+        JobSpec(crm_actions.PERFORM, action_jobs.perform, JobClass.DEFAULT, action_jobs.give_up),
         JobSpec(attaching.FETCH, attachment_jobs.fetch, JobClass.LONG, attachment_jobs.give_up),
         JobSpec(delivery.FOLLOW, ReplyDeliveryJobs(platform.crm, platform.vault).follow, JobClass.FAST),
         JobSpec(widget.SAID, reply_jobs.pass_on, JobClass.DEFAULT),

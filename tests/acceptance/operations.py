@@ -53,7 +53,7 @@ class Operation:
     @property
     def path(self) -> str:
         """Return an address whose ids are well-formed and of nothing."""
-        filled = {"{number}": "999999999"}
+        filled = dict.fromkeys(("{number}", "{lead_id}", "{contact_id}"), "999999999")
         parts = (
             filled.get(part, str(uuid4()) if part[:1] == "{" else part) for part in self.route.split("/")
         )
@@ -79,6 +79,7 @@ AGENT, ARTICLE, DOCUMENT = "agents/{agent_id}", "articles/{article_id}", "docume
 KEY = "api-keys/{key_id}"
 MEMBER, INVITATION = "members/{person_id}", "invitations/{invitation_id}"
 INTEGRATION = {"brand": "kommo", "client_id": "client-#", "client_secret": "secret"}
+TASK = {"text": "Call", "due_at": "2099-01-31T12:00:00Z"}
 CONNECTION, CONVERSATION = "connections/{connection_id}", "conversations/{conversation_id}"
 
 PLACE, WHO = "admin/organizations/{number}", "admin/people/{person_id}"
@@ -170,6 +171,27 @@ OPERATIONS = tuple(
         ("DELETE", "integrations/{integration_id}", MANAGE_CONNECTIONS, {}),
         ("GET", CONNECTION, VIEW, {}),
         ("DELETE", CONNECTION, MANAGE_CONNECTIONS, {}),
+        *(
+            (method, f"{CONNECTION}/{path}", WORK_CONVERSATIONS, {"json": json})
+            for method, path, json in (
+                ("POST", "leads", {"name": "Deal #"}),
+                ("PATCH", "leads/{lead_id}", {"name": "Deal #"}),
+                ("POST", "leads/{lead_id}/stage", {"stage_id": 142}),
+                ("POST", "leads/{lead_id}/responsible", {"user_id": 1}),
+                ("POST", "leads/{lead_id}/tags", {"add": ["VIP"]}),
+                ("POST", "leads/{lead_id}/tasks", TASK),
+                ("POST", "leads/{lead_id}/notes", {"text": "A note"}),
+                ("POST", "leads/{lead_id}/salesbot-runs", {"bot_id": 1}),
+                ("POST", "contacts", {"name": "Contact #"}),
+                ("PATCH", "contacts/{contact_id}", {"name": "Contact #"}),
+                ("POST", "contacts/{contact_id}/tags", {"add": ["VIP"]}),
+                ("POST", "contacts/{contact_id}/tasks", TASK),
+                ("POST", "contacts/{contact_id}/notes", {"text": "A note"}),
+                ("POST", "changes/{change_id}/revert", {"force": False}),
+            )
+        ),
+        ("GET", f"{CONNECTION}/actions/{{action_id}}", VIEW, {}),
+        ("GET", f"{CONNECTION}/changes", VIEW, {}),
         ("GET", f"{CONNECTION}/replies", VIEW, {}),
         ("PATCH", f"{CONNECTION}/replies", MANAGE_CONNECTIONS, {"json": {"mode": "talk"}}),
         ("GET", f"{CONNECTION}/replies/choices", MANAGE_CONNECTIONS, {}),

@@ -15,12 +15,16 @@ class Recorder:
     def __init__(self):
         self.waited = []
         self.blocked = []
+        self.reported = []
 
     async def wait(self, account_key, address_key, priority):
         self.waited.append((account_key, address_key, priority))
 
     async def block(self, account_key, address_key, seconds):
         self.blocked.append((account_key, address_key, seconds))
+
+    async def report(self, account_key, *, failed):
+        self.reported.append((account_key, failed))
 
 
 @asynccontextmanager

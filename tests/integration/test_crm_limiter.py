@@ -6,11 +6,21 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from gptagent.features.crm import store
-from gptagent.features.crm.limiter import CALLS_PER_SECOND, MAX_WAIT, SPACING, PostgresCallLimiter
+from gptagent.features.crm.calling import store
+from gptagent.features.crm.limiter import (
+    CALLS_PER_SECOND,
+    CIRCUIT,
+    FAILURES_UNTIL_OPEN,
+    FIRST_PAUSE,
+    HORIZON,
+    MAX_WAIT,
+    PROBE,
+    SPACING,
+    PostgresCallLimiter,
+)
 from gptagent.features.crm.model import CallPriority
 from gptagent.kernel.db import Database
-from gptagent.kernel.errors import RateLimited
+from gptagent.kernel.errors import RateLimited, UpstreamUnavailable
 from gptagent.kernel.ids import new_id
 
 LONG = timedelta(hours=1)
@@ -37,10 +47,11 @@ def free_at(roles):
     return ask
 
 
-async def reserve(database, keys, max_wait=LONG):
+async def reserve(database, keys, horizon=LONG):
     """Reserve the next slot; return in how many seconds it is, negative if it was too far off."""
     async with database.installation() as session:
-        return await store.take_slot(session, sorted(keys), SPACING, max_wait)
+        claim = await store.claim_slot(session, keys, SPACING, horizon, CIRCUIT)
+    return claim.wait if claim.granted else -1
 
 
 async def test_each_of_many_calls_at_once_gets_a_slot_of_its_own(roles, keys, free_at):
@@ -98,3 +109,150 @@ async def test_under_load_a_sync_gives_way_first_and_a_reply_last(database, keys
         await limiter.wait(*keys, CallPriority.SYNC)
     assert MAX_WAIT[CallPriority.SYNC] < MAX_WAIT[CallPriority.READ] < MAX_WAIT[CallPriority.SEND]
     await limiter.wait(*keys, CallPriority.READ)
+
+
+async def in_line(limiter, keys, priority, served):
+    """Wait like a call does, again and again until it has its slot; note when that was."""
+    while True:
+        try:
+            await limiter.wait(*keys, priority)
+        except RateLimited:
+            continue
+        served.append(priority)
+        return
+
+
+async def queue_up(where, priority, served, *, count):
+    """Let so many calls wait at a limiter for its two keys."""
+    limiter, *keys = where
+    tasks = [asyncio.create_task(in_line(limiter, keys, priority, served)) for _ in range(count)]
+    await asyncio.sleep(0)
+    return tasks
+
+
+async def end(tasks):
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@pytest.mark.parametrize("same_process", [True, False])
+async def test_a_send_passes_hundreds_of_waiting_syncs_of_another_account(database, keys, same_process):
+    """Counted in slots: a sync that has its slot already is before it, and one more may leave meanwhile."""
+    account, address = keys
+    served = []
+    limiter = PostgresCallLimiter(database)
+    other = limiter if same_process else PostgresCallLimiter(database)
+    tasks = await queue_up((limiter, account, address), CallPriority.SYNC, served, count=500)
+    for _ in range(3):
+        await limiter.wait(f"account:{new_id()}", address, CallPriority.SYNC)  # the syncs are under way
+        served.clear()
+        await other.wait(f"account:{new_id()}", address, CallPriority.SEND)
+        assert len(served) <= 2
+    await end(tasks)
+
+
+async def test_a_send_goes_before_a_read_before_a_sync_over_two_processes(database, keys):
+    served, tasks = [], []
+    limiters = [PostgresCallLimiter(database) for _ in range(2)]
+    await limiters[0].block(*keys, seconds=0.9)  # nobody is served until all have come
+    for limiter in limiters:
+        for priority in reversed(CallPriority):
+            tasks += await queue_up((limiter, *keys), priority, served, count=4)
+    await asyncio.gather(*tasks)
+    assert served[:6] == [CallPriority.SEND] * 6
+    assert served[-6:] == [CallPriority.SYNC] * 6
+
+
+async def test_accounts_behind_one_address_are_served_by_turns(database, keys):
+    _, address = keys
+    served = []
+    limiter = PostgresCallLimiter(database)
+    many = await queue_up((limiter, keys[0], address), CallPriority.READ, served, count=30)
+    few = await queue_up((limiter, f"account:{new_id()}", address), CallPriority.READ, [], count=3)
+    await asyncio.gather(*few)
+    await end(many)
+    assert len(served) <= 5
+
+
+async def test_an_account_that_was_told_to_wait_holds_up_nobody_else(database, keys):
+    account, address = keys
+    limiter = PostgresCallLimiter(database)
+    await limiter.block(account, account, seconds=2)
+    waiting = asyncio.create_task(limiter.wait(account, address, CallPriority.SEND))
+    for _ in range(3):
+        await limiter.wait(f"account:{new_id()}", address, CallPriority.SYNC)
+        assert not waiting.done()
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+
+
+async def test_a_call_given_up_while_it_waits_takes_no_slot(database, keys, free_at):
+    limiter = PostgresCallLimiter(database)
+    await limiter.block(*keys, seconds=1)
+    before = free_at(keys[0])
+    tasks = await queue_up((limiter, *keys), CallPriority.READ, [], count=5)
+    await end(tasks)
+    await limiter.wait(*keys, CallPriority.READ)
+    assert before < free_at(keys[0]) < before + 2 * SPACING
+
+
+async def fail(limiter, account, times=1):
+    for _ in range(times):
+        await limiter.report(account, failed=True)
+
+
+async def pass_time(roles, account):
+    """The pause of the circuit is over."""
+    with psycopg.connect(roles.owner_dsn, autocommit=True) as connection:
+        connection.execute(
+            "update app.crm_call_slot set open_until = clock_timestamp() where key = %s", [account]
+        )
+
+
+async def refused_for(limiter, keys):
+    with pytest.raises(UpstreamUnavailable) as refused:
+        await limiter.wait(*keys, CallPriority.SEND)
+    assert refused.value.code == "crm_circuit_open"
+    return timedelta(seconds=refused.value.retry_after)
+
+
+async def test_an_account_that_fails_again_and_again_is_left_alone_by_all_processes(database, keys):
+    limiter, other = PostgresCallLimiter(database), PostgresCallLimiter(database)
+    await limiter.wait(*keys, CallPriority.READ)
+    await fail(limiter, keys[0], FAILURES_UNTIL_OPEN - 1)
+    await other.wait(*keys, CallPriority.READ)
+    await fail(other, keys[0])
+    assert timedelta(0) < await refused_for(limiter, keys) <= FIRST_PAUSE
+    assert timedelta(0) < await refused_for(other, keys) <= FIRST_PAUSE
+    await limiter.wait(f"account:{new_id()}", keys[1], CallPriority.SYNC)  # others behind the address go on
+
+
+async def test_after_the_pause_one_call_looks_and_its_failure_doubles_the_pause(database, roles, keys):
+    limiter, other = PostgresCallLimiter(database), PostgresCallLimiter(database)
+    await limiter.wait(*keys, CallPriority.READ)
+    await fail(limiter, keys[0], FAILURES_UNTIL_OPEN)
+    await fail(other, keys[0], 20)  # were under way: they tell nothing new
+    assert await refused_for(other, keys) <= FIRST_PAUSE
+    await pass_time(roles, keys[0])
+    await limiter.wait(*keys, CallPriority.READ)
+    assert await refused_for(other, keys) <= PROBE + SPACING
+    await fail(limiter, keys[0])
+    assert FIRST_PAUSE < await refused_for(other, keys) <= 2 * FIRST_PAUSE
+
+
+async def test_one_success_closes_the_circuit_for_all(database, roles, keys):
+    limiter, other = PostgresCallLimiter(database), PostgresCallLimiter(database)
+    await limiter.wait(*keys, CallPriority.READ)
+    await fail(limiter, keys[0], FAILURES_UNTIL_OPEN)
+    await pass_time(roles, keys[0])
+    await other.wait(*keys, CallPriority.READ)
+    await other.report(keys[0], failed=False)
+    for one in (limiter, other):
+        await one.wait(*keys, CallPriority.READ)
+    await fail(limiter, keys[0], FAILURES_UNTIL_OPEN - 1)  # counted from the beginning
+    await other.wait(*keys, CallPriority.READ)
+
+
+def test_who_may_wait_longer_may_reach_further():
+    assert HORIZON[CallPriority.SYNC] < SPACING < HORIZON[CallPriority.READ] < HORIZON[CallPriority.SEND]

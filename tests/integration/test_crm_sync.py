@@ -266,6 +266,9 @@ async def test_a_busy_account_makes_the_run_wait_its_turn(mirror):
         async def block(self, account_key, address_key, seconds):
             """Nothing to block."""
 
+        async def report(self, account_key, *, failed):
+            """Nobody is given up."""
+
     mirror.jobs = replace(
         mirror.jobs, crm=KommoCrm(mirror.world.egress, Busy(), sandbox_url=mirror.account.url)
     )

@@ -50,6 +50,8 @@ class Estate:
     task_id: UUID
     delivery_id: UUID
     sync_id: UUID
+    action_id: UUID
+    change_id: UUID
     turn_id: UUID
     invitation_id: UUID
     api_key_id: UUID
@@ -66,6 +68,15 @@ class Estate:
     def person_id(self) -> UUID:
         """Its owner's."""
         return self.scope.actor.id
+
+    @property
+    def lead_id(self) -> int:
+        """The same number in every workspace: what tells them apart is the connection."""
+        return LEAD
+
+    @property
+    def contact_id(self) -> int:
+        return CONTACT
 
     def ids(self) -> set[str]:
         """Return every id by which an object of this workspace could be recognised."""
@@ -118,8 +129,7 @@ async def _connection(
     session: Session, vault: Vault, canary: str, secret: str, account_id: int
 ) -> dict[str, UUID]:
     org_id, connection_id, document_id, task_id = session.scope.org_id, new_id(), new_id(), new_id()
-    delivery_id = new_id()
-    sync_id = new_id()
+    sync_id, delivery_id = new_id(), new_id()
     await insert(
         session,
         "crm_connection",
@@ -163,10 +173,11 @@ async def _connection(
     told = {"kind": canary, "refs": [canary], "error": canary, "payload": f'{{"said": "{canary}"}}'}
     await insert(session, "crm_delivery", **own, **told, id=delivery_id, state="failed", received_at=utcnow())
     await insert(session, "crm_seen", **own, key=canary.encode())
-    integration_id = await _integration(session, vault, canary, connection_id)
     await insert(session, "erased_message", **own, message_hash=canary.encode())
+    integration_id = await _integration(session, vault, canary, connection_id)
     task = {"lead_id": LEAD, "text": canary, "due_at": utcnow() + timedelta(days=1)}
     await insert(session, "crm_task", id=task_id, **own, **task)
+    acted = await _action(session, canary, own)
     slot_id = new_id()
     named = {"field_name": canary, "bot_name": canary, "refused_reason": canary}
     secret_sealed = vault.seal(canary, org_id=org_id, purpose=replying.SECRET_PURPOSE)
@@ -183,6 +194,21 @@ async def _connection(
         "delivery_id": delivery_id,
     }
     return {**own, **made, "integration_id": integration_id}
+    return {**own, "document_id": document_id, "task_id": task_id, "slot_id": slot_id}
+    made = {"document_id": document_id, "task_id": task_id, "sync_id": sync_id, "delivery_id": delivery_id}
+    return {**own, **made, **acted, "integration_id": integration_id}
+
+
+async def _action(session: Session, canary: str, own: dict[str, UUID]) -> dict[str, UUID]:
+    action_id, change_id = new_id(), new_id()
+    held = f'{{"type": "plain", "value": "{canary}"}}'
+    record = {"entity": "leads", "entity_id": LEAD}
+    asked = {"kind": "update_lead", "actor_kind": "system", "reason": canary, "error_detail": canary}
+    request = f'{{"type": "update", "values": {{"name": {held}}}}}'
+    await insert(session, "crm_action", id=action_id, **own, **record, **asked, request=request)
+    change = {"action_id": action_id, "key": "name", "before": held, "after": held}
+    await insert(session, "crm_change", id=change_id, **own, **record, **change, written_at=utcnow())
+    return {"action_id": action_id, "change_id": change_id}
 
 
 async def _mirror(session: Session, canary: str, own: dict[str, UUID]) -> None:

@@ -64,6 +64,14 @@ AGENT = {"agent_id": "agent_id"}
 ARTICLE = {"article_id": "article_id"}
 DOCUMENT = {"document_id": "document_id"}
 CONNECTION = {"connection_id": "connection_id"}
+DEAL = CONNECTION | {"lead_id": "lead_id"}
+PERSON_OF_CRM = CONNECTION | {"contact_id": "contact_id"}
+# Records are known by the CRM's own numbers; this one nobody has.
+NUMBERS = {"lead_id": 999_999_999, "contact_id": 999_999_999}
+RENAMED = {"json": {"name": "Stolen"}}
+TAGGED = {"json": {"add": ["Stolen"]}}
+NOTED = {"json": {"text": "Stolen"}}
+DUE = {"json": {"text": "Stolen", "due_at": "2099-01-31T12:00:00Z"}}
 DELIVERY = {"connection_id": "connection_id", "delivery_id": "delivery_id"}
 CONVERSATION = {"conversation_id": "conversation_id"}
 FILE = {**CONVERSATION, "attachment_id": "attachment_id"}
@@ -184,6 +192,32 @@ CASES: dict[str, Case] = {
     "POST /api/v1/connections": Own(422, {"json": {"address": "not an address", "token": "x"}}),
     "GET /api/v1/connections/{connection_id}": Foreign(CONNECTION),
     "DELETE /api/v1/connections/{connection_id}": Foreign(CONNECTION),
+    "POST /api/v1/connections/{connection_id}/leads": Foreign(CONNECTION, RENAMED),
+    "PATCH /api/v1/connections/{connection_id}/leads/{lead_id}": Foreign(DEAL, RENAMED),
+    "POST /api/v1/connections/{connection_id}/leads/{lead_id}/stage": Foreign(
+        DEAL, {"json": {"stage_id": 142}}
+    ),
+    "POST /api/v1/connections/{connection_id}/leads/{lead_id}/responsible": Foreign(
+        DEAL, {"json": {"user_id": 1}}
+    ),
+    "POST /api/v1/connections/{connection_id}/leads/{lead_id}/tags": Foreign(DEAL, TAGGED),
+    "POST /api/v1/connections/{connection_id}/leads/{lead_id}/tasks": Foreign(DEAL, DUE),
+    "POST /api/v1/connections/{connection_id}/leads/{lead_id}/notes": Foreign(DEAL, NOTED),
+    "POST /api/v1/connections/{connection_id}/leads/{lead_id}/salesbot-runs": Foreign(
+        DEAL, {"json": {"bot_id": 1}}
+    ),
+    "POST /api/v1/connections/{connection_id}/contacts": Foreign(CONNECTION, RENAMED),
+    "PATCH /api/v1/connections/{connection_id}/contacts/{contact_id}": Foreign(PERSON_OF_CRM, RENAMED),
+    "POST /api/v1/connections/{connection_id}/contacts/{contact_id}/tags": Foreign(PERSON_OF_CRM, TAGGED),
+    "POST /api/v1/connections/{connection_id}/contacts/{contact_id}/tasks": Foreign(PERSON_OF_CRM, DUE),
+    "POST /api/v1/connections/{connection_id}/contacts/{contact_id}/notes": Foreign(PERSON_OF_CRM, NOTED),
+    "GET /api/v1/connections/{connection_id}/actions/{action_id}": Foreign(
+        CONNECTION | {"action_id": "action_id"}
+    ),
+    "GET /api/v1/connections/{connection_id}/changes": Foreign(CONNECTION),
+    "POST /api/v1/connections/{connection_id}/changes/{change_id}/revert": Foreign(
+        CONNECTION | {"change_id": "change_id"}, {"json": {"force": True}}
+    ),
     "GET /api/v1/connections/{connection_id}/replies": Foreign(CONNECTION),
     "PATCH /api/v1/connections/{connection_id}/replies": Foreign(CONNECTION, {"json": {"mode": "talk"}}),
     "GET /api/v1/connections/{connection_id}/replies/choices": Foreign(CONNECTION),
@@ -384,6 +418,10 @@ CASES: dict[str, Case] = {
     f"GET {PAGES}/integrations/{{connection_id}}/webhooks/{{delivery_id}}": Foreign(DELIVERY),
     f"POST {PAGES}/integrations/{{connection_id}}/webhooks/{{delivery_id}}/retry": Foreign(DELIVERY),
     f"GET {PAGES}/integrations/{{connection_id}}/sync": Foreign(CONNECTION),
+    f"GET {PAGES}/integrations/{{connection_id}}/changes": Foreign(CONNECTION),
+    f"POST {PAGES}/integrations/{{connection_id}}/changes/{{change_id}}/revert": Foreign(
+        CONNECTION | {"change_id": "change_id"}
+    ),
     f"POST {PAGES}/integrations/{{connection_id}}/sync": Foreign(CONNECTION),
     f"GET {PAGES}/settings/audit": Own(),
     f"GET {PAGES}/settings/audit/export": Own(),
@@ -464,7 +502,7 @@ def fill(path: str, case: Foreign, estate: Estate) -> str:
 
 def miss(path: str, case: Foreign) -> str:
     """Return the address of an object that does not exist."""
-    return _named(path, {name: uuid4() for name in case.names})
+    return _named(path, {name: NUMBERS.get(name, uuid4()) for name in case.names})
 
 
 def _named(path: str, ids: Mapping[str, object]) -> str:

@@ -13,6 +13,7 @@ from isolation.estate import snapshot, tables_of_tenants
 CASES = {
     "dialog.advance": {"conversation_id": "conversation_id"},
     "crm.perform_task": {"task_id": "task_id"},
+    "crm.perform_action": {"action_id": "action_id"},
     "crm.widget_said": {"slot_id": "slot_id"},
     "conversations.fetch_attachment": {"attachment_id": "pending_id"},
     "dialog.follow_delivery": {"conversation_id": "conversation_id"},
@@ -96,7 +97,7 @@ async def test_the_same_jobs_in_their_own_envelope_have_their_effect(platform, w
     async with platform.db.session(dora.scope) as session:
         for name in CASES:
             await session.enqueue(name, payload(name, dora))
-    unchanged = {"turn", "crm_task", "document"}
+    unchanged = {"turn", "crm_task", "crm_action", "document"}
     async with asyncio.timeout(30):
         while unchanged:
             now = await snapshot(platform.db, dora.scope)

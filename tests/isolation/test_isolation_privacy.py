@@ -31,6 +31,8 @@ HANDED_OUT = {
     "attachment": "attachments",
     "audit_event": "audit",
     "conversation": "conversations",
+    "crm_action": "actions",
+    "crm_change": "changes",
     "crm_contact": "contacts",
     "crm_delivery": "deliveries",
     "crm_event": "events",

@@ -240,6 +240,7 @@ def test_an_emoji_and_a_plus_sign_survive_the_form():
         (FORM, b"a" + b"[b]" * 50 + b"=1"),
         (FORM, b"&".join(b"a%d[b][c][d][e][f][g][h]=1" % n for n in range(tree.MAX_STEPS // 7 + 1))),
         (FORM, b"a=" + b"%" * (tree.MAX_STRAYS + 1)),
+        (FORM, b"&".join(b"a%d[b][0][c]=1" % n for n in range(tree.MAX_KINDS + 1))),
         (JSON, b'{"a":[' + b",".join([b"[]"] * (tree.MAX_NODES // 2)) + b"]}"),
         (JSON, b'{"a":[' + b",".join([b"1"] * (tree.MAX_COMMAS + 2)) + b"]}"),
         (FORM, b"a[" * 100_000 + b"=1"),

@@ -19,6 +19,8 @@ from gptagent.features.admin.people_web import ImpersonationPages, PeoplePages
 from gptagent.features.admin.web import KeyPages, OrganizationPages, OverviewPages
 from gptagent.features.agents.web import AgentPages
 from gptagent.features.crm import service as crm
+from gptagent.features.crm.actions.reverting import Reverting
+from gptagent.features.crm.actions.web import ChangesPages
 from gptagent.features.crm.connecting.web import HEALTH, ConnectingPages, ConsentDoor, alerts_of
 from gptagent.features.crm.deliveries.web import DeliveryPages
 from gptagent.features.crm.replying.web import RepliesPages
@@ -163,6 +165,7 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         ConnectionPages(platform.connecting, pages).router(),
         ConsentDoor(platform.connecting, pages).router(),
         SyncPages(db, pages).router(),
+        ChangesPages(Reverting(db, platform.crm, platform.vault), pages).router(),
         ApiKeyPages(db, pages).router(),
         AuditPages(db, pages, "admin/workspace_audit.html").router(),
         OverviewPages(db, pages, facts_of(settings)).router(),

@@ -32,9 +32,12 @@ from gptagent.features.admin.api import AdminApi
 from gptagent.features.admin.audit_api import AuditApi, PlatformAuditApi
 from gptagent.features.admin.people_api import PeopleApi
 from gptagent.features.agents.api import AgentsApi
+from gptagent.features.crm.actions.api import ActionsApi
+from gptagent.features.crm.actions.reverting import Reverting
 from gptagent.features.crm.api import ConnectionsApi, WebhookDoor
 from gptagent.features.crm.connecting.api import IntegrationsApi
 from gptagent.features.crm.deliveries.api import DeliveriesApi
+from gptagent.features.crm.limiter import FAILURES_UNTIL_OPEN
 from gptagent.features.crm.mirror.api import MirrorApi
 from gptagent.features.crm.replying.api import RepliesApi
 from gptagent.features.crm.replying.widget import WidgetDoor
@@ -197,6 +200,7 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
         app.include_router(router)
     app.include_router(SyncsApi(platform.db).router())
     app.include_router(MirrorApi(platform.db).router())
+    app.include_router(ActionsApi(Reverting(platform.db, platform.crm, platform.vault)).router())
     app.include_router(RepliesApi(platform.db, platform.crm, platform.vault, settings.base_url).router())
     app.include_router(ConversationsApi(platform.db, platform.inbox, platform.files).router())
     app.include_router(AuditApi(platform.db).router())
@@ -263,9 +267,11 @@ async def _measure_queue(platform: Platform) -> None:
     async with platform.db.installation() as session:
         depths = await installation.queue_depths(session)
         overdue = await installation.count_overdue_lanes(session, OVERDUE_AFTER)
+        circuits = await installation.count_open_circuits(session, FAILURES_UNTIL_OPEN)
     for state in ("queued", "picked", "failed"):
         observe.QUEUE_JOBS.labels(state).set(depths.get(state, 0))
     observe.LANES_OVERDUE.set(overdue)
+    observe.CRM_CIRCUITS_OPEN.set(circuits)
 
 
 def _registry() -> CollectorRegistry:

@@ -53,6 +53,12 @@ async def count_connections(session: Session) -> Mapping[str, int]:
     return {row["status"]: row["connections"] for row in rows}
 
 
+async def count_open_circuits(session: Session, trip: int) -> int:
+    """Return how many CRM accounts have failed so many times in a row."""
+    count: int = await session.fetchval("select app.open_circuits($1)", trip)
+    return count
+
+
 async def forget_old(session: Session, live_events: timedelta, job_log: timedelta) -> None:
     """Delete live events and job log rows older than these ages, and sessions that have ended."""
     await session.execute("select app.forget_old($1, $2)", live_events, job_log)

@@ -58,6 +58,22 @@ LLM_TOKENS = Counter("gptagent_llm_tokens_total", "Tokens by the provider's own 
 CRM_CALLS = Counter(
     "gptagent_crm_calls_total", "Calls to the CRM by endpoint and outcome", ["endpoint", "outcome"]
 )
+CRM_SECONDS = Histogram(
+    "gptagent_crm_call_seconds",
+    "Time of a call to the CRM, from its slot",
+    ["endpoint"],
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20),
+)
+CRM_WAIT_SECONDS = Histogram(
+    "gptagent_crm_slot_wait_seconds",
+    "Time a call to the CRM waited for its slot",
+    ["priority"],
+    buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+CRM_CIRCUITS = Counter("gptagent_crm_circuits_opened_total", "Accounts given up after failures in a row")
+CRM_CIRCUITS_OPEN = Gauge(
+    "gptagent_crm_circuits_open", "CRM accounts that do not answer", multiprocess_mode="mostrecent"
+)
 QUEUE_JOBS = Gauge(
     "gptagent_queue_jobs", "Jobs in the queue by state", ["state"], multiprocess_mode="mostrecent"
 )

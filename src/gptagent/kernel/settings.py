@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from gptagent.kernel.backends import is_safe_postgres, is_safe_redis
 from gptagent.kernel.errors import Misconfigured
+from gptagent.kernel.proxies import Proxy
 from gptagent.kernel.secret_keys import decode_keys, read_key_file
 
 MIN_METRICS_TOKEN_CHARS = 16
@@ -58,6 +59,7 @@ class Settings(BaseSettings):
     oidc_client_secret: SecretStr | None = None
     oidc_name: str | None = None
     egress_allow: str = ""
+    egress_proxies: SecretStr | None = None
     kommo_sandbox_url: str | None = None
     kommo_client_id: str | None = None
     kommo_client_secret: SecretStr | None = None
@@ -124,6 +126,13 @@ class Settings(BaseSettings):
             host, _, port = entry.rpartition(":")
             if not host or not port.isdigit():
                 raise ValueError(f"EGRESS_ALLOW takes host:port pairs, not {entry!r}")
+        return value
+
+    @field_validator("egress_proxies")
+    @classmethod
+    def _known_proxies(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            Proxy.parse_all(value.get_secret_value())
         return value
 
     @field_validator("cors_origins")
@@ -291,6 +300,11 @@ class Settings(BaseSettings):
             url = urlsplit(self.kommo_sandbox_url)
             pairs.add(((url.hostname or "").lower(), url.port or 80))
         return frozenset(pairs)
+
+    @property
+    def proxies(self) -> tuple[Proxy, ...]:
+        """The addresses calls to a CRM leave from; empty: this machine's own."""
+        return Proxy.parse_all(self.egress_proxies.get_secret_value()) if self.egress_proxies else ()
 
     @property
     def given_keys(self) -> list[bytes] | None:

@@ -17,7 +17,7 @@ class FaultRule(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Refuse, with ValueError, patterns that are no regular expressions."""
-        for name in {"method", "path", "match", "model"} & set(self.__struct_fields__):
+        for name in {"method", "path", "query", "match", "model"} & set(self.__struct_fields__):
             _compiled(getattr(self, name))
 
 

@@ -3,20 +3,21 @@ and what their failures mean.
 """
 
 import re
+import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
-from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
+from urllib.parse import SplitResult, urlencode, urlsplit
 
 import msgspec
 
-from gptagent.adapters.kommo.tree import as_int, as_map, as_text
+from gptagent.adapters.kommo.failures import TookTooLong, no_answer, refusal, retry_seconds, unavailable
+from gptagent.adapters.kommo.pages import LARGEST_PAGE, Query, next_query, smaller
 from gptagent.adapters.kommo.wire import embedded
 from gptagent.features.crm.model import CallPriority, CrmLink, brand_of
 from gptagent.features.crm.ports import CallLimiter, TokenSource
-from gptagent.kernel.egress import Egress, Response
+from gptagent.kernel.egress import Response, Ways
 from gptagent.kernel.errors import (
     AppError,
-    Conflict,
     Forbidden,
     Invalid,
     NotFound,
@@ -25,30 +26,18 @@ from gptagent.kernel.errors import (
     TooLarge,
     UpstreamUnavailable,
 )
-from gptagent.kernel.observe import CRM_CALLS
+from gptagent.kernel.observe import CRM_CALLS, CRM_SECONDS
+
+__all__ = ["LARGEST_PAGE", "Call", "Deadlines", "KommoClient", "Query", "no_answer", "unavailable"]
 
 # 250 messages of 4,096 characters in four bytes each are half of it.
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 MAX_PAGES = 20
 FILE_SECONDS = 60.0  # for the whole of a file or of one part of it
-LARGEST_PAGE = 250
 # Repeated excess turns into a block of the address, shown as a page of the web server in front.
 BLOCK_SECONDS = 600.0
-DEFAULT_RETRY_SECONDS = 30.0
-MAX_RETRY_SECONDS = 3600.0
-MAX_DETAIL_CHARS = 300
-
 _HOST = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\.(?:kommo\.com|amocrm\.com|amocrm\.ru)")
 _SANDBOX_HOST = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\.(?:kommo|amocrm)\.test")
-
-_REFUSALS: Mapping[int, tuple[type[AppError], str, str]] = {
-    401: (Forbidden, "crm_unauthorized", "The CRM does not accept the access token."),
-    402: (Conflict, "crm_payment_required", "The CRM account's plan or quota does not allow this."),
-    403: (Forbidden, "crm_scope", "The access token lacks a right or scope for this."),
-    404: (NotFound, "crm_not_found", "The CRM does not know this."),
-}
-
-Query = tuple[tuple[str, str | int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,18 +74,16 @@ class Call:
 class KommoClient:
     def __init__(
         self,
-        egress: Egress,
+        ways: Ways,
         limiter: CallLimiter,
         *,
         sandbox_url: str | None,
-        egress_address: str,
         deadlines: Deadlines,
         tokens: TokenSource | None = None,
     ) -> None:
-        self._egress = egress
+        self._ways = ways
         self._limiter = limiter
         self._sandbox_url = sandbox_url.rstrip("/") if sandbox_url else None
-        self._egress_address = egress_address
         self._deadlines = deadlines
         self._tokens = tokens
 
@@ -139,31 +126,69 @@ class KommoClient:
 
     async def page(self, link: CrmLink, call: Call, name: str) -> tuple[list[Mapping[str, object]], bool]:
         """Return one page of a list and whether there is another."""
-        body = await self.fetch(link, call)
-        return embedded(body, name), _next_query(body) is not None
+        rows, following = await self._page(link, call, name)
+        return rows, following is not None
 
     async def rows(
         self, link: CrmLink, call: Call, name: str, *, pages: int = MAX_PAGES
     ) -> AsyncIterator[Mapping[str, object]]:
         """Yield a list's rows over all its pages."""
         for _ in range(pages):
-            body = await self.fetch(link, call)
-            for row in embedded(body, name):
+            rows, following = await self._page(link, call, name)
+            for row in rows:
                 yield row
-            following = _next_query(body)
             if following is None or following == call.query:
                 return
             call = replace(call, query=following)
+
+    async def _page(
+        self, link: CrmLink, call: Call, name: str
+    ) -> tuple[list[Mapping[str, object]], Query | None]:
+        """Return a page's rows and the query of the next; what takes the CRM too long comes in parts."""
+        try:
+            body = await self.fetch(link, call)
+            return embedded(body, name), next_query(body)
+        except TookTooLong:
+            parts = smaller(call.query)
+            if not parts:
+                raise
+        found: list[Mapping[str, object]] = []
+        following: Query | None = None
+        for query in parts:
+            rows, following = await self._page(link, replace(call, query=query), name)
+            found += rows
+            if following is None:
+                break
+        return found, following
 
     async def _fetch(self, link: CrmLink, call: Call) -> object | None:
         base, host_header = self._address((call.host or link.host).lower())
         headers = {"accept": "application/json", **(call.headers or _authorization(link))}
         if call.priority is not None:
             await self.reserve(link, call.priority)
+        account, _ = self._keys(link)
+        started = time.monotonic()
         try:
-            response = await self._egress.request(
+            body = await self._exchange(link, call, f"{base}{call.root}{call.path}", headers, host_header)
+        except RateLimited:
+            raise  # says nothing of how the account does
+        except AppError as error:
+            is_sick = isinstance(error, UpstreamUnavailable | OutcomeUnknown)
+            await self._limiter.report(account, failed=is_sick)
+            raise
+        finally:
+            CRM_SECONDS.labels(endpoint=call.name).observe(time.monotonic() - started)
+        await self._limiter.report(account, failed=False)
+        return body
+
+    async def _exchange(
+        self, link: CrmLink, call: Call, url: str, headers: Mapping[str, str], host_header: str | None
+    ) -> object | None:
+        _, egress = self._ways.of(str(link.connection_id))
+        try:
+            response = await egress.request(
                 call.method,
-                f"{base}{call.root}{call.path}?{urlencode(call.query)}".removesuffix("?"),
+                f"{url}?{urlencode(call.query)}".removesuffix("?"),
                 headers=headers,
                 json=call.json,
                 deadline=self._deadlines.write if call.is_write else self._deadlines.read,
@@ -198,7 +223,8 @@ class KommoClient:
         headers = dict(_authorization(link)) if is_write else {}
         query = f"?{parts.query}" if parts.query else ""
         try:
-            response = await self._egress.request(
+            _, egress = self._ways.of(str(link.connection_id))
+            response = await egress.request(
                 "POST" if is_write else "GET",
                 f"{base}{parts.path or '/'}{query}",
                 headers=headers,
@@ -212,23 +238,24 @@ class KommoClient:
             raise unavailable() from error
         if not 200 <= response.status < 300:
             CRM_CALLS.labels(endpoint=name, outcome=str(response.status)).inc()
-            raise _refusal(Call(name, parts.path), response.status, _decoded(response))
+            raise refusal(response.status, _decoded(response), is_write=False)
         CRM_CALLS.labels(endpoint=name, outcome="ok").inc()
         return response
 
     async def _judge(self, link: CrmLink, call: Call, response: Response) -> object | None:
         body = _decoded(response)
         if 200 <= response.status < 300:
-            if body is None and response.body:
+            # 204 says that there is nothing; a read's 200 that does so, or no JSON, was cut off on its way.
+            if body is None and (response.body or not (call.is_write or response.status == 204)):
                 raise no_answer(is_write=call.is_write)
             return body
         if response.status == 429 or (response.status == 403 and not isinstance(body, dict)):
             raise await self._blocked(link, response, body)
-        raise _refusal(call, response.status, body)
+        raise refusal(response.status, body, is_write=call.is_write)
 
     async def _blocked(self, link: CrmLink, response: Response, body: object) -> RateLimited:
         is_page = response.status == 403
-        seconds = BLOCK_SECONDS if is_page else _retry_seconds(response, body)
+        seconds = BLOCK_SECONDS if is_page else retry_seconds(response, body)
         account, address = self._keys(link)
         # A 429 may be one account's own doing; the web server's page means that our address is blocked.
         await self._limiter.block(account, address if is_page else account, seconds)
@@ -260,7 +287,7 @@ class KommoClient:
         """
         account = f"account:{link.connection_id}"
         by_account = brand_of(link.host) == "amocrm"
-        return account, account if by_account else f"address:{self._egress_address}"
+        return account, account if by_account else f"address:{self._ways.of(str(link.connection_id))[0]}"
 
 
 def _host_refused() -> Invalid:
@@ -276,45 +303,6 @@ def _split(url: str) -> SplitResult | None:
     return parts
 
 
-def unavailable() -> UpstreamUnavailable:
-    return UpstreamUnavailable("crm_unavailable", "The CRM does not answer. Try again shortly.")
-
-
-def no_answer(*, is_write: bool) -> AppError:
-    """A read without a useful answer changed nothing; a write may have been carried out."""
-    if is_write:
-        return OutcomeUnknown("crm_outcome_unknown", "The CRM did not confirm; it may have acted.")
-    return unavailable()
-
-
-def _refusal(call: Call, status: int, body: object) -> AppError:
-    detail = as_text(as_map(body).get("detail")) or as_text(as_map(body).get("title"))
-    if status in _REFUSALS:
-        kind, code, message = _REFUSALS[status]
-        return kind(code, message)
-    if status == 422 and "talk is closed" in detail.lower():
-        return Conflict("crm_talk_closed", "The conversation is closed in the CRM.")
-    if status >= 500:
-        return unavailable() if status == 503 else no_answer(is_write=call.is_write)
-    return Invalid(
-        "crm_rejected",
-        "The CRM rejected the request: {detail}",
-        params={"detail": _explained(body, detail)[:MAX_DETAIL_CHARS], "status": status},
-    )
-
-
-def _explained(body: object, detail: str) -> str:
-    """Return the vendor's words, with the first field it found wrong."""
-    for group in _maps(as_map(body).get("validation-errors")):
-        for error in _maps(group.get("errors")):
-            return f"{detail} {as_text(error.get('path'))}: {as_text(error.get('detail'))}"
-    return detail
-
-
-def _maps(value: object) -> list[Mapping[str, object]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
 def _authorization(link: CrmLink) -> Mapping[str, str]:
     """A pasted token with a line break or a foreign letter cannot be right, and cannot be sent."""
     if not link.token or not all("!" <= char <= "~" for char in link.token):
@@ -326,18 +314,4 @@ def _decoded(response: Response) -> object | None:
     try:
         return msgspec.json.decode(response.body) if response.body else None
     except (msgspec.DecodeError, RecursionError):
-        return None
-
-
-def _retry_seconds(response: Response, body: object) -> float:
-    given = as_int(as_map(body).get("retry_after")) or as_int(response.headers.get("retry-after"))
-    return min(float(given), MAX_RETRY_SECONDS) if given and given > 0 else DEFAULT_RETRY_SECONDS
-
-
-def _next_query(body: object) -> Query | None:
-    """Return the query of the next page. Its host and path are not believed: we stay where we are."""
-    href = as_text(as_map(as_map(as_map(body).get("_links")).get("next")).get("href"))
-    try:
-        return tuple(parse_qsl(urlsplit(href).query)) or None
-    except ValueError:
         return None

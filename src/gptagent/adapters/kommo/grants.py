@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
 from gptagent.adapters.kommo import wire
-from gptagent.adapters.kommo.client import Call, KommoClient, unavailable
+from gptagent.adapters.kommo.client import Call, KommoClient, no_answer
 from gptagent.adapters.kommo.tree import as_int, as_map, as_text
 from gptagent.features.crm.connecting.model import Credentials, TokenFacts, TokenPair
 from gptagent.features.crm.model import Brand, CrmLink, brand_of
@@ -112,7 +112,7 @@ class KommoGrants:
             ) from error
         pair = _read_pair(answer)
         if pair is None:
-            raise unavailable()
+            raise no_answer(is_write=True)  # a refresh token may be used up by now
         return pair
 
 

@@ -2,6 +2,7 @@
 
 from gptagent.adapters.kommo.archive import KommoArchive
 from gptagent.adapters.kommo.bots import KommoBots
+from gptagent.adapters.kommo.changes import KommoChanges
 from gptagent.adapters.kommo.chats import KommoChats
 from gptagent.adapters.kommo.client import Deadlines, KommoClient
 from gptagent.adapters.kommo.entities import KommoEntities
@@ -13,7 +14,7 @@ from gptagent.adapters.kommo.records import KommoRecords
 from gptagent.adapters.kommo.settings import KommoSettings
 from gptagent.adapters.kommo.tasks import KommoTasks
 from gptagent.features.crm.ports import CallLimiter, TokenSource
-from gptagent.kernel.egress import Egress
+from gptagent.kernel.egress import Egress, Ways
 
 DEADLINES = Deadlines()
 
@@ -25,6 +26,7 @@ class KommoCrm(
     KommoEntities,
     KommoArchive,
     KommoTasks,
+    KommoChanges,
     KommoChats,
     KommoHooks,
     KommoLog,
@@ -33,7 +35,9 @@ class KommoCrm(
 ):
     """Implements `CrmPort`. `sandbox_url` lets accounts under `*.kommo.test` in and answers for them.
 
-    `tokens` renews those that are refused. Replies and what people wait for go before reads, those before
+    `ways` are the addresses its calls leave from. `tokens` renews those that are refused.
+
+    Replies and what people wait for go before reads, those before
     the copying of the account.
     """
 
@@ -43,15 +47,14 @@ class KommoCrm(
         limiter: CallLimiter,
         *,
         sandbox_url: str | None = None,
-        egress_address: str = "default",
+        ways: Ways | None = None,
         deadlines: Deadlines = DEADLINES,
         tokens: TokenSource | None = None,
     ) -> None:
         self._client = KommoClient(
-            egress,
+            ways or Ways(egress, {}),
             limiter,
             sandbox_url=sandbox_url,
-            egress_address=egress_address,
             deadlines=deadlines,
             tokens=tokens,
         )

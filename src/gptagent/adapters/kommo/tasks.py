@@ -9,7 +9,6 @@ from gptagent.adapters.kommo.tree import as_id
 from gptagent.features.crm.deliveries.model import RecordKind
 from gptagent.features.crm.model import CrmLink, NewTask
 
-FOLLOW_UP_TASK = 1
 COLLECTIONS: Mapping[RecordKind, str] = {
     "lead": "leads",
     "contact": "contacts",
@@ -27,7 +26,7 @@ class KommoTasks:
         item: dict[str, object] = {
             "text": task.text,
             "complete_till": int(task.due_at.timestamp()),
-            "task_type_id": FOLLOW_UP_TASK,
+            "task_type_id": task.type_id,
             "entity_type": COLLECTIONS[task.kind],
             "entity_id": task.lead_id,
         }
@@ -40,7 +39,14 @@ class KommoTasks:
         raise no_answer(is_write=True)
 
     async def find_task(
-        self, link: CrmLink, lead_id: int, text: str, since: datetime, *, kind: RecordKind = "lead"
+        self,
+        link: CrmLink,
+        lead_id: int,
+        text: str,
+        since: datetime,
+        *,
+        kind: RecordKind = "lead",
+        known: frozenset[int] = frozenset(),
     ) -> int | None:
         """Return the record's newest task of exactly this text, created in the second of `since` or later."""
         query = (
@@ -51,5 +57,7 @@ class KommoTasks:
         )
         async for row in self._client.rows(link, Call("find_task", "/tasks", query=query), "tasks"):
             if row.get("text") == text and wire.moment(row.get("created_at")) >= since.replace(microsecond=0):
-                return as_id(row.get("id"))
+                task_id = as_id(row.get("id"))
+                if task_id not in known:
+                    return task_id
         return None

@@ -15,6 +15,7 @@ from gptagent.kernel.errors import Invalid
 MAX_BODY_BYTES = 1_048_576
 # A lead with 500 custom fields makes about 2,000.
 MAX_PAIRS = 3_000
+MAX_KINDS = 200  # a body was never seen to tell of more than one
 MAX_STEPS = 20_000  # brackets of all keys together
 MAX_STRAYS = 1_000  # percent signs that begin no escape: the vendor sends none
 MAX_NODES = 10_000
@@ -93,6 +94,8 @@ def _parse_form(body: bytes) -> Tree:
         if not sign:
             raise malformed()
         _plant(root, _path(key), _clean(value.replace(_SIGN, "=")))
+    if len(root) > MAX_KINDS:
+        raise malformed()
     return {key: _with_lists(child) for key, child in root.items()}
 
 
@@ -152,7 +155,7 @@ def _parse_json(body: bytes) -> Tree:
         root = msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError) as error:
         raise malformed() from error
-    if not isinstance(root, dict):
+    if not isinstance(root, dict) or len(root) > MAX_KINDS:
         raise malformed()
     return as_tree(checked(root, 1))
 

@@ -25,6 +25,7 @@ SENTENCES: Mapping[str, str] = {
     "connection.sync_asked": "CRM account read",
     "conversation.resumed": "Conversation given back to the agent",
     "conversation.taken_over": "Conversation taken over",
+    "crm_action.asked": "Something done in the CRM",
     "customer.erased": "Customer erased",
     "customer.exported": "Customer's data handed out",
     "delivery.retried": "Delivery tried again",

@@ -1,22 +1,45 @@
-"""Calls to a CRM, spaced over all processes: one row per account and per egress address."""
+"""Calls to a CRM, spaced over all processes: one row per account and per egress address.
+
+Each process lines its calls up by egress address (`calling.lines`); only the first of a line asks the
+database.
+How far ahead of now a slot may be taken depends on the priority: what a send may take, a read cannot have
+taken before it, and a sync takes a slot only when it is there. So a send waits for a few slots at most,
+however many other calls wait in whatever process.
+"""
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
 
-from gptagent.features.crm import store
+from gptagent.features.crm.calling import store
+from gptagent.features.crm.calling.lines import Circuit, Claim, Line, Ticket
 from gptagent.features.crm.model import CallPriority
-from gptagent.kernel.db import Database
-from gptagent.kernel.errors import RateLimited
+from gptagent.kernel.db import CONNECTION_LOST, Database
+from gptagent.kernel.errors import RateLimited, UpstreamUnavailable
+from gptagent.kernel.observe import CRM_CIRCUITS, CRM_WAIT_SECONDS
 
 # Kommo allows 7 requests a second per address (spec: kommo limits); one is left as a margin for clocks.
 CALLS_PER_SECOND = 6
 SPACING = timedelta(seconds=1 / CALLS_PER_SECOND)
+# How far ahead of now a call may take its slot.
+HORIZON = {
+    CallPriority.SEND: 3 * SPACING,
+    CallPriority.READ: 1.5 * SPACING,
+    CallPriority.SYNC: 0.5 * SPACING,
+}
 # Who may wait longer goes first: a sync gives way as soon as turns and replies queue up.
 MAX_WAIT = {
     CallPriority.SEND: timedelta(seconds=10),
     CallPriority.READ: timedelta(seconds=5),
     CallPriority.SYNC: timedelta(seconds=1),
 }
+# One faulty answer in five, at random, breaks the circuit once in some thousand calls.
+FAILURES_UNTIL_OPEN = 5
+FIRST_PAUSE = timedelta(seconds=5)
+LONGEST_PAUSE = timedelta(minutes=5)
+# Longer than any call's deadline: whoever looks how the account is has told by then, or has died.
+PROBE = timedelta(seconds=30)
+CIRCUIT = Circuit(FAILURES_UNTIL_OPEN, FIRST_PAUSE, LONGEST_PAUSE, PROBE)
 
 
 class PostgresCallLimiter:
@@ -24,19 +47,57 @@ class PostgresCallLimiter:
 
     def __init__(self, db: Database) -> None:
         self._db = db
+        self._lines: dict[str, Line] = {}
+        self._troubled: set[str] = set()
 
     async def wait(self, account_key: str, address_key: str, priority: CallPriority) -> None:
-        keys = sorted({account_key, address_key})
-        async with self._db.installation() as session:
-            seconds = await store.take_slot(session, keys, SPACING, MAX_WAIT[priority])
-        if seconds < 0:
+        clock = asyncio.get_running_loop().time
+        asked = clock()
+        line = self._lines.setdefault(address_key, Line(self._claim, address_key))
+        ticket = Ticket(account_key, priority, HORIZON[priority], asked + MAX_WAIT[priority].total_seconds())
+        try:
+            claim = await line.wait(ticket)
+        finally:
+            if line.is_empty and self._lines.get(address_key) is line:
+                del self._lines[address_key]
+        if claim.failures:
+            self._troubled.add(account_key)
+        if claim.open_for:
+            raise UpstreamUnavailable(
+                "crm_circuit_open",
+                "The CRM has not answered for a while. It is tried again shortly.",
+                retry_after=claim.open_for,
+            )
+        if not claim.granted:
             raise RateLimited(
                 "crm_busy",
                 "The CRM is taking its requests one by one. Try again shortly.",
-                retry_after=-seconds,
+                retry_after=max(claim.wait, SPACING.total_seconds()),
             )
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(claim.wait)
+        CRM_WAIT_SECONDS.labels(priority=priority.name.lower()).observe(clock() - asked)
 
     async def block(self, account_key: str, address_key: str, seconds: float) -> None:
         async with self._db.installation() as session:
             await store.block_calls(session, sorted({account_key, address_key}), seconds)
+
+    async def report(self, account_key: str, *, failed: bool) -> None:
+        """Tell how a call ended. What it brought is not lost because the database does not answer."""
+        if not failed and account_key not in self._troubled:
+            return
+        with suppress(UpstreamUnavailable, *CONNECTION_LOST):
+            async with self._db.installation() as session:
+                failures = await store.note_call(session, account_key, failed=failed, circuit=CIRCUIT)
+            self._note(account_key, failures)
+
+    def _note(self, account_key: str, failures: int) -> None:
+        if failures:
+            self._troubled.add(account_key)
+        else:
+            self._troubled.discard(account_key)
+        if failures == FAILURES_UNTIL_OPEN:
+            CRM_CIRCUITS.inc()
+
+    async def _claim(self, account_key: str, address_key: str, horizon: timedelta) -> Claim:
+        async with self._db.installation() as session:
+            return await store.claim_slot(session, (account_key, address_key), SPACING, horizon, CIRCUIT)

@@ -132,6 +132,7 @@ class NewTask:
     due_at: datetime
     responsible_user_id: int | None = None
     kind: RecordKind = "lead"
+    type_id: int = 1  # 1 to follow up, 2 a meeting
 
 
 @dataclass(frozen=True, slots=True)

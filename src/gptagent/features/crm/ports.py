@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from gptagent.features.crm.actions.model import Create, Held, NewNote, WrittenKind
 from gptagent.features.crm.connecting.model import Credentials, TokenFacts, TokenPair
 from gptagent.features.crm.deliveries.model import HookSubscription, RecordKind, Seen
 from gptagent.features.crm.model import (
@@ -61,11 +62,17 @@ class CallLimiter(Protocol):
     """Counts calls per account and per egress address over all processes."""
 
     async def wait(self, account_key: str, address_key: str, priority: CallPriority) -> None:
-        """Return when the call may leave. Raise RateLimited if that is further off than the call may wait."""
+        """Return when the call may leave. Raise RateLimited if that is further off than the call may wait,
+        UpstreamUnavailable if the account has failed so often that no call is worth trying.
+        """
         ...
 
     async def block(self, account_key: str, address_key: str, seconds: float) -> None:
         """Let no call of this account leave for so long (429, or a block page)."""
+        ...
+
+    async def report(self, account_key: str, *, failed: bool) -> None:
+        """Tell whether the account gave a proper answer, be it a refusal."""
         ...
 
 
@@ -196,9 +203,55 @@ class TasksPort(Protocol):
     async def create_task(self, link: CrmLink, task: NewTask) -> int: ...
 
     async def find_task(
-        self, link: CrmLink, lead_id: int, text: str, since: datetime, *, kind: RecordKind = "lead"
+        self,
+        link: CrmLink,
+        lead_id: int,
+        text: str,
+        since: datetime,
+        *,
+        kind: RecordKind = "lead",
+        known: frozenset[int] = frozenset(),
     ) -> int | None:
-        """Read back a task whose creation's outcome is unknown."""
+        """Read back a task whose creation's outcome is unknown; those `known` are others."""
+        ...
+
+
+class ChangesPort(Protocol):
+    """Writing deals and contacts. What was not confirmed is found by its name or text, as none of `known`."""
+
+    async def fetch_values(
+        self, link: CrmLink, kind: WrittenKind, record_id: int
+    ) -> Mapping[str, Held] | None:
+        """Return all that can be written of a record, as it is now; None if there is none such."""
+        ...
+
+    async def update_record(
+        self,
+        link: CrmLink,
+        kind: WrittenKind,
+        record_id: int,
+        values: Mapping[str, Held],
+        current: Mapping[str, Held],
+    ) -> None:
+        """Write these values and no others. `current` is what the record has: tags are written as steps."""
+        ...
+
+    async def create_record(self, link: CrmLink, kind: WrittenKind, made: Create) -> int: ...
+
+    async def find_record(
+        self, link: CrmLink, kind: WrittenKind, name: str, since: datetime, known: frozenset[int]
+    ) -> int | None: ...
+
+    async def create_note(self, link: CrmLink, new: NewNote) -> int:
+        """Leave a note on a record. The customer never sees it."""
+        ...
+
+    async def find_note(
+        self, link: CrmLink, new: NewNote, since: datetime, known: frozenset[int]
+    ) -> int | None: ...
+
+    async def run_bot(self, link: CrmLink, bot_id: int, lead_id: int) -> None:
+        """Start a bot on a deal; it ends another that runs there. Its slot was waited for before."""
         ...
 
 
@@ -370,6 +423,7 @@ class CrmPort(
     EntitiesPort,
     ArchivePort,
     TasksPort,
+    ChangesPort,
     ChatsPort,
     HooksPort,
     LogPort,

@@ -1,8 +1,8 @@
 """All SQL of the CRM mirror."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from datetime import datetime
 from uuid import UUID
 
 from asyncpg import Record
@@ -185,18 +185,6 @@ async def finish_task(session: Session, task_id: UUID, state: str, external_id: 
     await session.execute(
         "update app.crm_task set state = $2, external_id = $3 where id = $1", task_id, state, external_id
     )
-
-
-async def take_slot(session: Session, keys: Sequence[str], spacing: timedelta, max_wait: timedelta) -> float:
-    """Return seconds to wait for the reserved slot; negative if that would be too long."""
-    wait: float = await session.fetchval(
-        "select app.take_call_slot($1, $2, $3)", list(keys), spacing, max_wait
-    )
-    return wait
-
-
-async def block_calls(session: Session, keys: Sequence[str], seconds: float) -> None:
-    await session.execute("select app.block_calls($1, $2)", list(keys), seconds)
 
 
 async def connection_by_hook(session: Session, hook_hash: bytes) -> Record | None:

@@ -36,10 +36,12 @@ class ConnectionPages:
             connection = await service.get_connection(session, connection_id)
             access = await get_access_state(session, self.door.keys, connection)
             pipelines = await service.list_pipelines(session)
+            health = await service.get_health(session, connection_id)
             shell = None if part else await self.pages.shell(request, session)
         context = {
             **frame_of(request, connection),
             "access": access,
+            "health": health,
             "pipelines": [one for one in pipelines if one.connection_id == connection.id],
             "reasons": REASONS,
             "other_reason": OTHER_REASON,

@@ -44,6 +44,7 @@ async def export_customer(db: Database, scope: Scope, conversation_id: UUID) -> 
         kept = store.kept_of_customer(
             connection_id, ids, (leads, contacts), numbers
         ) | store.kept_of_contacts(connection_id, contacts)
+        kept |= store.kept_of_actions(connection_id, leads, contacts)
         counts = {kind: (None, await store.count(session, queries)) for kind, queries in kept.items()}
         await audit.record(session, Entry("customer.exported", "conversation", str(conversation_id), counts))
     opened = partial(db.session, scope)
@@ -64,6 +65,7 @@ async def erase_customer(session: Session, conversation_id: UUID) -> None:
     contacts = await _contacts(session, found, leads)
     messages = await store.erase_customer(session, connection_id, ids, (leads, contacts), numbers)
     await crm.erase_contacts(session, connection_id, contacts)
+    await store.erase_actions(session, connection_id, [], contacts)
     changes = {"conversations": (len(found), 0), "messages": (messages, 0)}
     await audit.record(session, Entry("customer.erased", "conversation", str(conversation_id), changes))
     await session.publish(topic_of(conversation_id), "changed", {"conversation_id": str(conversation_id)})

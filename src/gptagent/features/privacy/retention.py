@@ -23,6 +23,7 @@ Forget = Callable[[Session, timedelta, int], Awaitable[int]]
 _KINDS: tuple[tuple[str, str, Forget], ...] = (
     ("conversations", "conversations", store.forget_conversations),
     ("tasks", "conversations", store.forget_tasks),
+    ("actions", "conversations", store.forget_actions),
     ("deals", "conversations", store.forget_deals),
     ("contacts", "conversations", crm.forget_contacts),
     ("events", "events", store.forget_events),

@@ -15,6 +15,8 @@ from asyncpg import Record
 from gptagent.kernel.db import Session
 
 # Events name a customer by one of these numbers, at any depth and as a number or a text.
+_OF_RECORDS = """connection_id = $1 and ((entity = 'leads' and entity_id = any($2))
+                                   or (entity = 'contacts' and entity_id = any($3)))"""
 _NAMED = """jsonb_path_exists(
               payload::jsonb, '$.** ? (@ == $ids[*] || @ == $texts[*])',
               jsonb_build_object('ids', to_jsonb($2::bigint[]), 'texts', to_jsonb($3::text[])))"""
@@ -126,6 +128,41 @@ def kept_of_contacts(connection_id: UUID, contact_ids: Sequence[int]) -> dict[st
     sql = """select * from app.crm_contact
               where connection_id = $1 and external_id = any($2) and erased_at is null"""
     return {"contacts": [Query(sql, ("external_id",), args=(connection_id, list(contact_ids)))]}
+
+
+def kept_of_actions(
+    connection_id: UUID, leads: Sequence[int], contact_ids: Sequence[int]
+) -> dict[str, list[Query]]:
+    """Return what finds all that was done in the CRM with the customer's deals and contacts."""
+    about = (connection_id, list(leads), list(contact_ids))
+    return {
+        name: [Query(f"select * from app.{table} where {_OF_RECORDS}", ("created_at", "id"), args=about)]  # noqa: S608 - constants
+        for name, table in (("actions", "crm_action"), ("changes", "crm_change"))
+    }
+
+
+async def erase_actions(
+    session: Session, connection_id: UUID, leads: Sequence[int], contact_ids: Sequence[int]
+) -> None:
+    """Delete what was done with these records, and the journal of it."""
+    await session.execute(
+        f"delete from app.crm_action where {_OF_RECORDS}",  # noqa: S608 - a constant
+        connection_id,
+        list(leads),
+        list(contact_ids),
+    )
+
+
+async def forget_actions(session: Session, age: timedelta, limit: int) -> int:
+    """Delete actions that are over since so long, with their lines of the journal."""
+    return await _count(
+        session,
+        """delete from app.crm_action where id in (
+             select id from app.crm_action
+              where state not in ('pending', 'sending') and created_at < now() - $1::interval limit $2)""",
+        age,
+        limit,
+    )
 
 
 def kept_of_customer(
@@ -265,6 +302,7 @@ async def erase_customer(
     await session.execute(
         "delete from app.crm_lead where connection_id = $1 and external_id = any($2)", connection_id, own
     )
+    await erase_actions(session, connection_id, own, [])
     return messages
 
 

@@ -11,6 +11,7 @@ import structlog
 from gptagent.kernel.egress.bodies import ACCEPTED_ENCODING, read_body
 from gptagent.kernel.egress.network import Allowed, GuardedTransport, Resolver, refused, resolve
 from gptagent.kernel.errors import AppError, Invalid, OutcomeUnknown, UpstreamUnavailable
+from gptagent.kernel.proxies import Proxy
 
 CONNECT_SECONDS = 5.0
 USER_AGENT = "gptagent"
@@ -40,8 +41,9 @@ class Egress:
         *,
         resolver: Resolver = resolve,
         ssl_context: ssl.SSLContext | None = None,
+        proxy: Proxy | None = None,
     ) -> None:
-        self._transport = GuardedTransport(allow, resolver=resolver, ssl_context=ssl_context)
+        self._transport = GuardedTransport(allow, resolver=resolver, ssl_context=ssl_context, proxy=proxy)
 
     async def request(
         self,

@@ -10,7 +10,9 @@ import httpx2
 import structlog
 
 from gptagent.kernel.egress.addresses import as_literal, is_plain_host, is_public
+from gptagent.kernel.egress.tunnels import SocketOption, open_tunnel
 from gptagent.kernel.errors import Forbidden
+from gptagent.kernel.proxies import Proxy
 
 # A host with many dead addresses must not eat the caller's deadline.
 MAX_ADDRESSES_TRIED = 4
@@ -21,7 +23,6 @@ KEEP_ALIVE_SECONDS = 20.0
 
 Allowed = frozenset[tuple[str, int]]
 Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
-SocketOption = tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]
 
 _log = structlog.get_logger()
 
@@ -45,11 +46,17 @@ class GuardedTransport(httpx2.AsyncHTTPTransport):
     """For `httpx2.AsyncClient(transport=...)` of libraries that insist on a client of their own.
 
     Reaches https on public addresses, and whatever the exact `(host, port)` pairs of `allow` say.
-    Raises Forbidden("egress_refused") otherwise. Proxies and the environment are not looked at.
+    Raises Forbidden("egress_refused") otherwise. The environment is not looked at; `proxy` tunnels to the
+    same addresses, after the same check.
     """
 
     def __init__(
-        self, allow: Allowed, *, resolver: Resolver = resolve, ssl_context: ssl.SSLContext | None = None
+        self,
+        allow: Allowed,
+        *,
+        resolver: Resolver = resolve,
+        ssl_context: ssl.SSLContext | None = None,
+        proxy: Proxy | None = None,
     ) -> None:
         context = ssl_context or httpx2.create_ssl_context(trust_env=False)
         super().__init__(verify=context, trust_env=False)
@@ -59,7 +66,7 @@ class GuardedTransport(httpx2.AsyncHTTPTransport):
             max_connections=None,
             max_keepalive_connections=KEEP_ALIVE_CONNECTIONS,
             keepalive_expiry=KEEP_ALIVE_SECONDS,
-            network_backend=_GuardedBackend(allow, resolver),
+            network_backend=_GuardedBackend(allow, resolver, proxy),
         )
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -71,9 +78,10 @@ class GuardedTransport(httpx2.AsyncHTTPTransport):
 
 
 class _GuardedBackend(httpcore2.AsyncNetworkBackend):
-    def __init__(self, allow: Allowed, resolver: Resolver) -> None:
+    def __init__(self, allow: Allowed, resolver: Resolver, proxy: Proxy | None) -> None:
         self._allow = allow
         self._resolver = resolver
+        self._proxy = proxy
         self._network = httpcore2.AnyIOBackend()
 
     async def connect_tcp(
@@ -88,10 +96,22 @@ class _GuardedBackend(httpcore2.AsyncNetworkBackend):
         share = None if timeout is None else timeout / len(addresses)
         for address in addresses[:-1]:
             try:
-                return await self._network.connect_tcp(address, port, share, local_address, socket_options)
+                return await self._connect(address, port, share, local_address, socket_options)
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout):
                 continue
-        return await self._network.connect_tcp(addresses[-1], port, share, local_address, socket_options)
+        return await self._connect(addresses[-1], port, share, local_address, socket_options)
+
+    async def _connect(
+        self,
+        address: str,
+        port: int,
+        timeout: float | None,
+        local_address: str | None,
+        socket_options: Iterable[SocketOption] | None,
+    ) -> httpcore2.AsyncNetworkStream:
+        if self._proxy is not None:
+            return await open_tunnel(self._network, self._proxy, (address, port), timeout, socket_options)
+        return await self._network.connect_tcp(address, port, timeout, local_address, socket_options)
 
     async def _addresses(self, host: str, port: int, timeout: float | None) -> Sequence[str]:
         found = [host] if as_literal(host) else await self._look_up(host, port, timeout)

@@ -5,7 +5,8 @@ from starlette.responses import Response
 from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
-from gptagent.sandbox.kommo import control, drive, files, page
+from gptagent.sandbox.kommo import control, drive, files, page, state_page
+from gptagent.sandbox.kommo.amojo import routes as amojo
 from gptagent.sandbox.kommo.desk import Desk
 from gptagent.sandbox.kommo.gate import Gate
 from gptagent.sandbox.kommo.oauth import page as consent
@@ -17,7 +18,15 @@ class KommoApp:
         self.desk = desk
         self._rest = Gate(desk)
         self._rest_of_it = Router(
-            [*control.routes(), *consent.ROUTES, *drive.ROUTES, *files.ROUTES, *page.ROUTES],
+            [
+                *control.routes(),
+                *consent.ROUTES,
+                *drive.ROUTES,
+                *files.ROUTES,
+                *amojo.ROUTES,
+                *state_page.ROUTES,
+                *page.ROUTES,
+            ],
             redirect_slashes=False,
             default=_nothing_here,
         )

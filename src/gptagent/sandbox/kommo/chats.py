@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gptagent.sandbox.kommo import forms
+from gptagent.sandbox.kommo.amojo.book import Person, Said, Words
 from gptagent.sandbox.kommo.desk import Desk
 from gptagent.sandbox.kommo.state import (
     Account,
@@ -109,6 +110,7 @@ def manager_writes(desk: Desk, account: Account, chat: Chat, text: str, user_id:
     user = account.users[user_id]
     message = _write(account, chat, text, "internal", user.amojo_id, user.name, user_id=user.id)
     _announce_outgoing(desk, account, chat, message)
+    _tell_channel(desk, account, chat, message)
     return message
 
 
@@ -119,7 +121,45 @@ def bot_writes(
     message = _write(account, chat, text, "bot", account.amojo_id, BOT_NAME, attachment=attachment)
     message.refused_by_channel = not account.knobs.window_open
     _announce_outgoing(desk, account, chat, message)
+    _tell_channel(desk, account, chat, message)
     return message
+
+
+def _tell_channel(desk: Desk, account: Account, chat: Chat, message: Message) -> None:
+    """Where the chat came in by somebody's own channel, hand the message over to be delivered."""
+    found = desk.channels.of_chat(chat.id)
+    if found is None:
+        return
+    channel, scope, conversation = found
+    person = conversation.user
+    sender = Person(ref_id=message.author_id, name=message.author_name)
+    words = Words("text", message.text)
+    conversation.said.append(Said(message.id, message.id, sender, words, message.created_at, person))
+    receiver: dict[str, object] = {"id": person.ref_id, "client_id": person.id}
+    if person.profile is not None and person.profile.phone is not None:
+        receiver["phone"] = person.profile.phone
+    told: forms.Tree = {
+        "account_id": account.amojo_id,
+        "time": message.created_at,
+        "message": {
+            "receiver": receiver,
+            "sender": {"id": message.author_id},
+            "conversation": {"id": conversation.id, "client_id": conversation.client_id},
+            "timestamp": message.created_at,
+            "msec_timestamp": int(message.at * 1000),
+            "message": {
+                "id": message.id,
+                "type": "text",
+                "text": message.text,
+                "markup": None,
+                "media": "",
+                "thumbnail": "",
+                "file_name": "",
+                "file_size": 0,
+            },
+        },
+    }
+    desk.tell_channel(channel, scope.id, told)
 
 
 def close_talk(desk: Desk, account: Account, talk: Talk) -> None:

@@ -57,12 +57,17 @@ What happened
   GET    .../deliveries?after=N&limit=&bodies=1  webhook attempts, `under_way`, `emitted`, `dropped`
   GET    .../stats  requests, peak_per_second, limited, sent
   GET    /_sandbox/stats  the same over all accounts
+Channels of somebody's own (the Chats API is at /v2/origin/custom/...)
+  POST   /_sandbox/channels {hook_url, code?, secret?, id?}  one as support would register it
+  GET    /_sandbox/channels  with their accounts, and the hooks they were sent
 What goes wrong (also at /_sandbox/knobs and /_sandbox/faults, for all accounts present and to come)
   GET    .../knobs     POST .../knobs {name: value, ...}  see knobs.py; only the given ones change
-  POST   .../faults {method?, path?, action, count?, probability?, status?, body?, retry_after?, delay_ms?}
-         `method` and `path` are searched as regular expressions; a list of such objects may be sent too;
-         action `status` answers with `status` (body json or html), `delay` only waits `delay_ms`,
-         `accept_then_timeout` carries the request out and never answers, `reset` cuts the connection
+  POST   .../faults {method?, path?, query?, action, count?, probability?, status?, body?, retry_after?,
+         delay_ms?}
+         `method`, `path` and `query` are searched as regular expressions; a list of such objects may be sent
+         too; action `status` answers with `status` and body (json, html, plain, malformed, empty), `delay`
+         only waits `delay_ms`, `spoil` carries the request out and answers 200 with such a body or one that
+         is `truncated`, `accept_then_timeout` carries it out and never answers, `reset` cuts the connection
          before anything was done
   GET    .../faults    DELETE .../faults  rules with the counts left; forget them
 """
@@ -78,6 +83,7 @@ from gptagent.sandbox.kommo.controls import (
     accounts,
     bots,
     bulk,
+    channels,
     chats,
     faults,
     happenings,
@@ -116,6 +122,8 @@ def routes() -> list[Route]:
         ("POST", f"{account}/rename", oauth.rename),
         ("POST", f"{account}/integration/remove", oauth.remove_integration),
         ("POST", f"{account}/integration/widget", oauth.install_widget),
+        ("GET", "/channels", channels.list_channels),
+        ("POST", "/channels", channels.new_channel),
         ("GET", "/integrations", oauth.list_integrations),
         ("POST", "/integrations", oauth.new_integration),
         ("GET", "/stats", records.stats),

@@ -1,13 +1,21 @@
 """The emulator as one object: the world and a webhook sender for each account."""
 
+import asyncio
+import time
 from types import TracebackType
 from typing import Self
 
+import msgspec
+
 from gptagent.sandbox.kommo import forms
+from gptagent.sandbox.kommo.amojo.book import Channel, Channels
+from gptagent.sandbox.kommo.amojo.signing import body_signature
 from gptagent.sandbox.kommo.hooks import HookSender, Line
 from gptagent.sandbox.kommo.oauth.book import Book
 from gptagent.sandbox.kommo.seed import Features, open_account
 from gptagent.sandbox.kommo.state import Account, Entity, EntityKind, LogEntry, World, now
+
+CHANNEL_HOOK_SECONDS = 5.0
 
 
 class Desk:
@@ -16,6 +24,8 @@ class Desk:
     def __init__(self) -> None:
         self.world = World()
         self.oauth = Book()
+        self.channels = Channels()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._senders: dict[str, HookSender] = {}
         self._line: Line | None = None
 
@@ -53,7 +63,29 @@ class Desk:
         self._line = self._line or Line()
         return await self._line.get(url, {"User-Agent": user_agent}, timeout)
 
+    def tell_channel(self, channel: Channel, scope_id: str, told: forms.Tree) -> None:
+        """Send a hook of the Chats API: once, whatever becomes of it."""
+        body = msgspec.json.encode(told)
+        task = asyncio.create_task(self._tell_channel(channel, scope_id, body))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _tell_channel(self, channel: Channel, scope_id: str, body: bytes) -> None:
+        self._line = self._line or Line()
+        headers = {
+            "Content-Type": "application/json",
+            "X-Signature": body_signature(channel.secret, body),
+        }
+        url = channel.hook_url.replace(":scope_id", scope_id)
+        status, error = await self._line.post(url, body, headers, CHANNEL_HOOK_SECONDS)
+        channel.hooks.append(
+            {"at": time.time(), "status": status, "error": error, "body": body.decode(), "url": url}
+        )
+
     def forget_accounts(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        self.channels = Channels()
         for sender in self._senders.values():
             sender.cancel()
         self._senders.clear()

@@ -5,7 +5,9 @@ import random
 import time
 from collections import deque
 from contextlib import suppress
+from urllib.parse import unquote
 
+import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -51,7 +53,11 @@ class Gate:
         count(self.desk.world.traffic)
         count(account.traffic)
         _limit(account)
-        fault = account.faults.take(("method", request.method), ("path", request.url.path))
+        fault = account.faults.take(
+            ("method", request.method),
+            ("path", request.url.path),
+            ("query", unquote(request.url.query)),
+        )
         await self._slow_down(account, fault)
         if fault is not None and fault.action == "reset":
             scope["state"]["abort"]()
@@ -61,10 +67,13 @@ class Gate:
             raise Refused(_failure(fault))
         token = None if request.url.path.startswith(tokens.PREFIX) else _token(request, account)
         scope.update(app=self, desk=self.desk, account=account, token=token)
-        if fault is not None and fault.action == "accept_then_timeout":
+        if fault is not None and fault.action in {"accept_then_timeout", "spoil"}:
             with suppress(Refused, HTTPException):
                 await self._router(scope, receive, _into_the_void)
-            await _gone(receive)
+            if fault.action == "spoil":
+                await _spoilt(scope, send, fault)
+            else:
+                await _gone(receive)
             return
         await self._router(scope, receive, send)
 
@@ -136,10 +145,33 @@ def _token(request: Request, account: Account) -> Token:
     return token
 
 
+async def _spoilt(scope: Scope, send: Send, fault: RestFault) -> None:
+    """Answer a request that was carried out with something nobody can read."""
+    if fault.body != "truncated":
+        response = _failure(msgspec.structs.replace(fault, status=200))
+        await response(scope, _nothing_more, send)
+        return
+    headers = [(b"content-type", b"application/hal+json"), (b"content-length", b"1000")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b'{"_page":1,', "more_body": True})
+    scope["state"]["abort"]()
+
+
+async def _nothing_more() -> Message:
+    return {"type": "http.disconnect"}
+
+
 def _failure(fault: RestFault) -> Response:
     if fault.body == "html":
         response = block_page()
         response.status_code = fault.status
+        return response
+    if fault.body in {"plain", "malformed", "empty"}:
+        text = {"plain": "Too many requests", "malformed": '{"_embedded":{"', "empty": ""}[fault.body]
+        kind = "text/plain" if fault.body == "plain" else "application/hal+json"
+        response = Response(text, fault.status, media_type=kind)
+        if fault.retry_after is not None:
+            response.headers["Retry-After"] = str(fault.retry_after)
         return response
     title = TITLES.get(fault.status, "Error")
     body: dict[str, object] = {

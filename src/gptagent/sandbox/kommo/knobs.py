@@ -56,12 +56,16 @@ class Knobs(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class RestFault(FaultRule, forbid_unknown_fields=True, kw_only=True):
-    """`method` and `path` are regular expressions, searched for in the method and the path."""
+    """`method`, `path` and `query` are regular expressions, searched for in these parts of the request.
+
+    `spoil` carries the request out and answers 200 with the given body.
+    """
 
     method: str = "*"
     path: str = "*"
-    action: Literal["status", "accept_then_timeout", "reset", "delay"] = "status"
+    query: str = "*"
+    action: Literal["status", "accept_then_timeout", "reset", "delay", "spoil"] = "status"
     status: int = 500
-    body: Literal["json", "html"] = "json"
+    body: Literal["json", "html", "plain", "malformed", "empty", "truncated"] = "json"
     retry_after: int | None = None
     delay_ms: int = 0

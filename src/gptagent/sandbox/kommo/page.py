@@ -44,7 +44,7 @@ async def show_accounts(request: Request) -> Response:
         )
         for account in desk_of(request).world.accounts.values()
     ]
-    return _render(
+    return render(
         request, "index.html", accounts=accounts, origins=ORIGINS, wrong="wrong" in request.query_params
     )
 
@@ -53,25 +53,25 @@ async def add_account(request: Request) -> Response:
     desk = desk_of(request)
     subdomain = str((await request.form()).get("subdomain", "")).strip().lower()
     if not SUBDOMAIN.fullmatch(subdomain) or subdomain in desk.world.accounts:
-        return _to(request, "/", wrong="1")
+        return to(request, "/", wrong="1")
     desk.open_account(subdomain, subdomain, Features())
-    return _to(request, "/")
+    return to(request, "/")
 
 
 async def add_chat(request: Request) -> Response:
     account, form = account_of(request), await request.form()
     name, origin = str(form.get("name", "")).strip(), str(form.get("origin", ""))
     if not name:
-        return _to(request, "/")
+        return to(request, "/")
     desk = desk_of(request)
     chat = chats.open_chat(desk, account, chats.Customer(name, origin if origin in ORIGINS else "waba"))
     chats.announce_first_contact(desk, account, chat, None)
-    return _to(request, f"/chat/{account.subdomain}/{chat.id}")
+    return to(request, f"/chat/{account.subdomain}/{chat.id}")
 
 
 async def show_chat(request: Request) -> Response:
     account, chat = chat_of(request)
-    return _render(
+    return render(
         request,
         "chat.html",
         account=describe.account(account),
@@ -89,13 +89,13 @@ async def write(request: Request) -> Response:
         chats.customer_writes(desk_of(request), account, chat, [text])
     elif text:
         chats.manager_writes(desk_of(request), account, chat, text, account.main_user)
-    return _to(request, f"/chat/{account.subdomain}/{chat.id}")
+    return to(request, f"/chat/{account.subdomain}/{chat.id}")
 
 
 async def close(request: Request) -> Response:
     account, chat = chat_of(request)
     chats.close_talk(desk_of(request), account, account.talks[chat.talk_id])
-    return _to(request, f"/chat/{account.subdomain}/{chat.id}")
+    return to(request, f"/chat/{account.subdomain}/{chat.id}")
 
 
 async def static(request: Request) -> Response:
@@ -110,13 +110,13 @@ def _language(request: Request) -> str:
     return language if language in TEXTS else "ru"
 
 
-def _to(request: Request, path: str, **query: str) -> Response:
+def to(request: Request, path: str, **query: str) -> Response:
     if _language(request) != "ru":
         query["lang"] = _language(request)
     return RedirectResponse(f"{path}?{urlencode(query)}" if query else path, 303)
 
 
-def _render(request: Request, template: str, **values: object) -> Response:
+def render(request: Request, template: str, **values: object) -> Response:
     language = _language(request)
     page = _templates.get_template(template).render(
         t=TEXTS[language], lang=language, keep="" if language == "ru" else f"?lang={language}", **values

@@ -83,8 +83,8 @@ class DeliveriesApi:
     def router(self) -> APIRouter:
         router = api_router("/connections/{connection_id}", tags=["connections"])
         router.get("/webhook", summary="Get the health of a connection's webhook")(self.health)
-        router.get("/deliveries", summary="List what the CRM has told")(self.list)
-        router.get("/deliveries/{delivery_id}", summary="Get a delivery")(self.get)
+        router.get("/deliveries", summary="List what the CRM has told")(self.list_deliveries)
+        router.get("/deliveries/{delivery_id}", summary="Get a delivery")(self.get_delivery)
         router.get("/deliveries/{delivery_id}/payload", summary="Get a delivery's content")(self.payload)
         router.post("/deliveries/{delivery_id}/retry", summary="Try a failed delivery again")(self.retry)
         return router
@@ -108,7 +108,7 @@ class DeliveriesApi:
             failed=counts.failed,
         )
 
-    async def list(
+    async def list_deliveries(
         self,
         scope: CurrentScope,
         connection_id: UUID,
@@ -123,7 +123,7 @@ class DeliveriesApi:
             )
         return DeliveriesOut(items=[DeliveryOut.model_validate(one) for one in found], next_cursor=after)
 
-    async def get(self, scope: CurrentScope, connection_id: UUID, delivery_id: UUID) -> DeliveryOut:
+    async def get_delivery(self, scope: CurrentScope, connection_id: UUID, delivery_id: UUID) -> DeliveryOut:
         require(scope, policy.VIEW)
         async with self.db.session(scope) as session:
             found = await service.get_delivery(session, connection_id, delivery_id, with_payload=False)

@@ -60,6 +60,7 @@ _IN_THE_WAY = (
     asyncpg.SerializationError,
     asyncpg.LockNotAvailableError,
     asyncpg.QueryCanceledError,
+    asyncpg.UniqueViolationError,  # the same message, recorded by its sender at this very moment
 )
 
 

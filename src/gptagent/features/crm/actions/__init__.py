@@ -1,0 +1,1 @@
+"""What agents, people and programs have done in the CRM, and how it is taken back."""

@@ -1,0 +1,294 @@
+"""The job that carries an action out: claimed, called without a transaction, recorded; never done twice."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from asyncpg import Record
+
+from gptagent.features.crm import service as crm_service
+from gptagent.features.crm.actions import service, store
+from gptagent.features.crm.actions.model import (
+    DATE_SLACK,
+    ActionState,
+    BotRun,
+    Create,
+    Held,
+    NewNote,
+    Note,
+    Plain,
+    Tags,
+    Task,
+    Update,
+    WrittenKind,
+    held_in,
+    read_request,
+    same,
+)
+from gptagent.features.crm.deliveries.model import RecordKind
+from gptagent.features.crm.model import CrmLink, NewTask
+from gptagent.features.crm.ports import CrmPort
+from gptagent.features.organizations import service as organizations
+from gptagent.kernel.clock import utcnow
+from gptagent.kernel.crypto import Vault
+from gptagent.kernel.db import Session
+from gptagent.kernel.errors import (
+    AppError,
+    Conflict,
+    Forbidden,
+    NotFound,
+    OutcomeUnknown,
+    RateLimited,
+    UpstreamUnavailable,
+)
+from gptagent.kernel.jobs import JobContext
+
+# A record made by us is not older than this before we asked, by the CRM's clock.
+CLOCK_SKEW = timedelta(minutes=2)
+SILENCE_PAUSE = timedelta(hours=1)
+BROKEN_PAUSE = timedelta(minutes=1)
+TURN_PAUSE = timedelta(seconds=1)  # until an earlier action of the same record is over
+WAITS_AT_MOST = timedelta(days=1)
+TASK_KINDS: Mapping[WrittenKind, RecordKind] = {"leads": "lead", "contacts": "contact"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    row: Record
+    link: CrmLink
+    known: frozenset[int]
+
+    @property
+    def id(self) -> UUID:
+        return self.row["id"]  # type: ignore[no-any-return]  # a column
+
+    @property
+    def kind(self) -> WrittenKind:
+        return self.row["entity"]  # type: ignore[no-any-return]  # a column
+
+    @property
+    def record_id(self) -> int:
+        return self.row["entity_id"]  # type: ignore[no-any-return]  # a column
+
+    @property
+    def was_begun(self) -> bool:
+        """Whether an earlier run may have reached the CRM."""
+        return self.row["was"] == "sending"  # type: ignore[no-any-return]  # a column
+
+    @property
+    def since(self) -> datetime:
+        return self.row["started_at"] - CLOCK_SKEW  # type: ignore[no-any-return]  # a column
+
+
+@dataclass(frozen=True, slots=True)
+class ActionJobs:
+    crm: CrmPort
+    vault: Vault
+
+    async def perform(self, ctx: JobContext, /, action_id: str) -> None:
+        """Do what was asked once: after a crash or a lost answer the CRM is read before a repetition."""
+        claim = await self._claim(ctx, UUID(action_id))
+        if claim is None:
+            return
+        try:
+            await self._carry_out(ctx, claim)
+        except OutcomeUnknown as error:  # tried again after a pause, which reads back first
+            raise UpstreamUnavailable("crm_unavailable", error.message, retry_after=5) from error
+        except AppError as error:
+            if error.retryable:
+                raise
+            await self._refused(ctx, claim, error)
+
+    async def give_up(self, ctx: JobContext, /, action_id: str) -> None:
+        async with ctx.db.session(ctx.scope) as session:
+            await _finish(session, UUID(action_id), "failed", error=("crm_gave_up", None))
+
+    async def _claim(self, ctx: JobContext, action_id: UUID) -> _Claim | None:
+        async with ctx.db.session(ctx.scope) as session:
+            owed = await store.is_owed(session, action_id)
+            if owed is None:
+                return None
+            pause = await self._pause(session, owed["connection_id"])
+            if pause is not None and owed["created_at"] < utcnow() - WAITS_AT_MOST:
+                await _finish(session, action_id, "failed", error=("too_late", None))
+                return None
+            row = None if pause else await store.claim_action(session, action_id, utcnow())
+            if row is None:
+                await session.enqueue(
+                    service.PERFORM, {"action_id": str(action_id)}, delay=pause or TURN_PAUSE
+                )
+                return None
+            known = await store.known_ids(session, row["connection_id"], row["kind"], row["started_at"])
+            link = await crm_service.open_link(session, row["connection_id"], self.vault)
+            return _Claim(row, link, frozenset(known))
+
+    async def _pause(self, session: Session, connection_id: UUID) -> timedelta | None:
+        """Return how long to wait: a silenced workspace does nothing, a broken connection cannot."""
+        if await organizations.find_silence(session) is not None:
+            return SILENCE_PAUSE
+        connection = await crm_service.get_connection(session, connection_id)
+        return None if connection.status == "connected" else BROKEN_PAUSE
+
+    async def _refused(self, ctx: JobContext, claim: _Claim, error: AppError) -> None:
+        """Record why the CRM did not take it. A refused token lets the action wait for the next one."""
+        async with ctx.db.session(ctx.scope) as session:
+            if isinstance(error, Forbidden) and error.code == "crm_unauthorized":
+                await crm_service.mark_broken(session, claim.link, self.vault, error.code)
+                await store.release_action(session, claim.id)
+                await session.enqueue(service.PERFORM, {"action_id": str(claim.id)}, delay=BROKEN_PAUSE)
+                return
+            if not (claim.was_begun and error.code == "crm_edited_since"):
+                await store.drop_planned(session, claim.id)  # certainly not written
+            detail = error.params.get("detail")
+            reason = (error.code, None if detail is None else str(detail))
+            await _finish(session, claim.id, "failed", error=reason)
+
+    async def _carry_out(self, ctx: JobContext, claim: _Claim) -> None:
+        request = read_request(claim.row["request"])
+        match request:
+            case Update():
+                await self._update(ctx, claim, request)
+            case Create():
+                await self._create(ctx, claim, request)
+            case Task():
+                await self._done(ctx, claim, await self._task(claim, request))
+            case Note():
+                await self._done(ctx, claim, await self._note(claim, request))
+            case BotRun():
+                await self._run(ctx, claim, request)
+
+    async def _update(self, ctx: JobContext, claim: _Claim, request: Update) -> None:
+        current = await self._read(claim)
+        async with ctx.db.session(ctx.scope) as session:
+            planned = await store.select_planned(session, claim.id)
+            if planned:
+                todo = _remaining(planned, current)
+            else:
+                todo = _wanted(request, current)
+                rows = [(key, held_in(current, key, after), after) for key, after in todo.items()]
+                await store.insert_changes(session, claim.row, claim.record_id, rows, reverts=request.reverts)
+        if todo:
+            await self.crm.update_record(claim.link, claim.kind, claim.record_id, todo, current)
+        written = await self._read(claim) if todo or planned else current
+        async with ctx.db.session(ctx.scope) as session:
+            meant = {key: after for key, _, after in planned} | todo
+            for key, after in meant.items():
+                await store.settle_change(session, claim.id, key, held_in(written, key, after), utcnow())
+            await _finish(session, claim.id, "done", external_id=claim.record_id)
+
+    async def _read(self, claim: _Claim) -> Mapping[str, Held]:
+        found = await self.crm.fetch_values(claim.link, claim.kind, claim.record_id)
+        if found is None:
+            raise NotFound("crm_not_found", "The CRM does not know this.")
+        return found
+
+    async def _create(self, ctx: JobContext, claim: _Claim, request: Create) -> None:
+        made = None
+        if claim.was_begun:
+            made = await self.crm.find_record(claim.link, claim.kind, request.name, claim.since, claim.known)
+        if made is None:
+            made = await self.crm.create_record(claim.link, claim.kind, request)
+        values = {"name": Plain(request.name), **request.values}
+        async with ctx.db.session(ctx.scope) as session:
+            rows = [(key, None, held) for key, held in values.items()]
+            await store.insert_changes(session, claim.row, made, rows, written_at=utcnow())
+            await _finish(session, claim.id, "done", external_id=made)
+
+    async def _task(self, claim: _Claim, request: Task) -> int:
+        made = None
+        if claim.was_begun:
+            made = await self.crm.find_task(
+                claim.link,
+                claim.record_id,
+                request.text,
+                claim.since,
+                kind=TASK_KINDS[claim.kind],
+                known=claim.known,
+            )
+        if made is not None:
+            return made
+        responsible = request.responsible_user_id or claim.row["responsible"]
+        task = NewTask(
+            claim.record_id,
+            request.text,
+            request.due_at,
+            responsible,
+            TASK_KINDS[claim.kind],
+            request.type_id,
+        )
+        return await self.crm.create_task(claim.link, task)
+
+    async def _note(self, claim: _Claim, request: Note) -> int:
+        new = NewNote(claim.kind, claim.record_id, request, str(claim.id))
+        found = None
+        if claim.was_begun:
+            found = await self.crm.find_note(claim.link, new, claim.since, claim.known)
+        return found if found is not None else await self.crm.create_note(claim.link, new)
+
+    async def _run(self, ctx: JobContext, claim: _Claim, request: BotRun) -> None:
+        """Start a bot at most once: nothing tells whether an unconfirmed start happened."""
+        if not claim.was_begun:
+            try:
+                await self.crm.reserve_send(claim.link)
+                await self.crm.run_bot(claim.link, request.bot_id, claim.record_id)
+            except OutcomeUnknown:
+                pass
+            except (UpstreamUnavailable, RateLimited):
+                async with ctx.db.session(ctx.scope) as session:
+                    await store.release_action(session, claim.id)
+                raise
+            else:
+                await self._done(ctx, claim, None)
+                return
+        async with ctx.db.session(ctx.scope) as session:
+            await _finish(session, claim.id, "unknown", error=("crm_outcome_unknown", None))
+
+    async def _done(self, ctx: JobContext, claim: _Claim, external_id: int | None) -> None:
+        async with ctx.db.session(ctx.scope) as session:
+            await _finish(session, claim.id, "done", external_id=external_id)
+
+
+async def _finish(
+    session: Session,
+    action_id: UUID,
+    state: ActionState,
+    *,
+    external_id: int | None = None,
+    error: tuple[str, str | None] = ("", None),
+) -> None:
+    await store.finish_action(session, action_id, state, external_id=external_id, error=error)
+    await session.publish("connections", "changed", {"action_id": str(action_id)})
+
+
+def _wanted(request: Update, current: Mapping[str, Held]) -> dict[str, Held]:
+    """Return what differs from what the record has. Raises Conflict if it is not as it was expected to be."""
+    for key, expected in request.expected.items():
+        if not same(held_in(current, key), expected):
+            raise Conflict("crm_edited_since", "Somebody has changed this in the CRM since.")
+    wanted = dict(request.values)
+    if request.tags_add or request.tags_remove:
+        wanted["tags"] = _tagged(request, held_in(current, "tags"))
+    return {key: held for key, held in wanted.items() if not same(held_in(current, key), held)}
+
+
+def _tagged(request: Update, current: Held) -> Tags:
+    had = current.names if isinstance(current, Tags) else ()
+    gone = {name.casefold() for name in request.tags_remove}
+    names = {name.casefold(): name for name in (*request.tags_add, *had)}
+    return Tags(tuple(sorted(name for key, name in names.items() if key not in gone)))
+
+
+def _remaining(
+    planned: list[tuple[str, Held | None, Held | None]], current: Mapping[str, Held]
+) -> dict[str, Held]:
+    """Return what an earlier run has not written. Raises Conflict if somebody else has written meanwhile."""
+    todo: dict[str, Held] = {}
+    for key, before, after in planned:
+        now = held_in(current, key)
+        if after is None or same(now, after, slack=DATE_SLACK):
+            continue
+        if not same(now, before):
+            raise Conflict("crm_edited_since", "Somebody has changed this in the CRM since.")
+        todo[key] = after
+    return todo

@@ -1,0 +1,113 @@
+"""The tab of a connection that shows what was written into its deals and contacts, and takes it back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Form
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gptagent.features.crm import service as crm
+from gptagent.features.crm.actions import service
+from gptagent.features.crm.actions.labels import line_of
+from gptagent.features.crm.actions.reverting import EDITED_SINCE, Reverting, revert_change
+from gptagent.features.crm.frame import frame_of
+from gptagent.features.organizations import policy
+from gptagent.features.organizations.service import require
+from gptagent.kernel.errors import AppError, Conflict, Forbidden, NotFound, RateLimited, UpstreamUnavailable
+from gptagent.kernel.http import CurrentScope
+from gptagent.ui.web import Notice, Pages
+
+PER_PAGE = 25
+ACTORS: Mapping[str, str] = {
+    "person": "A person",
+    "api_key": "A program with a key",
+    "system": "The agent",
+    "crm": "The agent",
+    "operator": "The operator",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ChangesPages:
+    door: Reverting
+    pages: Pages
+
+    def router(self) -> APIRouter:
+        router = APIRouter(prefix="/manage/{workspace}/integrations/{connection_id}/changes")
+        router.get("")(self.show)
+        router.post("/{change_id}/revert")(self.revert)
+        return router
+
+    async def show(
+        self, request: Request, scope: CurrentScope, connection_id: UUID, *, page: int = 1, part: str = ""
+    ) -> Response:
+        """`part` is `list` for a live update."""
+        require(scope, policy.VIEW)
+        number = min(max(page, 1), 10_000)
+        async with self.door.db.session(scope) as session:
+            connection = await crm.get_connection(session, connection_id)
+            found, total = await service.list_changes(
+                session, connection_id, offset=(number - 1) * PER_PAGE, limit=PER_PAGE
+            )
+            known = await service.known_of(session, connection_id)
+            shell = None if part else await self.pages.shell(request, session)
+        context = {
+            **frame_of(request, connection),
+            "lines": [line_of(known, one) for one in found],
+            "total": total,
+            "page": number,
+            "per_page": PER_PAGE,
+            "actors": ACTORS,
+            "may_work": policy.WORK_CONVERSATIONS in scope.permissions,
+        }
+        if part:
+            return self.pages.part(request, "crm/_changes.html", **context)
+        return self.pages.show(request, "crm/changes.html", shell, **context)
+
+    async def revert(
+        self,
+        request: Request,
+        scope: CurrentScope,
+        connection_id: UUID,
+        change_id: UUID,
+        force: Annotated[str, Form()] = "",
+    ) -> Response:
+        """Write back what stood there. If a person wrote since, ask first, showing both."""
+        require(scope, policy.WORK_CONVERSATIONS)
+        back = request.url.path.rsplit("/", 2)[0]
+        try:
+            await revert_change(self.door, scope, connection_id, change_id, force=force == "yes")
+        except Conflict as error:
+            if error.code == EDITED_SINCE:
+                return await self._ask(request, scope, connection_id, change_id, error)
+            return self.pages.redirect(back, Notice("warning", "Nothing was taken back", error.message))
+        except (UpstreamUnavailable, RateLimited, Forbidden) as error:
+            return self.pages.redirect(back, Notice("warning", "Nothing was taken back", error.message))
+        except NotFound as error:
+            if error.code != "crm_not_found":
+                raise
+            return self.pages.redirect(back, Notice("warning", "Nothing was taken back", error.message))
+        return self.pages.redirect(
+            back, Notice("success", "It is being written back", "The list shows when it is done.")
+        )
+
+    async def _ask(
+        self, request: Request, scope: CurrentScope, connection_id: UUID, change_id: UUID, error: AppError
+    ) -> Response:
+        async with self.door.db.session(scope) as session:
+            connection = await crm.get_connection(session, connection_id)
+            change = await service.get_change(session, connection_id, change_id)
+            known = await service.known_of(session, connection_id)
+            shell = await self.pages.shell(request, session)
+        return self.pages.show(
+            request,
+            "crm/revert.html",
+            shell,
+            status=409,
+            **frame_of(request, connection),
+            line=line_of(known, change),
+            now=error.params["now"],
+        )

@@ -1,0 +1,1 @@
+"""Whose call to the CRM leaves next, over all processes."""
