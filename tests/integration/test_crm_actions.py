@@ -429,6 +429,9 @@ async def test_a_salesbot_is_started_once_at_most(desk):
     for _ in range(2):
         assert (await desk.perform(second, port)).state == "done"
     assert started == [(7, desk.lead.id), (8, desk.lead.id)]
+    bot = await desk.account.call("POST", "/bots", {"name": "Greets", "text": "Hi"})
+    third = await desk.ask(service.run_salesbot, desk.lead, bot["bot_id"])
+    assert (await desk.settle(third)).state == "done"
 
 
 async def test_the_page_tells_what_was_written_and_asks_before_it_overwrites_a_person(
