@@ -1,4 +1,4 @@
-"""The page of one account: its limits and bans, grants, faults to be switched on, and what it has taken in."""
+"""The page of one account: its limits and bans, grants, faults to switch on, and what it has taken in."""
 
 import time
 from itertools import islice
