@@ -26,6 +26,9 @@ PACE = Pace(
     unknown_gives_up_after=timedelta(seconds=1.5),
     broken_connection_retry=timedelta(seconds=0.02),
     send_retry_first=timedelta(seconds=0.02),
+    first_look_after=timedelta(seconds=0.02),
+    busy_deal_retry=timedelta(seconds=0.05),
+    slot_retry=timedelta(seconds=0.05),
 )
 DEADLINES = Deadlines(read=2, write=0.4)
 CALM_SECONDS = 20.0

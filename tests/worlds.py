@@ -11,7 +11,7 @@ from gptagent.features.agents import service as agents
 from gptagent.features.conversations.events import CustomerWrote, HoldChanged, StageChanged
 from gptagent.features.conversations.service import Inbox
 from gptagent.features.crm import service as crm_service
-from gptagent.features.crm.events import DeliveryOpened, LeadMoved, MessageArrived, TalkSeen
+from gptagent.features.crm.events import CustomerSaid, DeliveryOpened, LeadMoved, MessageArrived, TalkSeen
 from gptagent.features.dialog.service import Lanes
 from gptagent.kernel.crypto import Vault
 from gptagent.kernel.db import Database
@@ -112,6 +112,7 @@ async def make_world(db: Database, scope: Scope, account, vault: Vault) -> World
         in_transaction={
             DeliveryOpened: (inbox.on_delivery,),
             MessageArrived: (inbox.on_message,),
+            CustomerSaid: (inbox.on_said,),
             TalkSeen: (inbox.on_talk,),
             LeadMoved: (inbox.on_lead_moved,),
         }

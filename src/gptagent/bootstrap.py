@@ -9,6 +9,8 @@ from pydantic import SecretStr
 from gptagent.adapters.kommo.port import KommoCrm
 from gptagent.adapters.oidc.port import OidcOverEgress
 from gptagent.adapters.smtp.port import SmtpMailer, SmtpServer
+from gptagent.features.conversations.attaching import service as attaching
+from gptagent.features.conversations.attaching.service import AttachmentJobs
 from gptagent.features.conversations.events import CustomerWrote, HoldChanged, StageChanged
 from gptagent.features.conversations.service import Inbox
 from gptagent.features.crm import service as crm_service
@@ -21,15 +23,26 @@ from gptagent.features.crm.connecting.service import Connecting, Keys, TokenRene
 from gptagent.features.crm.deliveries import jobs as delivery_jobs
 from gptagent.features.crm.deliveries.jobs import DeliveryJobs
 from gptagent.features.crm.entities.service import welcome_back
-from gptagent.features.crm.events import AccountConnected, DeliveryOpened, LeadMoved, MessageArrived, TalkSeen
+from gptagent.features.crm.events import (
+    AccountConnected,
+    CustomerSaid,
+    DeliveryOpened,
+    LeadMoved,
+    MessageArrived,
+    TalkSeen,
+)
 from gptagent.features.crm.jobs import CrmJobs
 from gptagent.features.crm.limiter import PostgresCallLimiter
 from gptagent.features.crm.mirror.service import note_channel
 from gptagent.features.crm.model import Brand
+from gptagent.features.crm.replying import widget
+from gptagent.features.crm.replying.jobs import ReplyJobs
 from gptagent.features.crm.syncing import service as syncing
 from gptagent.features.crm.syncing.jobs import SyncJobs
+from gptagent.features.dialog import delivery
 from gptagent.features.dialog import service as dialog
 from gptagent.features.dialog.context import Responder
+from gptagent.features.dialog.delivery import DeliveryJobs as ReplyDeliveryJobs
 from gptagent.features.dialog.extractive import ExtractiveResponder
 from gptagent.features.dialog.model import Pace
 from gptagent.features.dialog.prompting import ModelResponder
@@ -140,6 +153,7 @@ async def build_platform(settings: Settings) -> Platform:
     heard_of_crm = Subscribers(
         in_transaction={
             DeliveryOpened: (inbox.on_delivery,),
+            CustomerSaid: (inbox.on_said,),
             MessageArrived: (inbox.on_message, note_channel, welcome_back),
             AccountConnected: (syncing.on_connected,),
             TalkSeen: (inbox.on_talk,),
@@ -217,6 +231,8 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
     sync_jobs = SyncJobs(platform.crm, platform.vault)
     extractive = ExtractiveResponder()
     responder = _responder(platform, extractive)
+    attachment_jobs = AttachmentJobs(platform.crm, platform.vault)
+    reply_jobs = ReplyJobs(platform.crm, platform.vault, platform.subscribers)
     runner = TurnRunner(platform.crm, platform.vault, responder, extractive, Pace())
     deliveries = DeliveryJobs(platform.crm, platform.vault, platform.subscribers, platform.settings.base_url)
     connecting_jobs = ConnectingJobs(platform.renewal, platform.links)
@@ -228,6 +244,9 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
         JobSpec(connecting.TELL_BROKEN, connecting_jobs.tell_broken, JobClass.DEFAULT),
         JobSpec(crm_service.PERFORM_TASK, crm_jobs.perform_task, JobClass.CRITICAL, crm_jobs.give_up_task),
         JobSpec(crm_actions.PERFORM, action_jobs.perform, JobClass.DEFAULT, action_jobs.give_up),
+        JobSpec(attaching.FETCH, attachment_jobs.fetch, JobClass.LONG, attachment_jobs.give_up),
+        JobSpec(delivery.FOLLOW, ReplyDeliveryJobs(platform.crm, platform.vault).follow, JobClass.FAST),
+        JobSpec(widget.SAID, reply_jobs.pass_on, JobClass.DEFAULT),
         JobSpec(delivery_jobs.PROCESS, deliveries.process, JobClass.DEFAULT, deliveries.bury),
         JobSpec(delivery_jobs.CHECK, deliveries.check, JobClass.FAST),
         JobSpec(delivery_jobs.RECONCILE, deliveries.reconcile, JobClass.DEFAULT),

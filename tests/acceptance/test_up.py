@@ -146,10 +146,11 @@ def test_unsafe_production_settings_are_refused_with_a_sentence(up):
     assert "Traceback" not in running.output()
 
 
-def test_the_demonstration_passes(home):
-    """MSG-1: from webhook to reply, with nothing but this machine."""
+@pytest.mark.parametrize("transport", ["talk", "salesbot", "widget"])
+def test_the_demonstration_passes(home, transport):
+    """MSG-1, CRM-22: from webhook to reply, by each way into the chat, with nothing but this machine."""
     done = subprocess.run(
-        [sys.executable, "-m", "gptagent", "demo"],
+        [sys.executable, "-m", "gptagent", "demo", "--transport", transport],
         env=child_environment(),
         capture_output=True,
         text=True,

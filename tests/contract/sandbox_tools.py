@@ -112,7 +112,9 @@ def receiving() -> Iterator[Receiver]:
     receiver.url = f"http://127.0.0.1:{server.server_port}/hook/"
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield receiver
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    try:
+        yield receiver
+    finally:  # else a test that fails would never end
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -4,7 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from gptagent.adapters.kommo.client import Deadlines
+from gptagent.adapters.kommo.client import Call, Deadlines
+from gptagent.bootstrap import build_platform
+from gptagent.features.crm import service as crm
 from gptagent.features.crm.actions import service
 from gptagent.features.crm.actions.checking import Asked
 from gptagent.features.crm.actions.jobs import ActionJobs
@@ -13,6 +15,7 @@ from gptagent.features.crm.actions.reverting import Reverting, revert_change
 from gptagent.features.crm.actions.service import Target
 from gptagent.features.crm.syncing import service as syncing
 from gptagent.features.crm.syncing.jobs import SyncJobs
+from gptagent.features.privacy import store as privacy
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.errors import (
     Conflict,
@@ -24,7 +27,9 @@ from gptagent.kernel.errors import (
 )
 from gptagent.kernel.ids import new_id
 from gptagent.kernel.jobs import JobContext
-from readers import texts
+from gptagent.kernel.settings import Settings
+from integration.conftest import serving_here
+from readers import reader_of, texts
 from scenes import Wrapped
 
 WON = 142
@@ -68,8 +73,8 @@ class Desk:
         async with self.session() as session:
             return await verb(session, *args, **options)
 
-    async def perform(self, action, crm=None):
-        jobs = ActionJobs(crm or self.crm, self.world.vault)
+    async def perform(self, action, port=None):
+        jobs = ActionJobs(port or self.crm, self.world.vault)
         await jobs.perform(self.context(), action_id=str(action.id))
         return await self.ask(service.get_action, self.id, action.id)
 
@@ -92,8 +97,6 @@ class Desk:
         return await self.crm.fetch_values(link, target.kind, target.id)
 
     async def link(self, session):
-        from gptagent.features.crm import service as crm
-
         return await crm.open_link(session, self.id, self.world.vault)
 
     async def changes(self, **options):
@@ -104,11 +107,18 @@ class Desk:
         door = Reverting(self.world.db, self.crm, self.world.vault)
         return await revert_change(door, self.world.scope, self.id, change.id, force=force)
 
+    async def reseal(self, home):
+        """Seal the account's token with the keys of the process that serves this home."""
+        platform = await build_platform(Settings(gptagent_home=home))
+        link = await self.ask(self.link)
+        sealed = platform.vault.seal(link.token, org_id=link.org_id, purpose=crm.TOKEN_PURPOSE)
+        await platform.close()
+        async with self.session() as session:
+            await session.execute("update app.crm_connection set token_sealed = $1", sealed)
+
     async def elsewhere(self, target, **item):
         """Write as a person does, in the CRM itself."""
         link = await self.ask(self.link)
-        from gptagent.adapters.kommo.client import Call
-
         call = Call("human", f"/{target.kind}/{target.id}", "PATCH", json=item)
         await self.crm._client.fetch(link, call)
 
@@ -250,8 +260,6 @@ async def _made(desk):
 
     async def rows(path, name):
         link = await desk.ask(desk.link)
-        from gptagent.adapters.kommo.client import Call
-
         page, _ = await desk.crm._client.page(link, Call("count", path, query=(("limit", 250),)), name)
         return page
 
@@ -331,9 +339,9 @@ async def test_a_worker_killed_before_it_recorded_has_one_effect_only(desk):
         await desk.crm.update_record(*args)
         raise KilledError
 
-    for crm in (Wrapped(desk.crm, update_record=dies), Wrapped(desk.crm, update_record=writes_and_dies)):
+    for port in (Wrapped(desk.crm, update_record=dies), Wrapped(desk.crm, update_record=writes_and_dies)):
         with pytest.raises(KilledError):
-            await desk.perform(action, crm)
+            await desk.perform(action, port)
     assert (await desk.settle(action)).state == "done"
     (change,) = await desk.changes()
     assert change.before.field.values == () and change.after.field.text == "5"
@@ -413,30 +421,46 @@ async def test_a_salesbot_is_started_once_at_most(desk):
         if len(started) == 1:
             raise OutcomeUnknown("crm_outcome_unknown", "no answer")
 
-    crm = Wrapped(desk.crm, run_bot=starts)
+    port = Wrapped(desk.crm, run_bot=starts)
     first = await desk.ask(service.run_salesbot, desk.lead, 7)
     for _ in range(2):
-        assert (await desk.perform(first, crm)).state == "unknown"
+        assert (await desk.perform(first, port)).state == "unknown"
     second = await desk.ask(service.run_salesbot, desk.lead, 8)
     for _ in range(2):
-        assert (await desk.perform(second, crm)).state == "done"
+        assert (await desk.perform(second, port)).state == "done"
     assert started == [(7, desk.lead.id), (8, desk.lead.id)]
 
 
-async def test_the_page_and_the_api_tell_what_was_written_and_why(desk, alice):
+async def test_the_page_tells_what_was_written_and_asks_before_it_overwrites_a_person(
+    desk, home, roles, kommo
+):
     """CRM-23"""
     reason = "The customer said so <b>"
     await desk.write(desk.lead, Asked({"name": "Renamed"}), evidence=Evidence(reason=reason))
-    page = await alice.get(f"{alice.base}/integrations/{desk.id}/changes")
-    told = " ".join(texts(page.text))
-    assert "Renamed" in told and "The customer said so" in told and "Revert" in told
-    assert "<b>" not in page.text.partition("said so")[2][:20]
+    (change,) = await desk.changes()
+    await desk.elsewhere(desk.lead, name="By a person")
+    await desk.reseal(home)
+    async with (
+        serving_here(home, kommo_sandbox_url=kommo) as url,
+        reader_of(url, desk.world.db, desk.world.scope) as alice,
+    ):
+        at = f"/integrations/{desk.id}/changes"
+        page = await alice.open(at)
+        told = texts(page)
+        assert "Renamed" in told and "The customer said so" in told and "Revert" in told
+        assert "said so &lt;b&gt;" in page.text
+        asked = await alice.send(f"{at}/{change.id}/revert")
+        assert asked.status_code == 409
+        told = texts(asked)
+        assert "By a person" in told and "Renamed" in told
+        done = await alice.follow(await alice.send(f"{at}/{change.id}/revert", {"force": "yes"}))
+        assert "It is being written back" in done.text
+        twice = await alice.follow(await alice.send(f"{at}/{change.id}/revert"))
+        assert "taken back already" in twice.text
 
 
 async def test_what_was_done_for_a_customer_is_handed_out_and_erased_with_them(desk):
     """PRV-2"""
-    from gptagent.features.privacy import store as privacy
-
     await desk.write(desk.lead, Asked({"name": "Ann's order"}))
     await desk.write(desk.contact, Asked({"name": "Ann Lee"}))
     async with desk.session() as session:

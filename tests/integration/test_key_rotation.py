@@ -29,6 +29,7 @@ NOT_SEALED = {
     "audit_event.prev": "the chain",
     "audit_head.hash": "the chain",
     "crm_connection.hook_hash": "a hash of a random secret",
+    "crm_reply_slot.url_hash": "a hash of an address",
     "crm_consent.state_hash": "a hash of a random state",
     "erased_message.message_hash": "a hash",
     "idempotency_key.request_hash": "a hash",

@@ -47,21 +47,32 @@ def worker(house: Path) -> Iterator[Server]:
         yield server
 
 
+async def furnished(platform: Platform, canary: str) -> Estate:
+    """A workspace with every kind of object, its file included."""
+    estate = await furnish(platform.db, platform.vault, canary)
+
+    async def words():
+        yield canary.encode()
+
+    await platform.files.put(estate.scope.key("attachments", canary), words(), max_bytes=100)
+    return estate
+
+
 @pytest.fixture(scope="session")
 async def alice(platform: Platform) -> Estate:
-    return await furnish(platform.db, platform.vault, "canary7q2x")
+    return await furnished(platform, "canary7q2x")
 
 
 @pytest.fixture(scope="session")
 async def charlie(platform: Platform) -> Estate:
     """Furnished as well: he has something of everything, and none of it is Alice's."""
-    return await furnish(platform.db, platform.vault, "sparrow5k8z")
+    return await furnished(platform, "sparrow5k8z")
 
 
 @pytest.fixture(scope="session")
 async def erin(platform: Platform) -> Estate:
     """Shares her workspace with people of every role: its owner is not the only one."""
-    return await furnish(platform.db, platform.vault, "wren3d9p")
+    return await furnished(platform, "wren3d9p")
 
 
 @dataclass(frozen=True)
@@ -125,7 +136,7 @@ async def as_alice(enter, alice: Estate) -> Caller:
 @pytest.fixture
 async def dora(platform: Platform) -> Estate:
     """A workspace whose objects may be changed and deleted."""
-    return await furnish(platform.db, platform.vault, f"dora{uuid4().hex[:8]}")
+    return await furnished(platform, f"dora{uuid4().hex[:8]}")
 
 
 @pytest.fixture

@@ -7,8 +7,11 @@ from uuid import UUID
 from gptagent.features.agents import service as agents
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
+from gptagent.features.conversations.attaching import service as attaching
 from gptagent.features.crm import service as crm
 from gptagent.features.crm.connecting.service import INTEGRATION_PURPOSE, REFRESH_PURPOSE
+from gptagent.features.crm.replying import service as replying
+from gptagent.features.crm.replying import transports
 from gptagent.features.identity.service import hash_token
 from gptagent.features.knowledge import service as knowledge
 from gptagent.features.knowledge.model import NewArticle
@@ -57,6 +60,9 @@ class Estate:
     grant_id: UUID
     passkey_id: UUID
     letter_id: UUID
+    slot_id: UUID
+    attachment_id: UUID
+    pending_id: UUID
 
     @property
     def person_id(self) -> UUID:
@@ -172,6 +178,23 @@ async def _connection(
     task = {"lead_id": LEAD, "text": canary, "due_at": utcnow() + timedelta(days=1)}
     await insert(session, "crm_task", id=task_id, **own, **task)
     acted = await _action(session, canary, own)
+    slot_id = new_id()
+    named = {"field_name": canary, "bot_name": canary, "refused_reason": canary}
+    secret_sealed = vault.seal(canary, org_id=org_id, purpose=replying.SECRET_PURPOSE)
+    await insert(session, "crm_reply_setup", **own, **named, widget_secret_sealed=secret_sealed)
+    await insert(session, "crm_lead_claim", **own, lead_id=LEAD, holder=slot_id, until=utcnow())
+    said = vault.seal(canary, org_id=org_id, purpose=transports.SLOT_PURPOSE)
+    address = {"url_hash": canary.encode(), "url_sealed": said, "said_sealed": said}
+    await insert(session, "crm_reply_slot", **own, id=slot_id, lead_id=LEAD, **address)
+    made = {
+        "slot_id": slot_id,
+        "document_id": document_id,
+        "task_id": task_id,
+        "sync_id": sync_id,
+        "delivery_id": delivery_id,
+    }
+    return {**own, **made, "integration_id": integration_id}
+    return {**own, "document_id": document_id, "task_id": task_id, "slot_id": slot_id}
     made = {"document_id": document_id, "task_id": task_id, "sync_id": sync_id, "delivery_id": delivery_id}
     return {**own, **made, **acted, "integration_id": integration_id}
 
@@ -259,6 +282,21 @@ async def _conversation(
     own = {"conversation_id": conversation_id}
     words = {"author": "customer", "author_name": canary, "provider_id": canary, "text": canary}
     await insert(session, "message", **own, **words, seq=1, attachment_type=canary, sent_at=utcnow())
+    attachment_id, pending_id = new_id(), new_id()
+    sealed = session.vault.seal(
+        "https://nowhere.example", org_id=session.scope.org_id, purpose=attaching.URL_PURPOSE
+    )
+    file = {"seq": 1, "kind": canary, "name": canary}
+    await insert(session, "attachment", **own, id=pending_id, **file, url_sealed=sealed)
+    kept = {"state": "stored", "blob_key": session.scope.key("attachments", canary), "sha256": canary}
+    await insert(session, "attachment", **own, id=attachment_id, **file, **kept, size_bytes=1)
+    await insert(
+        session,
+        "delivery_watch",
+        **own,
+        connection_id=connection_id,
+        check_at=utcnow() + timedelta(days=1),
+    )
     # Wanted but not due: a worker may take it, and no sweep wakes it by itself.
     await insert(session, "lane", **own, wanted=1)
     ended = {"state": "superseded", "reason": canary, "provider_message_id": canary}
@@ -267,7 +305,7 @@ async def _conversation(
     await insert(session, "turn", **own, id=turn_id, **place, **ended)
     used = {"outcome": canary, "tokens_in": 1, "tokens_out": 1, "duration_ms": 1}
     await insert(session, "llm_usage", turn_id=turn_id, model=canary, **used)
-    return {**own, "turn_id": turn_id}
+    return {**own, "turn_id": turn_id, "attachment_id": attachment_id, "pending_id": pending_id}
 
 
 async def _access(session: Session, vault: Vault, canary: str) -> dict[str, UUID]:

@@ -74,6 +74,7 @@ NOTED = {"json": {"text": "Stolen"}}
 DUE = {"json": {"text": "Stolen", "due_at": "2099-01-31T12:00:00Z"}}
 DELIVERY = {"connection_id": "connection_id", "delivery_id": "delivery_id"}
 CONVERSATION = {"conversation_id": "conversation_id"}
+FILE = {**CONVERSATION, "attachment_id": "attachment_id"}
 INTEGRATION = {"integration_id": "integration_id"}
 SECRET = {"client_secret": "secret"}
 KEYS = {"brand": "kommo", "client_id": "client", "client_secret": "secret"}
@@ -141,6 +142,12 @@ CASES: dict[str, Case] = {
     "POST /api/v1/connections/oauth": Own(404, {"json": {"integration_id": str(uuid4())}}),
     "GET /hooks/kommo/{secret}{slash:path}": Public("the secret is the credential", "/hooks/kommo/nobodys/"),
     "POST /hooks/kommo/{secret}{slash:path}": Public("the secret is the credential", "/hooks/kommo/nobodys/"),
+    "GET /hooks/kommo/{connection}/widget": Public(
+        "a signed token is the credential", "/hooks/kommo/nobodys/widget"
+    ),
+    "POST /hooks/kommo/{connection}/widget": Public(
+        "a signed token is the credential", "/hooks/kommo/nobodys/widget"
+    ),
     "GET /api/v1/api-keys": Own(),
     "POST /api/v1/api-keys": Own(201, {"json": {"name": "Website", "scopes": ["view"]}}),
     "GET /api/v1/api-keys/{key_id}": Foreign(KEY),
@@ -211,6 +218,11 @@ CASES: dict[str, Case] = {
     "POST /api/v1/connections/{connection_id}/changes/{change_id}/revert": Foreign(
         CONNECTION | {"change_id": "change_id"}, {"json": {"force": True}}
     ),
+    "GET /api/v1/connections/{connection_id}/replies": Foreign(CONNECTION),
+    "PATCH /api/v1/connections/{connection_id}/replies": Foreign(CONNECTION, {"json": {"mode": "talk"}}),
+    "GET /api/v1/connections/{connection_id}/replies/choices": Foreign(CONNECTION),
+    "POST /api/v1/connections/{connection_id}/replies/field": Foreign(CONNECTION),
+    "GET /api/v1/conversations/{conversation_id}/attachments/{attachment_id}": Foreign(FILE),
     "GET /api/v1/connections/{connection_id}/webhook": Foreign(CONNECTION),
     "GET /api/v1/connections/{connection_id}/deliveries": Foreign(CONNECTION),
     "GET /api/v1/connections/{connection_id}/deliveries/{delivery_id}": Foreign(DELIVERY),
@@ -398,6 +410,10 @@ CASES: dict[str, Case] = {
     f"POST {PAGES}/integrations/keys/{{integration_id}}/remove": Foreign(INTEGRATION),
     f"GET {PAGES}/integrations/{{connection_id}}": Foreign(CONNECTION),
     f"POST {PAGES}/integrations/{{connection_id}}/disconnect": Foreign(CONNECTION),
+    f"GET {PAGES}/integrations/{{connection_id}}/replies": Foreign(CONNECTION),
+    f"POST {PAGES}/integrations/{{connection_id}}/replies": Foreign(CONNECTION, {"data": {"mode": "talk"}}),
+    f"POST {PAGES}/integrations/{{connection_id}}/replies/field": Foreign(CONNECTION),
+    f"GET {PAGES}/conversations/{{conversation_id}}/attachments/{{attachment_id}}": Foreign(FILE),
     f"GET {PAGES}/integrations/{{connection_id}}/webhooks": Foreign(CONNECTION),
     f"GET {PAGES}/integrations/{{connection_id}}/webhooks/{{delivery_id}}": Foreign(DELIVERY),
     f"POST {PAGES}/integrations/{{connection_id}}/webhooks/{{delivery_id}}/retry": Foreign(DELIVERY),

@@ -11,6 +11,7 @@ VOCABULARY = {
     "audit_event.action",
     "audit_event.actor_kind",
     "audit_event.target_kind",
+    "attachment.state",
     "chunk.page",
     "conversation.channel",
     "crm_action.actor_kind",
@@ -23,6 +24,8 @@ VOCABULARY = {
     "crm_connection.brand",
     "crm_connection.provider",
     "crm_connection.status",
+    "crm_reply_setup.mode",
+    "crm_reply_slot.state",
     "crm_field.entity",
     "crm_connection.access_kind",
     "crm_consent.brand",
@@ -39,12 +42,15 @@ VOCABULARY = {
     "crm_connection.hook_state",
     "document.error_code",
     "document.status",
+    "file_garbage.key",  # the worker empties it
     "invitation.role",
     "member.role",
     "member.status",
     "message.author",
+    "message.delivery_status",
     "oidc_provider.role",
     "turn.outcome",
+    "turn.send_route",
     "turn.state",
 }
 

@@ -28,6 +28,7 @@ LEVELS = ("secret", "personal", "confidential", "internal")
 # Under which kind of the two files the rows of a table are.
 HANDED_OUT = {
     "api_grant": "api_log_ins",
+    "attachment": "attachments",
     "audit_event": "audit",
     "conversation": "conversations",
     "crm_action": "actions",
@@ -50,6 +51,9 @@ RENAMED = {"person.avatar_key": "picture"}
 # Tables that refer to a customer or a person and have nothing to hand out, or give it to somebody else.
 NOTHING_TO_HAND_OUT = {
     "api_key": "who made it: told by the audit; the key is the workspace's",
+    "crm_lead_claim": "a deal's number, for the minute in which a reply to it is sent",
+    "crm_reply_slot": "a deal's number and the customer's last words, sealed, for a day",
+    "delivery_watch": "when to ask after a reply; goes with the conversation",
     "credential": "a hash; when it was changed is handed out",
     "crm_consent": "that the person is on the way to a CRM's consent page, for ten minutes",
     "idempotency_key": "answers the person was given, sealed, for a day",

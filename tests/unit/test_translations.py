@@ -13,8 +13,9 @@ from gptagent.features.crm import frame
 from gptagent.features.crm import web as crm
 from gptagent.features.crm.deliveries import calls
 from gptagent.features.crm.deliveries import words as deliveries
+from gptagent.features.crm.replying import web as replying
 from gptagent.features.crm.syncing import web as syncing
-from gptagent.features.dialog import sending
+from gptagent.features.dialog import ending
 from gptagent.features.dialog import web as dialog
 from gptagent.features.knowledge.model import FAILURES
 from gptagent.features.organizations import api_keys_web
@@ -39,9 +40,14 @@ TEXT_ARGUMENTS = {
 NAMED = {
     agents.DEFAULT_INSTRUCTIONS,
     agents.DEFAULT_NOT_FOUND,
-    sending.NOT_FOUND_TASK,
-    sending.NOT_SENT_TASK,
+    ending.FAILED_TASK,
+    ending.NOT_FOUND_TASK,
+    ending.NOT_SENT_TASK,
+    ending.WINDOW_TASK,
     crm.OTHER_REASON,
+    replying.OTHER_UNLISTED,
+    *replying.REFUSALS.values(),
+    *replying.UNLISTED.values(),
     syncing.OTHER_REASON,
     *syncing.REASONS.values(),
     *syncing.PARTS.values(),

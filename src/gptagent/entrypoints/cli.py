@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -26,6 +27,15 @@ app.add_typer(user_app, name="user")
 app.add_typer(secrets_app, name="secrets")
 app.add_typer(audit_app, name="audit")
 app.add_typer(sandbox_app, name="sandbox")
+
+
+class Transport(StrEnum):
+    """The ways of a reply that a demonstration can go."""
+
+    TALK = "talk"
+    SALESBOT = "salesbot"
+    WIDGET = "widget"
+
 
 EXIT_CODES = {401: 77, 403: 77, 404: 66, 409: 73, 422: 65, 429: 75, 503: 75, 500: 78}  # sysexits.h
 
@@ -93,11 +103,14 @@ def doctor() -> None:
 
 
 @app.command()
-def demo() -> None:
+def demo(
+    *,
+    transport: Annotated[Transport, typer.Option(help="The way of replies into the chat")] = Transport.TALK,
+) -> None:
     """Show the main job once, from webhook to reply, with nothing but this machine."""
     from gptagent.entrypoints.demo import run_demo
 
-    sys.exit(run_demo(Settings.load()))
+    sys.exit(run_demo(Settings.load(), transport.value))
 
 
 @app.command()

@@ -23,6 +23,7 @@ from gptagent.features.crm.actions.reverting import Reverting
 from gptagent.features.crm.actions.web import ChangesPages
 from gptagent.features.crm.connecting.web import HEALTH, ConnectingPages, ConsentDoor, alerts_of
 from gptagent.features.crm.deliveries.web import DeliveryPages
+from gptagent.features.crm.replying.web import RepliesPages
 from gptagent.features.crm.syncing.web import SyncPages
 from gptagent.features.crm.web import ConnectionPages
 from gptagent.features.dashboard.web import DashboardPages
@@ -157,13 +158,14 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         AgentPages(db, pages, settings.llm_model).router(),
         DocumentPages(db, pages, platform.files).router(),
         ArticlePages(db, pages).router(),
+        RepliesPages(db, pages, platform.crm, platform.vault, settings.base_url).router(),
+        ConversationPages(db, pages, platform.inbox, platform.files).router(),
         DeliveryPages(db, pages).router(),
         ConnectingPages(platform.connecting, pages).router(),
         ConnectionPages(platform.connecting, pages).router(),
         ConsentDoor(platform.connecting, pages).router(),
         SyncPages(db, pages).router(),
         ChangesPages(Reverting(db, platform.crm, platform.vault), pages).router(),
-        ConversationPages(db, pages, platform.inbox).router(),
         ApiKeyPages(db, pages).router(),
         AuditPages(db, pages, "admin/workspace_audit.html").router(),
         OverviewPages(db, pages, facts_of(settings)).router(),

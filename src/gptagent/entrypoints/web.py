@@ -39,6 +39,8 @@ from gptagent.features.crm.connecting.api import IntegrationsApi
 from gptagent.features.crm.deliveries.api import DeliveriesApi
 from gptagent.features.crm.limiter import FAILURES_UNTIL_OPEN
 from gptagent.features.crm.mirror.api import MirrorApi
+from gptagent.features.crm.replying.api import RepliesApi
+from gptagent.features.crm.replying.widget import WidgetDoor
 from gptagent.features.crm.syncing.api import SyncsApi
 from gptagent.features.dialog.api import ConversationsApi
 from gptagent.features.identity.model import RelyingParty
@@ -199,12 +201,15 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
     app.include_router(SyncsApi(platform.db).router())
     app.include_router(MirrorApi(platform.db).router())
     app.include_router(ActionsApi(Reverting(platform.db, platform.crm, platform.vault)).router())
-    app.include_router(ConversationsApi(platform.db, platform.inbox).router())
+    app.include_router(RepliesApi(platform.db, platform.crm, platform.vault, settings.base_url).router())
+    app.include_router(ConversationsApi(platform.db, platform.inbox, platform.files).router())
     app.include_router(AuditApi(platform.db).router())
     app.include_router(PlatformAuditApi(platform.db).router())
     app.include_router(AdminApi(platform.db, facts_of(settings)).router())
     app.include_router(PeopleApi(platform.db, platform.tokens, platform.links).router())
     app.include_router(privacy)
+    widget = WidgetDoor(platform.db, platform.crm, platform.vault, settings.base_url, settings.hook_networks)
+    app.router.routes.append(widget.route())  # its path would fit the door below as well
     door = WebhookDoor(platform.db, platform.crm, platform.subscribers, settings.hook_networks)
     app.router.routes.append(door.route())
 

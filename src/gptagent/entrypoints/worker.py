@@ -11,9 +11,11 @@ import structlog
 
 from gptagent.bootstrap import Platform, build_jobs
 from gptagent.entrypoints.deletion import delete_due_workspaces
+from gptagent.features.conversations.attaching.service import discard_files
 from gptagent.features.crm.connecting.service import queue_renewals
 from gptagent.features.crm.deliveries.jobs import forget_seen, look_after_hooks
 from gptagent.features.crm.syncing.service import queue_due_syncs
+from gptagent.features.dialog.delivery import sweep_deliveries
 from gptagent.features.dialog.service import sweep_lanes
 from gptagent.features.privacy.service import apply_retention
 from gptagent.kernel import installation
@@ -28,6 +30,8 @@ LEADER_RETRY_SECONDS = 5.0
 DRAIN_SECONDS = 10.0  # below the supervisor's patience; what is left is picked up by another worker
 SWEEP_EVERY = timedelta(seconds=5)
 CARE_EVERY = timedelta(seconds=5)
+DELIVERIES_EVERY = timedelta(seconds=10)
+DISCARD_EVERY = timedelta(minutes=1)
 FORGET_EVERY = timedelta(minutes=10)
 DELETE_EVERY = timedelta(minutes=1)
 SYNC_EVERY = timedelta(minutes=1)  # how often it is asked which connection was not read for a day
@@ -108,6 +112,15 @@ async def _forget(platform: Platform) -> None:
         await installation.forget_old(session, LIVE_EVENT_AGE, JOB_LOG_AGE)
 
 
+async def _follow_deliveries(platform: Platform) -> None:
+    await sweep_deliveries(platform.db)
+
+
+async def _discard(platform: Platform) -> None:
+    if count := await discard_files(platform.db, platform.files):
+        log.info("files_discarded", count=count)
+
+
 async def _delete(platform: Platform) -> None:
     gone = await delete_due_workspaces(platform)
     if gone:
@@ -137,6 +150,8 @@ def _schedules() -> tuple[tuple[timedelta, Tick], ...]:
     return (
         (SWEEP_EVERY, _sweep),
         (CARE_EVERY, _look_after_hooks),
+        (DELIVERIES_EVERY, _follow_deliveries),
+        (DISCARD_EVERY, _discard),
         (FORGET_EVERY, _forget),
         (DELETE_EVERY, _delete),
         (SYNC_EVERY, _sync),

@@ -27,6 +27,12 @@ _LINK = "coalesce('email:' || person_id, '')"
 SEALED = (
     SealedColumn("crm_connection", "token_sealed", ("org_id", "id"), "org_id", "'crm-token'"),
     SealedColumn("crm_connection", "hook_sealed", ("org_id", "id"), "org_id", "'crm-hook'"),
+    SealedColumn(
+        "crm_reply_setup", "widget_secret_sealed", ("org_id", "connection_id"), "org_id", "'crm-widget'"
+    ),
+    SealedColumn("crm_reply_slot", "url_sealed", ("org_id", "id"), "org_id", "'crm-reply-slot'"),
+    SealedColumn("crm_reply_slot", "said_sealed", ("org_id", "id"), "org_id", "'crm-reply-slot'"),
+    SealedColumn("attachment", "url_sealed", ("org_id", "id"), "org_id", "'attachment'"),
     SealedColumn("crm_integration", "secret_sealed", ("org_id", "id"), "org_id", "'crm-integration'"),
     SealedColumn("crm_grant", "refresh_sealed", ("org_id", "connection_id"), "org_id", "'crm-refresh'"),
     SealedColumn("person_key", "sealed", ("person_id",), PLATFORM, "'person-key:' || person_id"),

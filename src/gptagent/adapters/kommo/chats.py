@@ -3,9 +3,9 @@
 from datetime import datetime
 
 from gptagent.adapters.kommo import wire
-from gptagent.adapters.kommo.client import LARGEST_PAGE, Call, KommoClient, no_answer
+from gptagent.adapters.kommo.client import LARGEST_PAGE, Call, KommoClient, no_answer, unavailable
 from gptagent.adapters.kommo.tree import as_flag, as_id, as_text
-from gptagent.features.crm.model import CallPriority, ChatMessage, CrmLink
+from gptagent.features.crm.model import CallPriority, ChatMessage, CrmLink, Talk
 
 
 class KommoChats:
@@ -28,10 +28,19 @@ class KommoChats:
         ]
         return max(filter(None, found), default=None)
 
-    async def list_messages(self, link: CrmLink, talk_id: int, since: datetime) -> tuple[ChatMessage, ...]:
+    async def fetch_talk(self, link: CrmLink, talk_id: int) -> Talk:
+        body = await self._client.fetch(link, Call("fetch_talk", f"/talks/{talk_id}"))
+        talk = wire.read_talk(body)
+        if talk is None:
+            raise unavailable()
+        return talk
+
+    async def list_messages(
+        self, link: CrmLink, talk_id: int, since: datetime, priority: CallPriority = CallPriority.READ
+    ) -> tuple[ChatMessage, ...]:
         """Return the talk's messages from the second of `since` on, oldest first."""
         query = (("filter[created_at][from]", int(since.timestamp())), ("limit", LARGEST_PAGE))
-        call = Call("list_messages", f"/talks/{talk_id}/messages", query=query)
+        call = Call("list_messages", f"/talks/{talk_id}/messages", query=query, priority=priority)
         rows = [row async for row in self._client.rows(link, call, "messages")]
         found = [message for row in rows if (message := wire.read_message(row)) is not None]
         # Times are whole seconds. Unless they rise, the list is newest first, also within a second.
@@ -39,10 +48,14 @@ class KommoChats:
             found.reverse()
         return tuple(sorted(found, key=lambda message: message.sent_at))
 
-    async def send_message(self, link: CrmLink, talk_id: int, text: str) -> str:
-        call = Call(
-            "send_message", f"/talks/{talk_id}/send_message", "POST", json={"text": text}, priority=None
-        )
+    async def send_message(
+        self, link: CrmLink, talk_id: int, text: str, *, drive_uuid: str | None = None
+    ) -> str:
+        # How a file is nested is not documented publicly (spec: not verified); this is the shape of notes.
+        json: dict[str, object] = {"text": text}
+        if drive_uuid is not None:
+            json["attachment"] = {"drive_uuid": drive_uuid}
+        call = Call("send_message", f"/talks/{talk_id}/send_message", "POST", json=json, priority=None)
         message_id = wire.read_id(await self._client.fetch(link, call))
         if message_id is None:
             raise no_answer(is_write=True)

@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
-from urllib.parse import urlencode
+from urllib.parse import SplitResult, urlencode, urlsplit
 
 import msgspec
 
@@ -33,6 +33,7 @@ __all__ = ["LARGEST_PAGE", "Call", "Deadlines", "KommoClient", "Query", "no_answ
 # 250 messages of 4,096 characters in four bytes each are half of it.
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 MAX_PAGES = 20
+FILE_SECONDS = 60.0  # for the whole of a file or of one part of it
 # Repeated excess turns into a block of the address, shown as a page of the web server in front.
 BLOCK_SECONDS = 600.0
 _HOST = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\.(?:kommo\.com|amocrm\.com|amocrm\.ru)")
@@ -200,6 +201,47 @@ class KommoClient:
             raise no_answer(is_write=call.is_write) from error
         return await self._judge(link, call, response)
 
+    async def ask_elsewhere(
+        self,
+        link: CrmLink,
+        name: str,
+        url: str,
+        *,
+        max_bytes: int,
+        json: object | None = None,
+        content: bytes | None = None,
+    ) -> Response:
+        """Ask another of the vendor's servers, at an address it handed out; a body takes the token along.
+
+        Raises Invalid("crm_host_refused") for any other address, and what `fetch` raises.
+        """
+        parts = _split(url)
+        if parts is None or parts.scheme != "https" or parts.username or parts.port not in {None, 443}:
+            raise _host_refused()
+        base, host_header = self._address((parts.hostname or "").lower())
+        is_write = json is not None or content is not None
+        headers = dict(_authorization(link)) if is_write else {}
+        query = f"?{parts.query}" if parts.query else ""
+        try:
+            _, egress = self._ways.of(str(link.connection_id))
+            response = await egress.request(
+                "POST" if is_write else "GET",
+                f"{base}{parts.path or '/'}{query}",
+                headers=headers,
+                json=json,
+                content=content,
+                deadline=FILE_SECONDS,
+                max_bytes=max_bytes,
+                host_header=host_header,
+            )
+        except (UpstreamUnavailable, OutcomeUnknown) as error:
+            raise unavailable() from error
+        if not 200 <= response.status < 300:
+            CRM_CALLS.labels(endpoint=name, outcome=str(response.status)).inc()
+            raise refusal(response.status, _decoded(response), is_write=False)
+        CRM_CALLS.labels(endpoint=name, outcome="ok").inc()
+        return response
+
     async def _judge(self, link: CrmLink, call: Call, response: Response) -> object | None:
         body = _decoded(response)
         if 200 <= response.status < 300:
@@ -235,7 +277,7 @@ class KommoClient:
             return self._sandbox_url, host
         if _HOST.fullmatch(host):
             return f"https://{host}", None
-        raise Invalid("crm_host_refused", "This is no address of a Kommo or amoCRM account.")
+        raise _host_refused()
 
     def _keys(self, link: CrmLink) -> tuple[str, str]:
         """Return the account's key and the egress address's, or the account's twice where only it counts.
@@ -246,6 +288,19 @@ class KommoClient:
         account = f"account:{link.connection_id}"
         by_account = brand_of(link.host) == "amocrm"
         return account, account if by_account else f"address:{self._ways.of(str(link.connection_id))[0]}"
+
+
+def _host_refused() -> Invalid:
+    return Invalid("crm_host_refused", "This is no address of a Kommo or amoCRM account.")
+
+
+def _split(url: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises for what is no number
+    except ValueError:
+        return None
+    return parts
 
 
 def _authorization(link: CrmLink) -> Mapping[str, str]:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 import msgspec
 
 from gptagent.adapters.kommo import reports
-from gptagent.adapters.kommo.tree import Tree, as_flag, as_id, as_int, as_list, as_map, as_text
-from gptagent.adapters.kommo.wire import moment
+from gptagent.adapters.kommo.tree import Tree, as_flag, as_id, as_list, as_map, as_text
+from gptagent.adapters.kommo.wire import lead_of, moment
 from gptagent.features.crm.model import (
     AuthorKind,
     CrmEvent,
@@ -20,7 +20,6 @@ from gptagent.features.crm.model import (
     Webhook,
 )
 
-LEAD_ELEMENT_TYPE = 2
 KEY_BYTES = 16
 MAX_KIND_CHARS = 80
 _TIMES = ("updated_at", "last_modified", "created_at", "date_create")
@@ -121,7 +120,7 @@ def _message(fields: Tree, author: AuthorKind) -> InboundMessage | None:
         chat_id=chat_id,
         talk_id=as_id(fields.get("talk_id")),
         contact_id=as_id(fields.get("contact_id")),
-        lead_id=_lead_of(fields),
+        lead_id=lead_of(fields),
         author=author,
         author_name=as_text(as_map(fields.get("author")).get("name")),
         text=as_text(fields.get("text")),
@@ -129,6 +128,7 @@ def _message(fields: Tree, author: AuthorKind) -> InboundMessage | None:
         origin=as_text(fields.get("origin")),
         attachment_type=kind if kind not in {"", "text"} else None,
         attachment_url=as_text(attachment.get("link")) or None,
+        attachment_name=as_text(attachment.get("file_name")) or None,
     )
 
 
@@ -140,17 +140,9 @@ def _talk(fields: Tree) -> TalkChanged | None:
         talk_id=talk_id,
         chat_id=as_text(fields.get("chat_id")) or None,
         contact_id=as_id(fields.get("contact_id")),
-        lead_id=_lead_of(fields),
+        lead_id=lead_of(fields),
         is_open=as_flag(fields.get("is_in_work")) is not False,
     )
-
-
-def _lead_of(fields: Tree) -> int | None:
-    """Return the lead a chat is bound to; without a type the entity is a lead, as in partial captures."""
-    kind, number = as_text(fields.get("entity_type")), as_int(fields.get("element_type"))
-    if kind not in {"", "lead", "leads"} or number not in {None, LEAD_ELEMENT_TYPE}:
-        return None
-    return as_id(fields.get("entity_id")) or as_id(fields.get("element_id"))
 
 
 READERS: Mapping[str, _Reader] = {

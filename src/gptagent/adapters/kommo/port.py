@@ -1,10 +1,12 @@
 """Kommo and amoCRM as the platform's CRM."""
 
 from gptagent.adapters.kommo.archive import KommoArchive
+from gptagent.adapters.kommo.bots import KommoBots
 from gptagent.adapters.kommo.changes import KommoChanges
 from gptagent.adapters.kommo.chats import KommoChats
 from gptagent.adapters.kommo.client import Deadlines, KommoClient
 from gptagent.adapters.kommo.entities import KommoEntities
+from gptagent.adapters.kommo.files import KommoFiles
 from gptagent.adapters.kommo.grants import KommoGrants
 from gptagent.adapters.kommo.hooks import KommoHooks
 from gptagent.adapters.kommo.log import KommoLog
@@ -28,6 +30,8 @@ class KommoCrm(
     KommoChats,
     KommoHooks,
     KommoLog,
+    KommoBots,
+    KommoFiles,
 ):
     """Implements `CrmPort`. `sandbox_url` lets accounts under `*.kommo.test` in and answers for them.
 

@@ -18,12 +18,14 @@ from gptagent.features.crm.model import (
     Lead,
     Pipeline,
     Stage,
+    Talk,
 )
 from gptagent.kernel.clock import utcnow
 
 SEND_SCOPE = "send_external_messages"
 WON, LOST = 142, 143
 INCOMING_STAGE_TYPE = 1
+LEAD_ELEMENT_TYPE = 2
 LAST_SECOND = 253_402_300_799  # 9999-12-31
 
 LeadChange = Literal["added", "updated", "moved", "deleted", "restored", "responsible"]
@@ -84,6 +86,29 @@ def read_message(fields: Mapping[str, object]) -> ChatMessage | None:
         sent_at=moment(fields.get("created_at")),
         delivery_status=as_text(fields.get("delivery_status")) or None,
     )
+
+
+def read_talk(body: object) -> Talk | None:
+    fields = as_map(body)
+    talk_id, chat_id = as_id(fields.get("talk_id")), as_text(fields.get("chat_id"))
+    if talk_id is None or not chat_id:
+        return None
+    return Talk(
+        id=talk_id,
+        chat_id=chat_id,
+        contact_id=as_id(fields.get("contact_id")),
+        lead_id=lead_of(fields),
+        origin=as_text(fields.get("origin")),
+        is_open=as_flag(fields.get("is_in_work")) is not False,
+    )
+
+
+def lead_of(fields: Mapping[str, object]) -> int | None:
+    """Return the lead a chat is bound to; without a type the entity is a lead, as in partial captures."""
+    kind, number = as_text(fields.get("entity_type")), as_int(fields.get("element_type"))
+    if kind not in {"", "lead", "leads"} or number not in {None, LEAD_ELEMENT_TYPE}:
+        return None
+    return as_id(fields.get("entity_id")) or as_id(fields.get("element_id"))
 
 
 def read_id(body: object) -> str | None:

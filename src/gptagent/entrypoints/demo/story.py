@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gptagent.entrypoints.demo.stage import Failed, Service, Stage, Upload, raised_stage, until
+from gptagent.features.crm.model import ReplyRoute
 from gptagent.kernel.ids import new_token
 from gptagent.kernel.settings import Settings, child_environment
 
@@ -17,6 +18,7 @@ NOT_FOUND = "Уточню у коллег и вернусь с ответом."
 RESPONSE_DELAY_SECONDS = 2
 REPLY_SECONDS = 30.0
 RECOVERY_SECONDS = 60.0
+SENDS = {"talk": "send_message", "salesbot": "bots/run", "widget": "continue"}
 SILENCE_SECONDS = 7.0  # longer than the response delay and the turn together
 
 ARTICLE_RU = {
@@ -45,6 +47,7 @@ class Story:
     """Plays the company and its customer against a running stage."""
 
     stage: Stage
+    transport: ReplyRoute = "talk"
     password: str = field(default_factory=lambda: new_token(12))
     checks: list[Check] = field(default_factory=list)
     chat: str = ""
@@ -87,12 +90,30 @@ class Story:
             await platform.call("POST", "/api/v1/articles", article)
         await self._make_agent()
         connection = {"address": f"{SUBDOMAIN}.kommo.test", "token": account["token"]}
-        await platform.call("POST", "/api/v1/connections", connection)
+        made = await platform.call("POST", "/api/v1/connections", connection)
+        await self._choose_transport(str(made["id"]))
         await self._until_read(str(document["id"]))
         knobs = {"copies": [2, 2], "shuffle_window": 4, "ordered": False, "seed": 7}
         await sandbox.call("POST", f"/_sandbox/accounts/{SUBDOMAIN}/knobs", knobs)
         chat = await self._sandbox("POST", "/chats", {"name": "Мария", "origin": "telegram"})
         self.chat = str(chat["chat_id"])
+
+    async def _choose_transport(self, connection_id: str) -> None:
+        """Set the account and the connection up for this way of replies."""
+        platform, replies = self.stage.platform, f"/api/v1/connections/{connection_id}/replies"
+        changes: dict[str, object] = {"mode": self.transport}
+        if self.transport == "salesbot":
+            made = await platform.call("POST", f"{replies}/field")
+            marker = f"{{{{lead.cf.{made['field_id']}}}}}"
+            bot = await self._sandbox("POST", "/bots", {"name": "Отправляет ответ", "text": marker})
+            changes["bot_id"] = bot["bot_id"]
+        elif self.transport == "widget":
+            changes["widget_secret"] = secret = new_token()
+        standing = await platform.call("PATCH", replies, changes)
+        if self.transport == "widget":
+            host = f"{SUBDOMAIN}.kommo.test"
+            block = {"url": standing["widget_url"], "secret": secret, "host": host}
+            await self._sandbox("POST", "/bots", {"name": "Ждёт ответа", "widget": block})
 
     async def _make_agent(self) -> None:
         platform = self.stage.platform
@@ -165,7 +186,8 @@ class Story:
 
     async def _killed(self) -> str:
         before = len(await self._bot_messages())
-        fault = {"method": "POST", "path": "send_message", "action": "accept_then_timeout", "count": 1}
+        path = SENDS[self.transport]
+        fault = {"method": "POST", "path": path, "action": "accept_then_timeout", "count": 1}
         await self._sandbox("POST", "/faults", fault)
         await self._write("Можно ли вернуть мебель?")
         await asyncio.sleep(RESPONSE_DELAY_SECONDS + 1.5)
@@ -245,10 +267,10 @@ def _author(message: Mapping[str, object]) -> object:
     return {"external": "customer", "internal": "human"}.get(str(kind), kind)
 
 
-def run_demo(settings: Settings) -> int:
+def run_demo(settings: Settings, transport: ReplyRoute = "talk") -> int:
     """Play the demonstration and print transcript and checks. Returns the exit code."""
     try:
-        return asyncio.run(_run(settings))
+        return asyncio.run(_run(settings, transport))
     except asyncio.CancelledError:
         return 130
     except Failed as failure:
@@ -256,14 +278,14 @@ def run_demo(settings: Settings) -> int:
         return 1
 
 
-async def _run(settings: Settings) -> int:
+async def _run(settings: Settings, transport: ReplyRoute) -> int:
     started = time.monotonic()
     if this := asyncio.current_task():  # what was started is ended, however the end comes
         for name in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(name, this.cancel)
     async with raised_stage(child_environment()) as stage:
         print(f"platform {stage.platform.url} · emulated CRM {stage.sandbox.url}", flush=True)
-        story = Story(stage)
+        story = Story(stage, transport)
         await story.play()
         for message in await story.transcript():
             print(f"  {message['author']!s:>8}  {str(message['text']).replace(chr(10), chr(10) + ' ' * 12)}")

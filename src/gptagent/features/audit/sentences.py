@@ -20,6 +20,7 @@ SENTENCES: Mapping[str, str] = {
     "connection.broken": "Connection to the CRM broken",
     "connection.made": "CRM connected",
     "connection.removed": "CRM disconnected",
+    "connection.replies": "Way of replies changed",
     "connection.renewed": "Connection to the CRM renewed",
     "connection.sync_asked": "CRM account read",
     "conversation.resumed": "Conversation given back to the agent",

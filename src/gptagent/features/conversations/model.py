@@ -5,7 +5,9 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+TOPIC = "conversations"
 Author = Literal["customer", "agent", "human", "bot"]
+DeliveryStatus = Literal["sent", "delivered", "read", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +45,21 @@ class Message:
     attachment_type: str | None
     turn_id: UUID | None
     sent_at: datetime
+    delivery_status: DeliveryStatus | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file of the message `seq`. It can be opened once its state is `stored`; `refused` is for good."""
+
+    id: UUID
+    seq: int
+    kind: str
+    name: str
+    state: Literal["pending", "stored", "refused", "failed"]
+    size_bytes: int | None
+
+
+def topic_of(conversation_id: UUID) -> str:
+    """Live topic of one conversation; a listener of TOPIC hears it as well."""
+    return f"{TOPIC}/{conversation_id}"

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
@@ -11,10 +11,11 @@ from asyncpg import Record
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
 from gptagent.features.conversations import store
+from gptagent.features.conversations.attaching.service import note_attachment
 from gptagent.features.conversations.events import CustomerWrote, HoldChanged, StageChanged
-from gptagent.features.conversations.model import Conversation, Message
-from gptagent.features.crm.events import DeliveryOpened, LeadMoved, MessageArrived, TalkSeen
-from gptagent.features.crm.model import InboundMessage
+from gptagent.features.conversations.model import Conversation, DeliveryStatus, Message, topic_of
+from gptagent.features.crm.events import CustomerSaid, DeliveryOpened, LeadMoved, MessageArrived, TalkSeen
+from gptagent.features.crm.model import InboundMessage, same_words
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import NotFound
 from gptagent.kernel.events import Subscribers
@@ -23,7 +24,10 @@ from gptagent.kernel.paging import Order, Page, orders
 PAGE_SIZE = 50
 THREAD_SIZE = 200
 MESSAGE_MAX_CHARS = 20_000  # longer ones are cut: no chat sends them, and every turn reads them
-TOPIC = "conversations"
+FIRST_CHECK = timedelta(seconds=20)  # of a reply's delivery
+FOLLOWED_FOR = timedelta(hours=24)
+SAID_PREFIX = "widget:"  # ids of messages that a bot of the CRM has passed on without theirs
+SAID_WITHIN = timedelta(minutes=15)
 ORDERS = {
     **orders(),
     "-last_message_at": Order("-last_message_at", "last_message_at", descending=True),
@@ -34,15 +38,10 @@ MESSAGE_ORDERS = {
 }
 
 
-def topic_of(conversation_id: UUID) -> str:
-    """Live topic of one conversation; a listener of TOPIC hears it as well."""
-    return f"{TOPIC}/{conversation_id}"
-
-
 class OwnMessages(Protocol):
     """Asked about outgoing messages the CRM reports: did we send this one?"""
 
-    async def claim(self, session: Session, conversation_id: UUID, provider_id: str, text: str) -> bool: ...
+    async def claim(self, session: Session, conversation_id: UUID, message: InboundMessage) -> bool: ...
 
 
 @dataclass(slots=True)
@@ -63,21 +62,30 @@ class Inbox:
             return  # the CRM repeats itself: the customer has not written again
         row = await store.open_conversation(session, event.connection_id, message)
         conversation_id: UUID = row["id"]
-        if row["known"]:
+        if row["known"] or (row["has_said"] and await _adopt_said(session, conversation_id, message)):
             return
-        if message.author != "customer" and await self.own.claim(
-            session, conversation_id, message.provider_id, message.text
-        ):
+        if message.author != "customer" and await self.own.claim(session, conversation_id, message):
             return
         seq = await _append(session, conversation_id, message)
         if seq is None:
             return
+        await note_attachment(session, conversation_id, seq, message)
         if message.author == "customer":
             await self.subscribers.publish(session, CustomerWrote(conversation_id, seq))
         elif message.author == "human":
             await store.hold(session, conversation_id, message.author_name, message.sent_at)
             await self.subscribers.publish(session, HoldChanged(conversation_id))
         await _tell(session, conversation_id)
+
+    async def on_said(self, session: Session, event: CustomerSaid) -> None:
+        """Store what only a bot of the CRM has told, once; should the message come, it is the same one."""
+        place = await store.find_place(session, event, event.chat.chat_id if event.chat else None)
+        if place is None and event.chat is None:
+            return  # nothing is known of the chat: the message comes by itself
+        recent = await store.recent_words(session, event.connection_id, event.lead_id, SAID_WITHIN)
+        if any(same_words(text, event.text) for text in recent):
+            return
+        await self.on_message(session, MessageArrived(event.connection_id, _said(event, place)))
 
     async def on_talk(self, session: Session, event: TalkSeen) -> None:
         """Keep the current talk: replies go into it."""
@@ -103,6 +111,33 @@ class Inbox:
             await self.subscribers.publish(session, HoldChanged(conversation_id))
             await _tell(session, conversation_id)
             await _record(session, "conversation.resumed", conversation_id)
+
+
+def _said(event: CustomerSaid, place: Record | None) -> InboundMessage:
+    chat = event.chat
+    return InboundMessage(
+        provider_id=f"{SAID_PREFIX}{event.slot_id}",
+        chat_id=place["chat_id"] if place else (chat.chat_id if chat else ""),
+        talk_id=event.talk_id,
+        contact_id=chat.contact_id if chat else None,
+        lead_id=event.lead_id,
+        author="customer",
+        author_name="",
+        text=event.text,
+        sent_at=event.said_at,
+        origin=place["channel"] if place else (chat.origin if chat else ""),
+    )
+
+
+async def _adopt_said(session: Session, conversation_id: UUID, message: InboundMessage) -> bool:
+    """Whether this is the message whose words a bot has passed on before: it gets its own id."""
+    if message.author != "customer":
+        return False
+    for row in await store.said_messages(session, conversation_id):
+        if same_words(row["text"], message.text):
+            await store.rename_message(session, conversation_id, row["seq"], message.provider_id)
+            return True
+    return False
 
 
 async def _record(session: Session, action: str, conversation_id: UUID) -> None:
@@ -149,7 +184,43 @@ async def record_reply(
     )
     if seq is None and provider_id is not None:
         await store.adopt_message(session, conversation_id, provider_id, turn_id, agent_name)
+    if provider_id is not None:
+        await store.watch_delivery(session, conversation_id, FIRST_CHECK)
     await _tell(session, conversation_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Undelivered:
+    """A reply of which it is not known yet whether the customer has read it."""
+
+    seq: int
+    provider_id: str
+    turn_id: UUID
+    text: str
+    sent_at: datetime
+    status: DeliveryStatus | None
+
+
+async def list_undelivered(session: Session, conversation_id: UUID) -> list[Undelivered]:
+    rows = await store.select_undelivered(session, conversation_id, FOLLOWED_FOR)
+    return [Undelivered(**dict(row)) for row in rows]
+
+
+async def note_delivery(session: Session, conversation_id: UUID, seq: int, status: DeliveryStatus) -> bool:
+    """Record what became of a message. Returns whether that is news."""
+    is_new = await store.update_delivery(session, conversation_id, seq, status)
+    if is_new:
+        await _tell(session, conversation_id)
+    return is_new
+
+
+async def watch_again(session: Session, conversation_id: UUID, due_in: timedelta) -> bool:
+    """Look at its replies again later. False if nobody looks at them any more."""
+    return await store.watch_again(session, conversation_id, due_in)
+
+
+async def stop_watching(session: Session, conversation_id: UUID) -> None:
+    await store.stop_watching(session, conversation_id)
 
 
 async def name_customer(session: Session, conversation_id: UUID, name: str) -> None:

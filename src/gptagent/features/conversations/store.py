@@ -1,19 +1,20 @@
 """All SQL of conversations. Locks: connection, conversation, lane, turn - always in this order."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from asyncpg import Record
 
-from gptagent.features.crm.events import DeliveryOpened, TalkSeen
+from gptagent.features.crm.events import CustomerSaid, DeliveryOpened, TalkSeen
 from gptagent.features.crm.model import InboundMessage
 from gptagent.kernel.db import Session
 from gptagent.kernel.ids import new_id
 from gptagent.kernel.paging import Page
 
 PREVIEW_CHARS = 200
-_MESSAGE = """select seq, author, author_name, text, attachment_type, turn_id, sent_at from app.message"""
+_MESSAGE = """select seq, author, author_name, text, attachment_type, turn_id, sent_at, delivery_status
+                from app.message"""
 _CONVERSATION = """select id, connection_id, chat_id, talk_id, contact_id, lead_id, customer_name, channel,
                           last_seq, last_text, last_message_at, taken_over_at, taken_over_by, created_at
                      from app.conversation"""
@@ -61,7 +62,10 @@ async def open_conversation(session: Session, connection_id: UUID, message: Inbo
                                        else c.customer_name end
            returning c.id, c.last_seq, c.taken_over_at,
                      exists (select from app.message m
-                              where m.conversation_id = c.id and m.provider_id = $9) as known""",
+                              where m.conversation_id = c.id and m.provider_id = $9) as known,
+                     exists (select from app.message m
+                              where m.conversation_id = c.id and m.provider_id >= 'widget:'
+                                and m.provider_id < 'widget;') as has_said""",
         new_id(),
         connection_id,
         message.chat_id,
@@ -75,6 +79,52 @@ async def open_conversation(session: Session, connection_id: UUID, message: Inbo
     if row is None:
         raise LookupError("an upsert returns its row")
     return row
+
+
+async def find_place(session: Session, said: CustomerSaid, chat_id: str | None) -> Record | None:
+    """Return the conversation a bot's words belong to: of its chat, of its talk, else the deal's latest."""
+    return await session.fetchrow(
+        """select id, chat_id, channel from app.conversation
+            where connection_id = $1
+              and case when $4::text is not null then chat_id = $4
+                       else lead_id = $2 and ($3::bigint is null or talk_id is null or talk_id = $3) end
+            order by talk_id is not distinct from $3 desc, last_message_at desc limit 1""",
+        said.connection_id,
+        said.lead_id,
+        said.talk_id,
+        chat_id,
+    )
+
+
+async def recent_words(session: Session, connection_id: UUID, lead_id: int, within: timedelta) -> list[str]:
+    rows = await session.fetch(
+        """select m.text from app.message m join app.conversation c on c.id = m.conversation_id
+            where c.connection_id = $1 and c.lead_id = $2 and m.author = 'customer'
+              and m.created_at > clock_timestamp() - $3::interval""",
+        connection_id,
+        lead_id,
+        within,
+    )
+    return [row["text"] for row in rows]
+
+
+async def said_messages(session: Session, conversation_id: UUID) -> list[Record]:
+    """Return the lately stored messages whose own ids are not known."""
+    return await session.fetch(
+        """select seq, text from app.message
+            where conversation_id = $1 and provider_id >= 'widget:' and provider_id < 'widget;'
+              and created_at > clock_timestamp() - interval '1 day' order by seq""",
+        conversation_id,
+    )
+
+
+async def rename_message(session: Session, conversation_id: UUID, seq: int, provider_id: str) -> None:
+    await session.execute(
+        "update app.message set provider_id = $3 where conversation_id = $1 and seq = $2",
+        conversation_id,
+        seq,
+        provider_id,
+    )
 
 
 async def append_message(
@@ -249,3 +299,55 @@ async def count_replies(session: Session, periods: Sequence[tuple[datetime, date
 
 async def has_replies(session: Session) -> bool:
     return bool(await session.fetchval("select exists (select from app.message where author = 'agent')"))
+
+
+async def watch_delivery(session: Session, conversation_id: UUID, due_in: timedelta) -> None:
+    """Begin to look after replies where the CRM shows what becomes of them: Kommo, not amoCRM."""
+    await session.execute(
+        """insert into app.delivery_watch (conversation_id, connection_id, check_at)
+           select c.id, c.connection_id, clock_timestamp() + $2::interval
+             from app.conversation c join app.crm_connection k on k.id = c.connection_id
+            where c.id = $1 and k.host not like '%.amocrm.ru' and k.host not like '%.amocrm.test'
+           on conflict (org_id, conversation_id) do update
+              set check_at = least(delivery_watch.check_at, excluded.check_at)""",
+        conversation_id,
+        due_in,
+    )
+
+
+async def watch_again(session: Session, conversation_id: UUID, due_in: timedelta) -> bool:
+    done = await session.fetchval(
+        """update app.delivery_watch set check_at = clock_timestamp() + $2::interval
+            where conversation_id = $1 returning true""",
+        conversation_id,
+        due_in,
+    )
+    return bool(done)
+
+
+async def stop_watching(session: Session, conversation_id: UUID) -> None:
+    await session.execute("delete from app.delivery_watch where conversation_id = $1", conversation_id)
+
+
+async def select_undelivered(session: Session, conversation_id: UUID, since: timedelta) -> list[Record]:
+    return await session.fetch(
+        """select seq, provider_id, turn_id, text, sent_at, delivery_status as status from app.message
+            where conversation_id = $1 and author = 'agent' and provider_id is not null
+              and turn_id is not null and coalesce(delivery_status, 'sent') in ('sent', 'delivered')
+              and sent_at > clock_timestamp() - $2::interval
+            order by seq""",
+        conversation_id,
+        since,
+    )
+
+
+async def update_delivery(session: Session, conversation_id: UUID, seq: int, status: str) -> bool:
+    done = await session.fetchval(
+        """update app.message set delivery_status = $3
+            where conversation_id = $1 and seq = $2 and delivery_status is distinct from $3
+        returning true""",
+        conversation_id,
+        seq,
+        status,
+    )
+    return bool(done)

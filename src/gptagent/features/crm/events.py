@@ -1,6 +1,7 @@
 """Facts the CRM feature publishes, always within the transaction that stored them."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from gptagent.features.crm.deliveries.model import (
@@ -12,7 +13,7 @@ from gptagent.features.crm.deliveries.model import (
     NoteAdded,
     TaskChanged,
 )
-from gptagent.features.crm.model import InboundMessage, LeadChanged
+from gptagent.features.crm.model import InboundMessage, LeadChanged, Talk
 from gptagent.kernel.events import Event
 
 
@@ -33,6 +34,21 @@ class MessageArrived(Event):
 
     connection_id: UUID
     message: InboundMessage
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerSaid(Event):
+    """A bot of the CRM has passed on a customer's words, without their id. Mostly the message itself has been
+    reported by now; `chat` describes where it belongs if nothing else is known of it.
+    """
+
+    connection_id: UUID
+    slot_id: UUID
+    lead_id: int
+    talk_id: int | None
+    text: str
+    said_at: datetime
+    chat: Talk | None
 
 
 @dataclass(frozen=True, slots=True)

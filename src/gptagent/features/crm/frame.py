@@ -10,7 +10,13 @@ from gptagent.kernel.i18n import translate
 from gptagent.ui.web import base_of
 
 # Label (msgid) and the address below the connection's own, in the order shown.
-TABS = (("Overview", ""), ("Sync", "/sync"), ("Webhooks", "/webhooks"), ("Changes", "/changes"))
+TABS = (
+    ("Overview", ""),
+    ("Replies", "/replies"),
+    ("Sync", "/sync"),
+    ("Webhooks", "/webhooks"),
+    ("Changes", "/changes"),
+)
 
 
 def frame_of(request: Request, connection: Connection) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The CRM as the platform sees it, whatever its vendor."""
 
+import html
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -31,11 +32,19 @@ class CallPriority(IntEnum):
 
 ConnectionStatus = Literal["connected", "broken"]
 Brand = Literal["kommo", "amocrm"]
+# talk: straight into the talk. salesbot: a field of the deal, and the run of a bot that sends what it holds.
+# widget: the answer to a bot of the account that waits for it.
+ReplyRoute = Literal["talk", "salesbot", "widget"]
 
 
 def brand_of(host: str) -> Brand:
     """Return whose rules an account lives by: amocrm.ru has its own limits, prices and languages."""
     return "amocrm" if host.endswith((".amocrm.ru", ".amocrm.test")) else "kommo"
+
+
+def same_words(one: str, other: str) -> bool:
+    """CRMs trim, re-wrap and escape what they are given: compare the words only."""
+    return html.unescape(one).split() == html.unescape(other).split()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +166,7 @@ class InboundMessage:
     origin: str
     attachment_type: str | None = None
     attachment_url: str | None = None
+    attachment_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,3 +247,59 @@ class Hook:
     org_id: UUID
     connection_id: UUID
     account_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class NamedId:
+    """A Salesbot or a field of the account, to be chosen from a list."""
+
+    id: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class FieldText:
+    """What a text field of a deal holds, and when the deal was changed last by the CRM's clock."""
+
+    text: str | None
+    changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class BotMessage:
+    """An outgoing message as the event feed tells of it: without its words."""
+
+    id: str
+    talk_id: int | None
+    sent_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class WidgetRequest:
+    """A bot of the account asks for a reply and waits. Nothing in it is believed before the token is."""
+
+    token: str = field(repr=False)
+    return_url: str = field(repr=False)
+    lead_id: int | None
+    talk_id: int | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A file as the CRM handed it out; `mime` is its word, not to be trusted."""
+
+    content: bytes = field(repr=False)
+    mime: str
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """A session inside a chat, as the CRM describes it."""
+
+    id: int
+    chat_id: str
+    contact_id: int | None
+    lead_id: int | None
+    origin: str
+    is_open: bool

@@ -6,8 +6,11 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter
+from starlette.responses import Response
 
 from gptagent.features.conversations import service as conversations
+from gptagent.features.conversations.attaching import service as attaching
+from gptagent.features.conversations.model import Attachment, Message
 from gptagent.features.conversations.service import Inbox
 from gptagent.features.dialog import service
 from gptagent.features.dialog.model import TurnRecord
@@ -15,6 +18,7 @@ from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database, Session
+from gptagent.kernel.files import FileStore
 from gptagent.kernel.http import CurrentScope, Wire
 from gptagent.kernel.paging import Page, page_of
 from gptagent.kernel.rest import CurrentMatch, Match, api_router
@@ -62,7 +66,19 @@ class TurnOut(Wire):
     last_seq: int
 
 
+class AttachmentOut(Wire):
+    """`state`: pending, stored (it can be downloaded), refused or failed."""
+
+    id: UUID
+    kind: str
+    name: str
+    state: str
+    size_bytes: int | None
+
+
 class MessageOut(Wire):
+    """`delivery_status` of a reply: sent, delivered, read, failed, or nothing as long as it is not known."""
+
     seq: int
     author: str
     author_name: str
@@ -70,6 +86,8 @@ class MessageOut(Wire):
     attachment_type: str | None
     turn_id: UUID | None
     sent_at: datetime
+    delivery_status: str | None
+    attachments: list[AttachmentOut]
 
 
 class MessagesOut(Wire):
@@ -84,6 +102,7 @@ class MessagesOut(Wire):
 class ConversationsApi:
     db: Database
     inbox: Inbox
+    files: FileStore
 
     def router(self) -> APIRouter:
         router = api_router("/conversations", tags=["conversations"])
@@ -91,6 +110,9 @@ class ConversationsApi:
         router.get("", summary="List conversations")(self.list)
         router.get(one, summary="Get a conversation")(self.get)
         router.get(f"{one}/messages", summary="List messages and how they were answered")(self.messages)
+        router.get(f"{one}/attachments/{{attachment_id}}", summary="Download a customer's file")(
+            self.attachment
+        )
         router.put(f"{one}/takeover", status_code=204, summary="Give the chat to a person")(self.take_over)
         router.delete(f"{one}/takeover", status_code=204, summary="Give the chat to the agent")(self.resume)
         return router
@@ -126,11 +148,18 @@ class ConversationsApi:
             messages, after = await conversations.page_messages(session, conversation_id, page)
             seqs = [message.seq for message in messages] or [0]
             turns = await service.list_turns(session, conversation_id, (min(seqs), max(seqs)))
+            files = await attaching.list_attachments(session, conversation_id, seqs)
         return MessagesOut(
-            items=[MessageOut.model_validate(message) for message in messages],
+            items=[_message(message, files) for message in messages],
             turns=[_turn(turn) for turn in turns],
             next_cursor=after,
         )
+
+    async def attachment(self, scope: CurrentScope, conversation_id: UUID, attachment_id: UUID) -> Response:
+        require(scope, policy.READ_ATTACHMENTS)
+        async with self.db.session(scope) as session:
+            found = await attaching.open_attachment(session, self.files, conversation_id, attachment_id)
+        return attaching.as_download(*found)
 
     async def take_over(self, scope: CurrentScope, match: CurrentMatch, conversation_id: UUID) -> None:
         require(scope, policy.WORK_CONVERSATIONS)
@@ -149,6 +178,16 @@ class ConversationsApi:
             match.check(
                 _conversation(await conversations.get_conversation(session, conversation_id, lock=True))
             )
+
+
+def _message(message: Message, files: list[Attachment]) -> MessageOut:
+    shown = {name: getattr(message, name) for name in MessageOut.model_fields if name != "attachments"}
+    own = [_attachment(one) for one in files if one.seq == message.seq]
+    return MessageOut(**shown, attachments=own)
+
+
+def _attachment(one: Attachment) -> AttachmentOut:
+    return AttachmentOut(**{name: getattr(one, name) for name in AttachmentOut.model_fields})
 
 
 def _turn(turn: TurnRecord) -> TurnOut:

@@ -1,10 +1,11 @@
 """Turns, lanes and the times that bound them."""
 
-import html
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
+
+from gptagent.features.crm.model import ReplyRoute
 
 Outcome = Literal["reply", "not_found", "handed_off", "refused"]
 
@@ -35,6 +36,12 @@ class Pace:
     absence_certain_after: timedelta = timedelta(seconds=45)
     unknown_gives_up_after: timedelta = timedelta(minutes=2)
     broken_connection_retry: timedelta = timedelta(seconds=60)
+    first_look_after: timedelta = timedelta(seconds=1)  # at a reply taken without an id
+    busy_deal_retry: timedelta = timedelta(seconds=1)
+    slot_retry: timedelta = timedelta(seconds=1)
+    slot_waits_max: int = 30  # half a minute for the CRM's bot to ask for the reply
+    replies_per_minute: int = 10  # in one chat; more is two robots talking
+    crowded_retry: timedelta = timedelta(seconds=10)
     send_retry_first: timedelta = timedelta(seconds=2)
     send_retry_cap: timedelta = timedelta(minutes=5)
     send_attempts_max: int = 40  # some three hours of an unreachable CRM; then a person is asked
@@ -71,11 +78,6 @@ class Answer:
     reason: str | None = None
 
 
-def same_words(one: str, other: str) -> bool:
-    """CRMs trim, re-wrap and escape what they are given: compare the words only."""
-    return html.unescape(one).split() == html.unescape(other).split()
-
-
 @dataclass(frozen=True, slots=True)
 class LaneRow:
     """A lane as read under its lock. `seq`s count messages of the conversation; times are the database's."""
@@ -108,6 +110,9 @@ class Turn:
     send_talk_id: int | None = None
     agent_id: UUID | None = None
     unknown_for: timedelta = timedelta(0)  # since its send began, by the database's clock
+    send_route: ReplyRoute | None = None
+    send_since: datetime | None = None  # the CRM shows the reply with this time or a later one
+    is_accepted: bool = False  # the CRM has taken it, without telling its id
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -10,37 +10,22 @@ from gptagent.features.agents import service as agents
 from gptagent.features.conversations import service as conversations
 from gptagent.features.conversations.model import Conversation
 from gptagent.features.crm import service as crm_service
-from gptagent.features.crm.model import CrmLink, NewTask
-from gptagent.features.crm.ports import CrmPort
+from gptagent.features.crm.model import CrmLink, same_words
+from gptagent.features.crm.ports import CrmPort, ReplyTransport
+from gptagent.features.crm.replying import service as replying
+from gptagent.features.crm.replying.service import CrmRoutes, Reply
 from gptagent.features.dialog import service, store
 from gptagent.features.dialog.context import TurnContext
-from gptagent.features.dialog.model import (
-    READ_BACK_SKEW,
-    SEND_WINDOW_SECONDS,
-    Answer,
-    Pace,
-    Turn,
-    same_words,
-)
-from gptagent.features.organizations import service as organizations
+from gptagent.features.dialog.ending import WINDOW_CLOSED, Sent, finish
+from gptagent.features.dialog.model import READ_BACK_SKEW, SEND_WINDOW_SECONDS, Answer, Pace, Turn
 from gptagent.kernel import observe
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.crypto import Vault
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import AppError, Conflict, Forbidden, NotFound, OutcomeUnknown
-from gptagent.kernel.i18n import translate
 from gptagent.kernel.scope import Scope
 
 log = structlog.get_logger(__name__)
-
-TASK_DUE_IN = timedelta(hours=1)
-TASK_QUESTION_CHARS = 500
-NOT_FOUND_TASK = (
-    "The knowledge base has no answer to the customer's question: “{question}”. Please answer it."
-)
-NOT_SENT_TASK = (
-    "The agent's reply could not be delivered ({reason}). Please answer the customer: “{question}”"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,54 +39,77 @@ class Sender:
     pace: Pace
 
     async def send(self, turn: Turn, context: TurnContext) -> None:
-        """Reserve a slot, pass the fence, send, record. A stale turn sends nothing."""
-        link = await self._link(context.conversation)
-        talk_id = context.conversation.talk_id
+        """Choose the way, prepare it, pass the fence, send, record. A stale turn sends nothing."""
+        conversation = context.conversation
+        if _is_too_late(context):
+            await self._hand_off(turn, WINDOW_CLOSED)
+            return
+        reply = _reply(turn, conversation, conversation.talk_id)
+        async with self.db.session(self.scope) as session:
+            link = await crm_service.open_link(session, conversation.connection_id, self.vault)
+            transport = await self._routes.choose(session, link, reply)
+        turn = replace(turn, send_route=transport.route)
         try:
-            if talk_id is None:
-                talk_id = await self._find_talk(link, context.conversation)
-            await self.crm.reserve_send(link)
+            if reply.talk_id is None and transport.route == "talk":
+                reply = replace(reply, talk_id=await self._find_talk(link, conversation))
+            since = await transport.prepare(link, reply)
         except AppError as error:
-            async with self.db.session(self.scope) as session:
-                await store.count_held_back(session, turn.id)
-            await self._not_sent(replace(turn, held_back=turn.held_back + 1), link, error)
+            await self._held_back(turn, link, reply, error)
             return
         fenced_at = time.monotonic()
-        async with self.db.session(self.scope) as session:
-            current = await self._still_speaks(session, turn) and await service.begin_send(
-                session, turn, talk_id, self.pace.lease
-            )
-            if not current:
-                await service.give_back(session, turn)
-                await store.supersede_turn(session, turn.id)
+        try:
+            current = await self._pass_fence(turn, transport, reply, since)
+        except AppError as error:  # what only one reply can have went to another
+            await self._held_back(turn, link, reply, error)
+            return
         if not current:
             observe.TURNS.labels("superseded").inc()
-            return
-        if time.monotonic() - fenced_at > SEND_WINDOW_SECONDS:
+        elif time.monotonic() - fenced_at > SEND_WINDOW_SECONDS:
             await self._wait(turn, self.pace.read_back_every)
-            return
-        await self._request(turn, link, talk_id, context.conversation)
+        else:
+            await self._request(turn, link, transport, reply, conversation)
+
+    async def _pass_fence(
+        self, turn: Turn, transport: ReplyTransport, reply: Reply, since: datetime | None
+    ) -> bool:
+        """The one place where a send begins: still this worker, this state of the chat, this agent?"""
+        async with self.db.session(self.scope) as session:
+            leaving = service.Leaving(transport.route, reply.talk_id, since)
+            current = await self._still_speaks(session, turn) and await service.begin_send(
+                session, turn, leaving, self.pace.lease
+            )
+            if current:
+                await transport.begin(session, reply)
+            else:
+                await service.give_back(session, turn)
+                await store.supersede_turn(session, turn.id)
+                await self._release(session, turn)
+        return current
 
     async def _still_speaks(self, session: Session, turn: Turn) -> bool:
         """An agent switched off since the answer was made is silent at once."""
         agent = await agents.choose_agent(session)
         return agent is not None and agent.id == turn.agent_id
 
-    async def _request(self, turn: Turn, link: CrmLink, talk_id: int, conversation: Conversation) -> None:
-        text = turn.answer.text if turn.answer else ""
+    async def _request(
+        self, turn: Turn, link: CrmLink, transport: ReplyTransport, reply: Reply, conversation: Conversation
+    ) -> None:
         sending = replace(turn, state="sending", send_attempts=turn.send_attempts + 1)
         try:
-            message_id = await self.crm.send_message(link, talk_id, text)
+            message_id = await transport.send(link, reply)
         except OutcomeUnknown:
             await self._wait(sending, self.pace.read_back_every)
         except Conflict as error:
-            if error.code == "crm_talk_closed":
-                await self._move_talk(link, conversation, talk_id)
-            await self._not_sent(sending, link, error)
+            if error.code == "crm_talk_closed" and reply.talk_id is not None:
+                await self._move_talk(link, conversation, reply.talk_id)
+            await self._not_sent(sending, link, reply, error)
         except AppError as error:
-            await self._not_sent(sending, link, error)
+            await self._not_sent(sending, link, reply, error)
         else:
-            await self._sent(sending, message_id)
+            if message_id is None:
+                await self._accepted(sending)
+            else:
+                await self._sent(sending, message_id)
 
     async def settle(self, turn: Turn) -> None:
         """A send was begun and its outcome is unknown: read back before anything else."""
@@ -110,126 +118,124 @@ class Sender:
             return
         async with self.db.session(self.scope) as session:
             conversation = await conversations.get_conversation(session, turn.conversation_id)
+        reply = _reply(turn, conversation, turn.send_talk_id)
         try:
-            found = await self._read_back(turn, conversation)
+            found = await self._read_back(turn, reply)
         except AppError as error:
-            if _is_revoked(error):
-                await self._wait_for_owner(turn, conversation, error)
-            elif turn.unknown_for > self.pace.unknown_gives_up_after:
-                await self._hand_off(turn, "delivery_unknown")
-            else:
-                log.info("read_back_failed", error=error.code)
-                await self._wait(turn, self.pace.read_back_every)
+            await self._not_read(turn, conversation, error)
             return
+        gives_up = turn.unknown_for > self.pace.unknown_gives_up_after
         if found is not None:
             await self._sent(turn, found)
-        elif turn.unknown_for > self.pace.absence_certain_after:
+        elif turn.is_accepted and gives_up:  # a second run might send it twice
+            await self._hand_off(turn, "delivery_unknown")
+        elif not turn.is_accepted and turn.unknown_for > self.pace.absence_certain_after:
             await self._reopen(turn, timedelta(0))
         else:
             await self._wait(turn, self.pace.read_back_every)
 
-    async def _read_back(self, turn: Turn, conversation: Conversation) -> str | None:
+    async def _not_read(self, turn: Turn, conversation: Conversation, error: AppError) -> None:
+        if _is_revoked(error):
+            await self._wait_for_owner(turn, conversation, error)
+        elif turn.is_accepted and replying.is_unreadable(error):
+            await self._sent(turn, None)  # taken, and this account lets nobody see what became of it
+        elif turn.unknown_for > self.pace.unknown_gives_up_after:
+            await self._hand_off(turn, "delivery_unknown")
+        else:
+            log.info("read_back_failed", error=error.code)
+            await self._wait(turn, self.pace.read_back_every)
+
+    async def _read_back(self, turn: Turn, reply: Reply) -> str | None:
         """Return the id under which the CRM has the reply, if it has it."""
-        started = turn.send_started_at or utcnow()
-        if turn.send_talk_id is None or turn.answer is None:
+        since = turn.send_since or (turn.send_started_at or utcnow()) - READ_BACK_SKEW
+        if turn.answer is None:
             raise NotFound("crm_no_open_talk", "The customer's chat has no open talk.")
-        link = await self._link(conversation)
-        since = started - READ_BACK_SKEW
-        listed = await self.crm.list_messages(link, turn.send_talk_id, since)
         async with self.db.session(self.scope) as session:
-            known = await store.ids_of_other_turns(session, turn, [message.id for message in listed])
-        for message in listed:
-            if (
-                message.direction == "outgoing"
-                and message.id not in known
-                and same_words(message.text, turn.answer.text)
-            ):
-                return message.id
+            link = await crm_service.open_link(session, reply.connection_id, self.vault)
+            transport = await self._routes.resume(session, link, turn.send_route or "talk")
+        shown = await transport.look(link, reply, since)
+        async with self.db.session(self.scope) as session:
+            known = await store.ids_of_other_turns(session, turn, [one.id for one in shown])
+        for one in shown:
+            if one.id not in known and (one.text is None or same_words(one.text, reply.text)):
+                return one.id
         return None
 
-    async def _sent(self, turn: Turn, message_id: str) -> None:
+    async def _accepted(self, turn: Turn) -> None:
+        """The CRM has taken the reply; under which id it shows it is found by looking."""
+        async with self.db.session(self.scope) as session:
+            await service.give_back(session, turn, due_in=self.pace.first_look_after)
+            await store.note_accepted(session, turn.id)
+
+    async def _sent(self, turn: Turn, message_id: str | None) -> None:
         try:
-            await self.finish(turn, turn.answer or Answer("", "reply", ""), provider_message_id=message_id)
+            await finish(self.db, self.scope, turn, turn.answer or Answer("", "reply", ""), Sent(message_id))
         except service.StaleClaim:
-            async with self.db.session(self.scope) as session:
-                await store.note_sent(session, turn.id, message_id)
+            if message_id is not None:
+                async with self.db.session(self.scope) as session:
+                    await store.note_sent(session, turn.id, message_id)
             raise
 
-    async def finish(self, turn: Turn, answer: Answer, *, provider_message_id: str | None = None) -> None:
-        """End the turn and everything that follows from it, in one transaction."""
-        async with self.db.session(self.scope) as session:
-            conversation = await conversations.get_conversation(session, turn.conversation_id)
-            await crm_service.hold_connection(session, conversation.connection_id)
-            if provider_message_id is not None:
-                await self._record_reply(session, turn, answer, provider_message_id)
-            await service.give_back(session, turn, answered=True)
-            if not await store.end_turn(session, turn, answer.outcome, answer.reason, provider_message_id):
-                raise service.StaleClaim
-            if answer.outcome == "not_found":
-                agent = await agents.find_agent(session, turn.agent_id)
-                if agent is not None and agent.not_found_task:
-                    await self._owe_task(session, turn, conversation, NOT_FOUND_TASK)
-            elif answer.outcome == "handed_off":
-                await self._owe_task(session, turn, conversation, NOT_SENT_TASK, reason=answer.reason or "")
-        observe.TURNS.labels(answer.outcome).inc()
-
-    async def _record_reply(
-        self, session: Session, turn: Turn, answer: Answer, provider_message_id: str
-    ) -> None:
-        agent = await agents.find_agent(session, turn.agent_id)
-        await conversations.record_reply(
-            session,
-            turn.conversation_id,
-            turn_id=turn.id,
-            agent_name=agent.name if agent else "",
-            text=answer.text,
-            provider_id=provider_message_id,
-            now=utcnow(),
-        )
-
-    async def _owe_task(
-        self, session: Session, turn: Turn, conversation: Conversation, template: str, **params: str
-    ) -> None:
-        if conversation.lead_id is None:
+    async def _held_back(self, turn: Turn, link: CrmLink, reply: Reply, error: AppError) -> None:
+        """The send could not begin. A deal that another reply has is waited for: that is no failure."""
+        if error.code == "crm_lead_busy":
+            await self._wait(turn, self.pace.busy_deal_retry)
             return
-        asked = await conversations.list_messages(session, conversation.id, from_seq=turn.first_seq)
-        question = " ".join(m.text for m in asked if m.author == "customer" and m.seq <= turn.last_seq)
-        locale = await organizations.get_locale(session)
-        text = translate(locale, template, question=question[:TASK_QUESTION_CHARS], **params)
-        task = NewTask(conversation.lead_id, text, utcnow() + TASK_DUE_IN)
-        await crm_service.owe_task(session, conversation.connection_id, task)
+        async with self.db.session(self.scope) as session:
+            await store.count_held_back(session, turn.id)
+        await self._not_sent(replace(turn, held_back=turn.held_back + 1), link, reply, error)
 
-    async def _not_sent(self, turn: Turn, link: CrmLink, error: AppError) -> None:
-        """The CRM certainly did not carry the send out: try again, wait for the owner, or ask a person."""
+    async def _not_sent(self, turn: Turn, link: CrmLink, reply: Reply, error: AppError) -> None:
+        """The CRM certainly did not carry it out: another way, again, wait for the owner, or ask a person."""
         log.warning("reply_not_sent", error=error.code, turn_id=str(turn.id), attempt=turn.send_attempts)
         failures = turn.send_attempts + turn.held_back
         if _is_revoked(error):
             async with self.db.session(self.scope) as session:
                 await crm_service.mark_broken(session, link, self.vault, error.code)
             await self._reopen(turn, self.pace.broken_connection_retry)
-        elif error.retryable and failures < self.pace.send_attempts_max:
-            wait = self.pace.send_retry_delay(failures)
+        elif turn.send_route == "talk" and await self._gives_way(link, reply, error):
+            await self._reopen(turn, timedelta(0))
+        elif error.retryable and failures < self._attempts(error):
+            wait = self._pause(error, failures)
             await self._reopen(turn, max(wait, timedelta(seconds=error.retry_after or 0)))
         elif error.code == "crm_talk_closed" and turn.send_attempts < 3:
             await self._reopen(turn, timedelta(0))
         else:
             await self._hand_off(turn, error.code)
 
+    def _pause(self, error: AppError, failures: int) -> timedelta:
+        """A bot of the CRM asks any moment; a CRM in trouble is given more time each time."""
+        is_slot = error.code == "crm_no_reply_slot"
+        return self.pace.slot_retry if is_slot else self.pace.send_retry_delay(failures)
+
+    def _attempts(self, error: AppError) -> int:
+        return self.pace.slot_waits_max if error.code == "crm_no_reply_slot" else self.pace.send_attempts_max
+
+    async def _gives_way(self, link: CrmLink, reply: Reply, error: AppError) -> bool:
+        async with self.db.session(self.scope) as session:
+            return await self._routes.gives_way(session, link, reply, error)
+
     async def _wait_for_owner(self, turn: Turn, conversation: Conversation, error: AppError) -> None:
         """The chat can be read again once the owner has connected anew; until then nobody knows more."""
-        link = await self._link(conversation)
         async with self.db.session(self.scope) as session:
+            link = await crm_service.open_link(session, conversation.connection_id, self.vault)
             await crm_service.mark_broken(session, link, self.vault, error.code)
         await self._wait(turn, self.pace.broken_connection_retry)
 
     async def _hand_off(self, turn: Turn, reason: str) -> None:
         answer = turn.answer or Answer("", "handed_off", "gate")
-        await self.finish(turn, replace(answer, outcome="handed_off", reason=reason))
+        await finish(self.db, self.scope, turn, replace(answer, outcome="handed_off", reason=reason))
 
     async def _reopen(self, turn: Turn, due_in: timedelta) -> None:
         async with self.db.session(self.scope) as session:
             await service.give_back(session, turn, due_in=due_in)
             await store.reopen_turn(session, turn.id)
+            if turn.state == "sending":  # what a failed preparation leaves behind is the transport's to say
+                await self._release(session, turn)
+
+    async def _release(self, session: Session, turn: Turn) -> None:
+        if turn.send_route not in {None, "talk"}:
+            await replying.release(session, turn.id)
 
     async def _wait(self, turn: Turn, due_in: timedelta) -> None:
         async with self.db.session(self.scope) as session:
@@ -253,9 +259,20 @@ class Sender:
             raise NotFound("crm_no_open_talk", "The customer's chat has no open talk.")
         return talk_id
 
-    async def _link(self, conversation: Conversation) -> CrmLink:
-        async with self.db.session(self.scope) as session:
-            return await crm_service.open_link(session, conversation.connection_id, self.vault)
+    @property
+    def _routes(self) -> CrmRoutes:
+        return CrmRoutes(self.db, self.scope, self.crm, self.vault)
+
+
+def _reply(turn: Turn, conversation: Conversation, talk_id: int | None) -> Reply:
+    text = turn.answer.text if turn.answer else ""
+    return Reply(turn.id, conversation.connection_id, conversation.lead_id, talk_id, text)
+
+
+def _is_too_late(context: TurnContext) -> bool:
+    last = max((message.sent_at for message in context.unanswered), default=None)
+    channel = context.conversation.channel
+    return last is not None and replying.window_is_closed(channel, last, utcnow())
 
 
 def _is_revoked(error: AppError) -> bool:

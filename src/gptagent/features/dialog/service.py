@@ -1,12 +1,13 @@
 """Lanes: what stirs them, who may take them, how they are given back."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from gptagent.features.agents import service as agents
 from gptagent.features.conversations import service as conversations
 from gptagent.features.conversations.events import CustomerWrote, HoldChanged, StageChanged
+from gptagent.features.crm.model import InboundMessage, ReplyRoute
 from gptagent.features.dialog import store
 from gptagent.features.dialog.model import (
     BURST_CAP_FACTOR,
@@ -45,10 +46,10 @@ class Lanes:
         """The deal moved: what is in the making was made for another stage."""
         await _stir(session, event.conversation_id)
 
-    async def claim(self, session: Session, conversation_id: UUID, provider_id: str, text: str) -> bool:
+    async def claim(self, session: Session, conversation_id: UUID, message: InboundMessage) -> bool:
         """Implements `OwnMessages`; settles a send whose outcome was unknown."""
         await store.lock_lane_of(session, conversation_id)
-        state = await store.claim_own_message(session, conversation_id, provider_id, text)
+        state = await store.claim_own_message(session, conversation_id, message)
         if state is None:
             return False
         if state != "ended":  # mostly the sender was faster and has recorded the end: nobody need be woken
@@ -101,7 +102,16 @@ class StaleClaim(Exception):  # noqa: N818 - it states what happened
     """This worker no longer holds the lane; its transaction is rolled back and nothing else is to be done."""
 
 
-async def begin_send(session: Session, turn: Turn, talk_id: int, lease: timedelta) -> bool:
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """By which way a reply leaves; `since`: the CRM shows it with this time or a later one."""
+
+    route: ReplyRoute
+    talk_id: int | None
+    since: datetime | None
+
+
+async def begin_send(session: Session, turn: Turn, leaving: Leaving, lease: timedelta) -> bool:
     """Pass the fence and mark the turn as leaving, in one transaction. False: it is stale, send nothing.
 
     Between this commit and the request nothing is waited for; whatever happens after it is settled by
@@ -109,7 +119,7 @@ async def begin_send(session: Session, turn: Turn, talk_id: int, lease: timedelt
     """
     if not await store.pass_fence(session, turn, lease):
         return False
-    return await store.start_sending(session, turn.id, talk_id)
+    return await store.start_sending(session, turn.id, leaving.route, leaving.talk_id, leaving.since)
 
 
 async def give_back(

@@ -7,14 +7,16 @@ from uuid import UUID
 import msgspec
 from asyncpg import Record
 
-from gptagent.features.dialog.model import Answer, LaneRow, Turn, TurnRecord, same_words
+from gptagent.features.crm.model import InboundMessage, ReplyRoute, same_words
+from gptagent.features.dialog.model import Answer, LaneRow, Turn, TurnRecord
 from gptagent.kernel.db import Session
 from gptagent.kernel.ids import new_id
 
 _encode = msgspec.json.encode
 _answer = msgspec.json.Decoder(Answer)
 _TURN = """select id, conversation_id, agent_id, epoch, first_seq, last_seq, state, answer,
-                  provider_message_id, send_attempts, held_back, send_started_at, send_talk_id,
+                  provider_message_id, send_attempts, held_back, send_started_at, send_talk_id, send_route,
+                  send_since, send_accepted_at is not null as is_accepted,
                   clock_timestamp() - send_started_at as unknown_for from app.turn"""
 
 
@@ -188,15 +190,27 @@ async def hold_claim(session: Session, turn: Turn) -> bool:
     return bool(row)
 
 
-async def start_sending(session: Session, turn_id: UUID, talk_id: int) -> bool:
+async def start_sending(
+    session: Session, turn_id: UUID, route: ReplyRoute, talk_id: int | None, since: datetime | None
+) -> bool:
     done = await session.fetchval(
         """update app.turn set state = 'sending', send_started_at = clock_timestamp(),
-                  send_attempts = send_attempts + 1, send_talk_id = $2
+                  send_attempts = send_attempts + 1, send_talk_id = $2, send_route = $3, send_since = $4,
+                  send_accepted_at = null
             where id = $1 and state = 'open' returning true""",
         turn_id,
         talk_id,
+        route,
+        since,
     )
     return bool(done)
+
+
+async def note_accepted(session: Session, turn_id: UUID) -> None:
+    await session.execute(
+        "update app.turn set send_accepted_at = clock_timestamp() where id = $1 and state = 'sending'",
+        turn_id,
+    )
 
 
 async def count_held_back(session: Session, turn_id: UUID) -> None:
@@ -316,30 +330,40 @@ async def lock_lane_of(session: Session, conversation_id: UUID) -> None:
     )
 
 
-async def claim_own_message(
-    session: Session, conversation_id: UUID, provider_id: str, text: str
-) -> str | None:
+async def claim_own_message(session: Session, conversation_id: UUID, message: InboundMessage) -> str | None:
     """Return the state of the turn that sent this: known by its id, or, while unsettled, by its words.
 
     A turn that was reopened because its message was missing has sent it after all: it is settled, even if a
-    newer one has superseded it meanwhile.
+    newer one has superseded it meanwhile. A way that tells no id leaves even an ended turn without one. A
+    message the CRM tells of without its words is ours if a robot sent it since our send by such a way began.
     """
     rows = await session.fetch(
-        """select id, state, provider_message_id, answer->>'text' as text from app.turn
+        """select id, state, provider_message_id, answer->>'text' as text,
+                  coalesce(send_route, 'talk') <> 'talk'
+                  and coalesce(send_since, send_started_at) - interval '1 second' <= $3 as may_be_wordless
+             from app.turn
             where conversation_id = $1
               and (provider_message_id = $2
                    or (provider_message_id is null
                        and (state = 'sending' or (state in ('open', 'superseded') and send_attempts > 0)
-                            or reason = 'delivery_unknown')))
+                            or reason = 'delivery_unknown'
+                            or (send_route <> 'talk' and outcome in ('reply', 'not_found')
+                                and ended_at > clock_timestamp() - interval '1 hour'))))
             order by provider_message_id is null, created_at desc""",
         conversation_id,
-        provider_id,
+        message.provider_id,
+        message.sent_at,
+    )
+    wordless = (
+        not message.text.strip()
+        and message.author == "bot"
+        and message.attachment_type in {None, "unreadable"}
     )
     for row in rows:
         if row["provider_message_id"] is not None:
             return str(row["state"])
-        if same_words(row["text"] or "", text):
-            return await _settle_by_id(session, row["id"], provider_id)
+        if same_words(row["text"] or "", message.text) or (wordless and row["may_be_wordless"]):
+            return await _settle_by_id(session, row["id"], message.provider_id)
     return None
 
 
@@ -364,6 +388,30 @@ async def ids_of_other_turns(session: Session, turn: Turn, ids: list[str]) -> se
         ids,
     )
     return {row["provider_message_id"] for row in rows}
+
+
+async def count_recent_replies(session: Session, conversation_id: UUID, within: timedelta) -> int:
+    found: int = await session.fetchval(
+        """select count(*) from app.turn
+            where conversation_id = $1 and state = 'ended' and outcome in ('reply', 'not_found')
+              and created_at > clock_timestamp() - $2::interval - interval '1 hour'
+              and ended_at > clock_timestamp() - $2::interval""",
+        conversation_id,
+        within,
+    )
+    return found
+
+
+async def deliveries_due(session: Session, per_connection: int, limit: int) -> list[tuple[UUID, UUID]]:
+    rows = await session.fetch(
+        "select org_id, conversation_id from app.deliveries_due($1, $2)", per_connection, limit
+    )
+    return [(row["org_id"], row["conversation_id"]) for row in rows]
+
+
+async def talks_of(session: Session, turn_ids: list[UUID]) -> dict[UUID, int | None]:
+    rows = await session.fetch("select id, send_talk_id from app.turn where id = any($1)", turn_ids)
+    return {row["id"]: row["send_talk_id"] for row in rows}
 
 
 async def overdue_lanes(session: Session, late: timedelta, limit: int) -> list[tuple[UUID, UUID]]:
@@ -436,4 +484,7 @@ def _turn(row: Record, claim: int) -> Turn:
         send_talk_id=row["send_talk_id"],
         agent_id=row["agent_id"],
         unknown_for=row["unknown_for"] or timedelta(0),
+        send_route=row["send_route"],
+        send_since=row["send_since"],
+        is_accepted=row["is_accepted"],
     )

@@ -5,17 +5,21 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from uuid import UUID
 
 import structlog
 
 from gptagent.features.agents import service as agents
 from gptagent.features.conversations import service as conversations
+from gptagent.features.conversations.model import Conversation, Message
 from gptagent.features.crm import service as crm_service
 from gptagent.features.crm.model import CrmLink
 from gptagent.features.crm.ports import CrmPort
+from gptagent.features.crm.replying import service as replying
 from gptagent.features.dialog import service, store
 from gptagent.features.dialog.context import HISTORY_MESSAGES, Responder, Spent, TurnContext, not_found
+from gptagent.features.dialog.ending import finish
 from gptagent.features.dialog.model import ANSWER_WINDOW, Answer, Pace, Turn
 from gptagent.features.dialog.sending import Sender
 from gptagent.features.knowledge import service as knowledge
@@ -23,7 +27,7 @@ from gptagent.features.organizations import service as organizations
 from gptagent.kernel import observe
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.crypto import Vault
-from gptagent.kernel.db import CONNECTION_LOST, Database
+from gptagent.kernel.db import CONNECTION_LOST, Database, Session
 from gptagent.kernel.errors import AppError, UpstreamUnavailable
 from gptagent.kernel.jobs import JobContext
 from gptagent.kernel.scope import Scope
@@ -76,7 +80,7 @@ class TurnRunner:
             turn = await service.claim_lane(session, UUID(conversation_id), ctx.job_id, self.pace.lease)
         if turn is not None and turn.state == "open":
             answer = Answer("", "handed_off", "gate", reason="failed")
-            await Sender(ctx.db, ctx.scope, self.crm, self.vault, self.pace).finish(turn, answer)
+            await finish(ctx.db, ctx.scope, turn, answer)
 
     async def _run(self, db: Database, scope: Scope, turn: Turn) -> None:
         sender = Sender(db, scope, self.crm, self.vault, self.pace)
@@ -87,7 +91,7 @@ class TurnRunner:
         if isinstance(gathered, Postponed):
             return
         if isinstance(gathered, Refusal):
-            await sender.finish(turn, Answer("", "refused", "gate", reason=gathered.reason))
+            await finish(db, scope, turn, Answer("", "refused", "gate", reason=gathered.reason))
             return
         if turn.answer is None:
             gathered = await self._refresh(db, scope, gathered)
@@ -112,11 +116,12 @@ class TurnRunner:
             unanswered = tuple(
                 m for m in messages if turn.first_seq <= m.seq <= turn.last_seq and m.author == "customer"
             )
-            if unanswered and max(m.sent_at for m in unanswered) < utcnow() - ANSWER_WINDOW:
+            if _is_too_late(conversation, unanswered):
                 return Refusal("too_late")
             connection = await crm_service.get_connection(session, conversation.connection_id)
-            if connection.status == "broken":
-                await service.give_back(session, turn, due_in=self.pace.broken_connection_retry)
+            pause = await self._pause(session, connection.status, conversation.id)
+            if pause is not None:
+                await service.give_back(session, turn, due_in=pause)
                 return Postponed()
             lead = None
             if conversation.lead_id is not None:
@@ -128,6 +133,13 @@ class TurnRunner:
             history=tuple(m for m in messages if m.seq < turn.first_seq),
             unanswered=unanswered,
         )
+
+    async def _pause(self, session: Session, status: str, conversation_id: UUID) -> timedelta | None:
+        """Return how long to wait: for the owner, or because two robots talk, or one customer very fast."""
+        if status == "broken":
+            return self.pace.broken_connection_retry
+        sent = await store.count_recent_replies(session, conversation_id, timedelta(minutes=1))
+        return self.pace.crowded_retry if sent >= self.pace.replies_per_minute else None
 
     async def _refresh(self, db: Database, scope: Scope, context: TurnContext) -> TurnContext:
         """Read what the mirror lacks, in one call at most. A CRM that does not answer stops no reply."""
@@ -187,6 +199,14 @@ class TurnRunner:
             log.warning("model_failed", error=error.code, conversation_id=str(context.conversation.id))
             answer, spent = await self.fallback.respond(db, scope, context, passages)
             return replace(answer, reason=answer.reason or error.code), spent
+
+
+def _is_too_late(conversation: Conversation, unanswered: tuple[Message, ...]) -> bool:
+    """Nobody waits any more. Where the channel itself closes, a task with the reply is made instead."""
+    last = max((message.sent_at for message in unanswered), default=None)
+    if last is None or last >= utcnow() - ANSWER_WINDOW:
+        return False
+    return not replying.window_is_closed(conversation.channel, last, utcnow())
 
 
 @asynccontextmanager

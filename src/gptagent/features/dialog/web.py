@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from gptagent.features.agents import service as agents
 from gptagent.features.conversations import service as conversations
+from gptagent.features.conversations.attaching import service as attaching
 from gptagent.features.conversations.model import Message
 from gptagent.features.conversations.service import PAGE_SIZE, THREAD_SIZE, Inbox
 from gptagent.features.crm import service as crm
@@ -22,6 +23,7 @@ from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database, Session
+from gptagent.kernel.files import FileStore
 from gptagent.kernel.http import CurrentScope, Moment, person_of
 from gptagent.ui.web import Pages, base_of, timezone_of
 
@@ -33,6 +35,9 @@ REASONS: Mapping[str, str] = {
     "workspace_deletion": "Not answered: the workspace is going to be deleted.",
     "too_late": "Not answered: more than a day had passed before an agent could answer.",
     "failed": "Not answered: the turn failed. A task asks a manager to answer.",
+    "window_closed": "Not sent: 24 hours have passed since the customer's last message. A task has the text.",
+    "crm_no_reply_slot": "Not sent: no bot of the CRM waited for the reply. A task asks a manager to answer.",
+    "crm_route_not_set_up": "Not sent: the way of replies is not set up. A task asks a manager to answer.",
     "delivery_unknown": "It is not known whether the reply arrived. A task asks a manager to look.",
 }
 NOT_SENT = "The CRM did not take the reply. A task asks a manager to answer."
@@ -55,11 +60,13 @@ class ConversationPages:
     db: Database
     pages: Pages
     inbox: Inbox
+    files: FileStore
 
     def router(self) -> APIRouter:
         router = APIRouter(prefix="/manage/{workspace}/conversations")
         router.get("")(self.list)
         router.get("/{conversation_id}")(self.thread)
+        router.get("/{conversation_id}/attachments/{attachment_id}")(self.attachment)
         router.post("/{conversation_id}/takeover")(self.take_over)
         router.post("/{conversation_id}/resume")(self.resume)
         return router
@@ -104,6 +111,7 @@ class ConversationPages:
             "channels": crm.CHANNELS,
             "current": conversation_id,
             "may_work": policy.WORK_CONVERSATIONS in scope.permissions,
+            "may_read_files": policy.READ_ATTACHMENTS in scope.permissions,
             "may_erase": policy.MANAGE_PRIVACY in scope.permissions,
         }
         if part:
@@ -114,17 +122,25 @@ class ConversationPages:
         conversation = await conversations.get_conversation(session, conversation_id)
         messages = await conversations.list_messages(session, conversation_id)
         turns = await service.list_turns(session, conversation_id)
+        files = await attaching.list_attachments(session, conversation_id, [m.seq for m in messages])
         lead = None
         if conversation.lead_id is not None:
             lead = await crm.get_lead_card(session, conversation.connection_id, conversation.lead_id)
         return {
             "conversation": conversation,
             "entries": list(tell(messages, turns, zone)),
+            "files": files,
             "is_cut": len(messages) == THREAD_SIZE,
             "lead": lead,
             "connection": await crm.get_connection(session, conversation.connection_id),
             "speaker": await agents.choose_agent(session),
         }
+
+    async def attachment(self, scope: CurrentScope, conversation_id: UUID, attachment_id: UUID) -> Response:
+        require(scope, policy.READ_ATTACHMENTS)
+        async with self.db.session(scope) as session:
+            found = await attaching.open_attachment(session, self.files, conversation_id, attachment_id)
+        return attaching.as_download(*found)
 
     async def take_over(self, request: Request, scope: CurrentScope, conversation_id: UUID) -> Response:
         """Give the chat to the person who asks: the agent is silent from now on."""

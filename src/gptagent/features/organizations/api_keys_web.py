@@ -29,6 +29,7 @@ SCOPES: Mapping[str, str] = {
     policy.EDIT_AGENTS: "Create, change, switch and delete agents",
     policy.EDIT_KNOWLEDGE: "Write articles, upload and delete documents",
     policy.WORK_CONVERSATIONS: "Take conversations over and give them back",
+    policy.READ_ATTACHMENTS: "Download files that customers sent",
     policy.MANAGE_CONNECTIONS: "Connect and disconnect the CRM",
     policy.MANAGE_WORKSPACE: "Change the settings of the workspace",
     policy.MANAGE_PRIVACY: "Export and erase data of customers",

@@ -7,6 +7,7 @@ EDIT_AGENTS = "agents.edit"
 EDIT_KNOWLEDGE = "knowledge.edit"
 MANAGE_CONNECTIONS = "connections.manage"
 WORK_CONVERSATIONS = "conversations.work"
+READ_ATTACHMENTS = "attachments.read"
 MANAGE_MEMBERS = "members.manage"
 MANAGE_WORKSPACE = "workspace.manage"
 MANAGE_API_KEYS = "api_keys.manage"
@@ -14,7 +15,7 @@ MANAGE_PRIVACY = "privacy.manage"
 READ_AUDIT = "audit.read"
 OWN_WORKSPACE = "workspace.own"
 
-_MEMBER = frozenset({VIEW, EDIT_AGENTS, EDIT_KNOWLEDGE, WORK_CONVERSATIONS})
+_MEMBER = frozenset({VIEW, EDIT_AGENTS, EDIT_KNOWLEDGE, WORK_CONVERSATIONS, READ_ATTACHMENTS})
 _ADMIN = _MEMBER | {MANAGE_CONNECTIONS, MANAGE_MEMBERS, MANAGE_WORKSPACE, MANAGE_API_KEYS, MANAGE_PRIVACY}
 _OWNER = _ADMIN | {READ_AUDIT, OWN_WORKSPACE}
 PERMISSIONS: dict[Role, frozenset[str]] = {

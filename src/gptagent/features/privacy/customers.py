@@ -8,7 +8,7 @@ from asyncpg import Record
 
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
-from gptagent.features.conversations.service import topic_of
+from gptagent.features.conversations.model import topic_of
 from gptagent.features.crm import service as crm
 from gptagent.features.privacy import store
 from gptagent.features.privacy.exports import pages_of, written

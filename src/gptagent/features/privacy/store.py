@@ -182,6 +182,15 @@ def kept_of_customer(
             Query("select * from app.message where conversation_id = $1", ("seq",), args=(one,))
             for one in ids
         ],
+        "attachments": [
+            Query(
+                """select id, conversation_id, seq, kind, name, state, size_bytes, sha256, created_at
+                     from app.attachment where conversation_id = $1""",
+                ("seq", "id"),
+                args=(one,),
+            )
+            for one in ids
+        ],
         "turns": [
             Query("select * from app.turn where conversation_id = $1", ("created_at", "id"), args=(one,))
             for one in ids
@@ -284,6 +293,12 @@ async def erase_customer(
     own = [row["lead"] for row in gone]
     owed = f"delete from app.crm_task where {_TASKS}"  # noqa: S608 - a constant
     await session.execute(owed, connection_id, own, list(contacts))
+    await session.execute(
+        "delete from app.crm_lead_claim where connection_id = $1 and lead_id = any($2)", connection_id, own
+    )
+    await session.execute(
+        "delete from app.crm_reply_slot where connection_id = $1 and lead_id = any($2)", connection_id, own
+    )
     await session.execute(
         "delete from app.crm_lead where connection_id = $1 and external_id = any($2)", connection_id, own
     )

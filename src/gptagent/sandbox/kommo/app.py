@@ -5,7 +5,7 @@ from starlette.responses import Response
 from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
-from gptagent.sandbox.kommo import control, drive, page, state_page
+from gptagent.sandbox.kommo import control, drive, files, page, state_page
 from gptagent.sandbox.kommo.amojo import routes as amojo
 from gptagent.sandbox.kommo.desk import Desk
 from gptagent.sandbox.kommo.gate import Gate
@@ -22,6 +22,7 @@ class KommoApp:
                 *control.routes(),
                 *consent.ROUTES,
                 *drive.ROUTES,
+                *files.ROUTES,
                 *amojo.ROUTES,
                 *state_page.ROUTES,
                 *page.ROUTES,

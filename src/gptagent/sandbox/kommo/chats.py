@@ -23,17 +23,24 @@ BOT_NAME = "Bot"
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """Who writes in, over which channel; `status_id` puts the lead on a stage, else the first one."""
+    """Who writes in, over which channel; `status_id` puts the lead on a stage, else the first one.
+
+    `lead_id` is an existing lead whose contact writes over one more channel.
+    """
 
     name: str
     origin: str
     phone: str | None = None
     status_id: int | None = None
+    lead_id: int | None = None
 
 
 def open_chat(desk: Desk, account: Account, customer: Customer) -> Chat:
     """Create the contact, the lead, the talk and the chat. Nothing is announced."""
     ids, moment = desk.world.ids, now()
+    if customer.lead_id is not None:
+        lead = account.leads[customer.lead_id]
+        return _new_chat(desk, account, customer, lead.links[0], lead.id)
     contact = _entity(account, ids.next(), customer.name, moment)
     if customer.phone:
         _set_phone(account, contact, customer.phone)
@@ -45,7 +52,12 @@ def open_chat(desk: Desk, account: Account, customer: Customer) -> Chat:
     account.contacts[contact.id], account.leads[lead.id] = contact, lead
     if account.is_unsorted_on:
         account.hidden.add(contact.id)
-    chat = Chat(new_uuid(), customer.name, customer.origin, contact.id, lead.id, 0, new_uuid(), ids.next())
+    return _new_chat(desk, account, customer, contact.id, lead.id)
+
+
+def _new_chat(desk: Desk, account: Account, customer: Customer, contact_id: int, lead_id: int) -> Chat:
+    source_id = desk.world.ids.next()
+    chat = Chat(new_uuid(), customer.name, customer.origin, contact_id, lead_id, 0, new_uuid(), source_id)
     account.chats[chat.id] = chat
     _open_talk(desk, account, chat)
     return chat
@@ -65,6 +77,7 @@ def announce_first_contact(desk: Desk, account: Account, chat: Chat, text: str |
     desk.announce(account, "talk", "add", forms.talk(account.talks[chat.talk_id]), key=chat.id)
     if message is not None:
         desk.announce(account, "message", "add", forms.incoming_message(account, chat, message), key=chat.id)
+        _tell_bots(account, chat, message.text)
     desk.announce_entity(account, "leads", "update", lead)
     return message
 
@@ -82,8 +95,14 @@ def customer_writes(
     for text in texts:
         message = _write(account, chat, text, "external", chat.client_id, chat.name, attachment=attachment)
         desk.announce(account, "message", "add", forms.incoming_message(account, chat, message), key=chat.id)
+        _tell_bots(account, chat, text)
         written.append(message)
     return written
+
+
+def _tell_bots(account: Account, chat: Chat, text: str) -> None:
+    if account.heard is not None:
+        account.heard(chat, text)
 
 
 def manager_writes(desk: Desk, account: Account, chat: Chat, text: str, user_id: int) -> Message:
@@ -95,9 +114,11 @@ def manager_writes(desk: Desk, account: Account, chat: Chat, text: str, user_id:
     return message
 
 
-def bot_writes(desk: Desk, account: Account, chat: Chat, text: str) -> Message:
+def bot_writes(
+    desk: Desk, account: Account, chat: Chat, text: str, attachment: dict[str, str] | None = None
+) -> Message:
     """A bot inside the CRM, or our side through the API: the wire does not tell them apart but by id."""
-    message = _write(account, chat, text, "bot", account.amojo_id, BOT_NAME)
+    message = _write(account, chat, text, "bot", account.amojo_id, BOT_NAME, attachment=attachment)
     message.refused_by_channel = not account.knobs.window_open
     _announce_outgoing(desk, account, chat, message)
     _tell_channel(desk, account, chat, message)

@@ -20,7 +20,7 @@ OAuth
   POST   .../integration/remove {client_id}  tokens end, the disconnect hook is called -> its status
   POST   .../integration/widget {client_id}  the redirect address is called by `from_widget=1` -> its status
 Chats; below, ... stands for /_sandbox/accounts/{sub}
-  POST   .../chats {name, origin?, phone?, status_id?, text?, fire?}
+  POST   .../chats {name, origin?, phone?, status_id?, text?, fire?, lead_id?}
          -> chat_id, contact_id, lead_id, talk_id;
          with `text` or `fire` the first contact's webhooks go out: contacts, leads or unsorted, talk, message
   GET    .../chats  all chats
@@ -30,6 +30,11 @@ Chats; below, ... stands for /_sandbox/accounts/{sub}
   GET    .../chats/{chat}/messages?after=SEQ  the whole transcript, all talks of the chat
   POST   .../talks/{talk}/close  the next message opens a new talk in the chat
   POST   .../leads/{lead}/move {status_id, pipeline_id?}  `leads[status]`, `leads[update]`
+Bots and files
+  POST   .../bots {name, text?, widget?} -> bot_id; `text` is a message block, as `{{lead.cf.5}}`;
+         widget: {url, secret, host, alg?, form?, data?, print?, step?} it asks there when a customer writes
+  GET    .../bots  bots, runs that wait, `calls` to the widget with what was answered
+  POST   .../files {name, mime, content (base64), host?} -> uuid, link; to be given as an attachment's link
 How the account is set up; POST answers the new one's id, PATCH takes {name?, is_active?, is_archive?}
   POST .../fields {entity, name, type, code?, enums?}   PATCH, DELETE .../fields/{id}
          entity: leads, contacts, companies or the number of a list
@@ -76,6 +81,7 @@ from starlette.routing import Route
 
 from gptagent.sandbox.kommo.controls import (
     accounts,
+    bots,
     bulk,
     channels,
     chats,
@@ -101,6 +107,9 @@ def routes() -> list[Route]:
         ("POST", f"{account}/chats", chats.new_chat),
         ("POST", f"{account}/talks/{{talk:int}}/close", chats.close_talk),
         ("POST", f"{account}/leads/{{lead:int}}/move", chats.move_lead),
+        ("POST", f"{account}/bots", bots.new_bot),
+        ("GET", f"{account}/bots", bots.list_bots),
+        ("POST", f"{account}/files", bots.new_file),
         ("GET", f"{account}/ledger", records.ledger),
         ("GET", f"{account}/deliveries", records.deliveries),
         ("GET", f"{account}/stats", records.account_stats),
@@ -148,9 +157,7 @@ def _of_setup(account: str) -> list[tuple[str, str, Handler]]:
     table: list[tuple[str, str, Handler]] = [
         ("POST", f"{account}/tags", setup.new_tag),
         ("DELETE", f"{account}/tags/{{id:int}}", setup.remove_tag),
-        ("POST", f"{account}/bots", setup.new_bot),
         ("POST", f"{account}/catalogs", setup.new_catalog),
-        ("POST", f"{account}/files", setup.new_file),
         ("POST", f"{account}/records/{{kind}}", bulk.new_records),
         ("DELETE", f"{account}/records/{{kind}}/{{id:int}}", bulk.remove_record),
     ]

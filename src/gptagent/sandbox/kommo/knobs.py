@@ -44,6 +44,11 @@ class Knobs(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     refresh_refusal_status: int = 401
     # chats
     plan_has_sending: bool = True
+    talks_api: bool = True  # false: as on amoCRM, where talks are neither listed nor written into
+    plan_has_bots: bool = True
+    bots_v4: bool = True
+    bot_delay_ms: int = 50
+    widget_delay_ms: int = 0
     quota: int = 10_000
     window_open: bool = True
     delivered_after_ms: int = 500

@@ -3,7 +3,7 @@
 import itertools
 import time
 from collections import defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 from uuid import uuid4
@@ -78,8 +78,12 @@ class Tag:
 
 @dataclass(slots=True)
 class Bot:
+    """`text` is what a plain bot prints; a `widget` (salesbots.py) is asked when a customer writes."""
+
     id: int
     name: str
+    text: str = ""
+    widget: object | None = None
 
 
 @dataclass(slots=True)
@@ -301,6 +305,8 @@ class Account:
     pipeline_hooks: dict[str, list[str]] = field(default_factory=dict)
     gone: dict[tuple[EntityKind, int], Entity] = field(default_factory=dict)
     sent: int = 0
+    salesbots: object | None = None  # salesbots.py: it needs the desk, which needs this
+    heard: Callable[[Chat, str], None] | None = None  # who listens to customers inside the CRM
     knobs: Knobs = field(default_factory=Knobs)
     faults: FaultBook[RestFault] = field(default_factory=FaultBook)
     ledger: Ledger = field(default_factory=Ledger)

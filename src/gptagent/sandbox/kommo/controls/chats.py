@@ -21,6 +21,7 @@ class NewChat(msgspec.Struct, forbid_unknown_fields=True):
     status_id: int | None = None
     text: str | None = None
     fire: bool = False
+    lead_id: int | None = None  # one more chat of a lead there is
 
 
 class CustomerWords(msgspec.Struct, forbid_unknown_fields=True):
@@ -52,7 +53,11 @@ async def new_chat(request: Request) -> Response:
     account, wanted = account_of(request), await read_as(request, NewChat)
     if wanted.status_id is not None and wanted.status_id not in account.main_pipeline.stages:
         raise refusal(422, "status_id: no such stage in the main pipeline")
-    customer = chats.Customer(wanted.name, wanted.origin, wanted.phone, wanted.status_id)
+    if wanted.lead_id is not None and wanted.lead_id not in account.leads:
+        raise refusal(422, "lead_id: no such lead")
+    customer = chats.Customer(
+        wanted.name, wanted.origin, wanted.phone, wanted.status_id, lead_id=wanted.lead_id
+    )
     chat = chats.open_chat(desk_of(request), account, customer)
     if wanted.fire or wanted.text is not None:
         chats.announce_first_contact(desk_of(request), account, chat, wanted.text)

@@ -14,14 +14,12 @@ from gptagent.sandbox.kommo.state import (
     LOST,
     WON,
     Account,
-    Bot,
     Catalog,
     CustomField,
     Entity,
     EntityKind,
     Pipeline,
     Stage,
-    StoredFile,
     User,
     new_uuid,
     now,
@@ -204,20 +202,6 @@ async def remove_tag(request: Request) -> Response:
         if table.pop(request.path_params["id"], None) is not None:
             return answer({})
     raise refusal(404, "no such tag")
-
-
-async def new_bot(request: Request) -> Response:
-    wanted = await read_as(request, Named)
-    bot = Bot(desk_of(request).world.ids.next(), wanted.name)
-    account_of(request).bots[bot.id] = bot
-    return answer({"id": bot.id, "name": bot.name}, 201)
-
-
-async def new_file(request: Request) -> Response:
-    wanted = await read_as(request, Named)
-    stored = StoredFile(new_uuid(), wanted.name, "application/pdf", len(wanted.name), wanted.name.encode())
-    account_of(request).files[stored.uuid] = stored
-    return answer({"uuid": stored.uuid, "name": stored.name, "size": stored.size}, 201)
 
 
 async def new_catalog(request: Request) -> Response:

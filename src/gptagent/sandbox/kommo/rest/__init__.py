@@ -6,7 +6,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gptagent.sandbox.kommo.rest import account, archive, entities, notes, talks, tasks, unsorted, webhooks
+from gptagent.sandbox.kommo.rest import (
+    account,
+    archive,
+    bots,
+    entities,
+    notes,
+    talks,
+    tasks,
+    unsorted,
+    webhooks,
+)
 
 PREFIX = "/api/v4"
 Handler = Callable[[Request], Coroutine[None, None, Response]]
@@ -24,6 +34,12 @@ ROUTES = [
     _on("PATCH", "/leads/{id:int}", entities.patch_lead),
     _on("GET", "/contacts/{id:int}", entities.get_contact),
     _on("PATCH", "/contacts/{id:int}", entities.patch_contact),
+    _on("POST", "/bots/run", bots.run_many),
+    _on("POST", "/salesbot/{bot:int}/continue/{id:int}", bots.continue_run),
+    _on("POST", "/marketingbot/{bot:int}/continue/{id:int}", bots.continue_run),
+    Route("/api/v2/salesbot/run", bots.run_v2, methods=["POST"]),
+    _on("POST", "/bots/{id:int}/run", bots.run_one),
+    _on("POST", "/bots/{id:int}/stop", bots.stop_one),
     _on("GET", "/talks/{id:int}", talks.get_talk),
     _on("POST", "/talks/{id:int}/close", talks.close_talk),
     _on("GET", "/talks", talks.list_talks),
@@ -66,6 +82,7 @@ ROUTES = [
         for kind in ("leads", "contacts", "companies")
         for route in (
             _on("GET", f"/{kind}/custom_fields", account.list_fields),
+            _on("POST", f"/{kind}/custom_fields", account.add_fields),
             _on("GET", f"/{kind}/custom_fields/{{id:int}}", account.get_field),
             _on("GET", f"/{kind}/tags", account.list_tags),
             _on("POST", f"/{kind}/tags", account.add_tags),

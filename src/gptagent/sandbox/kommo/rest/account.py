@@ -18,6 +18,9 @@ EXTRAS = {
 }
 
 
+CREATABLE = {"text", "textarea", "numeric", "checkbox", "url", "date", "date_time", "birthday"}
+
+
 async def get_account(request: Request) -> Response:
     call = Call.of(request)
     account, wanted = call.account, call.with_()
@@ -93,6 +96,22 @@ async def list_fields(request: Request) -> Response:
     return hal.counted(call, "custom_fields", rows, partial(_field, kind), at_most=FIELDS_PER_PAGE)
 
 
+async def add_fields(request: Request) -> Response:
+    """Create fields without choices; what needs enums is not made here."""
+    call = Call.of(request)
+    kind, thin = call.kind, []
+    for index, item in enumerate(await call.array()):
+        name, type_ = item.get("name"), item.get("type", "text")
+        if not isinstance(name, str) or not name:
+            raise hal.invalid(f"{index}.name", "This value should not be blank.", code="NotBlank")
+        if type_ not in CREATABLE:
+            raise hal.invalid(f"{index}.type", "The value you selected is not a valid choice.")
+        row = CustomField(call.desk.world.ids.next(), name, str(type_), None, 510 + index)
+        call.account.fields[kind][row.id] = row
+        thin.append({**shapes.custom_field(call, kind, row), "request_id": hal.request_id(item, index)})
+    return hal.hal({"_total_items": len(thin), "_embedded": {"custom_fields": thin}})
+
+
 async def get_field(request: Request) -> Response:
     call = Call.of(request)
     row = call.account.fields[call.kind].get(call.path_id())
@@ -133,6 +152,6 @@ async def list_loss_reasons(request: Request) -> Response:
 async def list_bots(request: Request) -> Response:
     """Since 2026-04, and of Kommo only."""
     call = Call.of(request)
-    if call.is_amocrm:
+    if call.is_amocrm or not call.account.knobs.bots_v4:
         raise hal.problem(404, f"Cannot GET {request.url}")
     return hal.cut(call, "bots", call.account.bots.values(), shapes.bot)

@@ -18,7 +18,7 @@ async def get_talk(request: Request) -> Response:
 
 
 async def list_talks(request: Request) -> Response:
-    call = Call.of(request)
+    call = _newer(request)
     page, limit = hal.window(call)
     contacts = call.numbers("contact_id")
     only_open = request.query_params.get("filter[only_in_work]") in {"1", "true"}
@@ -40,7 +40,7 @@ async def close_talk(request: Request) -> Response:
 
 async def list_messages(request: Request) -> Response:
     """Newest first: the vendor does not say, and a limit is of use only so."""
-    call = Call.of(request)
+    call = _newer(request)
     _demand_scope(call, "list_external_messages")
     page, limit = hal.window(call)
     since, until = call.span("created_at")
@@ -56,23 +56,45 @@ async def list_messages(request: Request) -> Response:
 
 async def send_message(request: Request) -> Response:
     """202 and the message's id: accepted, not delivered. Every acceptance is in the ledger."""
-    call = Call.of(request)
+    call = _newer(request)
     account, knobs = call.account, call.account.knobs
     if not knobs.plan_has_sending:
         raise hal.problem(402, "Endpoint not available for current account tariff")
     _demand_scope(call, "send_external_messages")
     talk = _talk(call)
-    text = (await call.object()).get("text")
-    if not isinstance(text, str) or not text.strip():
+    body = await call.object()
+    text, attachment = body.get("text") or "", _attachment(call, body)
+    if not isinstance(text, str) or not (text.strip() or attachment):
         raise hal.invalid("text", "This value should not be blank.", code="InvalidType")
     if not talk.is_open:
         raise hal.problem(422, "Talk is closed")
     if account.sent >= knobs.quota:
         raise hal.problem(402, "Over chat API limit")
     account.sent += 1
-    message = chats.bot_writes(call.desk, account, account.chats[talk.chat_id], text)
+    message = chats.bot_writes(call.desk, account, account.chats[talk.chat_id], text, attachment)
     account.ledger.record("send", talk_id=talk.id, chat_id=talk.chat_id, id=message.id, text=text)
     return hal.hal({"id": message.id}, 202)
+
+
+def _newer(request: Request) -> Call:
+    """What Kommo has since 2026 and amoCRM has not."""
+    call = Call.of(request)
+    if not call.account.knobs.talks_api:
+        raise hal.problem(404, f"Cannot {request.method} {request.url}")
+    return call
+
+
+def _attachment(call: Call, body: Json) -> dict[str, str] | None:
+    """Return the file of the drive that the message names. Raises Refused with 400."""
+    given = body.get("attachment")
+    if given is None:
+        return None
+    uuid = given.get("drive_uuid") if isinstance(given, dict) else None
+    stored = call.account.files.get(uuid) if isinstance(uuid, str) else None
+    if stored is None:
+        raise hal.invalid("attachment.drive_uuid", "File not found", code="NotFound")
+    link = f"https://drive-c.kommo.test/download/{call.account.amojo_id}/{stored.uuid}"
+    return {"type": "file", "link": link, "file_name": stored.name}
 
 
 def _demand_scope(call: Call, scope: str) -> None:

@@ -1,0 +1,104 @@
+"""The end of a turn: its message, outcome and lane in one transaction, and the task that asks a person."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from gptagent.features.agents import service as agents
+from gptagent.features.conversations import service as conversations
+from gptagent.features.conversations.model import Conversation
+from gptagent.features.crm import service as crm_service
+from gptagent.features.crm.model import NewTask
+from gptagent.features.crm.replying import service as replying
+from gptagent.features.dialog import service, store
+from gptagent.features.dialog.model import Answer, Turn
+from gptagent.features.organizations import service as organizations
+from gptagent.kernel import observe
+from gptagent.kernel.clock import utcnow
+from gptagent.kernel.db import Database, Session
+from gptagent.kernel.i18n import translate
+from gptagent.kernel.scope import Scope
+
+TASK_DUE_IN = timedelta(hours=1)
+TASK_QUESTION_CHARS = 500
+TASK_REPLY_CHARS = 2_000
+NOT_FOUND_TASK = (
+    "The knowledge base has no answer to the customer's question: “{question}”. Please answer it."
+)
+NOT_SENT_TASK = (
+    "The agent's reply could not be delivered ({reason}). Please answer the customer: “{question}”"
+)
+WINDOW_TASK = (
+    "The agent's reply was not sent: the channel takes messages only within 24 hours of the customer's last "
+    "one. Please write with a template. The reply was: “{reply}”"
+)
+FAILED_TASK = (
+    "The channel did not deliver the agent's reply to the customer. Please look after it. The reply was: "
+    "“{reply}”"
+)
+WINDOW_CLOSED = "window_closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The reply left. `message_id` is the CRM's; None if it keeps that to itself."""
+
+    message_id: str | None
+
+
+async def finish(db: Database, scope: Scope, turn: Turn, answer: Answer, sent: Sent | None = None) -> None:
+    """End the turn and everything that follows from it. Raises StaleClaim if the lane is another's by now."""
+    async with db.session(scope) as session:
+        conversation = await conversations.get_conversation(session, turn.conversation_id)
+        await crm_service.hold_connection(session, conversation.connection_id)
+        if sent is not None:
+            await _record_reply(session, turn, answer, sent.message_id)
+        await service.give_back(session, turn, answered=True)
+        message_id = sent.message_id if sent else None
+        if not await store.end_turn(session, turn, answer.outcome, answer.reason, message_id):
+            raise service.StaleClaim
+        if turn.send_route not in {None, "talk"}:
+            await replying.release(session, turn.id)
+        await _follow(session, turn, conversation, answer)
+    observe.TURNS.labels(answer.outcome).inc()
+
+
+async def _follow(session: Session, turn: Turn, conversation: Conversation, answer: Answer) -> None:
+    if answer.outcome == "not_found":
+        agent = await agents.find_agent(session, turn.agent_id)
+        if agent is not None and agent.not_found_task:
+            await _owe_task(session, turn, conversation, NOT_FOUND_TASK)
+    elif answer.reason == WINDOW_CLOSED:
+        await owe_task(session, conversation, WINDOW_TASK, reply=answer.text[:TASK_REPLY_CHARS])
+    elif answer.outcome == "handed_off":
+        await _owe_task(session, turn, conversation, NOT_SENT_TASK, reason=answer.reason or "")
+
+
+async def _record_reply(session: Session, turn: Turn, answer: Answer, message_id: str | None) -> None:
+    agent = await agents.find_agent(session, turn.agent_id)
+    await conversations.record_reply(
+        session,
+        turn.conversation_id,
+        turn_id=turn.id,
+        agent_name=agent.name if agent else "",
+        text=answer.text,
+        provider_id=message_id,
+        now=utcnow(),
+    )
+
+
+async def _owe_task(
+    session: Session, turn: Turn, conversation: Conversation, template: str, **params: str
+) -> None:
+    asked = await conversations.list_messages(session, conversation.id, from_seq=turn.first_seq)
+    question = " ".join(m.text for m in asked if m.author == "customer" and m.seq <= turn.last_seq)
+    await owe_task(session, conversation, template, question=question[:TASK_QUESTION_CHARS], **params)
+
+
+async def owe_task(session: Session, conversation: Conversation, template: str, **params: str) -> None:
+    """Ask a person on the deal, in the workspace's language. A chat without a deal has no place for it."""
+    if conversation.lead_id is None:
+        return
+    locale = await organizations.get_locale(session)
+    text = translate(locale, template, **params)
+    task = NewTask(conversation.lead_id, text, utcnow() + TASK_DUE_IN)
+    await crm_service.owe_task(session, conversation.connection_id, task)
