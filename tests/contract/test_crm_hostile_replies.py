@@ -1,6 +1,4 @@
-"""The addresses a reply is given to or a file is fetched from, with every trick: a waiting bot's `return_url`,
-an attachment's link.
-"""
+"""Where a reply is given to and a file fetched from, with every trick: `return_url`, an attachment's link."""
 
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -68,4 +66,6 @@ async def test_a_file_is_fetched_from_the_vendor_only(name):
                 link, f"https://{host}/attachments/1", max_bytes=MB
             )
     await egress.aclose()
-    assert all(host.endswith((".kommo.com", ".amocrm.com", ".amocrm.ru")) and port == 443 for host, port in looked_up)
+    assert all(
+        host.endswith((".kommo.com", ".amocrm.com", ".amocrm.ru")) and port == 443 for host, port in looked_up
+    )
