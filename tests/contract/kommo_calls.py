@@ -15,10 +15,8 @@ PAGE = PageRequest()
 KEYS = Credentials("kommo", "client", "secret")
 BACK = "https://app.example/oauth/crm"
 SEEN = Seen(EPOCH, "incoming", None, None, "message", 1)
-SLOT = "/api/v4/salesbot/1/continue/2"
-NOTE = NewNote("leads", 1, Note("common", "x"), "uniq")
-MADE = Create("x")
 HOOK = "https://app.example/hooks/x"
+NOTE = NewNote("leads", 1, Note("common", "Called"), "u1")
 REFUSED_GRANT = dict.fromkeys(("400", "401", "403", "404", "422"), ("Forbidden", "crm_grant_refused"))
 
 
@@ -35,7 +33,7 @@ class PortCall:
 LOCAL = {
     "account_host",
     "consent_url",
-    "download_attachment",  # asks a server of files: test_attachments.py
+    "download_attachment",  # another server: test_kommo_bots.py
     "find_host",  # asks a directory beside the accounts: test_crm_tokens.py
     "read_token",
     "read_stored",
@@ -89,30 +87,34 @@ CALLS = {
     "fetch_webhook": PortCall(lambda crm, link: crm.fetch_webhook(link, HOOK)),
     "list_seen": PortCall(lambda crm, link: crm.list_seen(link, EPOCH, EPOCH)),
     "fetch_missed": PortCall(lambda crm, link: crm.fetch_missed(link, 1, [SEEN])),
-    "fetch_changed_leads": PortCall(lambda crm, link: crm.fetch_changed_leads(link, EPOCH)),
     "fetch_talk": PortCall(lambda crm, link: crm.fetch_talk(link, 1)),
     "list_bots": PortCall(lambda crm, link: crm.list_bots(link)),
     "list_text_fields": PortCall(lambda crm, link: crm.list_text_fields(link)),
-    "list_bot_messages": PortCall(lambda crm, link: crm.list_bot_messages(link, 1, EPOCH)),
+    "create_text_field": PortCall(lambda crm, link: crm.create_text_field(link, "AI reply"), is_write=True),
     "read_field": PortCall(lambda crm, link: crm.read_field(link, 1, 1)),
-    "create_text_field": PortCall(lambda crm, link: crm.create_text_field(link, "Reply"), is_write=True),
     "write_field": PortCall(lambda crm, link: crm.write_field(link, 1, 1, "Hello"), is_write=True),
     "run_bot": PortCall(lambda crm, link: crm.run_bot(link, 1, 1), is_write=True),
     "continue_bot": PortCall(
-        lambda crm, link: crm.continue_bot(link, f"https://{link.host}{SLOT}", "Hello", 1),
+        lambda crm, link: crm.continue_bot(
+            link, f"https://{link.host}/api/v4/salesbot/1/continue/1", "Hello", 1
+        ),
         is_write=True,
         otherwise={"404": ("NotFound", "crm_slot_gone")},
     ),
+    "list_bot_messages": PortCall(lambda crm, link: crm.list_bot_messages(link, 1, EPOCH)),
+    "fetch_values": PortCall(lambda crm, link: crm.fetch_values(link, "leads", 1)),
+    "create_record": PortCall(
+        lambda crm, link: crm.create_record(link, "leads", Create("Shop")), is_write=True
+    ),
+    "update_record": PortCall(
+        lambda crm, link: crm.update_record(link, "leads", 1, {"price": Plain(5)}, {}), is_write=True
+    ),
+    "find_record": PortCall(lambda crm, link: crm.find_record(link, "leads", "x", EPOCH, frozenset())),
+    "create_note": PortCall(lambda crm, link: crm.create_note(link, NOTE), is_write=True),
     # Its first question is where the drive is.
     "upload_file": PortCall(lambda crm, link: crm.upload_file(link, "a.txt", b"a")),
-    "fetch_values": PortCall(lambda crm, link: crm.fetch_values(link, "leads", 1)),
-    "find_record": PortCall(lambda crm, link: crm.find_record(link, "leads", "x", EPOCH, frozenset())),
     "find_note": PortCall(lambda crm, link: crm.find_note(link, NOTE, EPOCH, frozenset())),
-    "create_note": PortCall(lambda crm, link: crm.create_note(link, NOTE), is_write=True),
-    "create_record": PortCall(lambda crm, link: crm.create_record(link, "leads", MADE), is_write=True),
-    "update_record": PortCall(
-        lambda crm, link: crm.update_record(link, "leads", 1, {"name": Plain("x")}, {}), is_write=True
-    ),
+    "fetch_changed_leads": PortCall(lambda crm, link: crm.fetch_changed_leads(link, EPOCH)),
 }
 
 

@@ -19,16 +19,14 @@ from gptagent.features.crm.actions.model import (
     WrittenKind,
     field_key,
 )
-from gptagent.features.crm.model import CrmLink, brand_of
+from gptagent.features.crm.model import CrmLink
 from gptagent.features.crm.values import FieldValue
-from gptagent.kernel.errors import NotFound
 
 # Looked back on for a record or note whose making was not confirmed.
 READ_BACK_PAGES = 2
 # The name of a note's sender: the CRM has no kind of its own for meetings.
 MEETING = "Meeting"
 CALLER = "GPT Agent"
-LEAD_ENTITY_TYPE = 2  # the number of v2
 
 
 class KommoChanges:
@@ -96,20 +94,6 @@ class KommoChanges:
                 if as_text(params.get(key)) == ours[key]:
                     return as_id(row.get("id"))
         return None
-
-    async def run_bot(self, link: CrmLink, bot_id: int, lead_id: int) -> None:
-        """Use v4 where it exists; accounts without it, and amoCRM, know v2 (spec: field and bot launch)."""
-        if brand_of(link.host) == "kommo":
-            json = [{"bot_id": bot_id, "entity_id": lead_id, "entity_type": "leads"}]
-            try:
-                await self._client.fetch(link, Call("run_bot", "/bots/run", "POST", json=json, priority=None))
-            except NotFound:
-                pass
-            else:
-                return
-        older = [{"bot_id": bot_id, "entity_id": lead_id, "entity_type": LEAD_ENTITY_TYPE}]
-        call = Call("run_bot", "/salesbot/run", "POST", json=older, priority=None, root="/api/v2")
-        await self._client.fetch(link, call)
 
 
 def _lead_values(body: Row) -> Mapping[str, Held] | None:

@@ -250,10 +250,6 @@ class ChangesPort(Protocol):
         self, link: CrmLink, new: NewNote, since: datetime, known: frozenset[int]
     ) -> int | None: ...
 
-    async def run_bot(self, link: CrmLink, bot_id: int, lead_id: int) -> None:
-        """Start a bot on a deal; it ends another that runs there. Its slot was waited for before."""
-        ...
-
 
 class ChatsPort(Protocol):
     """The customers' chats."""
