@@ -186,14 +186,6 @@ async def _connection(
     said = vault.seal(canary, org_id=org_id, purpose=transports.SLOT_PURPOSE)
     address = {"url_hash": canary.encode(), "url_sealed": said, "said_sealed": said}
     await insert(session, "crm_reply_slot", **own, id=slot_id, lead_id=LEAD, **address)
-    made = {
-        "slot_id": slot_id,
-        "document_id": document_id,
-        "task_id": task_id,
-        "sync_id": sync_id,
-        "delivery_id": delivery_id,
-    }
-    return {**own, **made, "integration_id": integration_id}
     return {**own, "document_id": document_id, "task_id": task_id, "slot_id": slot_id}
     made = {"document_id": document_id, "task_id": task_id, "sync_id": sync_id, "delivery_id": delivery_id}
     return {**own, **made, **acted, "integration_id": integration_id}
