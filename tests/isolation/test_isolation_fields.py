@@ -88,7 +88,10 @@ async def test_whoever_may_change_something_may_change_all_its_fields_but_those_
         if path.startswith(OF_ONESELF):
             continue
         where = path.replace(str(wendy.person_id), colleague)
-        body = description["paths"][split(name)[1]]["patch"]["requestBody"]["content"]["application/json"]
+        operation = description["paths"][split(name)[1]]["patch"]
+        if "202" in operation["responses"]:  # an order to the CRM: the object is not ours
+            continue
+        body = operation["requestBody"]["content"]["application/json"]
         takes = description["components"]["schemas"][body["schema"]["$ref"].rpartition("/")[2]]["properties"]
         kept = (await of_role["owner"].call("GET", where)).json()
         assert takes.keys() <= kept.keys(), name
