@@ -15,6 +15,7 @@ from members import add_member
 CONTROLS = Path(__file__).resolve().parents[2] / "docs/security/controls.md"
 API = "/api/v1/"
 OF_ONESELF = "/api/v1/account"
+NEVER_SHOWN = {"widget_secret"}  # taken and sealed: there is nothing to give back
 
 
 @pytest.fixture(scope="module")
@@ -92,9 +93,10 @@ async def test_whoever_may_change_something_may_change_all_its_fields_but_those_
         if "202" in operation["responses"]:  # an order to the CRM: the object is not ours
             continue
         body = operation["requestBody"]["content"]["application/json"]
-        takes = description["components"]["schemas"][body["schema"]["$ref"].rpartition("/")[2]]["properties"]
+        schema = description["components"]["schemas"][body["schema"]["$ref"].rpartition("/")[2]]
+        takes = schema["properties"].keys() - NEVER_SHOWN
         kept = (await of_role["owner"].call("GET", where)).json()
-        assert takes.keys() <= kept.keys(), name
+        assert takes <= kept.keys(), name
         for role, caller in of_role.items():
             if rights[name] not in PERMISSIONS[role]:
                 continue
