@@ -115,6 +115,25 @@ ACTIONS: dict[str, str | Why] = {
     f"POST {PAGES}/knowledge-items/{{article_id}}/active": f"PATCH {ARTICLE}",
     f"POST {PAGES}/knowledge-items/{{article_id}}/delete": f"DELETE {ARTICLE}",
     f"POST {PAGES}/integrations": f"POST {V1}/connections",
+    f"POST {PAGES}/integrations/keys": f"POST {V1}/integrations",
+    f"POST {PAGES}/integrations/keys/{{integration_id}}": f"PUT {V1}/integrations/{{integration_id}}/secret",
+    f"POST {PAGES}/integrations/keys/{{integration_id}}/remove": (
+        f"DELETE {V1}/integrations/{{integration_id}}"
+    ),
+    f"POST {PAGES}/integrations/consent/{{integration_id}}": f"POST {V1}/connections/oauth",
+    f"POST {PAGES}/integrations/{{connection_id}}/changes/{{change_id}}/revert": (
+        f"POST {V1}/connections/{{connection_id}}/changes/{{change_id}}/revert"
+    ),
+    f"POST {PAGES}/integrations/{{connection_id}}/replies": (
+        f"PATCH {V1}/connections/{{connection_id}}/replies"
+    ),
+    f"POST {PAGES}/integrations/{{connection_id}}/replies/field": (
+        f"POST {V1}/connections/{{connection_id}}/replies/field"
+    ),
+    f"POST {PAGES}/integrations/{{connection_id}}/sync": f"POST {V1}/connections/{{connection_id}}/syncs",
+    f"POST {PAGES}/integrations/{{connection_id}}/webhooks/{{delivery_id}}/retry": (
+        f"POST {V1}/connections/{{connection_id}}/deliveries/{{delivery_id}}/retry"
+    ),
     f"POST {PAGES}/integrations/{{connection_id}}/disconnect": f"DELETE {V1}/connections/{{connection_id}}",
     f"POST {PAGES}/conversations/{{conversation_id}}/takeover": f"PUT {TAKEOVER}",
     f"POST {PAGES}/conversations/{{conversation_id}}/resume": f"DELETE {TAKEOVER}",

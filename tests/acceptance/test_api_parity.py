@@ -4,10 +4,12 @@ import re
 
 from acceptance.operations import BY_NAME, OPEN
 from acceptance.page_actions import ACTIONS, Why, page_actions
+from isolation.routes import PAGES
 
 # What a page knows from its cookies the caller of an operation names; the token of a link goes in a body.
 SAID_OTHERWISE = {
     "POST /logout",
+    f"POST {PAGES}/integrations/consent/{{integration_id}}",
     "POST /impersonation/stop",
     "POST /setup/{token}",
     "POST /invitation/{token}",

@@ -77,7 +77,7 @@ async def shops():
     async with raised_stage(child_environment()) as stage:
         owner = {
             "email": "alice@example.test",
-            "full_name": "Alice",
+            "given_name": "Alice",
             "password": "correct horse battery",
             "organization": "Shop",
             "setup_token": stage.setup_token,

@@ -72,6 +72,7 @@ async def test_what_lay_unanswered_for_longer_than_a_day_is_recorded_and_not_ans
     """However it came about: the workers stood still, or the connection was broken."""
     await scene.says("Hello")
     await run(world, "update app.message set sent_at = now() - interval '25 hours'")
+    await run(world, "update app.conversation set channel = 'telegram'")  # WhatsApp's window: a task instead
     await scene.calm()
     assert await scene.outcomes() == [("refused", "too_late")] and await scene.sent() == []
     await scene.says("Hello again")

@@ -30,6 +30,7 @@ NOT_SEALED = {
     "audit_head.hash": "the chain",
     "crm_connection.hook_hash": "a hash of a random secret",
     "crm_reply_slot.url_hash": "a hash of an address",
+    "crm_seen.key": "a digest of what was acted on",
     "crm_consent.state_hash": "a hash of a random state",
     "erased_message.message_hash": "a hash",
     "idempotency_key.request_hash": "a hash",

@@ -162,7 +162,7 @@ async def test_where_a_passkey_is_all_there_is_the_password_confirms_nothing(
     await demand(database, scope)
     other = await make_scope(database, "Elsewhere")
     async with database.session(other) as session:
-        await organizations.add_member(session, bob.actor.id, "member")
+        await session.execute("insert into app.member (person_id, role) values ($1, 'member')", bob.actor.id)
     await log_in(stranger, await email_of(database, bob), PASSWORD)
     async with reader_of(str(stranger.http.base_url), database, replace(bob, org_id=other.org_id)) as thief:
         enter_with(thief, stranger.http.cookies["session"])

@@ -34,6 +34,7 @@ from gptagent.kernel.scope import Actor, Scope
 
 WEBHOOK_MAX_BYTES = 1_000_000
 # The CRM waits 2 s and then sends again; it is told so before that.
+RETRY_AFTER_SECONDS = "2"
 ANSWER_SECONDS = 1.8
 # What the vendor is told instead: another account's address is no address, what cannot be read is malformed.
 _ANSWERS = {403: 404, 422: 400}
@@ -148,7 +149,8 @@ class WebhookDoor:
             outcome = "refused" if status < 500 else "failed"
         if outcome is not None:
             observe.WEBHOOKS.labels(outcome).inc()
-        return Response(status_code=_ANSWERS.get(status, status))
+        again = {"retry-after": RETRY_AFTER_SECONDS} if status == 503 else None
+        return Response(status_code=_ANSWERS.get(status, status), headers=again)
 
     async def _answer(self, request: Request, body: bytes) -> tuple[int, str | None]:
         if not is_from_there(request, self.networks):

@@ -84,18 +84,18 @@ class RepliesApi:
 
     def router(self) -> APIRouter:
         router = api_router("/connections/{connection_id}/replies", tags=["connections"])
-        router.get("", summary="Get how a connection replies")(self.get)
-        router.patch("", summary="Change how a connection replies")(self.change)
+        router.get("", summary="Get how a connection replies")(self.get_replies)
+        router.patch("", summary="Change how a connection replies")(self.change_replies)
         router.get("/choices", summary="List the account's bots and text fields")(self.choices)
         router.post("/field", summary="Create the deal's field for replies")(self.make_field)
         return router
 
-    async def get(self, scope: CurrentScope, connection_id: UUID) -> RepliesOut:
+    async def get_replies(self, scope: CurrentScope, connection_id: UUID) -> RepliesOut:
         require(scope, policy.VIEW)
         async with self.db.session(scope) as session:
             return await self._out(session, connection_id)
 
-    async def change(
+    async def change_replies(
         self, scope: CurrentScope, match: CurrentMatch, connection_id: UUID, body: RepliesPatch
     ) -> RepliesOut:
         require(scope, policy.MANAGE_CONNECTIONS)
