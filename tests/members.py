@@ -35,10 +35,12 @@ async def bearer(database: Database, vault: Vault, scope: Scope, *, now=None) ->
     return {"authorization": f"Bearer {token}"}
 
 
-async def cookie_of(database: Database, scope: Scope) -> str:
-    """Return the cookie's value of a person who logged in with a browser."""
+async def cookie_of(database: Database, scope: Scope, *, is_strong: bool = False) -> str:
+    """Return the cookie's value of a person who logged in with a browser; `is_strong`: by two factors."""
     async with database.installation(scope.actor.id) as session:
-        token, _ends = await identity.open_session(session, scope.actor.id, remember=False, now=utcnow())
+        token, _ends = await identity.open_session(
+            session, scope.actor.id, remember=False, now=utcnow(), is_strong=is_strong
+        )
     return token
 
 
