@@ -194,6 +194,7 @@ OPERATIONS = tuple(
         ("GET", f"{CONNECTION}/changes", VIEW, {}),
         ("GET", f"{CONNECTION}/replies", VIEW, {}),
         ("PATCH", f"{CONNECTION}/replies", MANAGE_CONNECTIONS, {"json": {"mode": "talk"}}),
+        ("PUT", f"{CONNECTION}/replies/secret", MANAGE_CONNECTIONS, {"json": {"secret": "x"}}),
         ("GET", f"{CONNECTION}/replies/choices", MANAGE_CONNECTIONS, {}),
         ("POST", f"{CONNECTION}/replies/field", MANAGE_CONNECTIONS, {}),
         ("GET", f"{CONNECTION}/webhook", VIEW, {}),

@@ -182,7 +182,7 @@ async def test_no_link_leads_to_an_administrators_account_and_no_letter_leaves_w
     assert (refused.status_code, refused.json()["code"]) == (403, "administrator_protected")
     letter = await ada("POST", f"{PEOPLE}/{bob.actor.id}/reset-link", json={"by": "letter"})
     assert (letter.status_code, letter.json()["code"]) == (409, "letters_not_sent")
-    missing = await ada("POST", f"{PEOPLE}/{new_id()}/reset-link", json={})
+    missing = await ada("POST", f"{PEOPLE}/{new_id()}/reset-link", json={"by": "link"})
     assert missing.status_code == 404
 
 

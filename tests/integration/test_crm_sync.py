@@ -313,26 +313,25 @@ async def test_a_run_that_takes_long_goes_on_in_another_job(mirror, monkeypatch)
     assert (await mirror.run(sync)).state == "completed"
 
 
-async def test_no_more_scheduled_runs_begin_than_workers_have_places_for(mirror, monkeypatch):
-    monkeypatch.setattr(syncing, "MOST_AT_ONCE", 0)
-    assert await syncing.queue_due_syncs(mirror.world.db) == 0
+async def test_no_more_scheduled_runs_begin_than_workers_have_places_for(mirror):
+    assert await syncing.queue_due_syncs(mirror.world.db, most=0) == 0
 
 
-async def test_connections_not_read_for_a_day_are_read_once_over_two_schedulers(mirror, monkeypatch):
-    monkeypatch.setattr(syncing, "MOST_AT_ONCE", 100_000)  # other tests leave runs of theirs behind
+async def test_connections_not_read_for_a_day_are_read_once_over_two_schedulers(mirror):
+    most = 100_000  # other tests leave runs of theirs behind
     await mirror.run()
-    assert await syncing.queue_due_syncs(mirror.world.db) >= 0
+    assert await syncing.queue_due_syncs(mirror.world.db, most=most) >= 0
     assert len(await mirror.rows("select id from app.crm_sync")) == 1
     async with mirror.session() as session:
         await session.execute("update app.crm_sync set started_at = started_at - interval '25 hours'")
-    await asyncio.gather(*(syncing.queue_due_syncs(mirror.world.db) for _ in range(2)))
+    await asyncio.gather(*(syncing.queue_due_syncs(mirror.world.db, most=most) for _ in range(2)))
     rows = await mirror.rows("select kind, state from app.crm_sync order by created_at")
     assert [(row["kind"], row["state"]) for row in rows][1:] == [("scheduled", "queued")]
     async with mirror.session() as session:  # lost with its job: it does not block the next one for ever
         await session.execute(
             "update app.crm_sync set updated_at = now() - interval '2 hours' where state = 'queued'"
         )
-    await syncing.queue_due_syncs(mirror.world.db)
+    await syncing.queue_due_syncs(mirror.world.db, most=most)
     states = await mirror.rows("select state, error_code from app.crm_sync order by created_at desc limit 2")
     assert [tuple(row.values()) for row in states] == [("queued", None), ("failed", "sync_lost")]
 

@@ -68,13 +68,20 @@ async def test_what_came_in_meanwhile_is_kept_and_not_answered_once_the_silence_
     assert (await scene.conversation())["last_seq"] == 3 and await scene.sent() == []
 
 
-async def test_what_lay_unanswered_for_longer_than_a_day_is_recorded_and_not_answered(scene, world):
+@pytest.mark.parametrize(
+    ("channel", "outcome"),
+    [("telegram", ("refused", "too_late")), ("waba", ("handed_off", "window_closed"))],  # WhatsApp's window
+)
+async def test_what_lay_unanswered_for_longer_than_a_day_is_recorded_and_not_answered(
+    scene, world, channel, outcome
+):
     """However it came about: the workers stood still, or the connection was broken."""
     await scene.says("Hello")
     await run(world, "update app.message set sent_at = now() - interval '25 hours'")
-    await run(world, "update app.conversation set channel = 'telegram'")  # WhatsApp's window: a task instead
+    async with world.db.session(world.scope) as session:
+        await session.execute("update app.conversation set channel = $1", channel)
     await scene.calm()
-    assert await scene.outcomes() == [("refused", "too_late")] and await scene.sent() == []
+    assert await scene.outcomes() == [outcome] and await scene.sent() == []
     await scene.says("Hello again")
     await scene.calm()
     assert await scene.sent() == [NOT_FOUND]

@@ -54,7 +54,37 @@ async def scene(world):
             world.hook.connection_id,
             scene.chat["contact_id"],
         )
+        await act(session, world.hook.connection_id, scene)
     return scene
+
+
+async def act(session, connection_id, scene):
+    """Something was written into the customer's deal, and a file came with the first message."""
+    request = json.dumps({"type": "update", "values": {"name": {"type": "plain", "value": "Ann"}}})
+    action_id = new_id()
+    await session.execute(
+        """insert into app.crm_action (id, connection_id, entity, entity_id, kind, actor_kind, request)
+           values ($1, $2, 'leads', $3, 'update_lead', 'system', $4)""",
+        action_id,
+        connection_id,
+        scene.chat["lead_id"],
+        request,
+    )
+    await session.execute(
+        """insert into app.crm_change (id, connection_id, action_id, entity, entity_id, key, before, after)
+           values ($1, $2, $3, 'leads', $4, 'name', $5, $5)""",
+        new_id(),
+        connection_id,
+        action_id,
+        scene.chat["lead_id"],
+        json.dumps({"type": "plain", "value": "Ann"}),
+    )
+    await session.execute(
+        """insert into app.attachment (id, conversation_id, seq, kind, name)
+           values ($1, $2, 1, 'file', 'a.pdf')""",
+        new_id(),
+        scene.conversation_id,
+    )
 
 
 async def say_much(scene, count, text="More"):
@@ -71,10 +101,9 @@ async def say_much(scene, count, text="More"):
 async def test_a_customers_data_is_handed_out_whole(scene, world):
     kept = await told(await service.export_customer(world.db, world.scope, scene.conversation_id))
     assert kept["messages"][0]["text"] == WORDS
-    filled = ("conversations", "messages", "turns", "deals", "tasks", "events", "deliveries", "contacts")
-    none_yet = ("actions", "changes", "attachments")
-    expected = dict.fromkeys(filled, True) | dict.fromkeys(none_yet, False)
-    assert {kind: bool(rows) for kind, rows in kept.items()} == expected
+    of_crm = ("deals", "contacts", "tasks", "actions", "changes", "events", "deliveries")
+    of_chat = ("conversations", "messages", "attachments", "turns")
+    assert {kind: bool(rows) for kind, rows in kept.items()} == dict.fromkeys((*of_crm, *of_chat), True)
     assert [event["payload"]["name"] for event in kept["events"]] == ["Ann canary5511"]
     assert [delivery["kind"] for delivery in kept["deliveries"]] == ["InboundMessage", "contacts[update]"]
     assert str(world.scope.org_id) not in str(kept)

@@ -188,9 +188,6 @@ async def _connection(
     await insert(session, "crm_reply_slot", **own, id=slot_id, lead_id=LEAD, **address)
     made = {"slot_id": slot_id, "document_id": document_id, "task_id": task_id, "sync_id": sync_id}
     return {**own, **made, **acted, "integration_id": integration_id, "delivery_id": delivery_id}
-    made = {"document_id": document_id, "task_id": task_id, "sync_id": sync_id, "delivery_id": delivery_id}
-    made["slot_id"] = slot_id
-    return {**own, **made, **acted, "integration_id": integration_id, "slot_id": slot_id}
 
 
 async def _action(session: Session, canary: str, own: dict[str, UUID]) -> dict[str, UUID]:

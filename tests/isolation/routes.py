@@ -220,6 +220,7 @@ CASES: dict[str, Case] = {
     ),
     "GET /api/v1/connections/{connection_id}/replies": Foreign(CONNECTION),
     "PATCH /api/v1/connections/{connection_id}/replies": Foreign(CONNECTION, {"json": {"mode": "talk"}}),
+    "PUT /api/v1/connections/{connection_id}/replies/secret": Foreign(CONNECTION, {"json": {"secret": "x"}}),
     "GET /api/v1/connections/{connection_id}/replies/choices": Foreign(CONNECTION),
     "POST /api/v1/connections/{connection_id}/replies/field": Foreign(CONNECTION),
     "GET /api/v1/conversations/{conversation_id}/attachments/{attachment_id}": Foreign(FILE),

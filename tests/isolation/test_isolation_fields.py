@@ -15,7 +15,20 @@ from members import add_member
 CONTROLS = Path(__file__).resolve().parents[2] / "docs/security/controls.md"
 API = "/api/v1/"
 OF_ONESELF = "/api/v1/account"
-NEVER_SHOWN = {"widget_secret"}  # taken and sealed: there is nothing to give back
+# What an order to the CRM may be given: its object lies there, so nothing is read here first.
+ORDERED = {
+    "name": "Website",
+    "first_name": None,
+    "last_name": None,
+    "price": 5,
+    "responsible_user_id": 1,
+    "pipeline_id": 1,
+    "stage_id": 142,
+    "tags_add": ["VIP"],
+    "tags_remove": ["VIP"],
+    "fields": {"1": "x"},
+    "evidence": {"reason": "asked for"},
+}
 
 
 @pytest.fixture(scope="module")
@@ -90,13 +103,11 @@ async def test_whoever_may_change_something_may_change_all_its_fields_but_those_
             continue
         where = path.replace(str(wendy.person_id), colleague)
         operation = description["paths"][split(name)[1]]["patch"]
-        if "202" in operation["responses"]:  # an order to the CRM: the object is not ours
-            continue
+        is_order = "202" in operation["responses"]
         body = operation["requestBody"]["content"]["application/json"]
-        schema = description["components"]["schemas"][body["schema"]["$ref"].rpartition("/")[2]]
-        takes = schema["properties"].keys() - NEVER_SHOWN
-        kept = (await of_role["owner"].call("GET", where)).json()
-        assert takes <= kept.keys(), name
+        takes = description["components"]["schemas"][body["schema"]["$ref"].rpartition("/")[2]]["properties"]
+        kept = ORDERED if is_order else (await of_role["owner"].call("GET", where)).json()
+        assert takes.keys() <= kept.keys(), name
         for role, caller in of_role.items():
             if rights[name] not in PERMISSIONS[role]:
                 continue
@@ -104,6 +115,7 @@ async def test_whoever_may_change_something_may_change_all_its_fields_but_those_
                 seen.add((name, field))
                 may = closed.get((name, field), rights[name]) in PERMISSIONS[role]
                 answer = await caller.call("PATCH", where, json={field: kept[field]})
-                if answer.status_code != (200 if may else 403):
+                allowed = {202, 422} if is_order else {200}  # 422: the mirror does not know such a thing
+                if answer.status_code not in (allowed if may else {403}):
                     wrong.append((name, field, role, answer.status_code))
     assert wrong == [] and len(seen) > 10 and closed.keys() <= seen

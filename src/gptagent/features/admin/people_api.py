@@ -37,7 +37,7 @@ class ImpersonationBody(Body):
 class ResetLinkBody(Body):
     """`link`: the answer has it, this once. `letter`: the person gets it, and nobody else sees it."""
 
-    by: Literal["link", "letter"] = "link"
+    by: Literal["link", "letter"]
 
 
 class PersonOut(Wire):

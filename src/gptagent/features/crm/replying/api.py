@@ -24,7 +24,7 @@ Mode = Literal["automatic", "talk", "salesbot", "widget"]
 
 
 class RepliesPatch(Body):
-    """What is left out stays. `widget_secret` is never shown again; an empty one is forgotten."""
+    """What is left out stays."""
 
     model_config = example({"mode": "salesbot", "field_id": 501, "bot_id": 77})
 
@@ -32,7 +32,14 @@ class RepliesPatch(Body):
     field_id: int | None = None
     bot_id: int | None = None
     widget_step: int | None = None
-    widget_secret: SecretStr | None = None
+
+
+class SecretBody(Body):
+    """The key the widget's tokens are signed with. It is never shown again; an empty one is forgotten."""
+
+    model_config = example({"secret": "..."})
+
+    secret: SecretStr
 
 
 class SentOut(Wire):
@@ -86,6 +93,7 @@ class RepliesApi:
         router = api_router("/connections/{connection_id}/replies", tags=["connections"])
         router.get("", summary="Get how a connection replies")(self.get_replies)
         router.patch("", summary="Change how a connection replies")(self.change_replies)
+        router.put("/secret", status_code=204, summary="Replace the key of the widget")(self.change_secret)
         router.get("/choices", summary="List the account's bots and text fields")(self.choices)
         router.post("/field", summary="Create the deal's field for replies")(self.make_field)
         return router
@@ -104,8 +112,6 @@ class RepliesApi:
             for name in body.model_fields_set
             if (value := getattr(body, name)) is not None or name in {"field_id", "bot_id"}
         }
-        if body.widget_secret is not None:
-            changes["widget_secret"] = body.widget_secret.get_secret_value()
         for chosen in ("field", "bot"):  # the name belongs to the number
             if f"{chosen}_id" in changes:
                 changes[f"{chosen}_name"] = None
@@ -115,6 +121,13 @@ class RepliesApi:
                 match.check(await self._out(session, connection_id))
             await service.change_setup(session, connection_id, changes, self.vault)
             return await self._out(session, connection_id)
+
+    async def change_secret(self, scope: CurrentScope, connection_id: UUID, body: SecretBody) -> None:
+        require(scope, policy.MANAGE_CONNECTIONS)
+        secret = {"widget_secret": body.secret.get_secret_value()}
+        async with self.db.session(scope) as session:
+            await crm.get_connection(session, connection_id, lock=True)
+            await service.change_setup(session, connection_id, secret, self.vault)
 
     async def choices(self, scope: CurrentScope, connection_id: UUID) -> ChoicesOut:
         require(scope, policy.MANAGE_CONNECTIONS)

@@ -82,13 +82,13 @@ async def on_connected(session: Session, event: AccountConnected) -> None:
         await _begin(session, event.connection_id, "first")
 
 
-async def queue_due_syncs(db: Database) -> int:
+async def queue_due_syncs(db: Database, *, most: int = MOST_AT_ONCE) -> int:
     """Begin runs of connections that were not read for a day, the longest unread first. Returns how many.
 
     Several workers may do so at once: each looks again under the connection's lock.
     """
     async with db.installation() as session:
-        due = await store.connections_to_sync(session, EVERY, PAUSE, STALE, MOST_AT_ONCE)
+        due = await store.connections_to_sync(session, EVERY, PAUSE, STALE, most)
     begun = 0
     for row in due:
         async with db.session(Scope(row["org_id"], SYSTEM)) as session:
