@@ -1,11 +1,12 @@
 """The schedules go on in one process after the connection that holds their lock was cut."""
 
 import asyncio
-from types import SimpleNamespace
 
 import asyncpg
 
+from gptagent.bootstrap import build_platform
 from gptagent.entrypoints import worker
+from gptagent.kernel.settings import Settings
 
 HOLDER = "select pid from pg_locks where locktype = 'advisory' and objid = $1 and granted"
 
@@ -19,14 +20,18 @@ async def holder(connection, *, other_than=None):
     return None
 
 
-async def test_a_lost_lock_is_taken_again(database, monkeypatch):
+async def test_a_lost_lock_is_taken_again(database, home, monkeypatch, capfd):
     monkeypatch.setattr(worker, "LEADER_RETRY_SECONDS", 0.2)
+    platform = await build_platform(Settings(gptagent_home=home))
     connection = await asyncpg.connect(database.dsn)
-    leading = asyncio.create_task(worker._lead(SimpleNamespace(db=database)))
+    leading = asyncio.create_task(worker._lead(platform))
     try:
         first = await holder(connection)
         await connection.execute("select pg_terminate_backend($1)", first)
         assert await holder(connection, other_than=first) is not None
     finally:
         leading.cancel()
+        await asyncio.gather(leading, return_exceptions=True)
         await connection.close()
+        await platform.close()
+    assert capfd.readouterr().out.count("scheduler_lost") == 1  # no schedule ended them besides

@@ -61,24 +61,28 @@ class _Claim:
 
     @property
     def id(self) -> UUID:
-        return self.row["id"]  # type: ignore[no-any-return]  # a column
+        action_id: UUID = self.row["id"]
+        return action_id
 
     @property
     def kind(self) -> WrittenKind:
-        return self.row["entity"]  # type: ignore[no-any-return]  # a column
+        entity: WrittenKind = self.row["entity"]
+        return entity
 
     @property
     def record_id(self) -> int:
-        return self.row["entity_id"]  # type: ignore[no-any-return]  # a column
+        entity_id: int = self.row["entity_id"]
+        return entity_id
 
     @property
     def was_begun(self) -> bool:
         """Whether an earlier run may have reached the CRM."""
-        return self.row["was"] == "sending"  # type: ignore[no-any-return]  # a column
+        return bool(self.row["was"] == "sending")
 
     @property
     def since(self) -> datetime:
-        return self.row["started_at"] - CLOCK_SKEW  # type: ignore[no-any-return]  # a column
+        started_at: datetime = self.row["started_at"]
+        return started_at - CLOCK_SKEW
 
 
 @dataclass(frozen=True, slots=True)
