@@ -50,7 +50,7 @@ async def run(platform: Platform) -> None:
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, shutdown.set)
-    scheduler = asyncio.create_task(_lead(platform))
+    scheduler = asyncio.create_task(_lead(platform, shutdown))
     jobs = asyncio.create_task(run_worker(platform.db, platform.files, build_jobs(platform), shutdown))
     log.info("worker_ready")
     await shutdown.wait()
@@ -63,9 +63,13 @@ async def run(platform: Platform) -> None:
     await platform.close()
 
 
-async def _lead(platform: Platform) -> None:
-    """Run the schedules in one process of all: the one that holds the lock."""
-    while True:
+async def _lead(platform: Platform, shutdown: asyncio.Event) -> None:
+    """Run the schedules in one process of all: the one that holds the lock. Ends when cancelled.
+
+    A schedule that fails while it is being cancelled hides the cancelling in its group of errors, so that the
+    event is looked at as well.
+    """
+    while not shutdown.is_set():
         try:
             connection = await asyncpg.connect(platform.db.dsn, timeout=5)
             try:
