@@ -44,7 +44,7 @@ class Shop:
             bot = {"name": "Sends", "text": f"{{{{lead.cf.{field['field_id']}}}}}"}
             changes["bot_id"] = (await self.sandbox("POST", "/bots", bot))["bot_id"]
         else:
-            changes["widget_secret"] = SECRET
+            await platform.call("PUT", f"{replies}/secret", {"secret": SECRET})
         standing = await platform.call("PATCH", replies, changes)
         if self.mode == "widget":
             block = {"url": standing["widget_url"], "secret": SECRET, "host": f"{self.name}.{self.host}"}

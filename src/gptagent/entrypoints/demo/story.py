@@ -108,7 +108,8 @@ class Story:
             bot = await self._sandbox("POST", "/bots", {"name": "Отправляет ответ", "text": marker})
             changes["bot_id"] = bot["bot_id"]
         elif self.transport == "widget":
-            changes["widget_secret"] = secret = new_token()
+            secret = new_token()
+            await platform.call("PUT", f"{replies}/secret", {"secret": secret})
         standing = await platform.call("PATCH", replies, changes)
         if self.transport == "widget":
             host = f"{SUBDOMAIN}.kommo.test"

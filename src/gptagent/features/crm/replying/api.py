@@ -93,7 +93,7 @@ class RepliesApi:
         router = api_router("/connections/{connection_id}/replies", tags=["connections"])
         router.get("", summary="Get how a connection replies")(self.get_replies)
         router.patch("", summary="Change how a connection replies")(self.change_replies)
-        router.put("/secret", status_code=204, summary="Replace the key of the widget")(self.change_secret)
+        router.put("/secret", summary="Replace the key of the widget")(self.change_secret)
         router.get("/choices", summary="List the account's bots and text fields")(self.choices)
         router.post("/field", summary="Create the deal's field for replies")(self.make_field)
         return router
@@ -122,12 +122,13 @@ class RepliesApi:
             await service.change_setup(session, connection_id, changes, self.vault)
             return await self._out(session, connection_id)
 
-    async def change_secret(self, scope: CurrentScope, connection_id: UUID, body: SecretBody) -> None:
+    async def change_secret(self, scope: CurrentScope, connection_id: UUID, body: SecretBody) -> RepliesOut:
         require(scope, policy.MANAGE_CONNECTIONS)
         secret = {"widget_secret": body.secret.get_secret_value()}
         async with self.db.session(scope) as session:
             await crm.get_connection(session, connection_id, lock=True)
             await service.change_setup(session, connection_id, secret, self.vault)
+            return await self._out(session, connection_id)
 
     async def choices(self, scope: CurrentScope, connection_id: UUID) -> ChoicesOut:
         require(scope, policy.MANAGE_CONNECTIONS)
