@@ -10,6 +10,7 @@ from starlette.middleware import Middleware
 from gptagent.entrypoints.demo.ports import free_port
 from gptagent.entrypoints.middleware import RequestEdge
 from gptagent.features.crm import service as crm
+from gptagent.features.crm.connecting.keys import Keys
 from gptagent.features.crm.replying import service as replying
 from gptagent.features.crm.replying.jobs import ReplyJobs
 from gptagent.features.crm.replying.widget import WidgetDoor
@@ -71,11 +72,11 @@ class Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def door_open(world):
+async def door_open(world, shared=None):
     """Serve the door of the world's waiting bots over real HTTP; yields its origin."""
     port = free_port()
     origin = f"http://127.0.0.1:{port}"
-    door = WidgetDoor(world.db, world.crm(), world.vault, origin)
+    door = WidgetDoor(world.db, world.crm(), Keys(world.vault, shared or {}), origin)
     app = Starlette(routes=[door.route()], middleware=[Middleware(RequestEdge, https=False)])
     server = Server(uvicorn.Config(app, port=port, lifespan="off", log_config=None, access_log=False))
     task = asyncio.create_task(server.serve())

@@ -11,7 +11,14 @@ from gptagent.features.agents import service as agents
 from gptagent.features.conversations.events import CustomerWrote, HoldChanged, StageChanged
 from gptagent.features.conversations.service import Inbox
 from gptagent.features.crm import service as crm_service
-from gptagent.features.crm.events import CustomerSaid, DeliveryOpened, LeadMoved, MessageArrived, TalkSeen
+from gptagent.features.crm.events import (
+    CustomerSaid,
+    DeliveryOpened,
+    LeadMoved,
+    MessageArrived,
+    RobotsWrote,
+    TalkSeen,
+)
 from gptagent.features.dialog.service import Lanes
 from gptagent.kernel.crypto import Vault
 from gptagent.kernel.db import Database
@@ -115,6 +122,7 @@ async def make_world(db: Database, scope: Scope, account, vault: Vault) -> World
             CustomerSaid: (inbox.on_said,),
             TalkSeen: (inbox.on_talk,),
             LeadMoved: (inbox.on_lead_moved,),
+            RobotsWrote: (lanes.on_robots_wrote,),
         }
     )
     crm = KommoCrm(egress, NoLimit(), sandbox_url=account.url)

@@ -29,6 +29,7 @@ from gptagent.features.crm.events import (
     DeliveryOpened,
     LeadMoved,
     MessageArrived,
+    RobotsWrote,
     TalkSeen,
 )
 from gptagent.features.crm.jobs import CrmJobs
@@ -158,6 +159,7 @@ async def build_platform(settings: Settings) -> Platform:
             AccountConnected: (syncing.on_connected,),
             TalkSeen: (inbox.on_talk,),
             LeadMoved: (inbox.on_lead_moved,),
+            RobotsWrote: (lanes.on_robots_wrote,),
         },
         outbox={AccountConnected: (dialog.RESUME,)},
     )

@@ -3,7 +3,11 @@
 import httpx2
 import pytest
 
+from gptagent.features.crm.connecting.model import NewIntegration
+from gptagent.features.crm.connecting.service import Keys, add_integration
+from gptagent.features.crm.replying.service import change_setup, get_standing
 from gptagent.kernel.crypto import load_vault
+from gptagent.kernel.errors import Conflict
 from gptagent.kernel.ids import new_id
 from gptagent.kernel.settings import Settings
 from integration.conftest import serving_here
@@ -126,3 +130,27 @@ async def test_the_thread_names_a_file_and_what_became_of_a_reply(owner, site, d
     page = texts(await owner.open(f"/conversations/{scene.conversation_id}"))
     assert "plan.pdf · was not taken over" in page
     assert "Not delivered" in page
+
+
+async def test_an_account_connected_by_consent_needs_no_key_and_says_so(owner, world, connected):
+    """Issue 4: its integration's key is known. The page shows it, the API too, and neither takes another."""
+    async with world.db.session(world.scope) as session:
+        await session.execute("update app.crm_connection set access_kind = 'oauth', client_id = 'ours'")
+    page = await owner.open(connected)
+    assert "widget_secret" not in page.text
+    assert "nothing need be entered" not in texts(page), "the integration's keys are not here"
+    async with world.db.session(world.scope) as session:
+        keys = NewIntegration("kommo", "ours", "the-key-of-our-integration")
+        await add_integration(session, keys, world.vault)
+    page = await owner.open(connected)
+    assert "nothing need be entered" in texts(page)
+    assert "widget_secret" not in page.text
+    saved = await owner.send(connected, {"mode": "widget", "widget_step": "1"})
+    assert "The secret key is missing" not in texts(await owner.follow(saved))
+    async with world.db.session(world.scope) as session:
+        standing = await get_standing(session, world.hook.connection_id, Keys(world.vault))
+        with pytest.raises(Conflict) as refused:
+            await change_setup(
+                session, world.hook.connection_id, {"widget_secret": "an-entered-secret-key"}, world.vault
+            )
+    assert (standing.widget_key, refused.value.code) == ("integration", "crm_widget_key_known")

@@ -2,10 +2,14 @@
 
 import base64
 import json
+from dataclasses import replace
+from datetime import timedelta
 
 import httpx2
 import pytest
 
+from gptagent.features.crm.connecting.model import Credentials, NewIntegration
+from gptagent.features.crm.connecting.service import add_integration, change_integration
 from reply_routes import (
     SECRET,
     asked,
@@ -17,7 +21,7 @@ from reply_routes import (
     use_bot,
     use_widget,
 )
-from scenes import Scene
+from scenes import PACE, Scene
 from worlds import NOT_FOUND
 
 REPLIED = [("not_found", "no_relevant_knowledge")]
@@ -191,6 +195,7 @@ def _token(world, origin, *, key=SECRET, alg="HS256", **claims):
         "entity_id": 7,
         "client_uid": "x",
     } | claims
+    said = {name: value for name, value in said.items() if value is not None}
 
     def part(value):
         return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
@@ -237,3 +242,73 @@ async def test_only_our_accounts_own_tokens_and_addresses_are_believed(scene, or
     assert await _post(origin, world, **good, path="nobodys") == 404
     async with world.db.session(world.scope) as session:
         assert await session.fetchval("select count(*) from app.crm_reply_slot") == 1
+
+
+async def by_consent(world, client_id):
+    async with world.db.session(world.scope) as session:
+        await session.execute(
+            "update app.crm_connection set access_kind = 'oauth', client_id = $1", client_id
+        )
+
+
+async def test_an_account_connected_by_consent_is_believed_by_its_integrations_key(scene, origin, world):
+    """CRM-12: nothing is entered for the widget; another integration's token is refused, a key may change."""
+    await change(scene, widget_secret=SECRET)
+    await by_consent(world, "ours")
+    address = f"https://{world.account.subdomain}.kommo.test/api/v4/salesbot/1/continue"
+    places = iter(range(100))
+
+    async def answer(**token):
+        return await _post(
+            origin, world, token=_token(world, origin, **token), return_url=f"{address}/{next(places)}"
+        )
+
+    assert await answer(client_uid="ours") == 404, (
+        "its keys are not here, and those that were entered do not count"
+    )
+    first, second = "the-key-of-our-integration-1", "the-key-of-our-integration-2"
+    async with world.db.session(world.scope) as session:
+        made = await add_integration(session, NewIntegration("kommo", "ours", first), world.vault)
+    assert await answer(key=first, client_uid="ours") == 200
+    assert await answer(key=first, client_uid=None, client_uuid="ours") == 200
+    assert await answer(key=first, client_uid=None, client_uuid="another") == 404
+    assert await answer(key=first, client_uid=None) == 404
+    assert await answer(key=SECRET, client_uid="ours") == 404
+    async with world.db.session(world.scope) as session:
+        await change_integration(session, made.id, second, world.vault)
+    assert await answer(key=first, client_uid="ours") == 404
+    assert await answer(key=second, client_uid="ours") == 200
+
+
+async def test_the_installations_own_integration_is_believed_too(scene, world):
+    await by_consent(world, "shared")
+    shared = {"kommo": Credentials("kommo", "shared", SECRET)}
+    async with door_open(world, shared) as origin:
+        address = f"https://{world.account.subdomain}.kommo.test/api/v4/salesbot/1/continue/2"
+        token = _token(world, origin, client_uid="shared")
+        assert await _post(origin, world, token=token, return_url=address) == 200
+
+
+@pytest.mark.parametrize(("iat", "calls"), [(True, 1), (False, 2)])
+async def test_the_time_of_the_bots_token_saves_asking_amocrm_for_one(scene, origin, world, *, iat, calls):
+    """The log has no words: the reply is what a robot sent since then."""
+    host = f"{world.account.subdomain}.amocrm.test"
+    await use_widget(scene, origin, host=host)
+    async with world.db.session(world.scope) as session:
+        await session.execute("update app.crm_connection set host = $1", host)
+    message_id = await writes(scene)
+    assert await asked(scene) == [200]
+    async with world.db.session(world.scope) as session:
+        if not iat:
+            await session.execute("update app.crm_reply_slot set asked_at = null")
+        asked_at = await session.fetchval("select asked_at from app.crm_reply_slot")
+    await scene.says("Hello", provider_id=message_id)
+    scene.runner = replace(scene.runner, pace=replace(PACE, first_look_after=timedelta(minutes=1)))
+    before = (await world.account.call("GET", "/stats"))["requests"]
+    await scene.advance()
+    (turn,) = await scene.turns()
+    assert turn["send_accepted_at"] is not None
+    read_of_the_deal = 1
+    assert (await world.account.call("GET", "/stats"))["requests"] - before == calls + read_of_the_deal
+    if iat:
+        assert asked_at - timedelta(seconds=1) <= turn["send_since"] <= turn["send_started_at"]

@@ -158,7 +158,7 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         AgentPages(db, pages, settings.llm_model).router(),
         DocumentPages(db, pages, platform.files).router(),
         ArticlePages(db, pages).router(),
-        RepliesPages(db, pages, platform.crm, platform.vault, settings.base_url).router(),
+        RepliesPages(db, pages, platform.crm, platform.connecting.keys, settings.base_url).router(),
         ConversationPages(db, pages, platform.inbox, platform.files).router(),
         DeliveryPages(db, pages).router(),
         ConnectingPages(platform.connecting, pages).router(),

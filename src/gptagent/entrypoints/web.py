@@ -189,6 +189,7 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
         privacy_of_person,
     ):
         app.include_router(account, dependencies=[Depends(own_log_in)])
+    keys = platform.connecting.keys
     app.include_router(ApiKeysApi(platform.db).router())
     app.include_router(ProvidersApi(platform.sign_in).router())
     app.include_router(AgentsApi(platform.db).router())
@@ -201,14 +202,14 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
     app.include_router(SyncsApi(platform.db).router())
     app.include_router(MirrorApi(platform.db).router())
     app.include_router(ActionsApi(Reverting(platform.db, platform.crm, platform.vault)).router())
-    app.include_router(RepliesApi(platform.db, platform.crm, platform.vault, settings.base_url).router())
+    app.include_router(RepliesApi(platform.db, platform.crm, keys, settings.base_url).router())
     app.include_router(ConversationsApi(platform.db, platform.inbox, platform.files).router())
     app.include_router(AuditApi(platform.db).router())
     app.include_router(PlatformAuditApi(platform.db).router())
     app.include_router(AdminApi(platform.db, facts_of(settings)).router())
     app.include_router(PeopleApi(platform.db, platform.tokens, platform.links).router())
     app.include_router(privacy)
-    widget = WidgetDoor(platform.db, platform.crm, platform.vault, settings.base_url, settings.hook_networks)
+    widget = WidgetDoor(platform.db, platform.crm, keys, settings.base_url, settings.hook_networks)
     app.router.routes.append(widget.route())  # its path would fit the door below as well
     door = WebhookDoor(platform.db, platform.crm, platform.subscribers, settings.hook_networks)
     app.router.routes.append(door.route())

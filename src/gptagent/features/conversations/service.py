@@ -62,9 +62,12 @@ class Inbox:
             return  # the CRM repeats itself: the customer has not written again
         row = await store.open_conversation(session, event.connection_id, message)
         conversation_id: UUID = row["id"]
-        if row["known"] or (row["has_said"] and await _adopt_said(session, conversation_id, message)):
+        if row["has_said"] and not row["known"] and await _adopt_said(session, conversation_id, message):
             return
-        if message.author != "customer" and await self.own.claim(session, conversation_id, message):
+        is_theirs = message.author == "customer"
+        if row["known"] or (not is_theirs and await self.own.claim(session, conversation_id, message)):
+            if not is_theirs:
+                await note_left(session, conversation_id, message.provider_id)
             return
         seq = await _append(session, conversation_id, message)
         if seq is None:
@@ -171,7 +174,12 @@ async def record_reply(
     provider_id: str | None,
     now: datetime,
 ) -> None:
-    """Append what the agent sent. Locks the conversation, so it comes first in its transaction."""
+    """Append what the agent sent. Locks the conversation, so it comes first in its transaction.
+
+    The lock is a statement of its own: one that waits for it while the CRM's report of this very message is
+    stored would go on with what it saw before, and store it once more.
+    """
+    await store.lock_conversation(session, conversation_id)
     seq = await store.append_message(
         session,
         conversation_id,
@@ -212,6 +220,12 @@ async def note_delivery(session: Session, conversation_id: UUID, seq: int, statu
     if is_new:
         await _tell(session, conversation_id)
     return is_new
+
+
+async def note_left(session: Session, conversation_id: UUID, provider_id: str) -> None:
+    """The CRM itself has told of our message: it is sent at least."""
+    if await store.note_left(session, conversation_id, provider_id):
+        await _tell(session, conversation_id)
 
 
 async def watch_again(session: Session, conversation_id: UUID, due_in: timedelta) -> bool:

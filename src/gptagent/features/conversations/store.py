@@ -31,6 +31,10 @@ async def lock_conversations(session: Session, opened: DeliveryOpened) -> None:
     )
 
 
+async def lock_conversation(session: Session, conversation_id: UUID) -> None:
+    await session.execute("select from app.conversation where id = $1 for no key update", conversation_id)
+
+
 async def pin_conversation(session: Session, conversation_id: UUID) -> None:
     await session.execute("select from app.conversation where id = $1 for key share", conversation_id)
 
@@ -339,6 +343,18 @@ async def select_undelivered(session: Session, conversation_id: UUID, since: tim
         conversation_id,
         since,
     )
+
+
+async def note_left(session: Session, conversation_id: UUID, provider_id: str) -> bool:
+    done = await session.fetchval(
+        """update app.message set delivery_status = 'sent'
+            where conversation_id = $1 and provider_id = $2 and turn_id is not null
+              and delivery_status is null
+        returning true""",
+        conversation_id,
+        provider_id,
+    )
+    return bool(done)
 
 
 async def update_delivery(session: Session, conversation_id: UUID, seq: int, status: str) -> bool:

@@ -13,7 +13,7 @@ from gptagent.features.crm.deliveries.model import (
     NoteAdded,
     TaskChanged,
 )
-from gptagent.features.crm.model import InboundMessage, LeadChanged, Talk
+from gptagent.features.crm.model import InboundMessage, LeadChanged, RobotMessage, Talk
 from gptagent.kernel.events import Event
 
 
@@ -34,6 +34,16 @@ class MessageArrived(Event):
 
     connection_id: UUID
     message: InboundMessage
+
+
+@dataclass(frozen=True, slots=True)
+class RobotsWrote(Event):
+    """The log of an account that reports no outgoing messages shows what robots have sent, ours included:
+    oldest first, without the words. Told again for as long as the log is read over.
+    """
+
+    connection_id: UUID
+    messages: tuple[RobotMessage, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -275,6 +275,15 @@ class BotMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class RobotMessage:
+    """An outgoing message on a deal that the account's log tells of, without its words."""
+
+    id: str
+    lead_id: int
+    sent_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class WidgetRequest:
     """A bot of the account asks for a reply and waits. Nothing in it is believed before the token is."""
 

@@ -52,14 +52,25 @@ async def finish(db: Database, scope: Scope, turn: Turn, answer: Answer, sent: S
         await crm_service.hold_connection(session, conversation.connection_id)
         if sent is not None:
             await _record_reply(session, turn, answer, sent.message_id)
-        await service.give_back(session, turn, answered=True)
+        await service.give_back(session, turn, answered=True, due_in=await _patience(session, turn))
         message_id = sent.message_id if sent else None
-        if not await store.end_turn(session, turn, answer.outcome, answer.reason, message_id):
+        ended = await store.end_turn(session, turn, answer.outcome, answer.reason, message_id)
+        if ended is None:
             raise service.StaleClaim
+        if ended["is_reported"]:
+            await conversations.note_left(session, conversation.id, ended["provider_message_id"])
         if turn.send_route not in {None, "talk"}:
             await replying.release(session, turn.id)
         await _follow(session, turn, conversation, answer)
     observe.TURNS.labels(answer.outcome).inc()
+
+
+async def _patience(session: Session, turn: Turn) -> timedelta | None:
+    """While a reply was waited for, the lane was due later than what the customer has written meanwhile."""
+    if not turn.is_accepted:
+        return None
+    agent = await agents.choose_agent(session)
+    return timedelta(seconds=agent.response_delay_seconds if agent else 0)
 
 
 async def _follow(session: Session, turn: Turn, conversation: Conversation, answer: Answer) -> None:

@@ -28,6 +28,11 @@ class Pace:
     After a send whose outcome is unknown it is read back every `read_back_every`. Its absence is believed
     after `absence_certain_after`: the request's own deadline (15 s) is long over. What cannot be read back at
     all within `unknown_gives_up_after` becomes a task for a person.
+
+    A reply that was taken without an id is mostly settled by what the CRM reports anyway, at no call:
+    Kommo's webhook comes within seconds or, tried again, after five minutes; amoCRM's log is looked at two
+    or three times within `first_look_after`. Only then does the turn look for itself. Where the account
+    reports nothing there is nothing to wait for: `unreported_look_after`.
     """
 
     lease: timedelta = timedelta(seconds=30)
@@ -36,7 +41,8 @@ class Pace:
     absence_certain_after: timedelta = timedelta(seconds=45)
     unknown_gives_up_after: timedelta = timedelta(minutes=2)
     broken_connection_retry: timedelta = timedelta(seconds=60)
-    first_look_after: timedelta = timedelta(seconds=1)  # at a reply taken without an id
+    first_look_after: timedelta = timedelta(seconds=15)
+    unreported_look_after: timedelta = timedelta(seconds=1)
     busy_deal_retry: timedelta = timedelta(seconds=1)
     slot_retry: timedelta = timedelta(seconds=1)
     slot_waits_max: int = 30  # half a minute for the CRM's bot to ask for the reply
@@ -112,7 +118,11 @@ class Turn:
     unknown_for: timedelta = timedelta(0)  # since its send began, by the database's clock
     send_route: ReplyRoute | None = None
     send_since: datetime | None = None  # the CRM shows the reply with this time or a later one
-    is_accepted: bool = False  # the CRM has taken it, without telling its id
+    accepted_for: timedelta | None = None  # since the CRM has taken it without telling its id
+
+    @property
+    def is_accepted(self) -> bool:
+        return self.accepted_for is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import structlog
 
@@ -107,7 +108,7 @@ class Sender:
             await self._not_sent(sending, link, reply, error)
         else:
             if message_id is None:
-                await self._accepted(sending)
+                await self._accepted(sending, link)
             else:
                 await self._sent(sending, message_id)
 
@@ -118,13 +119,17 @@ class Sender:
             return
         async with self.db.session(self.scope) as session:
             conversation = await conversations.get_conversation(session, turn.conversation_id)
+            wait = await self._first_look(session, conversation.connection_id)
+        if turn.accepted_for is not None and turn.accepted_for < wait:
+            await self._wait(turn, wait - turn.accepted_for)  # woken early: its report may still come
+            return
         reply = _reply(turn, conversation, turn.send_talk_id)
+        gives_up = turn.unknown_for > self.pace.unknown_gives_up_after
         try:
-            found = await self._read_back(turn, reply)
+            found = await self._read_back(turn, reply, only_robots=turn.is_accepted and not gives_up)
         except AppError as error:
             await self._not_read(turn, conversation, error)
             return
-        gives_up = turn.unknown_for > self.pace.unknown_gives_up_after
         if found is not None:
             await self._sent(turn, found)
         elif turn.is_accepted and gives_up:  # a second run might send it twice
@@ -145,8 +150,12 @@ class Sender:
             log.info("read_back_failed", error=error.code)
             await self._wait(turn, self.pace.read_back_every)
 
-    async def _read_back(self, turn: Turn, reply: Reply) -> str | None:
-        """Return the id under which the CRM has the reply, if it has it."""
+    async def _read_back(self, turn: Turn, reply: Reply, *, only_robots: bool) -> str | None:
+        """Return the id under which the CRM has the reply, if it has it.
+
+        `only_robots`: a bot says it, and there is time to wait for that; a person with the same words is a
+        person. Otherwise words that reached the customer are not said again, whoever said them.
+        """
         since = turn.send_since or (turn.send_started_at or utcnow()) - READ_BACK_SKEW
         if turn.answer is None:
             raise NotFound("crm_no_open_talk", "The customer's chat has no open talk.")
@@ -156,16 +165,30 @@ class Sender:
         shown = await transport.look(link, reply, since)
         async with self.db.session(self.scope) as session:
             known = await store.ids_of_other_turns(session, turn, [one.id for one in shown])
-        for one in shown:
-            if one.id not in known and (one.text is None or same_words(one.text, reply.text)):
-                return one.id
-        return None
+        fitting = [
+            one
+            for one in shown
+            if one.id not in known and (one.text is None or same_words(one.text, reply.text))
+        ]
+        said = [one.id for one in fitting if not one.by_person]
+        return next(iter(said or [one.id for one in fitting if not only_robots]), None)
 
-    async def _accepted(self, turn: Turn) -> None:
-        """The CRM has taken the reply; under which id it shows it is found by looking."""
+    async def _accepted(self, turn: Turn, link: CrmLink) -> None:
+        """The CRM has taken the reply, and reports it by itself; else it is looked for after a while."""
         async with self.db.session(self.scope) as session:
-            await service.give_back(session, turn, due_in=self.pace.first_look_after)
-            await store.note_accepted(session, turn.id)
+            reported = await service.note_accepted(session, turn)
+            if reported is None:
+                wait = await self._first_look(session, link.connection_id)
+                await service.give_back(session, turn, due_in=wait)
+        if reported is not None:
+            await self._sent(turn, reported)
+            return
+        async with self.db.session(self.scope) as session:
+            await replying.look_soon(session, link)
+
+    async def _first_look(self, session: Session, connection_id: UUID) -> timedelta:
+        reports = await replying.reports_replies(session, connection_id)
+        return self.pace.first_look_after if reports else self.pace.unreported_look_after
 
     async def _sent(self, turn: Turn, message_id: str | None) -> None:
         try:

@@ -7,6 +7,7 @@ from uuid import UUID
 from gptagent.features.agents import service as agents
 from gptagent.features.conversations import service as conversations
 from gptagent.features.conversations.events import CustomerWrote, HoldChanged, StageChanged
+from gptagent.features.crm.events import RobotsWrote
 from gptagent.features.crm.model import InboundMessage, ReplyRoute
 from gptagent.features.dialog import store
 from gptagent.features.dialog.model import (
@@ -16,6 +17,7 @@ from gptagent.features.dialog.model import (
     Turn,
     TurnRecord,
 )
+from gptagent.features.dialog.reports import service as reports
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import UpstreamUnavailable
 from gptagent.kernel.jobs import JobContext
@@ -48,13 +50,20 @@ class Lanes:
 
     async def claim(self, session: Session, conversation_id: UUID, message: InboundMessage) -> bool:
         """Implements `OwnMessages`; settles a send whose outcome was unknown."""
-        await store.lock_lane_of(session, conversation_id)
-        state = await store.claim_own_message(session, conversation_id, message)
+        state = await reports.claim(session, conversation_id, message)
         if state is None:
+            elsewhere = await reports.claim_elsewhere(session, conversation_id, message)
+            if elsewhere is not None:
+                await session.enqueue(ADVANCE, {"conversation_id": str(elsewhere)})
             return False
         if state != "ended":  # mostly the sender was faster and has recorded the end: nobody need be woken
             await session.enqueue(ADVANCE, {"conversation_id": str(conversation_id)})
         return True
+
+    async def on_robots_wrote(self, session: Session, event: RobotsWrote) -> None:
+        """Settle the replies that the CRM's log shows."""
+        for conversation_id in await reports.settle_seen(session, event):
+            await session.enqueue(ADVANCE, {"conversation_id": str(conversation_id)})
 
 
 async def _stir(
@@ -120,6 +129,16 @@ async def begin_send(session: Session, turn: Turn, leaving: Leaving, lease: time
     if not await store.pass_fence(session, turn, lease):
         return False
     return await store.start_sending(session, turn.id, leaving.route, leaving.talk_id, leaving.since)
+
+
+async def note_accepted(session: Session, turn: Turn) -> str | None:
+    """Note that the CRM has taken the reply. Returns the message's id if it was reported before.
+
+    Raises StaleClaim.
+    """
+    if not await store.hold_claim(session, turn):
+        raise StaleClaim
+    return await store.note_accepted(session, turn.id)
 
 
 async def give_back(

@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from asyncpg import Record
 
-from gptagent.features.crm.model import InboundMessage, ReplyRoute, same_words
+from gptagent.features.crm.model import ReplyRoute
 from gptagent.features.dialog.model import Answer, LaneRow, Turn, TurnRecord
 from gptagent.kernel.db import Session
 from gptagent.kernel.ids import new_id
@@ -16,7 +16,7 @@ _encode = msgspec.json.encode
 _answer = msgspec.json.Decoder(Answer)
 _TURN = """select id, conversation_id, agent_id, epoch, first_seq, last_seq, state, answer,
                   provider_message_id, send_attempts, held_back, send_started_at, send_talk_id, send_route,
-                  send_since, send_accepted_at is not null as is_accepted,
+                  send_since, clock_timestamp() - send_accepted_at as accepted_for,
                   clock_timestamp() - send_started_at as unknown_for from app.turn"""
 
 
@@ -206,11 +206,14 @@ async def start_sending(
     return bool(done)
 
 
-async def note_accepted(session: Session, turn_id: UUID) -> None:
-    await session.execute(
-        "update app.turn set send_accepted_at = clock_timestamp() where id = $1 and state = 'sending'",
+async def note_accepted(session: Session, turn_id: UUID) -> str | None:
+    """Return the message's id if the CRM has reported it already."""
+    reported: str | None = await session.fetchval(
+        """update app.turn set send_accepted_at = clock_timestamp()
+            where id = $1 and state = 'sending' returning provider_message_id""",
         turn_id,
     )
+    return reported
 
 
 async def count_held_back(session: Session, turn_id: UUID) -> None:
@@ -232,19 +235,22 @@ async def reopen_turn(session: Session, turn_id: UUID) -> None:
 
 async def end_turn(
     session: Session, turn: Turn, outcome: str, reason: str | None, provider_message_id: str | None
-) -> bool:
-    """End a live turn. False as well if it is to end unsent, but the CRM has reported its message."""
-    done = await session.fetchval(
+) -> Record | None:
+    """End a live turn; return its message's id and whether the CRM itself has told of it.
+
+    None as well if it is to end unsent, but the CRM has reported its message.
+    """
+    return await session.fetchrow(
         """update app.turn set state = 'ended', outcome = $2, reason = $3, ended_at = now(),
                   provider_message_id = coalesce($4, provider_message_id)
             where id = $1 and state in ('open', 'sending')
-              and ($4::text is not null or provider_message_id is null) returning true""",
+              and ($4::text is not null or provider_message_id is null)
+        returning provider_message_id, reported_at is not null as is_reported""",
         turn.id,
         outcome,
         reason,
         provider_message_id,
     )
-    return bool(done)
 
 
 async def note_sent(session: Session, turn_id: UUID, provider_message_id: str) -> None:
@@ -260,14 +266,17 @@ async def note_sent(session: Session, turn_id: UUID, provider_message_id: str) -
 async def release_lane(
     session: Session, turn: Turn, *, answered: bool, due_in: timedelta | None = None
 ) -> timedelta | None:
-    """Give the lane back. `answered`: the turn's messages are done. `due_in`: look again then.
+    """Give the lane back. `answered`: the turn's messages are done, and what came since is answered when it
+    is due, within `due_in` if that is given. Else `due_in`: look again then.
 
     Returns when to wake if there is more to do, else None. The caller enqueues it in the same transaction.
     """
     wait: timedelta | None = await session.fetchval(
         """with next as (
              select conversation_id, wake_at, case
-                 when $3 and wanted > $4 then greatest(coalesce(due_at, clock_timestamp()), clock_timestamp())
+                 when $3 and wanted > $4 then greatest(
+                   least(coalesce(due_at, clock_timestamp()), clock_timestamp() + $5::interval),
+                   clock_timestamp())
                  when $3 then null
                  when $5::interval is not null then clock_timestamp() + $5
                  else greatest(coalesce(due_at, clock_timestamp()), clock_timestamp()) end as due
@@ -322,60 +331,6 @@ async def hasten(session: Session, conversation_id: UUID) -> bool:
         conversation_id,
     )
     return True
-
-
-async def lock_lane_of(session: Session, conversation_id: UUID) -> None:
-    await session.execute(
-        "select from app.lane where conversation_id = $1 for no key update", conversation_id
-    )
-
-
-async def claim_own_message(session: Session, conversation_id: UUID, message: InboundMessage) -> str | None:
-    """Return the state of the turn that sent this: known by its id, or, while unsettled, by its words.
-
-    A turn that was reopened because its message was missing has sent it after all: it is settled, even if a
-    newer one has superseded it meanwhile. A way that tells no id leaves even an ended turn without one. A
-    message the CRM tells of without its words is ours if a robot sent it since our send by such a way began.
-    """
-    rows = await session.fetch(
-        """select id, state, provider_message_id, answer->>'text' as text,
-                  coalesce(send_route, 'talk') <> 'talk'
-                  and coalesce(send_since, send_started_at) - interval '1 second' <= $3 as may_be_wordless
-             from app.turn
-            where conversation_id = $1
-              and (provider_message_id = $2
-                   or (provider_message_id is null
-                       and (state = 'sending' or (state in ('open', 'superseded') and send_attempts > 0)
-                            or reason = 'delivery_unknown'
-                            or (send_route <> 'talk' and outcome in ('reply', 'not_found')
-                                and ended_at > clock_timestamp() - interval '1 hour'))))
-            order by provider_message_id is null, created_at desc""",
-        conversation_id,
-        message.provider_id,
-        message.sent_at,
-    )
-    wordless = (
-        not message.text.strip()
-        and message.author == "bot"
-        and message.attachment_type in {None, "unreadable"}
-    )
-    for row in rows:
-        if row["provider_message_id"] is not None:
-            return str(row["state"])
-        if same_words(row["text"] or "", message.text) or (wordless and row["may_be_wordless"]):
-            return await _settle_by_id(session, row["id"], message.provider_id)
-    return None
-
-
-async def _settle_by_id(session: Session, turn_id: UUID, provider_id: str) -> str:
-    state: str = await session.fetchval(
-        """update app.turn set provider_message_id = $2,
-                  state = case when state = 'open' then 'sending' else state end
-            where id = $1 returning state""",
-        turn_id,
-        provider_id,
-    )
-    return state
 
 
 async def ids_of_other_turns(session: Session, turn: Turn, ids: list[str]) -> set[str]:
@@ -486,5 +441,5 @@ def _turn(row: Record, claim: int) -> Turn:
         unknown_for=row["unknown_for"] or timedelta(0),
         send_route=row["send_route"],
         send_since=row["send_since"],
-        is_accepted=row["is_accepted"],
+        accepted_for=row["accepted_for"],
     )

@@ -39,6 +39,7 @@ create table app.crm_reply_slot (
   url_hash bytea not null,
   url_sealed bytea not null,
   said_sealed bytea,           -- the customer's words the bot passed on; forgotten once they are stored or known
+  asked_at timestamptz,        -- when the bot asked, by the CRM's clock, if its token says so
   state text not null default 'waiting' check (state in ('waiting', 'used', 'gone')),
   turn_id uuid,
   received_at timestamptz not null default now(),
@@ -52,7 +53,8 @@ call app.protect('app.crm_reply_slot');
 alter table app.turn
   add column send_route text check (send_route in ('talk', 'salesbot', 'widget')),
   add column send_since timestamptz,        -- by the CRM's clock, where that is known: nothing older is ours
-  add column send_accepted_at timestamptz;  -- the CRM has taken the reply, but not told under which id
+  add column send_accepted_at timestamptz,  -- the CRM has taken the reply, but not told under which id
+  add column reported_at timestamptz;       -- the CRM itself has told of the message: it left
 
 -- What becomes of our messages, and of the files that come with the customers'.
 alter table app.message

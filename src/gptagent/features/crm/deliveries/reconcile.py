@@ -16,8 +16,10 @@ from gptagent.features.crm.deliveries import store
 from gptagent.features.crm.deliveries.model import Seen
 from gptagent.features.crm.deliveries.processing import message_key
 from gptagent.features.crm.deliveries.service import receive_webhook
-from gptagent.features.crm.model import CrmLink, Hook, LeadChanged, brand_of
+from gptagent.features.crm.events import RobotsWrote
+from gptagent.features.crm.model import CrmLink, Hook, LeadChanged, RobotMessage, brand_of
 from gptagent.features.crm.ports import CrmPort
+from gptagent.features.crm.replying import store as replies
 from gptagent.kernel import observe
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database
@@ -42,6 +44,7 @@ PAUSE = timedelta(seconds=60)
 PAUSE_TAKEOVER = timedelta(
     seconds=40
 )  # amoCRM tells of people's messages nowhere else; within a minute is promised
+PAUSE_AWAITED = timedelta(seconds=3)  # while replies by bots are on their way: nothing else tells of them
 PAUSE_FOUND = timedelta(seconds=15)
 PAUSE_MAX = timedelta(minutes=10)
 PAUSE_FAILED = timedelta(minutes=3)
@@ -79,9 +82,11 @@ class Reconciler:
     async def look(self, link: CrmLink, row: Record) -> timedelta:
         """Find and tell what is missing; return when to look again. Raises as CrmPort says."""
         now = utcnow()
-        until = now - self.settle
         since = max(row["polled_to"] - OVERLAP, now - LOOK_BACK)
-        seen, until, is_all = await self._list(link, since, until)
+        listed, listed_to, is_all = await self._list(link, since, now)
+        await self._robots(link, listed)
+        until = min(listed_to, now - self.settle)
+        seen = [one for one in listed if one.happened_at <= until]
         findings = Findings(until=until, is_complete=is_all)
         await self._messages(link, seen, findings, now=now)
         await self._moved(link, seen, findings)
@@ -105,6 +110,8 @@ class Reconciler:
         polled_to = min(filter(None, (findings.open_from, until)))
         async with self.db.session(self.scope) as session:
             found_at = now if findings.any else None
+            if brand_of(link.host) == "amocrm" and await replies.has_claims(session, link.connection_id):
+                pause = min(pause, PAUSE_AWAITED)
             await store.update_poll(session, link.connection_id, polled_to, pause, found_at)
         return pause
 
@@ -120,10 +127,25 @@ class Reconciler:
             until = since + (until - since) / SHRINK
         return seen, until, until == whole
 
+    async def _robots(self, link: CrmLink, listed: Sequence[Seen]) -> None:
+        """Tell what robots have sent where no webhook does: one listing settles the replies of all deals."""
+        if brand_of(link.host) != "amocrm":
+            return
+        told = tuple(
+            RobotMessage(one.message_id, one.record.id, one.happened_at)
+            for one in listed
+            if one.kind == "outgoing" and not one.by_user_id and one.record and one.record.kind == "lead"
+        )
+        if not told:
+            return
+        async with self.db.session(self.scope) as session:
+            if await store.hold_connection(session, link.connection_id) is not None:
+                await self.subscribers.publish(session, RobotsWrote(link.connection_id, told))
+
     async def _messages(
         self, link: CrmLink, seen: Sequence[Seen], findings: Findings, *, now: datetime
     ) -> None:
-        # What a robot wrote, ourselves included, changes nothing for us.
+        # What a robot wrote, ourselves included, is nothing to be told as a message.
         said = [one for one in seen if one.kind == "incoming" or (one.kind == "outgoing" and one.by_user_id)]
         missing = await self._unknown(link, said)
         talks: dict[int, list[Seen]] = {}

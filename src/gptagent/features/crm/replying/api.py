@@ -9,13 +9,13 @@ from fastapi import APIRouter
 from pydantic import SecretStr
 
 from gptagent.features.crm import service as crm
+from gptagent.features.crm.connecting.keys import Keys
 from gptagent.features.crm.model import ReplyRoute
 from gptagent.features.crm.ports import CrmPort
 from gptagent.features.crm.replying import service
-from gptagent.features.crm.replying.service import Standing
+from gptagent.features.crm.replying.service import Standing, WidgetKey
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
-from gptagent.kernel.crypto import Vault
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.http import Body, CurrentScope, Wire, example
 from gptagent.kernel.rest import CurrentMatch, api_router
@@ -35,7 +35,10 @@ class RepliesPatch(Body):
 
 
 class SecretBody(Body):
-    """The key the widget's tokens are signed with. It is never shown again; an empty one is forgotten."""
+    """The key the widget's tokens are signed with. It is never shown again; an empty one is forgotten.
+
+    Of an account that is connected by consent the integration's own is known.
+    """
 
     model_config = example({"secret": "..."})
 
@@ -51,7 +54,11 @@ class SentOut(Wire):
 
 
 class RepliesOut(Wire):
-    """`route` is the way of the next reply to a deal's chat, `widget_url` where a widget block asks."""
+    """`route` is the way of the next reply to a deal's chat, `widget_url` where a widget block asks.
+
+    `widget_key` checks what it asks: `integration` of an account that is connected by consent, where nothing
+    need be entered; else `entered`, or `missing`.
+    """
 
     mode: Mode
     route: ReplyRoute
@@ -62,6 +69,7 @@ class RepliesOut(Wire):
     bot_name: str | None
     widget_step: int
     has_widget_secret: bool
+    widget_key: WidgetKey
     widget_url: str
     refused_reason: str | None
     refused_at: datetime | None
@@ -86,7 +94,7 @@ class ChoicesOut(Wire):
 class RepliesApi:
     db: Database
     crm: CrmPort
-    vault: Vault
+    keys: Keys
     public_url: str
 
     def router(self) -> APIRouter:
@@ -119,7 +127,7 @@ class RepliesApi:
             await crm.get_connection(session, connection_id, lock=True)
             if match:
                 match.check(await self._out(session, connection_id))
-            await service.change_setup(session, connection_id, changes, self.vault)
+            await service.change_setup(session, connection_id, changes, self.keys.vault)
             return await self._out(session, connection_id)
 
     async def change_secret(self, scope: CurrentScope, connection_id: UUID, body: SecretBody) -> RepliesOut:
@@ -127,22 +135,24 @@ class RepliesApi:
         secret = {"widget_secret": body.secret.get_secret_value()}
         async with self.db.session(scope) as session:
             await crm.get_connection(session, connection_id, lock=True)
-            await service.change_setup(session, connection_id, secret, self.vault)
+            await service.change_setup(session, connection_id, secret, self.keys.vault)
             return await self._out(session, connection_id)
 
     async def choices(self, scope: CurrentScope, connection_id: UUID) -> ChoicesOut:
         require(scope, policy.MANAGE_CONNECTIONS)
-        found = await service.list_choices(self.db, scope, connection_id, crm_port=self.crm, vault=self.vault)
+        found = await service.list_choices(
+            self.db, scope, connection_id, crm_port=self.crm, vault=self.keys.vault
+        )
         return ChoicesOut.model_validate(found)
 
     async def make_field(self, scope: CurrentScope, connection_id: UUID) -> RepliesOut:
         require(scope, policy.MANAGE_CONNECTIONS)
-        await service.make_field(self.db, scope, connection_id, crm_port=self.crm, vault=self.vault)
+        await service.make_field(self.db, scope, connection_id, crm_port=self.crm, vault=self.keys.vault)
         async with self.db.session(scope) as session:
             return await self._out(session, connection_id)
 
     async def _out(self, session: Session, connection_id: UUID) -> RepliesOut:
-        standing = await service.get_standing(session, connection_id)
+        standing = await service.get_standing(session, connection_id, self.keys)
         return _out(standing, service.widget_url(connection_id, self.public_url))
 
 
@@ -158,6 +168,7 @@ def _out(standing: Standing, widget_url: str) -> RepliesOut:
         bot_name=setup.bot_name,
         widget_step=setup.widget_step,
         has_widget_secret=setup.has_widget_secret,
+        widget_key=standing.widget_key,
         widget_url=widget_url,
         refused_reason=setup.refused_reason,
         refused_at=setup.refused_at,

@@ -22,6 +22,10 @@ SLOT_LASTS = timedelta(hours=24)
 STEP_MIN, STEP_MAX = 1, 100
 SECRET_MIN_CHARS, SECRET_MAX_CHARS = 16, 200
 FIELD_NAME = "AI reply"
+# The CRM's code of reports on outgoing messages: Kommo has it since July 2026, not every account knows it.
+OUTGOING_CODE = "add_outgoing_message"
+# How soon the log of an account that reports none is looked at after a reply was taken: a bot needs a moment.
+LOOK_SOON = timedelta(seconds=2)
 
 _RETURN_PATH = re.compile(r"/api/v4/(salesbot|marketingbot)/[0-9]{1,18}/continue/[0-9]{1,18}", re.ASCII)
 
@@ -52,13 +56,17 @@ class ReplySetup:
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What the choice depends on besides the setup. `slot_waits`: a bot of the account waits for a reply."""
+    """What the choice depends on besides the setup. `slot_waits`: a bot of the account waits for a reply.
+
+    `bots_ask`: bots of the account have asked lately, so another will.
+    """
 
     brand: Brand
     token_may_send: bool
     has_lead: bool
     slot_waits: bool
     now: datetime
+    bots_ask: bool = False
 
 
 def choose_route(setup: ReplySetup, about: Circumstances) -> ReplyRoute:
@@ -72,7 +80,8 @@ def choose_route(setup: ReplySetup, about: Circumstances) -> ReplyRoute:
         return "talk"
     if setup.salesbot_is_set and about.has_lead:
         return "salesbot"
-    return "widget" if about.slot_waits or (setup.has_widget_secret and about.has_lead) else "talk"
+    may_ask = about.has_lead and (setup.has_widget_secret or about.bots_ask)
+    return "widget" if about.slot_waits or may_ask else "talk"
 
 
 def window_is_closed(origin: str, last_customer_message: datetime, now: datetime) -> bool:
@@ -93,10 +102,14 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """An outgoing message the CRM shows. `text` None: it tells of the message, not of its words."""
+    """An outgoing message the CRM shows. `text` None: it tells of the message, not of its words.
+
+    `by_person`: of a way by a bot, a person has written it.
+    """
 
     id: str
     text: str | None
+    by_person: bool = False
 
 
 def is_return_address(url: str, host: str) -> bool:

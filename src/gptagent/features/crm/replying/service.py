@@ -2,18 +2,22 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Literal
 from uuid import UUID
 
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
 from gptagent.features.crm import service as crm
 from gptagent.features.crm import store as crm_store
-from gptagent.features.crm.model import CrmLink, NamedId, ReplyRoute, brand_of
+from gptagent.features.crm.connecting.keys import Keys
+from gptagent.features.crm.model import Connection, CrmLink, NamedId, ReplyRoute, brand_of
 from gptagent.features.crm.ports import CrmPort, ReplyTransport
 from gptagent.features.crm.replying import store
 from gptagent.features.crm.replying.model import (
     FIELD_NAME,
+    LOOK_SOON,
     MODES,
+    OUTGOING_CODE,
     SECRET_MAX_CHARS,
     SECRET_MIN_CHARS,
     SLOT_LASTS,
@@ -41,9 +45,11 @@ __all__ = [
     "get_standing",
     "is_unreadable",
     "list_choices",
+    "look_soon",
     "make_field",
     "note_refusal",
     "release",
+    "reports_replies",
     "widget_url",
     "window_is_closed",
 ]
@@ -78,18 +84,27 @@ class SentBy:
     widget: int = 0
 
 
+WidgetKey = Literal["integration", "entered", "missing"]
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a connection replies: what is set, what the account has, and which way a deal's reply goes now."""
+    """How a connection replies: what is set, what the account has, and which way a deal's reply goes now.
+
+    `widget_key` checks what the account's bots ask: that of the integration by whose consent it is connected,
+    or one that was entered.
+    """
 
     setup: ReplySetup
     route: ReplyRoute
     token_may_send: bool
     waiting_bots: int
     sent: SentBy
+    widget_key: WidgetKey
+    is_oauth: bool
 
 
-async def get_standing(session: Session, connection_id: UUID) -> Standing:
+async def get_standing(session: Session, connection_id: UUID, keys: Keys) -> Standing:
     """Raises NotFound."""
     connection = await crm.get_connection(session, connection_id)
     setup = await get_setup(session, connection_id)
@@ -100,9 +115,42 @@ async def get_standing(session: Session, connection_id: UUID) -> Standing:
         has_lead=True,
         slot_waits=waiting > 0,
         now=utcnow(),
+        bots_ask=await store.bots_ask(session, connection_id, SLOT_LASTS),
     )
     sent = SentBy(**await store.count_sent(session, connection_id))
-    return Standing(setup, choose_route(setup, about), connection.can_send_messages, waiting, sent)
+    return Standing(
+        setup=setup,
+        route=choose_route(setup, about),
+        token_may_send=connection.can_send_messages,
+        waiting_bots=waiting,
+        sent=sent,
+        widget_key=await _widget_key(session, connection, setup, keys),
+        is_oauth=connection.access_kind == "oauth",
+    )
+
+
+async def _widget_key(session: Session, connection: Connection, setup: ReplySetup, keys: Keys) -> WidgetKey:
+    if connection.access_kind == "oauth":
+        own = await keys.find(session, connection.brand, connection.client_id or "")
+        return "integration" if own else "missing"
+    return "entered" if setup.has_widget_secret else "missing"
+
+
+async def reports_replies(session: Session, connection_id: UUID) -> bool:
+    """Whether a reply that left is told of by itself: by Kommo's webhook, or by amoCRM's log, which is read.
+
+    An account that has not said yet which reports it knows is taken for one that does.
+    """
+    row = await store.select_reporting(session, connection_id)
+    if row is None or row["brand"] == "amocrm":
+        return True
+    return row["hook_state"] != "refused" and (not row["hook_codes"] or OUTGOING_CODE in row["hook_codes"])
+
+
+async def look_soon(session: Session, link: CrmLink) -> None:
+    """A reply was taken: where no webhook tells of it, have the log read soon, once for all deals."""
+    if brand_of(link.host) == "amocrm":
+        await store.look_by(session, link.connection_id, LOOK_SOON)
 
 
 def widget_url(connection_id: UUID, public_url: str) -> str:
@@ -114,9 +162,15 @@ async def change_setup(
     session: Session, connection_id: UUID, changes: Mapping[str, object], vault: Vault
 ) -> ReplySetup:
     """Change how a connection replies: mode, field_id, field_name, bot_id, bot_name, widget_step, and
-    widget_secret ('' forgets it). Raises NotFound; Invalid by field.
+    widget_secret ('' forgets it). Raises NotFound; Invalid by field; Conflict for a secret of an account that
+    is connected by consent: its integration's is known.
     """
-    await crm.get_connection(session, connection_id, lock=True)
+    connection = await crm.get_connection(session, connection_id, lock=True)
+    if connection.access_kind == "oauth" and changes.get("widget_secret"):
+        raise Conflict(
+            "crm_widget_key_known",
+            "This account is connected by consent: the key of its integration is known already.",
+        )
     before = await get_setup(session, connection_id)
     values = _checked(changes)
     sealed = await store.select_widget_secret(session, connection_id)
@@ -237,6 +291,7 @@ class CrmRoutes:
             has_lead=reply.lead_id is not None,
             slot_waits=waits,
             now=utcnow(),
+            bots_ask=await store.bots_ask(session, link.connection_id, SLOT_LASTS),
         )
         return self._build(choose_route(setup, about), setup)
 

@@ -9,6 +9,7 @@ from asyncpg import Record
 from gptagent.features.crm.replying.model import ReplySetup
 from gptagent.kernel.db import Session
 
+_SLOT_VALUES = ("lead_id", "talk_id", "url_hash", "url_sealed", "said_sealed", "asked_at")
 _SETUP = """select connection_id, mode, field_id, field_name, bot_id, bot_name, widget_step,
                    widget_secret_sealed is not null as has_widget_secret, refused_reason, refused_at
               from app.crm_reply_setup"""
@@ -114,12 +115,12 @@ async def insert_slot(
     """Keep a waiting bot. False if it is known already."""
     done = await session.fetchval(
         """insert into app.crm_reply_slot (id, connection_id, lead_id, talk_id, url_hash, url_sealed,
-                                          said_sealed)
-           values ($1, $2, $3, $4, $5, $6, $7)
+                                          said_sealed, asked_at)
+           values ($1, $2, $3, $4, $5, $6, $7, $8)
            on conflict (org_id, connection_id, url_hash) do nothing returning true""",
         slot_id,
         connection_id,
-        *(values[name] for name in ("lead_id", "talk_id", "url_hash", "url_sealed", "said_sealed")),
+        *(values[name] for name in _SLOT_VALUES),
     )
     return bool(done)
 
@@ -149,6 +150,66 @@ async def slot_waits(
         lasts,
     )
     return bool(found)
+
+
+async def waiting_slot(
+    session: Session, connection_id: UUID, lead_id: int, talk_id: int | None, *, lasts: timedelta
+) -> Record | None:
+    """Return the slot a reply to the deal would use now.
+
+    `crm_now` is what the CRM's clock shows at least: the time its token was made plus what has passed here
+    since; null if the token had none. A second less, as the vendor's own clocks may differ that much.
+    """
+    return await session.fetchrow(
+        """select date_trunc('second', asked_at + (clock_timestamp() - received_at) - interval '1 second')
+                    as crm_now
+             from app.crm_reply_slot
+            where connection_id = $1 and lead_id = $2 and state = 'waiting'
+              and (talk_id is null or $3::bigint is null or talk_id = $3)
+              and received_at > clock_timestamp() - $4::interval
+            order by received_at desc limit 1""",
+        connection_id,
+        lead_id,
+        talk_id,
+        lasts,
+    )
+
+
+async def bots_ask(session: Session, connection_id: UUID, lasts: timedelta) -> bool:
+    """Whether bots of the account have asked lately."""
+    found = await session.fetchval(
+        """select exists (select from app.crm_reply_slot
+             where connection_id = $1 and received_at > clock_timestamp() - $2::interval)""",
+        connection_id,
+        lasts,
+    )
+    return bool(found)
+
+
+async def has_claims(session: Session, connection_id: UUID) -> bool:
+    """Whether a reply by a bot is under way on a deal of the account."""
+    found = await session.fetchval(
+        """select exists (select from app.crm_lead_claim
+             where connection_id = $1 and until > clock_timestamp())""",
+        connection_id,
+    )
+    return bool(found)
+
+
+async def select_reporting(session: Session, connection_id: UUID) -> Record | None:
+    return await session.fetchrow(
+        "select brand, hook_state, hook_codes from app.crm_connection where id = $1", connection_id
+    )
+
+
+async def look_by(session: Session, connection_id: UUID, within: timedelta) -> None:
+    """Let the account's log be looked at so soon, if it is not anyway."""
+    await session.execute(
+        """update app.crm_connection set poll_at = clock_timestamp() + $2::interval
+            where id = $1 and poll_at > clock_timestamp() + $2::interval""",
+        connection_id,
+        within,
+    )
 
 
 async def use_slot(

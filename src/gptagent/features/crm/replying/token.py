@@ -4,7 +4,7 @@ import base64
 import binascii
 import hmac
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,6 +17,7 @@ from gptagent.kernel.errors import Forbidden
 HASHES = {"HS256": "sha256", "HS512": "sha512"}
 MAX_TOKEN_CHARS = 8_000
 LEEWAY = timedelta(seconds=60)
+CLOCKS_DIFFER = 300.0
 LEAD_KINDS = frozenset({"2", "lead", "leads"})
 
 
@@ -32,8 +33,19 @@ class Expected:
     client_uuid: str | None = None
 
 
-def read_token(token: str, expected: Expected) -> int | None:
-    """Return the deal the bot runs on, None if it runs on something else. Raises Forbidden."""
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a believed token says. `lead_id` None: the bot runs on something else than a deal.
+
+    `at`: when the CRM made it, by its own clock, if the token says so.
+    """
+
+    lead_id: int | None
+    at: datetime | None
+
+
+def read_token(token: str, expected: Expected) -> Asked:
+    """Raises Forbidden."""
     head, payload, signature = _parts(token)
     hash_name = HASHES.get(str(_object(head).get("alg")))
     if hash_name is None:
@@ -44,10 +56,21 @@ def read_token(token: str, expected: Expected) -> int | None:
     claims = _object(payload)
     if not (_is_current(claims, expected.now) and _is_of_account(claims, expected)):
         raise _refused()
+    return Asked(_lead_of(claims), _made_at(claims, expected.now))
+
+
+def _lead_of(claims: dict[str, Any]) -> int | None:
     entity_id = claims.get("entity_id")
     if str(claims.get("entity_type")).lower() not in LEAD_KINDS or not str(entity_id).isdecimal():
         return None
     return int(str(entity_id)[:18])
+
+
+def _made_at(claims: dict[str, Any], now: datetime) -> datetime | None:
+    made = _number(claims.get("iat"))
+    if made is None or not -CLOCKS_DIFFER < made - now.timestamp() < CLOCKS_DIFFER:
+        return None  # an old token that was kept, or a clock that is of no use
+    return datetime.fromtimestamp(made, UTC)
 
 
 def _is_current(claims: dict[str, Any], now: datetime) -> bool:

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gptagent.features.crm import service as crm
+from gptagent.features.crm.connecting.keys import Keys
 from gptagent.features.crm.frame import frame_of
 from gptagent.features.crm.model import NamedId, brand_of
 from gptagent.features.crm.ports import CrmPort
@@ -19,7 +20,6 @@ from gptagent.features.crm.replying.model import FIELD_NAME, SECRET_MAX_CHARS, S
 from gptagent.features.crm.replying.service import Choices
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
-from gptagent.kernel.crypto import Vault
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import AppError, Invalid
 from gptagent.kernel.http import CurrentScope
@@ -46,7 +46,7 @@ class RepliesPages:
     db: Database
     pages: Pages
     crm: CrmPort
-    vault: Vault
+    keys: Keys
     public_url: str
 
     def router(self) -> APIRouter:
@@ -63,7 +63,7 @@ class RepliesPages:
         choices = None
         if ask and policy.MANAGE_CONNECTIONS in scope.permissions:
             choices = await service.list_choices(
-                self.db, scope, connection_id, crm_port=self.crm, vault=self.vault
+                self.db, scope, connection_id, crm_port=self.crm, vault=self.keys.vault
             )
         return await self._page(request, scope, connection_id, part=part, choices=choices)
 
@@ -73,7 +73,7 @@ class RepliesPages:
         try:
             changes = _read(form)
             async with self.db.session(scope) as session:
-                await service.change_setup(session, connection_id, changes, self.vault)
+                await service.change_setup(session, connection_id, changes, self.keys.vault)
         except Invalid as error:
             return await self._page(request, scope, connection_id, form=form, error=error)
         return self.pages.redirect(request.url.path, Notice("success", "Saved"))
@@ -83,7 +83,7 @@ class RepliesPages:
         require(scope, policy.MANAGE_CONNECTIONS)
         try:
             made = await service.make_field(
-                self.db, scope, connection_id, crm_port=self.crm, vault=self.vault
+                self.db, scope, connection_id, crm_port=self.crm, vault=self.keys.vault
             )
         except AppError as error:
             if error.status == 404 and error.code == "not_found":
@@ -107,7 +107,7 @@ class RepliesPages:
         may_edit = policy.MANAGE_CONNECTIONS in scope.permissions
         async with self.db.session(scope) as session:
             connection = await crm.get_connection(session, connection_id)
-            standing = await service.get_standing(session, connection_id)
+            standing = await service.get_standing(session, connection_id, self.keys)
             shell = None if part else await self.pages.shell(request, session)
         context: dict[str, Any] = {
             **frame_of(request, connection),

@@ -1,12 +1,13 @@
 """The door of the account's waiting bots: verify, store, acknowledge; the answer is posted back later."""
 
 import hashlib
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network
 from urllib.parse import urlsplit
 from uuid import UUID
 
+from asyncpg import Record
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -14,6 +15,7 @@ from starlette.routing import Route
 from gptagent.features.crm import service as crm
 from gptagent.features.crm import store as crm_store
 from gptagent.features.crm.api import is_from_there, read_body
+from gptagent.features.crm.connecting.keys import Keys
 from gptagent.features.crm.model import WidgetRequest
 from gptagent.features.crm.ports import CrmPort
 from gptagent.features.crm.replying import store
@@ -39,11 +41,11 @@ _ANSWERS = {403: 404, 422: 400}  # another account's token finds no address here
 
 @dataclass(frozen=True, slots=True)
 class WidgetDoor:
-    """Bots wait two seconds for the acknowledgement: nothing is called out."""
+    """Bots wait two seconds for the acknowledgement: nothing is called out. `keys` are the integrations'."""
 
     db: Database
     crm: CrmPort
-    vault: Vault
+    keys: Keys
     public_url: str
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
 
@@ -66,7 +68,7 @@ class WidgetDoor:
             )
             scope = Scope(hook.org_id, Actor("crm"), request_id=request.state.request_id)
             async with self.db.session(scope) as session:
-                await receive_request(session, hook, asked, self.vault, self.public_url)
+                await receive_request(session, hook, asked, self.keys, self.public_url)
         except (AppError, ClientDisconnect) as error:
             status = error.status if isinstance(error, AppError) else 400
             return _refused(_ANSWERS.get(status, status))
@@ -88,34 +90,58 @@ def _refused(status: int) -> Response:
 
 
 async def receive_request(
-    session: Session, hook: crm.Hook, asked: WidgetRequest, vault: Vault, public_url: str
+    session: Session, hook: crm.Hook, asked: WidgetRequest, keys: Keys, public_url: str
 ) -> None:
     """Keep a bot that waits for a reply. Raises Forbidden (token) and Invalid (address, no deal)."""
     await crm.hold_connection(session, hook.connection_id)
     connection = await crm_store.select_connection(session, hook.connection_id)
-    secret = await _secret(session, hook, vault)
-    if connection is None or secret is None:
+    signer = await _signer(session, connection, keys) if connection else None
+    if connection is None or signer is None:
         raise Forbidden("crm_token_refused", "The CRM's token does not fit this connection.")
     parts = urlsplit(public_url)
     expected = Expected(
-        secret=secret,
+        secret=signer.secret,
         audience=f"{parts.scheme}://{parts.netloc}",
         host=connection["host"],
         account_id=hook.account_id,
         now=utcnow(),
+        client_uuid=signer.client_uuid,
     )
-    lead_id = read_token(asked.token, expected) or asked.lead_id
+    token = read_token(asked.token, expected)
+    lead_id = token.lead_id or asked.lead_id
     if lead_id is None or not is_return_address(asked.return_url, connection["host"]):
         raise Invalid("crm_webhook_malformed", "The CRM's message could not be read.")
-    await _keep(session, hook, asked, lead_id, vault)
+    await _keep(session, hook, asked, lead_id, keys.vault, at=token.at)
 
 
-async def _secret(session: Session, hook: crm.Hook, vault: Vault) -> str | None:
-    sealed = await store.select_widget_secret(session, hook.connection_id)
-    return None if sealed is None else vault.open(sealed, org_id=hook.org_id, purpose=SECRET_PURPOSE)
+@dataclass(frozen=True, slots=True)
+class _Signer:
+    """Whose signature is believed. `client_uuid` None: it is not known which integration's that is."""
+
+    secret: str = field(repr=False)
+    client_uuid: str | None = None
 
 
-async def _keep(session: Session, hook: crm.Hook, asked: WidgetRequest, lead_id: int, vault: Vault) -> None:
+async def _signer(session: Session, connection: Record, keys: Keys) -> _Signer | None:
+    """The integration that was consented to signs with its own secret; else the one that was entered does."""
+    if connection["access_kind"] == "oauth":
+        own = await keys.find(session, connection["brand"], connection["client_id"])
+        return _Signer(own.secret, own.client_id) if own else None
+    sealed = await store.select_widget_secret(session, connection["id"])
+    if sealed is None:
+        return None
+    return _Signer(keys.vault.open(sealed, org_id=session.scope.org_id, purpose=SECRET_PURPOSE))
+
+
+async def _keep(
+    session: Session,
+    hook: crm.Hook,
+    asked: WidgetRequest,
+    lead_id: int,
+    vault: Vault,
+    *,
+    at: datetime | None,
+) -> None:
     slot_id, said = new_id(), asked.text.strip()[:SAID_MAX_CHARS]
 
     def sealed(text: str) -> bytes:
@@ -127,6 +153,7 @@ async def _keep(session: Session, hook: crm.Hook, asked: WidgetRequest, lead_id:
         "url_hash": hashlib.sha256(asked.return_url.encode()).digest(),
         "url_sealed": sealed(asked.return_url),
         "said_sealed": sealed(said) if said else None,
+        "asked_at": at,
     }
     if not await store.insert_slot(session, slot_id, hook.connection_id, values):
         return  # delivered twice
