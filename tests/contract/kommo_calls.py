@@ -36,6 +36,7 @@ LOCAL = {
     "download_attachment",  # another server: test_kommo_bots.py
     "find_host",  # asks a directory beside the accounts: test_crm_tokens.py
     "read_token",
+    "read_hook_fields",
     "read_stored",
     "read_webhook",
     "read_widget_request",

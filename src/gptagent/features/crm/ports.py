@@ -54,7 +54,7 @@ from gptagent.features.crm.records import (
     UnsortedLead,
 )
 from gptagent.features.crm.replying.model import Reply, Sighting
-from gptagent.features.crm.values import EntityKind
+from gptagent.features.crm.values import EntityKind, FieldValue
 from gptagent.kernel.db import Session
 
 
@@ -310,6 +310,13 @@ class HooksPort(Protocol):
 
     def read_webhook(self, content_type: str, body: bytes) -> Webhook:
         """Parse a delivery. Raises Invalid("crm_webhook_malformed") if it is no form or JSON at all."""
+        ...
+
+    def read_hook_fields(self, listed: object, types: Mapping[int, str]) -> tuple[FieldValue, ...]:
+        """Read custom fields in a delivery's form; `types` by the field's number, as the account lists them.
+
+        A field without a type is kept as it came.
+        """
         ...
 
     def read_stored(self, payload: Mapping[str, object]) -> Webhook:
