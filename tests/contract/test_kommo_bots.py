@@ -53,9 +53,9 @@ def transcript(account, chat):
 async def test_a_field_is_made_written_read_and_printed_by_a_bot(crm, link, account):
     chat = account.chat()
     made = await crm.create_text_field(link, "AI reply")
-    assert made in await crm.list_text_fields(link)
+    assert (made.id, "textarea") in [(one.id, one.type) for one in await crm.fetch_fields(link, "leads")]
     bot_id = account.steer("POST", "/bots", name="Prints", text=f"{{{{lead.cf.{made.id}}}}}")["bot_id"]
-    assert [(bot.id, bot.name) for bot in await crm.list_bots(link)] == [(bot_id, "Prints")]
+    assert [(bot.id, bot.name) for bot in await crm.fetch_salesbots(link)] == [(bot_id, "Prints")]
     written_at = await crm.write_field(link, chat["lead_id"], made.id, "Two lines\nof a reply")
     held = await crm.read_field(link, chat["lead_id"], made.id)
     assert (held.text, held.changed_at) == ("Two lines\nof a reply", written_at)
@@ -80,7 +80,7 @@ async def test_an_account_without_the_newer_interface_is_run_by_the_older(crm, l
     await crm.run_bot(link, bot_id, chat["lead_id"])
     until(lambda: transcript(account, chat) == ["Hi"])
     with pytest.raises(NotFound):
-        await crm.list_bots(link)
+        await crm.fetch_salesbots(link)
 
 
 async def test_a_plan_without_bots_refuses_both(crm, link, account):

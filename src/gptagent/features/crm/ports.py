@@ -142,7 +142,9 @@ class RecordsPort(Protocol):
 class SettingsPort(Protocol):
     """How the account is set up."""
 
-    async def fetch_fields(self, link: CrmLink, kind: EntityKind) -> tuple[Field, ...]: ...
+    async def fetch_fields(
+        self, link: CrmLink, kind: EntityKind, priority: CallPriority = CallPriority.SYNC
+    ) -> tuple[Field, ...]: ...
 
     async def fetch_users(self, link: CrmLink) -> tuple[CrmUser, ...]:
         """Return the people of the account; only an administrator's token may ask."""
@@ -150,7 +152,9 @@ class SettingsPort(Protocol):
 
     async def fetch_tags(self, link: CrmLink, kind: EntityKind, page: PageRequest) -> Batch[Tag]: ...
 
-    async def fetch_salesbots(self, link: CrmLink) -> tuple[Salesbot, ...]:
+    async def fetch_salesbots(
+        self, link: CrmLink, priority: CallPriority = CallPriority.SYNC
+    ) -> tuple[Salesbot, ...]:
         """Raise NotFound("crm_not_found") where the brand has no list of them."""
         ...
 
@@ -326,12 +330,6 @@ class HooksPort(Protocol):
 
 class BotsPort(Protocol):
     """Replies by way of the account's Salesbots: their field, their run, and the bot that waits for us."""
-
-    async def list_bots(self, link: CrmLink) -> tuple[NamedId, ...]: ...
-
-    async def list_text_fields(self, link: CrmLink) -> tuple[NamedId, ...]:
-        """Return the deal's fields that hold long text."""
-        ...
 
     async def create_text_field(self, link: CrmLink, name: str) -> NamedId: ...
 
