@@ -279,7 +279,11 @@ class ChatsPort(Protocol):
         ...
 
     async def upload_file(self, link: CrmLink, name: str, content: bytes) -> str:
-        """Put a file into the account's drive. Returns its uuid."""
+        """Put a file into the account's drive. Returns its uuid.
+
+        It may be repeated whatever has happened, and so never raises OutcomeUnknown: a file shows nowhere
+        before a message names it, and what a broken attempt has left in the drive is named by none.
+        """
         ...
 
     async def download_attachment(self, link: CrmLink, url: str, *, max_bytes: int) -> Download:
