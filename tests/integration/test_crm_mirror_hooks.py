@@ -3,7 +3,6 @@
 import asyncio
 import re
 import time
-from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -97,9 +96,7 @@ async def shop(world, served, home, kommo):
 
 
 async def field(shop, entity, kind, name, **more):
-    return await shop.account.call(
-        "POST", "/fields", {"entity": entity, "type": kind, "name": name, **more}
-    )
+    return await shop.account.call("POST", "/fields", {"entity": entity, "type": kind, "name": name, **more})
 
 
 async def test_a_deal_follows_what_people_do_in_the_crm(shop):
@@ -217,7 +214,11 @@ async def test_what_a_delivery_does_not_speak_of_stays(shop):
         "leads[add]",
         **DEAL,
         **{"name": "Deal", "price": 90, "tags][0][id": 1, "tags][0][name": "VIP", "updated_at": 1790000000},
-        **{"custom_fields][0][id": 1, "custom_fields][0][name": "F", "custom_fields][0][values][0][value": "x"},
+        **{
+            "custom_fields][0][id": 1,
+            "custom_fields][0][name": "F",
+            "custom_fields][0][values][0][value": "x",
+        },
     )
     known = (await shop.listed("leads"))[7]
     assert known["tags"] == [{"id": 1, "name": "VIP"}] and [one["name"] for one in known["fields"]] == ["F"]
@@ -249,7 +250,8 @@ async def test_the_captured_bodies_are_in_the_mirror(shop):
         5141671: (None, None, 43283812),
         15318175: ("", 1000, 67548619),
     }
-    assert [one["name"] for one in leads[15318175]["fields"]] == ["Benefit", "Text", "Numeric", "Select", "Date"]
+    names = ["Benefit", "Text", "Numeric", "Select", "Date"]
+    assert [one["name"] for one in leads[15318175]["fields"]] == names
     assert contacts[37054081]["name"] == "Абиба абибович"
     assert {one["name"] for one in contacts[17611273]["fields"]} == {"Phone", "Birthday", "Any radiobutton"}
 

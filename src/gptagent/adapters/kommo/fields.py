@@ -122,7 +122,8 @@ def _moment(entry: Entry) -> Moment | None:
         return Moment(datetime.fromtimestamp(seconds, UTC)) if in_range else None
     text = as_text(value)
     try:
-        at = datetime.strptime(text, "%d.%m.%Y") if _BIRTHDAY.fullmatch(text) else datetime.fromisoformat(text)
+        written = "-".join(reversed(text.split("."))) if _BIRTHDAY.fullmatch(text) else text
+        at = datetime.fromisoformat(written)
         return Moment(at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC))
     except (ValueError, OverflowError):
         return None

@@ -108,6 +108,12 @@ def _field(row: Row) -> Field | None:
         enums=tuple(sorted(filter(None, enums), key=lambda enum: (enum.sort, enum.id))),
         is_api_only=as_flag(row.get("is_api_only")) is True,
         is_known=kind in KNOWN_TYPES,
+        catalogs=tuple(
+            catalog
+            for step in wire.maps(row.get("chained_lists"))
+            if (catalog := as_id(step.get("catalog_id"))) is not None
+        ),
+        links_to=clean(row.get("search_in")) or None,
     )
 
 

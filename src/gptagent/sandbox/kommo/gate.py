@@ -59,7 +59,9 @@ class Gate:
         scope.update(app=self, desk=self.desk, account=account, token=token)
         await _carried_out(self._router, fault, (scope, receive, send))
 
-    async def pass_on(self, account: Account, router: Router, scope: Scope, receive: Receive, send: Send) -> None:
+    async def pass_on(
+        self, account: Account, router: Router, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         """Let through what is asked of another server about this account: counted, and with its faults."""
         self._count(account)
         fault = await self._fault(account, Request(scope))

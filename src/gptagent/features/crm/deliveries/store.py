@@ -85,7 +85,7 @@ async def touch_webhook(session: Session, connection_id: UUID, now: datetime) ->
 
 async def merge_lead(session: Session, connection_id: UUID, change: LeadChanged) -> Merged:
     """Take over what a delivery says of a deal, leaving the rest. What is older than we know is left alone,
-    be it from a delivery or from reading the account; and only what happened later brings a deleted deal back.
+    be it from a delivery or from reading the account; only what happened later brings a deleted deal back.
 
     The thin form has no time: where it brings something new, the deal is read again before its next reply.
     """

@@ -40,14 +40,10 @@ def _newer(told: str, *columns: str) -> str:
 _CONTACTS_NEWER = _newer(
     _CONTACT_TOLD, "name", "phones", "emails", "responsible_user_id", "fields", "tags", "updated_at"
 )
-# A webhook without a time tells these and nothing else.
+# A webhook without a time tells of these alone.
+_TOLD_ALWAYS = ("name", "price", "pipeline_id", "stage_id", "responsible_user_id")
 _LEADS_NEWER = ", ".join(
-    (
-        _newer(
-            f"t.seen_at > $3 or {_LEAD_TOLD}", "name", "price", "pipeline_id", "stage_id", "responsible_user_id"
-        ),
-        _newer(_LEAD_TOLD, "fields", "tags"),
-    )
+    (_newer(f"t.seen_at > $3 or {_LEAD_TOLD}", *_TOLD_ALWAYS), _newer(_LEAD_TOLD, "fields", "tags"))
 )
 _TAGS = msgspec.json.Decoder(tuple[Tag, ...])
 
@@ -78,7 +74,7 @@ async def upsert_contacts(
                                  seen_at = now(), removed_at = null
                            where t.erased_at is null and (t.removed_at is null or t.seen_at <= $3)
                           returning xmax = 0 as added)
-            select count(*) as read, count(*) filter (where added) as added from done""",
+            select count(*) as read, count(*) filter (where added) as added from done""",  # noqa: S608 - of this file
         connection_id,
         packed(contacts),
         read_at,
@@ -123,14 +119,19 @@ async def merge_contact(session: Session, connection_id: UUID, told: ToldContact
 async def remove_contact(session: Session, connection_id: UUID, contact_id: int) -> None:
     """Forget who the contact was: it was deleted in the CRM."""
     await session.execute(
-        f"update app.crm_contact set {_GONE} where {_HERE} and external_id = $2", connection_id, contact_id
+        f"update app.crm_contact set {_GONE} where {_HERE} and external_id = $2",  # noqa: S608 - of this file
+        connection_id,
+        contact_id,
     )
 
 
 async def remove_unseen_contacts(session: Session, connection_id: UUID, since: datetime) -> int:
     """Forget who the contacts were that the CRM no longer has; their numbers stay."""
     return await count_changed(
-        session, f"update app.crm_contact set {_GONE} where {_HERE} and seen_at < $2", connection_id, since
+        session,
+        f"update app.crm_contact set {_GONE} where {_HERE} and seen_at < $2",  # noqa: S608 - of this file
+        connection_id,
+        since,
     )
 
 
@@ -186,7 +187,7 @@ async def upsert_leads(
                                  updated_at = greatest(excluded.updated_at, t.told_at), fetched_at = now(),
                                  seen_at = now()
                           returning xmax = 0 as added)
-            select count(*) as read, count(*) filter (where added) as added from done""",
+            select count(*) as read, count(*) filter (where added) as added from done""",  # noqa: S608 - of this file
         connection_id,
         packed(leads),
         read_at,
