@@ -11,10 +11,13 @@ from gptagent.features.agents import service as agents
 from gptagent.features.conversations.events import CustomerWrote, HoldChanged, StageChanged
 from gptagent.features.conversations.service import Inbox
 from gptagent.features.crm import service as crm_service
+from gptagent.features.crm.entities.reports import Reports
 from gptagent.features.crm.events import (
+    ContactReported,
     CustomerSaid,
     DeliveryOpened,
     LeadMoved,
+    LeadReported,
     MessageArrived,
     RobotsWrote,
     TalkSeen,
@@ -115,6 +118,8 @@ async def make_world(db: Database, scope: Scope, account, vault: Vault) -> World
             }
         ),
     )
+    crm = KommoCrm(egress, NoLimit(), sandbox_url=account.url)
+    reports = Reports(crm)
     subscribers = Subscribers(
         in_transaction={
             DeliveryOpened: (inbox.on_delivery,),
@@ -123,9 +128,10 @@ async def make_world(db: Database, scope: Scope, account, vault: Vault) -> World
             TalkSeen: (inbox.on_talk,),
             LeadMoved: (inbox.on_lead_moved,),
             RobotsWrote: (lanes.on_robots_wrote,),
+            LeadReported: (reports.on_lead,),
+            ContactReported: (reports.on_contact,),
         }
     )
-    crm = KommoCrm(egress, NoLimit(), sandbox_url=account.url)
     command = crm_service.ConnectCrm(f"{account.subdomain}.kommo.test", account.token)
     connection = await crm_service.connect_crm(
         db, scope, command, crm=crm, vault=vault, public_url="http://127.0.0.1:9"

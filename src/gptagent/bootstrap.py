@@ -22,12 +22,15 @@ from gptagent.features.crm.connecting.model import CALLBACK, Credentials
 from gptagent.features.crm.connecting.service import Connecting, Keys, TokenRenewal
 from gptagent.features.crm.deliveries import jobs as delivery_jobs
 from gptagent.features.crm.deliveries.jobs import DeliveryJobs
+from gptagent.features.crm.entities.reports import Reports
 from gptagent.features.crm.entities.service import welcome_back
 from gptagent.features.crm.events import (
     AccountConnected,
+    ContactReported,
     CustomerSaid,
     DeliveryOpened,
     LeadMoved,
+    LeadReported,
     MessageArrived,
     RobotsWrote,
     TalkSeen,
@@ -151,6 +154,7 @@ async def build_platform(settings: Settings) -> Platform:
         }
     )
     inbox = Inbox(lanes, heard_by_dialog)
+    reports = Reports(crm)
     heard_of_crm = Subscribers(
         in_transaction={
             DeliveryOpened: (inbox.on_delivery,),
@@ -160,6 +164,8 @@ async def build_platform(settings: Settings) -> Platform:
             TalkSeen: (inbox.on_talk,),
             LeadMoved: (inbox.on_lead_moved,),
             RobotsWrote: (lanes.on_robots_wrote,),
+            LeadReported: (reports.on_lead,),
+            ContactReported: (reports.on_contact,),
         },
         outbox={AccountConnected: (dialog.RESUME,)},
     )
