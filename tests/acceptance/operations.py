@@ -187,6 +187,7 @@ OPERATIONS = tuple(
                 ("POST", "contacts/{contact_id}/tags", {"add": ["VIP"]}),
                 ("POST", "contacts/{contact_id}/tasks", TASK),
                 ("POST", "contacts/{contact_id}/notes", {"text": "A note"}),
+                ("POST", "contacts/{contact_id}/emails", {"subject": "Hello", "text": "How are you?"}),
                 ("POST", "changes/{change_id}/revert", {"force": False}),
             )
         ),

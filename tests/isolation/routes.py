@@ -71,6 +71,7 @@ NUMBERS = {"lead_id": 999_999_999, "contact_id": 999_999_999}
 RENAMED = {"json": {"name": "Stolen"}}
 TAGGED = {"json": {"add": ["Stolen"]}}
 NOTED = {"json": {"text": "Stolen"}}
+WRITTEN = {"json": {"subject": "Stolen", "text": "Stolen"}}
 DUE = {"json": {"text": "Stolen", "due_at": "2099-01-31T12:00:00Z"}}
 DELIVERY = {"connection_id": "connection_id", "delivery_id": "delivery_id"}
 CONVERSATION = {"conversation_id": "conversation_id"}
@@ -211,6 +212,7 @@ CASES: dict[str, Case] = {
     "POST /api/v1/connections/{connection_id}/contacts/{contact_id}/tags": Foreign(PERSON_OF_CRM, TAGGED),
     "POST /api/v1/connections/{connection_id}/contacts/{contact_id}/tasks": Foreign(PERSON_OF_CRM, DUE),
     "POST /api/v1/connections/{connection_id}/contacts/{contact_id}/notes": Foreign(PERSON_OF_CRM, NOTED),
+    "POST /api/v1/connections/{connection_id}/contacts/{contact_id}/emails": Foreign(PERSON_OF_CRM, WRITTEN),
     "GET /api/v1/connections/{connection_id}/actions/{action_id}": Foreign(
         CONNECTION | {"action_id": "action_id"}
     ),
