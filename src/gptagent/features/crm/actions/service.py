@@ -4,7 +4,7 @@ Each verb promises the action: its job leaves with the caller's transaction. All
 the mirror does not have, Conflict for a connection that does not work, Invalid with the field that is wrong.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -14,6 +14,7 @@ from gptagent.features.audit.model import Entry
 from gptagent.features.crm import store as crm_store
 from gptagent.features.crm.actions import checking, store
 from gptagent.features.crm.actions.checking import Asked, Known
+from gptagent.features.crm.actions.labels import Line, line_of
 from gptagent.features.crm.actions.model import (
     Action,
     ActionKind,
@@ -46,11 +47,20 @@ ORDERS = {"-created_at": Order("-created_at", "created_at", descending=True)}
 REASON_MAX_CHARS = 500
 CALL_MAX_SECONDS = 86_400
 TASK_TYPES_MAX = 2**31 - 1
+LINES_SHOWN = 10  # beside a conversation
 EMAILS_PER_CONTACT = 5  # in an hour, as many as letters of the platform itself: identity.limits
 EMAILS_PER_WORKSPACE = 60
 EMAIL_WINDOW = timedelta(hours=1)
 EMAIL_NOTE = "An e-mail was sent: {subject}\n\n{text}"
 NOBODY = Evidence()
+# Who had it written, as msgids.
+ACTORS: Mapping[str, str] = {
+    "person": "A person",
+    "api_key": "A program with a key",
+    "system": "The agent",
+    "crm": "The agent",
+    "operator": "The operator",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +278,15 @@ async def list_changes(
     """Return lines of the journal, the latest first, and how many there are."""
     found = await store.select_latest(session, connection_id, (kind, record_id), offset, limit)
     return found, await store.count_changes(session, connection_id, kind, record_id)
+
+
+async def lines_of_customer(
+    session: Session, connection_id: UUID, lead_id: int | None, contact_id: int | None
+) -> list[Line]:
+    """Return the latest lines of the journal about a customer's deal and contact, as a person reads them."""
+    found = await store.select_of_customer(session, connection_id, lead_id, contact_id, LINES_SHOWN)
+    known = await known_of(session, connection_id) if found else Known((), (), (), ())
+    return [line_of(known, one) for one in found]
 
 
 async def known_of(session: Session, connection_id: UUID) -> Known:

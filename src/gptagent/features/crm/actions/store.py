@@ -250,6 +250,21 @@ async def select_latest(
     return [_change(row) for row in rows]
 
 
+async def select_of_customer(
+    session: Session, connection_id: UUID, lead_id: int | None, contact_id: int | None, limit: int
+) -> list[Change]:
+    rows = await session.fetch(
+        f"""{_CHANGE} where c.connection_id = $1
+                and (c.entity, c.entity_id) in (('leads', $2::bigint), ('contacts', $3::bigint))
+              order by c.created_at desc, c.id desc limit $4""",
+        connection_id,
+        lead_id,
+        contact_id,
+        limit,
+    )
+    return [_change(row) for row in rows]
+
+
 async def count_changes(
     session: Session, connection_id: UUID, entity: str | None, entity_id: int | None
 ) -> int:
