@@ -170,6 +170,7 @@ OPERATIONS = tuple(
         ("PUT", "integrations/{integration_id}/secret", MANAGE_CONNECTIONS, {"json": {"client_secret": "x"}}),
         ("DELETE", "integrations/{integration_id}", MANAGE_CONNECTIONS, {}),
         ("GET", CONNECTION, VIEW, {}),
+        ("POST", f"{CONNECTION}/check", MANAGE_CONNECTIONS, {}),
         ("DELETE", CONNECTION, MANAGE_CONNECTIONS, {}),
         *(
             (method, f"{CONNECTION}/{path}", WORK_CONVERSATIONS, {"json": json})
