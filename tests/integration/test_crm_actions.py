@@ -497,11 +497,11 @@ async def test_the_conversation_shows_what_was_written_for_its_customer_and_take
         back = {"conversation": str(scene.conversation_id)}
         undo = f"/integrations/{desk.id}/changes/{{}}/revert"
         done = await alice.send(undo.format(lines["price"].id), back)
-        assert done.status_code == 303 and done.headers["location"] == f"{alice.base}{at}#side"
+        assert done.status_code == 303 and done.headers["location"] == f"{alice.base}{at}#changes"
         assert "Being taken back" in texts(await alice.follow(done))
         asked = await alice.send(undo.format(lines["name"].id), back)
         assert asked.status_code == 409 and "By a person" in texts(asked)
-        assert f'href="{alice.base}{at}#side"' in asked.text and back["conversation"] in asked.text
+        assert f'href="{alice.base}{at}#changes"' in asked.text and back["conversation"] in asked.text
         refused = await dora.send(undo.format(lines["name"].id), back)
         assert refused.status_code == 403
     assert (

@@ -76,7 +76,7 @@ class ChangesPages:
         require(scope, policy.WORK_CONVERSATIONS)
         back = request.url.path.rsplit("/", 2)[0]
         if conversation is not None:
-            back = f"{base_of(request)}/conversations/{conversation}#side"
+            back = f"{base_of(request)}/conversations/{conversation}#changes"
         try:
             await revert_change(self.door, scope, connection_id, change_id, force=force == "yes")
         except Conflict as error:
