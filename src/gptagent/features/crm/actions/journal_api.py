@@ -15,9 +15,8 @@ from gptagent.features.crm.actions.bodies import (
     EvidenceOut,
     RevertBody,
 )
-from gptagent.features.crm.actions.checking import Known
 from gptagent.features.crm.actions.labels import line_of
-from gptagent.features.crm.actions.model import Change
+from gptagent.features.crm.actions.model import Change, Known
 from gptagent.features.crm.actions.reverting import Reverting, revert_change
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require

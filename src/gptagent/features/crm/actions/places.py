@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from gptagent.features.crm.actions.checking import check_text
+from gptagent.features.crm.actions.fieldvalues import check_text
 from gptagent.features.crm.actions.model import Custom, Email, Plain, Values
 from gptagent.features.crm.values import coded
 from gptagent.features.identity.model import normalise_email
