@@ -424,7 +424,7 @@ CASES: dict[str, Case] = {
     ),
     f"GET {PAGES}/knowledge-categories": Own(),
     f"GET {PAGES}/knowledge-categories/create": Own(),
-    f"POST {PAGES}/knowledge-categories/create": Own(303, {"data": {"title": "New"}}),
+    f"POST {PAGES}/knowledge-categories/create": Own(303, {"data": {"title": "New by hand"}}),
     f"GET {PAGES}/knowledge-categories/{{category_id}}/edit": Foreign(CATEGORY),
     f"POST {PAGES}/knowledge-categories/{{category_id}}/edit": Foreign(
         CATEGORY, {"data": {"title": "Stolen"}}
