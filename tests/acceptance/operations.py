@@ -76,6 +76,7 @@ def _fresh(value: object) -> object:
 
 
 AGENT, ARTICLE, DOCUMENT = "agents/{agent_id}", "articles/{article_id}", "documents/{document_id}"
+ONE_ARTICLE = b"title,content\r\nTaken,Long enough a text.\r\n"
 KEY, CATEGORY = "api-keys/{key_id}", "categories/{category_id}"
 MEMBER, INVITATION = "members/{person_id}", "invitations/{invitation_id}"
 INTEGRATION = {"brand": "kommo", "client_id": "client-#", "client_secret": "secret"}
@@ -160,6 +161,8 @@ OPERATIONS = tuple(
         ("GET", f"{ARTICLE}/versions", VIEW, {}),
         ("GET", f"{ARTICLE}/versions/{{version}}", VIEW, {}),
         ("POST", f"{ARTICLE}/versions/{{version}}/restore", EDIT_KNOWLEDGE, {}),
+        ("GET", "articles/export", EDIT_KNOWLEDGE, {}),
+        ("POST", "articles/import", EDIT_KNOWLEDGE, {"files": {"file": ("a.csv", ONE_ARTICLE)}}),
         ("GET", "categories", VIEW, {}),
         ("POST", "categories", EDIT_KNOWLEDGE, {"json": {"title": "Category #"}}),
         ("GET", CATEGORY, VIEW, {}),

@@ -118,6 +118,7 @@ ACTIONS: dict[str, str | Why] = {
     f"POST {PAGES}/knowledge-items/{{article_id}}/delete": f"DELETE {ARTICLE}",
     f"POST {PAGES}/knowledge-items/bulk": f"POST {V1}/articles/bulk",
     f"POST {PAGES}/knowledge-items/related": RELATED,
+    f"POST {PAGES}/knowledge-items/import": f"POST {V1}/articles/import",
     f"POST {PAGES}/knowledge-items/{{article_id}}/versions/{{version}}/restore": (
         f"POST {ARTICLE}/versions/{{version}}/restore"
     ),

@@ -63,6 +63,7 @@ Case = Public | Own | Foreign | Installation
 AGENT = {"agent_id": "agent_id"}
 ARTICLE = {"article_id": "article_id"}
 CATEGORY = {"category_id": "category_id"}
+IMPORTED = b"title,content\r\nTaken,Long enough a text.\r\n"
 DOCUMENT = {"document_id": "document_id"}
 CONNECTION = {"connection_id": "connection_id"}
 DEAL = CONNECTION | {"lead_id": "lead_id"}
@@ -190,6 +191,8 @@ CASES: dict[str, Case] = {
     "POST /api/v1/articles/{article_id}/versions/{version}/restore": Foreign(
         ARTICLE | {"version": "version"}
     ),
+    "GET /api/v1/articles/export": Own(),
+    "POST /api/v1/articles/import": Own(200, {"files": {"file": ("a.csv", IMPORTED)}}),
     "GET /api/v1/categories": Own(),
     "POST /api/v1/categories": Own(201, {"json": {"title": "New"}}),
     "GET /api/v1/categories/{category_id}": Foreign(CATEGORY),
@@ -422,6 +425,9 @@ CASES: dict[str, Case] = {
     f"POST {PAGES}/knowledge-items/{{article_id}}/versions/{{version}}/restore": Foreign(
         ARTICLE | {"version": "version"}
     ),
+    f"GET {PAGES}/knowledge-items/export": Own(),
+    f"GET {PAGES}/knowledge-items/import": Own(),
+    f"POST {PAGES}/knowledge-items/import": Own(303, {"files": {"file": ("a.csv", IMPORTED)}}),
     f"GET {PAGES}/knowledge-categories": Own(),
     f"GET {PAGES}/knowledge-categories/create": Own(),
     f"POST {PAGES}/knowledge-categories/create": Own(303, {"data": {"title": "New by hand"}}),

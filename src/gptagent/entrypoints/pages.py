@@ -35,6 +35,7 @@ from gptagent.features.identity.recovery_web import RecoveryPages
 from gptagent.features.knowledge.articles.editor import ArticleEditor
 from gptagent.features.knowledge.articles.web import ArticlePages
 from gptagent.features.knowledge.categories.web import CategoryPages
+from gptagent.features.knowledge.exchange.web import ExchangePages
 from gptagent.features.knowledge.web import DocumentPages
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.account.factors import FactorPages
@@ -161,6 +162,7 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         DashboardPages(db, pages, settings.llm_model).router(),
         AgentPages(db, pages, settings.llm_model).router(),
         DocumentPages(db, pages, platform.files).router(),
+        ExchangePages(db, pages).router(),
         ArticlePages(db, pages).router(),
         ArticleEditor(db, pages).router(),
         CategoryPages(db, pages).router(),

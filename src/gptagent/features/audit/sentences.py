@@ -16,6 +16,8 @@ SENTENCES: Mapping[str, str] = {
     "article.created": "Article written",
     "article.deleted": "Article deleted",
     "article.updated": "Article changed",
+    "articles.exported": "Articles exported",
+    "articles.imported": "Articles imported",
     "category.created": "Category created",
     "category.deleted": "Category deleted",
     "category.moved": "Order of categories changed",

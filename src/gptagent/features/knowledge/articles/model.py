@@ -158,10 +158,10 @@ def _content_errors(content: str) -> tuple[FieldError, ...]:
 
 
 def _tag_errors(tags: tuple[str, ...]) -> tuple[FieldError, ...]:
-    if len(tags) <= TAGS_MAX and all(1 <= len(tag) <= TAG_MAX_CHARS for tag in tags):
+    if len(tags) <= TAGS_MAX and all(1 <= len(tag) <= TAG_MAX_CHARS and "," not in tag for tag in tags):
         return ()
     limits = {"max": TAGS_MAX, "chars": TAG_MAX_CHARS}
-    return (FieldError("tags", "At most {max} tags of 1 to {chars} characters.", limits),)
+    return (FieldError("tags", "At most {max} tags of 1 to {chars} characters, without commas.", limits),)
 
 
 def _at_most(

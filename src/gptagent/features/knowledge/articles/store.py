@@ -191,6 +191,17 @@ async def count_articles(session: Session, wanted: ArticleFilter, categories: li
     return found
 
 
+async def read_articles(session: Session, after: UUID | None, limit: int) -> list[Article]:
+    """Return whole articles by their ids, those after the given one."""
+    rows = await session.fetch(
+        f"""select {_ARTICLE} from app.article a where $1::uuid is null or a.id > $1
+             order by a.id limit $2""",
+        after,
+        limit,
+    )
+    return [Article(**_plain(row)) for row in rows]
+
+
 async def titles(session: Session, ids: Collection[UUID]) -> dict[UUID, str]:
     rows = await session.fetch("select id, title from app.article where id = any($1::uuid[])", list(ids))
     return {row["id"]: row["title"] for row in rows}

@@ -18,14 +18,14 @@ Direction = Literal["up", "down"]
 
 @dataclass(frozen=True, slots=True)
 class NewCategory:
-    """Raises Invalid, naming each wrong field. The title is kept without outer spaces."""
+    """Raises Invalid, naming each wrong field. The title is kept as one line without outer spaces."""
 
     title: str
     description: str = ""
     parent_id: UUID | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "title", self.title.strip())
+        object.__setattr__(self, "title", " ".join(self.title.split()))
         object.__setattr__(self, "description", self.description.strip())
         errors = []
         if not 1 <= len(self.title) <= TITLE_MAX_CHARS:

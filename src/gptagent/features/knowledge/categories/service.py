@@ -28,7 +28,7 @@ async def create_category(session: Session, new: NewCategory, *, now: datetime) 
 
     Raises Invalid: a title that a sibling has, a parent that is missing or too deep.
     """
-    tree = await _lock(session, now)
+    tree = await lock_tree(session, now=now)
     if len(tree.by_id) >= CATEGORIES_MAX:
         limit = {"max": CATEGORIES_MAX}
         raise Conflict("too_many_categories", "There are {max} categories already.", params=limit)
@@ -46,7 +46,7 @@ async def update_category(
 
     Raises NotFound, Conflict, and Invalid as `create_category` does, or for a parent that is below it.
     """
-    tree = await _lock(session, now)
+    tree = await lock_tree(session, now=now)
     old = tree.by_id.get(category_id)
     if old is None:
         raise _missing()
@@ -68,7 +68,7 @@ async def move_category(
     session: Session, category_id: UUID, direction: Direction, *, now: datetime
 ) -> Category:
     """Exchange it with the sibling before or after it; at the end it stays. Raises NotFound."""
-    tree = await _lock(session, now)
+    tree = await lock_tree(session, now=now)
     if category_id not in tree.by_id:
         raise _missing()
     siblings = [one.id for one in tree.children(tree.by_id[category_id].parent_id)]
@@ -86,7 +86,7 @@ async def delete_category(session: Session, category_id: UUID, *, cascade: bool,
 
     Articles stay: those left without a category go to the default one. Raises NotFound and Conflict.
     """
-    tree = await _lock(session, now)
+    tree = await lock_tree(session, now=now)
     default = tree.default()
     if category_id not in tree.by_id or default is None:
         raise _missing()
@@ -114,7 +114,7 @@ async def get_category(session: Session, category_id: UUID) -> Category:
 
 async def lock_category(session: Session, category_id: UUID, *, now: datetime) -> Category:
     """Return a category that nobody changes until the commit. Raises NotFound."""
-    found = (await _lock(session, now)).by_id.get(category_id)
+    found = (await lock_tree(session, now=now)).by_id.get(category_id)
     if found is None:
         raise _missing()
     return found
@@ -137,7 +137,8 @@ async def ensure_default(session: Session, *, now: datetime) -> UUID:
     return await store.ensure_default(session, new_id(), now)
 
 
-async def _lock(session: Session, now: datetime) -> Tree:
+async def lock_tree(session: Session, *, now: datetime) -> Tree:
+    """Return the tree, which nobody else changes until the commit."""
     await ensure_default(session, now=now)
     await store.lock_tree(session)
     return await read_tree(session)
