@@ -16,6 +16,7 @@ from gptagent.features.identity.service import hash_token
 from gptagent.features.knowledge import service as knowledge
 from gptagent.features.knowledge.categories import service as categories
 from gptagent.features.knowledge.categories.model import NewCategory
+from gptagent.features.knowledge.facts import service as facts
 from gptagent.features.knowledge.model import NewArticle
 from gptagent.features.mail import service as mail
 from gptagent.features.mail.model import Letter
@@ -138,6 +139,7 @@ async def _verbs(session: Session, canary: str) -> dict[str, UUID]:
     article = await knowledge.create_article(session, written, now=utcnow())
     relative = NewArticle(f"Relative {canary}", f"Related to {canary}.", related=(article.id,))
     await knowledge.create_article(session, relative, now=utcnow())
+    await facts.write_facts(session, canary, now=utcnow())
     await session.publish(f"agents/{canary}", canary, {"agent_id": canary})
     return {"agent_id": agent.id, "article_id": article.id, "category_id": category.id}
 

@@ -36,6 +36,7 @@ from gptagent.features.knowledge.articles.editor import ArticleEditor
 from gptagent.features.knowledge.articles.web import ArticlePages
 from gptagent.features.knowledge.categories.web import CategoryPages
 from gptagent.features.knowledge.exchange.web import ExchangePages
+from gptagent.features.knowledge.facts.web import FactsPages
 from gptagent.features.knowledge.web import DocumentPages
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.account.factors import FactorPages
@@ -94,6 +95,7 @@ NAVIGATION = (
             NavItem("Documents", "/knowledge-base", "library", "/knowledge-base"),
             NavItem("Articles", "/knowledge-items", "book-open", "/knowledge-items"),
             NavItem("Categories", "/knowledge-categories", "folder", "/knowledge-categories"),
+            NavItem("About the company", "/knowledge-facts", "info", "/knowledge-facts"),
         ),
     ),
     NavSection("Connections", (NavItem("Kommo", "/integrations", "plug", "/integrations"),)),
@@ -166,6 +168,7 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         ArticlePages(db, pages).router(),
         ArticleEditor(db, pages).router(),
         CategoryPages(db, pages).router(),
+        FactsPages(db, pages).router(),
         RepliesPages(db, pages, platform.crm, platform.vault, settings.base_url).router(),
         ConversationPages(db, pages, platform.inbox, platform.files).router(),
         DeliveryPages(db, pages).router(),

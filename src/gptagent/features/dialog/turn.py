@@ -193,6 +193,7 @@ class TurnRunner:
         async with db.session(scope) as session:
             found = await knowledge.search(session, context.question, limit=PASSAGES)
             passages = await knowledge.add_related(session, context.question, found)
+            context = replace(context, company=(await knowledge.get_facts(session)).content)
         try:
             return await self.responder.respond(db, scope, context, passages)
         except AppError as error:

@@ -31,6 +31,7 @@ from gptagent.features.knowledge.documents import (
     register_document,
     retry_document,
 )
+from gptagent.features.knowledge.facts.service import get_facts
 from gptagent.features.knowledge.retrieval import (
     REFUSAL_COVERAGE,
     add_related,
@@ -59,6 +60,7 @@ __all__ = [
     "find_articles",
     "get_article",
     "get_document",
+    "get_facts",
     "get_version",
     "is_answerable",
     "list_documents",

@@ -65,6 +65,14 @@ create table app.article_version (
   foreign key (org_id, article_id) references app.article (org_id, id) on delete cascade
 );
 
+-- What a model is told about the company with every question: one text.
+create table app.company_facts (
+  org_id uuid not null primary key default app.org(),
+  content text not null check (length(content) <= 4000),
+  version integer not null,
+  updated_at timestamptz not null
+);
+
 -- What is there already: forced row-level security hides it from the owner too, so it is lifted for a moment.
 alter table app.article no force row level security;
 alter table app.organization no force row level security;
@@ -82,3 +90,4 @@ call app.protect('app.category');
 call app.protect('app.article_category');
 call app.protect('app.article_related');
 call app.protect('app.article_version');
+call app.protect('app.company_facts');
