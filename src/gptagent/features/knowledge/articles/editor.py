@@ -201,7 +201,8 @@ async def _relatives(
     session: Session, values: Mapping[str, object], article_id: UUID | None
 ) -> tuple[list[tuple[str, str]], list[tuple[str, str]] | None]:
     """Return (id, title) of the related articles and of those the search offers; None if none is searched."""
-    ids = [one for one in values["related"] if isinstance(one, UUID)]  # type: ignore[attr-defined]
+    related = values["related"]
+    ids = [one for one in related if isinstance(one, UUID)] if isinstance(related, tuple) else []
     titles = await service.article_titles(session, ids)
     picked = [(str(one), titles[one]) for one in ids if one in titles]
     text = str(values["related_q"]).strip()

@@ -100,16 +100,15 @@ async def change_articles(
         raise Invalid.field("ids", "Choose at most {max}.", max=BULK_MAX)
     if action == "move" and not categories:
         raise Invalid.field("categories", "Choose a category.")
-    changes = {
-        "activate": {"is_active": True},
-        "deactivate": {"is_active": False},
-        "move": {"categories": tuple(categories)},
-    }
     for article_id in sorted(set(ids)):  # in one order, so that two such changes do not wait for each other
         if action == "delete":
             await delete_article(session, article_id)
+        elif action == "move":
+            change = ArticleChange(article_id, categories=tuple(categories))
+            await update_article(session, change, now=now)
         else:
-            await update_article(session, ArticleChange(article_id, **changes[action]), now=now)  # type: ignore[arg-type]
+            change = ArticleChange(article_id, is_active=action == "activate")
+            await update_article(session, change, now=now)
     return len(set(ids))
 
 
@@ -168,8 +167,14 @@ async def get_version(session: Session, article_id: UUID, version: int) -> Artic
 async def restore_version(session: Session, article_id: UUID, version: int, *, now: datetime) -> Article:
     """Make an article say again what it said; whether it is active and where it is stays. Raises NotFound."""
     old = await get_version(session, article_id, version)
-    texts = {"title": old.title, "description": old.description, "content": old.content, "tags": old.tags}
-    return await update_article(session, ArticleChange(article_id, **texts), now=now)  # type: ignore[arg-type]
+    change = ArticleChange(
+        article_id,
+        title=old.title,
+        description=old.description,
+        content=old.content,
+        tags=old.tags,
+    )
+    return await update_article(session, change, now=now)
 
 
 async def _check_links(session: Session, new: NewArticle, article_id: UUID) -> None:
