@@ -33,6 +33,7 @@ from gptagent.features.admin.audit_api import AuditApi, PlatformAuditApi
 from gptagent.features.admin.people_api import PeopleApi
 from gptagent.features.agents.api import AgentsApi
 from gptagent.features.crm.actions.api import ActionsApi
+from gptagent.features.crm.actions.journal_api import JournalApi
 from gptagent.features.crm.actions.reverting import Reverting
 from gptagent.features.crm.api import ConnectionsApi, WebhookDoor
 from gptagent.features.crm.connecting.api import IntegrationsApi
@@ -45,7 +46,11 @@ from gptagent.features.crm.syncing.api import SyncsApi
 from gptagent.features.dialog.api import ConversationsApi
 from gptagent.features.identity.model import RelyingParty
 from gptagent.features.identity.recovery_api import RecoveryApi
-from gptagent.features.knowledge.api import ArticlesApi, DocumentsApi
+from gptagent.features.knowledge.api import DocumentsApi
+from gptagent.features.knowledge.articles.api import ArticlesApi
+from gptagent.features.knowledge.categories.api import CategoriesApi
+from gptagent.features.knowledge.exchange.api import ExchangeApi
+from gptagent.features.knowledge.facts.api import FactsApi
 from gptagent.features.organizations.account.api import AccountApi
 from gptagent.features.organizations.account.guard import own_log_in
 from gptagent.features.organizations.api import AuthApi
@@ -193,7 +198,10 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
     app.include_router(ApiKeysApi(platform.db).router())
     app.include_router(ProvidersApi(platform.sign_in).router())
     app.include_router(AgentsApi(platform.db).router())
+    app.include_router(ExchangeApi(platform.db).router())
     app.include_router(ArticlesApi(platform.db).router())
+    app.include_router(CategoriesApi(platform.db).router())
+    app.include_router(FactsApi(platform.db).router())
     app.include_router(DocumentsApi(platform.db, platform.files).router())
     app.include_router(DeliveriesApi(platform.db).router())
     app.include_router(ConnectionsApi(platform.connecting).router())
@@ -201,7 +209,8 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
         app.include_router(router)
     app.include_router(SyncsApi(platform.db).router())
     app.include_router(MirrorApi(platform.db).router())
-    app.include_router(ActionsApi(Reverting(platform.db, platform.crm, platform.vault)).router())
+    app.include_router(ActionsApi(platform.db, settings.sends_letters).router())
+    app.include_router(JournalApi(Reverting(platform.db, platform.crm, platform.vault)).router())
     app.include_router(RepliesApi(platform.db, platform.crm, keys, settings.base_url).router())
     app.include_router(ConversationsApi(platform.db, platform.inbox, platform.files).router())
     app.include_router(AuditApi(platform.db).router())
