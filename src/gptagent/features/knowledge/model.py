@@ -21,22 +21,34 @@ SourceKind = Literal["article", "document"]
 
 PDF = "application/pdf"
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+PPTX = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
+HTML = "text/html"
 TXT = "text/plain"
 MARKDOWN = "text/markdown"
+CSV = "text/csv"
+EML = "message/rfc822"
 EXTENSIONS: Mapping[str, str] = {
     ".pdf": PDF,
     ".docx": DOCX,
+    ".xlsx": XLSX,
+    ".pptx": PPTX,
+    ".html": HTML,
+    ".htm": HTML,
     ".txt": TXT,
     ".md": MARKDOWN,
     ".markdown": MARKDOWN,
+    ".csv": CSV,
+    ".eml": EML,
 }
+FORMATS = "PDF, DOCX, XLSX, PPTX, HTML, TXT, MD, CSV, EML"  # as people are told them
 
 # What a failed document says: its error code -> an English template, translated where it is shown.
 FAILURES: Mapping[str, str] = {
     "empty_text": "No text was found in the file. If it is a scan, recognise its text first.",
     "encrypted": "The file is protected by a password. Remove the password and upload it again.",
     "damaged": "The file is damaged or incomplete and cannot be read.",
-    "type_mismatch": "What is in the file is not what its name says. Save it again as PDF, DOCX, TXT or MD.",
+    "type_mismatch": "The content of the file is not what its name says. Save it again in that format.",
     "too_complex": "Reading the file takes too much memory or time. Split it into smaller files.",
     "text_too_long": "The file holds too much text. Split it into smaller files.",
     "file_missing": "The uploaded file is no longer stored. Delete it here and upload it again.",

@@ -16,6 +16,7 @@ from gptagent.features.knowledge.model import (
     CONTENT_MAX_CHARS,
     EXTENSIONS,
     FILE_MAX_BYTES,
+    FORMATS,
     TITLE_MAX_CHARS,
     ArticleChange,
     NewArticle,
@@ -93,6 +94,7 @@ class DocumentPages:
             status=422 if failures else 200,
             failures=failures,
             accept=ACCEPT,
+            formats=FORMATS,
             limit=FILE_MAX_MB,
             **context,
         )

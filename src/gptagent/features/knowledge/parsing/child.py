@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import BinaryIO
 
 from gptagent.features.knowledge.chunking import Fragment, Section, cut
-from gptagent.features.knowledge.model import DOCX, MARKDOWN, PDF
+from gptagent.features.knowledge.model import CSV, DOCX, EML, HTML, MARKDOWN, PDF, XLSX
 from gptagent.features.knowledge.parsing import limits
-from gptagent.features.knowledge.parsing.plain import decode, read_markdown, read_text
+from gptagent.features.knowledge.parsing.lists import read_list
+from gptagent.features.knowledge.parsing.plain import CODECS, decode, read_markdown, read_text
 from gptagent.features.knowledge.parsing.result import ParsedDocument, ParseFailed
-from gptagent.features.knowledge.parsing.sniff import HEAD_BYTES, is_type
+from gptagent.features.knowledge.parsing.sniff import HEAD_BYTES, OFFICE, is_type
 
 # What readers look up by name while they read: PDFium's wrapper, zipfile, `decode`.
-_CODECS = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp437", "cp1251", "koi8_r", "cp866")
+_CODECS = ("utf-8-sig", "utf-16-le", "utf-16-be", "cp437", "latin-1", "ascii", "unicode_escape", *CODECS)
 
 
 def main(path: str, mime: str) -> None:
@@ -53,15 +54,36 @@ def parse(file: BinaryIO, mime: str) -> ParsedDocument:
 
         document = open_pdf(file)
         return _kept(read_pdf(document), len(document))
+    return _kept(_sections(file, mime))
+
+
+def _sections(file: BinaryIO, mime: str) -> Iterator[Section]:
+    if mime in OFFICE:
+        return _office(file, mime)
+    if mime == EML:
+        from gptagent.features.knowledge.parsing.letters import read_letter
+
+        return read_letter(file)
+    raw = file.read()
+    if mime == HTML:
+        from gptagent.features.knowledge.parsing.markup import declared_charset, read_html
+
+        return read_html(decode(raw, declared_charset(raw)))
+    read = {MARKDOWN: read_markdown, CSV: read_list}.get(mime, read_text)
+    return read(decode(raw))
+
+
+def _office(file: BinaryIO, mime: str) -> Iterator[Section]:
+    from gptagent.features.knowledge.parsing import package, sheets, slides, word
+
     if mime == DOCX:
-        from gptagent.features.knowledge.parsing.word import open_word, read_word
+        return word.read_word(word.open_word(file))
+    if mime == XLSX:
+        return sheets.read_book(package.open_package(file, sheets.BOOK))
+    return slides.read_show(package.open_package(file, slides.SHOW))
 
-        return _kept(read_word(open_word(file)), None)
-    read = read_markdown if mime == MARKDOWN else read_text
-    return _kept(read(decode(file.read())), None)
 
-
-def _kept(sections: Iterable[Section], pages: int | None) -> ParsedDocument:
+def _kept(sections: Iterable[Section], pages: int | None = None) -> ParsedDocument:
     fragments = tuple(Fragment(_clean(f.heading), f.page, _clean(f.content)) for f in cut(_bounded(sections)))
     if not any(c.isalnum() for fragment in fragments for c in fragment.content):
         raise ParseFailed("empty_text")
@@ -87,15 +109,19 @@ def _load(mime: str) -> None:
     wanted = set(_CODECS)
     if mime == PDF:
         import gptagent.features.knowledge.parsing.pdf  # noqa: F401 - imported for its effect
-    elif mime == DOCX:
+    elif mime in OFFICE:
         import docx
 
+        from gptagent.features.knowledge.parsing import sheets, slides  # noqa: F401 - for their effect
         from gptagent.features.knowledge.parsing.word import read_word
 
         list(read_word(docx.Document()))
     else:
         from charset_normalizer.constant import IANA_SUPPORTED
 
+        from gptagent.features.knowledge.parsing.letters import SAMPLE, read_letter
+
+        list(read_letter(io.BytesIO(SAMPLE)))
         wanted.update(IANA_SUPPORTED)
     for encoding in wanted:
         codecs.lookup(encoding)
