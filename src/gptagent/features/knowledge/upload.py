@@ -43,9 +43,16 @@ async def store_upload(
     except BaseException:
         await files.delete(stored.key)
         raise
-    if not registration.is_new:
-        await files.delete(stored.key)
+    await drop_spare(files, stored.key, registration)
     return registration
+
+
+async def drop_spare(files: FileStore, key: str, registration: Registration) -> None:
+    """Delete what a registration has made needless: this copy, or the bytes it took the place of."""
+    if not registration.is_new:
+        await files.delete(key)
+    elif registration.replaced_key is not None:
+        await files.delete(registration.replaced_key)
 
 
 async def read_chunks(file: UploadFile) -> AsyncIterator[bytes]:

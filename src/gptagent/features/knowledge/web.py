@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +21,7 @@ from gptagent.features.knowledge.model import (
     FORMATS,
     TITLE_MAX_CHARS,
     ArticleChange,
+    Document,
     NewArticle,
 )
 from gptagent.features.knowledge.upload import read_chunks, store_upload
@@ -84,6 +87,7 @@ class DocumentPages:
             "before": before,
             "older": documents[-1].id if len(documents) == PAGE_LIMIT else None,
             "may_edit": policy.EDIT_KNOWLEDGE in scope.permissions,
+            "minutes_left": partial(_minutes_left, now=utcnow()),
         }
         if part:
             return self.pages.part(request, "knowledge/_documents.html", **context)
@@ -274,6 +278,13 @@ class ArticlePages:
             await service.delete_article(session, article_id)
         gone = Notice("success", "The article is deleted", "Agents no longer answer from it.")
         return self.pages.redirect(f"{base_of(request)}/knowledge-items", gone)
+
+
+def _minutes_left(document: Document, *, now: datetime) -> int | None:
+    """Return how long the reading of a document is likely to go on; None if that is not known, or over."""
+    if document.expected_at is None or document.expected_at < now:
+        return None
+    return round((document.expected_at - now).total_seconds() / 60)
 
 
 def _typed(form: FormData | None) -> dict[str, object]:

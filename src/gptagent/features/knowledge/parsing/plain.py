@@ -1,6 +1,7 @@
 """Plain text and Markdown to sections."""
 
 import codecs
+import re
 from collections.abc import Iterator
 
 from markdown_it import MarkdownIt
@@ -25,6 +26,9 @@ CODECS = frozenset(
 )  # fmt: skip
 _GUESS_FROM_BYTES = 200_000
 _CYRILLIC = ("cp1251", "koi8_r", "cp866")
+
+_WRAPPED_SHARE = 0.75  # of the page's longest line: a shorter line ends its paragraph
+_SENTENCE_ENDS = (".", "!", "?", ":", ";", "…")
 
 
 def decode(raw: bytes, declared: str | None = None) -> str:
@@ -127,3 +131,23 @@ def _words(inline: Token) -> str:
 
 def _parser() -> MarkdownIt:
     return MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+
+
+def unwrap(text: str) -> str:
+    """Return paragraphs as single lines: PDF knows only lines. Words divided at a line's end are joined."""
+    whole = re.sub(r"[\u00ad\ufffe\x02]\r?\n?", "", text)  # PDFium's marks of a divided word
+    lines = [line.strip() for line in whole.splitlines()]
+    width = max((len(line) for line in lines), default=0)
+    joined: list[str] = []
+    for previous, line in zip(["", *lines], lines, strict=False):
+        if joined and line and _continues(previous, line, width):
+            joined[-1] = f"{joined[-1]} {line}"
+        else:
+            joined.append(line)
+    return "\n".join(joined)
+
+
+def _continues(previous: str, line: str, width: int) -> bool:
+    if not previous or previous.endswith(_SENTENCE_ENDS):
+        return False
+    return line[0].islower() or len(previous) >= width * _WRAPPED_SHARE

@@ -2,7 +2,7 @@
 
 import re
 
-from gptagent.features.knowledge.model import DOCX, EML, HTML, PDF, PPTX, XLSX
+from gptagent.features.knowledge.model import DOCX, EML, HTML, PDF, PICTURES, PPTX, XLSX, ZIP
 
 HEAD_BYTES = 8_192
 _PDF_WITHIN = 1_024  # ISO 32000-1, annex H.3.4.1: readers accept the header in the first 1,024 bytes
@@ -11,6 +11,7 @@ UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 OFFICE = (DOCX, XLSX, PPTX)
 _HEADER = re.compile(rb"\s*(From \S+[^\n]*\n)?[!-9;-~]+:[ \t\r\n]")  # RFC 5322, 2.2; RFC 4155 above it
 _TAG = re.compile(rb"<(!doctype|[a-z][a-z1-6]*[\s/>])", re.IGNORECASE)
+_PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*")
 _BINARY = (
     b"\x7fELF", b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"7z\xbc\xaf", b"Rar!",
     b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"ID3", b"OggS", b"{\\rtf",
@@ -24,11 +25,17 @@ def is_type(mime: str, head: bytes) -> bool:
         return b"%PDF-" in head[:_PDF_WITHIN]
     if mime in OFFICE:
         return head.startswith((b"PK\x03\x04", OLE))
-    if mime == EML and not _HEADER.match(head.removeprefix(b"\xef\xbb\xbf")):
-        return False
-    if mime == HTML and not head.startswith(UTF16_MARKS) and not _TAG.search(head):
-        return False
-    return looks_like_text(head)
+    if mime == ZIP:
+        return head.startswith((b"PK\x03\x04", b"PK\x05\x06"))
+    if mime in PICTURES:  # a JPEG that is called PNG is shown by every program
+        return head.startswith(_PICTURES) or (head.startswith(b"RIFF") and head[8:12] == b"WEBP")
+    return looks_like_text(head) and _is_kind_of_text(mime, head)
+
+
+def _is_kind_of_text(mime: str, head: bytes) -> bool:
+    if mime == EML:
+        return _HEADER.match(head.removeprefix(b"\xef\xbb\xbf")) is not None
+    return mime != HTML or head.startswith(UTF16_MARKS) or _TAG.search(head) is not None
 
 
 def looks_like_text(head: bytes) -> bool:

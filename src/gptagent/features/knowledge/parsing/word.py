@@ -61,4 +61,4 @@ def _cells(row: _Row) -> Iterator[str]:
     previous = None
     for cell in row.cells:
         yield "" if cell._tc is previous else cell.text  # noqa: SLF001 - the wrapper is made anew each time
-        previous = cell._tc  # noqa: SLF001
+        previous = cell._tc  # noqa: SLF001 - as above
