@@ -114,3 +114,32 @@ async def test_of_many_workspaces_one_is_found_by_its_name(web, browser, databas
     await expect(page).to_have_url(LOOKING_GLASS)
     await page.goto(f"{web.url}/manage")
     await expect(page).to_have_url(LOOKING_GLASS)
+
+
+async def test_a_dialog_opened_while_the_list_is_on_its_way_stays_open(web, browser, database, scope):
+    """TEN-5: the list waits for the dialog, and comes when it is closed."""
+    context = await browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-GB")
+    cookie = {"name": "session", "value": await cookie_of(database, scope), "url": web.url}
+    await context.add_cookies([cookie, {"name": "language", "value": "en", "url": web.url}])
+    watching, inviting = await context.new_page(), await context.new_page()
+    members = f"{web.url}/manage/{await number_of(database, scope)}-alice-s/settings/members"
+    await watching.goto(members)
+    await watching.evaluate(
+        """() => {
+          const open = (event) => {
+            if (event.target.id === "members") document.getElementById("leave").showModal();
+          };
+          document.addEventListener("htmx:after:request", open, { once: true });
+          document.addEventListener("htmx:finally:request", () => { document.body.dataset.answered = "yes"; });
+        }"""
+    )
+    await inviting.goto(members)
+    await inviting.get_by_role("radio", name="Link").check()
+    await inviting.get_by_role("button", name="Invite").click()
+
+    await watching.bring_to_front()
+    await watching.locator("body[data-answered]").wait_for()
+    dialog = watching.get_by_role("alertdialog", name="Leave the workspace?")
+    await expect(dialog).to_be_visible()
+    await dialog.get_by_role("button", name="Cancel").click()
+    await expect(watching.get_by_text("Whoever has the link")).to_be_visible()

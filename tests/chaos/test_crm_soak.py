@@ -166,6 +166,7 @@ async def soak():
         yield soak
 
 
+@pytest.mark.timeout(7200)
 async def test_each_message_is_answered_once_or_handed_off_however_the_crm_fails(soak, request):
     messages = request.config.getoption("--messages")
     probability = 1 - (1 - FAULTY_SHARE) ** (1 / len(FAULTS))

@@ -22,7 +22,7 @@ const keepOpen = (event) => {
   if (event.target.matches?.("[data-live-topic]") && event.target.querySelector("dialog[open]")) event.preventDefault();
 };
 document.addEventListener("htmx:before:request", keepOpen);
-document.addEventListener("htmx:before:response", keepOpen);
+document.addEventListener("htmx:before:swap", keepOpen); // it may have been opened since the request
 document.addEventListener("close", (event) => {
   const topics = event.target.closest?.("[data-live-topic]")?.dataset.liveTopic.split(" ") ?? [];
   topics.forEach((topic) => document.body.dispatchEvent(new Event(`live:${topic}`)));
