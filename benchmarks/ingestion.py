@@ -1,4 +1,4 @@
-"""Reading of files in the limited child: megabytes a second and peak memory for each format.
+"""Reading of files in the limited child: megabytes of text a second and peak memory for each format.
 
 `python benchmarks/ingestion.py`. Each file is made here, of distinct text, and read once after a first small
 one; its text stays under what a document may hold. `pdf_50mb` is as large as an upload may be, most of it
@@ -144,8 +144,8 @@ FILES: dict[str, tuple[str, Callable[[], bytes]]] = {
 }
 
 
-async def read(path: Path, mime: str) -> tuple[float, int]:
-    """Return seconds and peak memory in bytes of one child; raises if it could not read the file."""
+async def read(path: Path, mime: str) -> tuple[float, int, int]:
+    """Return seconds, peak memory and length of the answer in bytes; raises if the file could not be read."""
     began = time.perf_counter()
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-I", "-m", "gptagent.features.knowledge.parsing.child", str(path), mime),
@@ -160,7 +160,7 @@ async def read(path: Path, mime: str) -> tuple[float, int]:
     await process.wait()
     if b'"failed"' in answer[:20] or process.returncode:
         raise RuntimeError(f"{path.name}: {bytes(answer[:80])!r}")
-    return time.perf_counter() - began, peak
+    return time.perf_counter() - began, peak, len(answer)
 
 
 def _peak(pid: int) -> int:
@@ -176,13 +176,14 @@ async def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         small = Path(folder) / "small"
         small.write_text("Первый.")
-        start, _ = await read(small, TXT)
+        start, _, _ = await read(small, TXT)
         show("ingestion_start_ms", "child", start * 1000, 0)
         for name, (mime, make) in FILES.items():
             path = Path(folder) / name
             path.write_bytes(make())
-            seconds, peak = await read(path, mime)
-            show("ingestion_mb_per_s", name, path.stat().st_size / MEGABYTE / seconds, 2)
+            seconds, peak, size = await read(path, mime)
+            show("ingestion_text_mb_per_s", name, size / MEGABYTE / max(seconds - start, 0.01), 2)
+            show("ingestion_file_mb", name, path.stat().st_size / MEGABYTE, 1)
             show("ingestion_peak_mb", name, peak / MEGABYTE, 0)
 
 

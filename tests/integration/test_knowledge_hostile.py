@@ -5,13 +5,19 @@ They go through the real child, so that its limits are what stops them.
 
 import base64
 import io
+import json
+import os
+import resource
 import struct
+import subprocess
+import sys
 import zipfile
 
 import pytest
+from PIL import Image
 
 import knowledge_office as office
-from gptagent.features.knowledge.model import CSV, EML, FAILURES, HTML, PPTX, XLSX
+from gptagent.features.knowledge.model import CSV, EML, FAILURES, FILE_MAX_BYTES, HTML, PDF, PPTX, XLSX
 from gptagent.features.knowledge.parsing import ParseFailed, parse_file
 from unit.test_security_files import ENTITIES
 
@@ -187,3 +193,35 @@ async def test_a_letter_whose_text_is_no_base64_is_read_as_far_as_it_goes(tmp_pa
     body = base64.b64encode("Возврат.".encode()) + b"\xff***"
     head = b"Subject: s\nContent-Type: text/plain; charset=no-such\nContent-Transfer-Encoding: base64\n\n"
     assert "Возврат." in await outcome(tmp_path, head + body, EML)
+
+
+def large_pdf(folder):
+    """As large as an upload may be: pages of text, and pictures of noise that nobody can pack."""
+    from fpdf import FPDF
+
+    made = FPDF()
+    made.set_font("Helvetica", size=12)
+    for page in range(48):
+        made.add_page()
+        made.multi_cell(0, 8, f"Text of page {page + 1}. " * 50)
+        noise = io.BytesIO()
+        Image.frombytes("L", (1_000, 1_000), os.urandom(1_000_000)).save(noise, "PNG")
+        made.image(noise, x=10, y=200, w=50)
+    path = folder / "large.pdf"
+    made.output(str(path))
+    return path
+
+
+def test_a_pdf_of_fifty_megabytes_is_read_within_half_a_gigabyte(tmp_path):
+    """KB-13: of address space, so of resident memory too."""
+    path, limit = large_pdf(tmp_path), 512 << 20
+    assert 45_000_000 < path.stat().st_size <= FILE_MAX_BYTES
+    done = subprocess.run(
+        [sys.executable, "-I", "-m", "gptagent.features.knowledge.parsing.child", str(path), PDF],
+        capture_output=True,
+        check=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
+    )
+    answer = json.loads(done.stdout)
+    assert (answer["pages"], answer["scans"]) == (48, [])
+    assert {page for _, page, _ in answer["fragments"]} == set(range(1, 49))

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 import pypdfium2 as pdfium
-from pypdfium2.raw import FPDF_PAGEOBJ_IMAGE  # type: ignore[attr-defined]
+from pypdfium2.raw import FPDF_PAGEOBJ_IMAGE  # type: ignore[attr-defined]  # made when it loads
 
 from gptagent.features.knowledge.chunking import Section
 from gptagent.features.knowledge.parsing.limits import PAGES_MAX

@@ -30,11 +30,15 @@ def open_word(file: BinaryIO) -> Document:
 
 def read_word(document: Document) -> Iterator[Section]:
     level, heading, lines = 0, "", list[str]()
+    levels: dict[str | None, int] = {}
     for block in document.iter_inner_content():
         if isinstance(block, Table):
             lines += _rows(block)
             continue
-        found = _heading_level(block)
+        style = block._p.style  # noqa: SLF001 - its id; asking for the style itself takes most of the time
+        if style not in levels:
+            levels[style] = _heading_level(block)
+        found = levels[style]
         if found and block.text.strip():
             yield Section(level, heading, "\n".join(lines))
             level, heading, lines = found, block.text.strip(), []
