@@ -11,7 +11,16 @@ from gptagent.features.agents import service as agents
 from gptagent.features.conversations.events import CustomerWrote, HoldChanged, StageChanged
 from gptagent.features.conversations.service import Inbox
 from gptagent.features.crm import service as crm_service
-from gptagent.features.crm.events import CustomerSaid, DeliveryOpened, LeadMoved, MessageArrived, TalkSeen
+from gptagent.features.crm.entities.reports import Reports
+from gptagent.features.crm.events import (
+    ContactReported,
+    CustomerSaid,
+    DeliveryOpened,
+    LeadMoved,
+    LeadReported,
+    MessageArrived,
+    TalkSeen,
+)
 from gptagent.features.dialog.service import Lanes
 from gptagent.kernel.crypto import Vault
 from gptagent.kernel.db import Database
@@ -108,6 +117,8 @@ async def make_world(db: Database, scope: Scope, account, vault: Vault) -> World
             }
         ),
     )
+    crm = KommoCrm(egress, NoLimit(), sandbox_url=account.url)
+    reports = Reports(crm)
     subscribers = Subscribers(
         in_transaction={
             DeliveryOpened: (inbox.on_delivery,),
@@ -115,9 +126,10 @@ async def make_world(db: Database, scope: Scope, account, vault: Vault) -> World
             CustomerSaid: (inbox.on_said,),
             TalkSeen: (inbox.on_talk,),
             LeadMoved: (inbox.on_lead_moved,),
+            LeadReported: (reports.on_lead,),
+            ContactReported: (reports.on_contact,),
         }
     )
-    crm = KommoCrm(egress, NoLimit(), sandbox_url=account.url)
     command = crm_service.ConnectCrm(f"{account.subdomain}.kommo.test", account.token)
     connection = await crm_service.connect_crm(
         db, scope, command, crm=crm, vault=vault, public_url="http://127.0.0.1:9"

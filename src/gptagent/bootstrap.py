@@ -24,12 +24,15 @@ from gptagent.features.crm.connecting.model import CALLBACK, Credentials
 from gptagent.features.crm.connecting.service import Connecting, Keys, TokenRenewal
 from gptagent.features.crm.deliveries import jobs as delivery_jobs
 from gptagent.features.crm.deliveries.jobs import DeliveryJobs
+from gptagent.features.crm.entities.reports import Reports
 from gptagent.features.crm.entities.service import welcome_back
 from gptagent.features.crm.events import (
     AccountConnected,
+    ContactReported,
     CustomerSaid,
     DeliveryOpened,
     LeadMoved,
+    LeadReported,
     MessageArrived,
     TalkSeen,
 )
@@ -152,6 +155,7 @@ async def build_platform(settings: Settings) -> Platform:
         }
     )
     inbox = Inbox(lanes, heard_by_dialog)
+    reports = Reports(crm)
     heard_of_crm = Subscribers(
         in_transaction={
             DeliveryOpened: (inbox.on_delivery,),
@@ -160,6 +164,8 @@ async def build_platform(settings: Settings) -> Platform:
             AccountConnected: (syncing.on_connected,),
             TalkSeen: (inbox.on_talk,),
             LeadMoved: (inbox.on_lead_moved,),
+            LeadReported: (reports.on_lead,),
+            ContactReported: (reports.on_contact,),
         },
         outbox={AccountConnected: (dialog.RESUME,)},
     )

@@ -36,6 +36,7 @@ LOCAL = {
     "download_attachment",  # another server: test_kommo_bots.py
     "find_host",  # asks a directory beside the accounts: test_crm_tokens.py
     "read_token",
+    "read_hook_fields",
     "read_stored",
     "read_webhook",
     "read_widget_request",
@@ -88,8 +89,6 @@ CALLS = {
     "list_seen": PortCall(lambda crm, link: crm.list_seen(link, EPOCH, EPOCH)),
     "fetch_missed": PortCall(lambda crm, link: crm.fetch_missed(link, 1, [SEEN])),
     "fetch_talk": PortCall(lambda crm, link: crm.fetch_talk(link, 1)),
-    "list_bots": PortCall(lambda crm, link: crm.list_bots(link)),
-    "list_text_fields": PortCall(lambda crm, link: crm.list_text_fields(link)),
     "create_text_field": PortCall(lambda crm, link: crm.create_text_field(link, "AI reply"), is_write=True),
     "read_field": PortCall(lambda crm, link: crm.read_field(link, 1, 1)),
     "write_field": PortCall(lambda crm, link: crm.write_field(link, 1, 1, "Hello"), is_write=True),

@@ -11,7 +11,8 @@ import pytest
 
 from contract.kommo_tools import Recorder, break_next, connected, linked
 from contract.sandbox_tools import accounts_at, receiving, until
-from gptagent.kernel.errors import AppError, Invalid, NotFound
+from gptagent.features.crm.model import CallPriority
+from gptagent.kernel.errors import AppError, Invalid, NotFound, RateLimited, UpstreamUnavailable
 from gptagent.sandbox.spawn import running
 
 EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
@@ -53,9 +54,9 @@ def transcript(account, chat):
 async def test_a_field_is_made_written_read_and_printed_by_a_bot(crm, link, account):
     chat = account.chat()
     made = await crm.create_text_field(link, "AI reply")
-    assert made in await crm.list_text_fields(link)
+    assert (made.id, "textarea") in [(one.id, one.type) for one in await crm.fetch_fields(link, "leads")]
     bot_id = account.steer("POST", "/bots", name="Prints", text=f"{{{{lead.cf.{made.id}}}}}")["bot_id"]
-    assert [(bot.id, bot.name) for bot in await crm.list_bots(link)] == [(bot_id, "Prints")]
+    assert [(bot.id, bot.name) for bot in await crm.fetch_salesbots(link)] == [(bot_id, "Prints")]
     written_at = await crm.write_field(link, chat["lead_id"], made.id, "Two lines\nof a reply")
     held = await crm.read_field(link, chat["lead_id"], made.id)
     assert (held.text, held.changed_at) == ("Two lines\nof a reply", written_at)
@@ -80,7 +81,7 @@ async def test_an_account_without_the_newer_interface_is_run_by_the_older(crm, l
     await crm.run_bot(link, bot_id, chat["lead_id"])
     until(lambda: transcript(account, chat) == ["Hi"])
     with pytest.raises(NotFound):
-        await crm.list_bots(link)
+        await crm.fetch_salesbots(link)
 
 
 async def test_a_plan_without_bots_refuses_both(crm, link, account):
@@ -199,6 +200,45 @@ async def test_a_file_goes_into_the_drive_in_parts_and_with_a_message(crm, link,
     assert (message["text"], message["attachment"]["file_name"]) == ("The offer", "offer.pdf")
     with pytest.raises(Invalid):
         await crm.send_message(link, chat["talk_id"], "The offer", drive_uuid="nobodys")
+
+
+async def test_calls_to_the_vendors_other_servers_take_their_slots_and_tell_how_they_ended(
+    url, link, account
+):
+    """Issue 4: every call goes through the limiter of its account and address."""
+    limiter = Recorder()
+    stored = account.steer("POST", "/files", name="a.txt", content=base64.b64encode(b"a").decode())
+    before = account.steer("GET", "/stats")["requests"]
+    async with connected(url, limiter) as crm:
+        await crm.upload_file(link, "offer.pdf", b"%PDF" * 40_000)
+        await crm.download_attachment(link, stored["link"], max_bytes=1000)
+        made = account.steer("GET", "/stats")["requests"] - before
+        assert made == 6  # where the drive is, a session, three parts, and the download
+        assert [priority for *_, priority in limiter.waited] == [CallPriority.SEND] * 5 + [CallPriority.READ]
+        assert {keys[0] for keys in limiter.waited} == {f"account:{link.connection_id}"}
+        break_next(account, path="/attachments/", status=503)
+        with pytest.raises(UpstreamUnavailable):
+            await crm.download_attachment(link, stored["link"], max_bytes=1000)
+        assert [failed for _, failed in limiter.reported] == [False] * 6 + [True]
+        break_next(account, path="/attachments/", status=429, retry_after=7)
+        with pytest.raises(RateLimited) as slow:
+            await crm.download_attachment(link, stored["link"], max_bytes=1000)
+    assert slow.value.retry_after == 7 and [seconds for *_, seconds in limiter.blocked] == [7]
+
+
+@pytest.mark.parametrize(("part", "action"), [(2, "reset"), (2, "spoil"), (3, "spoil"), (3, "status")])
+async def test_an_upload_that_breaks_off_may_be_made_again(crm, link, account, *, part, action):
+    """Even where the drive has taken the last part in: no message names that file."""
+    chat = account.chat()
+    break_next(account, path=f"/upload/.*/{part}$", action=action, status=500)
+    with pytest.raises(UpstreamUnavailable, match="crm_unavailable"):
+        await crm.upload_file(link, "offer.pdf", b"%PDF" * 40_000)
+    uuid = await crm.upload_file(link, "offer.pdf", b"%PDF" * 40_000)
+    await crm.send_message(link, chat["talk_id"], "The offer", drive_uuid=uuid)
+    (message,) = account.steer("GET", f"/chats/{chat['chat_id']}/messages")["messages"]
+    assert message["attachment"]["file_name"] == "offer.pdf"
+    file = await crm.fetch_file(link, uuid)
+    assert file.size == 160_000
 
 
 async def test_a_token_without_files_uploads_nothing(crm, opened):

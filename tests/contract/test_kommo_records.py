@@ -4,11 +4,13 @@ import tracemalloc
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from urllib.parse import urlencode
 
+import msgspec
 import pytest
 
 from contract.kommo_tools import Recorder, connected, linked
-from contract.sandbox_tools import accounts_at
+from contract.sandbox_tools import accounts_at, receiving, until
 from gptagent.adapters.kommo.fields import KNOWN_TYPES, write_fields
 from gptagent.features.crm.model import CallPriority
 from gptagent.features.crm.records import Channel, Link, PageRequest
@@ -29,6 +31,7 @@ from gptagent.kernel.errors import Forbidden, NotFound
 from gptagent.sandbox.spawn import running
 
 FIRST = PageRequest()
+FORM = "application/x-www-form-urlencoded"
 DAY = datetime(2026, 9, 21, tzinfo=UTC)
 LONG_AGO = 1_700_000_000
 
@@ -83,45 +86,107 @@ async def every(read, **options):
         page = replace(page, number=page.number + 1)
 
 
-def value_of(kind, field):
-    """Return a value of each kind, in a field as the emulator has made it."""
-    first = field["enums"][0] if field["enums"] else None
-    values = {
+def made_field(account, kind):
+    """Make a field of this kind, and what its values may point to; return both."""
+    options = {}
+    if kind in {"select", "multiselect", "radiobutton", "category"}:
+        options = {"enums": ["Один", "Два"]}
+    if kind == "multitext":
+        options = {"code": "PHONE"}
+    if kind == "chained_list":
+        lists = [account.steer("POST", "/catalogs", name=name, elements=[name]) for name in ("Make", "Model")]
+        options = {"catalogs": [one["id"] for one in lists]}
+    if kind == "linked_entity":
+        options = {"search_in": "contacts_and_companies"}
+    field = account.steer("POST", "/fields", entity="leads", name=kind, type=kind, **options)
+    return field, options.get("catalogs", [])
+
+
+async def values_of(crm, link, account, kind):
+    """Return a field as the emulator has made it, with values of its kind."""
+    field, catalogs = made_field(account, kind)
+    single = {
         **dict.fromkeys(("text", "textarea", "url", "streetaddress", "tracking_data"), Text("https://a.b/")),
         **dict.fromkeys(("numeric", "price", "monetary"), Number(Decimal("12.50"))),
         "checkbox": Flag(flag=True),
         **dict.fromkeys(("date", "date_time", "birthday"), Moment(DAY)),
-        "legal_entity": LegalEntity("Acme", 2, "77"),
-        "linked_entity": Linked("Ann", 9, "contacts", None),
-        "chained_list": Chained(3, 4),
-        "file": File("u-1", "v-1", "a.pdf", 3),
+        "legal_entity": LegalEntity("Acme", 2, "77", "Main 1", {"kpp": "5"}),
     }
-    if kind in values:
-        return values[kind]
-    shape = Labelled if kind in {"multitext", "smart_address"} else Choice
-    if shape is Labelled:
-        return Labelled("+1", first["code"], first["id"])
-    return Choice(first["value"], first["id"], first["code"])
+    values = (single[kind],) if kind in single else (Choice(*first_of(field)),)
+    if kind == "linked_entity":
+        values = (Linked("Ann", account.chat()["contact_id"], "contacts", None),)
+    elif kind == "file":
+        uuid = account.steer("POST", "/files", name="a.pdf")["uuid"]
+        values = (File(uuid, "v-1", "a.pdf", 9),)
+    elif kind == "chained_list":
+        batches = [await crm.fetch_catalog_elements(link, one, FIRST) for one in catalogs]
+        steps = zip(catalogs, batches, strict=True)
+        values = tuple(Chained(one, batch.items[0].id) for one, batch in steps)
+    elif kind == "smart_address":
+        values = tuple(Labelled(f"Part {one['id']}", one["code"], one["id"]) for one in field["enums"])
+    elif kind == "multitext":
+        _, number, code = first_of(field)
+        values = (Labelled("+1", code, number),)
+    return field, values
 
 
-async def test_every_kind_of_field_is_written_and_read_back(crm, link, account):
+def first_of(field):
+    first = next(iter(field["enums"]), {"value": "", "id": None, "code": None})
+    return first["value"], first["id"], first["code"]
+
+
+def plain(values):
+    """Without what a webhook does not tell: a phone's kind by its code, an address's by its number."""
+    return [
+        msgspec.structs.replace(one, code=None, enum_id=None) if isinstance(one, Labelled | Choice) else one
+        for one in values
+    ]
+
+
+@pytest.mark.parametrize("kind", sorted(KNOWN_TYPES))
+async def test_a_field_is_written_read_back_and_told_by_a_webhook(crm, link, account, kind):
     """CRM-25"""
-    written = []
-    for kind in sorted(KNOWN_TYPES):
-        is_choice = kind in {"select", "multiselect", "radiobutton", "category"}
-        wanted = {"enums": ["Один", "Два"]} if is_choice else {}
-        code = {"code": "PHONE"} if kind == "multitext" else {}
-        field = account.steer("POST", "/fields", entity="leads", name=kind, type=kind, **wanted, **code)
-        written.append(FieldValue(field["id"], kind, (value_of(kind, field),), kind, field["code"]))
+    field, values = await values_of(crm, link, account, kind)
+    written = FieldValue(field["id"], kind, values, kind, field["code"])
     lead_id = account.chat()["lead_id"]
-    body = {"custom_fields_values": write_fields(written)}
-    account.api("PATCH", f"/leads/{lead_id}", body).raise_for_status()
-    lead = await crm.fetch_lead(link, lead_id)
-    assert lead.fields == tuple(written)
-    (row,) = (await crm.fetch_leads(link, FIRST)).items
-    assert row.fields == lead.fields
-    found = {field.name: field for field in await crm.fetch_fields(link, "leads")}
-    assert all(found[kind].is_known and found[kind].type == kind for kind in KNOWN_TYPES)
+    with receiving() as receiver:
+        await crm.register_webhook(link, receiver.url.rstrip("/"))
+        body = {"custom_fields_values": write_fields([written])}
+        account.api("PATCH", f"/leads/{lead_id}", body).raise_for_status()
+        until(lambda: receiver.bodies("leads[update]"))
+        (told,) = crm.read_webhook(FORM, urlencode(receiver.bodies("leads[update]")[0]).encode()).events
+    assert (await crm.fetch_lead(link, lead_id)).fields == (written,)
+    (row,) = [one for one in (await crm.fetch_leads(link, FIRST)).items if one.id == lead_id]
+    assert row.fields == (written,)
+    (known,) = [one for one in await crm.fetch_fields(link, "leads") if one.id == field["id"]]
+    assert known.is_known and known.type == kind
+    (heard,) = crm.read_hook_fields(told.fields, {known.id: known.type})
+    assert plain(heard.values) == plain(values) and heard.text == written.text
+    emptied = write_fields([msgspec.structs.replace(written, values=())])
+    account.api("PATCH", f"/leads/{lead_id}", {"custom_fields_values": emptied}).raise_for_status()
+    assert (await crm.fetch_lead(link, lead_id)).fields == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        ("legal_entity", [{"value": {"entity_type": 1}}]),
+        ("legal_entity", [{"value": {"name": "Acme", "entity_type": 3}}]),
+        ("linked_entity", [{"value": {"name": "X", "entity_id": 1, "entity_type": "contacts"}}]),
+        ("linked_entity", [{"value": {"name": "X", "entity_id": 1, "entity_type": "leads"}}]),
+        ("chained_list", [{"catalog_id": 1, "catalog_element_id": 1}]),
+        ("chained_list", [{"catalog_id": 1, "catalog_element_id": 1}] * 6),
+        ("file", [{"value": {"file_uuid": "nobodys"}}]),
+        ("smart_address", [{"value": "Rome"}]),
+        ("smart_address", [{"value": "Rome", "enum_code": "planet"}]),
+    ],
+)
+def test_the_emulator_takes_no_object_that_points_nowhere(account, kind, values):
+    field, _ = made_field(account, kind)
+    body = {"custom_fields_values": [{"field_id": field["id"], "values": values}]}
+    refused = account.api("PATCH", f"/leads/{account.chat()['lead_id']}", body)
+    assert refused.status_code == 400
+    assert refused.json()["validation-errors"][0]["errors"][0]["path"].startswith("custom_fields_values.0")
 
 
 async def test_a_field_of_an_unknown_kind_is_listed_as_such(crm, link, account):

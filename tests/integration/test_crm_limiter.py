@@ -1,6 +1,7 @@
 """Calls to a CRM are spaced over all tasks and processes, per account and per egress address."""
 
 import asyncio
+import time
 from datetime import timedelta
 
 import psycopg
@@ -52,6 +53,23 @@ async def reserve(database, keys, horizon=LONG):
     async with database.installation() as session:
         claim = await store.claim_slot(session, keys, SPACING, horizon, CIRCUIT)
     return claim.wait if claim.granted else -1
+
+
+async def test_a_call_that_was_held_up_past_its_slot_takes_another(database, keys, monkeypatch):
+    """Else it would leave together with the calls of those whose slots came meanwhile."""
+    claims = []
+
+    async def held_up(*args):
+        claim = await store_claim(*args)
+        claims.append(claim)
+        if len(claims) < 3:
+            time.sleep(2 * SPACING.total_seconds())  # noqa: ASYNC251 - nothing of this process runs meanwhile
+        return claim
+
+    store_claim = store.claim_slot
+    monkeypatch.setattr(store, "claim_slot", held_up)
+    await PostgresCallLimiter(database).wait(*keys, CallPriority.SEND)
+    assert [claim.granted for claim in claims] == [True, True, True]
 
 
 async def test_each_of_many_calls_at_once_gets_a_slot_of_its_own(roles, keys, free_at):

@@ -1,7 +1,10 @@
 """The rate as the CRM counts it, and the addresses calls leave from."""
 
 import asyncio
+import json
+import sys
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -13,15 +16,17 @@ from gptagent.features.crm.limiter import PostgresCallLimiter
 from gptagent.features.crm.model import CrmLink
 from gptagent.kernel.db import Database
 from gptagent.kernel.egress import Egress, Ways
-from gptagent.kernel.errors import RateLimited
 from gptagent.kernel.proxies import Proxy
 from gptagent.sandbox.spawn import running
+from integration.rate_process import persist
 from proxies import running_proxy
 
 WORKERS = 10
 ACCOUNTS = 50
 CALLS = 60
+CALLS_EACH = 3
 VENDORS_LIMIT = 7
+TESTS = Path(__file__).parents[1]
 
 
 @pytest.fixture
@@ -60,16 +65,6 @@ async def worker(roles, url):
     await database.close()
 
 
-async def persist(call, link):
-    """Ask until it is our turn, as jobs do."""
-    while True:
-        try:
-            return await call(link)
-        except RateLimited as error:
-            if error.code != "crm_busy":  # the CRM itself had to say no
-                raise
-
-
 async def test_ten_workers_with_fifty_accounts_stay_below_the_vendors_limit(roles, emulator, client):
     """Counted by the emulator: never more than seven within any second, from one address."""
     links = [await opened(emulator, client, number) for number in range(ACCOUNTS)]
@@ -87,6 +82,35 @@ async def test_ten_workers_with_fifty_accounts_stay_below_the_vendors_limit(role
         await asyncio.gather(*calls)
     seen = await counted(emulator, client)
     assert seen["requests"] == CALLS and seen["limited"] == 0
+    assert seen["peak_per_second"] <= VENDORS_LIMIT
+
+
+async def test_ten_processes_never_exceed_the_limit_as_the_emulator_counts_it(roles, emulator, client):
+    """Issue 4: processes of the operating system that share nothing but the database; two per account."""
+    links = [await opened(emulator, client, number) for number in range(WORKERS // 2)]
+    before = await counted(emulator, client)
+    workers = [
+        {
+            "org": str(link.org_id),
+            "connection": str(link.connection_id),
+            "host": link.host,
+            "token": link.token,
+            "calls": CALLS_EACH,
+        }
+        for link in links * 2
+    ]
+    given = json.dumps({"dsn": roles.app_dsn, "url": emulator, "processes": workers})
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "integration.rate_process", given),
+        cwd=TESTS,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    said, errors = await process.communicate()
+    assert process.returncode == 0, errors.decode()
+    assert len(set(said.split())) == WORKERS
+    seen = await counted(emulator, client)
+    assert seen["requests"] - before["requests"] == WORKERS * CALLS_EACH and seen["limited"] == 0
     assert seen["peak_per_second"] <= VENDORS_LIMIT
 
 

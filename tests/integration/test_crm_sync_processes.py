@@ -1,5 +1,6 @@
-"""A run outlives the worker that made it: processes as in earnest, and one of them killed."""
+"""Reading an account, and looking for what no webhook told, by processes as in earnest; one is killed."""
 
+import asyncio
 import os
 import signal
 import time
@@ -15,7 +16,7 @@ from gptagent.kernel.ids import new_id
 from gptagent.kernel.settings import Settings
 from homes import new_home, own_database
 from servers import working
-from worlds import Account, make_world
+from worlds import NOT_FOUND, Account, make_world
 
 PATIENCE_SECONDS = 60
 
@@ -76,3 +77,46 @@ async def test_a_run_is_brought_to_its_end_after_its_worker_was_killed(own_home,
     assert (contacts.read, contacts.added) == (1_500, 1_500)
     # What was stored was not asked for again: the rest of six pages of contacts, and the deals.
     assert (await world.account.call("GET", "/stats"))["requests"] - before <= 6
+
+
+async def test_a_message_whose_webhook_never_came_is_answered_by_the_running_worker(own_home, world, kommo):
+    """Issue 4: nothing but the worker's own schedule looks for it; a second look finds nothing new."""
+    chat = await world.account.new_chat()
+    await world.account.call("POST", "/knobs", {"drop": 1.0})
+    await world.account.call("POST", f"/chats/{chat['chat_id']}/customer", {"text": "Hello"})
+
+    async def said():
+        messages = (await world.account.call("GET", f"/chats/{chat['chat_id']}/messages"))["messages"]
+        return [one["text"] for one in messages if one["author"] == "bot"]
+
+    with working(own_home, KOMMO_SANDBOX_URL=kommo):
+        await looked(world, said)
+        looks = await looks_of(world)
+        await looked(world, lambda: later_than(world, looks))
+    assert await said() == [NOT_FOUND]
+    async with world.db.session(world.scope) as session:
+        rows = await session.fetch("select source, kind, state from app.crm_delivery")
+    assert [tuple(row) for row in rows if row["kind"] == "message[add]"] == [
+        ("poll", "message[add]", "processed")
+    ]
+
+
+async def looks_of(world):
+    async with world.db.session(world.scope) as session:
+        return await session.fetchval("select polled_to from app.crm_connection")
+
+
+async def later_than(world, moment):
+    return await looks_of(world) > moment
+
+
+async def looked(world, condition):
+    """Let the time of the next look come, again and again, until it has brought this."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not await condition():
+        assert time.monotonic() < deadline
+        async with world.db.session(world.scope) as session:
+            await session.execute(
+                "update app.crm_connection set poll_at = now() where poll_at > now() + interval '6 seconds'"
+            )
+        await asyncio.sleep(0.5)

@@ -27,6 +27,7 @@ VOCABULARY = {
     "crm_reply_setup.mode",
     "crm_reply_slot.state",
     "crm_field.entity",
+    "crm_field.links_to",
     "crm_connection.access_kind",
     "crm_consent.brand",
     "crm_integration.brand",

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gptagent.adapters.kommo.deliveries import READERS, read_delivery
+from gptagent.adapters.kommo.fields import read_hook_fields
 from gptagent.adapters.kommo.tree import parse_body
 from gptagent.features.crm.deliveries.model import (
     Call,
@@ -22,10 +23,10 @@ from gptagent.features.crm.deliveries.model import (
     NoteAdded,
     RecordRef,
     TaskChanged,
-    ToldField,
-    ToldValue,
 )
 from gptagent.features.crm.model import InboundMessage, LeadChanged, OtherEvent, TalkChanged
+from gptagent.features.crm.records import Tag
+from gptagent.features.crm.values import Choice, Flag, Labelled, Moment
 
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 SAMPLES = Path(__file__).parents[1] / "contract" / "kommo_samples"
@@ -215,14 +216,23 @@ def test_custom_fields_of_every_shape_are_read():
         {"id": "4", "name": "Check", "values": ["1"]},
         {"id": "5", "name": "Empty"},
     ]
+    types = {1: "multitext", 2: "date", 3: "radiobutton", 4: "checkbox", 5: "text"}
     (event,) = deliver(("leads[update]", {**LEAD, "custom_fields": fields})).events
-    assert event.fields == (
-        ToldField(1, "Phone", "PHONE", (ToldValue("+1", 3),)),
-        ToldField(2, "Date", None, (ToldValue("1725915600"),)),
-        ToldField(3, "Radio", None, (ToldValue("2", 566642),)),
-        ToldField(4, "Check", None, (ToldValue("1"),)),
-        ToldField(5, "Empty", None, ()),
-    )
+    assert [(one.name, one.values) for one in read_hook_fields(event.fields, types)] == [
+        ("Phone", (Labelled("+1", None, 3),)),
+        ("Date", (Moment(datetime(2024, 9, 9, 21, tzinfo=UTC)),)),
+        ("Radio", (Choice("2", 566642),)),
+        ("Check", (Flag(flag=True),)),
+        ("Empty", ()),
+    ]
+
+
+def test_a_list_that_is_not_there_is_told_from_an_empty_one():
+    (bare,) = deliver(("leads[update]", LEAD)).events
+    assert bare.fields is None and bare.tags is None
+    tags = [{"id": "4", "name": "VIP"}, {"name": "New"}, {"id": "5"}]
+    (event,) = deliver(("leads[update]", {**LEAD, "tags": tags})).events
+    assert event.tags == (Tag(4, "VIP"), Tag(0, "New"))
 
 
 @pytest.mark.parametrize(
@@ -252,9 +262,10 @@ def test_published_bodies_of_records_are_read():
         return event
 
     contact = only("doc/contacts_add_contact")
-    assert (contact.record, contact.fields[2].values) == (
-        RecordRef("contact", 17611273),
-        (ToldValue("2", 566642),),
+    radio = read_hook_fields(contact.fields, {})[2]
+    assert contact.record == RecordRef("contact", 17611273)
+    assert read_hook_fields(contact.fields, {radio.field_id: "radiobutton"})[2].values == (
+        Choice("2", 566642),
     )
     note = only("doc/contacts_note_company")
     assert (note.record, note.kind, note.text, note.responsible_user_id) == (

@@ -47,6 +47,7 @@ SHAPES = [
     ("date", {"value": 1790026400}, "[0]=1790026400", Moment(DAY)),
     ("date_time", {"value": "2026-09-21T21:33:20+00:00"}, "[0]=1790026400", Moment(DAY)),
     ("birthday", {"value": -86400}, "[0]=-86400", Moment(datetime(1969, 12, 31, tzinfo=UTC))),
+    ("birthday", {"value": 316483200}, "[0][value]=12.01.1980", Moment(datetime(1980, 1, 12, tzinfo=UTC))),
     ("select", {"value": "A", "enum_id": 7}, "[0][value]=A&[0][enum]=7", Choice("A", 7)),
     ("radiobutton", {"value": "A", "enum_id": 7}, "[value]=A&[enum]=7", Choice("A", 7)),
     ("category", {"value": "A", "enum_id": 7}, "[0][value]=A&[0][enum]=7", Choice("A", 7)),

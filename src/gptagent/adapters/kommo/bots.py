@@ -4,7 +4,7 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 from gptagent.adapters.kommo import wire
-from gptagent.adapters.kommo.client import LARGEST_PAGE, Call, KommoClient, no_answer
+from gptagent.adapters.kommo.client import Call, KommoClient, no_answer
 from gptagent.adapters.kommo.tree import as_id, as_list, as_map, as_text, malformed, parse_body
 from gptagent.features.crm.model import (
     BotMessage,
@@ -19,7 +19,6 @@ from gptagent.features.crm.replying.model import is_return_address
 from gptagent.kernel.errors import Invalid, NotFound
 
 LEAD_ENTITY_TYPE = 2  # the numbers of v2
-LARGEST_FIELDS_PAGE = 50
 LARGEST_EVENTS_PAGE = 100
 ROBOT = 0  # who created what no person did
 LEAD_KINDS = frozenset({"2", "lead", "leads"})
@@ -29,16 +28,6 @@ class KommoBots:
     """Implements `BotsPort`."""
 
     _client: KommoClient
-
-    async def list_bots(self, link: CrmLink) -> tuple[NamedId, ...]:
-        call = Call("list_bots", "/bots", query=(("limit", LARGEST_PAGE),))
-        rows = [row async for row in self._client.rows(link, call, "bots")]
-        return _named(rows)
-
-    async def list_text_fields(self, link: CrmLink) -> tuple[NamedId, ...]:
-        call = Call("list_text_fields", "/leads/custom_fields", query=(("limit", LARGEST_FIELDS_PAGE),))
-        rows = [row async for row in self._client.rows(link, call, "custom_fields")]
-        return _named([row for row in rows if row.get("type") == "textarea"])
 
     async def create_text_field(self, link: CrmLink, name: str) -> NamedId:
         call = Call(
@@ -124,15 +113,6 @@ class KommoBots:
             talk_id=as_id(data.get("talk")),
             text=as_text(data.get("message")),
         )
-
-
-def _named(rows: list[object] | list[dict[str, object]] | object) -> tuple[NamedId, ...]:
-    found = []
-    for row in rows if isinstance(rows, list) else []:
-        fields = as_map(row)
-        if (id_ := as_id(fields.get("id"))) is not None:
-            found.append(NamedId(id_, as_text(fields.get("name")) or str(id_)))
-    return tuple(found)
 
 
 def _bot_message(row: object) -> BotMessage | None:

@@ -4,7 +4,8 @@ and what their failures mean.
 
 import re
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from urllib.parse import SplitResult, urlencode, urlsplit
 
@@ -116,13 +117,8 @@ class KommoClient:
 
     async def fetch_once(self, link: CrmLink, call: Call) -> object | None:
         """Make the call with the token as it is."""
-        try:
-            body = await self._fetch(link, call)
-        except AppError as error:
-            CRM_CALLS.labels(endpoint=call.name, outcome=error.code).inc()
-            raise
-        CRM_CALLS.labels(endpoint=call.name, outcome="ok").inc()
-        return body
+        with _counted(call.name):
+            return await self._fetch(link, call)
 
     async def page(self, link: CrmLink, call: Call, name: str) -> tuple[list[Mapping[str, object]], bool]:
         """Return one page of a list and whether there is another."""
@@ -166,10 +162,16 @@ class KommoClient:
         headers = {"accept": "application/json", **(call.headers or _authorization(link))}
         if call.priority is not None:
             await self.reserve(link, call.priority)
+        async with self._told(link, call.name):
+            return await self._exchange(link, call, f"{base}{call.root}{call.path}", headers, host_header)
+
+    @asynccontextmanager
+    async def _told(self, link: CrmLink, name: str) -> AsyncIterator[None]:
+        """Measure a call, and tell the account's circuit how it ended."""
         account, _ = self._keys(link)
         started = time.monotonic()
         try:
-            body = await self._exchange(link, call, f"{base}{call.root}{call.path}", headers, host_header)
+            yield
         except RateLimited:
             raise  # says nothing of how the account does
         except AppError as error:
@@ -177,9 +179,8 @@ class KommoClient:
             await self._limiter.report(account, failed=is_sick)
             raise
         finally:
-            CRM_SECONDS.labels(endpoint=call.name).observe(time.monotonic() - started)
+            CRM_SECONDS.labels(endpoint=name).observe(time.monotonic() - started)
         await self._limiter.report(account, failed=False)
-        return body
 
     async def _exchange(
         self, link: CrmLink, call: Call, url: str, headers: Mapping[str, str], host_header: str | None
@@ -208,38 +209,42 @@ class KommoClient:
         url: str,
         *,
         max_bytes: int,
+        priority: CallPriority = CallPriority.READ,
         json: object | None = None,
         content: bytes | None = None,
     ) -> Response:
         """Ask another of the vendor's servers, at an address it handed out; a body takes the token along.
 
-        Raises Invalid("crm_host_refused") for any other address, and what `fetch` raises.
+        It takes its slot as any call does. What goes there is seen by nobody before it is named to the CRM
+        itself: a call without an answer may be made again, and raises UpstreamUnavailable. Raises
+        Invalid("crm_host_refused") for any other address, and what `fetch` raises.
         """
         parts = _split(url)
         if parts is None or parts.scheme != "https" or parts.username or parts.port not in {None, 443}:
             raise _host_refused()
         base, host_header = self._address((parts.hostname or "").lower())
-        is_write = json is not None or content is not None
-        headers = dict(_authorization(link)) if is_write else {}
-        query = f"?{parts.query}" if parts.query else ""
-        try:
-            _, egress = self._ways.of(str(link.connection_id))
-            response = await egress.request(
-                "POST" if is_write else "GET",
-                f"{base}{parts.path or '/'}{query}",
-                headers=headers,
-                json=json,
-                content=content,
-                deadline=FILE_SECONDS,
-                max_bytes=max_bytes,
-                host_header=host_header,
-            )
-        except (UpstreamUnavailable, OutcomeUnknown) as error:
-            raise unavailable() from error
-        if not 200 <= response.status < 300:
-            CRM_CALLS.labels(endpoint=name, outcome=str(response.status)).inc()
-            raise refusal(response.status, _decoded(response), is_write=False)
-        CRM_CALLS.labels(endpoint=name, outcome="ok").inc()
+        address = f"{base}{parts.path or '/'}" + (f"?{parts.query}" if parts.query else "")
+        has_body = json is not None or content is not None
+        headers = _authorization(link) if has_body else {}
+        await self.reserve(link, priority)
+        _, egress = self._ways.of(str(link.connection_id))
+        with _counted(name):
+            async with self._told(link, name):
+                try:
+                    response = await egress.request(
+                        "POST" if has_body else "GET",
+                        address,
+                        headers=headers,
+                        json=json,
+                        content=content,
+                        deadline=FILE_SECONDS,
+                        max_bytes=max_bytes,
+                        host_header=host_header,
+                    )
+                except (UpstreamUnavailable, OutcomeUnknown) as error:
+                    raise unavailable() from error
+                if not 200 <= response.status < 300:
+                    raise await self._refused(link, response, is_write=False)
         return response
 
     async def _judge(self, link: CrmLink, call: Call, response: Response) -> object | None:
@@ -249,9 +254,13 @@ class KommoClient:
             if body is None and (response.body or not (call.is_write or response.status == 204)):
                 raise no_answer(is_write=call.is_write)
             return body
+        raise await self._refused(link, response, is_write=call.is_write)
+
+    async def _refused(self, link: CrmLink, response: Response, *, is_write: bool) -> AppError:
+        body = _decoded(response)
         if response.status == 429 or (response.status == 403 and not isinstance(body, dict)):
-            raise await self._blocked(link, response, body)
-        raise refusal(response.status, body, is_write=call.is_write)
+            return await self._blocked(link, response, body)
+        return refusal(response.status, body, is_write=is_write)
 
     async def _blocked(self, link: CrmLink, response: Response, body: object) -> RateLimited:
         is_page = response.status == 403
@@ -288,6 +297,16 @@ class KommoClient:
         account = f"account:{link.connection_id}"
         by_account = brand_of(link.host) == "amocrm"
         return account, account if by_account else f"address:{self._ways.of(str(link.connection_id))[0]}"
+
+
+@contextmanager
+def _counted(name: str) -> Iterator[None]:
+    try:
+        yield
+    except AppError as error:
+        CRM_CALLS.labels(endpoint=name, outcome=error.code).inc()
+        raise
+    CRM_CALLS.labels(endpoint=name, outcome="ok").inc()
 
 
 def _host_refused() -> Invalid:

@@ -31,6 +31,7 @@ Entry = Mapping[str, object]
 
 # More digits are no amount; an exponent could stand for gigabytes of zeros.
 _NUMBER = re.compile(r"-?\d{1,30}(?:\.\d{1,20})?", re.ASCII)
+_BIRTHDAY = re.compile(r"\d\d\.\d\d\.\d{4}", re.ASCII)  # as the vendor's sample of contacts[add] has it
 _FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799  # years 1 to 9999
 
 
@@ -113,14 +114,16 @@ def _flag(entry: Entry) -> Flag | None:
 
 
 def _moment(entry: Entry) -> Moment | None:
-    """Read unix seconds, which may lie before 1970, or a date with its time zone."""
+    """Read unix seconds, which may lie before 1970, a date with its time zone, or a webhook's birthday."""
     value = entry.get("value")
     seconds = as_int(value)
     if seconds is not None:
         in_range = _FIRST_SECOND <= seconds <= _LAST_SECOND
         return Moment(datetime.fromtimestamp(seconds, UTC)) if in_range else None
+    text = as_text(value)
     try:
-        at = datetime.fromisoformat(as_text(value))
+        written = "-".join(reversed(text.split("."))) if _BIRTHDAY.fullmatch(text) else text
+        at = datetime.fromisoformat(written)
         return Moment(at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC))
     except (ValueError, OverflowError):
         return None

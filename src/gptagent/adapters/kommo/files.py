@@ -7,7 +7,7 @@ import msgspec
 
 from gptagent.adapters.kommo.client import Call, KommoClient, unavailable
 from gptagent.adapters.kommo.tree import as_int, as_map, as_text
-from gptagent.features.crm.model import CrmLink, Download
+from gptagent.features.crm.model import CallPriority, CrmLink, Download
 from gptagent.kernel.egress import Response
 from gptagent.kernel.errors import Invalid
 
@@ -27,7 +27,8 @@ class KommoFiles:
     async def upload_file(self, link: CrmLink, name: str, content: bytes) -> str:
         """Open a session at the account's drive and send the parts (spec: lists, sources, files)."""
         account = await self._client.fetch(
-            link, Call("fetch_drive", "/account", query=(("with", "drive_url"),))
+            link,
+            Call("fetch_drive", "/account", query=(("with", "drive_url"),), priority=CallPriority.SEND),
         )
         drive = as_text(as_map(account).get("drive_url")).rstrip("/")
         session = {"file_name": name, "file_size": len(content), "content_type": "application/octet-stream"}
@@ -39,13 +40,21 @@ class KommoFiles:
             if uuid := as_text(answer.get("uuid")):
                 return uuid
             url = as_text(answer.get("next_url"))
+            if not url:
+                break
         raise unavailable()
 
     async def _ask(
         self, link: CrmLink, url: str, *, json: object | None = None, content: bytes | None = None
     ) -> Response:
         return await self._client.ask_elsewhere(
-            link, "upload_file", url, max_bytes=MAX_DRIVE_ANSWER_BYTES, json=json, content=content
+            link,
+            "upload_file",
+            url,
+            max_bytes=MAX_DRIVE_ANSWER_BYTES,
+            priority=CallPriority.SEND,
+            json=json,
+            content=content,
         )
 
     async def download_attachment(self, link: CrmLink, url: str, *, max_bytes: int) -> Download:

@@ -6,10 +6,12 @@ from contextlib import suppress
 
 from gptagent.adapters.kommo.client import Call, KommoClient
 from gptagent.adapters.kommo.deliveries import read_delivery
+from gptagent.adapters.kommo.fields import read_hook_fields
 from gptagent.adapters.kommo.tree import as_flag, as_list, as_text, parse_body
 from gptagent.adapters.kommo.wire import embedded
 from gptagent.features.crm.deliveries.model import HookSubscription
 from gptagent.features.crm.model import CrmLink, Webhook, brand_of
+from gptagent.features.crm.values import FieldValue
 from gptagent.kernel.errors import Invalid, NotFound
 
 _RECORDS = tuple(
@@ -81,6 +83,9 @@ class KommoHooks:
 
     def read_webhook(self, content_type: str, body: bytes) -> Webhook:
         return read_delivery(parse_body(content_type, body))
+
+    def read_hook_fields(self, listed: object, types: Mapping[int, str]) -> tuple[FieldValue, ...]:
+        return read_hook_fields(listed, types)
 
     def read_stored(self, payload: Mapping[str, object]) -> Webhook:
         return read_delivery(dict(payload))

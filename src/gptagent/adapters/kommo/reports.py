@@ -24,11 +24,10 @@ from gptagent.features.crm.deliveries.model import (
     RecordRef,
     TaskChange,
     TaskChanged,
-    ToldField,
-    ToldValue,
     Trigger,
 )
 from gptagent.features.crm.model import CrmEvent, LeadChanged
+from gptagent.features.crm.records import Tag
 
 ELEMENT_TYPES: Mapping[int, RecordKind] = {1: "contact", 2: "lead", 3: "company", 12: "customer"}
 NOTE_KINDS: Mapping[int, NoteKind] = {4: "text", 5: "file", 10: "call_in", 11: "call_out"}
@@ -58,7 +57,7 @@ def lead(change: LeadChange) -> _Reader:
             price=as_int(fields.get("price")),
             changed_at=_changed_at(fields),
             changed_by=as_int(fields.get("modified_user_id")),
-            fields=field_values(fields.get("custom_fields")),
+            fields=_listed(fields, "custom_fields"),
             tags=_tags(fields),
         )
 
@@ -92,7 +91,7 @@ def _contact(change: RecordChange) -> _Reader:
             old_responsible_user_id=as_id(fields.get("old_responsible_user_id")),
             linked_lead_ids=tuple(filter(None, map(as_id, linked))),
             company_id=as_id(fields.get("linked_company_id")),
-            fields=field_values(fields.get("custom_fields")),
+            fields=_listed(fields, "custom_fields"),
             tags=_tags(fields),
             changed_at=_changed_at(fields),
             changed_by=as_int(fields.get("modified_user_id")),
@@ -111,7 +110,7 @@ def _customer(change: RecordChange) -> _Reader:
             change=change,
             name=_name(fields),
             responsible_user_id=as_id(fields.get("responsible_user_id")) or as_id(fields.get("main_user_id")),
-            fields=field_values(fields.get("custom_fields")),
+            fields=_listed(fields, "custom_fields"),
             changed_at=_changed_at(fields),
         )
 
@@ -238,32 +237,6 @@ def _catalog_item(change: RecordChange) -> _Reader:
     return read
 
 
-def field_values(value: object) -> tuple[ToldField, ...]:
-    """Read custom fields as deliveries carry them, which is not as REST does."""
-    return tuple(
-        ToldField(
-            field_id=number,
-            name=as_text(fields.get("name")),
-            code=as_text(fields.get("code")) or None,
-            values=_choices(fields.get("values")),
-        )
-        for fields in map(as_map, as_list(value))
-        if (number := as_id(fields.get("id"))) is not None
-    )
-
-
-def _choices(values: object) -> tuple[ToldValue, ...]:
-    """`[{value, enum}]`, for dates bare numbers, for a radio button one object instead of a list."""
-    if isinstance(values, dict) and "value" in values:
-        values = [values]
-    return tuple(
-        ToldValue(as_text(one.get("value")), as_id(one.get("enum")))
-        if isinstance(one, dict)
-        else ToldValue(as_text(one))
-        for one in as_list(values)
-    )
-
-
 def _record(fields: Mapping[str, object]) -> RecordRef | None:
     kind, number = ELEMENT_TYPES.get(as_int(fields.get("element_type")) or 0), as_id(fields.get("element_id"))
     return RecordRef(kind, number) if kind and number else None
@@ -275,8 +248,18 @@ def _ids(value: object) -> tuple[int, ...]:
     return tuple(filter(None, map(as_id, listed)))
 
 
-def _tags(fields: Tree) -> tuple[str, ...]:
-    return tuple(filter(None, (as_text(as_map(tag).get("name")) for tag in as_list(fields.get("tags")))))
+def _tags(fields: Tree) -> tuple[Tag, ...] | None:
+    listed = _listed(fields, "tags")
+    if listed is None:
+        return None
+    tags = (Tag(as_id(tag.get("id")) or 0, as_text(tag.get("name"))) for tag in map(as_map, as_list(listed)))
+    return tuple(tag for tag in tags if tag.name)
+
+
+def _listed(fields: Tree, key: str) -> object:
+    """Return a list as it came, None if the delivery does not speak of it."""
+    value = fields.get(key)
+    return value if isinstance(value, dict | list) else None
 
 
 def _name(fields: Tree) -> str | None:

@@ -30,8 +30,11 @@ class KommoSettings:
 
     _client: KommoClient
 
-    async def fetch_fields(self, link: CrmLink, kind: EntityKind) -> tuple[Field, ...]:
-        call = _call("list_fields", f"/{kind}/custom_fields", (("limit", FIELDS_PAGE),))
+    async def fetch_fields(
+        self, link: CrmLink, kind: EntityKind, priority: CallPriority = CallPriority.SYNC
+    ) -> tuple[Field, ...]:
+        query: Query = (("limit", FIELDS_PAGE),)
+        call = Call("list_fields", f"/{kind}/custom_fields", query=query, priority=priority)
         found = [
             _field(row) async for row in self._client.rows(link, call, "custom_fields", pages=FIELD_PAGES)
         ]
@@ -47,8 +50,10 @@ class KommoSettings:
         rows, has_more = await self._client.page(link, call, "tags")
         return Batch(tuple(one for row in rows if (one := read_tag(row)) is not None), has_more)
 
-    async def fetch_salesbots(self, link: CrmLink) -> tuple[Salesbot, ...]:
-        call = _call("list_salesbots", "/bots", (("limit", LARGEST_PAGE),))
+    async def fetch_salesbots(
+        self, link: CrmLink, priority: CallPriority = CallPriority.SYNC
+    ) -> tuple[Salesbot, ...]:
+        call = Call("list_salesbots", "/bots", query=(("limit", LARGEST_PAGE),), priority=priority)
         found = [_salesbot(row) async for row in self._client.rows(link, call, "bots")]
         return tuple(one for one in found if one is not None)
 
@@ -103,6 +108,12 @@ def _field(row: Row) -> Field | None:
         enums=tuple(sorted(filter(None, enums), key=lambda enum: (enum.sort, enum.id))),
         is_api_only=as_flag(row.get("is_api_only")) is True,
         is_known=kind in KNOWN_TYPES,
+        catalogs=tuple(
+            catalog
+            for step in wire.maps(row.get("chained_lists"))
+            if (catalog := as_id(step.get("catalog_id"))) is not None
+        ),
+        links_to=clean(row.get("search_in")) or None,
     )
 
 

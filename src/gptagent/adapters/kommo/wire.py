@@ -64,6 +64,7 @@ def read_lead(body: object) -> Lead | None:
         responsible_user_id=as_id(fields.get("responsible_user_id")),
         contact_ids=tuple(id_ for contact in contacts if (id_ := as_id(contact.get("id"))) is not None),
         fields=read_fields(fields.get("custom_fields_values")),
+        updated_at=moment(fields["updated_at"]) if fields.get("updated_at") else None,
     )
 
 

@@ -72,7 +72,9 @@ class TalkSeen(Event):
 
 @dataclass(frozen=True, slots=True)
 class LeadReported(Event):
-    """A lead was added, changed, moved, deleted or restored; the mirror has it already."""
+    """A lead was added, changed, moved, deleted or restored. Its name, place, price and person are stored
+    already; late words are not told.
+    """
 
     connection_id: UUID
     lead: LeadChanged

@@ -17,8 +17,8 @@ from gptagent.features.crm.deliveries.model import (
     NoteAdded,
     RecordKind,
     TaskChanged,
-    ToldField,
 )
+from gptagent.features.crm.records import Tag
 from gptagent.features.crm.values import FieldValue
 
 
@@ -115,6 +115,7 @@ class Lead:
     responsible_user_id: int | None
     contact_ids: tuple[int, ...] = ()
     fields: tuple[FieldValue, ...] = ()
+    updated_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +175,8 @@ class LeadChanged:
     """A lead was added, changed or moved. Absent values are None: the thin form carries few.
 
     `changed_at` is the CRM's own time of the change; the thin form has none. `changed_by` 0 is a robot.
+    `fields` are the custom fields in the delivery's own form, which does not name their types: see
+    `HooksPort.read_hook_fields`.
     """
 
     lead_id: int
@@ -188,8 +191,8 @@ class LeadChanged:
     price: int | None = None
     changed_at: datetime | None = None
     changed_by: int | None = None
-    fields: tuple[ToldField, ...] = ()
-    tags: tuple[str, ...] = ()
+    fields: object = field(default=None, repr=False)
+    tags: tuple[Tag, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ from gptagent.features.crm.records import (
     UnsortedLead,
 )
 from gptagent.features.crm.replying.model import Reply, Sighting
-from gptagent.features.crm.values import EntityKind
+from gptagent.features.crm.values import EntityKind, FieldValue
 from gptagent.kernel.db import Session
 
 
@@ -142,7 +142,9 @@ class RecordsPort(Protocol):
 class SettingsPort(Protocol):
     """How the account is set up."""
 
-    async def fetch_fields(self, link: CrmLink, kind: EntityKind) -> tuple[Field, ...]: ...
+    async def fetch_fields(
+        self, link: CrmLink, kind: EntityKind, priority: CallPriority = CallPriority.SYNC
+    ) -> tuple[Field, ...]: ...
 
     async def fetch_users(self, link: CrmLink) -> tuple[CrmUser, ...]:
         """Return the people of the account; only an administrator's token may ask."""
@@ -150,7 +152,9 @@ class SettingsPort(Protocol):
 
     async def fetch_tags(self, link: CrmLink, kind: EntityKind, page: PageRequest) -> Batch[Tag]: ...
 
-    async def fetch_salesbots(self, link: CrmLink) -> tuple[Salesbot, ...]:
+    async def fetch_salesbots(
+        self, link: CrmLink, priority: CallPriority = CallPriority.SYNC
+    ) -> tuple[Salesbot, ...]:
         """Raise NotFound("crm_not_found") where the brand has no list of them."""
         ...
 
@@ -275,7 +279,11 @@ class ChatsPort(Protocol):
         ...
 
     async def upload_file(self, link: CrmLink, name: str, content: bytes) -> str:
-        """Put a file into the account's drive. Returns its uuid."""
+        """Put a file into the account's drive. Returns its uuid.
+
+        It may be repeated whatever has happened, and so never raises OutcomeUnknown: a file shows nowhere
+        before a message names it, and what a broken attempt has left in the drive is named by none.
+        """
         ...
 
     async def download_attachment(self, link: CrmLink, url: str, *, max_bytes: int) -> Download:
@@ -312,6 +320,13 @@ class HooksPort(Protocol):
         """Parse a delivery. Raises Invalid("crm_webhook_malformed") if it is no form or JSON at all."""
         ...
 
+    def read_hook_fields(self, listed: object, types: Mapping[int, str]) -> tuple[FieldValue, ...]:
+        """Read custom fields in a delivery's form; `types` by the field's number, as the account lists them.
+
+        A field without a type is kept as it came.
+        """
+        ...
+
     def read_stored(self, payload: Mapping[str, object]) -> Webhook:
         """Read a delivery again from what was kept of it."""
         ...
@@ -319,12 +334,6 @@ class HooksPort(Protocol):
 
 class BotsPort(Protocol):
     """Replies by way of the account's Salesbots: their field, their run, and the bot that waits for us."""
-
-    async def list_bots(self, link: CrmLink) -> tuple[NamedId, ...]: ...
-
-    async def list_text_fields(self, link: CrmLink) -> tuple[NamedId, ...]:
-        """Return the deal's fields that hold long text."""
-        ...
 
     async def create_text_field(self, link: CrmLink, name: str) -> NamedId: ...
 

@@ -41,7 +41,11 @@ class FieldEnum:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A custom field of an entity kind. Of an unknown `type` its values are read and never written."""
+    """A custom field of an entity kind. Of an unknown `type` its values are read and never written.
+
+    `catalogs`: the lists that a chain of lists goes through. `links_to`: what a link may point to,
+    `contacts`, `companies`, `contacts_and_companies` or the number of a list; None: to anything.
+    """
 
     id: int
     name: str
@@ -51,6 +55,8 @@ class Field:
     enums: tuple[FieldEnum, ...] = ()
     is_api_only: bool = False
     is_known: bool = True
+    catalogs: tuple[int, ...] = ()
+    links_to: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,12 +103,13 @@ async def update_status(session: Session, connection_id: UUID, status: str, reas
 async def upsert_lead(session: Session, connection_id: UUID, lead: Lead, now: datetime) -> None:
     await session.execute(
         """insert into app.crm_lead (connection_id, external_id, name, price, pipeline_id, stage_id,
-                                     responsible_user_id, fields, contact_ids, fetched_at)
-           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+                                     responsible_user_id, fields, contact_ids, fetched_at, updated_at)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
            on conflict (org_id, connection_id, external_id) do update
               set name = excluded.name, price = excluded.price, pipeline_id = excluded.pipeline_id,
                   stage_id = excluded.stage_id, responsible_user_id = excluded.responsible_user_id,
                   fields = excluded.fields, contact_ids = excluded.contact_ids,
+                  updated_at = coalesce(excluded.updated_at, crm_lead.updated_at),
                   fetched_at = excluded.fetched_at, seen_at = now(), is_deleted = false, removed_at = null""",
         connection_id,
         lead.id,
@@ -120,6 +121,7 @@ async def upsert_lead(session: Session, connection_id: UUID, lead: Lead, now: da
         pack(lead.fields),
         list(lead.contact_ids),
         now,
+        lead.updated_at,
     )
 
 

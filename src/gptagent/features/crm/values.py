@@ -116,10 +116,22 @@ def text_of(value: Value) -> str:
             return text
         case Number(number=number):
             return f"{number:f}"
-        case LegalEntity(name=name) | Linked(name=name) | File(name=name):
+        case LegalEntity(name=name):
             return name
         case Moment(at=at):
             return at.date().isoformat()
+    return _reference(value)
+
+
+def _reference(value: Value) -> str:
+    """Return what a value points to: by its name, else by its number."""
+    match value:
+        case Linked(name=name):
+            return name or f"{value.entity_type} {value.entity_id}"
+        case File(name=name):
+            return name or value.uuid
+        case Chained():
+            return f"{value.catalog_id}/{value.element_id}"
     return ""
 
 

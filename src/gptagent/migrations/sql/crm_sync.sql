@@ -17,6 +17,8 @@ create table app.crm_field (
   enums jsonb not null,
   is_api_only boolean not null,
   is_known boolean not null,
+  catalogs bigint[] not null default '{}',
+  links_to text,
   removed_at timestamptz,
   primary key (org_id, connection_id, entity, external_id),
   foreign key (org_id, connection_id) references app.crm_connection on delete cascade

@@ -37,7 +37,11 @@ class KommoApp:
             return
         scope["desk"] = self.desk
         try:
-            await self._rest_of_it(scope, receive, send)
+            account = files.account_of(self.desk.world, Request(scope))
+            if account is None:
+                await self._rest_of_it(scope, receive, send)
+            else:
+                await self._rest.pass_on(account, self._rest_of_it, scope, receive, send)
         except Refused as refused:
             await refused.response(scope, receive, send)
 

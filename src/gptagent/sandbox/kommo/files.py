@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gptagent.sandbox.kommo.controls.find import desk_of
-from gptagent.sandbox.kommo.state import Account, StoredFile, new_uuid
+from gptagent.sandbox.kommo.state import Account, StoredFile, World, new_uuid
 from gptagent.sandbox.wire import Refused, answer, read_as, refusal
 
 PART_BYTES = 65_536
@@ -65,6 +65,17 @@ async def hand_out(request: Request) -> Response:
             if stored is not None:
                 return Response(stored.content, media_type=stored.mime or None)
     raise refusal(404, "no such file")
+
+
+def account_of(world: World, request: Request) -> Account | None:
+    """Return whose file server is asked: the token says so for the drive, the address for an attachment."""
+    if request.url.path.startswith("/v1.0/"):
+        value = request.headers.get("authorization", "").removeprefix("Bearer ")
+        return next((one for one in world.accounts.values() if value in one.tokens), None)
+    if not request.url.path.startswith(("/v2/", "/download/")):
+        return None
+    owner = request.url.path.split("/")[2]
+    return next((one for one in world.accounts.values() if one.amojo_id == owner), None)
 
 
 def _part(request: Request, session_id: str, number: int) -> str:

@@ -50,32 +50,36 @@ class Gate:
             await self._directory(scope, receive, send)
             return
         account = self._account(request)
+        self._count(account)
+        _limit(account)
+        fault = await self._fault(account, request)
+        if await _strikes(fault, scope, receive):
+            return
+        token = None if request.url.path.startswith(tokens.PREFIX) else _token(request, account)
+        scope.update(app=self, desk=self.desk, account=account, token=token)
+        await _carried_out(self._router, fault, (scope, receive, send))
+
+    async def pass_on(
+        self, account: Account, router: Router, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Let through what is asked of another server about this account: counted, and with its faults."""
+        self._count(account)
+        fault = await self._fault(account, Request(scope))
+        if not await _strikes(fault, scope, receive):
+            await _carried_out(router, fault, (scope, receive, send))
+
+    def _count(self, account: Account) -> None:
         count(self.desk.world.traffic)
         count(account.traffic)
-        _limit(account)
+
+    async def _fault(self, account: Account, request: Request) -> RestFault | None:
         fault = account.faults.take(
             ("method", request.method),
             ("path", request.url.path),
             ("query", unquote(request.url.query)),
         )
         await self._slow_down(account, fault)
-        if fault is not None and fault.action == "reset":
-            scope["state"]["abort"]()
-            await _gone(receive)
-            return
-        if fault is not None and fault.action == "status":
-            raise Refused(_failure(fault))
-        token = None if request.url.path.startswith(tokens.PREFIX) else _token(request, account)
-        scope.update(app=self, desk=self.desk, account=account, token=token)
-        if fault is not None and fault.action in {"accept_then_timeout", "spoil"}:
-            with suppress(Refused, HTTPException):
-                await self._router(scope, receive, _into_the_void)
-            if fault.action == "spoil":
-                await _spoilt(scope, send, fault)
-            else:
-                await _gone(receive)
-            return
-        await self._router(scope, receive, send)
+        return fault
 
     def _account(self, request: Request) -> Account:
         label = request.headers.get("host", "").split(".")[0].split(":")[0]
@@ -88,6 +92,32 @@ class Gate:
         pause = self._dice.uniform(*account.knobs.latency_ms) + (fault.delay_ms if fault else 0)
         if pause:
             await asyncio.sleep(pause / 1000)
+
+
+async def _strikes(fault: RestFault | None, scope: Scope, receive: Receive) -> bool:
+    """Return whether the connection was cut before anything happened. Raises Refused for a failure."""
+    if fault is not None and fault.action == "reset":
+        scope["state"]["abort"]()
+        await _gone(receive)
+        return True
+    if fault is not None and fault.action == "status":
+        raise Refused(_failure(fault))
+    return False
+
+
+async def _carried_out(
+    router: Router, fault: RestFault | None, exchange: tuple[Scope, Receive, Send]
+) -> None:
+    scope, receive, send = exchange
+    if fault is None or fault.action not in {"accept_then_timeout", "spoil"}:
+        await router(scope, receive, send)
+        return
+    with suppress(Refused, HTTPException):
+        await router(scope, receive, _into_the_void)
+    if fault.action == "spoil":
+        await _spoilt(scope, send, fault)
+    else:
+        await _gone(receive)
 
 
 def count(traffic: Traffic) -> None:

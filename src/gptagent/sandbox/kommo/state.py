@@ -67,6 +67,9 @@ class CustomField:
     enums: dict[int, tuple[str, str | None]] = field(default_factory=dict)
     is_api_only: bool = False
     currency: str | None = None
+    # of chained_list: its lists in their order; of linked_entity: contacts, companies, or a list's number
+    catalogs: list[int] = field(default_factory=list)
+    search_in: str | None = None
 
 
 @dataclass(slots=True)

@@ -14,13 +14,14 @@ from fastapi import APIRouter
 from pydantic import AwareDatetime, Field, JsonValue
 
 from gptagent.features.crm.actions import service
-from gptagent.features.crm.actions.checking import Asked, Known
+from gptagent.features.crm.actions.checking import Asked
 from gptagent.features.crm.actions.labels import line_of
 from gptagent.features.crm.actions.model import (
     ActionKind,
     ActionState,
     Change,
     Evidence,
+    Known,
     Note,
     NoteKind,
     Task,
@@ -65,7 +66,10 @@ class TagsBody(ActionBody):
 
 class ContactBody(ActionBody):
     """`fields` by the number of the custom field: text, number, true or false, a date, the label or number
-    of a choice, a list of them; null empties the field.
+    of a choice, a list of them; null empties the field. A part of a postal address is `{value, code}`, a
+    company `{name, entity_type, vat_id, address, ...}`, a link `{entity_type, entity_id, catalog_id}`, a step
+    of a chain of lists `{catalog_id, catalog_element_id}`, a file `{file_uuid, version_uuid, file_name,
+    file_size}`.
     """
 
     model_config = example({"name": "Ann Lee", "fields": {"1001": "+15550100"}})

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from gptagent.features.crm.actions.checking import Known
 from gptagent.features.crm.actions.model import (
     Change,
     Custom,
     Held,
+    Known,
     Place,
     Plain,
     Tags,

@@ -1,6 +1,6 @@
 """Actions in the CRM, and the values they write, as they are asked for, kept and shown."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
@@ -8,7 +8,23 @@ from uuid import UUID
 
 import msgspec
 
-from gptagent.features.crm.values import Choice, FieldValue, Labelled, Moment, Number, Value
+from gptagent.features.crm.mirror.model import (
+    MirroredField,
+    MirroredPipeline,
+    MirroredSalesbot,
+    MirroredUser,
+)
+from gptagent.features.crm.values import (
+    Choice,
+    FieldValue,
+    File,
+    Labelled,
+    LegalEntity,
+    Linked,
+    Moment,
+    Number,
+    Value,
+)
 
 WrittenKind = Literal["leads", "contacts"]
 ActionState = Literal["pending", "sending", "done", "failed", "unknown"]
@@ -101,6 +117,20 @@ class BotRun(msgspec.Struct, frozen=True, tag="bot_run"):
 
 
 Request = Update | Create | Task | Note | BotRun
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """How the account is set up, as far as it was synced; what is gone from it is listed too.
+
+    `contacts`: names of the contacts that are about to be linked to, as far as the account has them.
+    """
+
+    pipelines: Sequence[MirroredPipeline]
+    fields: Sequence[MirroredField]
+    users: Sequence[MirroredUser]
+    salesbots: Sequence[MirroredSalesbot]
+    contacts: Mapping[int, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +259,25 @@ def _alike(one: Value, other: Value, slack: timedelta) -> bool:
             return one.number == other.number
         case Moment(), Moment():
             return one.at == other.at or abs(one.at - other.at) < slack
-    return one == other
+    return _meant(one) == _meant(other)
+
+
+def _meant(value: Value) -> object:
+    """Return what counts of an object: the CRM adds the name a record has by then, and empty facts."""
+    match value:
+        case Linked():
+            return value.entity_id, value.entity_type, value.catalog_id
+        case File():
+            return value.uuid, value.version
+        case LegalEntity():
+            return _stated(value)
+    return value
+
+
+def _stated(one: LegalEntity) -> dict[str, str]:
+    """Return what is filled in, as text: the CRM keeps some of its numbers as such."""
+    named = {"name": one.name, "type": one.entity_type, "vat_id": one.vat_id, "address": one.address}
+    return {key: str(fact) for key, fact in {**one.other, **named}.items() if fact not in {None, ""}}
 
 
 _ENCODER = msgspec.json.Encoder()

@@ -13,7 +13,13 @@ from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
 from gptagent.features.crm import store as crm_store
 from gptagent.features.crm.actions import checking, store
-from gptagent.features.crm.actions.checking import Asked, Known
+from gptagent.features.crm.actions.checking import Asked
+from gptagent.features.crm.actions.fieldvalues import (
+    NAME_MAX_CHARS,
+    TEXT_MAX_CHARS,
+    check_text,
+    contacts_in,
+)
 from gptagent.features.crm.actions.model import (
     Action,
     ActionKind,
@@ -21,6 +27,7 @@ from gptagent.features.crm.actions.model import (
     Change,
     Create,
     Evidence,
+    Known,
     Note,
     NoteKind,
     Promise,
@@ -63,7 +70,7 @@ async def update_record(
     kind: ActionKind | None = None,
 ) -> Action:
     """Have values of a deal or contact written. Every field that changes leaves a line in the journal."""
-    known = await _known(session, target.connection_id)
+    known = await _known(session, target.connection_id, asked)
     await _check_record(session, target)
     pipeline = None
     if target.kind == "leads":
@@ -87,9 +94,9 @@ async def create_record(
     evidence: Evidence = NOBODY,
 ) -> Action:
     """Have a deal or contact made. Its name is what an unconfirmed one is found by again."""
-    known = await _known(session, connection_id)
+    known = await _known(session, connection_id, asked)
     values = checking.check_values(known, kind, asked, None)
-    name = checking.check_text("name", str(asked.given.get("name") or ""), checking.NAME_MAX_CHARS)
+    name = check_text("name", str(asked.given.get("name") or ""), NAME_MAX_CHARS)
     if contact_id is not None and not await store.knows_record(
         session, connection_id, "contacts", contact_id
     ):
@@ -109,7 +116,7 @@ async def create_task(
     """Have a task made for a person of the CRM; without one, for whoever is responsible for the deal."""
     known = await _known(session, target.connection_id)
     await _check_record(session, target)
-    text = checking.check_text("text", task.text, checking.TEXT_MAX_CHARS)
+    text = check_text("text", task.text, TEXT_MAX_CHARS)
     checking.check_due(task.due_at, now)
     if not 1 <= task.type_id <= TASK_TYPES_MAX:
         raise Invalid.field("type_id", "Name a type of task by its number.")
@@ -136,11 +143,11 @@ _NOTES: dict[NoteKind, ActionKind] = {
 
 def _checked_note(note: Note) -> Note:
     if note.kind in {"common", "meeting"}:
-        return Note(note.kind, checking.check_text("text", note.text, checking.NOTE_MAX_CHARS))
+        return Note(note.kind, check_text("text", note.text, checking.NOTE_MAX_CHARS))
     if not 0 <= note.duration <= CALL_MAX_SECONDS:
         raise Invalid.field("duration", "At most {most} seconds.", most=CALL_MAX_SECONDS)
-    phone = checking.check_text("phone", note.phone, 50)
-    link = checking.check_text("link", note.link, 2000, required=False)
+    phone = check_text("phone", note.phone, 50)
+    link = check_text("link", note.link, 2000, required=False)
     if link and not link.startswith("https://"):
         raise Invalid.field("link", "The address of a recording begins with https://.")
     return Note(note.kind, "", note.duration, phone, link)
@@ -219,21 +226,23 @@ async def list_changes(
     return found, await store.count_changes(session, connection_id, kind, record_id)
 
 
-async def known_of(session: Session, connection_id: UUID) -> Known:
-    """Return how the account is set up, with what is gone."""
+async def known_of(session: Session, connection_id: UUID, asked: Asked | None = None) -> Known:
+    """Return how the account is set up, with what is gone, and of whom `asked` speaks."""
+    contacts = contacts_in(asked.fields or {}) if asked is not None else []
     return Known(
         await mirror.list_pipelines(session, connection_id, removed=True),
         await mirror.list_fields(session, connection_id, removed=True),
         await mirror.list_users(session, connection_id, removed=True),
         await mirror.list_salesbots(session, connection_id, removed=True),
+        await store.select_contact_names(session, connection_id, contacts) if contacts else {},
     )
 
 
-async def _known(session: Session, connection_id: UUID) -> Known:
+async def _known(session: Session, connection_id: UUID, asked: Asked | None = None) -> Known:
     connection = await _connection(session, connection_id)
     if connection.status != "connected":
         raise Conflict("connection_broken", "The connection does not work. Connect the account again first.")
-    return await known_of(session, connection_id)
+    return await known_of(session, connection_id, asked)
 
 
 async def _connection(session: Session, connection_id: UUID) -> Connection:
@@ -256,7 +265,7 @@ async def _owe(
 
 
 async def _insert(session: Session, promise: Promise) -> Action:
-    checking.check_text("reason", promise.evidence.reason, REASON_MAX_CHARS, required=False)
+    check_text("reason", promise.evidence.reason, REASON_MAX_CHARS, required=False)
     action_id = await store.insert_action(session, promise)
     await session.enqueue(PERFORM, {"action_id": str(action_id)})
     record = f"{promise.entity}/{promise.record_id or 'new'}"

@@ -270,6 +270,20 @@ async def knows_record(session: Session, connection_id: UUID, entity: WrittenKin
     return known
 
 
+async def select_contact_names(
+    session: Session, connection_id: UUID, contact_ids: Sequence[int]
+) -> dict[int, str]:
+    """Return the names of those of these contacts that the mirror has."""
+    rows = await session.fetch(
+        """select external_id, name from app.crm_contact
+            where connection_id = $1 and external_id = any($2)
+              and removed_at is null and erased_at is null""",
+        connection_id,
+        list(contact_ids),
+    )
+    return {row["external_id"]: row["name"] for row in rows}
+
+
 async def select_place(session: Session, connection_id: UUID, lead_id: int) -> int | None:
     """Return the pipeline the mirror knows a deal to be in."""
     found: int | None = await session.fetchval(

@@ -21,7 +21,7 @@ class Claim:
     """What the database said. Times are in seconds from now.
 
     `wait` is how far the slot is off, `account_wait` as far as the account is the reason; `failures` in a row
-    the account has had; it is left alone for `open_for`.
+    the account has had; it is left alone for `open_for`. `due`: the slot by the loop's clock, a bit early.
     """
 
     granted: bool
@@ -29,6 +29,7 @@ class Claim:
     account_wait: float = 0.0
     failures: int = 0
     open_for: float = 0.0
+    due: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

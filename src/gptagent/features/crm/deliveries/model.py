@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
+from gptagent.features.crm.records import Tag
+
 RecordKind = Literal["lead", "contact", "company", "customer"]
 RecordChange = Literal["added", "updated", "deleted", "restored"]
 IncomingChange = Literal["added", "updated", "accepted", "declined", "deleted"]
@@ -28,26 +30,8 @@ class RecordRef:
 
 
 @dataclass(frozen=True, slots=True)
-class ToldValue:
-    """One value of a custom field, as text; `enum_id` where it was chosen from a list."""
-
-    value: str
-    enum_id: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ToldField:
-    """A custom field as deliveries carry it: dates as unix seconds, check marks as 1 or 0."""
-
-    field_id: int
-    name: str
-    code: str | None
-    values: tuple[ToldValue, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class ContactChanged:
-    """A contact or a company, told apart by `record.kind`. Absent values are None or empty."""
+    """A contact or a company, told apart by `record.kind`. Absent values are None; see `LeadChanged`."""
 
     record: RecordRef
     change: RecordChange
@@ -56,8 +40,8 @@ class ContactChanged:
     old_responsible_user_id: int | None = None
     linked_lead_ids: tuple[int, ...] = ()
     company_id: int | None = None
-    fields: tuple[ToldField, ...] = ()
-    tags: tuple[str, ...] = ()
+    fields: object = field(default=None, repr=False)
+    tags: tuple[Tag, ...] | None = None
     changed_at: datetime | None = None
     changed_by: int | None = None
 
@@ -70,7 +54,7 @@ class CustomerChanged:
     change: RecordChange
     name: str | None = None
     responsible_user_id: int | None = None
-    fields: tuple[ToldField, ...] = ()
+    fields: object = field(default=None, repr=False)
     changed_at: datetime | None = None
 
 

@@ -171,13 +171,15 @@ async def _act(session: Session, connection_id: UUID, webhook: Webhook, subscrib
 
 
 def _lock_place(event: CrmEvent) -> tuple[int, int, str]:
-    """Leads first, then chat by chat, each in the body's order: all deliveries lock in one order."""
+    """Leads first, then chat by chat, each in the body's order, and contacts: all lock in one order."""
     match event:
         case LeadChanged() | LeadTriggered():
             return 0, event.lead_id, ""
         case InboundMessage(chat_id=str(chat_id)) | TalkChanged(chat_id=str(chat_id)):
             return 1, 0, chat_id
-    return 2, 0, ""
+        case ContactChanged():
+            return 2, event.record.id, ""
+    return 3, 0, ""
 
 
 def _opened(connection_id: UUID, events: Sequence[CrmEvent]) -> DeliveryOpened:

@@ -84,27 +84,29 @@ async def touch_webhook(session: Session, connection_id: UUID, now: datetime) ->
 
 
 async def merge_lead(session: Session, connection_id: UUID, change: LeadChanged) -> Merged:
-    """Take over what a delivery says of a deal, leaving the rest. What is older than we know is left alone.
+    """Take over what a delivery says of a deal, leaving the rest. What is older than we know is left alone,
+    be it from a delivery or from reading the account; only what happened later brings a deleted deal back.
 
     The thin form has no time: where it brings something new, the deal is read again before its next reply.
     """
     before = await session.fetchrow(
-        """select name, price, responsible_user_id, pipeline_id, stage_id, told_at, is_deleted
+        """select name, price, responsible_user_id, pipeline_id, stage_id, is_deleted, removed_at,
+                  greatest(told_at, updated_at) as known_at
              from app.crm_lead
             where connection_id = $1 and external_id = $2 for no key update""",
         connection_id,
         change.lead_id,
     )
     told_at, is_deleted = change.changed_at, change.change == "deleted"
-    if before and told_at and before["told_at"] and told_at < before["told_at"]:
+    if before and (_is_late(before, told_at) or not (is_deleted or _exists(before, change))):
         return Merged(is_news=False, has_moved=False)
     has_moved = bool(before and before["stage_id"] and _has_moved(before, change))
     is_said = change.change != "updated" and told_at is not None
     is_news = is_said or before is None or has_moved or _has_changed(before, change)
     await session.execute(
         """insert into app.crm_lead (connection_id, external_id, name, pipeline_id, stage_id,
-                                     responsible_user_id, is_deleted, price, told_at, removed_at)
-           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, case when $7 then now() end)
+                                     responsible_user_id, is_deleted, price, told_at, updated_at, removed_at)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, case when $7 then clock_timestamp() end)
            on conflict (org_id, connection_id, external_id) do update
               set name = coalesce(excluded.name, crm_lead.name),
                   price = coalesce(excluded.price, crm_lead.price),
@@ -113,6 +115,7 @@ async def merge_lead(session: Session, connection_id: UUID, change: LeadChanged)
                   responsible_user_id = coalesce(excluded.responsible_user_id, crm_lead.responsible_user_id),
                   is_deleted = excluded.is_deleted, removed_at = excluded.removed_at, seen_at = now(),
                   told_at = coalesce(excluded.told_at, crm_lead.told_at),
+                  updated_at = coalesce(excluded.told_at, crm_lead.updated_at),
                   fetched_at = case when excluded.told_at is not null or not $10
                                     then crm_lead.fetched_at end""",
         connection_id,
@@ -129,9 +132,24 @@ async def merge_lead(session: Session, connection_id: UUID, change: LeadChanged)
     return Merged(is_news, has_moved)
 
 
+def _is_late(before: Record, told_at: datetime | None) -> bool:
+    return told_at is not None and before["known_at"] is not None and told_at < before["known_at"]
+
+
+def _exists(before: Record, change: LeadChanged) -> bool:
+    """Return whether the deal was not deleted, or this is of a time after that."""
+    if not before["is_deleted"] or change.change == "restored":
+        return True
+    told_at, removed_at = change.changed_at, before["removed_at"]
+    return told_at is not None and (removed_at is None or told_at > removed_at)
+
+
 def _has_changed(before: Record, change: LeadChanged) -> bool:
-    told_at = change.changed_at
-    if told_at is not None and (before["told_at"] is None or told_at > before["told_at"]):
+    """Seconds are all the CRM tells: of two changes within one, the later tells lists of its own."""
+    told_at, known_at = change.changed_at, before["known_at"]
+    if told_at is not None and (known_at is None or told_at > known_at):
+        return True
+    if told_at is not None and (change.fields is not None or change.tags is not None):
         return True
     if before["is_deleted"] != (change.change == "deleted"):
         return True

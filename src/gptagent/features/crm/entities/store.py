@@ -8,26 +8,54 @@ from uuid import UUID
 import msgspec
 from asyncpg import Record
 
+from gptagent.features.crm.entities.model import ToldContact
 from gptagent.features.crm.mirror.model import Counts, MirroredContact, MirroredLead
 from gptagent.features.crm.mirror.store import count_changed, packed, tallied
 from gptagent.features.crm.records import ContactRecord, LeadRecord, Tag
-from gptagent.features.crm.values import unpack
+from gptagent.features.crm.values import FieldValue, coded, pack, unpack
 from gptagent.kernel.db import Session
 from gptagent.kernel.paging import Page
 
 _CONTACT = """select external_id as id, name, phones, emails, responsible_user_id, fields, tags, updated_at,
                      removed_at
                 from app.crm_contact"""
+_HERE = "connection_id = $1 and removed_at is null"
+_GONE = """removed_at = clock_timestamp(), seen_at = now(), name = '', first_name = '', last_name = '',
+           phones = '{}', emails = '{}', fields = '[]', tags = '[]', lead_ids = '{}', company_ids = '{}'"""
 _LEAD = """select external_id as id, name, price, pipeline_id, stage_id, responsible_user_id, fields, tags,
                   contact_ids, loss_reason, updated_at, removed_at
              from app.crm_lead"""
+# Of a page that was asked for at $3: whether a webhook has told of a later change, or of one within the same
+# second while the page was on its way.
+_LEAD_TOLD = "t.told_at > excluded.updated_at or (t.seen_at > $3 and t.told_at = excluded.updated_at)"
+_CONTACT_TOLD = """t.removed_at is null and (t.updated_at > excluded.updated_at
+                   or (t.seen_at > $3 and t.updated_at = excluded.updated_at))"""
+
+
+def _newer(told: str, *columns: str) -> str:
+    """Return the assignments that keep what was told and take the rest."""
+    return ", ".join(f"{one} = case when {told} then t.{one} else excluded.{one} end" for one in columns)
+
+
+_CONTACTS_NEWER = _newer(
+    _CONTACT_TOLD, "name", "phones", "emails", "responsible_user_id", "fields", "tags", "updated_at"
+)
+# A webhook without a time tells of these alone.
+_TOLD_ALWAYS = ("name", "price", "pipeline_id", "stage_id", "responsible_user_id")
+_LEADS_NEWER = ", ".join(
+    (_newer(f"t.seen_at > $3 or {_LEAD_TOLD}", *_TOLD_ALWAYS), _newer(_LEAD_TOLD, "fields", "tags"))
+)
 _TAGS = msgspec.json.Decoder(tuple[Tag, ...])
 
 
-async def upsert_contacts(session: Session, connection_id: UUID, contacts: Sequence[ContactRecord]) -> Counts:
-    """Store one page of contacts; of those who asked to be forgotten nothing is stored again."""
+async def upsert_contacts(
+    session: Session, connection_id: UUID, contacts: Sequence[ContactRecord], read_at: datetime
+) -> Counts:
+    """Store one page of contacts that was asked for at `read_at`; of those who asked to be forgotten nothing
+    is stored again. What a webhook told since then, or of a later change, is newer and stays.
+    """
     tally = await session.fetchrow(
-        """with rows as (select distinct on (id) * from jsonb_to_recordset($2::jsonb)
+        f"""with rows as (select distinct on (id) * from jsonb_to_recordset($2::jsonb)
                        as r(id bigint, name text, first_name text, last_name text, phones text[],
                             emails text[], responsible_user_id bigint, fields jsonb, tags jsonb,
                             lead_ids bigint[], company_ids bigint[], created_at timestamptz,
@@ -37,33 +65,92 @@ async def upsert_contacts(session: Session, connection_id: UUID, contacts: Seque
                                   responsible_user_id, fields, tags, lead_ids, company_ids, created_at,
                                   updated_at)
                           select $1, id, name, first_name, last_name, phones, emails, responsible_user_id,
-                                 fields, tags, lead_ids, company_ids, created_at, updated_at from rows
+                                 fields, tags, lead_ids, company_ids, created_at, updated_at
+                            from rows order by id
                           on conflict (org_id, connection_id, external_id) do update
-                             set name = excluded.name, first_name = excluded.first_name,
-                                 last_name = excluded.last_name, phones = excluded.phones,
-                                 emails = excluded.emails, responsible_user_id = excluded.responsible_user_id,
-                                 fields = excluded.fields, tags = excluded.tags, lead_ids = excluded.lead_ids,
+                             set {_CONTACTS_NEWER}, first_name = excluded.first_name,
+                                 last_name = excluded.last_name, lead_ids = excluded.lead_ids,
                                  company_ids = excluded.company_ids, created_at = excluded.created_at,
-                                 updated_at = excluded.updated_at, seen_at = now(), removed_at = null
-                           where t.erased_at is null
+                                 seen_at = now(), removed_at = null
+                           where t.erased_at is null and (t.removed_at is null or t.seen_at <= $3)
                           returning xmax = 0 as added)
-            select count(*) as read, count(*) filter (where added) as added from done""",
+            select count(*) as read, count(*) filter (where added) as added from done""",  # noqa: S608 - of this file
         connection_id,
         packed(contacts),
+        read_at,
     )
     return tallied(tally, read=len(contacts))
+
+
+async def merge_contact(session: Session, connection_id: UUID, told: ToldContact) -> None:
+    """Take over what a delivery says of a contact, leaving the rest: nothing if more recent is known, of one
+    who asked to be forgotten, or of a deleted one unless it is of a time after that.
+    """
+    await session.execute(
+        """insert into app.crm_contact as t (connection_id, external_id, name, responsible_user_id, fields,
+                                             phones, emails, tags, lead_ids, updated_at)
+           values ($1, $2, coalesce($3, ''), $4, coalesce($5::jsonb, '[]'), $6, $7, coalesce($8::jsonb, '[]'),
+                   $9, coalesce($10, now()))
+           on conflict (org_id, connection_id, external_id) do update
+              set name = coalesce($3, t.name),
+                  responsible_user_id = coalesce($4, t.responsible_user_id),
+                  fields = coalesce($5::jsonb, t.fields),
+                  phones = case when $5::jsonb is null then t.phones else $6 end,
+                  emails = case when $5::jsonb is null then t.emails else $7 end,
+                  tags = coalesce($8::jsonb, t.tags),
+                  lead_ids = case when $9::bigint[] = '{}' then t.lead_ids else $9 end,
+                  updated_at = coalesce($10, t.updated_at), seen_at = now(), removed_at = null
+            where t.erased_at is null and coalesce($10 >= t.updated_at, true)
+              and (t.removed_at is null or $11 or $10 > t.removed_at)""",
+        connection_id,
+        told.id,
+        told.name,
+        told.responsible_user_id,
+        None if told.fields is None else pack(told.fields),
+        list(coded(told.fields or (), "PHONE")),
+        list(coded(told.fields or (), "EMAIL")),
+        None if told.tags is None else packed(told.tags),
+        list(told.lead_ids),
+        told.changed_at,
+        told.is_restored,
+    )
+
+
+async def remove_contact(session: Session, connection_id: UUID, contact_id: int) -> None:
+    """Forget who the contact was: it was deleted in the CRM."""
+    await session.execute(
+        f"update app.crm_contact set {_GONE} where {_HERE} and external_id = $2",  # noqa: S608 - of this file
+        connection_id,
+        contact_id,
+    )
 
 
 async def remove_unseen_contacts(session: Session, connection_id: UUID, since: datetime) -> int:
     """Forget who the contacts were that the CRM no longer has; their numbers stay."""
     return await count_changed(
         session,
-        """update app.crm_contact
-              set removed_at = now(), name = '', first_name = '', last_name = '', phones = '{}',
-                  emails = '{}', fields = '[]', tags = '[]', lead_ids = '{}', company_ids = '{}'
-            where connection_id = $1 and removed_at is null and seen_at < $2""",
+        f"update app.crm_contact set {_GONE} where {_HERE} and seen_at < $2",  # noqa: S608 - of this file
         connection_id,
         since,
+    )
+
+
+async def update_lead_values(
+    session: Session,
+    connection_id: UUID,
+    lead_id: int,
+    *,
+    fields: tuple[FieldValue, ...] | None,
+    tags: tuple[Tag, ...] | None,
+) -> None:
+    """Store what a delivery lists of a deal; what it does not speak of (None) stays."""
+    await session.execute(
+        """update app.crm_lead set fields = coalesce($3::jsonb, fields), tags = coalesce($4::jsonb, tags)
+            where connection_id = $1 and external_id = $2""",
+        connection_id,
+        lead_id,
+        None if fields is None else pack(fields),
+        None if tags is None else packed(tags),
     )
 
 
@@ -72,10 +159,10 @@ async def upsert_leads(
 ) -> Counts:
     """Store one page of deals that was asked for at `read_at`; none of people who asked to be forgotten.
 
-    Where a webhook told of a deal since then, its words on name, stage and person are newer and stay.
+    Where a webhook told of a deal since then, or of a later change, what it told is newer and stays.
     """
     tally = await session.fetchrow(
-        """with rows as (select distinct on (id) * from jsonb_to_recordset($2::jsonb)
+        f"""with rows as (select distinct on (id) * from jsonb_to_recordset($2::jsonb)
                        as r(id bigint, name text, price bigint, pipeline_id bigint, stage_id bigint,
                             responsible_user_id bigint, fields jsonb, tags jsonb, contact_ids bigint[],
                             company_ids bigint[], loss_reason text, closed_at timestamptz,
@@ -92,23 +179,15 @@ async def upsert_leads(
                                                 and c.external_id = any(rows.contact_ids))
                            order by id
                           on conflict (org_id, connection_id, external_id) do update
-                             set name = case when t.seen_at <= $3 then excluded.name else t.name end,
-                                 price = case when t.seen_at <= $3 then excluded.price else t.price end,
-                                 pipeline_id =
-                                   case when t.seen_at <= $3 then excluded.pipeline_id else t.pipeline_id end,
-                                 stage_id =
-                                   case when t.seen_at <= $3 then excluded.stage_id else t.stage_id end,
-                                 responsible_user_id =
-                                   case when t.seen_at <= $3 then excluded.responsible_user_id
-                                        else t.responsible_user_id end,
+                             set {_LEADS_NEWER},
                                  removed_at = case when t.seen_at <= $3 then null else t.removed_at end,
                                  is_deleted = t.seen_at > $3 and t.is_deleted,
-                                 fields = excluded.fields, tags = excluded.tags,
                                  contact_ids = excluded.contact_ids, company_ids = excluded.company_ids,
                                  loss_reason = excluded.loss_reason, closed_at = excluded.closed_at,
-                                 updated_at = excluded.updated_at, fetched_at = now(), seen_at = now()
+                                 updated_at = greatest(excluded.updated_at, t.told_at), fetched_at = now(),
+                                 seen_at = now()
                           returning xmax = 0 as added)
-            select count(*) as read, count(*) filter (where added) as added from done""",
+            select count(*) as read, count(*) filter (where added) as added from done""",  # noqa: S608 - of this file
         connection_id,
         packed(leads),
         read_at,

@@ -54,7 +54,7 @@ class MirroredPipeline:
 
 @dataclass(frozen=True, slots=True)
 class MirroredField:
-    """`is_known` fields can be written; of others the value is only shown."""
+    """`is_known` fields can be written; of others the value is only shown. See `records.Field`."""
 
     id: int
     entity: EntityKind
@@ -65,6 +65,8 @@ class MirroredField:
     is_api_only: bool
     is_known: bool
     removed_at: datetime | None = None
+    catalogs: tuple[int, ...] = ()
+    links_to: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,8 @@ from gptagent.kernel.paging import Page
 
 _WANTED = """connection_id = $1 and ($2::boolean or removed_at is null)
              and ($3 = '' or position(lower($3) in lower(name)) > 0)"""
-_FIELD = """select external_id as id, entity, name, type, code, enums, is_api_only, is_known, removed_at
+_FIELD = """select external_id as id, entity, name, type, code, enums, is_api_only, is_known, removed_at,
+                   catalogs, links_to
               from app.crm_field"""
 _USER = """select external_id as id, name, is_active, is_admin, group_id, removed_at from app.crm_user"""
 _TAG = "select external_id as id, entity, name, color, removed_at from app.crm_tag"
@@ -117,15 +118,18 @@ async def upsert_fields(
     tally = await session.fetchrow(
         """with rows as (select distinct on (id) * from jsonb_to_recordset($3::jsonb)
                        as r(id bigint, name text, type text, code text, sort integer, enums jsonb,
-                            is_api_only boolean, is_known boolean)),
+                            is_api_only boolean, is_known boolean, catalogs bigint[], links_to text)),
                  done as (insert into app.crm_field as t
                                  (connection_id, entity, external_id, name, type, code, sort, enums,
-                                  is_api_only, is_known)
-                          select $1, $2, id, name, type, code, sort, enums, is_api_only, is_known from rows
+                                  is_api_only, is_known, catalogs, links_to)
+                          select $1, $2, id, name, type, code, sort, enums, is_api_only, is_known, catalogs,
+                                 links_to
+                            from rows
                           on conflict (org_id, connection_id, entity, external_id) do update
                              set name = excluded.name, type = excluded.type, code = excluded.code,
                                  sort = excluded.sort, enums = excluded.enums,
                                  is_api_only = excluded.is_api_only, is_known = excluded.is_known,
+                                 catalogs = excluded.catalogs, links_to = excluded.links_to,
                                  removed_at = null
                           returning xmax = 0 as added)
             select count(*) as read, count(*) filter (where added) as added from done""",
@@ -276,7 +280,12 @@ async def select_fields(
         entity,
         *page.args,
     )
-    return [MirroredField(**{**dict(row), "enums": _ENUMS.decode(row["enums"])}) for row in rows]
+    return [
+        MirroredField(
+            **{**dict(row), "enums": _ENUMS.decode(row["enums"]), "catalogs": tuple(row["catalogs"])}
+        )
+        for row in rows
+    ]
 
 
 async def select_users(session: Session, listed: Listed) -> list[MirroredUser]:

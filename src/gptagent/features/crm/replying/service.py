@@ -8,7 +8,7 @@ from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
 from gptagent.features.crm import service as crm
 from gptagent.features.crm import store as crm_store
-from gptagent.features.crm.model import CrmLink, NamedId, ReplyRoute, brand_of
+from gptagent.features.crm.model import CallPriority, CrmLink, NamedId, ReplyRoute, brand_of
 from gptagent.features.crm.ports import CrmPort, ReplyTransport
 from gptagent.features.crm.replying import store
 from gptagent.features.crm.replying.model import (
@@ -51,6 +51,7 @@ __all__ = [
 SECRET_PURPOSE = "crm-widget"  # noqa: S105 - names what is sealed
 # What says that this account's messages cannot go straight into a talk.
 REFUSALS = frozenset({"crm_payment_required", "crm_scope"})
+LONG_TEXT = "textarea"
 NAME_MAX_CHARS = 200
 LARGEST_ID = 2**63
 
@@ -187,11 +188,12 @@ async def list_choices(
     """Ask the account for its bots and the text fields of its deals. Raises NotFound only."""
     link = await _open(db, scope, connection_id, vault)
     try:
-        fields = await crm_port.list_text_fields(link)
+        fields = await _text_fields(crm_port, link)
     except AppError as error:
         return Choices(reason=error.code)
     try:
-        return Choices(await crm_port.list_bots(link), fields)
+        bots = await crm_port.fetch_salesbots(link, CallPriority.READ)
+        return Choices(tuple(NamedId(one.id, one.name or str(one.id)) for one in bots), fields)
     except AppError as error:  # amoCRM and older accounts have no such list: the number is typed
         return Choices((), fields, error.code)
 
@@ -201,11 +203,17 @@ async def make_field(
 ) -> ReplySetup:
     """Find or create the deal's field for replies, and use it from now on. Raises what the CRM answered."""
     link = await _open(db, scope, connection_id, vault)
-    known = [one for one in await crm_port.list_text_fields(link) if one.name == FIELD_NAME]
+    known = [one for one in await _text_fields(crm_port, link) if one.name == FIELD_NAME]
     field = known[0] if known else await crm_port.create_text_field(link, FIELD_NAME)
     async with db.session(scope) as session:
         chosen = {"field_id": field.id, "field_name": field.name}
         return await change_setup(session, connection_id, chosen, vault)
+
+
+async def _text_fields(crm_port: CrmPort, link: CrmLink) -> tuple[NamedId, ...]:
+    """Return the deal's fields that hold long text."""
+    found = await crm_port.fetch_fields(link, "leads", CallPriority.READ)
+    return tuple(NamedId(one.id, one.name or str(one.id)) for one in found if one.type == LONG_TEXT)
 
 
 async def _open(db: Database, scope: Scope, connection_id: UUID, vault: Vault) -> CrmLink:

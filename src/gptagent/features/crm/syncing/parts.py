@@ -104,8 +104,8 @@ def _contacts() -> Step:
     async def read(crm: CrmPort, link: CrmLink, page: PageRequest) -> Batch[Any]:
         return await crm.fetch_contacts(link, page)
 
-    async def save(session: Session, connection_id: UUID, items: Sequence[Any], _at: datetime) -> Counts:
-        return await entities.upsert_contacts(session, connection_id, items)
+    async def save(session: Session, connection_id: UUID, items: Sequence[Any], at: datetime) -> Counts:
+        return await entities.upsert_contacts(session, connection_id, items, at)
 
     return Step(read, save)
 

@@ -30,13 +30,15 @@ CODED = {"PHONE": PHONE_KINDS, "EMAIL": EMAIL_KINDS}
 
 
 class NewField(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """`entity` may be a list's number. `enums` are the choices' labels."""
+    """`entity` may be a list's number. `enums` are the choices' labels; `catalogs` the lists of a chain."""
 
     entity: EntityKind | int = "leads"
     name: str
     type: str = "text"
     code: str | None = None
     enums: list[str] = []
+    catalogs: list[int] = []
+    search_in: str | None = None
 
 
 class NewUser(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -64,10 +66,13 @@ class Named(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 async def new_field(request: Request) -> Response:
     account, ids, wanted = account_of(request), desk_of(request).world.ids, await read_as(request, NewField)
     table = _fields(account, wanted.entity)
-    codes = ADDRESS_LINES if wanted.type == "smart_address" else CODED.get(wanted.code or "", ())
+    codes = CODED.get(wanted.code or "", ())
     labels: dict[int, tuple[str, str | None]] = {ids.next(): (label, None) for label in wanted.enums}
     enums = labels or coded(ids, codes)
+    if wanted.type == "smart_address":
+        enums = dict(enumerate(((line, line) for line in ADDRESS_LINES), 1))
     custom = CustomField(ids.next(), wanted.name, wanted.type, wanted.code, 600 + len(table), enums)
+    custom.catalogs, custom.search_in = wanted.catalogs, wanted.search_in
     table[custom.id] = custom
     return answer(describe.field(custom), 201)
 

@@ -131,7 +131,7 @@ def _field_values(
         detail = "This value should be of type array."
         raise invalid("custom_fields_values", detail, code="InvalidType", request_id=request_id)
     return dict(
-        read_field(account.fields[kind], entry, f"custom_fields_values.{index}", request_id)
+        read_field(account, account.fields[kind], entry, f"custom_fields_values.{index}", request_id)
         for index, entry in enumerate(given)
     )
 

@@ -273,8 +273,18 @@ def custom_field(call: Call, kind: str, row: CustomField, *path: object) -> Json
         "currency": row.currency,
         "nested": None,
         "settings": None,
+        "chained_lists": _chained_lists(row) or None,
+        "search_in": row.search_in,
         "_links": self_link(call, *(path or (kind,)), "custom_fields", row.id),
     }
+
+
+def _chained_lists(row: CustomField) -> list[Json]:
+    parents = [None, *row.catalogs]
+    return [
+        {"title": None, "catalog_id": catalog, "parent_catalog_id": parent}
+        for catalog, parent in zip(row.catalogs, parents, strict=False)
+    ]
 
 
 def task(call: Call, row: Task) -> Json:

@@ -3,27 +3,29 @@
 from collections.abc import Mapping
 from datetime import datetime
 
+from gptagent.sandbox.kommo.rest import objects
 from gptagent.sandbox.kommo.rest.hal import invalid
-from gptagent.sandbox.kommo.state import CustomField, FieldValues
+from gptagent.sandbox.kommo.state import Account, CustomField, FieldValues
 
 CHOICE = "The value you selected is not a valid choice."
 DATES = {"date", "date_time", "birthday"}
 CHOICES = {"select", "multiselect", "radiobutton", "category"}
-# Types whose value is an object, and what it must hold.
-OBJECTS: Mapping[str, tuple[str, type]] = {
-    "legal_entity": ("name", str),
-    "linked_entity": ("entity_id", int),
-    "file": ("file_uuid", str),
+MOST_STEPS = 5
+# What the values of lists alone cannot be without.
+OF_LISTS: Mapping[str, tuple[str, type]] = {
     "items": ("sku", str),
     "payer": ("name", str),
-    "supplier": ("name", str),
+    "supplier": ("entity_id", int),
 }
 
 
 def read_field(
-    catalogue: Mapping[int, CustomField], entry: object, path: str, request_id: str
+    account: Account, catalogue: Mapping[int, CustomField], entry: object, path: str, request_id: str
 ) -> tuple[int, FieldValues | None]:
-    """Return the field's id and its values, None to clear it. Raises Refused with 400."""
+    """Return the field's id and its values, None to clear it. Raises Refused with 400.
+
+    What a value points to must be in the account, as the vendor's form shows nothing else to choose from.
+    """
     if not isinstance(entry, dict):
         raise invalid(path, "This value should be of type object.", code="InvalidType", request_id=request_id)
     custom = _find(catalogue, entry)
@@ -34,9 +36,14 @@ def read_field(
         return custom.id, None
     if not isinstance(values, list):
         raise invalid(f"{path}.values", "This value should be of type array.", code="InvalidType")
-    return custom.id, [
-        _value(custom, value, f"{path}.values.{i}", request_id) for i, value in enumerate(values)
-    ]
+    if custom.type == "chained_list" and len(values) > MOST_STEPS:
+        detail = f"This collection should contain {MOST_STEPS} elements or less."
+        raise invalid(f"{path}.values", detail, code="TooMany", request_id=request_id)
+    checked = [_value(custom, value, f"{path}.values.{i}", request_id) for i, value in enumerate(values)]
+    for i, value in enumerate(checked):
+        if not objects.exists(account, custom, value):
+            raise invalid(f"{path}.values.{i}.value", CHOICE, request_id=request_id)
+    return custom.id, checked
 
 
 def _find(catalogue: Mapping[int, CustomField], entry: dict[str, object]) -> CustomField | None:
@@ -67,7 +74,9 @@ def _multitext(
     if not isinstance(value, str):
         detail = "This value should be of type string."
         raise invalid(f"{path}.value", detail, code="InvalidType", request_id=request_id)
-    wanted = given.get("enum_code") or (None if "enum_id" in given else next(iter(custom.enums.values()))[1])
+    wanted = given.get("enum_code")
+    if wanted is None and "enum_id" not in given and custom.type == "multitext":
+        wanted = next(iter(custom.enums.values()))[1]
     for enum_id, (_, code) in custom.enums.items():
         if wanted == code or given.get("enum_id") == enum_id:
             return {"value": value, "enum_id": enum_id, "enum_code": code}
@@ -90,16 +99,13 @@ def _chained(given: dict[str, object]) -> dict[str, object] | None:
 
 def _single(type_: str, given: dict[str, object]) -> dict[str, object] | None:
     value = given.get("value")
-    checked = _object(type_, value) if type_ in OBJECTS else _plain(type_, value)
+    checked: object
+    if type_ in OF_LISTS:
+        name, kind = OF_LISTS[type_]
+        checked = value if isinstance(value, dict) and isinstance(value.get(name), kind) else None
+    else:
+        checked = objects.read(type_, value) if type_ in objects.TYPES else _plain(type_, value)
     return None if checked is None else {"value": checked}
-
-
-def _object(type_: str, value: object) -> object:
-    """Return an object that has what its type cannot be without."""
-    if not isinstance(value, dict):
-        return None
-    name, kind = OBJECTS[type_]
-    return value if isinstance(value.get(name), kind) else None
 
 
 def _plain(type_: str, value: object) -> object:

@@ -1,0 +1,21 @@
+"""What a delivery tells of a contact, ready for the mirror."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from gptagent.features.crm.records import Tag
+from gptagent.features.crm.values import FieldValue
+
+
+@dataclass(frozen=True, slots=True)
+class ToldContact:
+    """None, or no deals: the delivery does not speak of it. `changed_at` by the CRM's clock."""
+
+    id: int
+    name: str | None = field(repr=False)
+    responsible_user_id: int | None
+    fields: tuple[FieldValue, ...] | None = field(repr=False)
+    tags: tuple[Tag, ...] | None
+    lead_ids: tuple[int, ...]
+    changed_at: datetime | None
+    is_restored: bool
