@@ -53,7 +53,7 @@ class Operation:
     @property
     def path(self) -> str:
         """Return an address whose ids are well-formed and of nothing."""
-        filled = dict.fromkeys(("{number}", "{lead_id}", "{contact_id}"), "999999999")
+        filled = dict.fromkeys(("{number}", "{lead_id}", "{contact_id}", "{version}"), "999999999")
         parts = (
             filled.get(part, str(uuid4()) if part[:1] == "{" else part) for part in self.route.split("/")
         )
@@ -76,7 +76,8 @@ def _fresh(value: object) -> object:
 
 
 AGENT, ARTICLE, DOCUMENT = "agents/{agent_id}", "articles/{article_id}", "documents/{document_id}"
-KEY = "api-keys/{key_id}"
+ONE_ARTICLE = b"title,content\r\nTaken,Long enough a text.\r\n"
+KEY, CATEGORY = "api-keys/{key_id}", "categories/{category_id}"
 MEMBER, INVITATION = "members/{person_id}", "invitations/{invitation_id}"
 INTEGRATION = {"brand": "kommo", "client_id": "client-#", "client_secret": "secret"}
 TASK = {"text": "Call", "due_at": "2099-01-31T12:00:00Z"}
@@ -156,6 +157,20 @@ OPERATIONS = tuple(
         ("GET", ARTICLE, VIEW, {}),
         ("PATCH", ARTICLE, EDIT_KNOWLEDGE, {"json": {"title": "Title"}}),
         ("DELETE", ARTICLE, EDIT_KNOWLEDGE, {}),
+        ("POST", "articles/bulk", EDIT_KNOWLEDGE, {"json": {"ids": [], "action": "activate"}}),
+        ("GET", f"{ARTICLE}/versions", VIEW, {}),
+        ("GET", f"{ARTICLE}/versions/{{version}}", VIEW, {}),
+        ("POST", f"{ARTICLE}/versions/{{version}}/restore", EDIT_KNOWLEDGE, {}),
+        ("GET", "articles/export", EDIT_KNOWLEDGE, {}),
+        ("POST", "articles/import", EDIT_KNOWLEDGE, {"files": {"file": ("a.csv", ONE_ARTICLE)}}),
+        ("GET", "company-facts", VIEW, {}),
+        ("PUT", "company-facts", EDIT_KNOWLEDGE, {"json": {"content": "Facts #"}}),
+        ("GET", "categories", VIEW, {}),
+        ("POST", "categories", EDIT_KNOWLEDGE, {"json": {"title": "Category #"}}),
+        ("GET", CATEGORY, VIEW, {}),
+        ("PATCH", CATEGORY, EDIT_KNOWLEDGE, {"json": {"title": "Category #"}}),
+        ("DELETE", CATEGORY, EDIT_KNOWLEDGE, {}),
+        ("POST", f"{CATEGORY}/move", EDIT_KNOWLEDGE, {"json": {"direction": "up"}}),
         ("GET", "documents", VIEW, {}),
         ("POST", "documents", EDIT_KNOWLEDGE, {"files": {"file": ("list.txt", b"Apples and pears.")}}),
         ("GET", DOCUMENT, VIEW, {}),

@@ -22,6 +22,8 @@ REDIRECT = Why("it only leads to the page of the invitation whose link was paste
 LEADS_AWAY = Why("linking leads through the provider's own pages and back, so it begins in a browser")
 PREVIEW = Why("shows Markdown as it will look; a program renders its own")
 ARTICLE, DOCUMENT = f"{V1}/articles/{{article_id}}", f"{V1}/documents/{{document_id}}"
+RELATED = Why("finds articles as their titles are typed; a program lists them with `search`")
+CATEGORY = f"{V1}/categories/{{category_id}}"
 AGENT, PEOPLE = f"{V1}/agents/{{agent_id}}", f"{V1}/admin/people/{{person_id}}"
 CUSTOMER, TAKEOVER = (
     f"{V1}/privacy/customers/{{conversation_id}}",
@@ -114,6 +116,17 @@ ACTIONS: dict[str, str | Why] = {
     f"POST {PAGES}/knowledge-items/{{article_id}}/edit": f"PATCH {ARTICLE}",
     f"POST {PAGES}/knowledge-items/{{article_id}}/active": f"PATCH {ARTICLE}",
     f"POST {PAGES}/knowledge-items/{{article_id}}/delete": f"DELETE {ARTICLE}",
+    f"POST {PAGES}/knowledge-items/bulk": f"POST {V1}/articles/bulk",
+    f"POST {PAGES}/knowledge-items/related": RELATED,
+    f"POST {PAGES}/knowledge-items/import": f"POST {V1}/articles/import",
+    f"POST {PAGES}/knowledge-items/{{article_id}}/versions/{{version}}/restore": (
+        f"POST {ARTICLE}/versions/{{version}}/restore"
+    ),
+    f"POST {PAGES}/knowledge-facts": f"PUT {V1}/company-facts",
+    f"POST {PAGES}/knowledge-categories/create": f"POST {V1}/categories",
+    f"POST {PAGES}/knowledge-categories/{{category_id}}/edit": f"PATCH {CATEGORY}",
+    f"POST {PAGES}/knowledge-categories/{{category_id}}/move": f"POST {CATEGORY}/move",
+    f"POST {PAGES}/knowledge-categories/{{category_id}}/delete": f"DELETE {CATEGORY}",
     f"POST {PAGES}/integrations": f"POST {V1}/connections",
     f"POST {PAGES}/integrations/keys": f"POST {V1}/integrations",
     f"POST {PAGES}/integrations/keys/{{integration_id}}": f"PUT {V1}/integrations/{{integration_id}}/secret",

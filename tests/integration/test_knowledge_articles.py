@@ -3,6 +3,7 @@
 import pytest
 
 from gptagent.features.knowledge import service
+from gptagent.features.knowledge.articles.model import ArticleFilter
 from gptagent.features.knowledge.model import ArticleChange, NewArticle
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.errors import Conflict, Invalid, NotFound
@@ -96,10 +97,11 @@ async def test_articles_are_listed_newest_first_by_page_and_search(database, sco
         made = [
             await create(session, NewArticle(f"Статья {n}", f"Текст номер {n} о разном.")) for n in range(5)
         ]
-        first = await service.list_articles(session, limit=2)
-        rest = await service.list_articles(session, before=first[-1].id)
-        found = await service.list_articles(session, search="  НОМЕР 3 ")
+        first, total = await service.find_articles(session, ArticleFilter(), limit=2)
+        rest, _total = await service.find_articles(session, ArticleFilter(), offset=2)
+        found, _total = await service.find_articles(session, ArticleFilter("  НОМЕР 3 "))
     assert [a.id for a in (*first, *rest)] == sorted((a.id for a in made), reverse=True)
+    assert total == 5
     assert [a.title for a in found] == ["Статья 3"]
 
 
@@ -109,7 +111,7 @@ async def test_another_workspace_sees_no_article(database, scope, other_scope):
         article = await create(session)
     async with database.session(other_scope) as session:
         assert await service.search(session, "курьер в Казань") == []
-        assert await service.list_articles(session) == []
+        assert await service.find_articles(session, ArticleFilter()) == ([], 0)
         for attempt in (
             service.get_article(session, article.id),
             service.delete_article(session, article.id),

@@ -15,6 +15,9 @@ from gptagent.features.crm.replying import service as replying
 from gptagent.features.crm.replying import transports
 from gptagent.features.identity.service import hash_token
 from gptagent.features.knowledge import service as knowledge
+from gptagent.features.knowledge.categories import service as categories
+from gptagent.features.knowledge.categories.model import NewCategory
+from gptagent.features.knowledge.facts import service as facts
 from gptagent.features.knowledge.model import NewArticle
 from gptagent.features.mail import service as mail
 from gptagent.features.mail.model import Letter
@@ -44,6 +47,7 @@ class Estate:
     account_id: int
     agent_id: UUID
     article_id: UUID
+    category_id: UUID
     document_id: UUID
     connection_id: UUID
     conversation_id: UUID
@@ -74,6 +78,11 @@ class Estate:
     def lead_id(self) -> int:
         """The same number in every workspace: what tells them apart is the connection."""
         return LEAD
+
+    @property
+    def version(self) -> int:
+        """Of the article: each workspace's first one begins like this."""
+        return 1
 
     @property
     def contact_id(self) -> int:
@@ -119,11 +128,21 @@ async def _verbs(session: Session, canary: str) -> dict[str, UUID]:
     agent = await agents.create_agent(session, f"Agent {canary}", locale="en")
     texts = {"instructions": f"Be kind, {canary}.", "not_found_text": canary, "model": canary}
     await agents.update_agent(session, agent.id, {**texts, "is_active": True})
-    article = await knowledge.create_article(
-        session, NewArticle(f"Title {canary}", f"# Head {canary}\n\nThe word is {canary}."), now=utcnow()
+    new = NewCategory(f"Category {canary}", f"About {canary}")
+    category = await categories.create_category(session, new, now=utcnow())
+    written = NewArticle(
+        f"Title {canary}",
+        f"# Head {canary}\n\nThe word is {canary}.",
+        description=canary,
+        tags=(canary,),
+        categories=(category.id,),
     )
+    article = await knowledge.create_article(session, written, now=utcnow())
+    relative = NewArticle(f"Relative {canary}", f"Related to {canary}.", related=(article.id,))
+    await knowledge.create_article(session, relative, now=utcnow())
+    await facts.write_facts(session, canary, now=utcnow())
     await session.publish(f"agents/{canary}", canary, {"agent_id": canary})
-    return {"agent_id": agent.id, "article_id": article.id}
+    return {"agent_id": agent.id, "article_id": article.id, "category_id": category.id}
 
 
 async def _connection(

@@ -62,12 +62,14 @@ Case = Public | Own | Foreign | Installation
 
 AGENT = {"agent_id": "agent_id"}
 ARTICLE = {"article_id": "article_id"}
+CATEGORY = {"category_id": "category_id"}
+IMPORTED = b"title,content\r\nTaken,Long enough a text.\r\n"
 DOCUMENT = {"document_id": "document_id"}
 CONNECTION = {"connection_id": "connection_id"}
 DEAL = CONNECTION | {"lead_id": "lead_id"}
 PERSON_OF_CRM = CONNECTION | {"contact_id": "contact_id"}
 # Records are known by the CRM's own numbers; this one nobody has.
-NUMBERS = {"lead_id": 999_999_999, "contact_id": 999_999_999}
+NUMBERS = {"lead_id": 999_999_999, "contact_id": 999_999_999, "version": 999_999_999}
 RENAMED = {"json": {"name": "Stolen"}}
 TAGGED = {"json": {"add": ["Stolen"]}}
 NOTED = {"json": {"text": "Stolen"}}
@@ -183,6 +185,22 @@ CASES: dict[str, Case] = {
     "GET /api/v1/articles/{article_id}": Foreign(ARTICLE),
     "PATCH /api/v1/articles/{article_id}": Foreign(ARTICLE, {"json": {"title": "Stolen"}}),
     "DELETE /api/v1/articles/{article_id}": Foreign(ARTICLE),
+    "POST /api/v1/articles/bulk": Own(200, {"json": {"ids": [], "action": "activate"}}),
+    "GET /api/v1/articles/{article_id}/versions": Foreign(ARTICLE),
+    "GET /api/v1/articles/{article_id}/versions/{version}": Foreign(ARTICLE | {"version": "version"}),
+    "POST /api/v1/articles/{article_id}/versions/{version}/restore": Foreign(
+        ARTICLE | {"version": "version"}
+    ),
+    "GET /api/v1/articles/export": Own(),
+    "POST /api/v1/articles/import": Own(200, {"files": {"file": ("a.csv", IMPORTED)}}),
+    "GET /api/v1/company-facts": Own(),
+    "PUT /api/v1/company-facts": Own(200, {"json": {"content": "New"}}),
+    "GET /api/v1/categories": Own(),
+    "POST /api/v1/categories": Own(201, {"json": {"title": "New"}}),
+    "GET /api/v1/categories/{category_id}": Foreign(CATEGORY),
+    "PATCH /api/v1/categories/{category_id}": Foreign(CATEGORY, {"json": {"title": "Stolen"}}),
+    "DELETE /api/v1/categories/{category_id}": Foreign(CATEGORY),
+    "POST /api/v1/categories/{category_id}/move": Foreign(CATEGORY, {"json": {"direction": "up"}}),
     "GET /api/v1/documents": Own(),
     "POST /api/v1/documents": Own(201, {"files": {"file": ("new.txt", b"A text of our own.")}}),
     "GET /api/v1/documents/{document_id}": Foreign(DOCUMENT),
@@ -400,6 +418,29 @@ CASES: dict[str, Case] = {
     f"POST {PAGES}/knowledge-items/{{article_id}}/edit": Foreign(ARTICLE, {"data": {"title": "Stolen"}}),
     f"POST {PAGES}/knowledge-items/{{article_id}}/active": Foreign(ARTICLE),
     f"POST {PAGES}/knowledge-items/{{article_id}}/delete": Foreign(ARTICLE),
+    f"POST {PAGES}/knowledge-items/bulk": Own(303, {"data": {"action": "activate"}}),
+    f"POST {PAGES}/knowledge-items/related": Own(200, {"data": {"related_q": "canary7q2x"}}),
+    f"GET {PAGES}/knowledge-items/{{article_id}}/versions": Foreign(ARTICLE),
+    f"GET {PAGES}/knowledge-items/{{article_id}}/versions/{{version}}": Foreign(
+        ARTICLE | {"version": "version"}
+    ),
+    f"POST {PAGES}/knowledge-items/{{article_id}}/versions/{{version}}/restore": Foreign(
+        ARTICLE | {"version": "version"}
+    ),
+    f"GET {PAGES}/knowledge-items/export": Own(),
+    f"GET {PAGES}/knowledge-items/import": Own(),
+    f"POST {PAGES}/knowledge-items/import": Own(303, {"files": {"file": ("a.csv", IMPORTED)}}),
+    f"GET {PAGES}/knowledge-facts": Own(),
+    f"POST {PAGES}/knowledge-facts": Own(303, {"data": {"content": "New"}}),
+    f"GET {PAGES}/knowledge-categories": Own(),
+    f"GET {PAGES}/knowledge-categories/create": Own(),
+    f"POST {PAGES}/knowledge-categories/create": Own(303, {"data": {"title": "New by hand"}}),
+    f"GET {PAGES}/knowledge-categories/{{category_id}}/edit": Foreign(CATEGORY),
+    f"POST {PAGES}/knowledge-categories/{{category_id}}/edit": Foreign(
+        CATEGORY, {"data": {"title": "Stolen"}}
+    ),
+    f"POST {PAGES}/knowledge-categories/{{category_id}}/move": Foreign(CATEGORY),
+    f"POST {PAGES}/knowledge-categories/{{category_id}}/delete": Foreign(CATEGORY),
     f"GET {PAGES}/integrations": Own(),
     f"POST {PAGES}/integrations": Own(422, {"data": {"address": "not an address", "token": "x"}}),
     f"GET {PAGES}/integrations/banner": Own(),

@@ -17,6 +17,7 @@ VOCABULARY = {
     "crm_action.actor_kind",
     "crm_action.entity",
     "crm_action.error_code",
+    "article_version.actor_kind",
     "crm_action.kind",
     "crm_action.state",
     "crm_change.entity",

@@ -2,15 +2,8 @@
 
 import pytest
 
-from gptagent.features.knowledge.model import (
-    CONTENT_MAX_CHARS,
-    DOCX,
-    MARKDOWN,
-    NewArticle,
-    clean_file_name,
-    mime_by_name,
-    title_of,
-)
+from gptagent.features.knowledge.articles.model import CONTENT_MAX_CHARS, NewArticle
+from gptagent.features.knowledge.model import DOCX, MARKDOWN, clean_file_name, mime_by_name, title_of
 from gptagent.kernel.errors import Invalid
 
 TEXT = "Ten chars."

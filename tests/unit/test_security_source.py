@@ -21,6 +21,7 @@ CHOSEN = {
     "query.columns": "names of columns that stand beside it",
     "query.continued": "the same names, and numbers of parameters",
     "query.rows": "a constant",
+    "SORTS[sort]": "a constant, chosen by its key",
     "page.clause": "columns of the list's own orders, from code; what the reader sent are its parameters",
 }
 

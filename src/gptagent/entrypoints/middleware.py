@@ -27,7 +27,9 @@ UPLOAD_MAX_BYTES = 51_000_000
 REQUEST_TIMEOUT_SECONDS = 30
 UPLOAD_TIMEOUT_SECONDS = 300
 # A long file is written while it is read.
-EXPORTS = re.compile(r"/(?:audit|account|account-settings/privacy)/export$|/privacy/customers/[^/]+$")
+EXPORTS = re.compile(
+    r"/(?:audit|account|account-settings/privacy|articles|knowledge-items)/export$|/privacy/customers/[^/]+$"
+)
 PICTURE_MAX_BYTES = 5_100_000  # a picture of 5 MB and the form around it
 PICTURE_PATHS = ("/avatar",)
 

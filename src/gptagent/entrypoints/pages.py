@@ -32,7 +32,12 @@ from gptagent.features.identity import service as identity
 from gptagent.features.identity.email_web import EmailPages
 from gptagent.features.identity.model import Links, Person, RelyingParty
 from gptagent.features.identity.recovery_web import RecoveryPages
-from gptagent.features.knowledge.web import ArticlePages, DocumentPages
+from gptagent.features.knowledge.articles.editor import ArticleEditor
+from gptagent.features.knowledge.articles.web import ArticlePages
+from gptagent.features.knowledge.categories.web import CategoryPages
+from gptagent.features.knowledge.exchange.web import ExchangePages
+from gptagent.features.knowledge.facts.web import FactsPages
+from gptagent.features.knowledge.web import DocumentPages
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.account.factors import FactorPages
 from gptagent.features.organizations.account.guard import ACCOUNT, SECURITY, own_log_in
@@ -89,6 +94,8 @@ NAVIGATION = (
         (
             NavItem("Documents", "/knowledge-base", "library", "/knowledge-base"),
             NavItem("Articles", "/knowledge-items", "book-open", "/knowledge-items"),
+            NavItem("Categories", "/knowledge-categories", "folder", "/knowledge-categories"),
+            NavItem("About the company", "/knowledge-facts", "info", "/knowledge-facts"),
         ),
     ),
     NavSection("Connections", (NavItem("Kommo", "/integrations", "plug", "/integrations"),)),
@@ -157,7 +164,11 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         DashboardPages(db, pages, settings.llm_model).router(),
         AgentPages(db, pages, settings.llm_model).router(),
         DocumentPages(db, pages, platform.files).router(),
+        ExchangePages(db, pages).router(),
         ArticlePages(db, pages).router(),
+        ArticleEditor(db, pages).router(),
+        CategoryPages(db, pages).router(),
+        FactsPages(db, pages).router(),
         RepliesPages(db, pages, platform.crm, platform.vault, settings.base_url).router(),
         ConversationPages(db, pages, platform.inbox, platform.files).router(),
         DeliveryPages(db, pages).router(),

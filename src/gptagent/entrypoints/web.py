@@ -45,7 +45,11 @@ from gptagent.features.crm.syncing.api import SyncsApi
 from gptagent.features.dialog.api import ConversationsApi
 from gptagent.features.identity.model import RelyingParty
 from gptagent.features.identity.recovery_api import RecoveryApi
-from gptagent.features.knowledge.api import ArticlesApi, DocumentsApi
+from gptagent.features.knowledge.api import DocumentsApi
+from gptagent.features.knowledge.articles.api import ArticlesApi
+from gptagent.features.knowledge.categories.api import CategoriesApi
+from gptagent.features.knowledge.exchange.api import ExchangeApi
+from gptagent.features.knowledge.facts.api import FactsApi
 from gptagent.features.organizations.account.api import AccountApi
 from gptagent.features.organizations.account.guard import own_log_in
 from gptagent.features.organizations.api import AuthApi
@@ -192,7 +196,10 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
     app.include_router(ApiKeysApi(platform.db).router())
     app.include_router(ProvidersApi(platform.sign_in).router())
     app.include_router(AgentsApi(platform.db).router())
+    app.include_router(ExchangeApi(platform.db).router())
     app.include_router(ArticlesApi(platform.db).router())
+    app.include_router(CategoriesApi(platform.db).router())
+    app.include_router(FactsApi(platform.db).router())
     app.include_router(DocumentsApi(platform.db, platform.files).router())
     app.include_router(DeliveriesApi(platform.db).router())
     app.include_router(ConnectionsApi(platform.connecting).router())

@@ -28,6 +28,7 @@ COMPONENTS = (
     "markdown",
     "pagination",
     "passkey",
+    "picker",
     "popover",
     "preferences",
     "progress",

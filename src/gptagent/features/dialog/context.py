@@ -17,13 +17,17 @@ QUESTION_MAX_CHARS = 4_000
 
 @dataclass(frozen=True, slots=True)
 class TurnContext:
-    """`unanswered` are the customer's messages this turn answers; `history` those before, oldest first."""
+    """`unanswered` are the customer's messages this turn answers; `history` those before, oldest first.
+
+    `company` is what a model is told about the company with every question.
+    """
 
     conversation: Conversation
     agent: Agent
     lead: LeadCard | None
     history: tuple[Message, ...]
     unanswered: tuple[Message, ...]
+    company: str = ""
 
     @property
     def question(self) -> str:

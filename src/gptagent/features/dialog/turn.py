@@ -191,7 +191,9 @@ class TurnRunner:
         if not context.question:
             return not_found(context.agent, "gate"), Spent()
         async with db.session(scope) as session:
-            passages = await knowledge.search(session, context.question, limit=PASSAGES)
+            found = await knowledge.search(session, context.question, limit=PASSAGES)
+            passages = await knowledge.add_related(session, context.question, found)
+            context = replace(context, company=(await knowledge.get_facts(session)).content)
         try:
             return await self.responder.respond(db, scope, context, passages)
         except AppError as error:

@@ -1,4 +1,4 @@
-"""Articles and documents over REST."""
+"""Documents over REST."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,61 +9,17 @@ from fastapi import APIRouter, Request, UploadFile
 from starlette.responses import Response
 
 from gptagent.features.knowledge import service
-from gptagent.features.knowledge.model import ArticleChange, Document, DocumentStatus, NewArticle
+from gptagent.features.knowledge.model import Document, DocumentStatus
 from gptagent.features.knowledge.upload import read_chunks, store_upload
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
-from gptagent.kernel.db import Database, Session
+from gptagent.kernel.db import Database
 from gptagent.kernel.files import FileStore
-from gptagent.kernel.http import Body, CurrentScope, QueryText, Wire, example, locale_of
+from gptagent.kernel.http import CurrentScope, QueryText, Wire, locale_of
 from gptagent.kernel.i18n import translate
 from gptagent.kernel.paging import Page, page_of
-from gptagent.kernel.rest import CurrentMatch, Match, api_router
-
-
-class ArticleBody(Body):
-    model_config = example({"title": "Delivery", "content": "Within the city in **two days**."})
-
-    title: str
-    content: str
-    is_active: bool = True
-
-
-class ArticlePatch(Body):
-    """Fields left out stay as they are; `version` refuses the change if another one came first."""
-
-    model_config = example({"is_active": False, "version": 3})
-
-    title: str | None = None
-    content: str | None = None
-    is_active: bool | None = None
-    version: int | None = None
-
-
-class ArticleOut(Wire):
-    id: UUID
-    title: str
-    content: str
-    is_active: bool
-    version: int
-    created_at: datetime
-    updated_at: datetime
-
-
-class ArticleSummaryOut(Wire):
-    id: UUID
-    title: str
-    excerpt: str
-    is_active: bool
-    version: int
-    created_at: datetime
-    updated_at: datetime
-
-
-class ArticlesOut(Wire):
-    items: list[ArticleSummaryOut]
-    next_cursor: str | None
+from gptagent.kernel.rest import CurrentMatch, api_router
 
 
 class UnreadOut(Wire):
@@ -102,63 +58,6 @@ class DocumentOut(Wire):
 class DocumentsOut(Wire):
     items: list[DocumentOut]
     next_cursor: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class ArticlesApi:
-    db: Database
-
-    def router(self) -> APIRouter:
-        router = api_router("/articles", tags=["articles"])
-        router.get("", summary="List articles")(self.list)
-        router.post("", status_code=201, summary="Write an article")(self.create)
-        router.get("/{article_id}", summary="Get an article")(self.get)
-        router.patch("/{article_id}", summary="Change an article")(self.update)
-        router.delete("/{article_id}", status_code=204, summary="Delete an article")(self.delete)
-        return router
-
-    async def list(
-        self,
-        scope: CurrentScope,
-        page: Annotated[Page, page_of(service.ARTICLE_ORDERS, "-created_at")],
-        search: QueryText = "",
-        is_active: bool | None = None,
-    ) -> ArticlesOut:
-        require(scope, policy.VIEW)
-        async with self.db.session(scope) as session:
-            found, after = await service.page_articles(session, page, search=search, is_active=is_active)
-        return ArticlesOut(items=[ArticleSummaryOut.model_validate(one) for one in found], next_cursor=after)
-
-    async def create(self, scope: CurrentScope, body: ArticleBody) -> ArticleOut:
-        require(scope, policy.EDIT_KNOWLEDGE)
-        command = NewArticle(body.title, body.content, body.is_active)
-        async with self.db.session(scope) as session:
-            article = await service.create_article(session, command, now=utcnow())
-        return ArticleOut.model_validate(article)
-
-    async def get(self, scope: CurrentScope, article_id: UUID) -> ArticleOut:
-        require(scope, policy.VIEW)
-        async with self.db.session(scope) as session:
-            return ArticleOut.model_validate(await service.get_article(session, article_id))
-
-    async def update(
-        self, scope: CurrentScope, match: CurrentMatch, article_id: UUID, body: ArticlePatch
-    ) -> ArticleOut:
-        require(scope, policy.EDIT_KNOWLEDGE)
-        change = ArticleChange(article_id, **body.model_dump())
-        async with self.db.session(scope) as session:
-            await self._check(session, match, article_id)
-            return ArticleOut.model_validate(await service.update_article(session, change, now=utcnow()))
-
-    async def delete(self, scope: CurrentScope, match: CurrentMatch, article_id: UUID) -> None:
-        require(scope, policy.EDIT_KNOWLEDGE)
-        async with self.db.session(scope) as session:
-            await self._check(session, match, article_id)
-            await service.delete_article(session, article_id)
-
-    async def _check(self, session: Session, match: Match, article_id: UUID) -> None:
-        if match:
-            match.check(ArticleOut.model_validate(await service.get_article(session, article_id, lock=True)))
 
 
 @dataclass(frozen=True, slots=True)

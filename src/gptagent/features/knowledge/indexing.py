@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 
+from gptagent.features.knowledge.articles.model import Article
 from gptagent.features.knowledge.chunking import Fragment, cut
 from gptagent.features.knowledge.lexical import normalise
-from gptagent.features.knowledge.model import Article, Piece
+from gptagent.features.knowledge.model import Piece
 from gptagent.features.knowledge.parsing.plain import read_markdown
 
 

@@ -8,11 +8,13 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from gptagent.kernel.errors import FieldError, Invalid
+from gptagent.features.knowledge.articles.model import (  # noqa: F401 - part of the public model
+    Article,
+    ArticleChange,
+    ArticleSummary,
+    NewArticle,
+)
 
-TITLE_MAX_CHARS = 255
-CONTENT_MIN_CHARS = 10
-CONTENT_MAX_CHARS = 100_000  # an article is written by hand; longer texts are uploaded
 FILE_MAX_BYTES = 50_000_000
 FILE_NAME_MAX_CHARS = 255
 
@@ -78,64 +80,6 @@ FAILURES: Mapping[str, str] = {
     "entry_too_large": "The file is larger than 50 MB.",
     "internal": "The file could not be processed. Try again.",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class NewArticle:
-    """Raises Invalid, naming each wrong field. The title is kept without outer spaces."""
-
-    title: str
-    content: str
-    is_active: bool = True
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "title", self.title.strip())
-        errors = (*_title_errors(self.title), *_content_errors(self.content))
-        if errors:
-            raise Invalid("invalid", "Please correct the marked fields.", fields=errors)
-
-
-@dataclass(frozen=True, slots=True)
-class ArticleChange:
-    """None leaves a field as it is. With `version` the change is refused if another one came first."""
-
-    article_id: UUID
-    title: str | None = None
-    content: str | None = None
-    is_active: bool | None = None
-    version: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ArticleSummary:
-    id: UUID
-    title: str
-    excerpt: str
-    is_active: bool
-    version: int
-    created_at: datetime
-    updated_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Article:
-    """`content` is Markdown. `version` rises by one with each change."""
-
-    id: UUID
-    title: str
-    content: str
-    is_active: bool
-    version: int
-    created_at: datetime
-    updated_at: datetime
-
-    def changed(self, change: ArticleChange) -> NewArticle:
-        """Return the article's values after the change. Raises Invalid."""
-        return NewArticle(
-            title=self.title if change.title is None else change.title,
-            content=self.content if change.content is None else change.content,
-            is_active=self.is_active if change.is_active is None else change.is_active,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,17 +235,3 @@ def title_of(file_name: str) -> str:
 def mime_by_name(file_name: str) -> str | None:
     """Return the type the ending promises; None if we do not read such files."""
     return EXTENSIONS.get(f".{file_name.rpartition('.')[2].lower()}") if "." in file_name else None
-
-
-def _title_errors(title: str) -> tuple[FieldError, ...]:
-    if 1 <= len(title) <= TITLE_MAX_CHARS:
-        return ()
-    return (FieldError("title", "Write 1 to {max} characters.", {"max": TITLE_MAX_CHARS}),)
-
-
-def _content_errors(content: str) -> tuple[FieldError, ...]:
-    if len(content.strip()) < CONTENT_MIN_CHARS:
-        return (FieldError("content", "Write at least {min} characters.", {"min": CONTENT_MIN_CHARS}),)
-    if len(content) > CONTENT_MAX_CHARS:
-        return (FieldError("content", "Write at most {max} characters.", {"max": CONTENT_MAX_CHARS}),)
-    return ()

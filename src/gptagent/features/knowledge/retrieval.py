@@ -20,6 +20,8 @@ QUOTE_RELATIVE = 0.6
 QUOTE_MIN_CHARS = 3
 HEADING_SHARE = 0.5
 
+RELATED_PASSAGES = 3  # of related articles, one of each, besides what was found
+
 
 async def search(session: Session, question: str, *, limit: int = SEARCH_LIMIT) -> list[Passage]:
     """Return the passages that best match the question, best first; none if no word of it is known.
@@ -33,6 +35,27 @@ async def search(session: Session, question: str, *, limit: int = SEARCH_LIMIT) 
     forms = [Form(term, form, lexical.kinship(words[term], form)) for term, form in found]
     kin = [form for form in forms if form.weight > 0]
     return await store.rank(session, kin, len(words), limit) if kin else []
+
+
+async def add_related(session: Session, question: str, passages: Sequence[Passage]) -> list[Passage]:
+    """Return the passages and, after them, one of each article related to the articles that were found.
+
+    It is the one with most of the question's words, else the article's beginning; of an article that is
+    switched off there is none. A passage that holds too little of the question brings no relatives.
+    """
+    found = [
+        passage.source_id
+        for passage in passages
+        if passage.source_kind == "article" and passage.coverage >= REFUSAL_COVERAGE
+    ]
+    if not found:
+        return list(passages)
+    words = await _words(session, question)
+    known = [passage.source_id for passage in passages]
+    return [
+        *passages,
+        *await store.related(session, list(dict.fromkeys(found)), known, words, RELATED_PASSAGES),
+    ]
 
 
 def is_answerable(passages: Sequence[Passage]) -> bool:

@@ -11,14 +11,11 @@ import msgspec
 
 from gptagent.features.knowledge.lexical import BM25_B, BM25_K1, COVERAGE_PRIOR
 from gptagent.features.knowledge.model import (
-    Article,
-    ArticleSummary,
     Document,
     DocumentStatus,
     Done,
     Form,
     KnowledgeCounts,
-    NewArticle,
     NewDocument,
     Passage,
     Piece,
@@ -29,65 +26,9 @@ from gptagent.features.knowledge.model import (
 from gptagent.kernel.db import Session
 from gptagent.kernel.paging import Page
 
-EXCERPT_CHARS = 200
-
-_ARTICLE = "id, title, content, is_active, version, created_at, updated_at"
 _DOCUMENT = """id, title, file_name, mime, size_bytes, sha256, blob_key, status, progress, error_code,
                attempts, chunk_count, expected_at, entry_count, unread::text as unread, created_at,
                updated_at"""
-
-
-async def insert_article(session: Session, article_id: UUID, new: NewArticle, now: datetime) -> Article:
-    row = await session.fetchrow(
-        f"""insert into app.article (id, title, content, is_active, created_at, updated_at)
-            values ($1, $2, $3, $4, $5, $5) returning {_ARTICLE}""",
-        article_id,
-        new.title,
-        new.content,
-        new.is_active,
-        now,
-    )
-    return Article(**_some(row))
-
-
-async def fetch_article(session: Session, article_id: UUID, *, lock: bool = False) -> Article | None:
-    for_update = "for update" if lock else ""
-    row = await session.fetchrow(f"select {_ARTICLE} from app.article where id = $1 {for_update}", article_id)
-    return Article(**row) if row else None
-
-
-async def update_article(session: Session, article_id: UUID, new: NewArticle, now: datetime) -> Article:
-    row = await session.fetchrow(
-        f"""update app.article
-               set title = $2, content = $3, is_active = $4, version = version + 1, updated_at = $5
-             where id = $1 returning {_ARTICLE}""",
-        article_id,
-        new.title,
-        new.content,
-        new.is_active,
-        now,
-    )
-    return Article(**_some(row))
-
-
-async def delete_article(session: Session, article_id: UUID) -> bool:
-    return bool(await session.fetchval("delete from app.article where id = $1 returning true", article_id))
-
-
-async def page_articles(
-    session: Session, page: Page, search: str, is_active: bool | None
-) -> list[ArticleSummary]:
-    rows = await session.fetch(
-        f"""select id, title, left(content, $3) as excerpt, is_active, version, created_at, updated_at
-             from app.article
-            where ($1 = '' or strpos(lower(title), lower($1)) > 0 or strpos(lower(content), lower($1)) > 0)
-              and ($2::boolean is null or is_active = $2) and {page.clause(4)}""",
-        search,
-        is_active,
-        EXCERPT_CHARS,
-        *page.args,
-    )
-    return [ArticleSummary(**row) for row in rows]
 
 
 async def page_documents(session: Session, page: Page, search: str, status: str | None) -> list[Document]:
@@ -100,23 +41,6 @@ async def page_documents(session: Session, page: Page, search: str, status: str 
         *page.args,
     )
     return [_document(row) for row in rows]
-
-
-async def list_articles(
-    session: Session, search: str, before: UUID | None, limit: int
-) -> list[ArticleSummary]:
-    rows = await session.fetch(
-        """select id, title, left(content, $4) as excerpt, is_active, version, created_at, updated_at
-             from app.article
-            where ($1 = '' or strpos(lower(title), lower($1)) > 0 or strpos(lower(content), lower($1)) > 0)
-              and ($2::uuid is null or id < $2)
-            order by id desc limit $3""",
-        search,
-        before,
-        limit,
-        EXCERPT_CHARS,
-    )
-    return [ArticleSummary(**row) for row in rows]
 
 
 async def insert_document(
@@ -420,6 +344,32 @@ def _document(row: asyncpg.Record | Mapping[str, Any]) -> Document:
 
 def _unread_json(unread: Sequence[Unread]) -> str:
     return msgspec.json.encode([(one.name, one.error_code) for one in unread]).decode()
+
+
+async def related(
+    session: Session, found: Sequence[UUID], known: Sequence[UUID], words: Sequence[str], limit: int
+) -> list[Passage]:
+    """Return the best passage of each article related to those found, in their order, without those known."""
+    rows = await session.fetch(
+        """select best.*, 0 as score, 0 as coverage
+             from (select distinct on (r.related_id) r.related_id, x.n, r.position
+                     from app.article_related r join unnest($1::uuid[]) with ordinality as x (id, n)
+                            on x.id = r.article_id
+                    where r.related_id <> all($2::uuid[]) order by r.related_id, x.n, r.position) r,
+                  lateral (select c.id as chunk_id, c.article_id, c.document_id, a.title as source_title,
+                                  c.heading, c.page, c.content
+                             from app.chunk c join app.article a on a.id = c.article_id
+                            where c.article_id = r.related_id
+                            order by (select count(*) from app.posting p
+                                       where p.chunk_id = c.id and p.lexeme = any($3::text[])) desc, c.ordinal
+                            limit 1) best
+            order by r.n, r.position limit $4""",
+        list(found),
+        list(known),
+        list(words),
+        limit,
+    )
+    return [_passage(row) for row in rows]
 
 
 def _passage(row: asyncpg.Record) -> Passage:

@@ -1,4 +1,4 @@
-"""The pages of the knowledge base: documents with their way through reading, articles with a preview."""
+"""The page of documents with their way through reading."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,22 +8,13 @@ from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gptagent.features.knowledge import service
-from gptagent.features.knowledge.articles import PAGE_LIMIT
-from gptagent.features.knowledge.model import (
-    CONTENT_MAX_CHARS,
-    EXTENSIONS,
-    FILE_MAX_BYTES,
-    FORMATS,
-    TITLE_MAX_CHARS,
-    ArticleChange,
-    Document,
-    NewArticle,
-)
+from gptagent.features.knowledge.documents import PAGE_LIMIT
+from gptagent.features.knowledge.model import EXTENSIONS, FILE_MAX_BYTES, FORMATS, Document
 from gptagent.features.knowledge.upload import read_chunks, store_upload
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
@@ -33,12 +24,10 @@ from gptagent.kernel.errors import AppError, Conflict, Invalid
 from gptagent.kernel.files import FileStore
 from gptagent.kernel.http import CurrentScope, QueryText
 from gptagent.kernel.scope import Scope
-from gptagent.kernel.text import render_markdown
-from gptagent.ui.web import Notice, Pages, base_of, field_errors, message_of, words
+from gptagent.ui.web import Notice, Pages, base_of, message_of
 
 ACCEPT = ",".join(EXTENSIONS)
 FILE_MAX_MB = FILE_MAX_BYTES // 1_000_000
-LIMITS = {"title": TITLE_MAX_CHARS, "content": CONTENT_MAX_CHARS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,156 +132,8 @@ class DocumentPages:
         return self.pages.redirect(f"{base_of(request)}/knowledge-base", gone)
 
 
-@dataclass(frozen=True, slots=True)
-class ArticlePages:
-    db: Database
-    pages: Pages
-
-    def router(self) -> APIRouter:
-        router = APIRouter(prefix="/manage/{workspace}/knowledge-items")
-        router.get("")(self.list)
-        router.get("/create")(self.create_form)
-        router.post("/create")(self.create)
-        router.post("/preview")(self.preview)
-        router.get("/{article_id}/edit")(self.edit_form)
-        router.post("/{article_id}/edit")(self.edit)
-        router.post("/{article_id}/active")(self.switch)
-        router.post("/{article_id}/delete")(self.delete)
-        return router
-
-    async def list(
-        self, request: Request, scope: CurrentScope, q: QueryText = "", before: UUID | None = None
-    ) -> Response:
-        require(scope, policy.VIEW)
-        async with self.db.session(scope) as session:
-            articles = await service.list_articles(session, search=q, before=before)
-            counts = await service.count_sources(session)
-            shell = await self.pages.shell(request, session)
-        return self.pages.show(
-            request,
-            "knowledge/articles.html",
-            shell,
-            articles=articles,
-            counts=counts,
-            q=q,
-            before=before,
-            older=articles[-1].id if len(articles) == PAGE_LIMIT else None,
-            may_edit=policy.EDIT_KNOWLEDGE in scope.permissions,
-        )
-
-    async def create_form(self, request: Request, scope: CurrentScope) -> Response:
-        require(scope, policy.EDIT_KNOWLEDGE)
-        return await self._editor(request, scope, None, _typed(None))
-
-    async def create(self, request: Request, scope: CurrentScope) -> Response:
-        require(scope, policy.EDIT_KNOWLEDGE)
-        typed = _typed(await request.form())
-        if "preview" in await request.form():
-            return await self._editor(request, scope, None, typed)
-        try:
-            command = NewArticle(str(typed["title"]), str(typed["content"]), bool(typed["is_active"]))
-            async with self.db.session(scope) as session:
-                article = await service.create_article(session, command, now=utcnow())
-        except Invalid as error:
-            return await self._editor(request, scope, None, typed, error)
-        return self.pages.redirect(
-            f"{base_of(request)}/knowledge-items/{article.id}/edit",
-            Notice("success", "The article is saved", "Agents can answer from it now.")
-            if article.is_active
-            else Notice("success", "The article is saved"),
-        )
-
-    async def edit_form(self, request: Request, scope: CurrentScope, article_id: UUID) -> Response:
-        require(scope, policy.VIEW)
-        return await self._editor(request, scope, article_id, None)
-
-    async def edit(self, request: Request, scope: CurrentScope, article_id: UUID) -> Response:
-        """Save, unless somebody else saved meanwhile: then what was typed stays and the page says so."""
-        require(scope, policy.EDIT_KNOWLEDGE)
-        form = await request.form()
-        typed = _typed(form)
-        if "preview" in form:
-            return await self._editor(request, scope, article_id, typed)
-        version = words(form, "version")
-        change = ArticleChange(
-            article_id,
-            title=str(typed["title"]),
-            content=str(typed["content"]),
-            is_active=bool(typed["is_active"]),
-            version=int(version) if version.isdecimal() and len(version) < 10 else None,
-        )
-        try:
-            async with self.db.session(scope) as session:
-                await service.update_article(session, change, now=utcnow())
-        except (Invalid, Conflict) as error:
-            return await self._editor(request, scope, article_id, typed, error)
-        return self.pages.redirect(request.url.path, Notice("success", "Saved"))
-
-    async def _editor(
-        self,
-        request: Request,
-        scope: Scope,
-        article_id: UUID | None,
-        typed: dict[str, object] | None,
-        error: AppError | None = None,
-    ) -> Response:
-        async with self.db.session(scope) as session:
-            article = await service.get_article(session, article_id) if article_id else None
-            shell = await self.pages.shell(request, session)
-        if typed is None and article is not None:
-            typed = {"title": article.title, "content": article.content, "is_active": article.is_active}
-        values = typed or _typed(None)
-        return self.pages.show(
-            request,
-            "knowledge/article.html",
-            shell,
-            status=error.status if error else 200,
-            article=article,
-            values=values,
-            preview=render_markdown(str(values["content"])),
-            errors=field_errors(request, error) if error else {},
-            failure=message_of(request, error) if error and not error.fields else "",
-            limits=LIMITS,
-            may_edit=policy.EDIT_KNOWLEDGE in scope.permissions,
-        )
-
-    async def preview(self, request: Request, scope: CurrentScope) -> Response:
-        """Return the typed Markdown as it will be shown."""
-        require(scope, policy.EDIT_KNOWLEDGE)
-        content = words(await request.form(), "content")[:CONTENT_MAX_CHARS]
-        return self.pages.part(request, "knowledge/_preview.html", preview=render_markdown(content))
-
-    async def switch(self, request: Request, scope: CurrentScope, article_id: UUID) -> Response:
-        require(scope, policy.EDIT_KNOWLEDGE)
-        is_active = words(await request.form(), "is_active") == "on"
-        async with self.db.session(scope) as session:
-            change = ArticleChange(article_id, is_active=is_active)
-            article = await service.update_article(session, change, now=utcnow())
-        if "hx-request" in request.headers:
-            return self.pages.part(request, "knowledge/_switched.html", article=article)
-        return self.pages.redirect(f"{base_of(request)}/knowledge-items", Notice("success", "Saved"))
-
-    async def delete(self, request: Request, scope: CurrentScope, article_id: UUID) -> Response:
-        require(scope, policy.EDIT_KNOWLEDGE)
-        async with self.db.session(scope) as session:
-            await service.delete_article(session, article_id)
-        gone = Notice("success", "The article is deleted", "Agents no longer answer from it.")
-        return self.pages.redirect(f"{base_of(request)}/knowledge-items", gone)
-
-
 def _minutes_left(document: Document, *, now: datetime) -> int | None:
     """Return how long the reading of a document is likely to go on; None if that is not known, or over."""
     if document.expected_at is None or document.expected_at < now:
         return None
     return round((document.expected_at - now).total_seconds() / 60)
-
-
-def _typed(form: FormData | None) -> dict[str, object]:
-    """Return what the form holds; an empty article is on."""
-    if form is None:
-        return {"title": "", "content": "", "is_active": True}
-    return {
-        "title": words(form, "title"),
-        "content": words(form, "content"),
-        "is_active": words(form, "is_active") == "on",
-    }

@@ -1,0 +1,253 @@
+"""The pages of one article: writing it, its relatives, what it said before."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter
+from fastapi import Path as PathParameter
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gptagent.features.knowledge import service
+from gptagent.features.knowledge.articles.model import (
+    CONTENT_MAX_CHARS,
+    DESCRIPTION_MAX_CHARS,
+    TITLE_MAX_CHARS,
+    Article,
+    ArticleChange,
+    ArticleFilter,
+    NewArticle,
+    tags_of,
+)
+from gptagent.features.knowledge.categories import service as categories
+from gptagent.features.knowledge.listing import id_of, ids_of
+from gptagent.features.organizations import policy
+from gptagent.features.organizations import service as organizations
+from gptagent.features.organizations.service import require
+from gptagent.kernel.clock import utcnow
+from gptagent.kernel.db import Database, Session
+from gptagent.kernel.errors import AppError, Conflict, Invalid
+from gptagent.kernel.http import CurrentScope, QueryText
+from gptagent.kernel.paging import Page
+from gptagent.kernel.scope import Scope
+from gptagent.kernel.text import render_markdown
+from gptagent.ui.web import Notice, Pages, base_of, field_errors, message_of, words
+
+LIMITS = {"title": TITLE_MAX_CHARS, "description": DESCRIPTION_MAX_CHARS, "content": CONTENT_MAX_CHARS}
+OFFERED = 8  # articles that a search for relatives shows
+VERSIONS_SHOWN = 100
+Version = Annotated[int, PathParameter(ge=1, lt=2**31)]
+
+
+@dataclass(frozen=True, slots=True)
+class ArticleEditor:
+    db: Database
+    pages: Pages
+
+    def router(self) -> APIRouter:
+        router = APIRouter(prefix="/manage/{workspace}/knowledge-items")
+        router.get("/create")(self.create_form)
+        router.post("/create")(self.create)
+        router.post("/preview")(self.preview)
+        router.post("/related")(self.related)
+        router.get("/{article_id}/edit")(self.edit_form)
+        router.post("/{article_id}/edit")(self.edit)
+        router.get("/{article_id}/versions")(self.versions)
+        router.get("/{article_id}/versions/{version}")(self.version)
+        router.post("/{article_id}/versions/{version}/restore")(self.restore)
+        return router
+
+    async def create_form(self, request: Request, scope: CurrentScope, category: QueryText = "") -> Response:
+        require(scope, policy.EDIT_KNOWLEDGE)
+        return await self._editor(request, scope, None, _blank(category))
+
+    async def create(self, request: Request, scope: CurrentScope) -> Response:
+        """Create it, and show it or, with `another`, an empty form."""
+        require(scope, policy.EDIT_KNOWLEDGE)
+        form = await request.form()
+        typed = _typed(form)
+        if "preview" in form or "find" in form:
+            return await self._editor(request, scope, None, typed)
+        try:
+            async with self.db.session(scope) as session:
+                article = await service.create_article(session, NewArticle(**_command(typed)), now=utcnow())
+        except Invalid as error:
+            return await self._editor(request, scope, None, typed, error)
+        place = f"{base_of(request)}/knowledge-items"
+        notice = Notice("success", "The article is saved", "Agents can answer from it now.")
+        if not article.is_active:
+            notice = Notice("success", "The article is saved")
+        return self.pages.redirect(
+            f"{place}/create" if "another" in form else f"{place}/{article.id}/edit", notice
+        )
+
+    async def edit_form(self, request: Request, scope: CurrentScope, article_id: UUID) -> Response:
+        require(scope, policy.VIEW)
+        return await self._editor(request, scope, article_id, None)
+
+    async def edit(self, request: Request, scope: CurrentScope, article_id: UUID) -> Response:
+        """Save, unless somebody else saved meanwhile: then what was typed stays and the page says so."""
+        require(scope, policy.EDIT_KNOWLEDGE)
+        form = await request.form()
+        typed = _typed(form)
+        if "preview" in form or "find" in form:
+            return await self._editor(request, scope, article_id, typed)
+        number = words(form, "version")
+        version = int(number) if number.isdecimal() and len(number) < 10 else None
+        try:
+            async with self.db.session(scope) as session:
+                change = ArticleChange(article_id, **_command(typed), version=version)
+                await service.update_article(session, change, now=utcnow())
+        except (Invalid, Conflict) as error:
+            return await self._editor(request, scope, article_id, typed, error)
+        return self.pages.redirect(request.url.path, Notice("success", "Saved"))
+
+    async def _editor(
+        self,
+        request: Request,
+        scope: Scope,
+        article_id: UUID | None,
+        typed: Mapping[str, object] | None,
+        error: AppError | None = None,
+    ) -> Response:
+        may_edit = policy.EDIT_KNOWLEDGE in scope.permissions
+        async with self.db.session(scope) as session:
+            article = await service.get_article(session, article_id) if article_id else None
+            if may_edit:  # the form offers the default category, also in a workspace that has none yet
+                await categories.ensure_default(session, now=utcnow())
+            tree = await categories.read_tree(session)
+            values = dict(typed if typed is not None else _values(article))
+            if default := tree.default():
+                values["categories"] = values["categories"] or (default.id,)
+            picked, found = await _relatives(session, values, article_id)
+            shell = await self.pages.shell(request, session)
+        return self.pages.show(
+            request,
+            "knowledge/article.html",
+            shell,
+            status=error.status if error else 200,
+            article=article,
+            values=values,
+            tree=tree,
+            picked=picked,
+            found=found,
+            preview=render_markdown(str(values["content"])),
+            errors=field_errors(request, error) if error else {},
+            failure=message_of(request, error) if error and not error.fields else "",
+            limits=LIMITS,
+            may_edit=may_edit,
+        )
+
+    async def preview(self, request: Request, scope: CurrentScope) -> Response:
+        """Return the typed Markdown as it will be shown."""
+        require(scope, policy.EDIT_KNOWLEDGE)
+        content = words(await request.form(), "content")[:CONTENT_MAX_CHARS]
+        return self.pages.part(request, "knowledge/_preview.html", preview=render_markdown(content))
+
+    async def related(self, request: Request, scope: CurrentScope) -> Response:
+        """Return the articles that are ticked as related, and those found by what is being typed."""
+        require(scope, policy.EDIT_KNOWLEDGE)
+        form = await request.form()
+        async with self.db.session(scope) as session:
+            picked, found = await _relatives(session, _typed(form), id_of(words(form, "article_id")))
+        return self.pages.part(request, "knowledge/_related.html", picked=picked, found=found)
+
+    async def versions(self, request: Request, scope: CurrentScope, article_id: UUID) -> Response:
+        require(scope, policy.VIEW)
+        async with self.db.session(scope) as session:
+            article = await service.get_article(session, article_id)
+            page = Page(service.VERSION_ORDERS["-version"], VERSIONS_SHOWN)
+            found, _after = await service.page_versions(session, page, article_id)
+            names = await _names(session)
+            shell = await self.pages.shell(request, session)
+        return self.pages.show(
+            request, "knowledge/versions.html", shell, article=article, versions=found, names=names
+        )
+
+    async def version(
+        self, request: Request, scope: CurrentScope, article_id: UUID, version: Version
+    ) -> Response:
+        require(scope, policy.VIEW)
+        async with self.db.session(scope) as session:
+            article = await service.get_article(session, article_id)
+            then = await service.get_version(session, article_id, version)
+            names = await _names(session)
+            shell = await self.pages.shell(request, session)
+        return self.pages.show(
+            request,
+            "knowledge/version.html",
+            shell,
+            article=article,
+            then=then,
+            names=names,
+            text=render_markdown(then.content),
+            may_edit=policy.EDIT_KNOWLEDGE in scope.permissions,
+        )
+
+    async def restore(
+        self, request: Request, scope: CurrentScope, article_id: UUID, version: Version
+    ) -> Response:
+        require(scope, policy.EDIT_KNOWLEDGE)
+        async with self.db.session(scope) as session:
+            await service.restore_version(session, article_id, version, now=utcnow())
+        done = Notice("success", "The earlier text is back", "What it said until now is among the versions.")
+        return self.pages.redirect(f"{base_of(request)}/knowledge-items/{article_id}/edit", done)
+
+
+async def _relatives(
+    session: Session, values: Mapping[str, object], article_id: UUID | None
+) -> tuple[list[tuple[str, str]], list[tuple[str, str]] | None]:
+    """Return (id, title) of the related articles and of those the search offers; None if none is searched."""
+    related = values["related"]
+    ids = [one for one in related if isinstance(one, UUID)] if isinstance(related, tuple) else []
+    titles = await service.article_titles(session, ids)
+    picked = [(str(one), titles[one]) for one in ids if one in titles]
+    text = str(values["related_q"]).strip()
+    if not text:
+        return picked, None
+    hits, _total = await service.find_articles(
+        session, ArticleFilter(text), sort="title", limit=OFFERED + len(ids) + 1
+    )
+    offered = [(str(one.id), one.title) for one in hits if one.id not in {*ids, article_id}]
+    return picked, offered[:OFFERED]
+
+
+async def _names(session: Session) -> dict[UUID, str]:
+    """Return what the members are called, by their ids."""
+    return {one.person_id: one.full_name for one in await organizations.list_members(session)}
+
+
+def _blank(category: str) -> dict[str, object]:
+    chosen = ids_of([category])
+    return {**_values(None), "categories": chosen}
+
+
+def _values(article: Article | None) -> dict[str, object]:
+    if article is None:
+        empty: tuple[UUID, ...] = ()
+        texts = {"title": "", "description": "", "content": "", "tags": "", "related_q": ""}
+        return {**texts, "is_active": True, "categories": empty, "related": empty}
+    return {
+        "title": article.title,
+        "description": article.description,
+        "content": article.content,
+        "tags": ", ".join(article.tags),
+        "is_active": article.is_active,
+        "categories": article.categories,
+        "related": article.related,
+        "related_q": "",
+    }
+
+
+def _typed(form: FormData) -> dict[str, object]:
+    texts = {name: words(form, name) for name in ("title", "description", "content", "tags", "related_q")}
+    chosen = {name: ids_of(form.getlist(name)) for name in ("categories", "related")}
+    return {**texts, **chosen, "is_active": words(form, "is_active") == "on"}
+
+
+def _command(typed: Mapping[str, object]) -> dict[str, Any]:
+    fields = {name: value for name, value in typed.items() if name != "related_q"}
+    return {**fields, "tags": tags_of(str(typed["tags"]))}

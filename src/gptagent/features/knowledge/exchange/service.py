@@ -1,0 +1,113 @@
+"""The verbs of files of articles."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from gptagent.features.audit import service as audit
+from gptagent.features.audit.model import Entry
+from gptagent.features.knowledge.articles import service as articles
+from gptagent.features.knowledge.articles import store
+from gptagent.features.knowledge.articles.model import Article, NewArticle
+from gptagent.features.knowledge.categories import service as categories
+from gptagent.features.knowledge.categories.model import NewCategory, Tree
+from gptagent.features.knowledge.exchange.files import (
+    FileFormat,
+    Row,
+    read_file,
+    write_csv,
+    write_json,
+)
+from gptagent.kernel.db import Database, Session
+from gptagent.kernel.errors import AppError, FieldError, Invalid
+from gptagent.kernel.scope import Scope
+
+EXPORT_ROWS = 100  # of one transaction: a long export holds none open
+
+Path = tuple[str, ...]
+
+
+async def export_articles(db: Database, scope: Scope, form: FileFormat) -> AsyncIterator[bytes]:
+    """Return all articles as a file's pieces, read as they are taken. The export is recorded first."""
+    async with db.session(scope) as session:
+        await audit.record(session, Entry("articles.exported", "article", "", {"format": (None, form)}))
+    return _pieces(db, scope, form)
+
+
+async def import_articles(session: Session, data: bytes, *, now: datetime) -> int:
+    """Write every article of a file, or none; return how many. Categories that are missing are made.
+
+    Raises Invalid naming each fault as `line/field`.
+    """
+    rows = read_file(data)
+    tree = await categories.lock_tree(session, now=now)
+    places: dict[Path, UUID] = {_key(tree, one.id): one.id for one, _depth in tree.walk()}
+    faults: list[FieldError] = []
+    for line, row in rows:
+        try:
+            ids = [await _place(session, places, path, now) for path in row.categories]
+            new = NewArticle(
+                row.title, row.content, row.is_active, row.description, row.tags, categories=tuple(ids)
+            )
+            if not faults:
+                await articles.create_article(session, new, now=now)
+        except Invalid as error:
+            faults += [FieldError(f"{line}/{one.pointer}", one.message, one.params) for one in error.fields]
+        except AppError as error:
+            faults.append(FieldError(f"{line}/categories", error.message, error.params))
+    if faults:
+        raise Invalid("invalid", "Please correct the marked lines.", fields=tuple(faults))
+    counted = {"count": (None, len(rows))}
+    await audit.record(session, Entry("articles.imported", "article", "", counted))
+    return len(rows)
+
+
+async def _place(session: Session, places: dict[Path, UUID], path: Path, now: datetime) -> UUID:
+    """Return the category at the end of a path; make what is missing of it."""
+    parent: UUID | None = None
+    for depth in range(1, len(path) + 1):
+        key = tuple(" ".join(title.split()).lower() for title in path[:depth])
+        if key not in places:
+            new = NewCategory(path[depth - 1], parent_id=parent)
+            places[key] = (await categories.create_category(session, new, now=now)).id
+        parent = places[key]
+    if parent is None:
+        raise Invalid.field("categories", "There is no such category.")
+    return parent
+
+
+def _key(tree: Tree, category_id: UUID) -> Path:
+    return tuple(one.title.lower() for one in tree.path(category_id))
+
+
+async def _pieces(db: Database, scope: Scope, form: FileFormat) -> AsyncIterator[bytes]:
+    write = write_csv if form == "csv" else write_json
+    after: UUID | None = None
+    while True:
+        async with db.session(scope) as session:
+            tree = await categories.read_tree(session)
+            found = await store.read_articles(session, after, EXPORT_ROWS)
+        yield write(_rows(tree, found), is_first=after is None).encode()
+        if len(found) < EXPORT_ROWS:
+            break
+        after = found[-1].id
+    if form == "json":
+        yield b"\n]\n"
+
+
+def _rows(tree: Tree, found: Sequence[Article]) -> list[Row]:
+    return [
+        Row(
+            title=one.title,
+            content=one.content,
+            description=one.description,
+            categories=tuple(
+                tuple(step.title for step in tree.path(place))
+                for place in one.categories
+                if place in tree.by_id
+            ),
+            tags=one.tags,
+            is_active=one.is_active,
+        )
+        for one in found
+    ]

@@ -1,0 +1,202 @@
+"""The pages of categories and articles without a script: what is in the address, forms, errors."""
+
+import re
+
+import pytest
+
+from gptagent.features.knowledge import service
+from gptagent.features.knowledge.articles.model import ArticleFilter
+from gptagent.features.knowledge.categories import service as categories
+from gptagent.features.knowledge.categories.model import NewCategory
+from gptagent.features.knowledge.model import NewArticle
+from gptagent.kernel.clock import utcnow
+from readers import texts
+
+TEXT = "Long enough a text."
+
+
+@pytest.fixture
+async def made(database, scope):
+    """Two categories, one in the other, and three articles in them."""
+    async with database.session(scope) as session:
+        top = await categories.create_category(session, NewCategory("Goods"), now=utcnow())
+        below = await categories.create_category(
+            session, NewCategory("Prices", parent_id=top.id), now=utcnow()
+        )
+        articles = [
+            await service.create_article(session, new, now=utcnow())
+            for new in (
+                NewArticle("Apples", TEXT, categories=(top.id,), tags=("fruit",)),
+                NewArticle("Beets", TEXT, is_active=False, categories=(below.id,)),
+                NewArticle("Carrots", TEXT),
+            )
+        ]
+    return top, below, articles
+
+
+def rows(page):
+    return re.findall(r'class="table__main" href="[^"]+">([^<]+)<', page.text)
+
+
+async def test_categories_are_listed_as_a_tree_and_filtered_sorted_and_paged_by_the_address(alice, made):
+    """U139"""
+    top, _below, _articles = made
+    for query, expected in (
+        ("", ["General", "Goods", "Prices"]),
+        (f"?parent={top.id}", ["Prices"]),
+        ("?sort=-title", ["Prices", "Goods", "General"]),
+        ("?q=pric", ["Prices"]),
+        ("?size=10&page=2", []),
+        ("?parent=nonsense&size=7&page=x&sort=drop", ["General", "Goods", "Prices"]),
+    ):
+        page = await alice.open(f"/knowledge-categories{query}")
+        assert page.status_code == 200
+        assert rows(page) == expected, query
+
+
+async def test_a_category_is_created_with_another_after_it_and_wrong_fields_are_kept(alice, made):
+    """U139"""
+    top, _below, _articles = made
+    form = {"title": "Fruit", "description": "All of them", "parent_id": str(top.id), "another": "on"}
+    answer = await alice.send("/knowledge-categories/create", form)
+    assert answer.headers["location"].endswith(f"/create?parent={top.id}")
+    page = await alice.follow(answer)
+    assert f'<option value="{top.id}" selected>' in page.text
+    again = await alice.send("/knowledge-categories/create", form)
+    assert again.status_code == 422
+    assert "There is a category with this title here already." in texts(again)
+    assert "All of them" in again.text
+
+
+async def test_a_full_category_is_deleted_only_with_its_box_ticked(alice, made):
+    """U141"""
+    top, _below, _articles = made
+    path = f"/knowledge-categories/{top.id}/delete"
+    refused = await alice.follow(await alice.send(path, {}))
+    assert "A category with subcategories or articles cannot be deleted like this." in texts(refused)
+    gone = await alice.follow(await alice.send(path, {"cascade": "on"}))
+    assert rows(gone) == ["General"]
+
+
+async def test_a_category_is_moved_on_the_list(alice, made):
+    top, _below, _articles = made
+    answer = await alice.send(f"/knowledge-categories/{top.id}/move", {"direction": "up", "size": "10"})
+    assert answer.headers["location"].endswith("/knowledge-categories?size=10")
+    assert rows(await alice.follow(answer)) == ["Goods", "Prices", "General"]
+
+
+async def test_articles_are_filtered_and_sorted_by_the_address_and_each_filter_is_taken_off(alice, made):
+    """U140"""
+    top, below, _articles = made
+    for query, expected in (
+        ("", ["Carrots", "Beets", "Apples"]),
+        ("?sort=title", ["Apples", "Beets", "Carrots"]),
+        (f"?category={top.id}", ["Beets", "Apples"]),
+        (f"?category={below.id}&status=active", []),
+        ("?tag=fruit", ["Apples"]),
+        ("?q=carr", ["Carrots"]),
+        ("?status=inactive", ["Beets"]),
+    ):
+        page = await alice.open(f"/knowledge-items{query}")
+        assert rows(page) == expected, query
+    page = await alice.open(f"/knowledge-items?q=e&category={top.id}&status=inactive&sort=title&size=50")
+    without = {
+        link.replace("&amp;", "&").partition("?")[2]
+        for link in re.findall(r'class="chip__remove" href="([^"]+)"', page.text)
+    }
+    assert without == {
+        f"category={top.id}&status=inactive&sort=title&size=50",
+        "q=e&status=inactive&sort=title&size=50",
+        f"q=e&category={top.id}&sort=title&size=50",
+    }
+
+
+async def test_chosen_articles_are_changed_and_the_same_list_is_shown_again(alice, made, database, scope):
+    """U149"""
+    _top, below, articles = made
+    ids = [str(one.id) for one in articles]
+    form = {"ids": ids, "action": "move", "to": str(below.id), "status": "active", "sort": "title"}
+    answer = await alice.send("/knowledge-items/bulk", form)
+    assert answer.headers["location"].endswith("/knowledge-items?status=active&sort=title")
+    async with database.session(scope) as session:
+        _found, total = await service.find_articles(session, ArticleFilter(category_id=below.id))
+    assert total == 3
+    for wrong, said in (
+        ({"action": "delete"}, "Choose articles first."),
+        ({"ids": ids, "action": "move"}, "Choose a category."),
+    ):
+        page = await alice.follow(await alice.send("/knowledge-items/bulk", wrong))
+        assert said in texts(page)
+    await alice.send("/knowledge-items/bulk", {"ids": ids[:2], "action": "delete"})
+    assert rows(await alice.open("/knowledge-items")) == ["Carrots"]
+
+
+async def test_an_article_is_written_with_categories_tags_and_relatives(alice, made, database, scope):
+    """U144, U146"""
+    top, below, (apples, beets, _carrots) = made
+    form = {
+        "title": "Peas",
+        "content": TEXT,
+        "is_active": "on",
+        "categories": [str(top.id), str(below.id)],
+        "tags": "green, round",
+        "related": [str(apples.id)],
+        "related_q": "bee",
+        "find": "",
+    }
+    searched = await alice.send("/knowledge-items/create", form)
+    offered = re.findall(r'name="related" value="([^"]+)"( checked)?', searched.text)
+    assert offered == [(str(apples.id), " checked"), (str(beets.id), "")]
+    assert 'value="green, round"' in searched.text
+    del form["find"]
+    editor = await alice.follow(await alice.send("/knowledge-items/create", form))
+    assert len(re.findall(r'name="categories" value="[^"]+" checked', editor.text)) == 2
+    async with database.session(scope) as session:
+        (peas,), _total = await service.find_articles(session, ArticleFilter("Peas"))
+        peas = await service.get_article(session, peas.id)
+    assert peas.tags == ("green", "round") and peas.related == (apples.id,)
+
+
+async def test_a_version_is_looked_at_and_restored(alice, dora, made, database, scope):
+    _top, _below, (apples, *_rest) = made
+    path = f"/knowledge-items/{apples.id}"
+    changed = {"title": "Pears", "content": "Pears are sold now.", "is_active": "on"}
+    await alice.send(f"{path}/edit", changed)
+    listed = await alice.open(f"{path}/versions")
+    assert "Version 2" in listed.text and "Version 1" in listed.text
+    assert "Apples" in texts(await dora.open(f"{path}/versions/1"))
+    assert (await dora.send(f"{path}/versions/1/restore", {})).status_code == 403
+    editor = await alice.follow(await alice.send(f"{path}/versions/1/restore", {}))
+    assert 'value="Apples"' in editor.text
+    assert (await alice.open(f"{path}/versions/99")).status_code == 404
+
+
+async def test_who_may_only_look_has_no_form_of_categories(dora, made):
+    top, _below, (apples, *_rest) = made
+    for path in ("/knowledge-categories", f"/knowledge-categories/{top.id}/edit", "/knowledge-items"):
+        page = await dora.open(path)
+        assert page.status_code == 200
+        assert 'method="post" action="/manage' not in page.text
+    for path in (
+        "/knowledge-categories/create",
+        f"/knowledge-categories/{top.id}/edit",
+        f"/knowledge-categories/{top.id}/move",
+        f"/knowledge-categories/{top.id}/delete",
+        "/knowledge-items/bulk",
+        "/knowledge-items/related",
+    ):
+        assert (await dora.send(path, {"title": "Stolen"})).status_code == 403
+    assert "Apples" in texts(await dora.open(f"/knowledge-items/{apples.id}/edit"))
+
+
+async def test_facts_about_the_company_are_written_on_their_page_and_nothing_is_lost(alice, dora):
+    path = "/knowledge-facts"
+    assert "Nothing is written about the company yet" in texts(await dora.open(path))
+    saved = await alice.follow(await alice.send(path, {"content": "Since 2004.", "version": "0"}))
+    assert "Since 2004." in saved.text
+    late = await alice.send(path, {"content": "Since 1999.", "version": "0"})
+    assert late.status_code == 409 and "Since 1999." in late.text
+    long = await alice.send(path, {"content": "x" * 4001, "version": "1"})
+    assert long.status_code == 422 and "Write at most 4000 characters." in texts(long)
+    assert (await dora.send(path, {"content": "Stolen"})).status_code == 403
+    assert "Since 2004." in texts(await dora.open(path))
