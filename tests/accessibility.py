@@ -12,7 +12,9 @@ from playwright.async_api import Page
 FOLDER = Path(__file__).parent / "axe"
 # All but the rules that axe itself calls experimental.
 _RUN = """async ([within, rules]) => {
-  for (const one of document.getAnimations()) one.finish();  // colours on their way have no contrast yet
+  for (const one of document.getAnimations()) {  // colours on their way have no contrast yet
+    if (Number.isFinite(one.effect.getComputedTiming().endTime)) one.finish(); else one.cancel();
+  }
   const only = rules ? {type: 'rule', values: rules} : {type: 'tag', values: TAGS};
   const found = await axe.run(within ?? document, {runOnly: only, resultTypes: ['violations']});
   const place = node => node.target.join(' ') + ': ' + node.failureSummary;

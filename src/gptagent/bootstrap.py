@@ -235,7 +235,8 @@ def _embedded_roles(settings: Settings) -> "Roles":
 def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
     """List every job of the platform."""
     crm_jobs = CrmJobs(platform.crm, platform.vault)
-    action_jobs = ActionJobs(platform.crm, platform.vault)
+    mailer = _mailer(platform.settings)
+    action_jobs = ActionJobs(platform.crm, platform.vault, mailer)
     sync_jobs = SyncJobs(platform.crm, platform.vault)
     extractive = ExtractiveResponder()
     responder = _responder(platform, extractive)
@@ -259,7 +260,7 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
         JobSpec(delivery_jobs.PROCESS, deliveries.process, JobClass.DEFAULT, deliveries.bury),
         JobSpec(delivery_jobs.CHECK, deliveries.check, JobClass.FAST),
         JobSpec(delivery_jobs.RECONCILE, deliveries.reconcile, JobClass.DEFAULT),
-        JobSpec(mail.SEND, MailJobs(_mailer(platform.settings)).send, JobClass.DEFAULT),
+        JobSpec(mail.SEND, MailJobs(mailer).send, JobClass.DEFAULT),
         JobSpec("knowledge.ingest", ingest, JobClass.LONG, knowledge_jobs.give_up),
     )
 

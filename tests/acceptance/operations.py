@@ -185,6 +185,7 @@ OPERATIONS = tuple(
         ("PUT", "integrations/{integration_id}/secret", MANAGE_CONNECTIONS, {"json": {"client_secret": "x"}}),
         ("DELETE", "integrations/{integration_id}", MANAGE_CONNECTIONS, {}),
         ("GET", CONNECTION, VIEW, {}),
+        ("POST", f"{CONNECTION}/check", MANAGE_CONNECTIONS, {}),
         ("DELETE", CONNECTION, MANAGE_CONNECTIONS, {}),
         *(
             (method, f"{CONNECTION}/{path}", WORK_CONVERSATIONS, {"json": json})
@@ -202,6 +203,7 @@ OPERATIONS = tuple(
                 ("POST", "contacts/{contact_id}/tags", {"add": ["VIP"]}),
                 ("POST", "contacts/{contact_id}/tasks", TASK),
                 ("POST", "contacts/{contact_id}/notes", {"text": "A note"}),
+                ("POST", "contacts/{contact_id}/emails", {"subject": "Hello", "text": "How are you?"}),
                 ("POST", "changes/{change_id}/revert", {"force": False}),
             )
         ),

@@ -130,7 +130,9 @@ async def test_a_dialog_opened_while_the_list_is_on_its_way_stays_open(web, brow
             if (event.target.id === "members") document.getElementById("leave").showModal();
           };
           document.addEventListener("htmx:after:request", open, { once: true });
-          document.addEventListener("htmx:finally:request", () => { document.body.dataset.answered = "yes"; });
+          document.addEventListener("htmx:finally:request", () => {
+            document.body.dataset.answered = "yes";
+          });
         }"""
     )
     await inviting.goto(members)

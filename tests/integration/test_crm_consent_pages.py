@@ -182,3 +182,42 @@ async def test_the_installations_own_integration_leaves_one_step(home, kommo, da
         assert "s3cret-of-the-house" not in page.text
         amocrm = await reader.open("/integrations?brand=amocrm")
         assert "Connect with amoCRM" not in amocrm.text and "Integration ID" in amocrm.text
+
+
+async def test_an_account_is_checked_by_hand_and_tells_what_is_still_to_be_done(
+    owner, keys, crm, database, scope
+):
+    """CRM-5"""
+    made = await back(owner, allow(crm, await begin(owner, keys)))
+    home = made.headers["location"].removeprefix(owner.base)
+    page = await owner.open(home)
+    told = texts(page)
+    assert "Recommended setup" in told and "2 of 5 done" in told
+    assert re.search(rf'href="{owner.base}{home}/sync">Have the account read', page.text)
+    assert "Plan of the account Nothing was refused" in told and "0 straight into chats" in told
+    async with database.session(scope) as session:
+        await session.execute("delete from jobs.pgqueuer where entrypoint = 'crm.check_webhook'")
+    works = await owner.follow(await owner.send(f"{home}/check"))
+    assert "The CRM answers" in works.text
+    async with database.session(scope) as session:
+        asked = await session.fetchval(
+            "select payload from jobs.pgqueuer where entrypoint = 'crm.check_webhook'"
+        )
+        assert home.rpartition("/")[2].encode() in asked
+        await session.execute(
+            """update app.crm_connection set hook_state = 'subscribed', last_webhook_at = now(),
+                      hook_error = null"""
+        )
+        await session.execute("update app.crm_sync set state = 'completed'")
+    told = texts(await owner.open(home))
+    assert "Recommended setup" not in told and "Complete" in told
+    async with reader_of(
+        str(owner.http.base_url), database, await add_member(database, scope, "viewer")
+    ) as dora:
+        assert "Check now" not in (await dora.open(home)).text
+        assert (await dora.send(f"{home}/check")).status_code == 403
+    await asyncio.to_thread(crm.steer, "DELETE", "/grants")
+    broken = await owner.follow(await owner.send(f"{home}/check"))
+    assert "no longer accepts the token" in broken.text and "Check now" not in broken.text
+    again = await owner.follow(await owner.send(f"{home}/check"))
+    assert "The CRM could not be asked" in again.text

@@ -11,7 +11,7 @@ from gptagent.features.mail import service as mail
 from gptagent.features.mail.jobs import MailJobs
 from gptagent.features.mail.model import Letter, Message
 from gptagent.features.mail.rendering import compose
-from gptagent.kernel.errors import Conflict, Misconfigured, UpstreamUnavailable
+from gptagent.kernel.errors import Conflict, Misconfigured, OutcomeUnknown, UpstreamUnavailable
 from gptagent.kernel.ids import new_id
 from gptagent.kernel.jobs import JobContext, list_jobs
 from gptagent.kernel.scope import PLATFORM_ID, Scope
@@ -101,11 +101,34 @@ async def test_a_server_that_refuses_for_good_is_not_asked_again(mailbox, mailer
     assert refused.value.__context__ is None, "the library's text names the recipient"
 
 
-@pytest.mark.parametrize("step", ["connect", "mail", "data", "sent"])
+@pytest.mark.parametrize("step", ["connect", "mail"])
 async def test_a_broken_connection_may_be_tried_again(mailbox, mailer, step):
     await mailbox.break_at(step, drop=True)
     with pytest.raises(UpstreamUnavailable):
         await mailer.send(compose(letter()))
+
+
+@pytest.mark.parametrize("step", ["data", "sent"])
+async def test_a_letter_that_was_handed_over_without_an_answer_may_have_come(mailbox, mailer, step):
+    await mailbox.break_at(step, drop=True)
+    with pytest.raises(OutcomeUnknown) as lost:
+        await mailer.send(compose(letter()))
+    assert "eve@" not in str(lost.value)
+    assert len(await mailbox.letters()) == (1 if step == "sent" else 0)
+
+
+async def test_a_letter_of_ours_that_may_have_come_goes_again_as_a_copy_of_itself(
+    database, scope, mailbox, mailer
+):
+    async with database.session(scope) as session:
+        letter_id = await mail.send_letter(session, letter())
+        await session.execute("delete from jobs.pgqueuer where entrypoint = 'mail.send'")
+    await mailbox.break_at("sent", drop=True)
+    with pytest.raises(UpstreamUnavailable):
+        await MailJobs(mailer).send(context(database, scope), str(letter_id))
+    await MailJobs(mailer).send(context(database, scope), str(letter_id))
+    first, second = [dict(one["headers"])["Message-ID"] for one in await mailbox.letters()]
+    assert first == second
 
 
 async def test_a_server_that_is_not_there_may_be_tried_again():

@@ -73,6 +73,7 @@ NUMBERS = {"lead_id": 999_999_999, "contact_id": 999_999_999, "version": 999_999
 RENAMED = {"json": {"name": "Stolen"}}
 TAGGED = {"json": {"add": ["Stolen"]}}
 NOTED = {"json": {"text": "Stolen"}}
+WRITTEN = {"json": {"subject": "Stolen", "text": "Stolen"}}
 DUE = {"json": {"text": "Stolen", "due_at": "2099-01-31T12:00:00Z"}}
 DELIVERY = {"connection_id": "connection_id", "delivery_id": "delivery_id"}
 CONVERSATION = {"conversation_id": "conversation_id"}
@@ -209,6 +210,7 @@ CASES: dict[str, Case] = {
     "GET /api/v1/connections": Own(),
     "POST /api/v1/connections": Own(422, {"json": {"address": "not an address", "token": "x"}}),
     "GET /api/v1/connections/{connection_id}": Foreign(CONNECTION),
+    "POST /api/v1/connections/{connection_id}/check": Foreign(CONNECTION),
     "DELETE /api/v1/connections/{connection_id}": Foreign(CONNECTION),
     "POST /api/v1/connections/{connection_id}/leads": Foreign(CONNECTION, RENAMED),
     "PATCH /api/v1/connections/{connection_id}/leads/{lead_id}": Foreign(DEAL, RENAMED),
@@ -229,6 +231,7 @@ CASES: dict[str, Case] = {
     "POST /api/v1/connections/{connection_id}/contacts/{contact_id}/tags": Foreign(PERSON_OF_CRM, TAGGED),
     "POST /api/v1/connections/{connection_id}/contacts/{contact_id}/tasks": Foreign(PERSON_OF_CRM, DUE),
     "POST /api/v1/connections/{connection_id}/contacts/{contact_id}/notes": Foreign(PERSON_OF_CRM, NOTED),
+    "POST /api/v1/connections/{connection_id}/contacts/{contact_id}/emails": Foreign(PERSON_OF_CRM, WRITTEN),
     "GET /api/v1/connections/{connection_id}/actions/{action_id}": Foreign(
         CONNECTION | {"action_id": "action_id"}
     ),
@@ -451,6 +454,7 @@ CASES: dict[str, Case] = {
     ),
     f"POST {PAGES}/integrations/keys/{{integration_id}}/remove": Foreign(INTEGRATION),
     f"GET {PAGES}/integrations/{{connection_id}}": Foreign(CONNECTION),
+    f"POST {PAGES}/integrations/{{connection_id}}/check": Foreign(CONNECTION),
     f"POST {PAGES}/integrations/{{connection_id}}/disconnect": Foreign(CONNECTION),
     f"GET {PAGES}/integrations/{{connection_id}}/replies": Foreign(CONNECTION),
     f"POST {PAGES}/integrations/{{connection_id}}/replies": Foreign(CONNECTION, {"data": {"mode": "talk"}}),

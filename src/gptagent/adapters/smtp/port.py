@@ -7,12 +7,15 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
 from email.utils import formatdate, parseaddr
+from typing import Literal
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import aiosmtplib
+from aiosmtplib.response import SMTPResponse
+from aiosmtplib.typing import Default
 
 from gptagent.features.mail.model import Message
-from gptagent.kernel.errors import AppError, Conflict, UpstreamUnavailable
+from gptagent.kernel.errors import AppError, Conflict, OutcomeUnknown, UpstreamUnavailable
 
 STEP_SECONDS = 15.0  # one answer of the server
 SEND_SECONDS = 45.0  # the whole letter; below the job's own limit
@@ -55,19 +58,20 @@ class SmtpMailer:
     async def send(self, message: Message) -> None:
         """Raise UpstreamUnavailable if it may be tried again, Conflict if the server refuses for good.
 
-        An answer lost after the letter was handed over counts as the former: a copy has the same Message-ID.
+        OutcomeUnknown: the letter was handed over and no answer came. A copy has the same Message-ID.
         """
         failure: AppError | None = None
+        client = self._client()
         try:
-            async with asyncio.timeout(SEND_SECONDS):
-                await self._deliver(build_email(message, self.sender))
+            async with asyncio.timeout(SEND_SECONDS), client:
+                await client.send_message(build_email(message, self.sender), sender=parseaddr(self.sender)[1])
         except (aiosmtplib.SMTPException, ssl.SSLError, OSError, TimeoutError, ValueError) as error:
-            failure = _meaning(error)
+            failure = _meaning(error, client)
         if failure is not None:
             raise failure  # outside of the handler: the library's own texts name the recipient
 
-    async def _deliver(self, email: EmailMessage) -> None:
-        client = aiosmtplib.SMTP(
+    def _client(self) -> "_Client":
+        return _Client(
             hostname=self.server.host,
             port=self.server.port,
             use_tls=self.server.tls,
@@ -77,15 +81,36 @@ class SmtpMailer:
             timeout=self.step_seconds,
             tls_context=ssl.create_default_context() if self.server.tls or self.server.starttls else None,
         )
-        async with client:
-            await client.send_message(email, sender=parseaddr(self.sender)[1])
+
+
+class _Client(aiosmtplib.SMTP):
+    """Knows how far a letter came: `is_handed_over` until the server answers, then `is_taken` or neither."""
+
+    is_handed_over = False
+    is_taken = False
+
+    async def data(
+        self,
+        message: str | bytes,
+        /,
+        *,
+        timeout: float | Literal[Default.token] | None = Default.token,
+    ) -> SMTPResponse:
+        self.is_handed_over = True
+        try:
+            answer = await super().data(message, timeout=timeout)
+        except aiosmtplib.SMTPResponseException:
+            self.is_handed_over = False
+            raise
+        self.is_handed_over, self.is_taken = False, True
+        return answer
 
 
 def build_email(message: Message, sender: str) -> EmailMessage:
     """Return the MIME message. Raises ValueError where a header would hold a line end."""
     name, address = parseaddr(sender)
     email = EmailMessage(policy=SMTP_POLICY)
-    email["From"] = Address(name, addr_spec=address)
+    email["From"] = Address(message.sender_name or name, addr_spec=address)
     email["To"] = Address(addr_spec=message.to)
     email["Subject"] = message.subject
     email["Date"] = formatdate(localtime=False, usegmt=False)
@@ -97,7 +122,11 @@ def build_email(message: Message, sender: str) -> EmailMessage:
     return email
 
 
-def _meaning(error: Exception) -> AppError:
+def _meaning(error: Exception, client: _Client) -> AppError | None:
+    if client.is_taken:  # it said goodbye badly
+        return None
+    if client.is_handed_over:
+        return OutcomeUnknown("mail_unconfirmed", "The mail server did not say whether it took the letter.")
     code = _reply_code(error)
     if 500 <= code < 600:
         return Conflict("mail_refused", "The mail server refuses the letter: {code}.", params={"code": code})

@@ -17,6 +17,7 @@ from starlette.routing import Route
 from gptagent.features.crm import service
 from gptagent.features.crm.connecting.model import AccessKind
 from gptagent.features.crm.connecting.service import Connecting, connect_account
+from gptagent.features.crm.health import check_account
 from gptagent.features.crm.model import Brand, ConnectionStatus
 from gptagent.features.crm.ports import CrmPort
 from gptagent.features.crm.service import ConnectCrm
@@ -84,6 +85,7 @@ class ConnectionsApi:
         router.get("", summary="List connected CRM accounts")(self.list)
         router.post("", status_code=201, summary="Connect a CRM account or renew its token")(self.create)
         router.get("/{connection_id}", summary="Get a connection")(self.get)
+        router.post("/{connection_id}/check", summary="Ask the CRM whether a connection works")(self.check)
         router.delete("/{connection_id}", status_code=204, summary="Disconnect a CRM account")(self.delete)
         return router
 
@@ -108,6 +110,10 @@ class ConnectionsApi:
         require(scope, policy.VIEW)
         async with self.db.session(scope) as session:
             return ConnectionOut.model_validate(await service.get_connection(session, connection_id))
+
+    async def check(self, scope: CurrentScope, connection_id: UUID) -> ConnectionOut:
+        require(scope, policy.MANAGE_CONNECTIONS)
+        return ConnectionOut.model_validate(await check_account(self.door, scope, connection_id))
 
     async def delete(self, scope: CurrentScope, match: CurrentMatch, connection_id: UUID) -> None:
         require(scope, policy.MANAGE_CONNECTIONS)

@@ -1,4 +1,4 @@
-"""The page of one connection: how it is, and disconnecting."""
+"""The page of one connection: how it is, asking the CRM itself, and disconnecting."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -9,10 +9,12 @@ from starlette.responses import Response
 
 from gptagent.features.crm import service
 from gptagent.features.crm.connecting.model import OTHER_REASON, REASONS, SCOPES
-from gptagent.features.crm.connecting.service import Connecting, get_access_state
+from gptagent.features.crm.connecting.service import Connecting
 from gptagent.features.crm.frame import frame_of
+from gptagent.features.crm.health import STEPS, check_account, get_panel, steps_of
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
+from gptagent.kernel.errors import Conflict, Forbidden, OutcomeUnknown, RateLimited, UpstreamUnavailable
 from gptagent.kernel.http import CurrentScope
 from gptagent.ui.web import Notice, Pages, base_of
 
@@ -25,6 +27,7 @@ class ConnectionPages:
     def router(self) -> APIRouter:
         router = APIRouter(prefix="/manage/{workspace}/integrations")
         router.get("/{connection_id}")(self.overview)
+        router.post("/{connection_id}/check")(self.check)
         router.post("/{connection_id}/disconnect")(self.disconnect)
         return router
 
@@ -34,14 +37,16 @@ class ConnectionPages:
         require(scope, policy.VIEW)
         async with self.door.db.session(scope) as session:
             connection = await service.get_connection(session, connection_id)
-            access = await get_access_state(session, self.door.keys, connection)
+            panel = await get_panel(session, self.door, connection)
             pipelines = await service.list_pipelines(session)
-            health = await service.get_health(session, connection_id)
             shell = None if part else await self.pages.shell(request, session)
         context = {
             **frame_of(request, connection),
-            "access": access,
-            "health": health,
+            "panel": panel,
+            "access": panel.access,
+            "health": panel.health,
+            "steps": steps_of(connection, panel),
+            "step_words": STEPS,
             "pipelines": [one for one in pipelines if one.connection_id == connection.id],
             "reasons": REASONS,
             "other_reason": OTHER_REASON,
@@ -51,6 +56,18 @@ class ConnectionPages:
         if part:
             return self.pages.part(request, "crm/_overview.html", **context)
         return self.pages.show(request, "crm/overview.html", shell, **context)
+
+    async def check(self, request: Request, scope: CurrentScope, connection_id: UUID) -> Response:
+        require(scope, policy.MANAGE_CONNECTIONS)
+        home = f"{base_of(request)}/integrations/{connection_id}"
+        try:
+            found = await check_account(self.door, scope, connection_id)
+        except (Conflict, Forbidden, RateLimited, UpstreamUnavailable, OutcomeUnknown) as error:
+            return self.pages.redirect(home, Notice("warning", "The CRM could not be asked", error.message))
+        if found.status != "connected":
+            return self.pages.redirect(home, Notice("danger", "The CRM no longer accepts the token"))
+        works = Notice("success", "The CRM answers", "The token works; the webhook is being looked at.")
+        return self.pages.redirect(home, works)
 
     async def disconnect(self, request: Request, scope: CurrentScope, connection_id: UUID) -> Response:
         require(scope, policy.MANAGE_CONNECTIONS)

@@ -16,6 +16,7 @@ from gptagent.features.conversations.attaching import service as attaching
 from gptagent.features.conversations.model import Message
 from gptagent.features.conversations.service import PAGE_SIZE, THREAD_SIZE, Inbox
 from gptagent.features.crm import service as crm
+from gptagent.features.crm.actions import service as actions
 from gptagent.features.dialog import service
 from gptagent.features.dialog.model import TurnRecord
 from gptagent.features.identity import service as identity
@@ -101,9 +102,12 @@ class ConversationPages:
     async def thread(
         self, request: Request, scope: CurrentScope, conversation_id: UUID, part: str = ""
     ) -> Response:
+        """`part` is `thread` or `changes` for a live update."""
         require(scope, policy.VIEW)
         async with self.db.session(scope) as session:
-            context = await self._thread(session, conversation_id, timezone_of(request))
+            context = await self._changes(session, conversation_id) if part != "thread" else {}
+            if part != "changes":
+                context |= await self._thread(session, conversation_id, timezone_of(request))
             if not part:
                 context |= await self._list(session)
                 shell = await self.pages.shell(request, session)
@@ -115,8 +119,16 @@ class ConversationPages:
             "may_erase": policy.MANAGE_PRIVACY in scope.permissions,
         }
         if part:
-            return self.pages.part(request, "dialog/_thread.html", **context)
+            name = "dialog/_changes.html" if part == "changes" else "dialog/_thread.html"
+            return self.pages.part(request, name, **context)
         return self.pages.show(request, "dialog/thread.html", shell, **context)
+
+    async def _changes(self, session: Session, conversation_id: UUID) -> dict[str, Any]:
+        conversation = await conversations.get_conversation(session, conversation_id)
+        lines = await actions.lines_of_customer(
+            session, conversation.connection_id, conversation.lead_id, conversation.contact_id
+        )
+        return {"conversation": conversation, "lines": lines, "actors": actions.ACTORS}
 
     async def _thread(self, session: Session, conversation_id: UUID, zone: tzinfo) -> dict[str, Any]:
         conversation = await conversations.get_conversation(session, conversation_id)

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from gptagent.features.mail import service
 from gptagent.features.mail.model import Mailer
-from gptagent.kernel.errors import Misconfigured
+from gptagent.kernel.errors import Misconfigured, OutcomeUnknown, UpstreamUnavailable
 from gptagent.kernel.jobs import JobContext
 
 
@@ -26,6 +26,9 @@ class MailJobs:
             return
         if self.mailer is None:
             raise Misconfigured("smtp_missing", "A letter waits and SMTP_URL is not set.")
-        await self.mailer.send(message)
+        try:
+            await self.mailer.send(message)
+        except OutcomeUnknown as error:  # servers know a copy by its Message-ID
+            raise UpstreamUnavailable("mail_unavailable", error.message) from error
         async with ctx.db.session(ctx.scope) as session:
             await service.forget_letter(session, message.id)

@@ -24,6 +24,18 @@ class Letter:
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """A letter in somebody's own words, in the name of `sender`. `id` is what a copy is known by."""
+
+    id: UUID
+    to: str = field(repr=False)
+    subject: str = field(repr=False)
+    text: str = field(repr=False)
+    locale: str
+    sender: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """A letter as it is sent. `id` stays the same when it is sent again, so that servers know a copy."""
 
@@ -32,11 +44,14 @@ class Message:
     subject: str = field(repr=False)
     text: str = field(repr=False)
     html: str = field(repr=False)
+    sender_name: str = ""  # in place of the platform's own
 
 
 class Mailer(Protocol):
     """Hands a message to the server that delivers it."""
 
     async def send(self, message: Message) -> None:
-        """Raise UpstreamUnavailable if it may be tried again, Conflict if the server refuses for good."""
+        """Raise UpstreamUnavailable if it was not taken and may be tried again, Conflict if the server
+        refuses for good, OutcomeUnknown if it was handed over and no answer came.
+        """
         ...

@@ -13,7 +13,7 @@ from typing import Literal
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from jinja2.runtime import Macro
 
-from gptagent.features.mail.model import SUBJECT_MAX_CHARS, Letter, Message
+from gptagent.features.mail.model import SUBJECT_MAX_CHARS, Letter, Message, Written
 from gptagent.kernel.i18n import translations
 from gptagent.kernel.ids import new_id
 
@@ -31,6 +31,20 @@ def compose(letter: Letter) -> Message:
         subject=subject,
         text=_BLANK_LINES.sub("\n\n", text).strip() + "\n",
         html=_template(letter, "html").render(letter.values),
+    )
+
+
+def compose_written(letter: Written) -> Message:
+    """Return what somebody wrote as it is sent: their own words, nothing of ours around them."""
+    html = _environment(letter.locale, "html").get_template("mail/letters/written.html")
+    paragraphs = [part.split("\n") for part in _BLANK_LINES.split(letter.text.replace("\r\n", "\n").strip())]
+    return Message(
+        id=letter.id,
+        to=letter.to,
+        subject=letter.subject,
+        text=letter.text.strip() + "\n",
+        html=html.render(subject=letter.subject, paragraphs=paragraphs),
+        sender_name=" ".join(letter.sender.split()),
     )
 
 

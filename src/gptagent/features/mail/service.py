@@ -9,9 +9,11 @@ import msgspec
 
 from gptagent.features.mail import store
 from gptagent.features.mail.model import Letter, Message
-from gptagent.features.mail.rendering import compose
+from gptagent.features.mail.rendering import compose, compose_written
 from gptagent.kernel.db import Session
 from gptagent.kernel.scope import PLATFORM_ID
+
+__all__ = ["SEND", "compose_written", "forget_letter", "read_letter", "send_letter"]
 
 SEND = "mail.send"
 

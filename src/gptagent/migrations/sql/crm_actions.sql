@@ -25,6 +25,7 @@ create table app.crm_action (
   foreign key (org_id, connection_id) references app.crm_connection on delete cascade
 );
 create index crm_action_record on app.crm_action (org_id, connection_id, entity, entity_id, created_at);
+create index crm_action_emails on app.crm_action (org_id, created_at) where kind = 'send_email';
 call app.protect('app.crm_action');
 
 -- The journal: one row for each field written. `before` was read from the CRM right before, `after` right after; until

@@ -1,6 +1,6 @@
 """The job that carries an action out: claimed, called without a transaction, recorded; never done twice."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -14,6 +14,7 @@ from gptagent.features.crm.actions.model import (
     ActionState,
     BotRun,
     Create,
+    Email,
     Held,
     NewNote,
     Note,
@@ -21,14 +22,19 @@ from gptagent.features.crm.actions.model import (
     Tags,
     Task,
     Update,
+    Values,
     WrittenKind,
     held_in,
     read_request,
     same,
 )
+from gptagent.features.crm.actions.places import address_in, fill_email
+from gptagent.features.crm.actions.service import Target
 from gptagent.features.crm.deliveries.model import RecordKind
 from gptagent.features.crm.model import CrmLink, NewTask
 from gptagent.features.crm.ports import CrmPort
+from gptagent.features.mail.model import Mailer, Written
+from gptagent.features.mail.service import compose_written
 from gptagent.features.organizations import service as organizations
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.crypto import Vault
@@ -50,6 +56,7 @@ SILENCE_PAUSE = timedelta(hours=1)
 BROKEN_PAUSE = timedelta(minutes=1)
 TURN_PAUSE = timedelta(seconds=1)  # until an earlier action of the same record is over
 WAITS_AT_MOST = timedelta(days=1)
+UNCONFIRMED = {"run_salesbot": "crm_outcome_unknown", "send_email": "mail_unconfirmed"}
 TASK_KINDS: Mapping[WrittenKind, RecordKind] = {"leads": "lead", "contacts": "contact"}
 
 
@@ -87,8 +94,11 @@ class _Claim:
 
 @dataclass(frozen=True, slots=True)
 class ActionJobs:
+    """`mailer` is None where no SMTP server is set."""
+
     crm: CrmPort
     vault: Vault
+    mailer: Mailer | None = None
 
     async def perform(self, ctx: JobContext, /, action_id: str) -> None:
         """Do what was asked once: after a crash or a lost answer the CRM is read before a repetition."""
@@ -159,8 +169,10 @@ class ActionJobs:
                 await self._done(ctx, claim, await self._task(claim, request))
             case Note():
                 await self._done(ctx, claim, await self._note(claim, request))
+            case Email():
+                await self._at_most_once(ctx, claim, lambda: self._email(ctx, claim, request))
             case BotRun():
-                await self._run(ctx, claim, request)
+                await self._at_most_once(ctx, claim, lambda: self._run(ctx, claim, request))
 
     async def _update(self, ctx: JobContext, claim: _Claim, request: Update) -> None:
         current = await self._read(claim)
@@ -230,12 +242,13 @@ class ActionJobs:
             found = await self.crm.find_note(claim.link, new, claim.since, claim.known)
         return found if found is not None else await self.crm.create_note(claim.link, new)
 
-    async def _run(self, ctx: JobContext, claim: _Claim, request: BotRun) -> None:
-        """Start a bot at most once: nothing tells whether an unconfirmed start happened."""
+    async def _at_most_once(
+        self, ctx: JobContext, claim: _Claim, effect: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Do what nothing tells afterwards whether it was done: unconfirmed, it is left at that."""
         if not claim.was_begun:
             try:
-                await self.crm.reserve_send(claim.link)
-                await self.crm.run_bot(claim.link, request.bot_id, claim.record_id)
+                await effect()
             except OutcomeUnknown:
                 pass
             except (UpstreamUnavailable, RateLimited):
@@ -243,10 +256,35 @@ class ActionJobs:
                     await store.release_action(session, claim.id)
                 raise
             else:
-                await self._done(ctx, claim, None)
                 return
         async with ctx.db.session(ctx.scope) as session:
-            await _finish(session, claim.id, "unknown", error=("crm_outcome_unknown", None))
+            await _finish(session, claim.id, "unknown", error=(UNCONFIRMED[claim.row["kind"]], None))
+
+    async def _run(self, ctx: JobContext, claim: _Claim, request: BotRun) -> None:
+        await self.crm.reserve_send(claim.link)
+        await self.crm.run_bot(claim.link, request.bot_id, claim.record_id)
+        await self._done(ctx, claim, None)
+
+    async def _email(self, ctx: JobContext, claim: _Claim, request: Email) -> None:
+        """Write to the address the contact has now; what was written becomes a note in the CRM."""
+        if self.mailer is None:
+            raise Conflict("email_not_set_up", "The platform has no mail server.")
+        contact: Values = await self._read(claim)
+        deal: Values = {}
+        if request.lead_id is not None:
+            deal = await self.crm.fetch_values(claim.link, "leads", request.lead_id) or {}
+        address = address_in(contact)
+        if address is None:
+            raise Conflict("contact_without_email", "The contact has no e-mail address in the CRM.")
+        async with ctx.db.session(ctx.scope) as session:
+            place = await organizations.get_settings(session)
+        subject, text = fill_email(request, contact, deal, place.name)
+        letter = Written(claim.id, address, subject, text, place.locale, place.name)
+        await self.mailer.send(compose_written(letter))
+        async with ctx.db.session(ctx.scope) as session:
+            target = Target(claim.link.connection_id, "contacts", claim.record_id)
+            await _finish(session, claim.id, "done")
+            await service.note_email(session, target, subject, text)
 
     async def _done(self, ctx: JobContext, claim: _Claim, external_id: int | None) -> None:
         async with ctx.db.session(ctx.scope) as session:

@@ -112,11 +112,20 @@ class Note(msgspec.Struct, frozen=True, tag="note"):
     link: str = ""
 
 
+class Email(msgspec.Struct, frozen=True, tag="email"):
+    """Templates of subject and text, and what their places stand for; `lead_id`: the deal they may name."""
+
+    subject: str
+    text: str
+    variables: dict[str, str] = msgspec.field(default_factory=dict)
+    lead_id: int | None = None
+
+
 class BotRun(msgspec.Struct, frozen=True, tag="bot_run"):
     bot_id: int
 
 
-Request = Update | Create | Task | Note | BotRun
+Request = Update | Create | Task | Note | Email | BotRun
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ Each verb promises the action: its job leaves with the caller's transaction. All
 the mirror does not have, Conflict for a connection that does not work, Invalid with the field that is wrong.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from gptagent.features.audit import service as audit
@@ -20,12 +20,14 @@ from gptagent.features.crm.actions.fieldvalues import (
     check_text,
     contacts_in,
 )
+from gptagent.features.crm.actions.labels import Line, line_of
 from gptagent.features.crm.actions.model import (
     Action,
     ActionKind,
     BotRun,
     Change,
     Create,
+    Email,
     Evidence,
     Known,
     Note,
@@ -37,11 +39,14 @@ from gptagent.features.crm.actions.model import (
     Update,
     WrittenKind,
 )
+from gptagent.features.crm.actions.places import check_email
 from gptagent.features.crm.connecting.service import to_connection
 from gptagent.features.crm.mirror import service as mirror
 from gptagent.features.crm.model import Connection
+from gptagent.features.organizations import service as organizations
 from gptagent.kernel.db import Session
-from gptagent.kernel.errors import Conflict, Invalid, NotFound
+from gptagent.kernel.errors import Conflict, Invalid, NotFound, RateLimited
+from gptagent.kernel.i18n import translate
 from gptagent.kernel.paging import Order, Page
 
 PERFORM = "crm.perform_action"
@@ -49,7 +54,20 @@ ORDERS = {"-created_at": Order("-created_at", "created_at", descending=True)}
 REASON_MAX_CHARS = 500
 CALL_MAX_SECONDS = 86_400
 TASK_TYPES_MAX = 2**31 - 1
+LINES_SHOWN = 10  # beside a conversation
+EMAILS_PER_CONTACT = 5  # in an hour, as many as letters of the platform itself: identity.limits
+EMAILS_PER_WORKSPACE = 60
+EMAIL_WINDOW = timedelta(hours=1)
+EMAIL_NOTE = "An e-mail was sent: {subject}\n\n{text}"
 NOBODY = Evidence()
+# Who had it written, as msgids.
+ACTORS: Mapping[str, str] = {
+    "person": "A person",
+    "api_key": "A program with a key",
+    "system": "The agent",
+    "crm": "The agent",
+    "operator": "The operator",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +171,49 @@ def _checked_note(note: Note) -> Note:
     return Note(note.kind, "", note.duration, phone, link)
 
 
+async def send_email(
+    session: Session,
+    target: Target,
+    email: Email,
+    evidence: Evidence = NOBODY,
+    *,
+    sends_letters: bool,
+    now: datetime,
+) -> Action:
+    """Have an e-mail sent to a contact's address in the CRM, once. The address is looked up when it is sent.
+
+    Raises Conflict("email_not_set_up") without a mail server, RateLimited after too many in an hour.
+    """
+    await _known(session, target.connection_id)
+    await _check_record(session, target)
+    checked = check_email(email)
+    if not sends_letters:
+        raise Conflict(
+            "email_not_set_up", "The platform has no mail server. Its operator sets SMTP_URL and MAIL_FROM."
+        )
+    if email.lead_id is not None and not await store.knows_record(
+        session, target.connection_id, "leads", email.lead_id
+    ):
+        raise Invalid.field("lead_id", "The CRM has no such deal. Read the account again if it is new.")
+    of_contact, of_all = await store.count_emails(
+        session, target.connection_id, target.id, now - EMAIL_WINDOW
+    )
+    if of_contact >= EMAILS_PER_CONTACT or of_all >= EMAILS_PER_WORKSPACE:
+        raise RateLimited(
+            "too_many_letters",
+            "Too many letters were sent lately. Try again later.",
+            retry_after=EMAIL_WINDOW.total_seconds(),
+        )
+    return await _owe(session, target, "send_email", checked, evidence)
+
+
+async def note_email(session: Session, target: Target, subject: str, text: str) -> None:
+    """Have what was written to a contact left there as a note, for the people who look after them."""
+    locale = await organizations.get_locale(session)
+    told = translate(locale, EMAIL_NOTE, subject=subject, text=text)
+    await _owe(session, target, "add_note", Note("common", told[: checking.NOTE_MAX_CHARS]), NOBODY)
+
+
 async def run_salesbot(session: Session, target: Target, bot_id: int, evidence: Evidence = NOBODY) -> Action:
     """Have a Salesbot started on a deal, once: the CRM cannot be asked whether it was."""
     known = await _known(session, target.connection_id)
@@ -224,6 +285,15 @@ async def list_changes(
     """Return lines of the journal, the latest first, and how many there are."""
     found = await store.select_latest(session, connection_id, (kind, record_id), offset, limit)
     return found, await store.count_changes(session, connection_id, kind, record_id)
+
+
+async def lines_of_customer(
+    session: Session, connection_id: UUID, lead_id: int | None, contact_id: int | None
+) -> list[Line]:
+    """Return the latest lines of the journal about a customer's deal and contact, as a person reads them."""
+    found = await store.select_of_customer(session, connection_id, lead_id, contact_id, LINES_SHOWN)
+    known = await known_of(session, connection_id) if found else Known((), (), (), ())
+    return [line_of(known, one) for one in found]
 
 
 async def known_of(session: Session, connection_id: UUID, asked: Asked | None = None) -> Known:

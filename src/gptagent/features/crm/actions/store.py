@@ -138,6 +138,22 @@ async def known_ids(session: Session, connection_id: UUID, kind: str, since: dat
     return [row["external_id"] for row in rows]
 
 
+async def count_emails(
+    session: Session, connection_id: UUID, contact_id: int, since: datetime
+) -> tuple[int, int]:
+    """Return how many were asked for since then: to this contact, and by the whole workspace."""
+    row = await session.fetchrow(
+        """select count(*) filter (where connection_id = $1 and entity_id = $2) as of_contact,
+                  count(*) as of_all
+             from app.crm_action where kind = 'send_email' and created_at >= $3""",
+        connection_id,
+        contact_id,
+        since,
+    )
+    assert row is not None  # an aggregate always has one
+    return row["of_contact"], row["of_all"]
+
+
 async def insert_changes(
     session: Session,
     action: Record,
@@ -229,6 +245,21 @@ async def select_latest(
         connection_id,
         *record,
         offset,
+        limit,
+    )
+    return [_change(row) for row in rows]
+
+
+async def select_of_customer(
+    session: Session, connection_id: UUID, lead_id: int | None, contact_id: int | None, limit: int
+) -> list[Change]:
+    rows = await session.fetch(
+        f"""{_CHANGE} where c.connection_id = $1
+                and (c.entity, c.entity_id) in (('leads', $2::bigint), ('contacts', $3::bigint))
+              order by c.created_at desc, c.id desc limit $4""",
+        connection_id,
+        lead_id,
+        contact_id,
         limit,
     )
     return [_change(row) for row in rows]

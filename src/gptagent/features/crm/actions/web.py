@@ -1,6 +1,5 @@
 """The tab of a connection that shows what was written into its deals and contacts, and takes it back."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 from uuid import UUID
@@ -18,16 +17,9 @@ from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.errors import AppError, Conflict, Forbidden, NotFound, RateLimited, UpstreamUnavailable
 from gptagent.kernel.http import CurrentScope
-from gptagent.ui.web import Notice, Pages
+from gptagent.ui.web import Notice, Pages, base_of
 
 PER_PAGE = 25
-ACTORS: Mapping[str, str] = {
-    "person": "A person",
-    "api_key": "A program with a key",
-    "system": "The agent",
-    "crm": "The agent",
-    "operator": "The operator",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +52,7 @@ class ChangesPages:
             "total": total,
             "page": number,
             "per_page": PER_PAGE,
-            "actors": ACTORS,
+            "actors": service.ACTORS,
             "may_work": policy.WORK_CONVERSATIONS in scope.permissions,
         }
         if part:
@@ -73,16 +65,23 @@ class ChangesPages:
         scope: CurrentScope,
         connection_id: UUID,
         change_id: UUID,
+        *,
         force: Annotated[str, Form()] = "",
+        conversation: Annotated[UUID | None, Form()] = None,
     ) -> Response:
-        """Write back what stood there. If a person wrote since, ask first, showing both."""
+        """Write back what stood there. If a person wrote since, ask first, showing both.
+
+        `conversation`: on whose page the button stood, which is where the reader comes back to.
+        """
         require(scope, policy.WORK_CONVERSATIONS)
         back = request.url.path.rsplit("/", 2)[0]
+        if conversation is not None:
+            back = f"{base_of(request)}/conversations/{conversation}#changes"
         try:
             await revert_change(self.door, scope, connection_id, change_id, force=force == "yes")
         except Conflict as error:
             if error.code == EDITED_SINCE:
-                return await self._ask(request, scope, connection_id, change_id, error)
+                return await self._ask(request, scope, connection_id, change_id, (error, back, conversation))
             return self.pages.redirect(back, Notice("warning", "Nothing was taken back", error.message))
         except (UpstreamUnavailable, RateLimited, Forbidden) as error:
             return self.pages.redirect(back, Notice("warning", "Nothing was taken back", error.message))
@@ -95,8 +94,14 @@ class ChangesPages:
         )
 
     async def _ask(
-        self, request: Request, scope: CurrentScope, connection_id: UUID, change_id: UUID, error: AppError
+        self,
+        request: Request,
+        scope: CurrentScope,
+        connection_id: UUID,
+        change_id: UUID,
+        asked: tuple[AppError, str, UUID | None],
     ) -> Response:
+        error, back, conversation = asked
         async with self.door.db.session(scope) as session:
             connection = await crm.get_connection(session, connection_id)
             change = await service.get_change(session, connection_id, change_id)
@@ -110,4 +115,6 @@ class ChangesPages:
             **frame_of(request, connection),
             line=line_of(known, change),
             now=error.params["now"],
+            back=back,
+            conversation_id=conversation,
         )
