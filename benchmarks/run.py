@@ -13,7 +13,7 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent
 # In this order: the figures of the first ones are the first to be looked at.
-BENCHMARKS = ("turns", "webhooks", "jobs", "pages", "counting", "parsing", "start", "recall")
+BENCHMARKS = ("turns", "webhooks", "jobs", "pages", "counting", "parsing", "ingestion", "start", "recall")
 LONGEST_SECONDS = 180.0
 STOP_SECONDS = 40.0
 

@@ -1,6 +1,7 @@
 """The only place that wires adapters to ports and lists jobs, subscribers, routes and schedules."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -9,6 +10,7 @@ from pydantic import SecretStr
 from gptagent.adapters.kommo.port import KommoCrm
 from gptagent.adapters.oidc.port import OidcOverEgress
 from gptagent.adapters.smtp.port import SmtpMailer, SmtpServer
+from gptagent.adapters.tesseract.port import Tesseract
 from gptagent.features.conversations.attaching import service as attaching
 from gptagent.features.conversations.attaching.service import AttachmentJobs
 from gptagent.features.conversations.events import CustomerWrote, HoldChanged, StageChanged
@@ -245,6 +247,7 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
     runner = TurnRunner(platform.crm, platform.vault, responder, extractive, Pace())
     deliveries = DeliveryJobs(platform.crm, platform.vault, platform.subscribers, platform.settings.base_url)
     connecting_jobs = ConnectingJobs(platform.renewal, platform.links)
+    ingest = partial(knowledge_jobs.ingest, recogniser=Tesseract())
     return (
         JobSpec(dialog.ADVANCE, runner.advance, JobClass.DEFAULT, runner.give_up),
         JobSpec(syncing.RUN, sync_jobs.run, JobClass.LONG, sync_jobs.give_up),
@@ -260,7 +263,7 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
         JobSpec(delivery_jobs.CHECK, deliveries.check, JobClass.FAST),
         JobSpec(delivery_jobs.RECONCILE, deliveries.reconcile, JobClass.DEFAULT),
         JobSpec(mail.SEND, MailJobs(mailer).send, JobClass.DEFAULT),
-        JobSpec("knowledge.ingest", knowledge_jobs.ingest, JobClass.LONG, knowledge_jobs.give_up),
+        JobSpec("knowledge.ingest", ingest, JobClass.LONG, knowledge_jobs.give_up),
     )
 
 

@@ -199,7 +199,7 @@ async def test_files_that_can_be_read_are_taken_and_the_others_are_named(alice):
     files = [("files", ("rules.md", b"# Rules\n\nBe kind.")), ("files", ("film.mp4", b"0"))]
     answer = await alice.send("/knowledge-base/documents", files=files)
     assert answer.status_code == 422
-    assert "film.mp4 Files of this type are not read yet." in texts(answer)
+    assert "film.mp4 Files of this type are not read. Upload one of these:" in texts(answer)
     assert "rules.md" in texts(await alice.open("/knowledge-base"))
 
 

@@ -1,5 +1,6 @@
 """Alice's workspace with a row in every table, and one word, the canary, in each of its texts."""
 
+import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -175,6 +176,7 @@ async def _connection(
         id=document_id,
         title=canary,
         file_name=f"{canary}.pdf",
+        unread=json.dumps([[canary, "damaged"]]),
         mime=canary,
         size_bytes=1,
         sha256=canary,

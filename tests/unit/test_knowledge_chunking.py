@@ -42,7 +42,7 @@ def test_a_heading_with_nothing_under_it_is_kept_as_text():
 def test_tables_and_code_of_markdown_become_lines():
     source = "| Город | Цена |\n|---|---|\n| Казань | 350 |\n\n```\nкод\n```\n<b>тег</b>"
     (found,) = cut(read_markdown(source))
-    assert found.content.split("\n") == ["Город | Цена", "Казань | 350", "код", "", "<b>тег</b>"]
+    assert found.content.split("\n") == ["Город: Казань; Цена: 350", "код", "", "<b>тег</b>"]
 
 
 def test_lines_of_a_page_are_joined_and_divided_words_mended():

@@ -53,7 +53,7 @@ def test_the_ending_promises_the_type():
     """KB-10"""
     assert mime_by_name("Прайс.DOCX") == DOCX
     assert mime_by_name("readme.markdown") == MARKDOWN
-    assert mime_by_name("archive.zip") is None
+    assert mime_by_name("archive.rar") is None
     assert mime_by_name("docx") is None
 
 

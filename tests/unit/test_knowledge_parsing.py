@@ -51,7 +51,7 @@ async def test_a_docx_gives_headings_and_table_rows(tmp_path):
     parsed = await read(tmp_path, made.word(), DOCX)
     assert [(f.heading, f.content) for f in parsed.fragments] == [
         ("Доставка", "Доставка по Москве занимает один день."),
-        ("Доставка › Стоимость", "Город | Цена\nКазань | 350 рублей"),
+        ("Доставка › Стоимость", "Город: Казань; Цена: 350 рублей"),
     ]
 
 

@@ -38,6 +38,7 @@ SENTENCES: Mapping[str, str] = {
     "delivery.retried": "Delivery tried again",
     "document.deleted": "Document deleted",
     "document.uploaded": "Document uploaded",
+    "document.replaced": "Document replaced by another file of its name",
     "email.change_asked": "Another e-mail address asked for",
     "email.changed": "E-mail address changed",
     "email.verified": "E-mail address confirmed",

@@ -22,8 +22,20 @@ from gptagent.kernel.paging import Page, page_of
 from gptagent.kernel.rest import CurrentMatch, api_router
 
 
+class UnreadOut(Wire):
+    """A file of an archive by its name, or pages (`3-5, 9`)."""
+
+    name: str
+    error_code: str
+    failure: str
+
+
 class DocumentOut(Wire):
-    """`status` pending, processing, completed or failed; `failure` says what to do about a failed one."""
+    """`status` pending, processing, completed or failed; `failure` says what to do about a failed one.
+
+    An archive has `entry_count` documents made of its files. `unread` names files of it, or pages, that were
+    left out. `expected_at` is when the reading under way is likely to end.
+    """
 
     id: UUID
     title: str
@@ -36,6 +48,9 @@ class DocumentOut(Wire):
     failure: str | None
     attempts: int
     chunk_count: int
+    expected_at: datetime | None
+    entry_count: int
+    unread: list[UnreadOut]
     created_at: datetime
     updated_at: datetime
 
@@ -82,7 +97,10 @@ class DocumentsApi:
     async def upload(
         self, request: Request, response: Response, scope: CurrentScope, file: UploadFile
     ) -> DocumentOut:
-        """Take one file. The same bytes again are the document that is here already (200 instead of 201)."""
+        """Take one file. The same bytes again are the document that is here already (200 instead of 201).
+
+        Another file of the same name takes the place of the document that has it.
+        """
         require(scope, policy.EDIT_KNOWLEDGE)
         registration = await store_upload(
             self.db, self.files, scope, file.filename or "", read_chunks(file), now=utcnow()
@@ -113,6 +131,12 @@ class DocumentsApi:
 
 
 def _document(document: Document, request: Request) -> DocumentOut:
-    values = {name: getattr(document, name) for name in DocumentOut.model_fields if name != "failure"}
-    failure = translate(locale_of(request), document.failure) if document.failure else None
-    return DocumentOut(**values, failure=failure)
+    told = ("failure", "unread")
+    values = {name: getattr(document, name) for name in DocumentOut.model_fields if name not in told}
+    locale = locale_of(request)
+    failure = translate(locale, document.failure) if document.failure else None
+    unread = [
+        UnreadOut(name=one.name, error_code=one.error_code, failure=translate(locale, one.failure))
+        for one in document.unread
+    ]
+    return DocumentOut(**values, failure=failure, unread=unread)

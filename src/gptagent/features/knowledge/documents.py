@@ -1,6 +1,6 @@
 """The verbs of documents: uploads, their way through ingestion, their end."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -9,11 +9,14 @@ from gptagent.features.audit.model import Entry
 from gptagent.features.knowledge import store
 from gptagent.features.knowledge.model import (
     FILE_MAX_BYTES,
+    ZIP,
     Document,
+    Done,
     KnowledgeCounts,
     NewDocument,
     Piece,
     Registration,
+    Unread,
 )
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import Conflict, NotFound, TooLarge
@@ -24,22 +27,33 @@ INGEST_JOB = "knowledge.ingest"
 LIVE_TOPIC = "documents"
 PAGE_LIMIT = 50
 DOCUMENT_ORDERS = orders(name="title")
+NO_PACE: Mapping[str, float] = {}
 PIECES_PER_STATEMENT = 200  # about 0.2 s of the database's time
 
 
 async def register_document(session: Session, new: NewDocument, *, now: datetime) -> Registration:
-    """Store what is known of an upload and queue its ingestion; the same bytes give the existing document.
+    """Store what is known of an upload and queue its ingestion. The bytes lie in the file store already.
 
-    The bytes lie in the file store already. Raises TooLarge.
+    The same bytes give the existing document; of an archive they are unpacked anew. Other bytes under the
+    name of a document take its place; what it said answers until they are read. Raises TooLarge.
     """
     if new.size_bytes > FILE_MAX_BYTES:
         limit = FILE_MAX_BYTES // 1_000_000
         raise TooLarge("file_too_large", "The file is larger than {limit} MB.", params={"limit": limit})
-    document = await store.insert_document(session, new_id(), new, now)
+    same = await store.fetch_document(session, sha256=new.sha256)
+    replaced = None if same else await store.replace_document(session, new, now)
+    if replaced is not None:
+        changed, key = replaced
+        await _queue(session, changed.id)
+        await audit.record(session, Entry("document.replaced", "document", str(changed.id)))
+        return Registration(changed, is_new=True, replaced_key=key)
+    document = None if same else await store.insert_document(session, new_id(), new, now)
     if document is None:
-        same = await store.fetch_document(session, sha256=new.sha256)
+        same = same or await store.fetch_document(session, sha256=new.sha256)
         if same is None:
             raise Conflict("document_changed", "This file was deleted at the same moment. Upload it again.")
+        if same.mime == ZIP:
+            same = await _unpack_anew(session, same, now)
         return Registration(same, is_new=False)
     await _queue(session, document.id)
     await audit.record(session, Entry("document.uploaded", "document", str(document.id)))
@@ -97,23 +111,35 @@ async def count_sources(session: Session) -> KnowledgeCounts:
     return await store.count_sources(session)
 
 
-async def claim_document(session: Session, document_id: UUID, *, now: datetime) -> Document | None:
+async def claim_document(
+    session: Session, document_id: UUID, *, now: datetime, seconds_per_byte: Mapping[str, float] = NO_PACE
+) -> Document | None:
     """Begin an attempt at ingestion. None if the document is gone, completed or failed."""
-    claim = await store.claim_document(session, document_id, now)
+    claim = await store.claim_document(session, document_id, now, seconds_per_byte)
     if claim is not None:
         await _announce(session, document_id)
     return claim
 
 
-async def note_progress(session: Session, claim: Document, progress: int, *, now: datetime) -> None:
-    """Tell the screen how far an attempt is, in per cent. Raises Conflict if the attempt is outdated."""
-    if not await store.advance_document(session, claim, progress, now):
+async def note_progress(
+    session: Session, claim: Document, progress: int, *, now: datetime, expected_at: datetime | None = None
+) -> None:
+    """Tell the screen how far an attempt is, in per cent, and when it will end, if that is known better now.
+
+    Raises Conflict if the attempt is outdated.
+    """
+    if not await store.advance_document(session, claim, progress, now, expected_at=expected_at):
         raise _outdated()
     await _announce(session, claim.id)
 
 
 async def record_pieces(
-    session: Session, claim: Document, pieces: Sequence[Piece], *, now: datetime
+    session: Session,
+    claim: Document,
+    pieces: Sequence[Piece],
+    *,
+    unread: Sequence[Unread] = (),
+    now: datetime,
 ) -> AsyncIterator[int]:
     """Replace the document's passages and complete it, yielding after each part how many are written.
 
@@ -127,7 +153,19 @@ async def record_pieces(
         await store.insert_pieces(session, "document", claim.id, part, start)
         yield start + len(part)
     # Last, so that the row is not locked while progress is told from other transactions.
-    if not await store.advance_document(session, claim, 100, now, chunks=len(pieces)):
+    await _complete(session, claim, Done(len(pieces), unread=tuple(unread)), now)
+
+
+async def record_entries(
+    session: Session, claim: Document, entries: int, unread: Sequence[Unread], *, now: datetime
+) -> None:
+    """Complete an archive of whose files so many became documents. Raises Conflict if that is outdated."""
+    await store.delete_pieces(session, "document", claim.id)
+    await _complete(session, claim, Done(0, entries, tuple(unread)), now)
+
+
+async def _complete(session: Session, claim: Document, done: Done, now: datetime) -> None:
+    if not await store.advance_document(session, claim, 100, now, done=done):
         raise _outdated()
     await _announce(session, claim.id)
 
@@ -137,7 +175,17 @@ async def fail_document(
 ) -> None:
     """End an attempt (None: whichever is under way) with its reason; an outdated one changes nothing."""
     if await store.fail_document(session, document_id, attempt, error_code, now):
+        # of the file that was here before, if any: it is gone
+        await store.delete_pieces(session, "document", document_id)
         await _announce(session, document_id)
+
+
+async def _unpack_anew(session: Session, archive: Document, now: datetime) -> Document:
+    reset = await store.reset_document(session, archive.id, now, status="completed")
+    if reset is None:  # under way already
+        return archive
+    await _queue(session, reset.id)
+    return reset
 
 
 async def _queue(session: Session, document_id: UUID) -> None:

@@ -23,25 +23,61 @@ SourceKind = Literal["article", "document"]
 
 PDF = "application/pdf"
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+PPTX = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
+HTML = "text/html"
 TXT = "text/plain"
 MARKDOWN = "text/markdown"
+CSV = "text/csv"
+EML = "message/rfc822"
+PNG = "image/png"
+JPEG = "image/jpeg"
+WEBP = "image/webp"
+TIFF = "image/tiff"
+PICTURES = frozenset((PNG, JPEG, WEBP, TIFF))
+ZIP = "application/zip"
 EXTENSIONS: Mapping[str, str] = {
     ".pdf": PDF,
     ".docx": DOCX,
+    ".xlsx": XLSX,
+    ".pptx": PPTX,
+    ".html": HTML,
+    ".htm": HTML,
     ".txt": TXT,
     ".md": MARKDOWN,
     ".markdown": MARKDOWN,
+    ".csv": CSV,
+    ".eml": EML,
+    ".png": PNG,
+    ".jpg": JPEG,
+    ".jpeg": JPEG,
+    ".webp": WEBP,
+    ".tif": TIFF,
+    ".tiff": TIFF,
+    ".zip": ZIP,
 }
+FORMATS = (
+    "PDF, DOCX, XLSX, PPTX, HTML, TXT, MD, CSV, EML, PNG, JPEG, WebP, TIFF, ZIP"  # as people are told them
+)
 
 # What a failed document says: its error code -> an English template, translated where it is shown.
 FAILURES: Mapping[str, str] = {
-    "empty_text": "No text was found in the file. If it is a scan, recognise its text first.",
+    "empty_text": "No text was found in the file.",
     "encrypted": "The file is protected by a password. Remove the password and upload it again.",
     "damaged": "The file is damaged or incomplete and cannot be read.",
-    "type_mismatch": "What is in the file is not what its name says. Save it again as PDF, DOCX, TXT or MD.",
+    "type_mismatch": "The content of the file is not what its name says. Save it again in that format.",
     "too_complex": "Reading the file takes too much memory or time. Split it into smaller files.",
     "text_too_long": "The file holds too much text. Split it into smaller files.",
     "file_missing": "The uploaded file is no longer stored. Delete it here and upload it again.",
+    "no_recognition": "This is a picture of a text, and text recognition is not installed here. "
+    "Ask whoever runs the platform to install it, or upload the text itself.",
+    "too_many_scans": "The file has more than 300 scanned pages. Split it into smaller files.",
+    "too_many_files": "The archive holds more than 1,000 files. Split it into smaller ones.",
+    "empty_archive": "There is no file in the archive.",
+    "nothing_read": "No file of the archive could be taken.",
+    "type_unsupported": "Files of this type are not read.",
+    "nested_archive": "An archive inside an archive is not opened. Upload it by itself.",
+    "entry_too_large": "The file is larger than 50 MB.",
     "internal": "The file could not be processed. Try again.",
 }
 
@@ -58,8 +94,25 @@ class NewDocument:
 
 
 @dataclass(frozen=True, slots=True)
+class Unread:
+    """A part of a file that could not be read: an archive's file by its name, or pages (`3-5, 9`)."""
+
+    name: str
+    error_code: str
+
+    @property
+    def failure(self) -> str:
+        """The English template of the reason, for the reader's language."""
+        return FAILURES.get(self.error_code, FAILURES["internal"])
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
-    """`progress` in per cent; `error_code` is a key of FAILURES while the status is failed, else None."""
+    """`progress` in per cent; `error_code` is a key of FAILURES while the status is failed, else None.
+
+    `expected_at` is when the attempt under way is likely to end. An archive has `entry_count` documents made
+    of its files and no passages of its own; `unread` names what could not be read.
+    """
 
     id: UUID
     title: str
@@ -73,6 +126,9 @@ class Document:
     error_code: str | None
     attempts: int
     chunk_count: int
+    expected_at: datetime | None
+    entry_count: int
+    unread: tuple[Unread, ...]
     created_at: datetime
     updated_at: datetime
 
@@ -83,11 +139,24 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
+class Done:
+    """What an attempt came to: passages, or documents made of an archive's files, and what was left out."""
+
+    chunks: int
+    entries: int = 0
+    unread: tuple[Unread, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Registration:
-    """`is_new` is False when the same bytes were here already: the caller drops its own copy."""
+    """`is_new` is False when the same bytes were here already: the caller drops its own copy.
+
+    `replaced_key` names the bytes of the file of the same name whose place these took, to be deleted.
+    """
 
     document: Document
     is_new: bool
+    replaced_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +217,13 @@ def clean_file_name(name: str) -> str:
         ending = ending[:16]
         base = f"{stem[: FILE_NAME_MAX_CHARS - len(ending) - 1]}.{ending}"
     return base[:FILE_NAME_MAX_CHARS] or "file"
+
+
+def entry_name(path: str) -> str:
+    """Return what an archive's file is called: its folders and name as a label that leads nowhere."""
+    parts = [clean_file_name(part) for part in re.split(r"[\\/]", path) if part.strip(" .")]
+    joined = " › ".join(parts[-8:])
+    return (joined if len(joined) <= FILE_NAME_MAX_CHARS else parts[-1]) or "file"
 
 
 def title_of(file_name: str) -> str:

@@ -1,28 +1,34 @@
 """All SQL of knowledge. Tenancy is the database's: no statement names the workspace."""
 # ruff: noqa: S608 - what is put into statements are this module's columns, the two kinds and constants
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import asyncpg
+import msgspec
 
 from gptagent.features.knowledge.lexical import BM25_B, BM25_K1, COVERAGE_PRIOR
 from gptagent.features.knowledge.model import (
     Document,
+    DocumentStatus,
+    Done,
     Form,
     KnowledgeCounts,
     NewDocument,
     Passage,
     Piece,
     SourceKind,
+    Unread,
     title_of,
 )
 from gptagent.kernel.db import Session
 from gptagent.kernel.paging import Page
 
 _DOCUMENT = """id, title, file_name, mime, size_bytes, sha256, blob_key, status, progress, error_code,
-               attempts, chunk_count, created_at, updated_at"""
+               attempts, chunk_count, expected_at, entry_count, unread::text as unread, created_at,
+               updated_at"""
 
 
 async def page_documents(session: Session, page: Page, search: str, status: str | None) -> list[Document]:
@@ -34,7 +40,7 @@ async def page_documents(session: Session, page: Page, search: str, status: str 
         status,
         *page.args,
     )
-    return [Document(**row) for row in rows]
+    return [_document(row) for row in rows]
 
 
 async def insert_document(
@@ -55,7 +61,7 @@ async def insert_document(
         new.blob_key,
         now,
     )
-    return Document(**row) if row else None
+    return _document(row) if row else None
 
 
 async def fetch_document(
@@ -66,7 +72,7 @@ async def fetch_document(
         document_id,
         sha256,
     )
-    return Document(**row) if row else None
+    return _document(row) if row else None
 
 
 async def list_documents(session: Session, search: str, before: UUID | None, limit: int) -> list[Document]:
@@ -78,19 +84,55 @@ async def list_documents(session: Session, search: str, before: UUID | None, lim
         before,
         limit,
     )
-    return [Document(**row) for row in rows]
+    return [_document(row) for row in rows]
 
 
-async def claim_document(session: Session, document_id: UUID, now: datetime) -> Document | None:
-    """Begin an attempt; its number fences the ones before it. None if there is nothing to do."""
+async def replace_document(session: Session, new: NewDocument, now: datetime) -> tuple[Document, str] | None:
+    """Give the newest document of this name other bytes; return it, and the key of those it had.
+
+    None if no document has this name. Its passages stay until others are recorded.
+    """
+    row = await session.fetchrow(
+        f"""with old as (
+              select id as old_id, blob_key as old_key from app.document where file_name = $1
+               order by id desc limit 1 for update
+            )
+            update app.document
+               set mime = $2, size_bytes = $3, sha256 = $4, blob_key = $5, status = 'pending', progress = 0,
+                   error_code = null, attempts = attempts + 1, expected_at = null, entry_count = 0,
+                   unread = '[]', updated_at = $6
+              from old where id = old_id
+            returning {_DOCUMENT}, old_key""",
+        new.file_name,
+        new.mime,
+        new.size_bytes,
+        new.sha256,
+        new.blob_key,
+        now,
+    )
+    return (_document({k: v for k, v in row.items() if k != "old_key"}), row["old_key"]) if row else None
+
+
+async def claim_document(
+    session: Session, document_id: UUID, now: datetime, seconds_per_byte: Mapping[str, float]
+) -> Document | None:
+    """Begin an attempt; its number fences the ones before it. None if there is nothing to do.
+
+    It is expected to take a second, and as long as its type takes a byte.
+    """
     row = await session.fetchrow(
         f"""update app.document
-               set status = 'processing', progress = 5, attempts = attempts + 1, updated_at = $2
+               set status = 'processing', progress = 5, attempts = attempts + 1, updated_at = $2,
+                   expected_at = $2::timestamptz + make_interval(secs => 1 + size_bytes * coalesce(
+                     (select p.seconds from unnest($3::text[], $4::float8[]) as p (kind, seconds)
+                       where p.kind = mime), 0))
              where id = $1 and status in ('pending', 'processing') returning {_DOCUMENT}""",
         document_id,
         now,
+        list(seconds_per_byte),
+        list(seconds_per_byte.values()),
     )
-    return Document(**row) if row else None
+    return _document(row) if row else None
 
 
 async def hold_document(session: Session, claim: Document) -> bool:
@@ -106,20 +148,31 @@ async def hold_document(session: Session, claim: Document) -> bool:
 
 
 async def advance_document(
-    session: Session, claim: Document, progress: int, now: datetime, *, chunks: int | None = None
+    session: Session,
+    claim: Document,
+    progress: int,
+    now: datetime,
+    *,
+    done: Done | None = None,
+    expected_at: datetime | None = None,
 ) -> bool:
-    """Note progress, or completion with so many chunks. False if the claim is no longer the document's."""
+    """Note progress, or completion. False if the claim is no longer the document's."""
     return bool(
         await session.fetchval(
             """update app.document
                   set progress = $3, updated_at = $4, chunk_count = coalesce($5, chunk_count),
+                      entry_count = coalesce($6, entry_count), unread = coalesce($7::jsonb, unread),
+                      expected_at = case when $5::int is null then coalesce($8, expected_at) end,
                       status = case when $5::int is null then status else 'completed' end
                 where id = $1 and attempts = $2 and status = 'processing' returning true""",
             claim.id,
             claim.attempts,
             progress,
             now,
-            chunks,
+            done.chunks if done else None,
+            done.entries if done else None,
+            _unread_json(done.unread) if done else None,
+            expected_at,
         )
     )
 
@@ -130,7 +183,7 @@ async def fail_document(
     """`attempt` None fails whichever attempt is under way."""
     return bool(
         await session.fetchval(
-            """update app.document set status = 'failed', error_code = $3, updated_at = $4
+            """update app.document set status = 'failed', error_code = $3, updated_at = $4, expected_at = null
                 where id = $1 and ($2::int is null or attempts = $2) and status in ('pending', 'processing')
                 returning true""",
             document_id,
@@ -141,15 +194,18 @@ async def fail_document(
     )
 
 
-async def reset_document(session: Session, document_id: UUID, now: datetime) -> Document | None:
-    """Return None if the document is not failed."""
+async def reset_document(
+    session: Session, document_id: UUID, now: datetime, *, status: DocumentStatus = "failed"
+) -> Document | None:
+    """Return None if the document is not of this status."""
     row = await session.fetchrow(
         f"""update app.document set status = 'pending', progress = 0, error_code = null, updated_at = $2
-             where id = $1 and status = 'failed' returning {_DOCUMENT}""",
+             where id = $1 and status = $3 returning {_DOCUMENT}""",
         document_id,
         now,
+        status,
     )
-    return Document(**row) if row else None
+    return _document(row) if row else None
 
 
 async def delete_document(session: Session, document_id: UUID) -> str | None:
@@ -163,7 +219,8 @@ async def delete_document(session: Session, document_id: UUID) -> str | None:
 async def count_sources(session: Session) -> KnowledgeCounts:
     row = await session.fetchrow(
         """select (select count(*) from app.article where is_active) as active_articles,
-                  (select count(*) from app.document where status = 'completed') as completed_documents"""
+                  (select count(*) from app.document where status = 'completed' and entry_count = 0)
+                    as completed_documents"""
     )
     return KnowledgeCounts(**_some(row))
 
@@ -277,6 +334,16 @@ async def weigh(session: Session, lexemes: Sequence[str]) -> dict[str, float]:
     """Return how much each lexeme tells in this base: its inverse document frequency and the prior."""
     rows = await session.fetch(_WEIGHTS, list(lexemes))
     return {row["lexeme"]: float(row["weight"]) for row in rows}
+
+
+def _document(row: asyncpg.Record | Mapping[str, Any]) -> Document:
+    values = dict(row)
+    unread = msgspec.json.decode(values.pop("unread"), type=list[tuple[str, str]])
+    return Document(**values, unread=tuple(Unread(*one) for one in unread))
+
+
+def _unread_json(unread: Sequence[Unread]) -> str:
+    return msgspec.json.encode([(one.name, one.error_code) for one in unread]).decode()
 
 
 async def related(

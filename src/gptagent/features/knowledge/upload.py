@@ -8,6 +8,7 @@ from starlette.datastructures import UploadFile
 from gptagent.features.knowledge import service
 from gptagent.features.knowledge.model import (
     FILE_MAX_BYTES,
+    FORMATS,
     NewDocument,
     Registration,
     clean_file_name,
@@ -30,7 +31,9 @@ async def store_upload(
     mime = mime_by_name(file_name)
     if mime is None:
         raise UnsupportedType(
-            "file_type_unsupported", "Files of this type are not read yet. Upload PDF, DOCX, TXT or MD."
+            "file_type_unsupported",
+            "Files of this type are not read. Upload one of these: {formats}.",
+            params={"formats": FORMATS},
         )
     stored = await files.put(scope.key("documents", new_id().hex), chunks, max_bytes=FILE_MAX_BYTES)
     new = NewDocument(file_name, mime, stored.size_bytes, stored.sha256, stored.key)
@@ -40,9 +43,16 @@ async def store_upload(
     except BaseException:
         await files.delete(stored.key)
         raise
-    if not registration.is_new:
-        await files.delete(stored.key)
+    await drop_spare(files, stored.key, registration)
     return registration
+
+
+async def drop_spare(files: FileStore, key: str, registration: Registration) -> None:
+    """Delete what a registration has made needless: this copy, or the bytes it took the place of."""
+    if not registration.is_new:
+        await files.delete(key)
+    elif registration.replaced_key is not None:
+        await files.delete(registration.replaced_key)
 
 
 async def read_chunks(file: UploadFile) -> AsyncIterator[bytes]:

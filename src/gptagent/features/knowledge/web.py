@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +14,7 @@ from starlette.responses import Response
 
 from gptagent.features.knowledge import service
 from gptagent.features.knowledge.documents import PAGE_LIMIT
-from gptagent.features.knowledge.model import EXTENSIONS, FILE_MAX_BYTES
+from gptagent.features.knowledge.model import EXTENSIONS, FILE_MAX_BYTES, FORMATS, Document
 from gptagent.features.knowledge.upload import read_chunks, store_upload
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
@@ -74,6 +76,7 @@ class DocumentPages:
             "before": before,
             "older": documents[-1].id if len(documents) == PAGE_LIMIT else None,
             "may_edit": policy.EDIT_KNOWLEDGE in scope.permissions,
+            "minutes_left": partial(_minutes_left, now=utcnow()),
         }
         if part:
             return self.pages.part(request, "knowledge/_documents.html", **context)
@@ -84,6 +87,7 @@ class DocumentPages:
             status=422 if failures else 200,
             failures=failures,
             accept=ACCEPT,
+            formats=FORMATS,
             limit=FILE_MAX_MB,
             **context,
         )
@@ -126,3 +130,10 @@ class DocumentPages:
         await self.files.delete(key)
         gone = Notice("success", "The document is deleted", "Agents no longer answer from it.")
         return self.pages.redirect(f"{base_of(request)}/knowledge-base", gone)
+
+
+def _minutes_left(document: Document, *, now: datetime) -> int | None:
+    """Return how long the reading of a document is likely to go on; None if that is not known, or over."""
+    if document.expected_at is None or document.expected_at < now:
+        return None
+    return round((document.expected_at - now).total_seconds() / 60)

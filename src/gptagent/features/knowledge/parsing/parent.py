@@ -5,7 +5,8 @@ import os
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -25,13 +26,29 @@ class _Answer(msgspec.Struct):
     failed: str | None = None
     error: str | None = None
     pages: int | None = None
+    scans: list[int] = []
     fragments: list[tuple[str, int | None, str]] = []
 
 
 async def parse_file(path: Path, mime: str, *, wall_seconds: float = WALL_SECONDS) -> ParsedDocument:
     """Read a file in a limited child process. Raises ParseFailed with the reason; never hangs."""
+    return _understand(await _ask(path, mime, wall_seconds=wall_seconds))
+
+
+async def draw(path: Path, mime: str, page: int) -> bytes:
+    """Return a page, from 1, as a portable graymap, drawn in a limited child process. Raises ParseFailed."""
+    output = await _ask(path, mime, "draw", str(page))
+    if not output.startswith(b"P5"):
+        _understand(output)
+        raise ParseFailed("damaged")
+    return output
+
+
+@asynccontextmanager
+async def child_of(path: Path, mime: str, *task: str) -> AsyncIterator[Process]:
+    """Start a limited child; when the block ends, however it does, the child is gone."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-I", "-m", _CHILD, str(path), mime),
+        *(sys.executable, "-I", "-m", _CHILD, str(path), mime, *task),
         stdin=DEVNULL,
         stdout=PIPE,
         stderr=PIPE,
@@ -39,14 +56,33 @@ async def parse_file(path: Path, mime: str, *, wall_seconds: float = WALL_SECOND
         start_new_session=True,
     )
     try:
+        yield process
+    finally:
+        await end(process)
+
+
+async def _ask(path: Path, mime: str, *task: str, wall_seconds: float = WALL_SECONDS) -> bytes:
+    async with child_of(path, mime, *task) as process:
+        return await hear(process, wall_seconds)
+
+
+async def hear(process: Process, wall_seconds: float) -> bytes:
+    """Return what a child says until it ends well. Raises ParseFailed if it does not, or says too much."""
+    try:
         async with asyncio.timeout(wall_seconds):
-            output, _ = await asyncio.gather(_read(process), _drop_errors(process))
+            output, _ = await asyncio.gather(_read(process), drop_errors(process))
             code = await process.wait()
     except TimeoutError as error:
         raise ParseFailed("too_complex") from error
-    finally:
-        await _end(process)
-    return _understand(code, output)
+    if code != 0:
+        raise ended(code)
+    return output
+
+
+def ended(code: int) -> ParseFailed:
+    """Return the reason of a child that ended badly."""
+    log.warning("parsing_child_failed", code=code)
+    return ParseFailed("too_complex" if code in _OUT_OF_LIMITS else "damaged")
 
 
 async def _read(process: Process) -> bytes:
@@ -59,23 +95,21 @@ async def _read(process: Process) -> bytes:
     return bytes(output)
 
 
-async def _drop_errors(process: Process) -> None:
+async def drop_errors(process: Process) -> None:
     """Read stderr to its end, so that a talkative library cannot block; it may hold the file's text."""
     assert process.stderr is not None
     while await process.stderr.read(1 << 16):
         pass
 
 
-async def _end(process: Process) -> None:
+async def end(process: Process) -> None:
+    """Kill a child with all that it has started."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     await process.wait()
 
 
-def _understand(code: int, output: bytes) -> ParsedDocument:
-    if code != 0:
-        log.warning("parsing_child_failed", code=code)
-        raise ParseFailed("too_complex" if code in _OUT_OF_LIMITS else "damaged")
+def _understand(output: bytes) -> ParsedDocument:
     try:
         answer = msgspec.json.decode(output, type=_Answer)
     except msgspec.MsgspecError as error:
@@ -84,4 +118,5 @@ def _understand(code: int, output: bytes) -> ParsedDocument:
         log.warning("parsing_child_failed", error=answer.error)
     if answer.failed is not None:
         raise ParseFailed(answer.failed)
-    return ParsedDocument(tuple(Fragment(*fragment) for fragment in answer.fragments), answer.pages)
+    fragments = tuple(Fragment(*fragment) for fragment in answer.fragments)
+    return ParsedDocument(fragments, answer.pages, tuple(answer.scans))

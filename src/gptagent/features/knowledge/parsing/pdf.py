@@ -1,17 +1,17 @@
 """PDF to one section a page."""
 
-import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
 import pypdfium2 as pdfium
+from pypdfium2.raw import FPDF_PAGEOBJ_IMAGE  # type: ignore[attr-defined]  # made when it loads
 
 from gptagent.features.knowledge.chunking import Section
 from gptagent.features.knowledge.parsing.limits import PAGES_MAX
+from gptagent.features.knowledge.parsing.plain import unwrap
 from gptagent.features.knowledge.parsing.result import ParseFailed
 
-_WRAPPED_SHARE = 0.75  # of the page's longest line: a shorter line ends its paragraph
-_SENTENCE_ENDS = (".", "!", "?", ":", ";", "…")
+_TEXT_CHARS = 10  # a page with less, and a picture, is a scan with its number
 
 
 def open_pdf(file: BinaryIO) -> pdfium.PdfDocument:
@@ -27,31 +27,21 @@ def open_pdf(file: BinaryIO) -> pdfium.PdfDocument:
     return document
 
 
-def read_pdf(document: pdfium.PdfDocument) -> Iterator[Section]:
+def read_pdf(document: pdfium.PdfDocument, scans: list[int]) -> Iterator[Section]:
+    """Yield a section a page; the numbers of pages that are pictures of a text are added to `scans`."""
     for number in range(len(document)):
         page = document[number]
         text_page = page.get_textpage()
         text = text_page.get_text_bounded()
         text_page.close()
+        is_scan = sum(c.isalnum() for c in text) < _TEXT_CHARS and _has_picture(page)
         page.close()
-        yield Section(0, "", unwrap(text), number + 1)
-
-
-def unwrap(text: str) -> str:
-    """Return paragraphs as single lines: PDF knows only lines. Words divided at a line's end are joined."""
-    whole = re.sub(r"[\u00ad\ufffe\x02]\r?\n?", "", text)  # PDFium's marks of a divided word
-    lines = [line.strip() for line in whole.splitlines()]
-    width = max((len(line) for line in lines), default=0)
-    joined: list[str] = []
-    for previous, line in zip(["", *lines], lines, strict=False):
-        if joined and line and _continues(previous, line, width):
-            joined[-1] = f"{joined[-1]} {line}"
+        if is_scan:
+            scans.append(number + 1)
         else:
-            joined.append(line)
-    return "\n".join(joined)
+            yield Section(0, "", unwrap(text), number + 1)
 
 
-def _continues(previous: str, line: str, width: int) -> bool:
-    if not previous or previous.endswith(_SENTENCE_ENDS):
-        return False
-    return line[0].islower() or len(previous) >= width * _WRAPPED_SHARE
+def _has_picture(page: pdfium.PdfPage) -> bool:
+    pictures = page.get_objects(filter=[FPDF_PAGEOBJ_IMAGE], max_depth=3)  # type: ignore[no-untyped-call]
+    return next(iter(pictures), None) is not None

@@ -3,15 +3,17 @@
 from dataclasses import dataclass
 
 from gptagent.features.knowledge.chunking import Fragment
-from gptagent.features.knowledge.model import FAILURES
+from gptagent.features.knowledge.model import FAILURES, Unread
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedDocument:
-    """`pages` is None for formats without pages."""
+    """`pages` is None for formats without pages. `scans` are the pages that are pictures of a text."""
 
     fragments: tuple[Fragment, ...]
     pages: int | None
+    scans: tuple[int, ...] = ()
+    unread: tuple[Unread, ...] = ()
 
 
 class ParseFailed(Exception):  # noqa: N818 - the name states what happened

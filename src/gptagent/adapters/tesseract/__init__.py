@@ -1,0 +1,1 @@
+"""Tesseract, as Debian has it, fulfils the port of text recognition."""

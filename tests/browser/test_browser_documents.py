@@ -1,0 +1,72 @@
+"""The page of documents in a real browser: every state of a document fits, in both languages and themes."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from playwright.async_api import async_playwright
+
+from browsers import CHROMIUM
+from cast import make_scope
+from gptagent.features.knowledge import service
+from gptagent.features.knowledge.model import FORMATS, PDF, TXT, ZIP, NewDocument, Piece, Unread
+from gptagent.kernel.clock import utcnow
+from members import cookie_of, number_of
+from servers import serving
+
+LOOKS = [(375, "dark", "ru"), (375, "light", "en"), (1280, "light", "ru"), (1280, "dark", "en")]
+
+pytestmark = pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Chromium")
+
+
+async def claim(session, name, mime, sha256):
+    new = NewDocument(name, mime, 1_400_000, sha256, f"key-{sha256}")
+    document = (await service.register_document(session, new, now=utcnow())).document
+    return await service.claim_document(session, document.id, now=utcnow())
+
+
+async def fill(session):
+    """One document of each kind of outcome."""
+    archive = await claim(session, "Всё для клиентов.zip", ZIP, "a")
+    lost = [Unread("docs › 2026 › " + "длинное имя " * 6 + "movie.mp4", "type_unsupported")]
+    await service.record_entries(
+        session, archive, 12, [*lost, Unread("inner.zip", "nested_archive")], now=utcnow()
+    )
+    scan = await claim(session, "contract.pdf", PDF, "b")
+    pages = [Unread("3-5, 9", "no_recognition")]
+    async for _ in service.record_pieces(session, scan, [Piece("", 1, "x", "x")], unread=pages, now=utcnow()):
+        pass
+    picture = await claim(session, "scan.pdf", PDF, "c")
+    await service.fail_document(session, picture.id, "no_recognition", now=utcnow())
+    slow = await claim(session, "Каталог.pdf", PDF, "d")
+    await service.note_progress(session, slow, 30, now=utcnow(), expected_at=utcnow() + timedelta(minutes=4))
+    await claim(session, "price.txt", TXT, "e")
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=str)
+async def test_every_state_of_a_document_fits(look, home, roles, database, tmp_path):
+    width, theme, language = look
+    scope = await make_scope(database, "Wonderland")
+    async with database.session(scope) as session:
+        await fill(session)
+    with serving(home, REGISTRATION="open") as web:
+        async with async_playwright() as playwright:
+            browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+            context = await browser.new_context(viewport={"width": width, "height": 900})
+            values = {"session": await cookie_of(database, scope), "theme": theme, "language": language}
+            await context.add_cookies([{"name": n, "value": v, "url": web.url} for n, v in values.items()])
+            page, complaints = await context.new_page(), []
+            page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+            await page.goto(f"{web.url}/manage/{await number_of(database, scope)}/knowledge-base")
+            wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+            told = await page.inner_text("main")
+            too_wide = await page.evaluate(wide)
+            await page.screenshot(path=tmp_path / "page.png", full_page=True)
+            await browser.close()
+    assert too_wide == 0 and complaints == []
+    assert FORMATS in told
+    expected = {
+        "ru": ["принято 12 файлов", "Осталось примерно 4 минуты", "Страницы 3-5, 9", "не открывается"],
+        "en": ["12 files taken", "About 4 minutes left", "Pages 3-5, 9", "is not opened"],
+    }
+    assert all(words in told for words in expected[language])
