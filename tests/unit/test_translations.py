@@ -40,6 +40,7 @@ TEXT_ARGUMENTS = {
 NAMED = {
     agents.DEFAULT_INSTRUCTIONS,
     agents.DEFAULT_NOT_FOUND,
+    ending.FACT_GATE_TASK,
     ending.FAILED_TASK,
     ending.NOT_FOUND_TASK,
     ending.NOT_SENT_TASK,

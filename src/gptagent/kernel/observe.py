@@ -55,6 +55,11 @@ LLM_SECONDS = Histogram(
     buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60),
 )
 LLM_TOKENS = Counter("gptagent_llm_tokens_total", "Tokens by the provider's own count", ["direction"])
+FACT_GATE = Counter(
+    "gptagent_fact_gate_total",
+    "Replies of a model by what the comparison with their sources found",
+    ["outcome"],
+)
 CRM_CALLS = Counter(
     "gptagent_crm_calls_total", "Calls to the CRM by endpoint and outcome", ["endpoint", "outcome"]
 )

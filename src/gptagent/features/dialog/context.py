@@ -43,6 +43,11 @@ class Spent:
     tokens_in: int = 0
     tokens_out: int = 0
 
+    def __add__(self, other: "Spent") -> "Spent":
+        return Spent(
+            self.calls + other.calls, self.tokens_in + other.tokens_in, self.tokens_out + other.tokens_out
+        )
+
 
 class Responder(Protocol):
     """Turns a context and passages into an answer. Holds no transaction while a model thinks."""
@@ -52,6 +57,6 @@ class Responder(Protocol):
     ) -> tuple[Answer, Spent]: ...
 
 
-def not_found(agent: Agent, by: str) -> Answer:
+def not_found(agent: Agent, by: str, reason: str = "no_relevant_knowledge") -> Answer:
     """The answer for a question the knowledge base does not cover: the agent's own words."""
-    return Answer(agent.not_found_text, "not_found", by, reason="no_relevant_knowledge")
+    return Answer(agent.not_found_text, "not_found", by, reason=reason)

@@ -10,7 +10,7 @@ from gptagent.features.crm import service as crm_service
 from gptagent.features.crm.model import NewTask
 from gptagent.features.crm.replying import service as replying
 from gptagent.features.dialog import service, store
-from gptagent.features.dialog.model import Answer, Turn
+from gptagent.features.dialog.model import FACT_GATE, Answer, Turn
 from gptagent.features.organizations import service as organizations
 from gptagent.kernel import observe
 from gptagent.kernel.clock import utcnow
@@ -23,6 +23,10 @@ TASK_QUESTION_CHARS = 500
 TASK_REPLY_CHARS = 2_000
 NOT_FOUND_TASK = (
     "The knowledge base has no answer to the customer's question: “{question}”. Please answer it."
+)
+FACT_GATE_TASK = (
+    "The agent's reply named numbers or contacts that have no source and was not sent. Please answer the "
+    "customer: “{question}”"
 )
 NOT_SENT_TASK = (
     "The agent's reply could not be delivered ({reason}). Please answer the customer: “{question}”"
@@ -77,7 +81,8 @@ async def _follow(session: Session, turn: Turn, conversation: Conversation, answ
     if answer.outcome == "not_found":
         agent = await agents.find_agent(session, turn.agent_id)
         if agent is not None and agent.not_found_task:
-            await _owe_task(session, turn, conversation, NOT_FOUND_TASK)
+            task = FACT_GATE_TASK if answer.reason == FACT_GATE else NOT_FOUND_TASK
+            await _owe_task(session, turn, conversation, task)
     elif answer.reason == WINDOW_CLOSED:
         await owe_task(session, conversation, WINDOW_TASK, reply=answer.text[:TASK_REPLY_CHARS])
     elif answer.outcome == "handed_off":

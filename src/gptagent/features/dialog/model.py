@@ -19,6 +19,8 @@ OVERDUE_AFTER = timedelta(seconds=5)
 # A send that has not left so long after its fence was passed is not begun: the process was frozen meanwhile,
 # and another may be about to send. Well below `absence_certain_after`.
 SEND_WINDOW_SECONDS = 5.0
+# Why a turn ends with the not-found text though the model has spoken.
+FACT_GATE = "fact_gate"
 
 
 @dataclass(frozen=True, slots=True)
