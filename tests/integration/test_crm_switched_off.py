@@ -7,6 +7,8 @@ import pytest
 from gptagent.features.audit import service as audit
 from gptagent.features.crm import service as crm
 from gptagent.features.crm.actions import service as actions
+from gptagent.features.crm.actions.jobs import ActionJobs
+from gptagent.features.crm.actions.model import Note
 from gptagent.features.crm.actions.service import Target
 from gptagent.features.crm.connecting.service import Connecting
 from gptagent.features.crm.health import check_account
@@ -99,7 +101,7 @@ async def test_what_a_poll_finds_of_the_time_it_was_off_is_shown_and_not_answere
 
 
 async def test_off_no_job_makes_a_call_and_on_again_what_was_owed_is_done(scene, world):
-    """AGT-31: polls, the webhook's check, a sync under way, delivery following, tasks, files, lists."""
+    """AGT-31: polls, the webhook's check, a sync under way, delivery following, tasks, actions, lists."""
     await scene.says("Hello")
     await scene.calm()
     connection_id, lead_id = world.hook.connection_id, scene.chat["lead_id"]
@@ -107,6 +109,7 @@ async def test_off_no_job_makes_a_call_and_on_again_what_was_owed_is_done(scene,
         task = NewTask(lead_id, "Call back", utcnow() + timedelta(hours=1))
         await crm.owe_task(session, connection_id, task)
         await session.execute("update app.delivery_watch set check_at = '-infinity'")
+        note = await actions.add_note(session, Target(connection_id, "leads", lead_id), Note("common", "Called"))
         asked = await syncing.request_sync(session, connection_id, "manual")
     await switch(world, is_active=False)
     await make_due(world)
@@ -119,6 +122,7 @@ async def test_off_no_job_makes_a_call_and_on_again_what_was_owed_is_done(scene,
     following = DeliveryJobs(scene.crm, world.vault)
     await following.follow(context(world), conversation_id=str(scene.conversation_id))
     await scene.perform_tasks()
+    await ActionJobs(scene.crm, world.vault).perform(context(world), action_id=str(note.id))
     choices = await replying.list_choices(
         world.db, world.scope, connection_id, crm_port=scene.crm, vault=world.vault
     )
@@ -131,6 +135,7 @@ async def test_off_no_job_makes_a_call_and_on_again_what_was_owed_is_done(scene,
     assert scene.conversation_id not in {conversation_id for _, conversation_id in due}
     async with world.db.session(world.scope) as session:
         sync = await syncing.get_sync(session, connection_id, asked.id)
+        assert (await actions.get_action(session, connection_id, note.id)).state == "pending"
     assert (sync.state, sync.error_code) == ("failed", "crm_connection_off")
     assert await scene.tasks() == []
     await switch(world, is_active=True)

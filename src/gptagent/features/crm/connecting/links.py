@@ -61,7 +61,7 @@ def check_works(connection: Connection) -> None:
 
 
 def _off() -> Conflict:
-    return Conflict(OFF, "This connection is switched off. Switch it on first.")
+    return Conflict("crm_connection_off", "This connection is switched off. Switch it on first.")
 
 
 async def mark_broken(session: Session, link: CrmLink, vault: Vault, reason: str) -> None:
