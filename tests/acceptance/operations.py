@@ -178,6 +178,7 @@ OPERATIONS = tuple(
         ("DELETE", DOCUMENT, EDIT_KNOWLEDGE, {}),
         ("GET", "connections", VIEW, {}),
         ("POST", "connections", MANAGE_CONNECTIONS, {"json": {"address": "nobody.kommo.test", "token": "t"}}),
+        ("PATCH", CONNECTION, MANAGE_CONNECTIONS, {"json": {"reads_daily": True}}),
         ("POST", "connections/oauth", MANAGE_CONNECTIONS, {"json": {"integration_id": str(uuid4())}}),
         ("GET", "integrations", MANAGE_CONNECTIONS, {}),
         ("POST", "integrations", MANAGE_CONNECTIONS, {"json": INTEGRATION}),

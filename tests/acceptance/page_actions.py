@@ -148,6 +148,7 @@ ACTIONS: dict[str, str | Why] = {
         f"POST {V1}/connections/{{connection_id}}/deliveries/{{delivery_id}}/retry"
     ),
     f"POST {PAGES}/integrations/{{connection_id}}/check": f"POST {V1}/connections/{{connection_id}}/check",
+    f"POST {PAGES}/integrations/{{connection_id}}/settings": f"PATCH {V1}/connections/{{connection_id}}",
     f"POST {PAGES}/integrations/{{connection_id}}/disconnect": f"DELETE {V1}/connections/{{connection_id}}",
     f"POST {PAGES}/conversations/{{conversation_id}}/takeover": f"PUT {TAKEOVER}",
     f"POST {PAGES}/conversations/{{conversation_id}}/resume": f"DELETE {TAKEOVER}",

@@ -3,6 +3,7 @@
 import httpx2
 import pytest
 
+from gptagent.features.crm import service as crm
 from gptagent.features.crm.connecting.model import NewIntegration
 from gptagent.features.crm.connecting.service import Keys, add_integration
 from gptagent.features.crm.replying.service import change_setup, get_standing
@@ -154,3 +155,24 @@ async def test_an_account_connected_by_consent_needs_no_key_and_says_so(owner, w
                 session, world.hook.connection_id, {"widget_secret": "an-entered-secret-key"}, world.vault
             )
     assert (standing.widget_key, refused.value.code) == ("integration", "crm_widget_key_known")
+
+
+async def test_general_settings_switch_the_account_off_and_the_pages_say_so(owner, site, database, world):
+    """AGT-31"""
+    home = f"/integrations/{world.hook.connection_id}"
+    page = await owner.open(home)
+    assert "General settings" in texts(page) and "Switched off here" not in texts(page)
+    page = await owner.follow(await owner.send(f"{home}/settings", {"reads_daily": "on"}))
+    assert "Switched off here" in texts(page) and "The connection is switched off." in texts(page)
+    for shown in ("/integrations", "/dashboard"):
+        assert "Switched off here" in texts(await owner.open(shown)), shown
+    assert "Switch it on first." in texts(await owner.open(f"{home}/sync"))
+    viewer = await add_member(database, world.scope, "viewer")
+    async with reader_of(site, database, viewer) as dora:
+        assert "Save changes" not in texts(await dora.open(home))
+        assert (await dora.send(f"{home}/settings", {"is_active": "on"})).status_code == 403
+    page = await owner.follow(await owner.send(f"{home}/settings", {"is_active": "on"}))
+    assert "Switched off here" not in texts(page)
+    async with world.db.session(world.scope) as session:
+        now = await crm.get_connection(session, world.hook.connection_id)
+    assert (now.is_active, now.reads_daily) == (True, False)

@@ -29,6 +29,7 @@ SENTENCES: Mapping[str, str] = {
     "connection.removed": "CRM disconnected",
     "connection.replies": "Way of replies changed",
     "connection.renewed": "Connection to the CRM renewed",
+    "connection.switched": "Connection to the CRM switched",
     "connection.sync_asked": "CRM account read",
     "conversation.resumed": "Conversation given back to the agent",
     "conversation.taken_over": "Conversation taken over",

@@ -24,6 +24,7 @@ from gptagent.kernel.paging import Order, Page, orders
 PAGE_SIZE = 50
 THREAD_SIZE = 200
 MESSAGE_MAX_CHARS = 20_000  # longer ones are cut: no chat sends them, and every turn reads them
+CLOCK_SKEW = timedelta(minutes=1)  # the CRM's clock against ours
 FIRST_CHECK = timedelta(seconds=20)  # of a reply's delivery
 FOLLOWED_FOR = timedelta(hours=24)
 SAID_PREFIX = "widget:"  # ids of messages that a bot of the CRM has passed on without theirs
@@ -289,6 +290,11 @@ async def list_messages(
     """Return the last messages from `from_seq` on, oldest first."""
     rows = await store.select_messages(session, conversation_id, from_seq, limit)
     return [Message(**dict(row)) for row in rows]
+
+
+async def asked_at(session: Session, conversation_id: UUID, first_seq: int, last_seq: int) -> datetime | None:
+    """Return when the customer wrote the last of these messages: as we heard of it, or earlier by the CRM."""
+    return await store.asked_at(session, conversation_id, first_seq, last_seq, CLOCK_SKEW)
 
 
 async def count_replies(session: Session, periods: Sequence[tuple[datetime, datetime]]) -> list[int]:

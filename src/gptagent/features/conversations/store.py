@@ -288,6 +288,20 @@ async def select_messages(session: Session, conversation_id: UUID, from_seq: int
     return rows[::-1]
 
 
+async def asked_at(
+    session: Session, conversation_id: UUID, first_seq: int, last_seq: int, skew: timedelta
+) -> datetime | None:
+    found: datetime | None = await session.fetchval(
+        """select max(least(created_at, sent_at + $4::interval)) from app.message
+            where conversation_id = $1 and seq between $2 and $3 and author = 'customer'""",
+        conversation_id,
+        first_seq,
+        last_seq,
+        skew,
+    )
+    return found
+
+
 async def count_replies(session: Session, periods: Sequence[tuple[datetime, datetime]]) -> list[int]:
     starts, ends = zip(*periods, strict=True)
     rows = await session.fetch(

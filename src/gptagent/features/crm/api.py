@@ -65,6 +65,17 @@ class ConnectionOut(Wire):
     access_kind: AccessKind
     access_expires_at: datetime | None
     scopes: list[str] | None
+    is_active: bool
+    reads_daily: bool
+
+
+class ConnectionPatch(Body):
+    """What is left out stays. Off, nothing is answered in the account and nothing asked of it."""
+
+    model_config = example({"is_active": False})
+
+    is_active: bool | None = None
+    reads_daily: bool | None = None
 
 
 class ConnectionsOut(Wire):
@@ -85,6 +96,9 @@ class ConnectionsApi:
         router.get("", summary="List connected CRM accounts")(self.list)
         router.post("", status_code=201, summary="Connect a CRM account or renew its token")(self.create)
         router.get("/{connection_id}", summary="Get a connection")(self.get)
+        router.patch("/{connection_id}", summary="Switch a connection off or on, and its daily reading")(
+            self.change
+        )
         router.post("/{connection_id}/check", summary="Ask the CRM whether a connection works")(self.check)
         router.delete("/{connection_id}", status_code=204, summary="Disconnect a CRM account")(self.delete)
         return router
@@ -110,6 +124,19 @@ class ConnectionsApi:
         require(scope, policy.VIEW)
         async with self.db.session(scope) as session:
             return ConnectionOut.model_validate(await service.get_connection(session, connection_id))
+
+    async def change(
+        self, scope: CurrentScope, match: CurrentMatch, connection_id: UUID, body: ConnectionPatch
+    ) -> ConnectionOut:
+        require(scope, policy.MANAGE_CONNECTIONS)
+        changes = body.model_dump(exclude_none=True)
+        async with self.db.session(scope) as session:
+            if match:
+                current = await service.get_connection(session, connection_id, lock=True)
+                match.check(ConnectionOut.model_validate(current))
+            return ConnectionOut.model_validate(
+                await service.change_connection(session, connection_id, changes)
+            )
 
     async def check(self, scope: CurrentScope, connection_id: UUID) -> ConnectionOut:
         require(scope, policy.MANAGE_CONNECTIONS)

@@ -82,7 +82,8 @@ def steps_of(connection: Connection, panel: Panel) -> list[Step]:
 async def check_account(door: Connecting, scope: Scope, connection_id: UUID) -> Connection:
     """Ask the CRM whether it knows us still, and have its webhook looked at; returns how the connection is.
 
-    A refused token breaks it, as anywhere. Raises NotFound, Conflict for one that is broken already, or what
+    A refused token breaks it, as anywhere. One that is switched off is asked too: a person wants to know, but
+    its webhook is left alone. Raises NotFound, Conflict for one that is broken already, or what
     keeps the CRM from answering.
     """
     async with door.db.session(scope) as session:
@@ -91,7 +92,7 @@ async def check_account(door: Connecting, scope: Scope, connection_id: UUID) -> 
             raise Conflict(
                 "connection_broken", "The connection does not work. Connect the account again first."
             )
-        link = await crm.open_link(session, connection_id, door.vault)
+        link = await crm.open_link(session, connection_id, door.vault, while_off=True)
     try:
         await door.crm.fetch_account(link)
     except Forbidden as error:
@@ -101,6 +102,6 @@ async def check_account(door: Connecting, scope: Scope, connection_id: UUID) -> 
             await crm.mark_broken(session, link, door.vault, error.code)
     async with door.db.session(scope) as session:
         checked = await crm.get_connection(session, connection_id)
-        if checked.status == "connected":
+        if checked.status == "connected" and checked.is_active:
             await session.enqueue(CHECK, {"connection_id": str(connection_id)})
         return checked

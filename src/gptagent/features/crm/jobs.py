@@ -28,17 +28,21 @@ class CrmJobs:
     async def perform_task(self, ctx: JobContext, /, task_id: str) -> None:
         """Make the task in the CRM once: after a crash or an unknown outcome it is looked up first.
 
-        A silenced workspace does nothing in its CRM: its tasks wait.
+        A silenced workspace does nothing in its CRM, nor anybody in an account that is switched off: the
+        tasks wait.
         """
         async with ctx.db.session(ctx.scope) as session:
-            if await organizations.find_silence(session) is not None:
-                if await store.is_owed(session, UUID(task_id)):
-                    await session.enqueue(service.PERFORM_TASK, {"task_id": task_id}, delay=SILENCE_PAUSE)
+            is_active = await store.owed_to_active(session, UUID(task_id))
+            if is_active is None:
+                return
+            if not is_active or await organizations.find_silence(session) is not None:
+                await session.enqueue(service.PERFORM_TASK, {"task_id": task_id}, delay=SILENCE_PAUSE)
                 return
             row = await store.claim_task(session, UUID(task_id), utcnow())
             if row is None:
                 return
-            link = await service.open_link(session, row["connection_id"], self.vault)
+            # It was on a moment ago: a refusal now would lose the task.
+            link = await service.open_link(session, row["connection_id"], self.vault, while_off=True)
         external_id = None
         if row["was"] == "sending":
             since = row["started_at"] - CLOCK_SKEW

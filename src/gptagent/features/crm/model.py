@@ -67,6 +67,9 @@ class Connection:
     access_kind: Literal["long_lived", "oauth"] = "long_lived"
     access_expires_at: datetime | None = None
     scopes: list[str] | None = None  # what the token allows; None: it does not say
+    is_active: bool = True  # off: nothing is answered there, and nothing asked of it
+    active_since: datetime | None = None  # what came before stays unanswered; None: it never was off
+    reads_daily: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,12 @@ from gptagent.features.crm import store
 from gptagent.features.crm.connecting.accounts import destination
 from gptagent.features.crm.connecting.service import (
     HOOK_PURPOSE,
+    OFF,
     TOKEN_PURPOSE,
     BrokenConnection,
     ConnectCrm,
+    change_connection,
+    check_works,
     connect_crm,
     disconnect_crm,
     list_broken,
@@ -52,6 +55,7 @@ ORDERS = orders(name="name")
 __all__ = [
     "CHANNELS",
     "HOOK_PURPOSE",
+    "OFF",
     "ORDERS",
     "PERFORM_TASK",
     "TOKEN_PURPOSE",
@@ -59,6 +63,8 @@ __all__ = [
     "ConnectCrm",
     "Hook",
     "LeadCard",
+    "change_connection",
+    "check_works",
     "connect_crm",
     "contacts_of_leads",
     "disconnect_crm",

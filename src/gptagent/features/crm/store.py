@@ -14,7 +14,8 @@ from gptagent.kernel.paging import Page
 
 _CONNECTION = """select id, provider, host, account_id, name, token_sealed, hook_sealed, status,
                         status_reason, can_send_messages, last_webhook_at, synced_at, created_at, brand,
-                        client_id, access_kind, access_expires_at, scopes
+                        client_id, access_kind, access_expires_at, scopes, is_active,
+                        active_since, reads_daily
                    from app.crm_connection"""
 _STORED = (
     "id",
@@ -156,13 +157,14 @@ async def insert_task(session: Session, task_id: UUID, connection_id: UUID, task
     )
 
 
-async def is_owed(session: Session, task_id: UUID) -> bool:
-    return bool(
-        await session.fetchval(
-            "select exists (select from app.crm_task where id = $1 and state in ('pending', 'sending'))",
-            task_id,
-        )
+async def owed_to_active(session: Session, task_id: UUID) -> bool | None:
+    """Return whether the connection of a task that is still owed is switched on; None if nothing is owed."""
+    found: bool | None = await session.fetchval(
+        """select c.is_active from app.crm_task t join app.crm_connection c on c.id = t.connection_id
+            where t.id = $1 and t.state in ('pending', 'sending')""",
+        task_id,
     )
+    return found
 
 
 async def claim_task(session: Session, task_id: UUID, now: datetime) -> Record | None:

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from gptagent.features.crm import service
 from gptagent.features.crm.connecting.model import OTHER_REASON, REASONS, SCOPES
 from gptagent.features.crm.connecting.service import Connecting
+from gptagent.features.crm.connecting.switching import SWITCHES
 from gptagent.features.crm.frame import frame_of
 from gptagent.features.crm.health import STEPS, check_account, get_panel, steps_of
 from gptagent.features.organizations import policy
@@ -28,6 +29,7 @@ class ConnectionPages:
         router = APIRouter(prefix="/manage/{workspace}/integrations")
         router.get("/{connection_id}")(self.overview)
         router.post("/{connection_id}/check")(self.check)
+        router.post("/{connection_id}/settings")(self.change)
         router.post("/{connection_id}/disconnect")(self.disconnect)
         return router
 
@@ -57,6 +59,15 @@ class ConnectionPages:
             return self.pages.part(request, "crm/_overview.html", **context)
         return self.pages.show(request, "crm/overview.html", shell, **context)
 
+    async def change(self, request: Request, scope: CurrentScope, connection_id: UUID) -> Response:
+        require(scope, policy.MANAGE_CONNECTIONS)
+        form = await request.form()
+        switches = {name: name in form for name in SWITCHES}
+        async with self.door.db.session(scope) as session:
+            await service.change_connection(session, connection_id, switches)
+        home = f"{base_of(request)}/integrations/{connection_id}"
+        return self.pages.redirect(home, Notice("success", "Saved"))
+
     async def check(self, request: Request, scope: CurrentScope, connection_id: UUID) -> Response:
         require(scope, policy.MANAGE_CONNECTIONS)
         home = f"{base_of(request)}/integrations/{connection_id}"
@@ -66,7 +77,8 @@ class ConnectionPages:
             return self.pages.redirect(home, Notice("warning", "The CRM could not be asked", error.message))
         if found.status != "connected":
             return self.pages.redirect(home, Notice("danger", "The CRM no longer accepts the token"))
-        works = Notice("success", "The CRM answers", "The token works; the webhook is being looked at.")
+        said = "The token works; the webhook is being looked at." if found.is_active else "The token works."
+        works = Notice("success", "The CRM answers", said)
         return self.pages.redirect(home, works)
 
     async def disconnect(self, request: Request, scope: CurrentScope, connection_id: UUID) -> Response:

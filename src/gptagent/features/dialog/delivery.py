@@ -20,7 +20,7 @@ from gptagent.features.dialog.model import READ_BACK_SKEW
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.crypto import Vault
 from gptagent.kernel.db import Database
-from gptagent.kernel.errors import AppError
+from gptagent.kernel.errors import AppError, Conflict
 from gptagent.kernel.jobs import JobContext
 from gptagent.kernel.scope import Scope
 
@@ -73,7 +73,10 @@ class DeliveryJobs:
                 await conversations.stop_watching(session, own)
                 return
             conversation = await conversations.get_conversation(session, own)
-            link = await crm_service.open_link(session, conversation.connection_id, self.vault)
+            try:
+                link = await crm_service.open_link(session, conversation.connection_id, self.vault)
+            except Conflict:  # switched off: the sweep comes back to it
+                return
             talks = await store.talks_of(session, [one.turn_id for one in open_ones])
         found: dict[str, DeliveryStatus] = {}
         since = min(one.sent_at for one in open_ones) - READ_BACK_SKEW

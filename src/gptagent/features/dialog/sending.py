@@ -47,7 +47,11 @@ class Sender:
             return
         reply = _reply(turn, conversation, conversation.talk_id)
         async with self.db.session(self.scope) as session:
-            link = await crm_service.open_link(session, conversation.connection_id, self.vault)
+            try:
+                link = await crm_service.open_link(session, conversation.connection_id, self.vault)
+            except Conflict:  # switched off since the answer was made
+                await self._drop(session, turn)
+                return
             transport = await self._routes.choose(session, link, reply)
         turn = replace(turn, send_route=transport.route)
         try:
@@ -76,19 +80,24 @@ class Sender:
         """The one place where a send begins: still this worker, this state of the chat, this agent?"""
         async with self.db.session(self.scope) as session:
             leaving = service.Leaving(transport.route, reply.talk_id, since)
-            current = await self._still_speaks(session, turn) and await service.begin_send(
-                session, turn, leaving, self.pace.lease
-            )
+            speaks = await self._still_speaks(session, turn, reply.connection_id)
+            current = speaks and await service.begin_send(session, turn, leaving, self.pace.lease)
             if current:
                 await transport.begin(session, reply)
             else:
-                await service.give_back(session, turn)
-                await store.supersede_turn(session, turn.id)
-                await self._release(session, turn)
+                await self._drop(session, turn)
         return current
 
-    async def _still_speaks(self, session: Session, turn: Turn) -> bool:
-        """An agent switched off since the answer was made is silent at once."""
+    async def _drop(self, session: Session, turn: Turn) -> None:
+        """This answer is not sent; the lane looks anew at what is to be done."""
+        await service.give_back(session, turn)
+        await store.supersede_turn(session, turn.id)
+        await self._release(session, turn)
+
+    async def _still_speaks(self, session: Session, turn: Turn, connection_id: UUID) -> bool:
+        """An agent, or an account, switched off since the answer was made is silent at once."""
+        if not (await crm_service.get_connection(session, connection_id)).is_active:
+            return False
         agent = await agents.choose_agent(session)
         return agent is not None and agent.id == turn.agent_id
 
@@ -113,7 +122,11 @@ class Sender:
                 await self._sent(sending, message_id)
 
     async def settle(self, turn: Turn) -> None:
-        """A send was begun and its outcome is unknown: read back before anything else."""
+        """A send was begun and its outcome is unknown: read back before anything else.
+
+        So also in an account that was switched off meanwhile: a reply must be known to have left, or it might
+        be given once more.
+        """
         if turn.provider_message_id is not None:
             await self._sent(turn, turn.provider_message_id)
             return
@@ -160,7 +173,7 @@ class Sender:
         if turn.answer is None:
             raise NotFound("crm_no_open_talk", "The customer's chat has no open talk.")
         async with self.db.session(self.scope) as session:
-            link = await crm_service.open_link(session, reply.connection_id, self.vault)
+            link = await crm_service.open_link(session, reply.connection_id, self.vault, while_off=True)
             transport = await self._routes.resume(session, link, turn.send_route or "talk")
         shown = await transport.look(link, reply, since)
         async with self.db.session(self.scope) as session:
@@ -240,8 +253,9 @@ class Sender:
 
     async def _wait_for_owner(self, turn: Turn, conversation: Conversation, error: AppError) -> None:
         """The chat can be read again once the owner has connected anew; until then nobody knows more."""
+        place = conversation.connection_id
         async with self.db.session(self.scope) as session:
-            link = await crm_service.open_link(session, conversation.connection_id, self.vault)
+            link = await crm_service.open_link(session, place, self.vault, while_off=True)
             await crm_service.mark_broken(session, link, self.vault, error.code)
         await self._wait(turn, self.pace.broken_connection_retry)
 

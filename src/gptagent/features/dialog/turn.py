@@ -14,7 +14,7 @@ from gptagent.features.agents import service as agents
 from gptagent.features.conversations import service as conversations
 from gptagent.features.conversations.model import Conversation, Message
 from gptagent.features.crm import service as crm_service
-from gptagent.features.crm.model import CrmLink
+from gptagent.features.crm.model import Connection, CrmLink
 from gptagent.features.crm.ports import CrmPort
 from gptagent.features.crm.replying import service as replying
 from gptagent.features.dialog import service, store
@@ -102,11 +102,10 @@ class TurnRunner:
         """Read what the turn needs and check the gates, in the order of the message pipeline."""
         async with db.session(scope) as session:
             conversation = await conversations.get_conversation(session, turn.conversation_id)
-            if conversation.held_by_person:
-                return Refusal("taken_over")
-            silence = await organizations.find_silence(session)
-            if silence is not None:
-                return Refusal(silence)
+            connection = await crm_service.get_connection(session, conversation.connection_id)
+            closed = await _closed(session, conversation, connection, turn)
+            if closed is not None:
+                return Refusal(closed)
             agent = await agents.choose_agent(session)
             if agent is None:
                 return Refusal("no_active_agent")
@@ -118,7 +117,6 @@ class TurnRunner:
             )
             if _is_too_late(conversation, unanswered):
                 return Refusal("too_late")
-            connection = await crm_service.get_connection(session, conversation.connection_id)
             pause = await self._pause(session, connection.status, conversation.id)
             if pause is not None:
                 await service.give_back(session, turn, due_in=pause)
@@ -201,6 +199,26 @@ class TurnRunner:
             log.warning("model_failed", error=error.code, conversation_id=str(context.conversation.id))
             answer, spent = await self.fallback.respond(db, scope, context, passages)
             return replace(answer, reason=answer.reason or error.code), spent
+
+
+async def _closed(
+    session: Session, conversation: Conversation, connection: Connection, turn: Turn
+) -> str | None:
+    """Return why no agent may answer here, whichever it is."""
+    if conversation.held_by_person:
+        return "taken_over"
+    silence = await organizations.find_silence(session)
+    if silence is not None:
+        return silence
+    return "connection_off" if await _is_off(session, connection, turn) else None
+
+
+async def _is_off(session: Session, connection: Connection, turn: Turn) -> bool:
+    """Whether the account is switched off, or was when the last of the messages came."""
+    if not connection.is_active or connection.active_since is None:
+        return not connection.is_active
+    asked = await conversations.asked_at(session, turn.conversation_id, turn.first_seq, turn.last_seq)
+    return asked is not None and asked < connection.active_since
 
 
 def _is_too_late(conversation: Conversation, unanswered: tuple[Message, ...]) -> bool:

@@ -32,6 +32,7 @@ from gptagent.ui.web import Pages, base_of, timezone_of
 REASONS: Mapping[str, str] = {
     "taken_over": "Not answered: a person holds this conversation.",
     "no_active_agent": "Not answered: no agent was active.",
+    "connection_off": "Not answered: the connection to the CRM was switched off.",
     "workspace_suspended": "Not answered: the workspace is suspended.",
     "workspace_deletion": "Not answered: the workspace is going to be deleted.",
     "too_late": "Not answered: more than a day had passed before an agent could answer.",

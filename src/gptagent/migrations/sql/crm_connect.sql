@@ -7,7 +7,10 @@ alter table app.crm_connection
   add column access_expires_at timestamptz,
   add column scopes text[],              -- null: the token does not say
   add column broken_at timestamptz,
-  add column told_at timestamptz;        -- when its owners were written to that it broke; once for each time
+  add column told_at timestamptz,        -- when its owners were written to that it broke; once for each time
+  add column is_active boolean not null default true,    -- off: nothing is answered there, and nothing asked of it
+  add column active_since timestamptz,   -- when it was switched on again; what came before stays unanswered
+  add column reads_daily boolean not null default true;
 create index crm_connection_account on app.crm_connection (brand, account_id);
 
 -- A workspace's own integrations in its CRM.

@@ -77,7 +77,7 @@ language sql security definer set search_path = app, pg_temp as $$
      set care_at = clock_timestamp() + every * (0.9 + random() * 0.2)  -- spread, or all would ask at once for ever
    where (c.org_id, c.id) in (
      select d.org_id, d.id from app.crm_connection d
-      where d.status = 'connected' and d.care_at <= clock_timestamp()
+      where d.status = 'connected' and d.is_active and d.care_at <= clock_timestamp()
       order by d.care_at limit max_rows for no key update skip locked)
   returning c.org_id, c.id
 $$;
@@ -87,7 +87,7 @@ language sql security definer set search_path = app, pg_temp as $$
   update app.crm_connection c set poll_at = clock_timestamp() + patience  -- in case its job is lost
    where (c.org_id, c.id) in (
      select d.org_id, d.id from app.crm_connection d
-      where d.status = 'connected' and d.poll_at <= clock_timestamp()
+      where d.status = 'connected' and d.is_active and d.poll_at <= clock_timestamp()
       order by d.poll_at limit max_rows for no key update skip locked)
   returning c.org_id, c.id
 $$;

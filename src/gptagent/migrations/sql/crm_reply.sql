@@ -128,6 +128,7 @@ language sql security definer set search_path = app, pg_temp as $$
   select due.org_id, due.conversation_id from (
     select w.org_id, w.conversation_id, w.check_at,
            row_number() over (partition by w.org_id, w.connection_id order by w.check_at) as place
-      from app.delivery_watch w where w.check_at <= clock_timestamp()) due
+      from app.delivery_watch w join app.crm_connection c on (c.org_id, c.id) = (w.org_id, w.connection_id)
+     where w.check_at <= clock_timestamp() and c.is_active) due
    where due.place <= per_connection order by due.check_at limit max_rows
 $$;

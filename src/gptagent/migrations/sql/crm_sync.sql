@@ -146,7 +146,8 @@ create function app.connections_to_sync(age interval, pause interval, stale inte
 returns table (org_id uuid, connection_id uuid)
 language sql stable security definer set search_path = app, pg_temp as $$
   select c.org_id, c.id from app.crm_connection c join app.organization o on o.id = c.org_id
-   where c.status = 'connected' and o.delete_at is null and o.suspended_at is null
+   where c.status = 'connected' and c.is_active and c.reads_daily
+     and o.delete_at is null and o.suspended_at is null
      and not exists (
        select from app.crm_sync s where s.org_id = c.org_id and s.connection_id = c.id
           and case s.state when 'completed' then s.started_at > now() - age

@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 from uuid import UUID
@@ -32,6 +33,7 @@ MAX_BYTES = 25_000_000  # what the channels themselves let through, WhatsApp's d
 NAME_MAX_CHARS = 120
 URL_MAX_CHARS = 2_000
 GARBAGE_BATCH = 200
+OFF_PAUSE = timedelta(hours=1)
 _FORBIDDEN = re.compile(r'[\\/:*?"<>|]')
 
 
@@ -108,13 +110,17 @@ class AttachmentJobs:
     vault: Vault
 
     async def fetch(self, ctx: JobContext, /, attachment_id: str) -> None:
-        """Fetch a file into the store; done again it changes nothing."""
+        """Fetch a file into the store; again it changes nothing. An account that is off is waited for."""
         row = await self._claim(ctx, UUID(attachment_id))
         if row is None:
             return
         connection_id, url, conversation_id = row
         async with ctx.db.session(ctx.scope) as session:
-            link = await crm_service.open_link(session, connection_id, self.vault)
+            try:
+                link = await crm_service.open_link(session, connection_id, self.vault)
+            except Conflict:
+                await session.enqueue(FETCH, {"attachment_id": attachment_id}, delay=OFF_PAUSE)
+                return
         try:
             found = await self.crm.download_attachment(link, url, max_bytes=MAX_BYTES)
         except (Invalid, TooLarge, NotFound) as error:

@@ -134,15 +134,16 @@ class ActionJobs:
                 )
                 return None
             known = await store.known_ids(session, row["connection_id"], row["kind"], row["started_at"])
-            link = await crm_service.open_link(session, row["connection_id"], self.vault)
+            # It was on a moment ago: a refusal now would lose the action.
+            link = await crm_service.open_link(session, row["connection_id"], self.vault, while_off=True)
             return _Claim(row, link, frozenset(known))
 
     async def _pause(self, session: Session, connection_id: UUID) -> timedelta | None:
-        """Return how long to wait: a silenced workspace does nothing, a broken connection cannot."""
+        """Return how long to wait: a silenced workspace does nothing, a broken or idle account cannot."""
         if await organizations.find_silence(session) is not None:
             return SILENCE_PAUSE
         connection = await crm_service.get_connection(session, connection_id)
-        return None if connection.status == "connected" else BROKEN_PAUSE
+        return None if connection.status == "connected" and connection.is_active else BROKEN_PAUSE
 
     async def _refused(self, ctx: JobContext, claim: _Claim, error: AppError) -> None:
         """Record why the CRM did not take it. A refused token lets the action wait for the next one."""

@@ -1,7 +1,7 @@
 """Verbs on actions: asked for, checked against the mirror, owed to the CRM; the journal read and taken back.
 
 Each verb promises the action: its job leaves with the caller's transaction. All raise NotFound for a record
-the mirror does not have, Conflict for a connection that does not work, Invalid with the field that is wrong.
+the mirror does not have, Conflict for a connection that is off or broken, Invalid with the wrong field.
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,7 +40,7 @@ from gptagent.features.crm.actions.model import (
     WrittenKind,
 )
 from gptagent.features.crm.actions.places import check_email
-from gptagent.features.crm.connecting.service import to_connection
+from gptagent.features.crm.connecting.service import check_works, to_connection
 from gptagent.features.crm.mirror import service as mirror
 from gptagent.features.crm.model import Connection
 from gptagent.features.organizations import service as organizations
@@ -309,9 +309,7 @@ async def known_of(session: Session, connection_id: UUID, asked: Asked | None = 
 
 
 async def _known(session: Session, connection_id: UUID, asked: Asked | None = None) -> Known:
-    connection = await _connection(session, connection_id)
-    if connection.status != "connected":
-        raise Conflict("connection_broken", "The connection does not work. Connect the account again first.")
+    check_works(await _connection(session, connection_id))
     return await known_of(session, connection_id, asked)
 
 

@@ -261,7 +261,7 @@ async def unhook_crm(
         if row is None:
             raise NotFound
         try:
-            link = await open_link(session, connection_id, vault)
+            link = await open_link(session, connection_id, vault, while_off=True)
             secret = vault.open(row["hook_sealed"], org_id=scope.org_id, purpose=HOOK_PURPOSE)
         except Misconfigured as error:
             return error

@@ -8,7 +8,7 @@ from gptagent.features.audit.model import Entry
 from gptagent.features.crm import store as crm_store
 from gptagent.features.crm.connecting import store
 from gptagent.features.crm.connecting.model import OTHER_REASON, REASONS
-from gptagent.features.crm.model import CrmLink
+from gptagent.features.crm.model import Connection, CrmLink
 from gptagent.features.identity.model import Links
 from gptagent.features.mail.model import Letter
 from gptagent.features.mail.service import send_letter
@@ -16,11 +16,12 @@ from gptagent.features.organizations import service as organizations
 from gptagent.features.organizations.policy import MANAGE_CONNECTIONS, PERMISSIONS
 from gptagent.kernel.crypto import Vault
 from gptagent.kernel.db import Session
-from gptagent.kernel.errors import NotFound
+from gptagent.kernel.errors import Conflict, NotFound
 
 TOKEN_PURPOSE = "crm-token"  # noqa: S105 - names what is sealed
 TELL_BROKEN = "crm.tell_broken"
 UNAUTHORIZED = "crm_unauthorized"
+OFF = "crm_connection_off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +33,35 @@ class BrokenConnection:
     reason: str
 
 
-async def open_link(session: Session, connection_id: UUID, vault: Vault) -> CrmLink:
-    """Return what a call needs, with the token opened. Raises NotFound."""
+async def open_link(
+    session: Session, connection_id: UUID, vault: Vault, *, while_off: bool = False
+) -> CrmLink:
+    """Return what a call needs, with the token opened. Raises NotFound, Conflict(OFF) if it is switched off.
+
+    `while_off` is for what is done to an account that is switched off all the same: reading back a reply that
+    had begun, removing the webhook, and a person's asking whether the token works. Its token is renewed too,
+    not by this: without that the access itself would be lost.
+    """
     row = await crm_store.select_connection(session, connection_id)
     if row is None:
         raise NotFound
+    if not (row["is_active"] or while_off):
+        raise _off()
     org_id = session.scope.org_id
     token = vault.open(row["token_sealed"], org_id=org_id, purpose=TOKEN_PURPOSE)
     return CrmLink(org_id, connection_id, row["host"], token, row["account_id"])
+
+
+def check_works(connection: Connection) -> None:
+    """Raise Conflict for a connection that nothing can be asked of: switched off, or broken."""
+    if not connection.is_active:
+        raise _off()
+    if connection.status != "connected":
+        raise Conflict("connection_broken", "The connection does not work. Connect the account again first.")
+
+
+def _off() -> Conflict:
+    return Conflict("crm_connection_off", "This connection is switched off. Switch it on first.")
 
 
 async def mark_broken(session: Session, link: CrmLink, vault: Vault, reason: str) -> None:

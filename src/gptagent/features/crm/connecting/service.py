@@ -26,10 +26,12 @@ from gptagent.features.crm.connecting.keys import (
     remove_integration,
 )
 from gptagent.features.crm.connecting.links import (
+    OFF,
     TELL_BROKEN,
     TOKEN_PURPOSE,
     BrokenConnection,
     break_connection,
+    check_works,
     list_broken,
     mark_broken,
     open_link,
@@ -37,11 +39,13 @@ from gptagent.features.crm.connecting.links import (
 )
 from gptagent.features.crm.connecting.renewal import RENEW, TokenRenewal, queue_renewals
 from gptagent.features.crm.connecting.state import AccessState, get_access_state
+from gptagent.features.crm.connecting.switching import change_connection
 
 __all__ = [
     "HOOK_PURPOSE",
     "INTEGRATION_PURPOSE",
     "MAX_TOKEN_CHARS",
+    "OFF",
     "REFRESH_PURPOSE",
     "RENEW",
     "TELL_BROKEN",
@@ -55,7 +59,9 @@ __all__ = [
     "add_integration",
     "begin_consent",
     "break_connection",
+    "change_connection",
     "change_integration",
+    "check_works",
     "connect_account",
     "connect_crm",
     "destination",

@@ -122,6 +122,20 @@ async def update_token(
     )
 
 
+async def update_switches(
+    session: Session, connection_id: UUID, *, is_active: bool, reads_daily: bool
+) -> None:
+    await session.execute(
+        """update app.crm_connection
+              set is_active = $2, reads_daily = $3, updated_at = now(),
+                  active_since = case when $2 and not is_active then clock_timestamp() else active_since end
+            where id = $1""",
+        connection_id,
+        is_active,
+        reads_daily,
+    )
+
+
 async def upsert_grant(
     session: Session, connection_id: UUID, sealed: bytes, renewed_at: datetime, renew_at: datetime
 ) -> None:

@@ -62,7 +62,7 @@ class DeliveryJobs:
         number = UUID(connection_id)
         async with ctx.db.session(ctx.scope) as session:
             row = await store.select_care(session, number)
-            if row is None or row["status"] != "connected":
+            if row is None or row["status"] != "connected" or not row["is_active"]:
                 return
             try:
                 link = await service.open_link(session, number, self.vault)
@@ -123,7 +123,7 @@ class DeliveryJobs:
         number = UUID(connection_id)
         async with ctx.db.session(ctx.scope) as session:
             row = await store.select_poll(session, number)
-            if row is None or row["status"] != "connected":
+            if row is None or row["status"] != "connected" or not row["is_active"]:
                 return
             try:
                 link = await service.open_link(session, number, self.vault)

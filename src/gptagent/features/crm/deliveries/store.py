@@ -302,7 +302,7 @@ async def forget_seen(session: Session, age: timedelta, limit: int) -> int:
 
 async def select_poll(session: Session, connection_id: UUID) -> Record | None:
     return await session.fetchrow(
-        """select account_id, host, status, polled_to, hook_state,
+        """select account_id, host, status, is_active, polled_to, hook_state,
                   greatest(last_webhook_at, poll_found_at, created_at) as active_at
              from app.crm_connection where id = $1""",
         connection_id,
@@ -325,7 +325,7 @@ async def update_poll(
 
 async def select_care(session: Session, connection_id: UUID) -> Record | None:
     return await session.fetchrow(
-        "select status, hook_state, hook_codes, hook_wanted from app.crm_connection where id = $1",
+        "select status, is_active, hook_state, hook_codes, hook_wanted from app.crm_connection where id = $1",
         connection_id,
     )
 

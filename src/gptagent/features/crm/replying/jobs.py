@@ -13,7 +13,7 @@ from gptagent.features.crm.ports import CrmPort
 from gptagent.features.crm.replying import store
 from gptagent.features.crm.replying.transports import SLOT_PURPOSE
 from gptagent.kernel.crypto import Vault
-from gptagent.kernel.errors import NotFound
+from gptagent.kernel.errors import Conflict, NotFound
 from gptagent.kernel.events import Subscribers
 from gptagent.kernel.jobs import JobContext
 
@@ -47,11 +47,14 @@ class ReplyJobs:
             await self.subscribers.publish(session, said)
 
     async def _talk(self, ctx: JobContext, connection_id: UUID, talk_id: int | None) -> Talk | None:
-        """Return what the CRM says of the talk, None if it is unknown there."""
+        """Return what the CRM says of the talk, None if it is unknown there or nothing may be asked of it."""
         if talk_id is None:
             return None
-        async with ctx.db.session(ctx.scope) as session:
-            link = await crm.open_link(session, connection_id, self.vault)
+        try:
+            async with ctx.db.session(ctx.scope) as session:
+                link = await crm.open_link(session, connection_id, self.vault)
+        except Conflict:  # switched off: a chat that is known is found without the CRM
+            return None
         try:
             return await self.crm.fetch_talk(link, talk_id)
         except NotFound:

@@ -247,10 +247,12 @@ async def list_choices(
     db: Database, scope: Scope, connection_id: UUID, *, crm_port: CrmPort, vault: Vault
 ) -> Choices:
     """Ask the account for its bots and the text fields of its deals. Raises NotFound only."""
-    link = await _open(db, scope, connection_id, vault)
     try:
+        link = await _open(db, scope, connection_id, vault)
         fields = await _text_fields(crm_port, link)
     except AppError as error:
+        if error.code == "not_found":
+            raise
         return Choices(reason=error.code)
     try:
         bots = await crm_port.fetch_salesbots(link, CallPriority.READ)

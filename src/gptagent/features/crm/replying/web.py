@@ -37,6 +37,7 @@ UNLISTED: Mapping[str, str] = {
     "crm_not_found": "This account does not list its bots: type the number, it stands in the bot's address.",
     "crm_payment_required": "The account's plan has no bots that can be started from outside.",
     "crm_scope": "The token may not read bots and fields.",
+    "crm_connection_off": "The connection is switched off: switch it on to see bots and fields.",
 }
 OTHER_UNLISTED = "The CRM could not be asked for its bots and fields. Try again in a moment."
 

@@ -28,7 +28,7 @@ from gptagent.features.crm.syncing.model import (
 from gptagent.features.crm.syncing.parts import INCREMENTAL, PLANS, Plan, Step
 from gptagent.kernel.crypto import Vault
 from gptagent.kernel.db import Session
-from gptagent.kernel.errors import AppError, Forbidden, NotFound, RateLimited, UpstreamUnavailable
+from gptagent.kernel.errors import AppError, Conflict, Forbidden, NotFound, RateLimited, UpstreamUnavailable
 from gptagent.kernel.jobs import JobContext
 
 log = structlog.get_logger(__name__)
@@ -44,6 +44,10 @@ TELL_EVERY_SECONDS = 1.0
 
 class _LostError(Exception):
     """Another worker has this run now, or it is over, or its connection is gone."""
+
+
+class _OffError(Exception):
+    """The connection was switched off: nothing more is read."""
 
 
 class _LaterError(Exception):
@@ -62,13 +66,20 @@ class SyncJobs:
             if sync is None:
                 return
             sync = await _planned(session, sync)
-            link = await crm_service.open_link(session, sync.connection_id, self.vault)
+            try:
+                link = await crm_service.open_link(session, sync.connection_id, self.vault)
+            except Conflict as error:  # switched off since it was asked for
+                await _finish(session, sync, "failed", error.code)
+                return
             await _tell(session, sync)
         copying = Copying(ctx, self.crm, link, sync)
         try:
             await copying.go()
         except _LostError:
             log.info("sync_lost", sync_id=sync_id)
+        except _OffError:
+            async with ctx.db.session(ctx.scope) as session:
+                await _finish(session, sync, "failed", crm_service.OFF)
         except _LaterError:
             async with ctx.db.session(ctx.scope) as session:
                 await session.enqueue(service.RUN, {"sync_id": sync_id}, priority=service.BEHIND_REPLIES)
@@ -183,8 +194,11 @@ class Copying:
     async def _hold(self, session: Session) -> None:
         try:
             await crm_service.hold_connection(session, self._sync.connection_id)
+            connection = await crm_service.get_connection(session, self._sync.connection_id)
         except NotFound as error:
             raise _LostError from error
+        if not connection.is_active:
+            raise _OffError
 
     async def _save(self, session: Session, part: Part) -> None:
         """Record where the run stands, and tell those who look, but not at every page."""

@@ -10,7 +10,7 @@ from gptagent.features.crm.events import AccountConnected
 from gptagent.features.crm.syncing import store
 from gptagent.features.crm.syncing.model import EVERY, PAUSE, STALE, Sync, SyncKind
 from gptagent.kernel.db import Database, Session
-from gptagent.kernel.errors import Conflict, NotFound, RateLimited
+from gptagent.kernel.errors import NotFound, RateLimited
 from gptagent.kernel.ids import new_id
 from gptagent.kernel.paging import Order, Page
 from gptagent.kernel.scope import SYSTEM, Scope
@@ -27,11 +27,11 @@ BEHIND_REPLIES = -1
 async def request_sync(session: Session, connection_id: UUID, kind: SyncKind) -> Sync:
     """Return the run that is under way, or a new one whose job leaves with this transaction.
 
-    Raises NotFound, Conflict for a connection that does not work, RateLimited for the eleventh in a minute.
+    Raises NotFound, Conflict for a connection that does not work or is switched off, RateLimited for the
+    eleventh in a minute.
     """
     connection = await crm.get_connection(session, connection_id, lock=True)
-    if connection.status != "connected":
-        raise Conflict("connection_broken", "The connection does not work. Connect the account again first.")
+    crm.check_works(connection)
     await store.fail_stale(session, connection_id, STALE)
     active = await store.select_active(session, connection_id)
     if active is not None:
@@ -76,7 +76,12 @@ async def list_syncs(
 
 
 async def on_connected(session: Session, event: AccountConnected) -> None:
-    """Read an account as soon as it is connected; nothing here may keep it from being so."""
+    """Read an account as soon as it is connected; nothing here may keep it from being so.
+
+    One that was switched off before stays so, and is not read.
+    """
+    if not (await crm.get_connection(session, event.connection_id)).is_active:
+        return
     await store.fail_stale(session, event.connection_id, STALE)
     if await store.select_active(session, event.connection_id) is None:
         await _begin(session, event.connection_id, "first")
@@ -101,9 +106,8 @@ async def _begin_if_due(session: Session, connection_id: UUID) -> bool:
         connection = await crm.get_connection(session, connection_id, lock=True)
     except NotFound:
         return False
-    if connection.status != "connected" or not await store.is_due(
-        session, connection_id, EVERY, PAUSE, STALE
-    ):
+    is_wanted = connection.status == "connected" and connection.is_active and connection.reads_daily
+    if not is_wanted or not await store.is_due(session, connection_id, EVERY, PAUSE, STALE):
         return False
     await store.fail_stale(session, connection_id, STALE)
     await _begin(session, connection_id, "scheduled")

@@ -70,6 +70,7 @@ REASONS: Mapping[str, str] = {
     "crm_busy": "Replies to customers go first. The rest is read as soon as the account has a moment.",
     "crm_rate_limited": "The CRM asked us to slow down. The reading goes on by itself.",
     "crm_blocked": "The CRM blocks our address for some minutes after too many requests. Try again later.",
+    "crm_connection_off": "The connection was switched off.",
     "crm_unauthorized": "The CRM no longer accepts the token. Connect the account again.",
     "crm_scope": "The token has no right to this. Create one as an administrator and connect again.",
     "crm_payment_required": "The plan of the CRM account does not include this.",
