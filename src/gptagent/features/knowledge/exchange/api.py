@@ -21,7 +21,7 @@ EXPORTED: Mapping[int | str, dict[str, Any]] = {
     200: {
         "description": "The file",
         "content": {
-            "application/json": {"schema": {"type": "string"}},
+            "application/json": {"schema": {"type": "array", "items": {"type": "object"}}},
             "text/csv": {"schema": {"type": "string"}},
         },
     }

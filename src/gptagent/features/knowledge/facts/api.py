@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from fastapi import APIRouter
+from pydantic import Field
 
 from gptagent.features.knowledge.facts import service
 from gptagent.features.organizations import policy
@@ -20,7 +21,7 @@ class FactsBody(Body):
     model_config = example({"content": "We make kitchens in Kazan since 2004."})
 
     content: str
-    version: int | None = None
+    version: int | None = Field(None, ge=0, le=2**31 - 1)
 
 
 class FactsOut(Wire):
