@@ -65,11 +65,12 @@ MULTIPLES: tuple[tuple[Decimal, re.Pattern[str]], ...] = tuple(
 _ADJECTIVE = (
     r"(?:[а-яё]+(?:ых|их|ые|ие|ый|ого|ому|ой|ая|ую)|business|working|calendar|full|whole|bank|american|us)\s+"
 )
-_AFTER = tuple(
-    (unit, re.compile(rf"(?:\s{{0,2}}|-)(?:{_ADJECTIVE})?(?:{pattern})"))
-    for unit, pattern in (CURRENCIES | _MEASURES).items()
-)
-_BEFORE = tuple((unit, re.compile(rf"(?:{pattern})\s?$")) for unit, pattern in CURRENCIES.items())
+_WORDS_AFTER = {
+    unit: rf"(?:\s{{0,2}}|-)(?:{_ADJECTIVE})?(?:{words})" for unit, words in (CURRENCIES | _MEASURES).items()
+}
+_WORDS_BEFORE = {unit: rf"(?:{words})\s?$" for unit, words in CURRENCIES.items()}
+_AFTER = tuple((unit, re.compile(pattern)) for unit, pattern in _WORDS_AFTER.items())
+_BEFORE = tuple((unit, re.compile(pattern)) for unit, pattern in _WORDS_BEFORE.items())
 _BARE = (
     r"за|для|при|или|без|под|над|это|если|по|на|от|до|из|во|не|но|как|что|чтобы|плюс|включая|вместо|независимо"
     r"|and|or|for|the|per|with|from|plus|to|in|on|at|is|if|each|only|including|by|of|off|instead"
