@@ -205,7 +205,7 @@ async def test_a_file_goes_into_the_drive_in_parts_and_with_a_message(crm, link,
 async def test_calls_to_the_vendors_other_servers_take_their_slots_and_tell_how_they_ended(
     url, link, account
 ):
-    """Issue 4: every call goes through the limiter of its account and address."""
+    """Every call goes through the limiter of its account and address."""
     limiter = Recorder()
     stored = account.steer("POST", "/files", name="a.txt", content=base64.b64encode(b"a").decode())
     before = account.steer("GET", "/stats")["requests"]

@@ -86,7 +86,7 @@ async def test_ten_workers_with_fifty_accounts_stay_below_the_vendors_limit(role
 
 
 async def test_ten_processes_never_exceed_the_limit_as_the_emulator_counts_it(roles, emulator, client):
-    """Issue 4: processes of the operating system that share nothing but the database; two per account."""
+    """Processes of the operating system that share nothing but the database; two per account."""
     links = [await opened(emulator, client, number) for number in range(WORKERS // 2)]
     before = await counted(emulator, client)
     workers = [

@@ -48,7 +48,7 @@ async def answered(scene):
 
 
 async def test_with_every_webhook_lost_every_message_is_answered_once(hooks, world):
-    """Issue 4: the emulator's `drop` at 1.0."""
+    """The emulator's `drop` at 1.0."""
     await world.account.call("POST", "/knobs", {"drop": 1.0})
     scenes = [await Scene.open(world) for _ in range(7)]  # more chats than one look may read
     for number, scene in enumerate(scenes):

@@ -80,7 +80,7 @@ async def test_a_run_is_brought_to_its_end_after_its_worker_was_killed(own_home,
 
 
 async def test_a_message_whose_webhook_never_came_is_answered_by_the_running_worker(own_home, world, kommo):
-    """Issue 4: nothing but the worker's own schedule looks for it; a second look finds nothing new."""
+    """Nothing but the worker's own schedule looks for it; a second look finds nothing new."""
     chat = await world.account.new_chat()
     await world.account.call("POST", "/knobs", {"drop": 1.0})
     await world.account.call("POST", f"/chats/{chat['chat_id']}/customer", {"text": "Hello"})

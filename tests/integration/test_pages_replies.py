@@ -134,7 +134,7 @@ async def test_the_thread_names_a_file_and_what_became_of_a_reply(owner, site, d
 
 
 async def test_an_account_connected_by_consent_needs_no_key_and_says_so(owner, world, connected):
-    """Issue 4: its integration's key is known. The page shows it, the API too, and neither takes another."""
+    """Its integration's key is known. The page shows it, the API too, and neither takes another."""
     async with world.db.session(world.scope) as session:
         await session.execute("update app.crm_connection set access_kind = 'oauth', client_id = 'ours'")
     page = await owner.open(connected)

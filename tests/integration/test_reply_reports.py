@@ -1,4 +1,6 @@
-"""What the CRM tells anyway settles a reply: a turn costs two calls at most, and looks itself if need be."""
+"""What the CRM tells anyway settles a reply: a turn costs two calls at most, a first contact one more for its
+deal, and it looks itself if need be.
+"""
 
 import asyncio
 from dataclasses import replace
@@ -97,8 +99,8 @@ async def messages(world):
 
 
 @pytest.mark.parametrize("way", ["talk", "salesbot", "widget"])
-async def test_on_kommo_a_turn_costs_two_calls_at_most_and_its_report_settles_it(scene, world, origin, way):
-    """Issue 4: counted by the emulator."""
+async def test_on_kommo_a_turn_costs_two_calls_and_a_first_contact_one_more(scene, world, origin, way):
+    """CRM-21: counted by the emulator. The report settles the reply."""
     await set_up(scene, way, origin)
     for number in (1, 2):
         await asks(scene, way, f"Hello, for the {number}. time", number)
