@@ -1,6 +1,7 @@
 """Retrieval: recall, refusal, quoted answers and latency on XQuAD's halves. `python benchmarks/recall.py`.
 
-Starts its own PostgreSQL in a temporary home. `--grid` prints the trade-off of the refusal threshold.
+Recall and latency are measured of the questions as they are and with two letters mistyped. Starts its own
+PostgreSQL in a temporary home. `--grid` prints the trade-off of the refusal threshold.
 """
 
 import asyncio
@@ -27,6 +28,7 @@ from gptagent.kernel.ids import new_id
 from gptagent.kernel.postgres import Postgres, prepare_database
 from gptagent.kernel.scope import Scope
 from gptagent.migrations.run import migrate
+from misspelling import misspell
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "xquad"
 SMALL_TENANTS = 1_000
@@ -86,11 +88,31 @@ async def measure_quality(db: Database, language: str) -> None:
                 quotes = await service.best_sentences(session, question, found)
                 answered += bool(quotes)
                 quoted += any(answer in quote.text for answer in answers for quote in quotes)
+    await measure_misspelt(db, scope, language, paragraphs, ids)
     removed, foreign = await _coverage_without(db, scope, paragraphs, ids)
     print(f"recall@1 {language} {at1 / asked:.3f}")
     print(f"recall@5 {language} {at5 / asked:.3f}")
     print(f"answer_quoted {language} {quoted / answered:.3f}")
     _print_refusal(language, kept, removed, foreign)
+
+
+async def measure_misspelt(
+    db: Database, scope: Scope, language: str, paragraphs: list[Paragraph], ids: list[UUID]
+) -> None:
+    rng = random.Random(3)
+    at1 = at5 = kept = asked = 0
+    async with db.session(scope) as session:
+        for paragraph, source in zip(paragraphs, ids, strict=True):
+            for question, _ in paragraph.questions:
+                found = await service.search(session, misspell(question, language, rng))
+                sources = [passage.source_id for passage in found]
+                asked += 1
+                at1 += sources[:1] == [source]
+                at5 += source in sources
+                kept += service.is_answerable(found)
+    print(f"typos_recall@1 {language} {at1 / asked:.3f}")
+    print(f"typos_recall@5 {language} {at5 / asked:.3f}")
+    print(f"typos_answerable_kept {language} {kept / asked:.3f}")
 
 
 async def _coverage_without(
@@ -152,14 +174,16 @@ async def measure_latency(db: Database, language: str) -> None:
             await add_text(session, "\n\n".join(next(fillers) for _ in range(100)), new_id().hex)
     questions = [question for paragraph in paragraphs for question, _ in paragraph.questions]
     rng.shuffle(questions)
-    times: list[float] = []
-    for question in questions:
-        began = time.perf_counter()
-        async with db.session(scope) as session:
-            await service.search(session, question)
-        times.append((time.perf_counter() - began) * 1000)
-    print(f"retrieval_p50_ms {language} {statistics.median(times):.1f}")
-    print(f"retrieval_p95_ms {language} {statistics.quantiles(times, n=20)[-1]:.1f}")
+    mistyped = [misspell(question, language, rng) for question in questions]
+    for name, asked in (("retrieval", questions), ("typos", mistyped)):
+        times: list[float] = []
+        for question in asked:
+            began = time.perf_counter()
+            async with db.session(scope) as session:
+                await service.search(session, question)
+            times.append((time.perf_counter() - began) * 1000)
+        print(f"{name}_p50_ms {language} {statistics.median(times):.1f}")
+        print(f"{name}_p95_ms {language} {statistics.quantiles(times, n=20)[-1]:.1f}")
 
 
 async def fill_small_tenants(db: Database) -> None:

@@ -45,6 +45,8 @@ VOCABULARY = {
     "document.error_code",
     "document.status",
     "file_garbage.key",  # the worker empties it
+    "gram.gram",  # three letters
+    "gram.lexeme",  # no words with digits; what may not be heard of these: test_knowledge_spelling.py
     "invitation.role",
     "member.role",
     "member.status",

@@ -1,5 +1,6 @@
-"""What the upgrade to categories makes of articles that are there already, in each workspace for itself."""
+"""What upgrades make of the knowledge that is there already, in each workspace for itself."""
 
+from importlib import import_module
 from importlib.resources import files
 from uuid import uuid4
 
@@ -52,5 +53,46 @@ def test_articles_that_are_there_go_to_the_default_category_and_have_a_version(b
     forced = owner.execute(
         """select bool_and(relforcerowsecurity) from pg_class
             where oid in ('app.article'::regclass, 'app.organization'::regclass, 'app.category'::regclass)"""
+    ).fetchone()
+    assert forced == (True,)
+
+
+@pytest.fixture
+def before_spelling(house):
+    """A transaction as above, in which questions are not respelt yet."""
+    with psycopg.connect(read_roles(house).owner_dsn) as owner:
+        owner.execute("drop table app.gram")
+        owner.execute(
+            "drop trigger posting_added on app.posting; drop trigger posting_removed on app.posting"
+        )
+        owner.execute("drop function app.learn_words, app.forget_words, app.grams, app.has_grams")
+        yield owner
+        owner.rollback()
+
+
+def test_the_words_of_each_base_that_is_there_can_be_respelt(before_spelling):
+    owner = before_spelling
+    made = {workspace(owner, "ru"): word for word in ("канарейка", "снегирь")}
+    for org_id, word in made.items():
+        owner.execute("select set_config('app.org_id', %s, true)", [str(org_id)])
+        owner.execute(
+            """with added as (
+                 insert into app.chunk (article_id, ordinal, heading, content, length)
+                 select id, 1, '', %s, 3 from app.article returning id
+               )
+               insert into app.posting (lexeme, chunk_id, tf, length)
+               select lexeme, id, 1, 3 from added, unnest(array[%s, '12345', 'usb']) lexeme""",
+            [word, word],
+        )
+    import_module("gptagent.migrations.versions.0007_spelling").apply(owner)
+    for org_id, word in made.items():
+        owner.execute("select set_config('app.org_id', %s, true)", [str(org_id)])
+        found = owner.execute("select lexeme, array_agg(gram) from app.gram group by lexeme").fetchall()
+        assert [lexeme for lexeme, _ in found] == [word]
+        padded = f"  {word} "
+        assert sorted(found[0][1]) == sorted({padded[n : n + 3] for n in range(len(word) + 1)})
+    forced = owner.execute(
+        """select bool_and(relforcerowsecurity) from pg_class
+            where oid in ('app.lexical_stats'::regclass, 'app.posting'::regclass, 'app.gram'::regclass)"""
     ).fetchone()
     assert forced == (True,)

@@ -120,6 +120,7 @@ SHOWN_BY = {
         ],
         "Searching the base": [
             "integration/test_knowledge_search.py::test_the_search_reads_the_postings_by_their_key",
+            "integration/test_knowledge_spelling.py::test_near_words_are_read_by_their_key",
         ],
         "Asking a model": [
             "integration/test_dialog_gates.py::test_several_messages_get_one_reply_that_covers_all",

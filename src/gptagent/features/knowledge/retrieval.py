@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from gptagent.features.knowledge import lexical, store
 from gptagent.features.knowledge.model import Form, Passage, Quote
+from gptagent.features.knowledge.spelling.service import respell
 from gptagent.kernel.db import Session
 
 SEARCH_LIMIT = 5
@@ -11,7 +12,7 @@ SEARCH_MAX_CHARS = 2_000  # of a question; a longer one is cut, its first words 
 QUOTES = 3
 
 # Below this coverage of its best passage a question counts as not answered by the base. On XQuAD's halves
-# it keeps 0.90 (en) and 0.85 (ru) of the answerable questions; it refuses 0.75 and 0.79 of those whose
+# it keeps 0.90 (en) and 0.85 (ru) of the answerable questions; it refuses 0.75 and 0.78 of those whose
 # paragraph is gone while others of its article stay, and 0.94 of those whose whole article is gone.
 REFUSAL_COVERAGE = 0.5
 
@@ -26,15 +27,12 @@ RELATED_PASSAGES = 3  # of related articles, one of each, besides what was found
 async def search(session: Session, question: str, *, limit: int = SEARCH_LIMIT) -> list[Passage]:
     """Return the passages that best match the question, best first; none if no word of it is known.
 
-    Whether they answer it is told by `is_answerable`.
+    A word that is not, but is near to known ones by its letters, is taken for these. Whether the passages
+    answer the question is told by `is_answerable`.
     """
     words = await _words(session, question)
-    if not words:
-        return []
-    found = await store.find_forms(session, [lexical.kin_range(word) for word in words])
-    forms = [Form(term, form, lexical.kinship(words[term], form)) for term, form in found]
-    kin = [form for form in forms if form.weight > 0]
-    return await store.rank(session, kin, len(words), limit) if kin else []
+    forms = await _forms(session, words)
+    return await store.rank(session, forms, len(words), limit) if forms else []
 
 
 async def add_related(session: Session, question: str, passages: Sequence[Passage]) -> list[Passage]:
@@ -50,7 +48,7 @@ async def add_related(session: Session, question: str, passages: Sequence[Passag
     ]
     if not found:
         return list(passages)
-    words = await _words(session, question)
+    words = await _known_words(session, question)
     known = [passage.source_id for passage in passages]
     return [
         *passages,
@@ -68,7 +66,7 @@ async def best_sentences(
 ) -> list[Quote]:
     """Return up to `limit` sentences, word for word, that hold most of the question; none if refused."""
     candidates = _candidates([passage for passage in passages if passage.coverage >= REFUSAL_COVERAGE])
-    words = await _words(session, question)
+    words = await _known_words(session, question)
     if not candidates or not words:
         return []
     weights = await store.weigh(session, words)
@@ -81,6 +79,30 @@ async def best_sentences(
         )
     ]
     return _best(quotes, limit)
+
+
+async def _forms(session: Session, words: Sequence[str]) -> list[Form]:
+    """Return the base's lexemes that count for each word: itself, its kin, or what it may mean."""
+    respelt = await respell(session, words)
+    meant = [(n, word, 1.0) for n, word in enumerate(words)]
+    meant += [
+        (n, near, share) for n, word in enumerate(words) for near, share in respelt.get(word, {}).items()
+    ]
+    if not meant:
+        return []
+    weights: dict[tuple[int, str], float] = {}
+    for number, form in await store.find_forms(session, [lexical.kin_range(word) for _, word, _ in meant]):
+        term, word, share = meant[number]
+        weight = share * lexical.kinship(word, form)
+        weights[term, form] = max(weight, weights.get((term, form), 0.0))
+    return [Form(term, form, weight) for (term, form), weight in weights.items() if weight > 0]
+
+
+async def _known_words(session: Session, question: str) -> list[str]:
+    """Return the question's words, a misspelt one as the nearest that the base knows."""
+    words = await _words(session, question)
+    respelt = await respell(session, words)
+    return list(dict.fromkeys(next(iter(respelt.get(word, [word]))) for word in words))
 
 
 async def _words(session: Session, question: str) -> list[str]:
