@@ -284,9 +284,7 @@ async def _open(db: Database, scope: Scope, connection_id: UUID, vault: Vault) -
         return await crm.open_link(session, connection_id, vault)
 
 
-async def find_route(
-    session: Session, link: CrmLink, lead_id: int | None, talk_id: int | None
-) -> ReplyRoute:
+async def find_route(session: Session, link: CrmLink, lead_id: int | None, talk_id: int | None) -> ReplyRoute:
     """Return the way a reply about that deal would go now. Raises NotFound."""
     row = await crm_store.select_connection(session, link.connection_id)
     if row is None:
