@@ -1,4 +1,4 @@
-"""What the CRM tells anyway settles a reply: a turn costs two calls at most, and it looks itself if need be."""
+"""What the CRM tells anyway settles a reply: a turn costs two calls at most. It looks itself if need be."""
 
 import asyncio
 from dataclasses import replace

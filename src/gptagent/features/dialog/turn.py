@@ -140,9 +140,8 @@ class TurnRunner:
         return self.pace.crowded_retry if sent >= self.pace.replies_per_minute else None
 
     async def _refresh(self, db: Database, scope: Scope, context: TurnContext) -> TurnContext:
-        """Read what the mirror lacks, in one call at most; in none where the reply takes two: no turn has more.
-
-        A CRM that does not answer stops no reply.
+        """Read what the mirror lacks, in one call at most; in none where the reply takes two, so that no turn
+        costs more. A CRM that does not answer stops no reply.
         """
         conversation, lead = context.conversation, context.lead
         needs_lead = conversation.lead_id is not None and (lead is None or not lead.is_fresh)
