@@ -186,7 +186,10 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A piece of a source. `coverage` is the share (0-1) of the question's informative words it holds."""
+    """A piece of a source. `coverage` is the share (0-1) of the question's informative words it holds.
+
+    `support` (0-1) is how far it answers the question: a base answers from where this is high enough.
+    """
 
     chunk_id: int
     source_kind: SourceKind
@@ -197,6 +200,7 @@ class Passage:
     content: str
     score: float
     coverage: float
+    support: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

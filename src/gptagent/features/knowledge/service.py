@@ -34,7 +34,6 @@ from gptagent.features.knowledge.documents import (
 )
 from gptagent.features.knowledge.facts.service import get_facts
 from gptagent.features.knowledge.retrieval import (
-    REFUSAL_COVERAGE,
     add_related,
     best_sentences,
     is_answerable,
@@ -46,7 +45,6 @@ __all__ = [
     "DOCUMENT_ORDERS",
     "INGEST_JOB",
     "LIVE_TOPIC",
-    "REFUSAL_COVERAGE",
     "VERSION_ORDERS",
     "add_related",
     "article_titles",
