@@ -13,7 +13,7 @@ WEIGHTS = {"доставк": 3.0, "казан": 1.0}
 
 def spoken(*lexemes, coverage=1.0, title=(), heading=()):
     text = " ".join(f"Sentence {n}." for n, _ in enumerate(lexemes))
-    passage = Passage(1, "article", UUID(int=1), "Title", "", None, text, 1.0, coverage)
+    passage = Passage(1, "article", UUID(int=1), "Title", "", None, text, 1.0, coverage, 1)
     return Spoken(passage, sentences_of(passage), lexemes, title, heading)
 
 
