@@ -47,10 +47,11 @@ async def add_related(session: Session, question: str, passages: Sequence[Passag
     It is the one with most of the question's words, else the article's beginning; of an article that is
     switched off there is none. A passage that holds too little of the question brings no relatives.
     """
+    threshold = await refusal_support(session)
     found = [
         passage.source_id
         for passage in passages
-        if passage.source_kind == "article" and passage.support >= REFUSAL_SUPPORT
+        if passage.source_kind == "article" and passage.support >= threshold
     ]
     if not found:
         return list(passages)
@@ -62,16 +63,22 @@ async def add_related(session: Session, question: str, passages: Sequence[Passag
     ]
 
 
-def is_answerable(passages: Sequence[Passage]) -> bool:
-    """Tell whether some passage answers enough of the question."""
-    return any(passage.support >= REFUSAL_SUPPORT for passage in passages)
+async def refusal_support(session: Session) -> float:
+    """Return the support from which on this base answers: as its own questions told, else the usual one."""
+    return await store.calibrated_support(session) or REFUSAL_SUPPORT
+
+
+def is_answerable(passages: Sequence[Passage], threshold: float = REFUSAL_SUPPORT) -> bool:
+    """Tell whether some passage answers enough of the question, `threshold` being the base's."""
+    return any(passage.support >= threshold for passage in passages)
 
 
 async def best_sentences(
     session: Session, question: str, passages: Sequence[Passage], *, limit: int = QUOTES
 ) -> list[Quote]:
     """Return up to `limit` sentences, word for word, that hold most of the question; none if refused."""
-    answering = [passage for passage in passages if passage.support >= REFUSAL_SUPPORT]
+    threshold = await refusal_support(session) if passages else 0.0
+    answering = [passage for passage in passages if passage.support >= threshold]
     if not answering:
         return []
     asking = await read_question(session, question)

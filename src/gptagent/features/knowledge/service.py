@@ -38,6 +38,7 @@ from gptagent.features.knowledge.retrieval import (
     add_related,
     best_sentences,
     is_answerable,
+    refusal_support,
     search,
 )
 
@@ -70,6 +71,7 @@ __all__ = [
     "page_versions",
     "record_entries",
     "record_pieces",
+    "refusal_support",
     "register_document",
     "restore_version",
     "retry_document",
