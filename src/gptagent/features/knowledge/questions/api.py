@@ -86,9 +86,12 @@ class ExpectedOut(Wire):
 
 
 class QuestionOut(Wire):
+    """`sources` are ids; `expected` says what they are."""
+
     id: UUID
     text: str
-    sources: list[ExpectedOut]
+    sources: list[UUID]
+    expected: list[ExpectedOut]
     created_at: datetime
     updated_at: datetime
 
@@ -244,7 +247,14 @@ def _passages(passages: Sequence[Passage]) -> list[PassageOut]:
 
 
 def _question(question: Question) -> QuestionOut:
-    return QuestionOut.model_validate(question, from_attributes=True)
+    return QuestionOut(
+        id=question.id,
+        text=question.text,
+        sources=[one.id for one in question.sources],
+        expected=[ExpectedOut.model_validate(one, from_attributes=True) for one in question.sources],
+        created_at=question.created_at,
+        updated_at=question.updated_at,
+    )
 
 
 def _run(run: Run) -> RunOut:
