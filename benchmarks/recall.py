@@ -19,6 +19,7 @@ from uuid import UUID
 
 from figures import skip
 from gptagent.features.knowledge import service, store
+from gptagent.features.knowledge.answering import REFUSAL_SUPPORT
 from gptagent.features.knowledge.chunking import Section, cut
 from gptagent.features.knowledge.indexing import pieces
 from gptagent.features.knowledge.model import TXT, NewDocument
@@ -84,12 +85,12 @@ async def measure_quality(db: Database, language: str) -> None:
                 asked += 1
                 at1 += sources[:1] == [source]
                 at5 += source in sources
-                kept.append(max((passage.coverage for passage in found), default=0.0))
+                kept.append(max((passage.support for passage in found), default=0.0))
                 quotes = await service.best_sentences(session, question, found)
                 answered += bool(quotes)
                 quoted += any(answer in quote.text for answer in answers for quote in quotes)
     await measure_misspelt(db, scope, language, paragraphs, ids)
-    removed, foreign = await _coverage_without(db, scope, paragraphs, ids)
+    removed, foreign = await _support_without(db, scope, paragraphs, ids)
     print(f"recall@1 {language} {at1 / asked:.3f}")
     print(f"recall@5 {language} {at5 / asked:.3f}")
     print(f"answer_quoted {language} {quoted / answered:.3f}")
@@ -115,10 +116,10 @@ async def measure_misspelt(
     print(f"typos_answerable_kept {language} {kept / asked:.3f}")
 
 
-async def _coverage_without(
+async def _support_without(
     db: Database, scope: Scope, paragraphs: list[Paragraph], ids: list[UUID]
 ) -> tuple[list[float], list[float]]:
-    """Return the best coverage of each question without its paragraph, and without its whole article."""
+    """Return the best support of each question without its paragraph, and without its whole article."""
     removed: list[float] = []
     foreign: list[float] = []
     for paragraph, own in zip(paragraphs, ids, strict=True):
@@ -129,16 +130,16 @@ async def _coverage_without(
 
 
 async def _ask_without(db: Database, scope: Scope, gone: list[UUID], paragraph: Paragraph) -> list[float]:
-    coverages: list[float] = []
+    supports: list[float] = []
     with suppress(_UndoneError):
         async with db.session(scope) as session:
             for document_id in gone:
                 await service.delete_document(session, document_id)
             for question, _ in paragraph.questions:
                 found = await service.search(session, question)
-                coverages.append(max((passage.coverage for passage in found), default=0.0))
+                supports.append(max((passage.support for passage in found), default=0.0))
             raise _UndoneError
-    return coverages
+    return supports
 
 
 class _UndoneError(Exception):
@@ -146,7 +147,7 @@ class _UndoneError(Exception):
 
 
 def _print_refusal(language: str, kept: list[float], removed: list[float], foreign: list[float]) -> None:
-    grid = [n / 100 for n in range(30, 75, 5)] if "--grid" in sys.argv else [service.REFUSAL_COVERAGE]
+    grid = [n / 100 for n in range(30, 56, 2)] if "--grid" in sys.argv else [REFUSAL_SUPPORT]
     for threshold in grid:
         suffix = f"_at_{threshold:.2f}" if len(grid) > 1 else ""
         for name, values, above in (

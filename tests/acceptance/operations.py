@@ -78,6 +78,7 @@ def _fresh(value: object) -> object:
 AGENT, ARTICLE, DOCUMENT = "agents/{agent_id}", "articles/{article_id}", "documents/{document_id}"
 ONE_ARTICLE = b"title,content\r\nTaken,Long enough a text.\r\n"
 KEY, CATEGORY = "api-keys/{key_id}", "categories/{category_id}"
+QUESTION = "knowledge-questions/{question_id}"
 MEMBER, INVITATION = "members/{person_id}", "invitations/{invitation_id}"
 INTEGRATION = {"brand": "kommo", "client_id": "client-#", "client_secret": "secret"}
 TASK = {"text": "Call", "due_at": "2099-01-31T12:00:00Z"}
@@ -165,6 +166,15 @@ OPERATIONS = tuple(
         ("POST", "articles/import", EDIT_KNOWLEDGE, {"files": {"file": ("a.csv", ONE_ARTICLE)}}),
         ("GET", "company-facts", VIEW, {}),
         ("PUT", "company-facts", EDIT_KNOWLEDGE, {"json": {"content": "Facts #"}}),
+        ("GET", "knowledge-questions", VIEW, {}),
+        ("POST", "knowledge-questions", EDIT_KNOWLEDGE, {"json": {"text": "Question #"}}),
+        ("POST", "knowledge-questions/try", VIEW, {"json": {"text": "Question"}}),
+        ("GET", QUESTION, VIEW, {}),
+        ("PATCH", QUESTION, EDIT_KNOWLEDGE, {"json": {"sources": []}}),
+        ("DELETE", QUESTION, EDIT_KNOWLEDGE, {}),
+        ("GET", "knowledge-runs", VIEW, {}),
+        ("POST", "knowledge-runs", EDIT_KNOWLEDGE, {}),
+        ("GET", "knowledge-runs/{run_id}", VIEW, {}),
         ("GET", "categories", VIEW, {}),
         ("POST", "categories", EDIT_KNOWLEDGE, {"json": {"title": "Category #"}}),
         ("GET", CATEGORY, VIEW, {}),

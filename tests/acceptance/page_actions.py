@@ -123,6 +123,11 @@ ACTIONS: dict[str, str | Why] = {
         f"POST {ARTICLE}/versions/{{version}}/restore"
     ),
     f"POST {PAGES}/knowledge-facts": f"PUT {V1}/company-facts",
+    f"POST {PAGES}/knowledge-bench/runs": f"POST {V1}/knowledge-runs",
+    f"POST {PAGES}/knowledge-bench/questions": f"POST {V1}/knowledge-questions",
+    f"POST {PAGES}/knowledge-bench/questions/{{question_id}}/delete": (
+        f"DELETE {V1}/knowledge-questions/{{question_id}}"
+    ),
     f"POST {PAGES}/knowledge-categories/create": f"POST {V1}/categories",
     f"POST {PAGES}/knowledge-categories/{{category_id}}/edit": f"PATCH {CATEGORY}",
     f"POST {PAGES}/knowledge-categories/{{category_id}}/move": f"POST {CATEGORY}/move",

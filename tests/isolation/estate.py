@@ -68,6 +68,8 @@ class Estate:
     slot_id: UUID
     attachment_id: UUID
     pending_id: UUID
+    question_id: UUID
+    run_id: UUID
 
     @property
     def person_id(self) -> UUID:
@@ -180,6 +182,7 @@ async def _connection(
         mime=canary,
         size_bytes=1,
         sha256=canary,
+        indexed_sha256=canary,
         blob_key=session.scope.key("documents", canary),
         created_at=utcnow(),
         updated_at=utcnow(),
@@ -213,6 +216,12 @@ async def _connection(
     said = vault.seal(canary, org_id=org_id, purpose=transports.SLOT_PURPOSE)
     address = {"url_hash": canary.encode(), "url_sealed": said, "said_sealed": said}
     await insert(session, "crm_reply_slot", **own, id=slot_id, lead_id=LEAD, **address)
+    run_id = new_id()
+    asked = json.dumps([{"question": canary, "rank": 1, "present": 0.9, "removed": 0.1}])
+    # Never asked anew by a schedule that runs meanwhile: it knows of more changes than there will be.
+    ran = {"state": "done", "changes": 10**6, "results": asked, "created_at": utcnow()}
+    await insert(session, "knowledge_run", id=run_id, **ran)
+    acted |= {"question_id": question_id, "run_id": run_id}
     made = {"slot_id": slot_id, "document_id": document_id, "task_id": task_id, "sync_id": sync_id}
     return {**own, **made, **acted, "integration_id": integration_id, "delivery_id": delivery_id}
 

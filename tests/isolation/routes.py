@@ -63,6 +63,7 @@ Case = Public | Own | Foreign | Installation
 AGENT = {"agent_id": "agent_id"}
 ARTICLE = {"article_id": "article_id"}
 CATEGORY = {"category_id": "category_id"}
+QUESTION = {"question_id": "question_id"}
 IMPORTED = b"title,content\r\nTaken,Long enough a text.\r\n"
 DOCUMENT = {"document_id": "document_id"}
 CONNECTION = {"connection_id": "connection_id"}
@@ -196,6 +197,15 @@ CASES: dict[str, Case] = {
     "POST /api/v1/articles/import": Own(200, {"files": {"file": ("a.csv", IMPORTED)}}),
     "GET /api/v1/company-facts": Own(),
     "PUT /api/v1/company-facts": Own(200, {"json": {"content": "New"}}),
+    "GET /api/v1/knowledge-questions": Own(),
+    "POST /api/v1/knowledge-questions": Own(201, {"json": {"text": "New"}}),
+    "POST /api/v1/knowledge-questions/try": Own(200, {"json": {"text": "Any"}}),
+    "GET /api/v1/knowledge-questions/{question_id}": Foreign(QUESTION),
+    "PATCH /api/v1/knowledge-questions/{question_id}": Foreign(QUESTION, {"json": {"sources": []}}),
+    "DELETE /api/v1/knowledge-questions/{question_id}": Foreign(QUESTION),
+    "GET /api/v1/knowledge-runs": Own(),
+    "POST /api/v1/knowledge-runs": Own(202),
+    "GET /api/v1/knowledge-runs/{run_id}": Foreign({"run_id": "run_id"}),
     "GET /api/v1/categories": Own(),
     "POST /api/v1/categories": Own(201, {"json": {"title": "New"}}),
     "GET /api/v1/categories/{category_id}": Foreign(CATEGORY),
@@ -435,6 +445,11 @@ CASES: dict[str, Case] = {
     f"GET {PAGES}/knowledge-items/import": Own(),
     f"POST {PAGES}/knowledge-items/import": Own(303, {"files": {"file": ("a.csv", IMPORTED)}}),
     f"GET {PAGES}/knowledge-facts": Own(),
+    f"GET {PAGES}/knowledge-bench": Own(200, {"params": {"q": "Any"}}),
+    f"GET {PAGES}/knowledge-bench/runs": Own(),
+    f"POST {PAGES}/knowledge-bench/runs": Own(303),
+    f"POST {PAGES}/knowledge-bench/questions": Own(303, {"data": {"text": "Newer"}}),
+    f"POST {PAGES}/knowledge-bench/questions/{{question_id}}/delete": Foreign(QUESTION),
     f"POST {PAGES}/knowledge-facts": Own(303, {"data": {"content": "New"}}),
     f"GET {PAGES}/knowledge-categories": Own(),
     f"GET {PAGES}/knowledge-categories/create": Own(),

@@ -49,6 +49,8 @@ VOCABULARY = {
     "gram.lexeme",  # no words with digits; what may not be heard of these: test_knowledge_spelling.py
     "invitation.role",
     "knowledge_question.actor_kind",
+    "knowledge_run.figures",
+    "knowledge_run.state",
     "member.role",
     "member.status",
     "message.author",

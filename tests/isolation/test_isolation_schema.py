@@ -71,6 +71,7 @@ DEFINERS = {
     "due_care": "schedule: ids, each then opened in its own tenant's transaction",
     "due_polls": "schedule: ids, as above",
     "connection_counts": "metrics: numbers",
+    "bases_to_measure": "schedule: ids, each then opened in its own tenant's transaction",
     "connections_to_sync": "schedule: ids, each then opened in its own tenant's transaction",
     "take_call_slot": "rate limit of the CRM: a time",
     "claim_call_slot": "rate limit of the CRM: times, and how often an account failed",

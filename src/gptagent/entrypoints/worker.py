@@ -17,6 +17,7 @@ from gptagent.features.crm.deliveries.jobs import forget_seen, look_after_hooks
 from gptagent.features.crm.syncing.service import queue_due_syncs
 from gptagent.features.dialog.delivery import sweep_deliveries
 from gptagent.features.dialog.service import sweep_lanes
+from gptagent.features.knowledge.questions.service import queue_due_runs
 from gptagent.features.privacy.service import apply_retention
 from gptagent.kernel import installation
 from gptagent.kernel.clock import utcnow
@@ -34,6 +35,7 @@ DELIVERIES_EVERY = timedelta(seconds=10)
 DISCARD_EVERY = timedelta(minutes=1)
 FORGET_EVERY = timedelta(minutes=10)
 DELETE_EVERY = timedelta(minutes=1)
+MEASURE_EVERY = timedelta(minutes=1)  # how often it is asked which base has changed notably
 SYNC_EVERY = timedelta(minutes=1)  # how often it is asked which connection was not read for a day
 RENEW_EVERY = timedelta(minutes=5)
 TIDY_HOURS = range(5)  # several rounds: each is bounded
@@ -143,6 +145,12 @@ async def _renew(platform: Platform) -> None:
         log.info("renewals_queued", count=count)
 
 
+async def _measure(platform: Platform) -> None:
+    count = await queue_due_runs(platform.db)
+    if count:
+        log.info("bases_measured", count=count)
+
+
 async def _tidy(platform: Platform) -> None:
     """At night only (UTC): deleting is work that nobody waits for."""
     if utcnow().hour in TIDY_HOURS and (count := await apply_retention(platform.db)):
@@ -160,5 +168,6 @@ def _schedules() -> tuple[tuple[timedelta, Tick], ...]:
         (DELETE_EVERY, _delete),
         (SYNC_EVERY, _sync),
         (RENEW_EVERY, _renew),
+        (MEASURE_EVERY, _measure),
         (TIDY_EVERY, _tidy),
     )

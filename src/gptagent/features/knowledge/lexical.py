@@ -3,7 +3,7 @@
 import math
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable
 
 # Robertson & Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond" (2009), section 3.
 BM25_K1 = 1.2
@@ -33,6 +33,7 @@ _GREETING = re.compile(
 
 _THOUSANDS = re.compile(r"\b\d{1,3}(?:[ \u00a0\u202f]\d{3})+\b")
 _JOINERS = re.compile(r"(?<=\w)[-‐‑–—/\\_.,:;#+]+(?=\w)")
+_PLAIN = re.compile(r"[\x00-\x7fА-Яа-я]*")  # nothing to take off, which is the most of what is read
 _BREVE = "\u0306"  # part of й, unlike an accent
 
 _SENTENCE_END = re.compile(r"(?<=[.!?…])[\"»”)\]]*\s+(?=[\"«“(\[]?[A-ZА-ЯЁ0-9—–-])")
@@ -44,9 +45,7 @@ _ABBREVIATION = re.compile(
 
 def normalise(text: str) -> str:
     """Return the text as its words are counted: accents off, `1 500` as one number, `AB-12/3` as parts."""
-    plain = unicodedata.normalize("NFKD", text)
-    plain = "".join(c for c in plain if c == _BREVE or unicodedata.category(c) != "Mn")
-    plain = unicodedata.normalize("NFC", plain)
+    plain = text if _PLAIN.fullmatch(text) else _without_accents(text)
     plain = _THOUSANDS.sub(lambda number: re.sub(r"\D", "", number[0]), plain)
     return _JOINERS.sub(" ", plain).replace("\0", " ")
 
@@ -83,16 +82,6 @@ def kinship(lexeme: str, form: str) -> float:
     return KIN_WEIGHT * share**2
 
 
-def covered_share(weights: Mapping[str, float], lexemes: Collection[str]) -> float:
-    """Return the share of the weighted words that the lexemes hold, kin counted in part."""
-    total = sum(weights.values())
-    if not total:
-        return 0.0
-    return (
-        sum(w * max((kinship(word, x) for x in lexemes), default=0.0) for word, w in weights.items()) / total
-    )
-
-
 def split_sentences(text: str) -> list[str]:
     """Return the sentences of a Russian or English text; a line break always ends one."""
     found: list[str] = []
@@ -105,6 +94,12 @@ def split_sentences(text: str) -> list[str]:
                 start = end.end()
         found.append(line[start:].strip())
     return [sentence for sentence in found if any(c.isalnum() for c in sentence)]
+
+
+def _without_accents(text: str) -> str:
+    plain = unicodedata.normalize("NFKD", text)
+    plain = "".join(c for c in plain if c == _BREVE or unicodedata.category(c) != "Mn")
+    return unicodedata.normalize("NFC", plain)
 
 
 def _may_have_kin(lexeme: str) -> bool:

@@ -197,6 +197,7 @@ class Passage:
 
     `version` is the source's when the piece was made; `page` the number of the page, sheet or slide it is on,
     as `place` says.
+    `support` (0-1) is how far it answers the question: a base answers from where this is high enough.
     """
 
     chunk_id: int
@@ -210,6 +211,7 @@ class Passage:
     coverage: float
     version: int
     place: Place = "page"
+    support: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

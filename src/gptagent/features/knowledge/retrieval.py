@@ -1,8 +1,10 @@
 """Questions to passages, and passages to the sentences that answer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from gptagent.features.knowledge import lexical, store
+from gptagent.features.knowledge.answering import REFUSAL_SUPPORT, Judge, Spoken, best_of, sentences_of
 from gptagent.features.knowledge.model import Form, Passage, Quote
 from gptagent.features.knowledge.spelling.service import respell
 from gptagent.kernel.db import Session
@@ -11,17 +13,20 @@ SEARCH_LIMIT = 5
 SEARCH_MAX_CHARS = 2_000  # of a question; a longer one is cut, its first words ask
 QUOTES = 3
 
-# Below this coverage of its best passage a question counts as not answered by the base. On XQuAD's halves
-# it keeps 0.90 (en) and 0.85 (ru) of the answerable questions; it refuses 0.75 and 0.78 of those whose
-# paragraph is gone while others of its article stay, and 0.94 of those whose whole article is gone.
-REFUSAL_COVERAGE = 0.5
-
-# A sentence is quoted beside the best one if it answers at least this share of what that one does.
-QUOTE_RELATIVE = 0.6
-QUOTE_MIN_CHARS = 3
-HEADING_SHARE = 0.5
-
 RELATED_PASSAGES = 3  # of related articles, one of each, besides what was found
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """A question's informative words, and the base's words that a misspelt one may mean, with weights."""
+
+    words: Sequence[str]
+    respelt: Mapping[str, Mapping[str, float]]
+
+    @property
+    def known(self) -> list[str]:
+        """The words, a misspelt one as the nearest that the base knows."""
+        return list(dict.fromkeys(next(iter(self.respelt.get(word, [word]))) for word in self.words))
 
 
 async def search(session: Session, question: str, *, limit: int = SEARCH_LIMIT) -> list[Passage]:
@@ -30,9 +35,10 @@ async def search(session: Session, question: str, *, limit: int = SEARCH_LIMIT) 
     A word that is not, but is near to known ones by its letters, is taken for these. Whether the passages
     answer the question is told by `is_answerable`.
     """
-    words = await _words(session, question)
-    forms = await _forms(session, words)
-    return await store.rank(session, forms, len(words), limit) if forms else []
+    asking = await read_question(session, question)
+    forms = await _forms(session, asking)
+    found = await store.rank(session, forms, len(asking.words), limit) if forms else []
+    return await judge(session, asking, found)
 
 
 async def add_related(session: Session, question: str, passages: Sequence[Passage]) -> list[Passage]:
@@ -41,14 +47,15 @@ async def add_related(session: Session, question: str, passages: Sequence[Passag
     It is the one with most of the question's words, else the article's beginning; of an article that is
     switched off there is none. A passage that holds too little of the question brings no relatives.
     """
+    threshold = await refusal_support(session)
     found = [
         passage.source_id
         for passage in passages
-        if passage.source_kind == "article" and passage.coverage >= REFUSAL_COVERAGE
+        if passage.source_kind == "article" and passage.support >= threshold
     ]
     if not found:
         return list(passages)
-    words = await _known_words(session, question)
+    words = (await read_question(session, question)).known
     known = [passage.source_id for passage in passages]
     return [
         *passages,
@@ -56,34 +63,62 @@ async def add_related(session: Session, question: str, passages: Sequence[Passag
     ]
 
 
-def is_answerable(passages: Sequence[Passage]) -> bool:
-    """Tell whether some passage holds enough of the question's informative words."""
-    return any(passage.coverage >= REFUSAL_COVERAGE for passage in passages)
+async def refusal_support(session: Session) -> float:
+    """Return the support from which on this base answers: as its own questions told, else the usual one."""
+    return await store.calibrated_support(session) or REFUSAL_SUPPORT
+
+
+def is_answerable(passages: Sequence[Passage], threshold: float = REFUSAL_SUPPORT) -> bool:
+    """Tell whether some passage answers enough of the question, `threshold` being the base's."""
+    return any(passage.support >= threshold for passage in passages)
 
 
 async def best_sentences(
     session: Session, question: str, passages: Sequence[Passage], *, limit: int = QUOTES
 ) -> list[Quote]:
     """Return up to `limit` sentences, word for word, that hold most of the question; none if refused."""
-    candidates = _candidates([passage for passage in passages if passage.coverage >= REFUSAL_COVERAGE])
-    words = await _known_words(session, question)
-    if not candidates or not words:
+    threshold = await refusal_support(session) if passages else 0.0
+    answering = [passage for passage in passages if passage.support >= threshold]
+    if not answering:
         return []
-    weights = await store.weigh(session, words)
-    texts = [text for text, _ in candidates] + [passage.heading for _, passage in candidates]
-    stems = await store.stem(session, [lexical.normalise(text) for text in texts])
-    quotes = [
-        Quote(text, passage, _answering(weights, own, heading) * passage.coverage)
-        for (text, passage), own, heading in zip(
-            candidates, stems[: len(candidates)], stems[len(candidates) :], strict=True
-        )
+    asking = await read_question(session, question)
+    by = Judge(await store.weigh(session, asking.known), len(asking.words))
+    return best_of([quote for one in await _spoken(session, answering) for quote in by.quotes(one)], limit)
+
+
+async def read_question(session: Session, question: str) -> Asking:
+    """Return what a question asks by."""
+    stems = await store.stem(session, [lexical.normalise_question(question[:SEARCH_MAX_CHARS])])
+    words = lexical.informative(stems[0])
+    return Asking(words, await respell(session, words))
+
+
+async def judge(session: Session, asking: Asking, passages: Sequence[Passage]) -> list[Passage]:
+    """Return the passages with their support, however they were found."""
+    if not passages:
+        return []
+    by = Judge(await store.weigh(session, asking.known), len(asking.words))
+    return [by.judge(one) for one in await _spoken(session, passages)]
+
+
+async def _spoken(session: Session, passages: Sequence[Passage]) -> list[Spoken]:
+    sentences = [sentences_of(passage) for passage in passages]
+    texts = [
+        lexical.normalise(text)
+        for passage, own in zip(passages, sentences, strict=True)
+        for text in (passage.source_title, passage.heading, *own)
     ]
-    return _best(quotes, limit)
+    stems = iter(await store.stem(session, texts))
+    spoken = []
+    for passage, own in zip(passages, sentences, strict=True):
+        title, heading = next(stems), next(stems)
+        spoken.append(Spoken(passage, own, [next(stems) for _ in own], title, heading))
+    return spoken
 
 
-async def _forms(session: Session, words: Sequence[str]) -> list[Form]:
+async def _forms(session: Session, asking: Asking) -> list[Form]:
     """Return the base's lexemes that count for each word: itself, its kin, or what it may mean."""
-    respelt = await respell(session, words)
+    words, respelt = asking.words, asking.respelt
     meant = [(n, word, 1.0) for n, word in enumerate(words)]
     meant += [
         (n, near, share) for n, word in enumerate(words) for near, share in respelt.get(word, {}).items()
@@ -96,37 +131,3 @@ async def _forms(session: Session, words: Sequence[str]) -> list[Form]:
         weight = share * lexical.kinship(word, form)
         weights[term, form] = max(weight, weights.get((term, form), 0.0))
     return [Form(term, form, weight) for (term, form), weight in weights.items() if weight > 0]
-
-
-async def _known_words(session: Session, question: str) -> list[str]:
-    """Return the question's words, a misspelt one as the nearest that the base knows."""
-    words = await _words(session, question)
-    respelt = await respell(session, words)
-    return list(dict.fromkeys(next(iter(respelt.get(word, [word]))) for word in words))
-
-
-async def _words(session: Session, question: str) -> list[str]:
-    stems = await store.stem(session, [lexical.normalise_question(question[:SEARCH_MAX_CHARS])])
-    return lexical.informative(stems[0])
-
-
-def _candidates(passages: Sequence[Passage]) -> list[tuple[str, Passage]]:
-    """Return each sentence once, with the best passage it stands in: neighbours overlap."""
-    seen: dict[str, Passage] = {}
-    for passage in passages:
-        for sentence in lexical.split_sentences(passage.content):
-            if len(sentence) >= QUOTE_MIN_CHARS:
-                seen.setdefault(sentence, passage)
-    return list(seen.items())
-
-
-def _answering(weights: dict[str, float], sentence: Sequence[str], heading: Sequence[str]) -> float:
-    """A heading lends its words to the sentences under it, but a sentence that says them itself wins."""
-    own = lexical.covered_share(weights, sentence)
-    with_heading = lexical.covered_share(weights, [*sentence, *heading])
-    return own + HEADING_SHARE * (with_heading - own)
-
-
-def _best(quotes: list[Quote], limit: int) -> list[Quote]:
-    ranked = sorted(quotes, key=lambda quote: -quote.score)[:limit]
-    return [quote for quote in ranked if quote.score > 0 and quote.score >= ranked[0].score * QUOTE_RELATIVE]

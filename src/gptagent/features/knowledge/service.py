@@ -35,10 +35,10 @@ from gptagent.features.knowledge.documents import (
 )
 from gptagent.features.knowledge.facts.service import get_facts
 from gptagent.features.knowledge.retrieval import (
-    REFUSAL_COVERAGE,
     add_related,
     best_sentences,
     is_answerable,
+    refusal_support,
     search,
 )
 
@@ -47,7 +47,6 @@ __all__ = [
     "DOCUMENT_ORDERS",
     "INGEST_JOB",
     "LIVE_TOPIC",
-    "REFUSAL_COVERAGE",
     "VERSION_ORDERS",
     "add_related",
     "article_titles",
@@ -72,6 +71,7 @@ __all__ = [
     "page_versions",
     "record_entries",
     "record_pieces",
+    "refusal_support",
     "register_document",
     "restore_version",
     "retry_document",

@@ -341,6 +341,14 @@ async def weigh(session: Session, lexemes: Sequence[str]) -> dict[str, float]:
     return {row["lexeme"]: float(row["weight"]) for row in rows}
 
 
+async def calibrated_support(session: Session) -> float | None:
+    """Return what the last run of the base's questions told; None if there was none."""
+    support: float | None = await session.fetchval(
+        "select threshold from app.knowledge_run where state = 'done' order by id desc limit 1"
+    )
+    return support
+
+
 def _document(row: asyncpg.Record | Mapping[str, Any]) -> Document:
     values = dict(row)
     unread = msgspec.json.decode(values.pop("unread"), type=list[tuple[str, str]])

@@ -1,8 +1,62 @@
-"""The verbs of questions."""
+"""The verbs of questions: saved ones, what they find, and runs of all of them, which calibrate the base."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from gptagent.features.audit import service as audit
+from gptagent.features.audit.model import Entry
+from gptagent.features.knowledge import retrieval
+from gptagent.features.knowledge.model import Passage, Quote
 from gptagent.features.knowledge.questions import store
-from gptagent.features.knowledge.questions.model import Asked, self_questions
-from gptagent.kernel.db import Session
+from gptagent.features.knowledge.questions.calibration import (
+    Outcome,
+    Run,
+    choose_threshold,
+    figures_of,
+)
+from gptagent.features.knowledge.questions.model import (
+    QUESTIONS_MAX,
+    SOURCES_MAX,
+    TEXT_MAX_CHARS,
+    Asked,
+    Question,
+    self_questions,
+)
+from gptagent.kernel.clock import utcnow
+from gptagent.kernel.db import Database, Session
+from gptagent.kernel.errors import Conflict, Invalid, NotFound
+from gptagent.kernel.ids import new_id
+from gptagent.kernel.scope import SYSTEM, Scope
+
+MEASURE_JOB = "knowledge.measure"
+RUNS_TOPIC = "knowledge-runs"
+RUNS_KEPT = 20
+REST = timedelta(minutes=2)  # a base that is still being written is not measured
+MOST_AT_ONCE = 20
+REMOVED_MAX = 25  # expected passages that are looked past when a question is asked without them
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """What one way of searching found. `taken_for` says which words of the base misspelt ones stood for."""
+
+    name: str
+    passages: Sequence[Passage]
+    taken_for: dict[str, list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What becomes of a question, from its words to the quoted sentences."""
+
+    question: str
+    legs: Sequence[Leg]
+    passages: Sequence[Passage]  # that the model would be given
+    threshold: float
+    is_answerable: bool
+    quotes: Sequence[Quote]
 
 
 async def sample(session: Session, limit: int) -> list[Asked]:
@@ -13,3 +67,155 @@ async def sample(session: Session, limit: int) -> list[Asked]:
     """
     saved = await store.fetch_expecting(session, limit)
     return saved or self_questions(await store.choose_excerpts(session, limit), limit)
+
+
+async def try_question(session: Session, text: str) -> Trial:
+    """Ask the base and show every step. Changes nothing. Raises Invalid."""
+    question = _text(text)
+    asking = await retrieval.read_question(session, question)
+    found = await retrieval.search(session, question)
+    passages = await retrieval.add_related(session, question, found)
+    threshold = await retrieval.refusal_support(session)
+    respelt = {word: list(near) for word, near in asking.respelt.items()}
+    return Trial(
+        question=question,
+        legs=[Leg("words", found, respelt)],
+        passages=passages,
+        threshold=threshold,
+        is_answerable=retrieval.is_answerable(found, threshold),
+        quotes=await retrieval.best_sentences(session, question, passages),
+    )
+
+
+async def list_questions(session: Session) -> list[Question]:
+    """Return the saved questions, newest first."""
+    return await store.list_questions(session, QUESTIONS_MAX)
+
+
+async def save_question(session: Session, text: str, sources: Sequence[UUID], *, now: datetime) -> Question:
+    """Keep a question with the articles and documents that should answer it. Raises Invalid, Conflict."""
+    question = _text(text)
+    if await store.count_questions(session) >= QUESTIONS_MAX:
+        raise Conflict(
+            "too_many_questions", "At most {max} questions are kept.", params={"max": QUESTIONS_MAX}
+        )
+    question_id = new_id()
+    if not await store.insert_question(session, question_id, question, now):
+        raise Invalid.field("text", "This question is saved already.")
+    await _expect(session, question_id, sources)
+    await audit.record(session, Entry("question.saved", "question", str(question_id)))
+    return await get_question(session, question_id)
+
+
+async def change_sources(
+    session: Session, question_id: UUID, sources: Sequence[UUID], *, now: datetime
+) -> Question:
+    """Expect other articles and documents. Raises NotFound, Invalid."""
+    if not await store.touch_question(session, question_id, now):
+        raise _missing()
+    await _expect(session, question_id, sources)
+    await audit.record(session, Entry("question.updated", "question", str(question_id), {"sources": None}))
+    return await get_question(session, question_id)
+
+
+async def delete_question(session: Session, question_id: UUID) -> None:
+    """Raises NotFound."""
+    if not await store.delete_question(session, question_id):
+        raise _missing()
+    await audit.record(session, Entry("question.deleted", "question", str(question_id)))
+
+
+async def get_question(session: Session, question_id: UUID) -> Question:
+    """Raises NotFound."""
+    question = await store.fetch_question(session, question_id)
+    if question is None:
+        raise _missing()
+    return question
+
+
+async def queue_run(session: Session, *, now: datetime) -> UUID | None:
+    """Have the base measured in the background. None if it is about to be."""
+    run_id = new_id()
+    if not await store.queue_run(session, run_id, now):
+        return None
+    await session.enqueue(MEASURE_JOB, {"run_id": str(run_id)})
+    await session.publish(RUNS_TOPIC, "changed", {"run_id": str(run_id)})
+    return run_id
+
+
+async def queue_due_runs(db: Database) -> int:
+    """Have bases measured that changed notably and are at rest. Returns how many."""
+    async with db.installation() as session:
+        due = await store.bases_to_measure(session, REST, MOST_AT_ONCE)
+    begun = 0
+    for org_id in due:
+        async with db.session(Scope(org_id, SYSTEM)) as session:
+            begun += await queue_run(session, now=utcnow()) is not None
+    return begun
+
+
+async def list_runs(session: Session, *, limit: int = RUNS_KEPT, done: bool = False) -> list[Run]:
+    """Return runs, the latest first; `done` leaves out those that have not ended well."""
+    return await store.list_runs(session, limit, done=done)
+
+
+async def get_run(session: Session, run_id: UUID) -> Run:
+    """Raises NotFound."""
+    run = await store.fetch_run(session, run_id)
+    if run is None:
+        raise NotFound("run_not_found", "There is no such run.")
+    return run
+
+
+async def measure(session: Session, asked: Asked) -> Outcome:
+    """Ask one question, as it is and with the expected passages left out."""
+    most = retrieval.SEARCH_LIMIT + (min(len(asked.chunks), REMOVED_MAX) if asked.chunks else REMOVED_MAX)
+    found = await retrieval.search(session, asked.text, limit=most)
+    expected = [asked.is_answered_by(one.chunk_id, one.source_id) for one in found]
+    first = found[: retrieval.SEARCH_LIMIT]
+    without = [one for one, is_expected in zip(found, expected, strict=True) if not is_expected]
+    return Outcome(
+        question=asked.text,
+        rank=expected[: len(first)].index(True) + 1 if any(expected[: len(first)]) else 0,
+        present=max((one.support for one in first), default=0.0),
+        removed=max((one.support for one in without[: retrieval.SEARCH_LIMIT]), default=0.0),
+    )
+
+
+async def record_run(
+    session: Session, run_id: UUID, outcomes: Sequence[Outcome], *, is_saved: bool, now: datetime
+) -> None:
+    """End a run: from now on the base answers from the support on that it has told. Done again, nothing."""
+    threshold = choose_threshold(outcomes, is_saved=is_saved)
+    figures = figures_of(outcomes, threshold)
+    if await store.end_run(
+        session, run_id, outcomes, figures=figures, threshold=threshold, is_saved=is_saved, now=now
+    ):
+        await store.forget_runs(session, RUNS_KEPT)
+        await session.publish(RUNS_TOPIC, "changed", {"run_id": str(run_id)})
+
+
+async def fail_run(session: Session, run_id: UUID, *, now: datetime) -> None:
+    """Nothing is learnt from it; what was known stays."""
+    if await store.fail_run(session, run_id, now):
+        await session.publish(RUNS_TOPIC, "changed", {"run_id": str(run_id)})
+
+
+async def _expect(session: Session, question_id: UUID, sources: Sequence[UUID]) -> None:
+    if len(set(sources)) > SOURCES_MAX:
+        raise Invalid.field("sources", "Choose at most {max}.", max=SOURCES_MAX)
+    if await store.set_sources(session, question_id, set(sources)) != len(set(sources)):
+        raise Invalid.field("sources", "There is no such article or document.")
+
+
+def _text(text: str) -> str:
+    question = " ".join(text.replace("\0", " ").split())
+    if not question:
+        raise Invalid.field("text", "Write a question.")
+    if len(question) > TEXT_MAX_CHARS:
+        raise Invalid.field("text", "Write at most {max} characters.", max=TEXT_MAX_CHARS)
+    return question
+
+
+def _missing() -> NotFound:
+    return NotFound("question_not_found", "There is no such question.")

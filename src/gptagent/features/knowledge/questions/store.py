@@ -1,6 +1,16 @@
 """All SQL of questions. Tenancy is the database's: no statement names the workspace."""
+# ruff: noqa: S608 - what is put into statements are this module's columns
 
-from gptagent.features.knowledge.questions.model import Asked, Excerpt
+from collections.abc import Collection, Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from gptagent.features.knowledge.questions.calibration import Figures, Outcome, Run
+from gptagent.features.knowledge.questions.model import Asked, Excerpt, Expected, Question
 from gptagent.kernel.db import Session
 
 
@@ -23,7 +33,7 @@ async def choose_excerpts(session: Session, limit: int) -> list[Excerpt]:
               order by md5(coalesce(article_id, document_id)::text || ordinal), id limit $1
            )
            select c.id, coalesce(c.article_id, c.document_id) as source_id, c.content,
-                  coalesce(nullif(c.heading, ''), a.title, d.title) as heading,
+                  coalesce(nullif(c.heading, ''), a.title, '') as heading,
                   array(select s.id from app.chunk s
                          where (s.article_id = c.article_id or s.document_id = c.document_id)
                            and s.heading = c.heading) as siblings,
@@ -34,7 +44,6 @@ async def choose_excerpts(session: Session, limit: int) -> list[Excerpt]:
                          where (n.article_id = c.article_id or n.document_id = c.document_id)
                            and n.ordinal between c.ordinal - 1 and c.ordinal + 1 order by n.id) as told
              from chosen c left join app.article a on a.id = c.article_id
-                  left join app.document d on d.id = c.document_id
             order by md5(coalesce(c.article_id, c.document_id)::text || c.ordinal), c.id""",
         limit,
     )
@@ -64,3 +73,173 @@ async def _doubles(session: Session, chunk_ids: list[int]) -> dict[int, list[int
         chunk_ids,
     )
     return {row["id"]: row["others"] for row in rows}
+
+
+_QUESTION = """q.id, q.text, q.created_at, q.updated_at,
+  array(select coalesce(s.article_id, s.document_id) from app.knowledge_question_source s
+         where s.question_id = q.id order by 1) as ids,
+  array(select case when s.article_id is null then 'document' else 'article' end
+          from app.knowledge_question_source s where s.question_id = q.id
+         order by coalesce(s.article_id, s.document_id)) as kinds,
+  array(select coalesce(a.title, d.title) from app.knowledge_question_source s
+               left join app.article a on a.id = s.article_id left join app.document d on d.id = s.document_id
+         where s.question_id = q.id order by coalesce(s.article_id, s.document_id)) as titles"""
+
+
+async def list_questions(session: Session, limit: int) -> list[Question]:
+    rows = await session.fetch(
+        f"select {_QUESTION} from app.knowledge_question q order by q.id desc limit $1", limit
+    )
+    return [_question(row) for row in rows]
+
+
+async def fetch_question(session: Session, question_id: UUID) -> Question | None:
+    row = await session.fetchrow(
+        f"select {_QUESTION} from app.knowledge_question q where q.id = $1", question_id
+    )
+    return _question(row) if row else None
+
+
+async def count_questions(session: Session) -> int:
+    found: int = await session.fetchval("select count(*) from app.knowledge_question")
+    return found
+
+
+async def insert_question(session: Session, question_id: UUID, text: str, now: datetime) -> bool:
+    """Return False if the same question is there already."""
+    return bool(
+        await session.fetchval(
+            """insert into app.knowledge_question (id, text, actor_kind, actor_id, created_at, updated_at)
+               values ($1, $2, $3, $4, $5, $5) on conflict do nothing returning true""",
+            question_id,
+            text,
+            session.scope.actor.kind,
+            session.scope.actor.id,
+            now,
+        )
+    )
+
+
+async def touch_question(session: Session, question_id: UUID, now: datetime) -> bool:
+    """Keep the question for this transaction. False if there is none."""
+    return bool(
+        await session.fetchval(
+            "update app.knowledge_question set updated_at = $2 where id = $1 returning true", question_id, now
+        )
+    )
+
+
+async def delete_question(session: Session, question_id: UUID) -> bool:
+    return bool(
+        await session.fetchval("delete from app.knowledge_question where id = $1 returning true", question_id)
+    )
+
+
+async def set_sources(session: Session, question_id: UUID, sources: Collection[UUID]) -> int:
+    """Expect these articles and documents; return how many of them there are."""
+    await session.execute("delete from app.knowledge_question_source where question_id = $1", question_id)
+    rows = await session.fetch(
+        """insert into app.knowledge_question_source (question_id, article_id, document_id)
+           select $1::uuid, a.id, null from app.article a where a.id = any($2::uuid[])
+           union all select $1::uuid, null, d.id from app.document d where d.id = any($2::uuid[])
+           returning true""",
+        question_id,
+        list(sources),
+    )
+    return len(rows)
+
+
+_RUN = """id, state, is_saved, questions, coalesce(threshold, 0) as threshold, figures::text as figures,
+          results::text as results, created_at, ended_at"""
+
+
+async def queue_run(session: Session, run_id: UUID, now: datetime) -> bool:
+    """Return False if one is queued already."""
+    return bool(
+        await session.fetchval(
+            """insert into app.knowledge_run (id, changes, created_at)
+               select $1, coalesce((select changes from app.lexical_stats), 0), $2
+               on conflict do nothing returning true""",
+            run_id,
+            now,
+        )
+    )
+
+
+async def end_run(
+    session: Session,
+    run_id: UUID,
+    outcomes: Sequence[Outcome],
+    *,
+    figures: Figures,
+    threshold: float,
+    is_saved: bool,
+    now: datetime,
+) -> bool:
+    """Return False if it has ended already."""
+    return bool(
+        await session.fetchval(
+            """update app.knowledge_run
+                  set state = 'done', is_saved = $2, questions = $3, threshold = $4, figures = $5::jsonb,
+                      results = $6::jsonb, ended_at = $7
+                where id = $1 and state = 'queued' returning true""",
+            run_id,
+            is_saved,
+            len(outcomes),
+            threshold,
+            msgspec.json.encode(asdict(figures)).decode(),
+            msgspec.json.encode([asdict(one) for one in outcomes]).decode(),
+            now,
+        )
+    )
+
+
+async def fail_run(session: Session, run_id: UUID, now: datetime) -> bool:
+    return bool(
+        await session.fetchval(
+            """update app.knowledge_run set state = 'failed', ended_at = $2
+                where id = $1 and state = 'queued' returning true""",
+            run_id,
+            now,
+        )
+    )
+
+
+async def forget_runs(session: Session, keep: int) -> None:
+    await session.execute(
+        """delete from app.knowledge_run
+            where id not in (select id from app.knowledge_run order by id desc limit $1)""",
+        keep,
+    )
+
+
+async def list_runs(session: Session, limit: int, *, done: bool = False) -> list[Run]:
+    rows = await session.fetch(
+        f"""select {_RUN} from app.knowledge_run where not $2 or state = 'done' order by id desc limit $1""",
+        limit,
+        done,
+    )
+    return [_run(row) for row in rows]
+
+
+async def fetch_run(session: Session, run_id: UUID) -> Run | None:
+    row = await session.fetchrow(f"select {_RUN} from app.knowledge_run where id = $1", run_id)
+    return _run(row) if row else None
+
+
+async def bases_to_measure(session: Session, rest: timedelta, most: int) -> list[UUID]:
+    rows = await session.fetch("select org_id from app.bases_to_measure($1, $2)", rest, most)
+    return [row["org_id"] for row in rows]
+
+
+def _question(row: asyncpg.Record) -> Question:
+    sources = zip(row["kinds"], row["ids"], row["titles"], strict=True)
+    expected = tuple(Expected(*one) for one in sources)
+    return Question(row["id"], row["text"], expected, row["created_at"], row["updated_at"])
+
+
+def _run(row: asyncpg.Record) -> Run:
+    values = dict(row)
+    figures = msgspec.json.decode(values.pop("figures"), type=Figures)
+    results = msgspec.json.decode(values.pop("results"), type=tuple[Outcome, ...])
+    return Run(**values, figures=figures, results=results)

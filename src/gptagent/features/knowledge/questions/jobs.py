@@ -1,0 +1,45 @@
+"""A run: every question of the sample in a transaction of its own, then what they told."""
+
+from typing import Protocol
+from uuid import UUID
+
+from gptagent.features.knowledge.questions import service
+from gptagent.features.knowledge.questions.calibration import SAMPLE_MAX
+from gptagent.kernel.clock import utcnow
+from gptagent.kernel.db import Database
+from gptagent.kernel.errors import NotFound
+from gptagent.kernel.scope import Scope
+
+
+class MeasureContext(Protocol):
+    """What measuring needs of a job's context."""
+
+    @property
+    def db(self) -> Database: ...
+    @property
+    def scope(self) -> Scope: ...
+
+
+async def measure(ctx: MeasureContext, run_id: str) -> None:
+    """Ask the sample and record what it came to. A run that has ended, or is gone, is left alone."""
+    async with ctx.db.session(ctx.scope) as session:
+        try:
+            run = await service.get_run(session, UUID(run_id))
+        except NotFound:
+            return
+        if run.state != "queued":
+            return
+        asked = await service.sample(session, SAMPLE_MAX)
+    outcomes = []
+    for one in asked:
+        async with ctx.db.session(ctx.scope) as session:
+            outcomes.append(await service.measure(session, one))
+    async with ctx.db.session(ctx.scope) as session:
+        is_saved = bool(asked) and not asked[0].chunks
+        await service.record_run(session, run.id, outcomes, is_saved=is_saved, now=utcnow())
+
+
+async def give_up(ctx: MeasureContext, run_id: str) -> None:
+    """Show a run whose job died as failed."""
+    async with ctx.db.session(ctx.scope) as session:
+        await service.fail_run(session, UUID(run_id), now=utcnow())

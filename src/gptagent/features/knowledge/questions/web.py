@@ -1,0 +1,126 @@
+"""The test bench: a question and all that becomes of it, saved questions, runs of them."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gptagent.features.knowledge import service as knowledge
+from gptagent.features.knowledge.questions import service
+from gptagent.features.knowledge.questions.calibration import SAMPLE_MIN, compare
+from gptagent.features.knowledge.questions.model import TEXT_MAX_CHARS
+from gptagent.features.organizations import policy
+from gptagent.features.organizations.service import require
+from gptagent.kernel.clock import utcnow
+from gptagent.kernel.db import Database, Session
+from gptagent.kernel.errors import AppError, Conflict, Invalid
+from gptagent.kernel.http import CurrentScope
+from gptagent.kernel.scope import Scope
+from gptagent.ui.web import Notice, Pages, base_of, field_errors, message_of, words
+
+
+@dataclass(frozen=True, slots=True)
+class BenchPages:
+    db: Database
+    pages: Pages
+
+    def router(self) -> APIRouter:
+        router = APIRouter(prefix="/manage/{workspace}/knowledge-bench")
+        router.get("")(self.show)
+        router.get("/runs")(self.runs)
+        router.post("/runs")(self.run)
+        router.post("/questions")(self.save)
+        router.post("/questions/{question_id}/delete")(self.delete)
+        return router
+
+    async def show(self, request: Request, scope: CurrentScope) -> Response:
+        require(scope, policy.VIEW)
+        return await self._page(request, scope, request.query_params.get("q", ""))
+
+    async def runs(self, request: Request, scope: CurrentScope) -> Response:
+        """Return the part that shows the last run, for a page that heard of another."""
+        require(scope, policy.VIEW)
+        async with self.db.session(scope) as session:
+            values = await _runs(session)
+        return self.pages.part(request, "knowledge/_runs.html", **values)
+
+    async def run(self, request: Request, scope: CurrentScope) -> Response:
+        require(scope, policy.EDIT_KNOWLEDGE)
+        async with self.db.session(scope) as session:
+            run_id = await service.queue_run(session, now=utcnow())
+        begun = Notice("success", "The base is being measured", "The figures appear here in a moment.")
+        waits = Notice("info", "The base is being measured already")
+        return self.pages.redirect(f"{base_of(request)}/knowledge-bench", begun if run_id else waits)
+
+    async def save(self, request: Request, scope: CurrentScope) -> Response:
+        require(scope, policy.EDIT_KNOWLEDGE)
+        form = await request.form()
+        typed = words(form, "text")
+        try:
+            sources = [UUID(one) for one in form.getlist("sources") if isinstance(one, str)]
+        except ValueError:
+            sources = [UUID(int=0)]  # nobody's: refused below as any that is not there
+        try:
+            async with self.db.session(scope) as session:
+                await service.save_question(session, typed, sources, now=utcnow())
+        except (Invalid, Conflict) as error:
+            return await self._page(request, scope, typed, error)
+        return self.pages.redirect(f"{base_of(request)}/knowledge-bench", Notice("success", "Saved"))
+
+    async def delete(self, request: Request, scope: CurrentScope, question_id: UUID) -> Response:
+        require(scope, policy.EDIT_KNOWLEDGE)
+        async with self.db.session(scope) as session:
+            await service.delete_question(session, question_id)
+        gone = Notice("success", "The question is deleted")
+        return self.pages.redirect(f"{base_of(request)}/knowledge-bench", gone)
+
+    async def _page(
+        self, request: Request, scope: Scope, asked: str, error: AppError | None = None
+    ) -> Response:
+        trial = None
+        async with self.db.session(scope) as session:
+            if asked.strip():
+                try:
+                    trial = await service.try_question(session, asked)
+                except Invalid as wrong:
+                    error = error or wrong
+            values = await _runs(session)
+            questions = await service.list_questions(session)
+            counts = await knowledge.count_sources(session)
+            shell = await self.pages.shell(request, session)
+        return self.pages.show(
+            request,
+            "knowledge/bench.html",
+            shell,
+            status=error.status if error else 200,
+            asked=asked,
+            trial=trial,
+            choices=_choices(trial) if trial else [],
+            questions=questions,
+            counts=counts,
+            errors=field_errors(request, error) if error else {},
+            failure=message_of(request, error) if error and not error.fields else "",
+            limit=TEXT_MAX_CHARS,
+            may_edit=policy.EDIT_KNOWLEDGE in scope.permissions,
+            **values,
+        )
+
+
+def _choices(trial: service.Trial) -> list[tuple[str, str, int]]:
+    """Return the sources found, the best first, to be ticked."""
+    found = {str(one.source_id): one.source_title for one in trial.passages}
+    return [(source_id, title, 1) for source_id, title in found.items()]
+
+
+async def _runs(session: Session) -> dict[str, object]:
+    latest = await service.list_runs(session, limit=1)
+    done = await service.list_runs(session, limit=2, done=True)
+    return {
+        "is_running": bool(latest) and latest[0].state == "queued",
+        "run": done[0] if done else None,
+        "change": compare(done[1], done[0]) if len(done) > 1 else None,
+        "enough": SAMPLE_MIN,
+        "threshold": await knowledge.refusal_support(session),
+    }
