@@ -46,12 +46,15 @@ class ConversationsOut(Wire):
 
 
 class SourceOut(Wire):
+    """`url` is where everybody can read it, if it is a page of a site."""
+
     kind: str
     source_id: UUID
     title: str
     page: int | None
     heading: str
     quote: str
+    url: str | None = None
 
 
 class TurnOut(Wire):

@@ -73,6 +73,7 @@ class Source:
     page: int | None
     heading: str
     quote: str
+    url: str | None = None  # of a site's page
 
 
 @dataclass(frozen=True, slots=True)

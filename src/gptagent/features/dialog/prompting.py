@@ -186,5 +186,6 @@ def _source(passage: Passage) -> Source:
         title=passage.source_title,
         page=passage.page,
         heading=passage.heading,
+        url=passage.url,
         quote=passage.content,
     )

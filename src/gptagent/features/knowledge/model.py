@@ -111,7 +111,7 @@ class Document:
     """`progress` in per cent; `error_code` is a key of FAILURES while the status is failed, else None.
 
     `expected_at` is when the attempt under way is likely to end. An archive has `entry_count` documents made
-    of its files and no passages of its own; `unread` names what could not be read.
+    of its files and no passages of its own; `unread` names what could not be read. `url` is a site's page's.
     """
 
     id: UUID
@@ -131,6 +131,7 @@ class Document:
     unread: tuple[Unread, ...]
     created_at: datetime
     updated_at: datetime
+    url: str | None = None
 
     @property
     def failure(self) -> str | None:
@@ -163,6 +164,7 @@ class Registration:
 class KnowledgeCounts:
     active_articles: int
     completed_documents: int
+    site_pages: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +188,10 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A piece of a source. `coverage` is the share (0-1) of the question's informative words it holds."""
+    """A piece of a source. `coverage` is the share (0-1) of the question's informative words it holds.
+
+    `url` is where everybody can read it, if it is a page of a site.
+    """
 
     chunk_id: int
     source_kind: SourceKind
@@ -197,6 +202,7 @@ class Passage:
     content: str
     score: float
     coverage: float
+    url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
