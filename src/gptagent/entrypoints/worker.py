@@ -140,7 +140,7 @@ async def _sync(platform: Platform) -> None:
 
 
 async def _read_sites(platform: Platform) -> None:
-    count = await queue_due_sites(platform.db)
+    count = await queue_due_sites(platform.db, now=utcnow())
     if count:
         log.info("sites_queued", count=count)
 

@@ -78,7 +78,8 @@ async def fetch_document(
 async def list_documents(session: Session, search: str, before: UUID | None, limit: int) -> list[Document]:
     rows = await session.fetch(
         f"""select {_DOCUMENT} from app.document
-             where page_id is null and ($1 = '' or strpos(lower(file_name), lower($1)) > 0) and ($2::uuid is null or id < $2)
+             where page_id is null and ($1 = '' or strpos(lower(file_name), lower($1)) > 0)
+               and ($2::uuid is null or id < $2)
              order by id desc limit $3""",
         search,
         before,
@@ -94,8 +95,8 @@ async def replace_document(session: Session, new: NewDocument, now: datetime) ->
     """
     row = await session.fetchrow(
         f"""with old as (
-              select id as old_id, blob_key as old_key from app.document where file_name = $1 and page_id is null
-               order by id desc limit 1 for update
+              select id as old_id, blob_key as old_key from app.document
+               where file_name = $1 and page_id is null order by id desc limit 1 for update
             )
             update app.document
                set mime = $2, size_bytes = $3, sha256 = $4, blob_key = $5, status = 'pending', progress = 0,
@@ -303,7 +304,8 @@ with form as (
    group by chunk_id order by score desc, chunk_id limit $5
 )
 select c.id as chunk_id, c.article_id, c.document_id, coalesce(a.title, d.title) as source_title, c.heading,
-       c.page, c.content, d.url, top.score, top.covered / (select sum({COVERAGE_PRIOR} + idf) from term) as coverage
+       c.page, c.content, d.url, top.score,
+       top.covered / (select sum({COVERAGE_PRIOR} + idf) from term) as coverage
   from top join app.chunk c on c.id = top.chunk_id
        left join app.article a on a.id = c.article_id left join app.document d on d.id = c.document_id
  order by top.score desc, c.id

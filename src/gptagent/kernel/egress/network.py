@@ -46,8 +46,8 @@ def refused(host: str, port: int | None) -> Forbidden:
 class GuardedTransport(httpx2.AsyncHTTPTransport):
     """For `httpx2.AsyncClient(transport=...)` of libraries that insist on a client of their own.
 
-    Reaches https on public addresses, and whatever the exact `(host, port)` pairs of `allow` say; with `plain`
-    also http there, on its own port: for what everybody may read and nothing of ours is sent with.
+    Reaches https on public addresses, and whatever the exact `(host, port)` pairs of `allow` say; with
+    `plain` also http there, on its own port: for what everybody may read and nothing of ours is sent with.
     Raises Forbidden("egress_refused") otherwise. The environment is not looked at; `proxy` tunnels to the
     same addresses, after the same check.
     """

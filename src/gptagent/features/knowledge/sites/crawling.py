@@ -14,7 +14,6 @@ from gptagent.kernel.errors import Conflict
 CRAWL = "knowledge.crawl"
 LIVE_TOPIC = "sites"
 BEHIND_REPLIES = -1
-SITEMAPS_PER_RUN = 50
 DELETED_AT_ONCE = 20  # pages of one transaction: each takes its passages along
 
 
@@ -38,9 +37,9 @@ async def begin_reading(session: Session, site: Site, robots: str, sitemaps: Seq
     """Note where a reading begins. Raises Conflict as `hold` does."""
     await hold(session, site)
     await store.keep_robots(session, site, robots)
-    await store.note_found(session, site, "page", [site.url], 0, site.found_max)
+    await store.note_found(session, site, "page", [site.url], depth=0)
     if sitemaps:
-        await store.note_found(session, site, "sitemap", sitemaps, 0, SITEMAPS_PER_RUN)
+        await store.note_found(session, site, "sitemap", sitemaps, depth=0)
     await announce(session, site.id)
 
 
@@ -64,11 +63,11 @@ async def record_visit(
     await hold(session, site)
     visit = await _settled(session, site, page, visit)
     if visit.sitemaps:
-        await store.note_found(session, site, "sitemap", visit.sitemaps, page.depth, SITEMAPS_PER_RUN)
+        await store.note_found(session, site, "sitemap", visit.sitemaps, depth=page.depth)
     if visit.links and page.depth < site.depth:
-        await store.note_found(session, site, "page", visit.links, page.depth + 1, site.found_max)
+        await store.note_found(session, site, "page", visit.links, depth=page.depth + 1)
     if visit.instead is not None:
-        await store.note_found(session, site, "page", [visit.instead], page.depth, site.found_max)
+        await store.note_found(session, site, "page", [visit.instead], depth=page.depth)
     is_taken = visit.state == "taken" and visit.content is not None
     if visit.content is not None and is_taken:
         document_id = await store.put_document(session, page.id, page.url, visit.content, now)
@@ -83,13 +82,14 @@ async def record_visit(
 
 async def _settled(session: Session, site: Site, page: Claimed, visit: Visit) -> Visit:
     """Leave out a page for another one, unless that was left out for this one, or for what it says."""
-    if visit.content is None:
+    content = visit.content
+    if content is None:
         return visit
     if visit.instead is not None:
         if not await store.is_instead(session, site, visit.instead, page.id):
             return replace(visit, state="skipped", reason="canonical", content=None)
         visit = replace(visit, instead=None)
-    if visit.state == "taken" and await store.has_twin(session, site, page.id, visit.content.digest):
+    if visit.state == "taken" and await store.has_twin(session, site, page.id, content.digest):
         return replace(visit, state="skipped", reason="duplicate", content=None)
     return visit
 

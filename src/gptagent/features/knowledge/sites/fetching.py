@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
-from gptagent.features.knowledge.model import HTML, MARKDOWN, TXT, clean_file_name, title_of
+from gptagent.features.knowledge.model import HTML, MARKDOWN, PDF, TXT, clean_file_name, title_of
 from gptagent.features.knowledge.sites import reading
 from gptagent.features.knowledge.sites.addresses import (
     READ_TYPES,
@@ -32,7 +32,7 @@ _TEXTS = frozenset((TXT, MARKDOWN, "text/csv"))
 _ALIASES = {
     "application/xhtml+xml": HTML,
     "text/x-markdown": MARKDOWN,
-    "application/x-pdf": "application/pdf",
+    "application/x-pdf": PDF,
 }
 _UNSAID = frozenset(("", "application/octet-stream", "binary/octet-stream"))
 
@@ -57,7 +57,7 @@ class Fetcher:
             answer = await self._get(f"{origin_of(site.url)}/robots.txt", redirects=REDIRECTS_MAX)
         except AppError as error:
             return None, _reason(error)
-        if answer.status in {429} or answer.status >= 500:
+        if answer.status == 429 or answer.status >= 500:
             return None, "robots_unreachable"
         text = (
             answer.body[:ROBOTS_MAX_BYTES].decode("utf-8", errors="replace") if answer.status == 200 else ""
@@ -107,7 +107,7 @@ class Fetcher:
 
 
 async def judged(egress: Egress, text: str) -> str:
-    """Return the address a person typed, in its one spelling. Raises Invalid: no address, or none to be read."""
+    """Return the address a person typed, in its one spelling. Raises Invalid if it may not be read."""
     url = typed(text)
     if url is None:
         raise Invalid.field("url", "Enter the address of a page, like https://example.com.")
@@ -194,7 +194,7 @@ def _content(
         file_name=name,
         mime=mime,
         size_bytes=len(body),
-        # Of the page and its bytes: a file with the same bytes may be uploaded as well, and is another document.
+        # Of the page and its bytes: a file with the same bytes that is uploaded is another document.
         sha256=hashlib.sha256(page.id.bytes + body).hexdigest(),
         blob_key="",
         digest=seen.digest,

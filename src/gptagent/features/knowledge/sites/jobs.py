@@ -1,7 +1,7 @@
 """Reading a site: page by page, each fetched without a transaction and settled in one of its own.
 
-Killed at any point, it goes on at the page that was not settled. A stretch is short, so that many sites share a
-worker and leave it to those who wait for replies.
+Killed at any point, it goes on at the page that was not settled. A stretch is short, so that many sites share
+a worker and leave it to those who wait for replies.
 """
 
 import asyncio
@@ -54,7 +54,7 @@ class SiteJobs:
     pause: float = PAUSE_SECONDS
 
     async def crawl(self, ctx: CrawlContext, /, site_id: str) -> None:
-        """Read a stretch of a site; what is left goes on in another job. Of a deleted one delete the pages."""
+        """Read a stretch of a site; what is left goes on in another job. A deleted one's pages are deleted."""
         if _PLACES.locked():
             async with ctx.db.session(ctx.scope) as session:
                 if await store.fetch_site(session, UUID(site_id)) is not None:

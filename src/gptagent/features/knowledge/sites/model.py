@@ -23,6 +23,7 @@ INTERVALS: Mapping[Every, timedelta] = {"daily": timedelta(days=1), "weekly": ti
 # Of a run: addresses noted for each page that may be taken; a site that makes up links ends there.
 FOUND_PER_PAGE = 5
 FOUND_LEAST = 50
+SITEMAPS_PER_RUN = 50
 
 # Why a page was not taken, or a whole run failed: code -> an English template, translated where it is shown.
 REASONS: Mapping[str, str] = {

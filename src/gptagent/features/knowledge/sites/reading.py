@@ -40,7 +40,7 @@ _MEDIA = frozenset(("image", "video", "news"))
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """`links` are normal addresses of the same site. `digest` is of title and text: markup may change freely."""
+    """`links` are normal addresses of the same site. `digest` is of title and text, not of the markup."""
 
     title: str
     links: tuple[str, ...]
@@ -190,5 +190,5 @@ def _forbids(said: str) -> tuple[bool, bool]:
 def _concerns_us(said: str) -> bool:
     """`X-Robots-Tag: otherbot: noindex` is for that program alone."""
     agent, colon, _ = said.partition(":")
-    names_one = bool(colon) and "," not in agent and agent.strip().lower() not in {"unavailable_after"}
+    names_one = bool(colon) and "," not in agent and agent.strip().lower() != "unavailable_after"
     return not names_one or agent.strip().lower() == AGENT.lower()

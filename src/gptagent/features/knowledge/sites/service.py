@@ -151,7 +151,7 @@ async def page_pages(
     return [one for one, _ in kept], after
 
 
-async def queue_due_sites(db: Database, *, most: int = MOST_AT_ONCE) -> int:
+async def queue_due_sites(db: Database, *, now: datetime, most: int = MOST_AT_ONCE) -> int:
     """Begin the readings that are due, and go on with what was interrupted. Returns how many.
 
     Several workers may do so at once: each looks again under the site's lock.
@@ -161,11 +161,11 @@ async def queue_due_sites(db: Database, *, most: int = MOST_AT_ONCE) -> int:
     begun = 0
     for row in due:
         async with db.session(Scope(row["org_id"], SYSTEM)) as session:
-            begun += await _begin_if_due(session, row["site_id"])
+            begun += await _begin_if_due(session, row["site_id"], now)
     return begun
 
 
-async def _begin_if_due(session: Session, site_id: UUID) -> bool:
+async def _begin_if_due(session: Session, site_id: UUID, now: datetime) -> bool:
     site = await store.fetch_site(session, site_id, lock=True)
     if site is None:
         if await store.is_deleted(session, site_id):
@@ -174,7 +174,7 @@ async def _begin_if_due(session: Session, site_id: UUID) -> bool:
         return False
     if not await store.is_due(session, site_id, STALE):
         return False
-    await _begin(session, site, await _now(session))
+    await _begin(session, site, now)
     return True
 
 
@@ -182,11 +182,6 @@ async def _begin(session: Session, site: Site, now: datetime) -> None:
     await store.begin_run(session, site, _next(site.every, now))
     await queue(session, site.id)
     await announce(session, site.id)
-
-
-async def _now(session: Session) -> datetime:
-    now: datetime = await session.fetchval("select now()")
-    return now
 
 
 async def _counted(session: Session, sites: Sequence[Site]) -> list[Site]:
@@ -202,14 +197,14 @@ async def _locked(session: Session, site_id: UUID) -> Site:
 
 
 def _next(every: Every, now: datetime) -> datetime | None:
-    return now + INTERVALS[every] if every in INTERVALS else None
+    interval = INTERVALS.get(every)
+    return now + interval if interval else None
 
 
 def _rescheduled(old: Site, every: object, now: datetime) -> datetime | None:
     """A new interval counts from the latest reading."""
-    if every not in INTERVALS:
-        return None
-    return max(now, (old.started_at or now) + INTERVALS[every])
+    interval = next((length for name, length in INTERVALS.items() if name == every), None)
+    return max(now, (old.started_at or now) + interval) if interval else None
 
 
 def _check(depth: object, page_limit: object, every: object) -> None:

@@ -3,11 +3,13 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Literal
 from uuid import UUID
 
 import asyncpg
 
 from gptagent.features.knowledge.sites.model import (
+    SITEMAPS_PER_RUN,
     Claimed,
     Content,
     Counts,
@@ -20,8 +22,8 @@ from gptagent.kernel.db import Session
 from gptagent.kernel.ids import new_id
 from gptagent.kernel.paging import Page
 
-_SITE = """id, kind, url, depth, page_limit, every, state, error_code, run, claim, version, next_at, started_at,
-           finished_at, created_at, updated_at"""
+_SITE = """id, kind, url, depth, page_limit, every, state, error_code, run, claim, version, next_at,
+           started_at, finished_at, created_at, updated_at"""
 # The text of a page whose bytes were taken may still turn out to be unreadable.
 _STATE = "case when d.status = 'failed' and p.state in ('taken', 'unchanged') then 'failed' else p.state end"
 # A sitemap is listed if something is wrong with it.
@@ -30,7 +32,8 @@ _JOINED = "app.site_page p left join app.document d on d.org_id = p.org_id and d
 _PAGE = f"""p.id, p.kind, p.url, p.title, p.depth, {_STATE} as state,
             case when d.status = 'failed' and p.state in ('taken', 'unchanged') then d.error_code
                  else p.reason end as reason,
-            p.http_status, d.id as document_id, coalesce(d.status in ('pending', 'processing'), false) as reading,
+            p.http_status, d.id as document_id,
+            coalesce(d.status in ('pending', 'processing'), false) as reading,
             coalesce(case when d.status <> 'failed' then d.chunk_count end, 0) as chunks, p.checked_at"""
 
 
@@ -91,7 +94,8 @@ async def count_pages(session: Session, site_ids: Sequence[UUID]) -> dict[UUID, 
                    count(*) filter (where state = 'gone')::int as gone,
                    count(*) filter (where reading)::int as reading,
                    count(*) filter (where indexed)::int as indexed
-              from (select p.site_id, {_STATE} as state, coalesce(d.chunk_count > 0 and d.status <> 'failed', false) as indexed,
+              from (select p.site_id, {_STATE} as state,
+                           coalesce(d.chunk_count > 0 and d.status <> 'failed', false) as indexed,
                            coalesce(d.status in ('pending', 'processing'), false) as reading
                       from {_JOINED} join app.site s on s.org_id = p.org_id and s.id = p.site_id
                      where p.site_id = any($1) and p.run = s.run and p.kind = 'page') p
@@ -210,7 +214,8 @@ async def delete_some_documents(session: Session, site_id: UUID, run: int, most:
     """Delete documents of pages that this run leaves out."""
     gone = await session.fetch(
         """delete from app.document where (org_id, id) in (
-             select d.org_id, d.id from app.site_page p join app.document d on d.org_id = p.org_id and d.page_id = p.id
+             select d.org_id, d.id
+               from app.site_page p join app.document d on d.org_id = p.org_id and d.page_id = p.id
               where p.site_id = $1 and p.run = $2 and p.state = 'skipped' limit $3) returning true""",
         site_id,
         run,
@@ -267,9 +272,9 @@ async def finish_site(
 
 
 async def note_found(
-    session: Session, site: Site, kind: str, urls: Sequence[str], depth: int, most: int
+    session: Session, site: Site, kind: Literal["page", "sitemap"], urls: Sequence[str], *, depth: int
 ) -> None:
-    """Put addresses that this run has not seen yet in its line, in their order, up to `most` of the run.
+    """Put addresses that this run has not seen yet in its line, in their order, as far as there is room.
 
     The caller holds the claim, so no two do so at once.
     """
@@ -292,7 +297,7 @@ async def note_found(
         list(urls),
         depth,
         site.run,
-        most,
+        site.found_max if kind == "page" else SITEMAPS_PER_RUN,
     )
 
 
@@ -317,14 +322,15 @@ async def claim_page(session: Session, site: Site) -> Claimed | None:
     )
     if row is None:
         return None
-    return Claimed(**{name: "" if value is None else value for name, value in row.items()})
+    return Claimed(**dict(row))
 
 
 async def count_kept(session: Session, site: Site) -> int:
     """Return how many pages of this run count against its limit."""
     count: int = await session.fetchval(
         """select count(*) from app.site_page
-            where site_id = $1 and run = $2 and kind = 'page' and state in ('taken', 'unchanged', 'failed')""",
+            where site_id = $1 and run = $2 and kind = 'page'
+              and state in ('taken', 'unchanged', 'failed')""",
         site.id,
         site.run,
     )
@@ -373,7 +379,8 @@ async def is_instead(session: Session, site: Site, url: str, of: UUID) -> bool:
     return bool(
         await session.fetchval(
             """select exists (select from app.site_page where site_id = $1 and url = $2 and run = $3
-                                 and id <> $4 and state = 'skipped' and reason in ('canonical', 'redirected'))""",
+                                 and id <> $4 and state = 'skipped'
+                                 and reason in ('canonical', 'redirected'))""",
             site.id,
             url,
             site.run,
@@ -411,14 +418,15 @@ async def put_document(session: Session, page_id: UUID, url: str, content: Conte
            ), spare as (
              insert into app.file_garbage (key) select blob_key from old on conflict do nothing
            )
-           insert into app.document as d (id, page_id, url, title, file_name, mime, size_bytes, sha256, blob_key,
-                                          created_at, updated_at)
+           insert into app.document as d (id, page_id, url, title, file_name, mime, size_bytes, sha256,
+                                          blob_key, created_at, updated_at)
            values ($2, $1, $3, $4, $5, $6, $7, $8, $9, $10, $10)
            on conflict (org_id, page_id) where page_id is not null do update
               set url = excluded.url, title = excluded.title, file_name = excluded.file_name,
                   mime = excluded.mime, size_bytes = excluded.size_bytes, sha256 = excluded.sha256,
                   blob_key = excluded.blob_key, status = 'pending', progress = 0, error_code = null,
-                  attempts = d.attempts + 1, expected_at = null, unread = '[]', updated_at = excluded.updated_at
+                  attempts = d.attempts + 1, expected_at = null, unread = '[]',
+                  updated_at = excluded.updated_at
            returning d.id""",
         page_id,
         new_id(),
@@ -456,7 +464,8 @@ async def is_due(session: Session, site_id: UUID, stale: timedelta) -> bool:
     """Tell under the site's lock what `sites_to_crawl` told before."""
     return bool(
         await session.fetchval(
-            """select next_at <= now() and (state not in ('queued', 'running') or updated_at < now() - $2::interval)
+            """select next_at <= now()
+                      and (state not in ('queued', 'running') or updated_at < now() - $2::interval)
                  from app.site where id = $1 and deleted_at is null""",
             site_id,
             stale,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -61,7 +62,7 @@ class SitePages:
             sites = await service.list_sites(session)
             counts = await knowledge.count_sources(session)
             shell = None if part else await self.pages.shell(request, session)
-        context = {"sites": sites, "may_edit": policy.EDIT_KNOWLEDGE in scope.permissions}
+        context: dict[str, Any] = {"sites": sites, "may_edit": policy.EDIT_KNOWLEDGE in scope.permissions}
         if part:
             return self.pages.part(request, "knowledge/_sites.html", **context)
         return self.pages.show(request, "knowledge/sites.html", shell, counts=counts, **context)
@@ -136,7 +137,7 @@ class SitePages:
                 session, site_id, state=state, offset=listing.offset, limit=listing.size
             )
             shell = None if part else await self.pages.shell(request, session)
-        context = {
+        context: dict[str, Any] = {
             "site": site,
             "found": found,
             "total": total,
@@ -178,9 +179,9 @@ def _address(request: Request, site_id: UUID) -> str:
     return f"{base_of(request)}/knowledge-sites/{site_id}"
 
 
-def _settings(form: FormData) -> dict[str, object]:
+def _settings(form: FormData) -> dict[str, Any]:
     """Return what a form says of a site's settings; what is no number is out of every bound."""
-    found: dict[str, object] = {}
+    found: dict[str, Any] = {}
     for name in ("depth", "page_limit"):
         if name in form:
             text = words(form, name).strip()
