@@ -30,8 +30,8 @@ _NO_PAGES = frozenset(
     (
         "7z", "apk", "avi", "avif", "bmp", "bz2", "css", "dmg", "doc", "eml", "eot", "exe", "gif", "gz",
         "ico", "ics", "iso", "jpeg", "jpg", "js", "json", "map", "mov", "mp3", "mp4", "mpeg", "msi", "ogg",
-        "otf", "png", "ppt", "rar", "rss", "svg", "tar", "tif", "tiff", "ttf", "vcf", "wav", "webm", "webmanifest",
-        "webp", "wmv", "woff", "woff2", "xls", "xml", "zip",
+        "otf", "png", "ppt", "rar", "rss", "svg", "tar", "tif", "tiff", "ttf", "vcf", "wav", "webm",
+        "webmanifest", "webp", "wmv", "woff", "woff2", "xls", "xml", "zip",
     )
 )  # fmt: skip
 

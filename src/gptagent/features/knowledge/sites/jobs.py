@@ -54,7 +54,7 @@ class SiteJobs:
     pause: float = PAUSE_SECONDS
 
     async def crawl(self, ctx: CrawlContext, /, site_id: str) -> None:
-        """Read a stretch of a site; what is left goes on in another job. A deleted one's pages are deleted."""
+        """Read a stretch of a site; what is left goes on in another job. A deleted one's pages go."""
         if _PLACES.locked():
             async with ctx.db.session(ctx.scope) as session:
                 if await store.fetch_site(session, UUID(site_id)) is not None:
