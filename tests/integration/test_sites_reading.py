@@ -245,7 +245,8 @@ async def test_no_page_leads_to_a_private_address(desk, web_site):
 @pytest.mark.parametrize(
     "host",
     ["localhost", "127.0.0.1", "2130706433", "0x7f.1", "0177.0.0.1", "127.1", "0", "[::1]",
-     "[::ffff:127.0.0.1]", "[64:ff9b::7f00:1]", "127。0。0。1", "１２７.0.0.1", "169.254.169.254", "innocent.example"],
+     "[::ffff:127.0.0.1]", "[64:ff9b::7f00:1]", "127。0。0。1", "１２７.0.0.1", "169.254.169.254",
+     "innocent.example"],
 )  # fmt: skip
 async def test_a_private_address_is_refused_when_it_is_added(host):
     """KB-19"""

@@ -35,7 +35,8 @@ def test_a_page_has_one_address(written, kept):
     "text",
     ["", "  ", "javascript:alert(1)", "ftp://shop.example/", "file:///etc/passwd", "https://",
      "https://a b.example", "https://user:secret@shop.example/", "//shop.example", "https://shop.example:99999/",
-     "https://-.example/", "https://[::1", "data:text/html,x", "gopher://shop.example/", "https://shop.example/" + "x" * 3000,
+     "https://-.example/", "https://[::1", "data:text/html,x", "gopher://shop.example/",
+     "https://shop.example/" + "x" * 3000,
      "https://shop.example:0/", "http://a@127.0.0.1/", "mailto:a@shop.example"],
 )  # fmt: skip
 def test_what_is_no_address_of_a_page_is_none(text):

@@ -94,7 +94,7 @@ NAVIGATION = (
         "Knowledge base",
         (
             NavItem("Documents", "/knowledge-base", "library", "/knowledge-base"),
-            NavItem("Sites", "/knowledge-sites", "globe", "/knowledge-sites"),
+            NavItem("Sites", "/knowledge-sites", "link", "/knowledge-sites"),
             NavItem("Articles", "/knowledge-items", "book-open", "/knowledge-items"),
             NavItem("Categories", "/knowledge-categories", "folder", "/knowledge-categories"),
             NavItem("About the company", "/knowledge-facts", "info", "/knowledge-facts"),

@@ -26,10 +26,7 @@ _OPENING = re.compile(
     r"<!--|<(?:(script|style|template|noscript|svg)\b|(a|area|link|meta|base|title)\b([^<>]*)>|[a-z/!?][^<>]*>)",
     re.IGNORECASE,
 )
-_ENDS = {
-    name: re.compile(rf"</{name}\b[^<>]*>", re.IGNORECASE)
-    for name in ("script", "style", "template", "noscript", "svg")
-}
+_CLOSING = re.compile(r"</(script|style|template|noscript|svg)\b[^<>]*>", re.IGNORECASE)
 _ATTRIBUTE = re.compile(
     r"""(?<![\w-])([a-z-]{1,20})\s{0,9}=\s{0,9}(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE
 )
@@ -167,7 +164,8 @@ def _end(markup: str, found: re.Match[str]) -> int | None:
         end = markup.find("-->", found.end())
         return end + 3 if end >= 0 else None
     if found[1]:
-        closing = _ENDS[found[1].lower()].search(markup, found.end())
+        ends = (one for one in _CLOSING.finditer(markup, found.end()) if one[1].lower() == found[1].lower())
+        closing = next(ends, None)
         return closing.end() if closing else None
     return found.end()
 
