@@ -46,13 +46,18 @@ class ConversationsOut(Wire):
 
 
 class SourceOut(Wire):
-    """`url` is where everybody can read it, if it is a page of a site."""
+    """A sentence's source: `page` numbers a page, sheet or slide, as `place` says, under `heading`.
+
+    `url` is where everybody can read it, if it is a page of a site.
+    """
 
     kind: str
     source_id: UUID
     title: str
     page: int | None
+    place: str
     heading: str
+    version: int | None
     quote: str
     url: str | None = None
 

@@ -46,6 +46,8 @@ def _source(quotes: list[Quote]) -> Source:
         heading=passage.heading,
         url=passage.url,
         quote=" ".join(quote.text for quote in quotes),
+        place=passage.place,
+        version=passage.version,
     )
 
 
