@@ -227,13 +227,16 @@ async def _connection(
 
 async def _site(session: Session, canary: str) -> UUID:
     site_id, page_id, url = new_id(), new_id(), f"https://{canary}.example.test/"
-    settings = {"depth": 1, "page_limit": 10, "every": "none"}
-    await insert(session, "site", id=site_id, kind="site", url=url, **settings, error_code=canary)
+    settings = {"depth": 1, "page_limit": 10, "every": "none", "robots": canary}
+    await insert(
+        session, "site", id=site_id, kind="site", url=url, **settings, error_code=canary, robots=canary
+    )
     texts = {"title": canary, "reason": canary, "etag": canary, "modified": canary, "digest": canary}
     await insert(
         session, "site_page", id=page_id, site_id=site_id, kind="page", url=url, depth=0, run=1, **texts
     )
     names = {"title": canary, "file_name": canary, "mime": canary, "sha256": f"{canary}-page", "url": url}
+    names |= {"indexed_sha256": canary}
     key, now = session.scope.key("documents", f"{canary}-page"), utcnow()
     kept = {"size_bytes": 1, "blob_key": key, "created_at": now, "updated_at": now}
     await insert(session, "document", id=new_id(), page_id=page_id, **names, **kept)
