@@ -66,7 +66,7 @@ def normal(address: str, base: str = "") -> str | None:
 
 def escaped(text: str) -> str:
     """Return a path or query with every character escaped that must be, and none that need not."""
-    quoted = quote(text, safe=_SAFE + "?")
+    quoted = quote(text, safe=_SAFE + "?", errors="replace")
 
     def one(match: re.Match[str]) -> str:
         if match[1] is None:  # a per cent sign that escapes nothing
