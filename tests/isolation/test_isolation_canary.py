@@ -50,6 +50,8 @@ VOCABULARY = {
     "invitation.role",
     "member.role",
     "member.status",
+    "memory.author",
+    "memory.kind",
     "message.author",
     "message.delivery_status",
     "oidc_provider.role",

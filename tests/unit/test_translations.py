@@ -68,6 +68,8 @@ NAMED = {
     *audit.SENTENCES.values(),
     *audit.FIELDS.values(),
     *dialog.REASONS.values(),
+    *dialog.MEMORY_KINDS.values(),
+    *dialog.MEMORY_AUTHORS.values(),
     *FAILURES.values(),
     *(message for _code, message in http._FRAMEWORK.values()),
 }
