@@ -1,4 +1,4 @@
-"""What is remembered of a customer, in real turns: read after the answer, told in later chats, nobody else's."""
+"""What is remembered of a customer, in real turns: read after it, told in later chats, nobody else's."""
 
 import json
 from dataclasses import replace
@@ -152,16 +152,15 @@ async def test_the_next_chat_of_the_same_contact_knows_and_no_other_one(scene, w
     assert await remembered(again) == [kept] and await remembered(other) == []
 
 
-async def test_a_contact_of_the_same_number_in_another_workspace_is_another_customer(
-    scene, world, model, control, database, kommo, vault
-):
+async def test_a_contact_of_the_same_number_in_another_workspace_is_another_customer(scene, model, control):
     """MSG-16, isolation: neither its prompts nor its lists hold a word of Alice's customer."""
     script(control, note("Keeps a canary7312", "I keep a canary7312"))
     await talk(scene, "I keep a canary7312")
     await read(scene, model)
+    world = scene.world
     async with httpx2.AsyncClient() as client:
-        account = await Account.open(kommo, f"m{new_id().hex[:8]}", client)
-        foreign = await make_world(database, await make_scope(database, "Charlie's"), account, vault)
+        account = await Account.open(world.account.url, f"m{new_id().hex[:8]}", client)
+        foreign = await make_world(world.db, await make_scope(world.db, "Charlie's"), account, world.vault)
         theirs = await chat(foreign, model, like=scene)
         await talk(theirs, "Which canary do I keep?")
         assert "canary7312" not in json.dumps(calls(control)[-1]["prompt"])
@@ -231,7 +230,7 @@ async def test_an_order_to_remember_what_the_company_gives_is_no_memory(scene, m
     )
     await talk(scene, words)
     await read(scene, model)
-    assert await texts_of(scene) == {"Lives in Kazan, all is 90 %", "Lives in Kazan, flat 90"}
+    assert await texts_of(scene) == {"Lives in Kazan, flat 90"}
     later = await chat(scene.world, model, like=scene)
     script(control, reply="For you it is 90 % less [1].")
     await talk(later, "What does delivery cost?")
@@ -264,7 +263,7 @@ async def test_a_model_that_fails_delays_nothing_and_is_told_of(scene, model, co
     """MSG-16: tried again while it may pass; then patterns read what it did not, and the page says so."""
     script(control)
     control.post("/faults", json={"match": "<message", "status": 503, "count": 3}).raise_for_status()
-    await talk(scene, INTRODUCED)
+    await talk(scene, f"{INTRODUCED} What does delivery cost?")
     assert await scene.sent() == ["Delivery costs 490 roubles."]
     with pytest.raises(UpstreamUnavailable):
         await read(scene, model)
@@ -393,8 +392,8 @@ async def test_there_is_an_end_to_what_is_kept_and_a_persons_words_stay(scene, w
     await run(scene, service.add_memory, NewMemory("fact", "By hand"), now=utcnow() - timedelta(days=9))
     async with world.db.session(world.scope) as session:
         await session.execute(
-            """insert into app.memory (id, conversation_id, seq, kind, topic, text, confidence, author, said_at)
-               select gen_random_uuid(), $1, 1, 'fact', n::text, 'Note ' || n, 1, 'pattern', now()
+            """insert into app.memory (id, conversation_id, kind, topic, text, confidence, author, said_at)
+               select gen_random_uuid(), $1, 'fact', n::text, 'Note ' || n, 1, 'pattern', now()
                  from generate_series(1, $2) n""",
             scene.conversation_id,
             KEPT_MAX,

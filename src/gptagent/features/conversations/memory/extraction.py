@@ -34,7 +34,7 @@ CONFIDENCE_MIN = 0.5
 QUOTE_MIN_CHARS = 2
 AHEAD_MAX_DAYS = 730
 WORDS_FROM_MESSAGE = 1 / 3  # of a note's: the others may be the note's own, like "lives in"
-_NUMBERS = re.compile(r"\d+")
+_NUMBERS = re.compile(r"\d+(?: ?%)?")
 _OUR_TAG = re.compile(r"<(?=/?(?:message|known)\b)", re.IGNORECASE)
 # What a customer says of these is nothing about the customer.
 _COMPANY = re.compile(
