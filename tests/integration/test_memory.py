@@ -168,6 +168,7 @@ async def test_a_contact_of_the_same_number_in_another_workspace_is_another_cust
         await read(theirs, model)
         assert "canary7312" not in json.dumps(calls(control, notes=True)[-1]["prompt"])
         assert await remembered(theirs) == []
+        await foreign.egress.aclose()
     (kept,) = await remembered(scene)
     for verb in (service.get_memory, service.erase_memory):
         with pytest.raises(NotFound):
@@ -268,7 +269,7 @@ async def test_a_model_that_fails_delays_nothing_and_is_told_of(scene, model, co
     with pytest.raises(UpstreamUnavailable):
         await read(scene, model)
     assert await remembered(scene) == []
-    control.post("/script?replace=1", json={"reply": "no notes at all"}).raise_for_status()
+    control.post("/script?replace=1", json={"json": "no notes at all"}).raise_for_status()
     with pytest.raises(AppError) as refused:
         await read(scene, model)
     assert not refused.value.retryable

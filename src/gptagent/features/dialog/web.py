@@ -168,6 +168,7 @@ class ConversationPages:
             "memory_form": "",
             "memory_typed": {},
             "memory_errors": {},
+            "memory_failure": "",
             "conversation": await conversations.get_conversation(session, conversation_id),
             "speaker": await agents.choose_agent(session),
         }
