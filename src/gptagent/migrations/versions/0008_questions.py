@@ -1,4 +1,4 @@
-"""What customers have said of themselves."""
+"""Saved questions with the sources that should answer them."""
 
 from importlib.resources import files
 from typing import cast
@@ -13,4 +13,4 @@ down_revision = "0007"
 def upgrade() -> None:
     folder = files("gptagent.migrations") / "sql"
     connection = cast("psycopg.Connection[tuple[object, ...]]", op.get_bind().connection.driver_connection)
-    connection.execute((folder / "memory.sql").read_bytes())
+    connection.execute((folder / "questions.sql").read_bytes())
