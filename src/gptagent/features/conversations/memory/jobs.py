@@ -16,7 +16,7 @@ from gptagent.kernel.errors import Invalid, NotFound
 from gptagent.kernel.jobs import JobContext
 
 BATCH_MESSAGES = 40  # the latest; of a longer talk nobody has read, what is older is left out
-UNREADABLE = "memory_unread"
+UNREADABLE = "memory_unreadable"
 
 
 @dataclass(frozen=True, slots=True)
