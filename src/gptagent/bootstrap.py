@@ -14,6 +14,8 @@ from gptagent.adapters.tesseract.port import Tesseract
 from gptagent.features.conversations.attaching import service as attaching
 from gptagent.features.conversations.attaching.service import AttachmentJobs
 from gptagent.features.conversations.events import CustomerWrote, HoldChanged, StageChanged
+from gptagent.features.conversations.memory import service as memory
+from gptagent.features.conversations.memory.jobs import MemoryJobs
 from gptagent.features.conversations.service import Inbox
 from gptagent.features.crm import service as crm_service
 from gptagent.features.crm.actions import service as crm_actions
@@ -57,6 +59,7 @@ from gptagent.features.dialog.turn import TurnRunner
 from gptagent.features.identity.limits import LoginLimits
 from gptagent.features.identity.model import Links
 from gptagent.features.identity.tokens import AccessTokens
+from gptagent.features.inference.model import LanguageModel
 from gptagent.features.knowledge import jobs as knowledge_jobs
 from gptagent.features.knowledge.questions import jobs as question_jobs
 from gptagent.features.knowledge.questions import service as questions
@@ -248,7 +251,9 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
     action_jobs = ActionJobs(platform.crm, platform.vault, mailer)
     sync_jobs = SyncJobs(platform.crm, platform.vault)
     extractive = ExtractiveResponder()
-    responder = _responder(platform, extractive)
+    model = _model(platform.settings)
+    responder: Responder = extractive if model is None else ModelResponder(model)
+    memory_jobs = MemoryJobs(model)
     attachment_jobs = AttachmentJobs(platform.crm, platform.vault)
     reply_jobs = ReplyJobs(platform.crm, platform.vault, platform.subscribers)
     runner = TurnRunner(platform.crm, platform.vault, responder, extractive, Pace())
@@ -265,6 +270,7 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
         JobSpec(crm_service.PERFORM_TASK, crm_jobs.perform_task, JobClass.CRITICAL, crm_jobs.give_up_task),
         JobSpec(crm_actions.PERFORM, action_jobs.perform, JobClass.DEFAULT, action_jobs.give_up),
         JobSpec(attaching.FETCH, attachment_jobs.fetch, JobClass.LONG, attachment_jobs.give_up),
+        JobSpec(memory.READ, memory_jobs.read, JobClass.DEFAULT, memory_jobs.give_up),
         JobSpec(delivery.FOLLOW, ReplyDeliveryJobs(platform.crm, platform.vault).follow, JobClass.FAST),
         JobSpec(widget.SAID, reply_jobs.pass_on, JobClass.DEFAULT),
         JobSpec(delivery_jobs.PROCESS, deliveries.process, JobClass.DEFAULT, deliveries.bury),
@@ -283,12 +289,10 @@ def _mailer(settings: Settings) -> SmtpMailer | None:
     return SmtpMailer(SmtpServer.parse(settings.smtp_url.get_secret_value()), settings.mail_from or "")
 
 
-def _responder(platform: Platform, extractive: ExtractiveResponder) -> Responder:
-    settings = platform.settings
+def _model(settings: Settings) -> LanguageModel | None:
     if settings.llm_model is None:
-        return extractive
+        return None
     from gptagent.adapters.llm.port import OpenAiCompatible
 
     key = settings.llm_api_key.get_secret_value() if settings.llm_api_key else ""
-    model = OpenAiCompatible(settings.allowed_egress, settings.llm_base_url, key, settings.llm_model)
-    return ModelResponder(model)
+    return OpenAiCompatible(settings.allowed_egress, settings.llm_base_url, key, settings.llm_model)

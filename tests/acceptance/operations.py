@@ -88,6 +88,7 @@ CONNECTION, CONVERSATION = "connections/{connection_id}", "conversations/{conver
 PLACE, WHO = "admin/organizations/{number}", "admin/people/{person_id}"
 WHY = {"json": {"reason": "They asked for it."}}
 EYES = {"json": {"workspace": 1, "reason": "They asked for it."}}
+REMEMBERED = {"json": {"kind": "fact", "text": "Likes tea."}}
 PROVIDER = "sign-in-providers/{provider_id}"
 PROVIDER_BODY = {"name": "#", "issuer": "https://127.0.0.1:9/#", "client_id": "#", "client_secret": "#"}
 
@@ -274,6 +275,12 @@ OPERATIONS = tuple(
         ("GET", f"{CONVERSATION}/attachments/{{attachment_id}}", READ_ATTACHMENTS, {}),
         ("PUT", f"{CONVERSATION}/takeover", WORK_CONVERSATIONS, {}),
         ("DELETE", f"{CONVERSATION}/takeover", WORK_CONVERSATIONS, {}),
+        ("GET", f"{CONVERSATION}/memories", VIEW, {}),
+        ("POST", f"{CONVERSATION}/memories", WORK_CONVERSATIONS, REMEMBERED),
+        ("DELETE", f"{CONVERSATION}/memories", WORK_CONVERSATIONS, {}),
+        ("GET", f"{CONVERSATION}/memories/{{memory_id}}", VIEW, {}),
+        ("PATCH", f"{CONVERSATION}/memories/{{memory_id}}", WORK_CONVERSATIONS, REMEMBERED),
+        ("DELETE", f"{CONVERSATION}/memories/{{memory_id}}", WORK_CONVERSATIONS, {}),
         ("DELETE", "workspace/membership", VIEW, {}),  # the last one: whoever called it is no member
         ("GET", "privacy/retention", MANAGE_PRIVACY, {}),
         ("PATCH", "privacy/retention", MANAGE_PRIVACY, {"json": {"events": 30}}),

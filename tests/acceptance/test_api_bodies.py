@@ -25,8 +25,13 @@ WHOLE |= {
 }
 # An account of the CRM has 50 at the most.
 WHOLE |= {"GET /api/v1/connections/{connection_id}/pipelines"}
+# Of a customer 100 things are remembered at the most.
+WHOLE |= {"GET /api/v1/conversations/{conversation_id}/memories"}
 # A customer's wish counts, whatever was said since it was read.
-UNCONDITIONAL = {"DELETE /api/v1/privacy/customers/{conversation_id}"}
+UNCONDITIONAL = {
+    "DELETE /api/v1/privacy/customers/{conversation_id}",
+    "DELETE /api/v1/conversations/{conversation_id}/memories",
+}
 WHOLE |= {"GET /api/v1/privacy/customers"}  # a search: the best matches, never a list of all
 
 

@@ -85,6 +85,12 @@ async def act(session, connection_id, scene):
         new_id(),
         scene.conversation_id,
     )
+    await session.execute(
+        """insert into app.memory (id, conversation_id, seq, kind, topic, text, confidence, author, said_at)
+           values ($1, $2, 1, 'fact', 'parcel', 'Has a parcel', 1, 'pattern', now())""",
+        new_id(),
+        scene.conversation_id,
+    )
 
 
 async def say_much(scene, count, text="More"):
@@ -102,7 +108,7 @@ async def test_a_customers_data_is_handed_out_whole(scene, world):
     kept = await told(await service.export_customer(world.db, world.scope, scene.conversation_id))
     assert kept["messages"][0]["text"] == WORDS
     of_crm = ("deals", "contacts", "tasks", "actions", "changes", "events", "deliveries")
-    of_chat = ("conversations", "messages", "attachments", "turns")
+    of_chat = ("conversations", "messages", "attachments", "memories", "turns")
     assert {kind: bool(rows) for kind, rows in kept.items()} == dict.fromkeys((*of_crm, *of_chat), True)
     assert [event["payload"]["name"] for event in kept["events"]] == ["Ann canary5511"]
     assert [delivery["kind"] for delivery in kept["deliveries"]] == ["InboundMessage", "contacts[update]"]

@@ -68,6 +68,7 @@ class Estate:
     letter_id: UUID
     slot_id: UUID
     attachment_id: UUID
+    memory_id: UUID
     pending_id: UUID
     question_id: UUID
     run_id: UUID
@@ -344,6 +345,10 @@ async def _conversation(
     await insert(session, "attachment", **own, id=pending_id, **file, url_sealed=sealed)
     kept = {"state": "stored", "blob_key": session.scope.key("attachments", canary), "sha256": canary}
     await insert(session, "attachment", **own, id=attachment_id, **file, **kept, size_bytes=1)
+    memory_id = new_id()
+    noted = {"kind": "fact", "topic": canary, "text": canary, "quote": canary, "author": "model"}
+    await insert(session, "memory", **own, id=memory_id, seq=1, confidence=0.9, said_at=utcnow(), **noted)
+    await insert(session, "memory_reading", **own, read_seq=1, error_code=canary)
     await insert(
         session,
         "delivery_watch",
@@ -359,7 +364,8 @@ async def _conversation(
     await insert(session, "turn", **own, id=turn_id, **place, **ended)
     used = {"outcome": canary, "tokens_in": 1, "tokens_out": 1, "duration_ms": 1}
     await insert(session, "llm_usage", turn_id=turn_id, model=canary, **used)
-    return {**own, "turn_id": turn_id, "attachment_id": attachment_id, "pending_id": pending_id}
+    files = {"attachment_id": attachment_id, "pending_id": pending_id}
+    return {**own, **files, "turn_id": turn_id, "memory_id": memory_id}
 
 
 async def _access(session: Session, vault: Vault, canary: str) -> dict[str, UUID]:

@@ -80,6 +80,9 @@ WRITTEN = {"json": {"subject": "Stolen", "text": "Stolen"}}
 DUE = {"json": {"text": "Stolen", "due_at": "2099-01-31T12:00:00Z"}}
 DELIVERY = {"connection_id": "connection_id", "delivery_id": "delivery_id"}
 CONVERSATION = {"conversation_id": "conversation_id"}
+MEMORY = {**CONVERSATION, "memory_id": "memory_id"}
+REMEMBERED = {"kind": "fact", "text": "Stolen"}
+MEMORIES = "conversations/{conversation_id}/memories"
 FILE = {**CONVERSATION, "attachment_id": "attachment_id"}
 INTEGRATION = {"integration_id": "integration_id"}
 SECRET = {"client_secret": "secret"}
@@ -282,6 +285,12 @@ CASES: dict[str, Case] = {
     "GET /api/v1/conversations/{conversation_id}/messages": Foreign(CONVERSATION),
     "PUT /api/v1/conversations/{conversation_id}/takeover": Foreign(CONVERSATION),
     "DELETE /api/v1/conversations/{conversation_id}/takeover": Foreign(CONVERSATION),
+    f"GET /api/v1/{MEMORIES}": Foreign(CONVERSATION),
+    f"POST /api/v1/{MEMORIES}": Foreign(CONVERSATION, {"json": REMEMBERED}),
+    f"DELETE /api/v1/{MEMORIES}": Foreign(CONVERSATION),
+    f"GET /api/v1/{MEMORIES}/{{memory_id}}": Foreign(MEMORY),
+    f"PATCH /api/v1/{MEMORIES}/{{memory_id}}": Foreign(MEMORY, {"json": REMEMBERED}),
+    f"DELETE /api/v1/{MEMORIES}/{{memory_id}}": Foreign(MEMORY),
     "GET /api/v1/audit": Own(),
     "GET /api/v1/audit/export": Own(),
     "GET /api/v1/admin/installation": Installation(),
@@ -537,6 +546,10 @@ CASES: dict[str, Case] = {
     f"GET {PAGES}/conversations/{{conversation_id}}": Foreign(CONVERSATION),
     f"POST {PAGES}/conversations/{{conversation_id}}/takeover": Foreign(CONVERSATION),
     f"POST {PAGES}/conversations/{{conversation_id}}/resume": Foreign(CONVERSATION),
+    f"POST {PAGES}/{MEMORIES}": Foreign(CONVERSATION, {"data": REMEMBERED}),
+    f"POST {PAGES}/{MEMORIES}/erase": Foreign(CONVERSATION),
+    f"POST {PAGES}/{MEMORIES}/{{memory_id}}": Foreign(MEMORY, {"data": REMEMBERED}),
+    f"POST {PAGES}/{MEMORIES}/{{memory_id}}/erase": Foreign(MEMORY),
 }
 
 

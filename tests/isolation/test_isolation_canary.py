@@ -58,6 +58,8 @@ VOCABULARY = {
     "knowledge_run.state",
     "member.role",
     "member.status",
+    "memory.author",
+    "memory.kind",
     "message.author",
     "message.delivery_status",
     "oidc_provider.role",

@@ -69,6 +69,8 @@ NAMED = {
     *audit.SENTENCES.values(),
     *audit.FIELDS.values(),
     *dialog.REASONS.values(),
+    *dialog.MEMORY_KINDS.values(),
+    *dialog.MEMORY_AUTHORS.values(),
     *FAILURES.values(),
     *SITE_REASONS.values(),
     *(message for _code, message in http._FRAMEWORK.values()),

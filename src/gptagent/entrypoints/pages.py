@@ -27,6 +27,7 @@ from gptagent.features.crm.replying.web import RepliesPages
 from gptagent.features.crm.syncing.web import SyncPages
 from gptagent.features.crm.web import ConnectionPages
 from gptagent.features.dashboard.web import DashboardPages
+from gptagent.features.dialog.memory_web import MemoryPages
 from gptagent.features.dialog.web import ConversationPages
 from gptagent.features.identity import service as identity
 from gptagent.features.identity.email_web import EmailPages
@@ -140,6 +141,7 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
     assets = build_assets()
     pages = Pages(build_environment(TEMPLATES, assets), shell_of(platform.links), settings.secure_cookies)
     party = RelyingParty.at(settings.base_url)
+    threads = ConversationPages(db, pages, platform.inbox, platform.files)
     privacy = PrivacyPages(db, pages, platform.files, platform.login_limits)
     account = (
         ProfilePages(db, pages, platform.files).router(),
@@ -175,7 +177,8 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         FactsPages(db, pages).router(),
         BenchPages(db, pages).router(),
         RepliesPages(db, pages, platform.crm, platform.connecting.keys, settings.base_url).router(),
-        ConversationPages(db, pages, platform.inbox, platform.files).router(),
+        threads.router(),
+        MemoryPages(threads).router(),
         DeliveryPages(db, pages).router(),
         ConnectingPages(platform.connecting, pages).router(),
         ConnectionPages(platform.connecting, pages).router(),

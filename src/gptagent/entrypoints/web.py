@@ -32,6 +32,7 @@ from gptagent.features.admin.api import AdminApi
 from gptagent.features.admin.audit_api import AuditApi, PlatformAuditApi
 from gptagent.features.admin.people_api import PeopleApi
 from gptagent.features.agents.api import AgentsApi
+from gptagent.features.conversations.memory.api import MemoryApi
 from gptagent.features.crm.actions.api import ActionsApi
 from gptagent.features.crm.actions.journal_api import JournalApi
 from gptagent.features.crm.actions.reverting import Reverting
@@ -217,6 +218,7 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
     app.include_router(ActionsApi(platform.db, settings.sends_letters).router())
     app.include_router(JournalApi(Reverting(platform.db, platform.crm, platform.vault)).router())
     app.include_router(RepliesApi(platform.db, platform.crm, keys, settings.base_url).router())
+    app.include_router(MemoryApi(platform.db).router())
     app.include_router(ConversationsApi(platform.db, platform.inbox, platform.files).router())
     app.include_router(AuditApi(platform.db).router())
     app.include_router(PlatformAuditApi(platform.db).router())

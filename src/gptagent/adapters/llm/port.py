@@ -24,6 +24,7 @@ from gptagent.kernel.errors import AppError, Forbidden, Invalid, UpstreamUnavail
 
 if TYPE_CHECKING:
     from pydantic_ai.messages import ModelMessage, ModelResponse
+    from pydantic_ai.models import ModelRequestParameters
     from pydantic_ai.models.openai import OpenAIChatModel
 
 log = structlog.get_logger(__name__)
@@ -108,6 +109,7 @@ class OpenAiCompatible:
                     self._model(name),
                     _messages(request),
                     model_settings={"temperature": request.temperature, "max_tokens": request.max_tokens},
+                    model_request_parameters=_form(request),
                 )
         except ModelHTTPError as error:
             raise _refusal(error.status_code, error.__cause__) from error
@@ -146,6 +148,17 @@ class OpenAiCompatible:
 def _import_library() -> None:
     import openai  # noqa: F401 - imported for the calls that follow
     import pydantic_ai.models.openai  # noqa: F401 - as above
+
+
+def _form(request: ModelRequest) -> "ModelRequestParameters | None":
+    """Return what asks the endpoint for JSON of a form; None for words."""
+    from pydantic_ai.models import ModelRequestParameters
+    from pydantic_ai.output import OutputObjectDefinition
+
+    if request.schema is None:
+        return None
+    form = OutputObjectDefinition(json_schema=dict(request.schema), name="notes", strict=True)
+    return ModelRequestParameters(output_mode="native", output_object=form)
 
 
 def _messages(request: ModelRequest) -> "list[ModelMessage]":

@@ -36,6 +36,7 @@ class AgentPatch(Body):
     response_delay_seconds: int | None = None
     not_found_text: str | None = None
     not_found_task: bool | None = None
+    remembers_customers: bool | None = None
 
 
 class AgentOut(Wire):
@@ -48,6 +49,7 @@ class AgentOut(Wire):
     response_delay_seconds: int
     not_found_text: str
     not_found_task: bool
+    remembers_customers: bool
     version: int
     created_at: datetime
     updated_at: datetime

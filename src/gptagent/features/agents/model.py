@@ -31,6 +31,7 @@ class Agent:
     response_delay_seconds: int
     not_found_text: str
     not_found_task: bool
+    remembers_customers: bool
     version: int
     created_at: datetime
     updated_at: datetime

@@ -134,7 +134,7 @@ _TEXTS = {
     "model": (1, MODEL_MAX_CHARS),
 }
 _LONG_TEXTS = {"instructions", "not_found_text"}
-_SWITCHES = {"is_active", "not_found_task"}
+_SWITCHES = {"is_active", "not_found_task", "remembers_customers"}
 
 
 def _fault(key: str, value: object) -> FieldError | None:

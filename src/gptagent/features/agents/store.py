@@ -17,6 +17,7 @@ COLUMNS = (
     "response_delay_seconds",
     "not_found_text",
     "not_found_task",
+    "remembers_customers",
 )
 ORDERS = orders(name="name")
 _AGENT = f"""select id, {", ".join(COLUMNS)}, version, created_at, updated_at from app.agent"""  # noqa: S608 - names of columns, from COLUMNS

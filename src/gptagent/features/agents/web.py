@@ -190,6 +190,7 @@ def _read(form: FormData, *, with_model: bool) -> dict[str, object]:
         else delay,
         "not_found_text": words(form, "not_found_text"),
         "not_found_task": words(form, "not_found_task") == "on",
+        "remembers_customers": words(form, "remembers_customers") == "on",
     }
     if with_model:
         changes |= {name: words(form, name) for name in MODEL_FIELDS}

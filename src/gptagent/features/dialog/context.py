@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gptagent.features.agents.model import Agent
+from gptagent.features.conversations.memory.model import Memory
 from gptagent.features.conversations.model import Conversation, Message
 from gptagent.features.crm.service import LeadCard
 from gptagent.features.dialog.model import Answer
@@ -19,7 +20,8 @@ QUESTION_MAX_CHARS = 4_000
 class TurnContext:
     """`unanswered` are the customer's messages this turn answers; `history` those before, oldest first.
 
-    `company` is what a model is told about the company with every question.
+    `company` is what a model is told about the company with every question; `memories` what the customer has
+    said about themselves before, in this conversation or another one.
     """
 
     conversation: Conversation
@@ -28,6 +30,7 @@ class TurnContext:
     history: tuple[Message, ...]
     unanswered: tuple[Message, ...]
     company: str = ""
+    memories: tuple[Memory, ...] = ()
 
     @property
     def question(self) -> str:

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from gptagent.features.agents import service as agents
 from gptagent.features.conversations import service as conversations
+from gptagent.features.conversations.memory import service as memory
 from gptagent.features.conversations.model import Conversation
 from gptagent.features.crm import service as crm_service
 from gptagent.features.crm.model import NewTask
@@ -54,8 +55,9 @@ async def finish(db: Database, scope: Scope, turn: Turn, answer: Answer, sent: S
     async with db.session(scope) as session:
         conversation = await conversations.get_conversation(session, turn.conversation_id)
         await crm_service.hold_connection(session, conversation.connection_id)
-        if sent is not None:
+        if sent is not None:  # takes the stronger lock of the conversation, so it comes first
             await _record_reply(session, turn, answer, sent.message_id)
+        await memory.wake_reader(session, conversation.id)
         await service.give_back(session, turn, answered=True, due_in=await _patience(session, turn))
         message_id = sent.message_id if sent else None
         ended = await store.end_turn(session, turn, answer.outcome, answer.reason, message_id)

@@ -12,6 +12,8 @@ import structlog
 
 from gptagent.features.agents import service as agents
 from gptagent.features.conversations import service as conversations
+from gptagent.features.conversations.memory import service as memory
+from gptagent.features.conversations.memory.model import Memory
 from gptagent.features.conversations.model import Conversation, Message
 from gptagent.features.crm import service as crm_service
 from gptagent.features.crm.model import Connection, CrmLink
@@ -196,7 +198,8 @@ class TurnRunner:
         async with db.session(scope) as session:
             found = await knowledge.search(session, context.question, limit=PASSAGES)
             passages = await knowledge.add_related(session, context.question, found)
-            context = replace(context, company=(await knowledge.get_facts(session)).content)
+            company = (await knowledge.get_facts(session)).content
+            context = replace(context, company=company, memories=await _recall(session, context))
         try:
             return await self.responder.respond(db, scope, context, passages)
         except AppError as error:
@@ -204,6 +207,14 @@ class TurnRunner:
             log.warning("model_failed", error=error.code, conversation_id=str(context.conversation.id))
             answer, spent = await self.fallback.respond(db, scope, context, passages)
             return replace(answer, reason=answer.reason or error.code), spent
+
+
+async def _recall(session: Session, context: TurnContext) -> tuple[Memory, ...]:
+    """Return what the agent may know of the customer; nothing once its memory is off, also for this turn."""
+    agent = await agents.find_agent(session, context.agent.id)
+    if agent is None or not agent.remembers_customers:
+        return ()
+    return await memory.recall(session, context.conversation.id, context.question)
 
 
 async def _closed(

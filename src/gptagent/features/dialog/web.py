@@ -13,6 +13,8 @@ from starlette.responses import Response
 from gptagent.features.agents import service as agents
 from gptagent.features.conversations import service as conversations
 from gptagent.features.conversations.attaching import service as attaching
+from gptagent.features.conversations.memory import service as memories
+from gptagent.features.conversations.memory.model import TEXT_MAX_CHARS
 from gptagent.features.conversations.model import Message
 from gptagent.features.conversations.service import PAGE_SIZE, THREAD_SIZE, Inbox
 from gptagent.features.crm import service as crm
@@ -26,6 +28,7 @@ from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.files import FileStore
 from gptagent.kernel.http import CurrentScope, Moment, person_of
+from gptagent.kernel.scope import Scope
 from gptagent.ui.web import Pages, base_of, timezone_of
 
 # Why a turn ended without a reply of the agent's own, by its reason.
@@ -44,6 +47,18 @@ REASONS: Mapping[str, str] = {
 }
 NOT_SENT = "The CRM did not take the reply. A task asks a manager to answer."
 REFUSED = "Not answered."
+PARTS = frozenset({"thread", "changes", "memory"})
+MEMORY_KINDS: Mapping[str, str] = {
+    "fact": "Fact",
+    "preference": "Preference",
+    "commitment": "Promise",
+    "context": "Just now",
+}
+MEMORY_AUTHORS: Mapping[str, str] = {
+    "model": "noted by the model",
+    "pattern": "noted by patterns",
+    "person": "written by a colleague",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,28 +116,62 @@ class ConversationPages:
         }
 
     async def thread(
-        self, request: Request, scope: CurrentScope, conversation_id: UUID, part: str = ""
+        self,
+        request: Request,
+        scope: CurrentScope,
+        conversation_id: UUID,
+        part: str = "",
+        memory: str = "",
     ) -> Response:
-        """`part` is `thread` or `changes` for a live update."""
+        """`part` is one of PARTS for a live update. `memory`: `new`, or the one to be edited."""
         require(scope, policy.VIEW)
+        if part not in PARTS:
+            return await self.show(request, scope, conversation_id, memory)
         async with self.db.session(scope) as session:
-            context = await self._changes(session, conversation_id) if part != "thread" else {}
-            if part != "changes":
-                context |= await self._thread(session, conversation_id, timezone_of(request))
-            if not part:
-                context |= await self._list(session)
-                shell = await self.pages.shell(request, session)
-        context |= {
-            "channels": crm.CHANNELS,
-            "current": conversation_id,
-            "may_work": policy.WORK_CONVERSATIONS in scope.permissions,
-            "may_read_files": policy.READ_ATTACHMENTS in scope.permissions,
-            "may_erase": policy.MANAGE_PRIVACY in scope.permissions,
+            if part == "thread":
+                context = await self._thread(session, conversation_id, timezone_of(request))
+            elif part == "memory":
+                context = await self._memory(session, conversation_id)
+            else:
+                context = await self._changes(session, conversation_id)
+        context |= _rights(scope, conversation_id)
+        return self.pages.part(request, f"dialog/_{part}.html", **context)
+
+    async def show(
+        self,
+        request: Request,
+        scope: Scope,
+        conversation_id: UUID,
+        memory: str = "",
+        status: int = 200,
+        **typed: object,
+    ) -> Response:
+        """Show the whole page."""
+        async with self.db.session(scope) as session:
+            context = await self._changes(session, conversation_id)
+            context |= await self._thread(session, conversation_id, timezone_of(request))
+            context |= await self._memory(session, conversation_id)
+            context |= await self._list(session)
+            shell = await self.pages.shell(request, session)
+        context |= _rights(scope, conversation_id) | typed
+        if policy.WORK_CONVERSATIONS in scope.permissions:
+            context["memory_form"] = memory
+        return self.pages.show(request, "dialog/thread.html", shell, status=status, **context)
+
+    async def _memory(self, session: Session, conversation_id: UUID) -> dict[str, Any]:
+        return {
+            "memories": await memories.list_memories(session, conversation_id),
+            "memory_reading": await memories.get_reading(session, conversation_id),
+            "memory_kinds": MEMORY_KINDS,
+            "memory_authors": MEMORY_AUTHORS,
+            "memory_limit": TEXT_MAX_CHARS,
+            "memory_form": "",
+            "memory_typed": {},
+            "memory_errors": {},
+            "memory_failure": "",
+            "conversation": await conversations.get_conversation(session, conversation_id),
+            "speaker": await agents.choose_agent(session),
         }
-        if part:
-            name = "dialog/_changes.html" if part == "changes" else "dialog/_thread.html"
-            return self.pages.part(request, name, **context)
-        return self.pages.show(request, "dialog/thread.html", shell, **context)
 
     async def _changes(self, session: Session, conversation_id: UUID) -> dict[str, Any]:
         conversation = await conversations.get_conversation(session, conversation_id)
@@ -172,6 +221,16 @@ class ConversationPages:
     def _back(self, request: Request, conversation_id: UUID) -> Response:
         # The thread itself says who holds it now: a message would only cover its button.
         return self.pages.redirect(f"{base_of(request)}/conversations/{conversation_id}")
+
+
+def _rights(scope: Scope, conversation_id: UUID) -> dict[str, Any]:
+    return {
+        "channels": crm.CHANNELS,
+        "current": conversation_id,
+        "may_work": policy.WORK_CONVERSATIONS in scope.permissions,
+        "may_read_files": policy.READ_ATTACHMENTS in scope.permissions,
+        "may_erase": policy.MANAGE_PRIVACY in scope.permissions,
+    }
 
 
 def tell(messages: Iterable[Message], turns: Iterable[TurnRecord], zone: tzinfo) -> Iterator[Entry]:

@@ -1,5 +1,6 @@
 """What the platform asks of a language model, whoever serves it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -14,13 +15,17 @@ class ChatTurn:
 
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
-    """`model` None means the installation's model. `temperature` 0 - 2. `max_tokens` bounds the answer."""
+    """`model` None means the installation's model. `temperature` 0 - 2. `max_tokens` bounds the answer.
+
+    `schema` asks for JSON of this form; what comes must be checked all the same.
+    """
 
     system: str
     turns: tuple[ChatTurn, ...]
     temperature: float
     max_tokens: int
     model: str | None = None
+    schema: Mapping[str, object] | None = None
 
 
 @dataclass(frozen=True, slots=True)

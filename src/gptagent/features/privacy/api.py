@@ -26,12 +26,14 @@ class RetentionPatch(Body):
     conversations: int | None = None
     events: int | None = None
     answers: int | None = None
+    memories: int | None = None
 
 
 class RetentionOut(Wire):
     conversations: int | None
     events: int | None
     answers: int | None
+    memories: int | None
 
 
 class CustomerOut(Wire):

@@ -10,6 +10,7 @@ CONVERSATIONS_MIN_DAYS = 7
 EVENTS_MIN_DAYS = 1
 # A reply whose delivery is unknown is recognised by its recorded words for some minutes; a week is ample.
 ANSWERS_MIN_DAYS = 7
+MEMORIES_MIN_DAYS = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,18 +19,21 @@ class Retention:
 
     `conversations`: since the last message, with messages, turns, tasks, deals, contacts. `events`: what the
     CRM reported, word for word; never longer than conversations. `answers`: how past replies were made
-    (recorded text and quoted sources); the reply itself stays among the messages.
+    (recorded text and quoted sources); the reply itself stays among the messages. `memories`: what customers
+    said of themselves, since they last said it; with their conversation at the latest.
     """
 
     conversations: int | None = None
     events: int | None = 30
     answers: int | None = None
+    memories: int | None = None
 
 
 MIN_DAYS = {
     "conversations": CONVERSATIONS_MIN_DAYS,
     "events": EVENTS_MIN_DAYS,
     "answers": ANSWERS_MIN_DAYS,
+    "memories": MEMORIES_MIN_DAYS,
 }
 
 

@@ -16,6 +16,7 @@ from gptagent.kernel.scope import SYSTEM, Scope
 BATCH_ROWS = 500
 BATCHES = 20  # of one kind in one workspace and one round; what is left waits for the next one
 
+LAPSED_KEPT = timedelta(days=1)  # what has a last day is told to nobody after it
 ERASED_KNOWN = timedelta(days=30)  # Kommo and amoCRM repeat a delivery for an hour or so
 
 Forget = Callable[[Session, timedelta, int], Awaitable[int]]
@@ -29,6 +30,7 @@ _KINDS: tuple[tuple[str, str, Forget], ...] = (
     ("events", "events", store.forget_events),
     ("deliveries", "deliveries", store.forget_deliveries),
     ("answers", "answers", store.forget_answers),
+    ("memories", "memories", store.forget_memories),
 )
 
 
@@ -85,6 +87,7 @@ async def _tidy(db: Database, scope: Scope) -> int:
         if periods[period] is not None
     }
     await _forget(db, scope, store.forget_erased, ERASED_KNOWN)
+    await _forget(db, scope, store.forget_lapsed_memories, LAPSED_KEPT)
     done = {kind: (count, 0) for kind, count in counts.items() if count}
     if done:
         async with db.session(scope) as session:

@@ -182,6 +182,10 @@ def kept_of_customer(
             Query("select * from app.message where conversation_id = $1", ("seq",), args=(one,))
             for one in ids
         ],
+        "memories": [
+            Query("select * from app.memory where conversation_id = $1", ("created_at", "id"), args=(one,))
+            for one in ids
+        ],
         "attachments": [
             Query(
                 """select id, conversation_id, seq, kind, name, state, size_bytes, sha256, created_at
@@ -436,6 +440,30 @@ async def forget_answers(session: Session, age: timedelta, limit: int) -> int:
              select id from app.turn
               where answer is not null and state in ('ended', 'superseded')
                 and ended_at < now() - $1::interval
+              limit $2 for update skip locked)""",
+        age,
+        limit,
+    )
+
+
+async def forget_memories(session: Session, age: timedelta, limit: int) -> int:
+    """Delete what customers said of themselves so long ago."""
+    return await _count(
+        session,
+        """delete from app.memory where id in (
+             select id from app.memory where said_at < now() - $1::interval
+              limit $2 for update skip locked)""",
+        age,
+        limit,
+    )
+
+
+async def forget_lapsed_memories(session: Session, age: timedelta, limit: int) -> int:
+    """Delete what was true up to a day so long ago."""
+    return await _count(
+        session,
+        """delete from app.memory where id in (
+             select id from app.memory where expires_on < (now() - $1::interval)::date
               limit $2 for update skip locked)""",
         age,
         limit,

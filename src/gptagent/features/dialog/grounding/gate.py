@@ -34,12 +34,17 @@ _TOKENS = re.compile(r"\d+[a-z]?(?:[/-]\d+)?(?![^\W_])|[^\W_]+")
 _NEAR = 5  # words between a street's name and its house
 
 
-def unsourced(reply: str, sources: Iterable[str]) -> list[str]:
-    """Return the facts of a reply, as it words them, that occur in no source, each once."""
+def unsourced(reply: str, sources: Iterable[str], remembered: Iterable[str] = ()) -> list[str]:
+    """Return the facts of a reply, as it words them, that occur in no source, each once.
+
+    `remembered` is what the customer said long ago: a source, but of no price and no per cent.
+    """
     facts = list(facts_of(reply))
     evidence = Evidence()
     for source in sources if facts else ():
         evidence.add(source)
+    for source in remembered if facts else ():
+        evidence.add(source, of_prices=False)
     missing = (fact.text for fact in facts if not any(map(evidence.holds, fact.readings)))
     return list(dict.fromkeys(missing))
 
@@ -64,11 +69,12 @@ class Evidence:
     others: set[Reading | None] = field(default_factory=set)
     tokens: list[list[str]] = field(default_factory=list)
 
-    def add(self, text: str) -> None:
+    def add(self, text: str, *, of_prices: bool = True) -> None:
         self.tokens.append(_TOKENS.findall(contacts.in_latin(normalized(text))))
         for fact in facts_of(text, small_words=True):
             for reading in fact.readings:
-                self._note(reading)
+                if of_prices or not _may_be_price(reading):
+                    self._note(reading)
 
     def _note(self, reading: Reading) -> None:
         if isinstance(reading, Amount):
@@ -133,6 +139,10 @@ def _may_mean(asked: str, told: str) -> bool:
     if told == PART:
         return asked == "hour"
     return told == COUNT and asked not in _STRICT
+
+
+def _may_be_price(reading: Reading) -> bool:
+    return isinstance(reading, Amount) and (reading.unit in _STRICT or reading.unit == OPEN)
 
 
 def _parts(reading: Reading) -> Iterator[int]:
