@@ -81,6 +81,7 @@ KEY, CATEGORY = "api-keys/{key_id}", "categories/{category_id}"
 MEMBER, INVITATION = "members/{person_id}", "invitations/{invitation_id}"
 INTEGRATION = {"brand": "kommo", "client_id": "client-#", "client_secret": "secret"}
 TASK = {"text": "Call", "due_at": "2099-01-31T12:00:00Z"}
+GAP = "knowledge-gaps/{gap_id}"
 CONNECTION, CONVERSATION = "connections/{connection_id}", "conversations/{conversation_id}"
 
 PLACE, WHO = "admin/organizations/{number}", "admin/people/{person_id}"
@@ -163,6 +164,14 @@ OPERATIONS = tuple(
         ("POST", f"{ARTICLE}/versions/{{version}}/restore", EDIT_KNOWLEDGE, {}),
         ("GET", "articles/export", EDIT_KNOWLEDGE, {}),
         ("POST", "articles/import", EDIT_KNOWLEDGE, {"files": {"file": ("a.csv", ONE_ARTICLE)}}),
+        ("GET", "knowledge-gaps", VIEW, {}),
+        ("GET", "knowledge-gaps/shares", VIEW, {}),
+        ("GET", GAP, VIEW, {}),
+        ("GET", f"{GAP}/questions", VIEW, {}),
+        ("PUT", f"{GAP}/article", EDIT_KNOWLEDGE, {"json": {"article_id": str(uuid4())}}),
+        ("POST", f"{GAP}/check", EDIT_KNOWLEDGE, {}),
+        ("PUT", f"{GAP}/dismissal", EDIT_KNOWLEDGE, {}),
+        ("DELETE", f"{GAP}/dismissal", EDIT_KNOWLEDGE, {}),
         ("GET", "company-facts", VIEW, {}),
         ("PUT", "company-facts", EDIT_KNOWLEDGE, {"json": {"content": "Facts #"}}),
         ("GET", "categories", VIEW, {}),

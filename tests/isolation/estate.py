@@ -68,6 +68,7 @@ class Estate:
     slot_id: UUID
     attachment_id: UUID
     pending_id: UUID
+    gap_id: UUID
 
     @property
     def person_id(self) -> UUID:
@@ -315,9 +316,16 @@ async def _conversation(
     answer = f'{{"text": "{canary}", "outcome": "reply", "by": "{canary}"}}'
     place = {"agent_id": agent_id, "epoch": 1, "first_seq": 1, "last_seq": 1, "answer": answer}
     await insert(session, "turn", **own, id=turn_id, **place, **ended)
+    gap_id = new_id()
+    await insert(session, "gap", id=gap_id, created_at=utcnow(), updated_at=utcnow())
+    question = {"turn_id": turn_id, "customer": conversation_id, "gap_id": gap_id, "asked_at": utcnow()}
+    words = {"kind": "not_found", "coverage": 0.25, "text": canary, "words": [canary]}
+    await insert(session, "asked_question", **own, **question, **words)
+    await insert(session, "gap_word", lexeme=canary, gap_id=gap_id, turn_id=turn_id)
     used = {"outcome": canary, "tokens_in": 1, "tokens_out": 1, "duration_ms": 1}
     await insert(session, "llm_usage", turn_id=turn_id, model=canary, **used)
-    return {**own, "turn_id": turn_id, "attachment_id": attachment_id, "pending_id": pending_id}
+    made = {"turn_id": turn_id, "attachment_id": attachment_id, "pending_id": pending_id}
+    return {**own, **made, "gap_id": gap_id}
 
 
 async def _access(session: Session, vault: Vault, canary: str) -> dict[str, UUID]:

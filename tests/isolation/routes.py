@@ -62,6 +62,7 @@ Case = Public | Own | Foreign | Installation
 
 AGENT = {"agent_id": "agent_id"}
 ARTICLE = {"article_id": "article_id"}
+GAP = {"gap_id": "gap_id"}
 CATEGORY = {"category_id": "category_id"}
 IMPORTED = b"title,content\r\nTaken,Long enough a text.\r\n"
 DOCUMENT = {"document_id": "document_id"}
@@ -194,6 +195,14 @@ CASES: dict[str, Case] = {
     ),
     "GET /api/v1/articles/export": Own(),
     "POST /api/v1/articles/import": Own(200, {"files": {"file": ("a.csv", IMPORTED)}}),
+    "GET /api/v1/knowledge-gaps": Own(options={"params": {"search": "canary7q2x"}}),
+    "GET /api/v1/knowledge-gaps/shares": Own(),
+    "GET /api/v1/knowledge-gaps/{gap_id}": Foreign(GAP),
+    "GET /api/v1/knowledge-gaps/{gap_id}/questions": Foreign(GAP),
+    "PUT /api/v1/knowledge-gaps/{gap_id}/article": Foreign(GAP, {"json": {"article_id": str(uuid4())}}),
+    "POST /api/v1/knowledge-gaps/{gap_id}/check": Foreign(GAP),
+    "PUT /api/v1/knowledge-gaps/{gap_id}/dismissal": Foreign(GAP),
+    "DELETE /api/v1/knowledge-gaps/{gap_id}/dismissal": Foreign(GAP),
     "GET /api/v1/company-facts": Own(),
     "PUT /api/v1/company-facts": Own(200, {"json": {"content": "New"}}),
     "GET /api/v1/categories": Own(),
@@ -434,6 +443,11 @@ CASES: dict[str, Case] = {
     f"GET {PAGES}/knowledge-items/export": Own(),
     f"GET {PAGES}/knowledge-items/import": Own(),
     f"POST {PAGES}/knowledge-items/import": Own(303, {"files": {"file": ("a.csv", IMPORTED)}}),
+    f"GET {PAGES}/knowledge-gaps": Own(options={"params": {"q": "canary7q2x"}}),
+    f"GET {PAGES}/knowledge-gaps/{{gap_id}}": Foreign(GAP),
+    f"POST {PAGES}/knowledge-gaps/{{gap_id}}/check": Foreign(GAP),
+    f"POST {PAGES}/knowledge-gaps/{{gap_id}}/dismiss": Foreign(GAP),
+    f"POST {PAGES}/knowledge-gaps/{{gap_id}}/restore": Foreign(GAP),
     f"GET {PAGES}/knowledge-facts": Own(),
     f"POST {PAGES}/knowledge-facts": Own(303, {"data": {"content": "New"}}),
     f"GET {PAGES}/knowledge-categories": Own(),

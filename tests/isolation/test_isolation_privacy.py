@@ -28,6 +28,7 @@ LEVELS = ("secret", "personal", "confidential", "internal")
 # Under which kind of the two files the rows of a table are.
 HANDED_OUT = {
     "api_grant": "api_log_ins",
+    "asked_question": "questions",
     "attachment": "attachments",
     "audit_event": "audit",
     "conversation": "conversations",

@@ -192,13 +192,15 @@ class TurnRunner:
             found = await knowledge.search(session, context.question, limit=PASSAGES)
             passages = await knowledge.add_related(session, context.question, found)
             context = replace(context, company=(await knowledge.get_facts(session)).content)
+        coverage = max((one.coverage for one in passages), default=0.0)
         try:
-            return await self.responder.respond(db, scope, context, passages)
+            answer, spent = await self.responder.respond(db, scope, context, passages)
         except AppError as error:
             # The model is away or refuses: the base's own words, or the not-found path, are an answer.
             log.warning("model_failed", error=error.code, conversation_id=str(context.conversation.id))
             answer, spent = await self.fallback.respond(db, scope, context, passages)
-            return replace(answer, reason=answer.reason or error.code), spent
+            answer = replace(answer, reason=answer.reason or error.code)
+        return replace(answer, coverage=coverage), spent
 
 
 async def _closed(

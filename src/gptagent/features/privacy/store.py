@@ -195,6 +195,14 @@ def kept_of_customer(
             Query("select * from app.turn where conversation_id = $1", ("created_at", "id"), args=(one,))
             for one in ids
         ],
+        "questions": [
+            Query(
+                "select * from app.asked_question where conversation_id = $1",
+                ("asked_at", "turn_id"),
+                args=(one,),
+            )
+            for one in ids
+        ],
         "deals": [
             Query(
                 "select * from app.crm_lead where connection_id = $1 and external_id = any($2)",
