@@ -28,6 +28,7 @@ _SHOWN = """case $1 when 'dismissed' then status = 'dismissed' when 'done' then 
                     when 'weak' then status = 'open' and not_found = 0 else status = 'open' end"""
 _HOLDS = """($2 = '' or exists (select from app.asked_question s
                                  where s.gap_id = gap.id and strpos(lower(s.text), lower($2)) > 0))"""
+_LISTED = f"from ({_GAP}) gap where {_SHOWN} and {_HOLDS}"
 SORTS = {
     "": "questions desc, last_asked_at desc, id",
     "questions": "questions, last_asked_at, id",
@@ -164,17 +165,16 @@ async def find_gaps(
     session: Session, view: View, search: str, *, sort: str, limit: int, offset: int
 ) -> tuple[list[Gap], int]:
     """Return a part of the gaps of a view, and how many there are."""
-    shown = f"from ({_GAP}) gap where {_SHOWN} and {_HOLDS}"
-    total: int = await session.fetchval(f"select count(*) {shown}", view, search)
+    total: int = await session.fetchval(f"select count(*) {_LISTED}", view, search)
     rows = await session.fetch(
-        f"select * {shown} order by {SORTS[sort]} limit $3 offset $4", view, search, limit, offset
+        f"select * {_LISTED} order by {SORTS[sort]} limit $3 offset $4", view, search, limit, offset
     )
     return [Gap(**row) for row in rows], total
 
 
 async def page_gaps(session: Session, page: Page, view: View, search: str) -> list[Gap]:
     rows = await session.fetch(
-        f"select * from ({_GAP}) gap where {_SHOWN} and {_HOLDS} and {page.clause(3)}",
+        f"select * {_LISTED} and {page.clause(3)}",
         view,
         search,
         *page.args,
