@@ -58,6 +58,8 @@ from gptagent.features.identity.limits import LoginLimits
 from gptagent.features.identity.model import Links
 from gptagent.features.identity.tokens import AccessTokens
 from gptagent.features.knowledge import jobs as knowledge_jobs
+from gptagent.features.knowledge.checks import jobs as check_jobs
+from gptagent.features.knowledge.checks import service as checks
 from gptagent.features.mail import service as mail
 from gptagent.features.mail.jobs import MailJobs
 from gptagent.features.sign_in.model import OidcClient, platform_provider
@@ -264,6 +266,7 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
         JobSpec(delivery_jobs.RECONCILE, deliveries.reconcile, JobClass.DEFAULT),
         JobSpec(mail.SEND, MailJobs(mailer).send, JobClass.DEFAULT),
         JobSpec("knowledge.ingest", ingest, JobClass.LONG, knowledge_jobs.give_up),
+        JobSpec(checks.SCAN, check_jobs.scan, JobClass.LONG, check_jobs.give_up),
     )
 
 

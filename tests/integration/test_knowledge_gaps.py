@@ -11,6 +11,7 @@ from gptagent.features.knowledge.model import ArticleChange, NewArticle
 from gptagent.features.privacy import service as privacy
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.errors import NotFound
+from members import add_member
 from readers import reader_of, texts
 from scenes import Scene
 
@@ -122,15 +123,16 @@ async def test_an_article_written_for_a_gap_closes_it_once_the_search_finds_it(s
     assert actions.count("gap.linked") == 1
 
 
-async def test_a_gap_is_dismissed_restored_and_looked_up_again_by_those_who_may(scene, world, web, dora):
+async def test_a_gap_is_dismissed_restored_and_looked_up_again_by_those_who_may(scene, world, web):
     """KB-28"""
     await ask(scene, REPAIR)
     (gap,) = await gaps_of(world)
     path = f"/knowledge-gaps/{gap.id}"
     async with reader_of(web, world.db, world.scope) as alice:
-        assert "Write an article" not in texts(await dora.open(path))
-        for action in ("check", "dismiss", "restore"):
-            assert (await dora.send(f"{path}/{action}")).status_code == 403
+        async with reader_of(web, world.db, await add_member(world.db, world.scope, "viewer")) as dora:
+            assert "Write an article" not in texts(await dora.open(path))
+            for action in ("check", "dismiss", "restore"):
+                assert (await dora.send(f"{path}/{action}")).status_code == 403
         assert "Not answered yet" in texts(await alice.follow(await alice.send(f"{path}/check")))
         await alice.send(f"{path}/dismiss")
         assert [one.id for one in await gaps_of(world, "dismissed")] == [gap.id]

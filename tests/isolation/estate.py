@@ -69,6 +69,7 @@ class Estate:
     attachment_id: UUID
     pending_id: UUID
     gap_id: UUID
+    finding_id: UUID
 
     @property
     def person_id(self) -> UUID:
@@ -142,8 +143,25 @@ async def _verbs(session: Session, canary: str) -> dict[str, UUID]:
     relative = NewArticle(f"Relative {canary}", f"Related to {canary}.", related=(article.id,))
     await knowledge.create_article(session, relative, now=utcnow())
     await facts.write_facts(session, canary, now=utcnow())
+    finding_id = await _findings(session, canary, article.id)
     await session.publish(f"agents/{canary}", canary, {"agent_id": canary})
-    return {"agent_id": agent.id, "article_id": article.id, "category_id": category.id}
+    made = {"agent_id": agent.id, "article_id": article.id, "category_id": category.id}
+    return {**made, "finding_id": finding_id}
+
+
+async def _findings(session: Session, canary: str, article_id: UUID) -> UUID:
+    """A check that begins never ends: no schedule finds the base changed since."""
+    finding_id, now = new_id(), utcnow()
+    chunk_id = await session.fetchval("select min(id) from app.chunk where article_id = $1", article_id)
+    times = {"asked_at": now, "began_at": NEVER, "updated_at": now}
+    await insert(session, "base_check", state="done", **times)
+    told = {"sentence": canary, "unit": canary, "amounts": [canary]}
+    await insert(session, "statement", chunk_id=chunk_id, **told, words=[canary], promises=False)
+    await insert(session, "checked_chunk", chunk_id=chunk_id)
+    other = {"other_sentence": canary, "other_amounts": [canary], "other_article_id": article_id}
+    found = {"kind": "contradiction", "fingerprint": canary, "rank": 1.0, "found_at": now, "checked_at": now}
+    await insert(session, "finding", id=finding_id, article_id=article_id, **told, **other, **found)
+    return finding_id
 
 
 async def _connection(

@@ -63,6 +63,7 @@ Case = Public | Own | Foreign | Installation
 AGENT = {"agent_id": "agent_id"}
 ARTICLE = {"article_id": "article_id"}
 GAP = {"gap_id": "gap_id"}
+FINDING = {"finding_id": "finding_id"}
 CATEGORY = {"category_id": "category_id"}
 IMPORTED = b"title,content\r\nTaken,Long enough a text.\r\n"
 DOCUMENT = {"document_id": "document_id"}
@@ -203,6 +204,11 @@ CASES: dict[str, Case] = {
     "POST /api/v1/knowledge-gaps/{gap_id}/check": Foreign(GAP),
     "PUT /api/v1/knowledge-gaps/{gap_id}/dismissal": Foreign(GAP),
     "DELETE /api/v1/knowledge-gaps/{gap_id}/dismissal": Foreign(GAP),
+    "GET /api/v1/knowledge-checks/latest": Own(),
+    "POST /api/v1/knowledge-checks": Own(202),
+    "GET /api/v1/knowledge-checks/findings": Own(),
+    "PUT /api/v1/knowledge-checks/findings/{finding_id}/dismissal": Foreign(FINDING),
+    "DELETE /api/v1/knowledge-checks/findings/{finding_id}/dismissal": Foreign(FINDING),
     "GET /api/v1/company-facts": Own(),
     "PUT /api/v1/company-facts": Own(200, {"json": {"content": "New"}}),
     "GET /api/v1/categories": Own(),
@@ -448,6 +454,10 @@ CASES: dict[str, Case] = {
     f"POST {PAGES}/knowledge-gaps/{{gap_id}}/check": Foreign(GAP),
     f"POST {PAGES}/knowledge-gaps/{{gap_id}}/dismiss": Foreign(GAP),
     f"POST {PAGES}/knowledge-gaps/{{gap_id}}/restore": Foreign(GAP),
+    f"GET {PAGES}/knowledge-checks": Own(),
+    f"POST {PAGES}/knowledge-checks": Own(303),
+    f"POST {PAGES}/knowledge-checks/findings/{{finding_id}}/dismiss": Foreign(FINDING),
+    f"POST {PAGES}/knowledge-checks/findings/{{finding_id}}/restore": Foreign(FINDING),
     f"GET {PAGES}/knowledge-facts": Own(),
     f"POST {PAGES}/knowledge-facts": Own(303, {"data": {"content": "New"}}),
     f"GET {PAGES}/knowledge-categories": Own(),

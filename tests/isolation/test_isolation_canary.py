@@ -13,6 +13,8 @@ VOCABULARY = {
     "audit_event.target_kind",
     "asked_question.kind",
     "attachment.state",
+    "base_check.state",
+    "finding.kind",
     "gap.status",
     "chunk.page",
     "conversation.channel",

@@ -35,6 +35,7 @@ from gptagent.features.identity.recovery_web import RecoveryPages
 from gptagent.features.knowledge.articles.editor import ArticleEditor
 from gptagent.features.knowledge.articles.web import ArticlePages
 from gptagent.features.knowledge.categories.web import CategoryPages
+from gptagent.features.knowledge.checks.web import CheckPages
 from gptagent.features.knowledge.exchange.web import ExchangePages
 from gptagent.features.knowledge.facts.web import FactsPages
 from gptagent.features.knowledge.gaps.web import GapPages
@@ -98,6 +99,7 @@ NAVIGATION = (
             NavItem("Categories", "/knowledge-categories", "folder", "/knowledge-categories"),
             NavItem("About the company", "/knowledge-facts", "info", "/knowledge-facts"),
             NavItem("Gaps", "/knowledge-gaps", "circle-question-mark", "/knowledge-gaps"),
+            NavItem("Contradictions", "/knowledge-checks", "triangle-alert", "/knowledge-checks"),
         ),
     ),
     NavSection("Connections", (NavItem("Kommo", "/integrations", "plug", "/integrations"),)),
@@ -172,6 +174,7 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         CategoryPages(db, pages).router(),
         FactsPages(db, pages).router(),
         GapPages(db, pages).router(),
+        CheckPages(db, pages).router(),
         RepliesPages(db, pages, platform.crm, platform.connecting.keys, settings.base_url).router(),
         ConversationPages(db, pages, platform.inbox, platform.files).router(),
         DeliveryPages(db, pages).router(),

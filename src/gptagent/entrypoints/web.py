@@ -49,6 +49,7 @@ from gptagent.features.identity.recovery_api import RecoveryApi
 from gptagent.features.knowledge.api import DocumentsApi
 from gptagent.features.knowledge.articles.api import ArticlesApi
 from gptagent.features.knowledge.categories.api import CategoriesApi
+from gptagent.features.knowledge.checks.api import ChecksApi
 from gptagent.features.knowledge.exchange.api import ExchangeApi
 from gptagent.features.knowledge.facts.api import FactsApi
 from gptagent.features.knowledge.gaps.api import GapsApi
@@ -204,6 +205,7 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
     app.include_router(CategoriesApi(platform.db).router())
     app.include_router(FactsApi(platform.db).router())
     app.include_router(GapsApi(platform.db).router())
+    app.include_router(ChecksApi(platform.db).router())
     app.include_router(DocumentsApi(platform.db, platform.files).router())
     app.include_router(DeliveriesApi(platform.db).router())
     app.include_router(ConnectionsApi(platform.connecting).router())
