@@ -39,6 +39,7 @@ HANDED_OUT = {
     "crm_event": "events",
     "crm_lead": "deals",
     "crm_task": "tasks",
+    "gap_word": "question_words",
     "member": "memberships",
     "message": "messages",
     "oidc_identity": "sign_in_providers",

@@ -203,6 +203,15 @@ def kept_of_customer(
             )
             for one in ids
         ],
+        "question_words": [
+            Query(
+                """select w.lexeme, w.turn_id from app.gap_word w
+                     join app.asked_question q on q.turn_id = w.turn_id where q.conversation_id = $1""",
+                ("turn_id", "lexeme"),
+                args=(one,),
+            )
+            for one in ids
+        ],
         "deals": [
             Query(
                 "select * from app.crm_lead where connection_id = $1 and external_id = any($2)",

@@ -14,14 +14,14 @@ from itertools import combinations, product
 from gptagent.features.knowledge.checks.model import DATE, Changed, Hit, Statement
 from gptagent.features.knowledge.grounding.units import CURRENCIES
 
-SAME_SUBJECT = 0.6  # of the weighted words of two subjects, in common
+SAME_SUBJECT = 0.5  # of the weighted words of two subjects, in common
 BLOCK_MAX = 60  # subjects that one word brings together
 STATEMENTS_OF_SUBJECT_MAX = 20
 PRICE_AGE = timedelta(days=365)
 
 # Stems that say that a number comes, not of what.
 _GENERIC = """
-    стоим стоимост сто цен составля обойдет обойдут плат оплат сумм руб рубл занима длит срок быт итог всег
+    стоим стоимост сто цен составля обойдет обойдут плат оплат сумм руб рубл занима длит течен возмож возможн срок быт итог всег
     cost costs price pay fee take takes total amount
 """
 GENERIC = frozenset(_GENERIC.split())
