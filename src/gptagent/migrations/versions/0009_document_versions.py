@@ -1,4 +1,4 @@
-"""Questions that the base does not answer, gathered by subject."""
+"""Citations name the version of a document."""
 
 from importlib.resources import files
 from typing import cast
@@ -13,4 +13,4 @@ down_revision = "0008"
 def upgrade() -> None:
     folder = files("gptagent.migrations") / "sql"
     connection = cast("psycopg.Connection[tuple[object, ...]]", op.get_bind().connection.driver_connection)
-    connection.execute((folder / "gaps.sql").read_bytes())
+    connection.execute((folder / "document_versions.sql").read_bytes())
