@@ -13,6 +13,7 @@ VOCABULARY = {
     "audit_event.target_kind",
     "asked_question.kind",
     "attachment.state",
+    "base_change.part",
     "base_check.state",
     "finding.kind",
     "gap.status",

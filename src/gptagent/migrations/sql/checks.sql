@@ -1,8 +1,11 @@
--- When each base changed last. Kept apart from the state of its check: whoever changes passages holds this row until the
--- commit, and a check that is going on tells how far it is meanwhile.
+-- When each base changed last. Kept apart from the state of its check: whoever changes passages holds the row until the
+-- commit, and a check that is going on tells how far it is meanwhile. Facts have a row of their own: writing them does
+-- not wait for a document that is being recorded.
 create table app.base_change (
-  org_id uuid not null primary key,
-  changed_at timestamptz not null
+  org_id uuid not null,
+  part text not null check (part in ('passages', 'facts')),
+  changed_at timestamptz not null,
+  primary key (org_id, part)
 );
 call app.protect('app.base_change', lookup => true);
 
@@ -10,21 +13,22 @@ create function app.note_base_change() returns trigger language plpgsql as $$
 begin
   if tg_op = 'DELETE' then
     update app.base_change b set changed_at = clock_timestamp() from (select distinct org_id from changed) c
-     where b.org_id = c.org_id;
+     where b.org_id = c.org_id and b.part = tg_argv[0];
   else
-    insert into app.base_change (org_id, changed_at) select distinct org_id, clock_timestamp() from changed
-    on conflict (org_id) do update set changed_at = excluded.changed_at;
+    insert into app.base_change (org_id, part, changed_at)
+    select distinct org_id, tg_argv[0], clock_timestamp() from changed
+    on conflict (org_id, part) do update set changed_at = excluded.changed_at;
   end if;
   return null;
 end $$;
 create trigger base_grown after insert on app.chunk
-  referencing new table as changed for each statement execute function app.note_base_change();
+  referencing new table as changed for each statement execute function app.note_base_change('passages');
 create trigger base_shrunk after delete on app.chunk
-  referencing old table as changed for each statement execute function app.note_base_change();
+  referencing old table as changed for each statement execute function app.note_base_change('passages');
 create trigger facts_written after insert on app.company_facts
-  referencing new table as changed for each statement execute function app.note_base_change();
+  referencing new table as changed for each statement execute function app.note_base_change('facts');
 create trigger facts_changed after update on app.company_facts
-  referencing new table as changed for each statement execute function app.note_base_change();
+  referencing new table as changed for each statement execute function app.note_base_change('facts');
 
 -- The latest check of a base for contradictions and stale facts.
 create table app.base_check (
@@ -104,7 +108,9 @@ call app.protect('app.finding');
 -- lost with its worker.
 create function app.checks_due(quiet interval, stale interval, most integer) returns table (org_id uuid)
 language sql stable security definer set search_path = app, pg_temp as $$
-  select c.org_id from app.base_change c join app.organization o on o.id = c.org_id
+  select c.org_id
+    from (select b.org_id, max(b.changed_at) as changed_at from app.base_change b group by b.org_id) c
+         join app.organization o on o.id = c.org_id
          left join app.base_check s on s.org_id = c.org_id
    where c.changed_at < now() - quiet and o.delete_at is null and o.suspended_at is null
      and (s.began_at is null or s.began_at < c.changed_at)
@@ -115,6 +121,6 @@ $$;
 -- Bases that are there already are checked once. Forced row-level security hides them from the owner too.
 alter table app.lexical_stats no force row level security;
 alter table app.base_change no force row level security;
-insert into app.base_change (org_id, changed_at) select org_id, now() from app.lexical_stats;
+insert into app.base_change (org_id, part, changed_at) select org_id, 'passages', now() from app.lexical_stats;
 alter table app.base_change force row level security;
 alter table app.lexical_stats force row level security;

@@ -21,7 +21,8 @@ PRICE_AGE = timedelta(days=365)
 
 # Stems that say that a number comes, not of what.
 _GENERIC = """
-    стоим стоимост сто цен составля обойдет обойдут плат оплат сумм руб рубл занима длит течен возмож возможн срок быт итог всег
+    стоим стоимост сто цен составля обойдет обойдут плат оплат сумм руб рубл занима длит течен возмож возможн
+    срок быт итог всег
     cost costs price pay fee take takes total amount
 """
 GENERIC = frozenset(_GENERIC.split())

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -153,22 +154,24 @@ async def count_findings(session: Session) -> dict[str, int]:
 
 async def dismiss(session: Session, finding_id: UUID) -> Finding:
     """Put a finding away until one of its sentences changes. Raises NotFound."""
-    return await _set(session, finding_id, is_dismissed=True)
+    finding = await _get(session, finding_id)
+    if await store.set_dismissed(session, finding_id, is_dismissed=True):
+        await audit.record(session, Entry("finding.dismissed", "finding", str(finding_id)))
+    return replace(finding, is_dismissed=True)
 
 
 async def restore(session: Session, finding_id: UUID) -> Finding:
     """Show a dismissed finding again. Raises NotFound."""
-    return await _set(session, finding_id, is_dismissed=False)
+    finding = await _get(session, finding_id)
+    if await store.set_dismissed(session, finding_id, is_dismissed=False):
+        await audit.record(session, Entry("finding.restored", "finding", str(finding_id)))
+    return replace(finding, is_dismissed=False)
 
 
-async def _set(session: Session, finding_id: UUID, *, is_dismissed: bool) -> Finding:
-    changed = await store.set_dismissed(session, finding_id, is_dismissed=is_dismissed)
+async def _get(session: Session, finding_id: UUID) -> Finding:
     finding = await store.fetch_finding(session, finding_id)
     if finding is None:
         raise NotFound("finding_not_found", "This was found no more by the latest check.")
-    if changed:
-        action = "finding.dismissed" if is_dismissed else "finding.restored"
-        await audit.record(session, Entry(action, "finding", str(finding_id)))
     return finding
 
 

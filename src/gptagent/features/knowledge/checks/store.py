@@ -197,14 +197,19 @@ async def sentences(session: Session, ids: Collection[int]) -> dict[int, str]:
 
 async def hold_sources(session: Session, sources: Collection[Source]) -> set[Source]:
     """Return those that are still there, and keep them until the commit."""
-    held = {Source("company_facts", None)}
-    for kind, table in (("article", "app.article"), ("document", "app.document")):
-        ids = sorted(one.id for one in sources if one.kind == kind and one.id is not None)
-        rows = await session.fetch(
-            f"select id from {table} where id = any($1::uuid[]) order by id for key share", ids
-        )
-        held |= {Source("article" if kind == "article" else "document", row["id"]) for row in rows}
-    return held
+    articles = await session.fetch(
+        "select id from app.article where id = any($1::uuid[]) order by id for key share",
+        sorted(one.id for one in sources if one.kind == "article" and one.id is not None),
+    )
+    documents = await session.fetch(
+        "select id from app.document where id = any($1::uuid[]) order by id for key share",
+        sorted(one.id for one in sources if one.kind == "document" and one.id is not None),
+    )
+    return {
+        Source("company_facts", None),
+        *(Source("article", row["id"]) for row in articles),
+        *(Source("document", row["id"]) for row in documents),
+    }
 
 
 async def save_findings(session: Session, found: Sequence[NewFinding], now: datetime) -> None:
