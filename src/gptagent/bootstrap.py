@@ -65,6 +65,8 @@ from gptagent.features.knowledge.questions import jobs as question_jobs
 from gptagent.features.knowledge.questions import service as questions
 from gptagent.features.knowledge.sites import service as sites
 from gptagent.features.knowledge.sites.jobs import SiteJobs
+from gptagent.features.knowledge.checks import jobs as check_jobs
+from gptagent.features.knowledge.checks import service as checks
 from gptagent.features.mail import service as mail
 from gptagent.features.mail.jobs import MailJobs
 from gptagent.features.sign_in.model import OidcClient, platform_provider
@@ -280,6 +282,7 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
         JobSpec(sites.CRAWL, site_jobs.crawl, JobClass.LONG, site_jobs.give_up),
         JobSpec("knowledge.ingest", ingest, JobClass.LONG, knowledge_jobs.give_up),
         JobSpec(questions.MEASURE_JOB, question_jobs.measure, JobClass.LONG, question_jobs.give_up),
+        JobSpec(checks.SCAN, check_jobs.scan, JobClass.LONG, check_jobs.give_up),
     )
 
 

@@ -83,6 +83,8 @@ KEY, CATEGORY, SITE = "api-keys/{key_id}", "categories/{category_id}", "sites/{s
 MEMBER, INVITATION = "members/{person_id}", "invitations/{invitation_id}"
 INTEGRATION = {"brand": "kommo", "client_id": "client-#", "client_secret": "secret"}
 TASK = {"text": "Call", "due_at": "2099-01-31T12:00:00Z"}
+GAP = "knowledge-gaps/{gap_id}"
+FINDING = "knowledge-checks/findings/{finding_id}/dismissal"
 CONNECTION, CONVERSATION = "connections/{connection_id}", "conversations/{conversation_id}"
 
 PLACE, WHO = "admin/organizations/{number}", "admin/people/{person_id}"
@@ -166,6 +168,19 @@ OPERATIONS = tuple(
         ("POST", f"{ARTICLE}/versions/{{version}}/restore", EDIT_KNOWLEDGE, {}),
         ("GET", "articles/export", EDIT_KNOWLEDGE, {}),
         ("POST", "articles/import", EDIT_KNOWLEDGE, {"files": {"file": ("a.csv", ONE_ARTICLE)}}),
+        ("GET", "knowledge-gaps", VIEW, {}),
+        ("GET", "knowledge-gaps/shares", VIEW, {}),
+        ("GET", GAP, VIEW, {}),
+        ("GET", f"{GAP}/questions", VIEW, {}),
+        ("PUT", f"{GAP}/article", EDIT_KNOWLEDGE, {"json": {"article_id": str(uuid4())}}),
+        ("POST", f"{GAP}/check", EDIT_KNOWLEDGE, {}),
+        ("PUT", f"{GAP}/dismissal", EDIT_KNOWLEDGE, {}),
+        ("DELETE", f"{GAP}/dismissal", EDIT_KNOWLEDGE, {}),
+        ("GET", "knowledge-checks/latest", VIEW, {}),
+        ("POST", "knowledge-checks", EDIT_KNOWLEDGE, {}),
+        ("GET", "knowledge-checks/findings", VIEW, {}),
+        ("PUT", FINDING, EDIT_KNOWLEDGE, {}),
+        ("DELETE", FINDING, EDIT_KNOWLEDGE, {}),
         ("GET", "company-facts", VIEW, {}),
         ("PUT", "company-facts", EDIT_KNOWLEDGE, {"json": {"content": "Facts #"}}),
         ("GET", "knowledge-questions", VIEW, {}),

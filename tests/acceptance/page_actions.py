@@ -24,6 +24,8 @@ PREVIEW = Why("shows Markdown as it will look; a program renders its own")
 ARTICLE, DOCUMENT = f"{V1}/articles/{{article_id}}", f"{V1}/documents/{{document_id}}"
 RELATED = Why("finds articles as their titles are typed; a program lists them with `search`")
 CATEGORY, SITE = f"{V1}/categories/{{category_id}}", f"{V1}/sites/{{site_id}}"
+FINDING = f"{V1}/knowledge-checks/findings/{{finding_id}}"
+GAP = f"{V1}/knowledge-gaps/{{gap_id}}"
 AGENT, PEOPLE = f"{V1}/agents/{{agent_id}}", f"{V1}/admin/people/{{person_id}}"
 CUSTOMER, TAKEOVER = (
     f"{V1}/privacy/customers/{{conversation_id}}",
@@ -126,6 +128,12 @@ ACTIONS: dict[str, str | Why] = {
     f"POST {PAGES}/knowledge-sites/{{site_id}}/edit": f"PATCH {SITE}",
     f"POST {PAGES}/knowledge-sites/{{site_id}}/sync": f"POST {SITE}/sync",
     f"POST {PAGES}/knowledge-sites/{{site_id}}/delete": f"DELETE {SITE}",
+    f"POST {PAGES}/knowledge-gaps/{{gap_id}}/check": f"POST {GAP}/check",
+    f"POST {PAGES}/knowledge-gaps/{{gap_id}}/dismiss": f"PUT {GAP}/dismissal",
+    f"POST {PAGES}/knowledge-gaps/{{gap_id}}/restore": f"DELETE {GAP}/dismissal",
+    f"POST {PAGES}/knowledge-checks": f"POST {V1}/knowledge-checks",
+    f"POST {PAGES}/knowledge-checks/findings/{{finding_id}}/dismiss": f"PUT {FINDING}/dismissal",
+    f"POST {PAGES}/knowledge-checks/findings/{{finding_id}}/restore": f"DELETE {FINDING}/dismissal",
     f"POST {PAGES}/knowledge-facts": f"PUT {V1}/company-facts",
     f"POST {PAGES}/knowledge-bench/runs": f"POST {V1}/knowledge-runs",
     f"POST {PAGES}/knowledge-bench/questions": f"POST {V1}/knowledge-questions",

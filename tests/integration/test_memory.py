@@ -240,7 +240,7 @@ async def test_an_order_to_remember_what_the_company_gives_is_no_memory(scene, m
 
 
 async def test_own_words_of_an_earlier_chat_vouch_for_days_and_phones(scene, model, control):
-    """ADR 0015"""
+    """ADR 0016"""
     script(control, note("Asks for calls at +7 912 345-67-89", "call +7 912 345-67-89", topic="phone"))
     await talk(scene, "Please call +7 912 345-67-89")
     await read(scene, model)

@@ -72,6 +72,8 @@ class Estate:
     pending_id: UUID
     question_id: UUID
     run_id: UUID
+    gap_id: UUID
+    finding_id: UUID
 
     @property
     def person_id(self) -> UUID:
@@ -145,8 +147,25 @@ async def _verbs(session: Session, canary: str) -> dict[str, UUID]:
     relative = NewArticle(f"Relative {canary}", f"Related to {canary}.", related=(article.id,))
     await knowledge.create_article(session, relative, now=utcnow())
     await facts.write_facts(session, canary, now=utcnow())
+    finding_id = await _findings(session, canary, article.id)
     await session.publish(f"agents/{canary}", canary, {"agent_id": canary})
-    return {"agent_id": agent.id, "article_id": article.id, "category_id": category.id}
+    made = {"agent_id": agent.id, "article_id": article.id, "category_id": category.id}
+    return {**made, "finding_id": finding_id}
+
+
+async def _findings(session: Session, canary: str, article_id: UUID) -> UUID:
+    """A check that begins never ends: no schedule finds the base changed since."""
+    finding_id, now = new_id(), utcnow()
+    chunk_id = await session.fetchval("select min(id) from app.chunk where article_id = $1", article_id)
+    times = {"asked_at": now, "began_at": NEVER, "updated_at": now}
+    await insert(session, "base_check", state="done", **times)
+    told = {"sentence": canary, "unit": canary, "amounts": [canary]}
+    await insert(session, "statement", chunk_id=chunk_id, **told, words=[canary], promises=False)
+    await insert(session, "checked_chunk", chunk_id=chunk_id)
+    other = {"other_sentence": canary, "other_amounts": [canary], "other_article_id": article_id}
+    found = {"kind": "contradiction", "fingerprint": canary, "rank": 1.0, "found_at": now, "checked_at": now}
+    await insert(session, "finding", id=finding_id, article_id=article_id, **told, **other, **found)
+    return finding_id
 
 
 async def _connection(
@@ -362,10 +381,18 @@ async def _conversation(
     answer = f'{{"text": "{canary}", "outcome": "reply", "by": "{canary}"}}'
     place = {"agent_id": agent_id, "epoch": 1, "first_seq": 1, "last_seq": 1, "answer": answer}
     await insert(session, "turn", **own, id=turn_id, **place, **ended)
+    gap_id = new_id()
+    await insert(session, "gap", id=gap_id, created_at=utcnow(), updated_at=utcnow())
+    question = {"turn_id": turn_id, "customer": conversation_id, "gap_id": gap_id, "asked_at": utcnow()}
+    words = {"kind": "not_found", "coverage": 0.25, "text": canary, "words": [canary]}
+    await insert(session, "asked_question", **own, **question, **words)
+    await insert(session, "gap_word", lexeme=canary, gap_id=gap_id, turn_id=turn_id)
     used = {"outcome": canary, "tokens_in": 1, "tokens_out": 1, "duration_ms": 1}
     await insert(session, "llm_usage", turn_id=turn_id, model=canary, **used)
     files = {"attachment_id": attachment_id, "pending_id": pending_id}
     return {**own, **files, "turn_id": turn_id, "memory_id": memory_id}
+    made = {"turn_id": turn_id, "attachment_id": attachment_id, "pending_id": pending_id}
+    return {**own, **made, "gap_id": gap_id}
 
 
 async def _access(session: Session, vault: Vault, canary: str) -> dict[str, UUID]:

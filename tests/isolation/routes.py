@@ -62,6 +62,8 @@ Case = Public | Own | Foreign | Installation
 
 AGENT = {"agent_id": "agent_id"}
 ARTICLE = {"article_id": "article_id"}
+GAP = {"gap_id": "gap_id"}
+FINDING = {"finding_id": "finding_id"}
 CATEGORY = {"category_id": "category_id"}
 QUESTION = {"question_id": "question_id"}
 IMPORTED = b"title,content\r\nTaken,Long enough a text.\r\n"
@@ -200,6 +202,19 @@ CASES: dict[str, Case] = {
     ),
     "GET /api/v1/articles/export": Own(),
     "POST /api/v1/articles/import": Own(200, {"files": {"file": ("a.csv", IMPORTED)}}),
+    "GET /api/v1/knowledge-gaps": Own(options={"params": {"search": "canary7q2x"}}),
+    "GET /api/v1/knowledge-gaps/shares": Own(),
+    "GET /api/v1/knowledge-gaps/{gap_id}": Foreign(GAP),
+    "GET /api/v1/knowledge-gaps/{gap_id}/questions": Foreign(GAP),
+    "PUT /api/v1/knowledge-gaps/{gap_id}/article": Foreign(GAP, {"json": {"article_id": str(uuid4())}}),
+    "POST /api/v1/knowledge-gaps/{gap_id}/check": Foreign(GAP),
+    "PUT /api/v1/knowledge-gaps/{gap_id}/dismissal": Foreign(GAP),
+    "DELETE /api/v1/knowledge-gaps/{gap_id}/dismissal": Foreign(GAP),
+    "GET /api/v1/knowledge-checks/latest": Own(),
+    "POST /api/v1/knowledge-checks": Own(202),
+    "GET /api/v1/knowledge-checks/findings": Own(),
+    "PUT /api/v1/knowledge-checks/findings/{finding_id}/dismissal": Foreign(FINDING),
+    "DELETE /api/v1/knowledge-checks/findings/{finding_id}/dismissal": Foreign(FINDING),
     "GET /api/v1/company-facts": Own(),
     "PUT /api/v1/company-facts": Own(200, {"json": {"content": "New"}}),
     "GET /api/v1/knowledge-questions": Own(),
@@ -469,6 +484,15 @@ CASES: dict[str, Case] = {
     f"POST {PAGES}/knowledge-sites/{{site_id}}/edit": Foreign(SITE, {"data": {"depth": "1"}}),
     f"POST {PAGES}/knowledge-sites/{{site_id}}/sync": Foreign(SITE),
     f"POST {PAGES}/knowledge-sites/{{site_id}}/delete": Foreign(SITE),
+    f"GET {PAGES}/knowledge-gaps": Own(),
+    f"GET {PAGES}/knowledge-gaps/{{gap_id}}": Foreign(GAP),
+    f"POST {PAGES}/knowledge-gaps/{{gap_id}}/check": Foreign(GAP),
+    f"POST {PAGES}/knowledge-gaps/{{gap_id}}/dismiss": Foreign(GAP),
+    f"POST {PAGES}/knowledge-gaps/{{gap_id}}/restore": Foreign(GAP),
+    f"GET {PAGES}/knowledge-checks": Own(),
+    f"POST {PAGES}/knowledge-checks": Own(303),
+    f"POST {PAGES}/knowledge-checks/findings/{{finding_id}}/dismiss": Foreign(FINDING),
+    f"POST {PAGES}/knowledge-checks/findings/{{finding_id}}/restore": Foreign(FINDING),
     f"GET {PAGES}/knowledge-facts": Own(),
     f"GET {PAGES}/knowledge-bench": Own(200, {"params": {"q": "Any"}}),
     f"GET {PAGES}/knowledge-bench/runs": Own(),

@@ -29,6 +29,7 @@ CASES = {
     "knowledge.crawl": {"site_id": "site_id"},
     "knowledge.ingest": {"document_id": "document_id"},
     "knowledge.measure": {"run_id": "run_id"},
+    "knowledge.scan": {},
 }
 
 

@@ -8,7 +8,7 @@ import pytest
 from gptagent.kernel.live import LiveHub
 from isolation.topics import published_topics
 
-TOPICS = ("agents", "connections", "connections/health", "conversations", "deliveries", "documents")
+TOPICS = ("agents", "checks", "connections", "connections/health", "conversations", "deliveries", "documents")
 TOPICS += ("members", "sites")
 MARK = "the-end"
 

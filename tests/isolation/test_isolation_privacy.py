@@ -28,6 +28,7 @@ LEVELS = ("secret", "personal", "confidential", "internal")
 # Under which kind of the two files the rows of a table are.
 HANDED_OUT = {
     "api_grant": "api_log_ins",
+    "asked_question": "questions",
     "attachment": "attachments",
     "audit_event": "audit",
     "conversation": "conversations",
@@ -38,6 +39,7 @@ HANDED_OUT = {
     "crm_event": "events",
     "crm_lead": "deals",
     "crm_task": "tasks",
+    "gap_word": "question_words",
     "member": "memberships",
     "memory": "memories",
     "message": "messages",

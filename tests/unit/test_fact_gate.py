@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from fact_dialogues import KINDS, honest, trap
-from gptagent.features.dialog.grounding.gate import facts_of, unsourced
+from gptagent.features.knowledge.grounding.gate import facts_of, unsourced
 
 DIALOGUES = 500
 

@@ -209,7 +209,7 @@ def test_a_turn_is_told_the_name_and_what_fits_first_and_not_too_much():
 
 
 def test_what_is_remembered_vouches_for_all_but_prices():
-    """ADR 0015: days, phones and quantities are the customer's to say; prices and per cents the company's."""
+    """ADR 0016: days, phones and quantities are the customer's to say; prices and per cents the company's."""
     remembered = [
         "I need 3 kg by March 12, call +7 912 345-67-89; my discount is 90 %, or 70, and 500 roubles"
     ]

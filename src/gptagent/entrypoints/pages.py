@@ -36,10 +36,12 @@ from gptagent.features.identity.recovery_web import RecoveryPages
 from gptagent.features.knowledge.articles.editor import ArticleEditor
 from gptagent.features.knowledge.articles.web import ArticlePages
 from gptagent.features.knowledge.categories.web import CategoryPages
+from gptagent.features.knowledge.checks.web import CheckPages
 from gptagent.features.knowledge.exchange.web import ExchangePages
 from gptagent.features.knowledge.facts.web import FactsPages
 from gptagent.features.knowledge.questions.web import BenchPages
 from gptagent.features.knowledge.sites.web import SitePages
+from gptagent.features.knowledge.gaps.web import GapPages
 from gptagent.features.knowledge.web import DocumentPages
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.account.factors import FactorPages
@@ -100,6 +102,8 @@ NAVIGATION = (
             NavItem("Articles", "/knowledge-items", "book-open", "/knowledge-items"),
             NavItem("Categories", "/knowledge-categories", "folder", "/knowledge-categories"),
             NavItem("About the company", "/knowledge-facts", "info", "/knowledge-facts"),
+            NavItem("Gaps", "/knowledge-gaps", "circle-question-mark", "/knowledge-gaps"),
+            NavItem("Contradictions", "/knowledge-checks", "triangle-alert", "/knowledge-checks"),
         ),
     ),
     NavSection("Connections", (NavItem("Kommo", "/integrations", "plug", "/integrations"),)),
@@ -176,6 +180,8 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         CategoryPages(db, pages).router(),
         FactsPages(db, pages).router(),
         BenchPages(db, pages).router(),
+        GapPages(db, pages).router(),
+        CheckPages(db, pages).router(),
         RepliesPages(db, pages, platform.crm, platform.connecting.keys, settings.base_url).router(),
         threads.router(),
         MemoryPages(threads).router(),

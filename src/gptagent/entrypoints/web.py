@@ -50,10 +50,12 @@ from gptagent.features.identity.recovery_api import RecoveryApi
 from gptagent.features.knowledge.api import DocumentsApi
 from gptagent.features.knowledge.articles.api import ArticlesApi
 from gptagent.features.knowledge.categories.api import CategoriesApi
+from gptagent.features.knowledge.checks.api import ChecksApi
 from gptagent.features.knowledge.exchange.api import ExchangeApi
 from gptagent.features.knowledge.facts.api import FactsApi
 from gptagent.features.knowledge.questions.api import QuestionsApi, RunsApi
 from gptagent.features.knowledge.sites.api import SitesApi
+from gptagent.features.knowledge.gaps.api import GapsApi
 from gptagent.features.organizations.account.api import AccountApi
 from gptagent.features.organizations.account.guard import own_log_in
 from gptagent.features.organizations.api import AuthApi
@@ -207,6 +209,8 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
     app.include_router(FactsApi(platform.db).router())
     app.include_router(QuestionsApi(platform.db).router())
     app.include_router(RunsApi(platform.db).router())
+    app.include_router(GapsApi(platform.db).router())
+    app.include_router(ChecksApi(platform.db).router())
     app.include_router(DocumentsApi(platform.db, platform.files).router())
     app.include_router(SitesApi(platform.db, platform.reading).router())
     app.include_router(DeliveriesApi(platform.db).router())

@@ -19,6 +19,7 @@ from gptagent.features.dialog.delivery import sweep_deliveries
 from gptagent.features.dialog.service import sweep_lanes
 from gptagent.features.knowledge.questions.service import queue_due_runs
 from gptagent.features.knowledge.sites.service import queue_due_sites
+from gptagent.features.knowledge.checks.service import queue_due_checks
 from gptagent.features.privacy.service import apply_retention
 from gptagent.kernel import installation
 from gptagent.kernel.clock import utcnow
@@ -39,6 +40,7 @@ DELETE_EVERY = timedelta(minutes=1)
 MEASURE_EVERY = timedelta(minutes=1)  # how often it is asked which base has changed notably
 SYNC_EVERY = timedelta(minutes=1)  # how often it is asked which connection was not read for a day
 SITES_EVERY = timedelta(minutes=1)
+CHECK_EVERY = timedelta(seconds=30)  # how often it is asked which base has changed since its last check
 RENEW_EVERY = timedelta(minutes=5)
 TIDY_HOURS = range(5)  # several rounds: each is bounded
 TIDY_EVERY = timedelta(hours=1)
@@ -145,6 +147,10 @@ async def _read_sites(platform: Platform) -> None:
     count = await queue_due_sites(platform.db, now=utcnow())
     if count:
         log.info("sites_queued", count=count)
+async def _check_bases(platform: Platform) -> None:
+    count = await queue_due_checks(platform.db, now=utcnow())
+    if count:
+        log.info("checks_queued", count=count)
 
 
 async def _renew(platform: Platform) -> None:
@@ -176,6 +182,7 @@ def _schedules() -> tuple[tuple[timedelta, Tick], ...]:
         (DELETE_EVERY, _delete),
         (SYNC_EVERY, _sync),
         (SITES_EVERY, _read_sites),
+        (CHECK_EVERY, _check_bases),
         (RENEW_EVERY, _renew),
         (MEASURE_EVERY, _measure),
         (TIDY_EVERY, _tidy),

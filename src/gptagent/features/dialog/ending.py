@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from uuid import uuid5
 
 from gptagent.features.agents import service as agents
 from gptagent.features.conversations import service as conversations
@@ -12,6 +13,7 @@ from gptagent.features.crm.model import NewTask
 from gptagent.features.crm.replying import service as replying
 from gptagent.features.dialog import service, store
 from gptagent.features.dialog.model import FACT_GATE, Answer, Turn
+from gptagent.features.knowledge import service as knowledge
 from gptagent.features.organizations import service as organizations
 from gptagent.kernel import observe
 from gptagent.kernel.clock import utcnow
@@ -68,6 +70,7 @@ async def finish(db: Database, scope: Scope, turn: Turn, answer: Answer, sent: S
         if turn.send_route not in {None, "talk"}:
             await replying.release(session, turn.id)
         await _follow(session, turn, conversation, answer)
+        await _note_question(session, turn, conversation)
     observe.TURNS.labels(answer.outcome).inc()
 
 
@@ -91,6 +94,25 @@ async def _follow(session: Session, turn: Turn, conversation: Conversation, answ
         await _owe_task(session, turn, conversation, NOT_SENT_TASK, reason=answer.reason or "")
 
 
+async def _note_question(session: Session, turn: Turn, conversation: Conversation) -> None:
+    """Keep whether the base had an answer, also where that could not be sent."""
+    answer = turn.answer
+    if answer is None or answer.coverage is None or answer.outcome not in {"reply", "not_found"}:
+        return
+    contact = conversation.contact_id
+    asked = knowledge.Asked(
+        turn_id=turn.id,
+        conversation_id=conversation.id,
+        customer=uuid5(conversation.connection_id, str(contact)) if contact else conversation.id,
+        question=await _question(session, turn, conversation),
+        is_answered=answer.outcome == "reply",
+        coverage=answer.coverage,
+        asked_at=utcnow(),
+        names=(conversation.customer_name,),
+    )
+    await knowledge.note_question(session, asked)
+
+
 async def _record_reply(session: Session, turn: Turn, answer: Answer, message_id: str | None) -> None:
     agent = await agents.find_agent(session, turn.agent_id)
     await conversations.record_reply(
@@ -107,9 +129,13 @@ async def _record_reply(session: Session, turn: Turn, answer: Answer, message_id
 async def _owe_task(
     session: Session, turn: Turn, conversation: Conversation, template: str, **params: str
 ) -> None:
-    asked = await conversations.list_messages(session, conversation.id, from_seq=turn.first_seq)
-    question = " ".join(m.text for m in asked if m.author == "customer" and m.seq <= turn.last_seq)
+    question = await _question(session, turn, conversation)
     await owe_task(session, conversation, template, question=question[:TASK_QUESTION_CHARS], **params)
+
+
+async def _question(session: Session, turn: Turn, conversation: Conversation) -> str:
+    asked = await conversations.list_messages(session, conversation.id, from_seq=turn.first_seq)
+    return " ".join(m.text for m in asked if m.author == "customer" and m.seq <= turn.last_seq)
 
 
 async def owe_task(session: Session, conversation: Conversation, template: str, **params: str) -> None:

@@ -84,13 +84,17 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the turn decided to say, recorded before it is sent. `by` is the model's name or 'extractive'."""
+    """What the turn decided to say, recorded before it is sent. `by` is the model's name or 'extractive'.
+
+    `coverage` is the share (0-1) of the question that the best passage holds; None if nothing was searched.
+    """
 
     text: str
     outcome: Outcome
     by: str
     sources: tuple[Source, ...] = ()
     reason: str | None = None
+    coverage: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 
 from gptagent.features.agents.model import TEMPERATURES
 from gptagent.features.dialog.context import Spent, TurnContext, not_found
-from gptagent.features.dialog.grounding.gate import unsourced
 from gptagent.features.dialog.model import FACT_GATE, Answer, Source
 from gptagent.features.inference import service as inference
 from gptagent.features.inference.model import ChatTurn, LanguageModel, ModelReply, ModelRequest
 from gptagent.features.knowledge import service as knowledge
+from gptagent.features.knowledge.grounding.gate import unsourced
 from gptagent.features.knowledge.model import Passage
 from gptagent.kernel import observe
 from gptagent.kernel.db import Database

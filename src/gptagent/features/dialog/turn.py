@@ -200,13 +200,15 @@ class TurnRunner:
             passages = await knowledge.add_related(session, context.question, found)
             company = (await knowledge.get_facts(session)).content
             context = replace(context, company=company, memories=await _recall(session, context))
+        coverage = max((one.coverage for one in passages), default=0.0)
         try:
-            return await self.responder.respond(db, scope, context, passages)
+            answer, spent = await self.responder.respond(db, scope, context, passages)
         except AppError as error:
             # The model is away or refuses: the base's own words, or the not-found path, are an answer.
             log.warning("model_failed", error=error.code, conversation_id=str(context.conversation.id))
             answer, spent = await self.fallback.respond(db, scope, context, passages)
-            return replace(answer, reason=answer.reason or error.code), spent
+            answer = replace(answer, reason=answer.reason or error.code)
+        return replace(answer, coverage=coverage), spent
 
 
 async def _recall(session: Session, context: TurnContext) -> tuple[Memory, ...]:

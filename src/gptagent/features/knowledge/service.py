@@ -34,6 +34,8 @@ from gptagent.features.knowledge.documents import (
     retry_document,
 )
 from gptagent.features.knowledge.facts.service import get_facts
+from gptagent.features.knowledge.gaps.model import Asked
+from gptagent.features.knowledge.gaps.service import note_question
 from gptagent.features.knowledge.retrieval import (
     add_related,
     best_sentences,
@@ -48,6 +50,7 @@ __all__ = [
     "INGEST_JOB",
     "LIVE_TOPIC",
     "VERSION_ORDERS",
+    "Asked",
     "add_related",
     "article_titles",
     "best_sentences",
@@ -66,6 +69,7 @@ __all__ = [
     "is_answerable",
     "list_documents",
     "note_progress",
+    "note_question",
     "page_articles",
     "page_documents",
     "page_versions",

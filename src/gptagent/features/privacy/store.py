@@ -199,6 +199,23 @@ def kept_of_customer(
             Query("select * from app.turn where conversation_id = $1", ("created_at", "id"), args=(one,))
             for one in ids
         ],
+        "questions": [
+            Query(
+                "select * from app.asked_question where conversation_id = $1",
+                ("asked_at", "turn_id"),
+                args=(one,),
+            )
+            for one in ids
+        ],
+        "question_words": [
+            Query(
+                """select w.lexeme, w.turn_id from app.gap_word w
+                     join app.asked_question q on q.turn_id = w.turn_id where q.conversation_id = $1""",
+                ("turn_id", "lexeme"),
+                args=(one,),
+            )
+            for one in ids
+        ],
         "deals": [
             Query(
                 "select * from app.crm_lead where connection_id = $1 and external_id = any($2)",

@@ -1,6 +1,7 @@
 """The pages of one article: writing it, its relatives, what it said before."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any
 from uuid import UUID
@@ -23,13 +24,16 @@ from gptagent.features.knowledge.articles.model import (
     tags_of,
 )
 from gptagent.features.knowledge.categories import service as categories
+from gptagent.features.knowledge.gaps import service as gaps
+from gptagent.features.knowledge.gaps.model import Gap
+from gptagent.features.knowledge.gaps.web import ANSWERED, UNANSWERED
 from gptagent.features.knowledge.listing import id_of, ids_of
 from gptagent.features.organizations import policy
 from gptagent.features.organizations import service as organizations
 from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database, Session
-from gptagent.kernel.errors import AppError, Conflict, Invalid
+from gptagent.kernel.errors import AppError, Conflict, Invalid, NotFound
 from gptagent.kernel.http import CurrentScope, QueryText
 from gptagent.kernel.paging import Page
 from gptagent.kernel.scope import Scope
@@ -60,9 +64,12 @@ class ArticleEditor:
         router.post("/{article_id}/versions/{version}/restore")(self.restore)
         return router
 
-    async def create_form(self, request: Request, scope: CurrentScope, category: QueryText = "") -> Response:
+    async def create_form(
+        self, request: Request, scope: CurrentScope, category: QueryText = "", gap: QueryText = ""
+    ) -> Response:
+        """Show an empty form; with `gap` its title is what customers asked."""
         require(scope, policy.EDIT_KNOWLEDGE)
-        return await self._editor(request, scope, None, _blank(category))
+        return await self._editor(request, scope, None, {**_blank(category), "gap": id_of(gap)})
 
     async def create(self, request: Request, scope: CurrentScope) -> Response:
         """Create it, and show it or, with `another`, an empty form."""
@@ -74,8 +81,12 @@ class ArticleEditor:
         try:
             async with self.db.session(scope) as session:
                 article = await service.create_article(session, NewArticle(**_command(typed)), now=utcnow())
+                gap = await _fill(session, typed, article)
         except Invalid as error:
             return await self._editor(request, scope, None, typed, error)
+        if gap is not None:
+            notice = ANSWERED if gap.status == "answered" else UNANSWERED
+            return self.pages.redirect(f"{base_of(request)}/knowledge-gaps/{gap.id}", notice)
         place = f"{base_of(request)}/knowledge-items"
         notice = Notice("success", "The article is saved", "Agents can answer from it now.")
         if not article.is_active:
@@ -122,6 +133,9 @@ class ArticleEditor:
             values = dict(typed if typed is not None else _values(article))
             if default := tree.default():
                 values["categories"] = values["categories"] or (default.id,)
+            gap = await _gap_of(session, values)
+            if gap is not None and error is None and not values["title"]:
+                values["title"] = gap.title[:TITLE_MAX_CHARS]
             picked, found = await _relatives(session, values, article_id)
             shell = await self.pages.shell(request, session)
         return self.pages.show(
@@ -131,6 +145,7 @@ class ArticleEditor:
             status=error.status if error else 200,
             article=article,
             values=values,
+            gap=gap,
             tree=tree,
             picked=picked,
             found=found,
@@ -215,6 +230,21 @@ async def _relatives(
     return picked, offered[:OFFERED]
 
 
+async def _gap_of(session: Session, values: Mapping[str, object]) -> Gap | None:
+    """Return what the article is written for; None if it is gone, or the article has no such cause."""
+    gap_id = values.get("gap")
+    if not isinstance(gap_id, UUID):
+        return None
+    with suppress(NotFound):
+        return await gaps.get_gap(session, gap_id)
+    return None
+
+
+async def _fill(session: Session, typed: Mapping[str, object], article: Article) -> Gap | None:
+    gap = await _gap_of(session, typed)
+    return await gaps.link_article(session, gap.id, article.id, now=utcnow()) if gap else None
+
+
 async def _names(session: Session) -> dict[UUID, str]:
     """Return what the members are called, by their ids."""
     return {one.person_id: one.full_name for one in await organizations.list_members(session)}
@@ -245,9 +275,10 @@ def _values(article: Article | None) -> dict[str, object]:
 def _typed(form: FormData) -> dict[str, object]:
     texts = {name: words(form, name) for name in ("title", "description", "content", "tags", "related_q")}
     chosen = {name: ids_of(form.getlist(name)) for name in ("categories", "related")}
-    return {**texts, **chosen, "is_active": words(form, "is_active") == "on"}
+    switched = {"is_active": words(form, "is_active") == "on", "gap": id_of(words(form, "gap"))}
+    return {**texts, **chosen, **switched}
 
 
 def _command(typed: Mapping[str, object]) -> dict[str, Any]:
-    fields = {name: value for name, value in typed.items() if name != "related_q"}
+    fields = {name: value for name, value in typed.items() if name not in {"related_q", "gap"}}
     return {**fields, "tags": tags_of(str(typed["tags"]))}

@@ -20,7 +20,9 @@ from gptagent.features.knowledge.articles.model import (
 )
 from gptagent.features.knowledge.categories import service as categories
 from gptagent.features.knowledge.categories import store as category_store
+from gptagent.features.knowledge.gaps import service as gaps
 from gptagent.features.knowledge.indexing import article_pieces
+from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import Conflict, FieldError, Invalid, NotFound
 from gptagent.kernel.ids import new_id
@@ -71,6 +73,7 @@ async def update_article(session: Session, change: ArticleChange, *, now: dateti
     if changed & {"title", "content", "is_active"} and (old.is_active or article.is_active):
         await pieces.delete_pieces(session, "article", article.id)
         await _index(session, article)
+        await gaps.check_article(session, article.id, now=now)
     switched = {"is_active": (old.is_active, article.is_active)} if "is_active" in changed else {}
     texts = {name: None for name in _TEXTS if name in changed}
     await audit.record(session, Entry("article.updated", "article", str(old.id), {**switched, **texts}))
@@ -79,6 +82,7 @@ async def update_article(session: Session, change: ArticleChange, *, now: dateti
 
 async def delete_article(session: Session, article_id: UUID) -> None:
     """Delete an article with its passages and versions. Raises NotFound."""
+    await gaps.let_go(session, article_id, now=utcnow())
     if not await store.delete_article(session, article_id):
         raise _missing()
     await audit.record(session, Entry("article.deleted", "article", str(article_id)))

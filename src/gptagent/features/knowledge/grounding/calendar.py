@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from datetime import date
 
-from gptagent.features.dialog.grounding.model import Clock, Day, Fact
-from gptagent.features.dialog.grounding.sheet import Sheet
+from gptagent.features.knowledge.grounding.model import Clock, Day, Fact
+from gptagent.features.knowledge.grounding.sheet import Sheet
 
 _MONTHS = (
     r"январ[ьяею]|янв\.?|january|jan\.?",

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from gptagent.features.dialog.grounding.calendar import is_date
-from gptagent.features.dialog.grounding.model import COUNT, OPEN, Amount, Clock, Day, Fact, Reading, Word
-from gptagent.features.dialog.grounding.sheet import Sheet, lowered
-from gptagent.features.dialog.grounding.units import (
+from gptagent.features.knowledge.grounding.calendar import is_date
+from gptagent.features.knowledge.grounding.model import COUNT, OPEN, Amount, Clock, Day, Fact, Reading, Word
+from gptagent.features.knowledge.grounding.sheet import Sheet, lowered
+from gptagent.features.knowledge.grounding.units import (
     CURRENCIES,
     MULTIPLES,
     counts_things,

@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator
 from decimal import Decimal
 
-from gptagent.features.dialog.grounding.model import COUNT, Amount, Fact
-from gptagent.features.dialog.grounding.sheet import Sheet, lowered
-from gptagent.features.dialog.grounding.units import CURRENCIES, PERCENT, unit_after
+from gptagent.features.knowledge.grounding.model import COUNT, Amount, Fact
+from gptagent.features.knowledge.grounding.sheet import Sheet, lowered
+from gptagent.features.knowledge.grounding.units import CURRENCIES, PERCENT, unit_after
 
 _UNITS = (
     r"один|одна|одно|одного|одной|one",

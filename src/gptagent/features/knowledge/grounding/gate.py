@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from gptagent.features.dialog.grounding import contacts, units
-from gptagent.features.dialog.grounding.calendar import take_dates, take_times
-from gptagent.features.dialog.grounding.model import (
+from gptagent.features.knowledge.grounding import contacts, units
+from gptagent.features.knowledge.grounding.calendar import take_dates, take_times
+from gptagent.features.knowledge.grounding.model import (
     COUNT,
     OPEN,
     PART,
@@ -22,9 +22,9 @@ from gptagent.features.dialog.grounding.model import (
     Reading,
     Word,
 )
-from gptagent.features.dialog.grounding.numbers import take_numbers
-from gptagent.features.dialog.grounding.sheet import Sheet, normalized
-from gptagent.features.dialog.grounding.words import take_words
+from gptagent.features.knowledge.grounding.numbers import take_numbers
+from gptagent.features.knowledge.grounding.sheet import Sheet, normalized
+from gptagent.features.knowledge.grounding.words import take_words
 
 _STRICT = frozenset(units.CURRENCIES) | {units.PERCENT}
 _LOCAL_DIGITS = 10  # of a number without the country

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from gptagent.features.dialog.grounding.model import Fact, House, Link, Phone, Word
-from gptagent.features.dialog.grounding.sheet import Sheet
+from gptagent.features.knowledge.grounding.model import Fact, House, Link, Phone, Word
+from gptagent.features.knowledge.grounding.sheet import Sheet
 
 _EMAIL = re.compile(r"(?i)(?<![\w.+-])(?:mailto:)?([\w.+-]+@[\w-]+(?:\.[\w-]+)+)")
 _TLDS = (

@@ -1,0 +1,1 @@
+"""Contradictions and stale facts of a base: what its sentences say in numbers, held against each other."""

@@ -1,0 +1,45 @@
+"""A customer's words without what names the customer.
+
+Addresses, phones, cards and links are known by their form, names only if the CRM knows them or they are
+introduced ("my name is"): the rest of a text is about the matter, and that is what is kept.
+"""
+
+import re
+from collections.abc import Iterable
+
+from gptagent.features.knowledge.grounding.contacts import take_houses, take_links, take_phones
+from gptagent.features.knowledge.grounding.sheet import TAKEN, Sheet, normalized
+
+MASK = "•••"
+_MASKS = re.compile(f"{TAKEN}+")
+_WORD = re.compile(r"[^\W\d_]+")
+_INTRODUCED = re.compile(
+    r"(?P<intro>(?i:меня\s+зовут|мо[её]\s+имя|my\s+name\s+is|i\s+am\s+called))\s+"
+    r"(?P<name>[A-ZА-ЯЁ][\w'-]*(?:\s+[A-ZА-ЯЁ][\w'-]*){0,2})"
+)
+_NAME_MIN_CHARS = 3
+_ENDING_CHARS = 3  # that a case may add
+
+
+def masked(text: str, names: Iterable[str] = ()) -> str:
+    """Return the text in one line with MASK in the place of whatever names a person."""
+    sheet = Sheet(" ".join(normalized(text).split()))
+    for taken in (take_links, take_phones, take_houses):
+        for _fact in taken(sheet):
+            pass
+    plain = _INTRODUCED.sub(rf"\g<intro> {MASK}", _MASKS.sub(MASK, sheet.text))
+    stems = [_stem(word) for name in names for word in _WORD.findall(name) if len(word) >= _NAME_MIN_CHARS]
+    return _WORD.sub(lambda word: MASK if _is_case(word[0], stems) else word[0], plain)
+
+
+def _stem(name: str) -> str:
+    """Return the beginning that all cases of a name have: Анна, Анны."""
+    return name[:-1].casefold() if len(name) > _NAME_MIN_CHARS else name.casefold()
+
+
+def _is_case(word: str, stems: Iterable[str]) -> bool:
+    """Tell whether a word is a case of one of the names. A name begins with a capital letter."""
+    if not word[0].isupper():
+        return False
+    small = word.casefold()
+    return any(small.startswith(stem) and len(small) <= len(stem) + _ENDING_CHARS for stem in stems)

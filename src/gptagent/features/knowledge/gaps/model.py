@@ -1,0 +1,121 @@
+"""What customers asked and what the base had for it; when two questions are about the same."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Literal
+from uuid import UUID
+
+from gptagent.features.knowledge.lexical import covered_share
+
+Kind = Literal["found", "weak", "not_found"]
+Status = Literal["open", "dismissed", "answered"]
+View = Literal["open", "not_found", "weak", "dismissed", "done"]
+VIEWS: tuple[View, ...] = ("open", "not_found", "weak", "dismissed", "done")
+
+QUESTION_MAX_CHARS = 500
+# Between the refusal (0) and full coverage (1): an answer whose best passage holds less of the question than
+# this counts as weak. With a refusal at 0.5 that is below 0.65.
+WEAK_MARGIN = 0.3
+# Two questions with more of their weighted words in common are about the same. At one half "what does
+# delivery cost" and "what does repair cost" would be, in a base that knows neither word.
+SAME_OVERLAP = 0.55
+PERIODS = (7, 30, 90)  # days
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A turn that ended. `customer` tells customers apart; `names` are those of the person who asked.
+
+    `coverage` is the share (0-1) of the question that its best passage holds.
+    """
+
+    turn_id: UUID
+    conversation_id: UUID
+    customer: UUID
+    question: str = field(repr=False)
+    is_answered: bool
+    coverage: float
+    asked_at: datetime
+    names: tuple[str, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One that was asked. `text` is without the names and numbers of people."""
+
+    turn_id: UUID
+    conversation_id: UUID
+    kind: Kind
+    coverage: float
+    text: str = field(repr=False)
+    asked_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Questions about the same. `title` is the first; `article_id` was written for them, or answers them."""
+
+    id: UUID
+    title: str = field(repr=False)
+    status: Status
+    article_id: UUID | None
+    article_title: str | None
+    questions: int
+    not_found: int
+    weak: int
+    customers: int
+    last_asked_at: datetime
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How many questions of a day (UTC) were found, weakly found, not found."""
+
+    day: date
+    found: int
+    weak: int
+    not_found: int
+
+    @property
+    def total(self) -> int:
+        return self.found + self.weak + self.not_found
+
+
+def kind_of(*, is_answered: bool, coverage: float, refusal: float) -> Kind:
+    """Return what became of a question. `refusal` is the coverage below which the base has no answer."""
+    if not is_answered:
+        return "not_found"
+    return "weak" if coverage < refusal + WEAK_MARGIN * (1 - refusal) else "found"
+
+
+def overlap(weights: Mapping[str, float], one: Collection[str], other: Collection[str]) -> float:
+    """Return the share (0-1) of the weighted words of both that the other has as well, kin in part."""
+    ours = {word: weights[word] for word in one}
+    theirs = {word: weights[word] for word in other}
+    own, their = sum(ours.values()), sum(theirs.values())
+    if not own + their:
+        return 0.0
+    return (covered_share(ours, other) * own + covered_share(theirs, one) * their) / (own + their)
+
+
+def nearest(
+    weights: Mapping[str, float], words: Collection[str], gaps: Mapping[UUID, Collection[str]]
+) -> UUID | None:
+    """Return the gap whose words are most like these, the older of equals; None if none is about the same."""
+    scored = [(overlap(weights, words, own), gap_id) for gap_id, own in gaps.items()]
+    near = [(-score, gap_id) for score, gap_id in scored if score >= SAME_OVERLAP]
+    return min(near)[1] if near else None
+
+
+def sums(days: Collection[Share], first: date, last: date) -> Share:
+    """Return what became of the questions from one day to another, both included; `day` is the first."""
+    chosen = [one for one in days if first <= one.day <= last]
+    return Share(
+        first,
+        sum(one.found for one in chosen),
+        sum(one.weak for one in chosen),
+        sum(one.not_found for one in chosen),
+    )

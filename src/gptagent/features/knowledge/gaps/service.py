@@ -1,0 +1,207 @@
+"""The verbs of gaps: collect, show, dismiss, link an article, look whether it is found now."""
+
+from collections.abc import Collection
+from datetime import UTC, datetime, time, timedelta
+from uuid import UUID
+
+from gptagent.features.audit import service as audit
+from gptagent.features.audit.model import Entry
+from gptagent.features.knowledge import lexical, retrieval
+from gptagent.features.knowledge import store as pieces
+from gptagent.features.knowledge.articles import store as articles
+from gptagent.features.knowledge.gaps import store
+from gptagent.features.knowledge.gaps.masking import masked
+from gptagent.features.knowledge.gaps.model import (
+    QUESTION_MAX_CHARS,
+    Asked,
+    Gap,
+    Kind,
+    Question,
+    Share,
+    View,
+    kind_of,
+    nearest,
+)
+from gptagent.features.knowledge.model import Passage
+from gptagent.kernel.db import Session
+from gptagent.kernel.errors import Invalid, NotFound
+from gptagent.kernel.ids import new_id
+from gptagent.kernel.paging import Order, Page
+
+CANDIDATES = 50  # gaps that a question is held against: those with most words in common
+CHECKED_QUESTIONS = 3  # of a gap, the latest; most of them must be found for it to be answered
+CHECKED_GAPS = 50  # of one article
+QUESTIONS_SHOWN = 50
+SHARE_DAYS_MAX = 366
+ORDERS = {
+    "-questions": Order("-questions", "questions", "number", descending=True),
+    "-last_asked_at": Order("-last_asked_at", "last_asked_at", descending=True),
+    "last_asked_at": Order("last_asked_at", "last_asked_at"),
+}
+
+
+async def note_question(session: Session, asked: Asked) -> None:
+    """Keep what became of a turn's question; once for a turn, in the transaction that ends it.
+
+    One that was not found, or weakly, goes to the gap that is about the same, or begins one; an answered gap
+    that is asked about again in vain is open again. What only greets is no question.
+    """
+    words = await _words(session, asked.question)
+    if not words or await store.is_known(session, asked.turn_id):
+        return
+    refusal = retrieval.REFUSAL_COVERAGE
+    kind = kind_of(is_answered=asked.is_answered, coverage=asked.coverage, refusal=refusal)
+    if kind == "found":
+        await store.insert_question(session, asked, kind, gap_id=None, text="", words=())
+        return
+    text = masked(asked.question, asked.names)[:QUESTION_MAX_CHARS]
+    kept = await _words(session, text)
+    if kept:
+        await _place(session, asked, kind, text, kept)
+
+
+async def _place(session: Session, asked: Asked, kind: Kind, text: str, words: list[str]) -> None:
+    await store.lock_gaps(session)
+    near = await store.find_near(session, [lexical.kin_range(word) for word in words], CANDIDATES)
+    every = {*words, *(word for own in near.values() for word in own)}
+    gap_id = nearest(await pieces.weigh(session, sorted(every)), words, near)
+    is_new = gap_id is None
+    if gap_id is None:
+        gap_id = new_id()
+        await store.insert_gap(session, gap_id, asked.asked_at)
+    await store.insert_question(session, asked, kind, gap_id=gap_id, text=text, words=words)
+    if is_new:
+        await store.insert_words(session, gap_id, asked.turn_id, words)
+    elif kind == "not_found":
+        await store.reopen(session, gap_id, asked.asked_at)
+
+
+async def get_gap(session: Session, gap_id: UUID) -> Gap:
+    """Raise NotFound if there is none such, or its last question was erased."""
+    gap = await store.fetch_gap(session, gap_id)
+    if gap is None:
+        raise NotFound("gap_not_found", "There is no such question any more.")
+    return gap
+
+
+async def find_gaps(
+    session: Session, view: View, *, search: str = "", sort: str = "", limit: int, offset: int = 0
+) -> tuple[list[Gap], int]:
+    """Return a part of the gaps of a view, those asked about most first; and how many there are."""
+    return await store.find_gaps(session, view, search, sort=sort, limit=limit, offset=offset)
+
+
+async def page_gaps(
+    session: Session, page: Page, view: View, *, search: str = ""
+) -> tuple[list[Gap], str | None]:
+    """Return a page of the gaps of a view, and the cursor of the next one if there is more."""
+    found = await store.page_gaps(session, page, view, search)
+    return page.cut(found, lambda gap: (getattr(gap, page.order.column), gap.id))
+
+
+async def count_views(session: Session) -> dict[str, int]:
+    """Return how many gaps each view has."""
+    return dict(await store.count_views(session) or {})
+
+
+async def list_questions(session: Session, gap_id: UUID, *, limit: int = QUESTIONS_SHOWN) -> list[Question]:
+    """Return what was asked, the latest first."""
+    return await store.list_questions(session, gap_id, limit)
+
+
+async def read_shares(session: Session, days: int, *, now: datetime) -> list[Share]:
+    """Return what became of the questions of the last days (UTC), of each day on which there were any."""
+    first = now.astimezone(UTC).date() - timedelta(days=days - 1)
+    return await store.shares(session, datetime.combine(first, time(), UTC))
+
+
+async def dismiss(session: Session, gap_id: UUID, *, now: datetime) -> Gap:
+    """Put a gap away: it is counted on and not shown. Raises NotFound."""
+    await store.lock_gap(session, gap_id)
+    gap = await get_gap(session, gap_id)
+    if gap.status != "dismissed":
+        await store.set_status(session, gap_id, "dismissed", now)
+        await audit.record(session, Entry("gap.dismissed", "gap", str(gap_id)))
+    return await get_gap(session, gap_id)
+
+
+async def restore(session: Session, gap_id: UUID, *, now: datetime) -> Gap:
+    """Show a gap again that was dismissed. Raises NotFound."""
+    await store.lock_gap(session, gap_id)
+    gap = await get_gap(session, gap_id)
+    if gap.status == "dismissed":
+        await store.set_status(session, gap_id, "open", now)
+        await audit.record(session, Entry("gap.restored", "gap", str(gap_id)))
+    return await get_gap(session, gap_id)
+
+
+async def link_article(session: Session, gap_id: UUID, article_id: UUID, *, now: datetime) -> Gap:
+    """Say that an article is for this gap: it is answered as soon as the article is found.
+
+    Raises NotFound for a gap, Invalid on `article_id` for an article that is not there.
+    """
+    await store.lock_gap(session, gap_id)
+    await get_gap(session, gap_id)
+    if not await articles.hold_articles(session, [article_id]):
+        raise Invalid.field("article_id", "There is no such article.")
+    await store.set_article(session, gap_id, article_id, now)
+    changes = {"article_id": (None, str(article_id))}
+    await audit.record(session, Entry("gap.linked", "gap", str(gap_id), changes))
+    await check_article(session, article_id, now=now)
+    return await get_gap(session, gap_id)
+
+
+async def check_gap(session: Session, gap_id: UUID, *, now: datetime) -> Gap:
+    """Look whether the base answers by now, from whatever source. Raises NotFound."""
+    await store.lock_gap(session, gap_id)
+    gap = await get_gap(session, gap_id)
+    by = await _answering(session, gap_id)
+    if by is not None:
+        article = next((one.source_id for one in by if one.source_kind == "article"), None)
+        await store.set_status(session, gap_id, "answered", now, article)
+    else:
+        await store.reopen(session, gap_id, now)
+    after = await get_gap(session, gap_id)
+    if after.status != gap.status:
+        await audit.record(
+            session, Entry("gap.checked", "gap", str(gap_id), {"status": (gap.status, after.status)})
+        )
+    return after
+
+
+async def check_article(session: Session, article_id: UUID, *, now: datetime) -> None:
+    """Look whether an article that was changed answers the gaps it is linked to."""
+    for row in await store.lock_of_article(session, article_id, CHECKED_GAPS):
+        is_found = await _answering(session, row["id"], article_id) is not None
+        if is_found and row["status"] == "open":
+            await store.set_status(session, row["id"], "answered", now)
+        elif not is_found:
+            await store.reopen(session, row["id"], now)
+
+
+async def let_go(session: Session, article_id: UUID, *, now: datetime) -> None:
+    """The article is about to be deleted: what it answered is open again."""
+    await store.reopen_of_article(session, article_id, now)
+
+
+async def _answering(session: Session, gap_id: UUID, article_id: UUID | None = None) -> list[Passage] | None:
+    """Return the passages that answer most of the gap's latest questions, of this article if one is named."""
+    asked = await store.list_questions(session, gap_id, QUESTIONS_SHOWN)
+    texts = list(dict.fromkeys(one.text for one in asked))[:CHECKED_QUESTIONS]
+    found = [_fitting(await retrieval.search(session, text), article_id) for text in texts]
+    answered = [passages for passages in found if passages]
+    return answered[0] if len(answered) * 2 > len(texts) else None
+
+
+def _fitting(passages: Collection[Passage], article_id: UUID | None) -> list[Passage]:
+    return [
+        one
+        for one in passages
+        if retrieval.is_answerable([one]) and (article_id is None or one.source_id == article_id)
+    ]
+
+
+async def _words(session: Session, text: str) -> list[str]:
+    """Return the words that say what is asked about; none of a greeting."""
+    stems = await pieces.stem(session, [lexical.normalise_question(text[:QUESTION_MAX_CHARS])])
+    return sorted(set(stems[0]) - lexical.ASKING)

@@ -1,0 +1,130 @@
+"""The pages of gaps."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from uuid import UUID
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gptagent.features.knowledge import service as knowledge
+from gptagent.features.knowledge.gaps import service
+from gptagent.features.knowledge.gaps.model import PERIODS, VIEWS, Share, View, sums
+from gptagent.features.knowledge.gaps.store import SORTS
+from gptagent.features.knowledge.listing import SIZE_OPTIONS, Listing
+from gptagent.features.organizations import policy
+from gptagent.features.organizations.service import require
+from gptagent.kernel.clock import utcnow
+from gptagent.kernel.db import Database
+from gptagent.kernel.http import CurrentScope
+from gptagent.ui.web import Notice, Pages, base_of
+
+WEEK = timedelta(days=7)
+ANSWERED = Notice("success", "The question is answered now", "The search finds it in the knowledge base.")
+UNANSWERED = Notice("warning", "Not answered yet", "The search finds nothing that answers it.")
+
+
+@dataclass(frozen=True, slots=True)
+class GapPages:
+    db: Database
+    pages: Pages
+
+    def router(self) -> APIRouter:
+        router = APIRouter(prefix="/manage/{workspace}/knowledge-gaps")
+        router.get("")(self.list)
+        router.get("/{gap_id}")(self.show)
+        router.post("/{gap_id}/check")(self.check)
+        router.post("/{gap_id}/dismiss")(self.dismiss)
+        router.post("/{gap_id}/restore")(self.restore)
+        return router
+
+    async def list(self, request: Request, scope: CurrentScope) -> Response:
+        require(scope, policy.VIEW)
+        listing = Listing.read(request.query_params, ("q", "view", "days"), SORTS)
+        view: View = next((one for one in VIEWS if one == listing.get("view")), "open")
+        days = next((one for one in PERIODS if str(one) == listing.get("days")), 30)
+        now = utcnow()
+        async with self.db.session(scope) as session:
+            gaps, total = await service.find_gaps(
+                session,
+                view,
+                search=listing.get("q"),
+                sort=listing.sort,
+                limit=listing.size,
+                offset=listing.offset,
+            )
+            views = await service.count_views(session)
+            shares = await service.read_shares(session, 2 * days, now=now)
+            counts = await knowledge.count_sources(session)
+            shell = await self.pages.shell(request, session)
+        today = now.date()
+        first = today - timedelta(days=days - 1)
+        return self.pages.show(
+            request,
+            "knowledge/gaps.html",
+            shell,
+            gaps=gaps,
+            total=total,
+            listing=listing,
+            sizes=SIZE_OPTIONS,
+            view_shown=view,
+            views=views,
+            days=days,
+            periods=PERIODS,
+            now_share=sums(shares, first, today),
+            then_share=sums(shares, first - timedelta(days=days), first - timedelta(days=1)),
+            weeks=_weeks(shares, first, today),
+            counts=counts,
+            may_edit=policy.EDIT_KNOWLEDGE in scope.permissions,
+        )
+
+    async def show(self, request: Request, scope: CurrentScope, gap_id: UUID) -> Response:
+        require(scope, policy.VIEW)
+        async with self.db.session(scope) as session:
+            gap = await service.get_gap(session, gap_id)
+            questions = await service.list_questions(session, gap_id)
+            shell = await self.pages.shell(request, session)
+        return self.pages.show(
+            request,
+            "knowledge/gap.html",
+            shell,
+            gap=gap,
+            questions=questions,
+            may_edit=policy.EDIT_KNOWLEDGE in scope.permissions,
+        )
+
+    async def check(self, request: Request, scope: CurrentScope, gap_id: UUID) -> Response:
+        require(scope, policy.EDIT_KNOWLEDGE)
+        async with self.db.session(scope) as session:
+            gap = await service.check_gap(session, gap_id, now=utcnow())
+        notice = ANSWERED if gap.status == "answered" else UNANSWERED
+        return self.pages.redirect(f"{base_of(request)}/knowledge-gaps/{gap_id}", notice)
+
+    async def dismiss(self, request: Request, scope: CurrentScope, gap_id: UUID) -> Response:
+        require(scope, policy.EDIT_KNOWLEDGE)
+        async with self.db.session(scope) as session:
+            await service.dismiss(session, gap_id, now=utcnow())
+        done = Notice("success", "The question is put away", "It is among the dismissed ones.")
+        return self.pages.redirect(f"{base_of(request)}/knowledge-gaps", done)
+
+    async def restore(self, request: Request, scope: CurrentScope, gap_id: UUID) -> Response:
+        require(scope, policy.EDIT_KNOWLEDGE)
+        async with self.db.session(scope) as session:
+            await service.restore(session, gap_id, now=utcnow())
+        done = Notice("success", "The question is open again")
+        return self.pages.redirect(f"{base_of(request)}/knowledge-gaps/{gap_id}", done)
+
+
+def _weeks(shares: Sequence[Share], first: date, last: date) -> list[tuple[datetime, Share]]:
+    """Return the sums of each seven days, the latest first; the earliest may be shorter.
+
+    Each begins at noon (UTC), so that it is the same date wherever it is read.
+    """
+    found = []
+    while last >= first:
+        week = sums(shares, max(first, last - WEEK + timedelta(days=1)), last)
+        found.append((datetime.combine(week.day, time(12), UTC), week))
+        last -= WEEK
+    return found
