@@ -47,7 +47,6 @@ from gptagent.features.crm.syncing import service as syncing
 from gptagent.features.crm.syncing.jobs import SyncJobs
 from gptagent.features.dialog import delivery
 from gptagent.features.dialog import service as dialog
-from gptagent.features.dialog.context import Responder
 from gptagent.features.dialog.delivery import DeliveryJobs as ReplyDeliveryJobs
 from gptagent.features.dialog.extractive import ExtractiveResponder
 from gptagent.features.dialog.model import Pace
@@ -57,7 +56,10 @@ from gptagent.features.dialog.turn import TurnRunner
 from gptagent.features.identity.limits import LoginLimits
 from gptagent.features.identity.model import Links
 from gptagent.features.identity.tokens import AccessTokens
+from gptagent.features.inference.model import LanguageModel
 from gptagent.features.knowledge import jobs as knowledge_jobs
+from gptagent.features.knowledge.graph.reading.jobs import GraphJobs
+from gptagent.features.knowledge.graph.reading.service import EXTRACT_JOB
 from gptagent.features.mail import service as mail
 from gptagent.features.mail.jobs import MailJobs
 from gptagent.features.sign_in.model import OidcClient, platform_provider
@@ -241,7 +243,9 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
     action_jobs = ActionJobs(platform.crm, platform.vault, mailer)
     sync_jobs = SyncJobs(platform.crm, platform.vault)
     extractive = ExtractiveResponder()
-    responder = _responder(platform, extractive)
+    model = _model(platform)
+    responder = extractive if model is None else ModelResponder(model)
+    graph_jobs = GraphJobs(model)
     attachment_jobs = AttachmentJobs(platform.crm, platform.vault)
     reply_jobs = ReplyJobs(platform.crm, platform.vault, platform.subscribers)
     runner = TurnRunner(platform.crm, platform.vault, responder, extractive, Pace())
@@ -264,6 +268,7 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
         JobSpec(delivery_jobs.RECONCILE, deliveries.reconcile, JobClass.DEFAULT),
         JobSpec(mail.SEND, MailJobs(mailer).send, JobClass.DEFAULT),
         JobSpec("knowledge.ingest", ingest, JobClass.LONG, knowledge_jobs.give_up),
+        JobSpec(EXTRACT_JOB, graph_jobs.extract, JobClass.LONG, graph_jobs.give_up),
     )
 
 
@@ -273,12 +278,11 @@ def _mailer(settings: Settings) -> SmtpMailer | None:
     return SmtpMailer(SmtpServer.parse(settings.smtp_url.get_secret_value()), settings.mail_from or "")
 
 
-def _responder(platform: Platform, extractive: ExtractiveResponder) -> Responder:
+def _model(platform: Platform) -> LanguageModel | None:
     settings = platform.settings
     if settings.llm_model is None:
-        return extractive
+        return None
     from gptagent.adapters.llm.port import OpenAiCompatible
 
     key = settings.llm_api_key.get_secret_value() if settings.llm_api_key else ""
-    model = OpenAiCompatible(settings.allowed_egress, settings.llm_base_url, key, settings.llm_model)
-    return ModelResponder(model)
+    return OpenAiCompatible(settings.allowed_egress, settings.llm_base_url, key, settings.llm_model)
