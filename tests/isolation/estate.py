@@ -48,6 +48,8 @@ class Estate:
     agent_id: UUID
     article_id: UUID
     category_id: UUID
+    entity_id: UUID
+    fact_id: UUID
     document_id: UUID
     connection_id: UUID
     conversation_id: UUID
@@ -142,7 +144,36 @@ async def _verbs(session: Session, canary: str) -> dict[str, UUID]:
     await knowledge.create_article(session, relative, now=utcnow())
     await facts.write_facts(session, canary, now=utcnow())
     await session.publish(f"agents/{canary}", canary, {"agent_id": canary})
-    return {"agent_id": agent.id, "article_id": article.id, "category_id": category.id}
+    made = await _graph(session, canary)
+    return {**made, "agent_id": agent.id, "article_id": article.id, "category_id": category.id}
+
+
+async def _graph(session: Session, canary: str) -> dict[str, UUID]:
+    """All passages count as read: a worker that runs meanwhile finds nothing to do."""
+    await session.execute(
+        """insert into app.graph_reading (chunk_id, state, method, error_code, updated_at)
+           select id, 'done', 'model', $1, now() from app.chunk""",
+        canary,
+    )
+    chunk_id = await session.fetchval("select min(id) from app.chunk")
+    entity_id, other_id, fact_id, relation_id = new_id(), new_id(), new_id(), new_id()
+    made_at = {"created_at": utcnow(), "updated_at": utcnow()}
+    for one in (entity_id, other_id):
+        named = {"type": "concept", "name": f"Entity {canary}", "confidence": 1, "is_corrected": True}
+        await insert(session, "graph_entity", id=one, **named, **made_at)
+    alias = {"entity_id": entity_id, "type": "concept", "key": canary, "name": canary, "is_corrected": True}
+    await insert(session, "graph_alias", **alias)
+    said = {"attribute": canary, "value": canary, "digest": canary, "is_corrected": True}
+    await insert(session, "graph_fact", id=fact_id, entity_id=entity_id, **said)
+    edge = {"source_id": entity_id, "kind": "uses", "target_id": other_id}
+    await insert(session, "graph_relation", id=relation_id, **edge)
+    for own in ({"fact_id": fact_id}, {"relation_id": relation_id}):
+        await insert(session, "graph_support", chunk_id=chunk_id, **own, name=canary, confidence=1)
+    await insert(session, "graph_ignored", digest=canary)
+    used = {"calls": 1, "tokens_in": 1, "tokens_out": 1}
+    await insert(session, "graph_usage", day=utcnow().date(), **used)
+    await insert(session, "graph_settings", daily_tokens=1)
+    return {"entity_id": entity_id, "fact_id": fact_id}
 
 
 async def _connection(

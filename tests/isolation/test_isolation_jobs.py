@@ -26,6 +26,7 @@ CASES = {
     "dialog.resume": {"connection_id": "connection_id"},
     "mail.send": {"letter_id": "letter_id"},
     "knowledge.ingest": {"document_id": "document_id"},
+    "knowledge.extract_graph": {"source_id": "article_id"},
 }
 
 

@@ -1,6 +1,7 @@
 """Numbers, dates and names as the reader of the page writes them: each function is a template filter."""
 
 from collections.abc import Callable
+from datetime import date as Day  # noqa: N812 - `date` is a filter of this module
 from datetime import datetime, timedelta
 from functools import lru_cache
 
@@ -39,9 +40,11 @@ def percent(fraction: float) -> str:
     return format_percent(rounded, locale=locale, decimal_quantization=False)
 
 
-def date(value: datetime) -> str:
+def date(value: datetime | Day) -> str:
+    """A day without a time is the same in every time zone."""
     language = current_view.get().language
-    return format_date(_local(value), DATE_PATTERNS.get(language, "short"), locale=_locale(language))
+    day = _local(value) if isinstance(value, datetime) else value
+    return format_date(day, DATE_PATTERNS.get(language, "short"), locale=_locale(language))
 
 
 def clock(value: datetime) -> str:

@@ -56,7 +56,7 @@ FACTS_MAX = 200  # of an entity that are added by hand
 FAILURES: Mapping[str, str] = {
     "bad_output": "The model's answer could not be understood.",
     "llm_unavailable": "The model did not answer.",
-    "llm_busy": "The model's request limit is reached.",
+    "llm_busy": "The model is asked too often.",
     "llm_unauthorized": "The model's provider does not accept the key.",
     "llm_rejected": "The model's provider refuses the request.",
     "internal": "The passage could not be processed.",
