@@ -15,6 +15,7 @@ from gptagent.features.knowledge.articles.service import (
     restore_version,
     update_article,
 )
+from gptagent.features.knowledge.citing import supporting_sentences
 from gptagent.features.knowledge.documents import (
     DOCUMENT_ORDERS,
     INGEST_JOB,
@@ -75,5 +76,6 @@ __all__ = [
     "restore_version",
     "retry_document",
     "search",
+    "supporting_sentences",
     "update_article",
 ]
