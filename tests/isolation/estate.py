@@ -149,7 +149,8 @@ async def _verbs(session: Session, canary: str) -> dict[str, UUID]:
 
 
 async def _graph(session: Session, canary: str) -> dict[str, UUID]:
-    """All passages count as read: a worker that runs meanwhile finds nothing to do."""
+    """All passages count as read, and nothing is queued: a worker that runs meanwhile finds nothing to do."""
+    await session.execute("delete from jobs.pgqueuer where entrypoint = 'knowledge.extract_graph'")
     await session.execute(
         """insert into app.graph_reading (chunk_id, state, method, error_code, updated_at)
            select id, 'done', 'model', $1, now() from app.chunk""",

@@ -117,13 +117,13 @@ class RelationOut(Wire):
 
 
 class OriginOut(Wire):
-    """A passage that names the entity. `version` is the article's."""
+    """A passage that names the entity. `version` is of the article or document."""
 
     chunk_id: int
     source_kind: str
     source_id: UUID
     source_title: str
-    version: int | None
+    version: int
     heading: str
     page: int | None
     written_as: str

@@ -122,13 +122,13 @@ class Relation:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """A passage that names an entity. `version` is the article's; a document is known by its newest bytes."""
+    """A passage that names an entity. `version` is of the article or document."""
 
     chunk_id: int
     source_kind: Literal["article", "document"]
     source_id: UUID
     source_title: str
-    version: int | None
+    version: int
     heading: str
     page: int | None
     written_as: str

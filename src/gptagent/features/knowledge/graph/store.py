@@ -109,7 +109,7 @@ async def list_origins(session: Session, entity_id: UUID, limit: int) -> list[Or
                     as source_kind,
                   coalesce(c.article_id, c.document_id) as source_id,
                   coalesce(a.title, d.title) as source_title,
-                  a.version, c.heading, c.page, s.name as written_as
+                  coalesce(a.version, d.version) as version, c.heading, c.page, s.name as written_as
              from (select s.chunk_id, max(s.confidence) as confidence, min(s.name) as name
                      from app.graph_alias n join app.graph_support s on s.alias_id = n.id
                     where n.entity_id = $1 group by s.chunk_id) s
