@@ -49,7 +49,6 @@ from gptagent.features.crm.syncing import service as syncing
 from gptagent.features.crm.syncing.jobs import SyncJobs
 from gptagent.features.dialog import delivery
 from gptagent.features.dialog import service as dialog
-from gptagent.features.dialog.context import Responder
 from gptagent.features.dialog.delivery import DeliveryJobs as ReplyDeliveryJobs
 from gptagent.features.dialog.extractive import ExtractiveResponder
 from gptagent.features.dialog.model import Pace
@@ -67,6 +66,8 @@ from gptagent.features.knowledge.sites import service as sites
 from gptagent.features.knowledge.sites.jobs import SiteJobs
 from gptagent.features.knowledge.checks import jobs as check_jobs
 from gptagent.features.knowledge.checks import service as checks
+from gptagent.features.knowledge.graph.reading.jobs import GraphJobs
+from gptagent.features.knowledge.graph.reading.service import EXTRACT_JOB
 from gptagent.features.mail import service as mail
 from gptagent.features.mail.jobs import MailJobs
 from gptagent.features.sign_in.model import OidcClient, platform_provider
@@ -256,6 +257,7 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
     model = _model(platform.settings)
     responder: Responder = extractive if model is None else ModelResponder(model)
     memory_jobs = MemoryJobs(model)
+    graph_jobs = GraphJobs(model)
     attachment_jobs = AttachmentJobs(platform.crm, platform.vault)
     reply_jobs = ReplyJobs(platform.crm, platform.vault, platform.subscribers)
     runner = TurnRunner(platform.crm, platform.vault, responder, extractive, Pace())
@@ -283,6 +285,7 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
         JobSpec("knowledge.ingest", ingest, JobClass.LONG, knowledge_jobs.give_up),
         JobSpec(questions.MEASURE_JOB, question_jobs.measure, JobClass.LONG, question_jobs.give_up),
         JobSpec(checks.SCAN, check_jobs.scan, JobClass.LONG, check_jobs.give_up),
+        JobSpec(EXTRACT_JOB, graph_jobs.extract, JobClass.LONG, graph_jobs.give_up),
     )
 
 

@@ -80,6 +80,8 @@ ONE_ARTICLE = b"title,content\r\nTaken,Long enough a text.\r\n"
 KEY, CATEGORY = "api-keys/{key_id}", "categories/{category_id}"
 QUESTION = "knowledge-questions/{question_id}"
 KEY, CATEGORY, SITE = "api-keys/{key_id}", "categories/{category_id}", "sites/{site_id}"
+ENTITY, FACT = "graph/entities/{entity_id}", "graph/entities/{entity_id}/facts/{fact_id}"
+SAID = {"json": {"attribute": "price", "value": "490 roubles"}}
 MEMBER, INVITATION = "members/{person_id}", "invitations/{invitation_id}"
 INTEGRATION = {"brand": "kommo", "client_id": "client-#", "client_secret": "secret"}
 TASK = {"text": "Call", "due_at": "2099-01-31T12:00:00Z"}
@@ -192,6 +194,17 @@ OPERATIONS = tuple(
         ("GET", "knowledge-runs", VIEW, {}),
         ("POST", "knowledge-runs", EDIT_KNOWLEDGE, {}),
         ("GET", "knowledge-runs/{run_id}", VIEW, {}),
+        ("GET", "graph", VIEW, {}),
+        ("PATCH", "graph", EDIT_KNOWLEDGE, {"json": {"daily_tokens": 100000}}),
+        ("POST", "graph/readings", EDIT_KNOWLEDGE, {"json": {"failed_only": True}}),
+        ("GET", "graph/entities", VIEW, {}),
+        ("GET", ENTITY, VIEW, {}),
+        ("PATCH", ENTITY, EDIT_KNOWLEDGE, {"json": {"name": "Entity #"}}),
+        ("DELETE", ENTITY, EDIT_KNOWLEDGE, {}),
+        ("POST", f"{ENTITY}/merge", EDIT_KNOWLEDGE, {"json": {"other_id": str(uuid4())}}),
+        ("POST", f"{ENTITY}/facts", EDIT_KNOWLEDGE, SAID),
+        ("PUT", FACT, EDIT_KNOWLEDGE, SAID),
+        ("DELETE", FACT, EDIT_KNOWLEDGE, {}),
         ("GET", "categories", VIEW, {}),
         ("POST", "categories", EDIT_KNOWLEDGE, {"json": {"title": "Category #"}}),
         ("GET", CATEGORY, VIEW, {}),

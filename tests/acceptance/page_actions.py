@@ -26,6 +26,7 @@ RELATED = Why("finds articles as their titles are typed; a program lists them wi
 CATEGORY, SITE = f"{V1}/categories/{{category_id}}", f"{V1}/sites/{{site_id}}"
 FINDING = f"{V1}/knowledge-checks/findings/{{finding_id}}"
 GAP = f"{V1}/knowledge-gaps/{{gap_id}}"
+ENTITY, GRAPH = f"{V1}/graph/entities/{{entity_id}}", f"{PAGES}/knowledge-graph"
 AGENT, PEOPLE = f"{V1}/agents/{{agent_id}}", f"{V1}/admin/people/{{person_id}}"
 CUSTOMER, TAKEOVER = (
     f"{V1}/privacy/customers/{{conversation_id}}",
@@ -140,6 +141,14 @@ ACTIONS: dict[str, str | Why] = {
     f"POST {PAGES}/knowledge-bench/questions/{{question_id}}/delete": (
         f"DELETE {V1}/knowledge-questions/{{question_id}}"
     ),
+    f"POST {GRAPH}/readings": f"POST {V1}/graph/readings",
+    f"POST {GRAPH}/budget": f"PATCH {V1}/graph",
+    f"POST {GRAPH}/{{entity_id}}/edit": f"PATCH {ENTITY}",
+    f"POST {GRAPH}/{{entity_id}}/merge": f"POST {ENTITY}/merge",
+    f"POST {GRAPH}/{{entity_id}}/delete": f"DELETE {ENTITY}",
+    f"POST {GRAPH}/{{entity_id}}/facts": f"POST {ENTITY}/facts",
+    f"POST {GRAPH}/{{entity_id}}/facts/{{fact_id}}": f"PUT {ENTITY}/facts/{{fact_id}}",
+    f"POST {GRAPH}/{{entity_id}}/facts/{{fact_id}}/delete": f"DELETE {ENTITY}/facts/{{fact_id}}",
     f"POST {PAGES}/knowledge-categories/create": f"POST {V1}/categories",
     f"POST {PAGES}/knowledge-categories/{{category_id}}/edit": f"PATCH {CATEGORY}",
     f"POST {PAGES}/knowledge-categories/{{category_id}}/move": f"POST {CATEGORY}/move",

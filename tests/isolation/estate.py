@@ -48,6 +48,8 @@ class Estate:
     agent_id: UUID
     article_id: UUID
     category_id: UUID
+    entity_id: UUID
+    fact_id: UUID
     document_id: UUID
     site_id: UUID
     connection_id: UUID
@@ -166,6 +168,37 @@ async def _findings(session: Session, canary: str, article_id: UUID) -> UUID:
     found = {"kind": "contradiction", "fingerprint": canary, "rank": 1.0, "found_at": now, "checked_at": now}
     await insert(session, "finding", id=finding_id, article_id=article_id, **told, **other, **found)
     return finding_id
+    made = await _graph(session, canary)
+    return {**made, "agent_id": agent.id, "article_id": article.id, "category_id": category.id}
+
+
+async def _graph(session: Session, canary: str) -> dict[str, UUID]:
+    """All passages count as read, and nothing is queued: a worker that runs meanwhile finds nothing to do."""
+    await session.execute("delete from jobs.pgqueuer where entrypoint = 'knowledge.extract_graph'")
+    await session.execute(
+        """insert into app.graph_reading (chunk_id, state, method, error_code, updated_at)
+           select id, 'done', 'model', $1, now() from app.chunk""",
+        canary,
+    )
+    chunk_id = await session.fetchval("select min(id) from app.chunk")
+    entity_id, other_id, fact_id, relation_id = new_id(), new_id(), new_id(), new_id()
+    made_at = {"created_at": utcnow(), "updated_at": utcnow()}
+    for one in (entity_id, other_id):
+        named = {"type": "concept", "name": f"Entity {canary}", "confidence": 1, "is_corrected": True}
+        await insert(session, "graph_entity", id=one, **named, **made_at)
+    alias = {"entity_id": entity_id, "type": "concept", "key": canary, "name": canary, "is_corrected": True}
+    await insert(session, "graph_alias", **alias)
+    said = {"attribute": canary, "value": canary, "digest": canary, "is_corrected": True}
+    await insert(session, "graph_fact", id=fact_id, entity_id=entity_id, **said)
+    edge = {"source_id": entity_id, "kind": "uses", "target_id": other_id}
+    await insert(session, "graph_relation", id=relation_id, **edge)
+    for own in ({"fact_id": fact_id}, {"relation_id": relation_id}):
+        await insert(session, "graph_support", chunk_id=chunk_id, **own, name=canary, confidence=1)
+    await insert(session, "graph_ignored", digest=canary)
+    used = {"calls": 1, "tokens_in": 1, "tokens_out": 1}
+    await insert(session, "graph_usage", day=utcnow().date(), **used)
+    await insert(session, "graph_settings", daily_tokens=1)
+    return {"entity_id": entity_id, "fact_id": fact_id}
 
 
 async def _connection(

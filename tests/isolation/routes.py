@@ -66,6 +66,9 @@ GAP = {"gap_id": "gap_id"}
 FINDING = {"finding_id": "finding_id"}
 CATEGORY = {"category_id": "category_id"}
 QUESTION = {"question_id": "question_id"}
+ENTITY = {"entity_id": "entity_id"}
+FACT = ENTITY | {"fact_id": "fact_id"}
+SAID = {"attribute": "price", "value": "Stolen"}
 IMPORTED = b"title,content\r\nTaken,Long enough a text.\r\n"
 DOCUMENT = {"document_id": "document_id"}
 SITE = {"site_id": "site_id"}
@@ -226,6 +229,17 @@ CASES: dict[str, Case] = {
     "GET /api/v1/knowledge-runs": Own(),
     "POST /api/v1/knowledge-runs": Own(202),
     "GET /api/v1/knowledge-runs/{run_id}": Foreign({"run_id": "run_id"}),
+    "GET /api/v1/graph": Own(),
+    "PATCH /api/v1/graph": Own(200, {"json": {"daily_tokens": 1}}),
+    "POST /api/v1/graph/readings": Own(202, {"json": {"failed_only": True}}),
+    "GET /api/v1/graph/entities": Own(),
+    "GET /api/v1/graph/entities/{entity_id}": Foreign(ENTITY),
+    "PATCH /api/v1/graph/entities/{entity_id}": Foreign(ENTITY, RENAMED),
+    "DELETE /api/v1/graph/entities/{entity_id}": Foreign(ENTITY),
+    "POST /api/v1/graph/entities/{entity_id}/merge": Foreign(ENTITY, {"json": {"other_id": str(uuid4())}}),
+    "POST /api/v1/graph/entities/{entity_id}/facts": Foreign(ENTITY, {"json": SAID}),
+    "PUT /api/v1/graph/entities/{entity_id}/facts/{fact_id}": Foreign(FACT, {"json": SAID}),
+    "DELETE /api/v1/graph/entities/{entity_id}/facts/{fact_id}": Foreign(FACT),
     "GET /api/v1/categories": Own(),
     "POST /api/v1/categories": Own(201, {"json": {"title": "New"}}),
     "GET /api/v1/categories/{category_id}": Foreign(CATEGORY),
@@ -500,6 +514,20 @@ CASES: dict[str, Case] = {
     f"POST {PAGES}/knowledge-bench/questions": Own(303, {"data": {"text": "Newer"}}),
     f"POST {PAGES}/knowledge-bench/questions/{{question_id}}/delete": Foreign(QUESTION),
     f"POST {PAGES}/knowledge-facts": Own(303, {"data": {"content": "New"}}),
+    f"GET {PAGES}/knowledge-graph": Own(),
+    f"POST {PAGES}/knowledge-graph/readings": Own(303, {"data": {"only": "failed"}}),
+    f"POST {PAGES}/knowledge-graph/budget": Own(303, {"data": {"daily_tokens": "1"}}),
+    f"GET {PAGES}/knowledge-graph/{{entity_id}}": Foreign(ENTITY),
+    f"POST {PAGES}/knowledge-graph/{{entity_id}}/edit": Foreign(
+        ENTITY, {"data": {"name": "Stolen", "type": "person"}}
+    ),
+    f"POST {PAGES}/knowledge-graph/{{entity_id}}/merge": Foreign(
+        ENTITY, {"data": {"other_id": str(uuid4())}}
+    ),
+    f"POST {PAGES}/knowledge-graph/{{entity_id}}/delete": Foreign(ENTITY),
+    f"POST {PAGES}/knowledge-graph/{{entity_id}}/facts": Foreign(ENTITY, {"data": SAID}),
+    f"POST {PAGES}/knowledge-graph/{{entity_id}}/facts/{{fact_id}}": Foreign(FACT, {"data": SAID}),
+    f"POST {PAGES}/knowledge-graph/{{entity_id}}/facts/{{fact_id}}/delete": Foreign(FACT),
     f"GET {PAGES}/knowledge-categories": Own(),
     f"GET {PAGES}/knowledge-categories/create": Own(),
     f"POST {PAGES}/knowledge-categories/create": Own(303, {"data": {"title": "New by hand"}}),

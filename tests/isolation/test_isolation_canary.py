@@ -57,6 +57,11 @@ VOCABULARY = {
     "file_garbage.key",  # the worker empties it
     "gram.gram",  # three letters
     "gram.lexeme",  # no words with digits; what may not be heard of these: test_knowledge_spelling.py
+    "graph_alias.type",
+    "graph_entity.type",
+    "graph_reading.method",
+    "graph_reading.state",
+    "graph_relation.kind",
     "invitation.role",
     "knowledge_question.actor_kind",
     "knowledge_run.figures",

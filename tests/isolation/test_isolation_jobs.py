@@ -30,6 +30,7 @@ CASES = {
     "knowledge.ingest": {"document_id": "document_id"},
     "knowledge.measure": {"run_id": "run_id"},
     "knowledge.scan": {},
+    "knowledge.extract_graph": {"source_id": "article_id"},
 }
 
 

@@ -42,6 +42,7 @@ from gptagent.features.knowledge.facts.web import FactsPages
 from gptagent.features.knowledge.questions.web import BenchPages
 from gptagent.features.knowledge.sites.web import SitePages
 from gptagent.features.knowledge.gaps.web import GapPages
+from gptagent.features.knowledge.graph.web import GraphPages
 from gptagent.features.knowledge.web import DocumentPages
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.account.factors import FactorPages
@@ -104,6 +105,7 @@ NAVIGATION = (
             NavItem("About the company", "/knowledge-facts", "info", "/knowledge-facts"),
             NavItem("Gaps", "/knowledge-gaps", "circle-question-mark", "/knowledge-gaps"),
             NavItem("Contradictions", "/knowledge-checks", "triangle-alert", "/knowledge-checks"),
+            NavItem("Graph", "/knowledge-graph", "columns-3", "/knowledge-graph"),
         ),
     ),
     NavSection("Connections", (NavItem("Kommo", "/integrations", "plug", "/integrations"),)),
@@ -182,6 +184,7 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         BenchPages(db, pages).router(),
         GapPages(db, pages).router(),
         CheckPages(db, pages).router(),
+        GraphPages(db, pages).router(),
         RepliesPages(db, pages, platform.crm, platform.connecting.keys, settings.base_url).router(),
         threads.router(),
         MemoryPages(threads).router(),

@@ -41,6 +41,7 @@ def percent(fraction: float) -> str:
 
 
 def date(value: datetime | dt.date) -> str:
+    """A day without a time is the same in every time zone."""
     language = current_view.get().language
     day = _local(value) if isinstance(value, datetime) else value
     return format_date(day, DATE_PATTERNS.get(language, "short"), locale=_locale(language))

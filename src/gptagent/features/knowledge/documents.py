@@ -7,6 +7,7 @@ from uuid import UUID
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
 from gptagent.features.knowledge import store
+from gptagent.features.knowledge.graph.reading import service as graph
 from gptagent.features.knowledge.model import (
     FILE_MAX_BYTES,
     ZIP,
@@ -154,6 +155,8 @@ async def record_pieces(
         yield start + len(part)
     # Last, so that the row is not locked while progress is told from other transactions.
     await _complete(session, claim, Done(len(pieces), unread=tuple(unread)), now)
+    if pieces:
+        await graph.queue_source(session, claim.id)
 
 
 async def record_entries(

@@ -21,6 +21,7 @@ from gptagent.features.knowledge.articles.model import (
 from gptagent.features.knowledge.categories import service as categories
 from gptagent.features.knowledge.categories import store as category_store
 from gptagent.features.knowledge.gaps import service as gaps
+from gptagent.features.knowledge.graph.reading import service as graph
 from gptagent.features.knowledge.indexing import article_pieces
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Session
@@ -215,6 +216,7 @@ async def _index(session: Session, article: Article) -> None:
     found = article_pieces(article)
     if found:
         await pieces.insert_pieces(session, "article", article.id, found, 0)
+        await graph.queue_source(session, article.id)
 
 
 def _missing() -> NotFound:
