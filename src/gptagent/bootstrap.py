@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import structlog
 from pydantic import SecretStr
 
+from gptagent.adapters.embeddings.port import OpenAiEmbeddings
 from gptagent.adapters.kommo.port import KommoCrm
 from gptagent.adapters.oidc.port import OidcOverEgress
 from gptagent.adapters.smtp.port import SmtpMailer, SmtpServer
@@ -57,7 +58,11 @@ from gptagent.features.dialog.turn import TurnRunner
 from gptagent.features.identity.limits import LoginLimits
 from gptagent.features.identity.model import Links
 from gptagent.features.identity.tokens import AccessTokens
+from gptagent.features.inference.model import Embedder, EmbeddingModel
 from gptagent.features.knowledge import jobs as knowledge_jobs
+from gptagent.features.knowledge.service import Understanding
+from gptagent.features.knowledge.vectors import service as vectors
+from gptagent.features.knowledge.vectors.jobs import VectorJobs
 from gptagent.features.mail import service as mail
 from gptagent.features.mail.jobs import MailJobs
 from gptagent.features.sign_in.model import OidcClient, platform_provider
@@ -97,6 +102,8 @@ class Platform:
     login_limits: LoginLimits
     oidc: OidcClient
     limiter: RateLimiter
+    embedder: Embedder | None
+    understanding: Understanding
 
     @property
     def sign_in(self) -> SignIn:
@@ -173,6 +180,7 @@ async def build_platform(settings: Settings) -> Platform:
     )
     redis = settings.redis_url.get_secret_value() if settings.redis_url else None
     limiter = RateLimiter(redis, factor=settings.rate_factor)
+    embedder = _embedder(settings, egress)
     return Platform(
         settings=settings,
         db=db,
@@ -188,6 +196,8 @@ async def build_platform(settings: Settings) -> Platform:
         login_limits=LoginLimits(limiter),
         oidc=OidcOverEgress(egress),
         limiter=limiter,
+        embedder=embedder,
+        understanding=Understanding(embedder),
     )
 
 
@@ -244,9 +254,10 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
     responder = _responder(platform, extractive)
     attachment_jobs = AttachmentJobs(platform.crm, platform.vault)
     reply_jobs = ReplyJobs(platform.crm, platform.vault, platform.subscribers)
-    runner = TurnRunner(platform.crm, platform.vault, responder, extractive, Pace())
+    runner = TurnRunner(platform.crm, platform.vault, responder, extractive, Pace(), platform.understanding)
     deliveries = DeliveryJobs(platform.crm, platform.vault, platform.subscribers, platform.settings.base_url)
     connecting_jobs = ConnectingJobs(platform.renewal, platform.links)
+    vector_jobs = VectorJobs(platform.embedder)
     ingest = partial(knowledge_jobs.ingest, recogniser=Tesseract())
     return (
         JobSpec(dialog.ADVANCE, runner.advance, JobClass.DEFAULT, runner.give_up),
@@ -264,6 +275,7 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
         JobSpec(delivery_jobs.RECONCILE, deliveries.reconcile, JobClass.DEFAULT),
         JobSpec(mail.SEND, MailJobs(mailer).send, JobClass.DEFAULT),
         JobSpec("knowledge.ingest", ingest, JobClass.LONG, knowledge_jobs.give_up),
+        JobSpec(vectors.EMBED_JOB, vector_jobs.embed, JobClass.LONG, vector_jobs.give_up),
     )
 
 
@@ -282,3 +294,13 @@ def _responder(platform: Platform, extractive: ExtractiveResponder) -> Responder
     key = settings.llm_api_key.get_secret_value() if settings.llm_api_key else ""
     model = OpenAiCompatible(settings.allowed_egress, settings.llm_base_url, key, settings.llm_model)
     return ModelResponder(model)
+
+
+def _embedder(settings: Settings, egress: Egress) -> Embedder | None:
+    if settings.embedding_model is None:
+        return None
+    key = settings.embedding_api_key.get_secret_value() if settings.embedding_api_key else ""
+    model = EmbeddingModel(
+        settings.embedding_base_url, settings.embedding_model, settings.embedding_dimensions
+    )
+    return OpenAiEmbeddings(egress, model, key)

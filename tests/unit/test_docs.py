@@ -106,7 +106,14 @@ def test_every_exit_code_has_its_line():
 
 def test_every_job_has_its_line_and_class():
     wiring = SimpleNamespace(
-        crm=None, vault=None, renewal=None, links=None, subscribers=None, settings=Settings(llm_model=None)
+        crm=None,
+        vault=None,
+        renewal=None,
+        links=None,
+        subscribers=None,
+        embedder=None,
+        understanding=None,
+        settings=Settings(llm_model=None),
     )
     specs = {spec.name: spec.job_class.name.lower() for spec in build_jobs(wiring)}
     documented = table("jobs", "Jobs")

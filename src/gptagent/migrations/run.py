@@ -8,7 +8,7 @@ from psycopg import sql
 
 from gptagent.kernel.errors import Misconfigured
 
-HEAD = "0007"
+HEAD = "0008"
 LOCK_KEY = 7201
 LOCK_TIMEOUT_MS = 4_000  # a migration waits no longer for a table in use, it is run again later
 STATEMENT_TIMEOUT_MS = 60_000
@@ -48,9 +48,33 @@ def migrate(owner_dsn: str, app_dsn: str) -> bool:
     app_role = unquote(urlsplit(app_dsn).username or "")
     with psycopg.connect(owner_dsn) as connection:
         refuse_powerful_role(connection, app_role)
+        changed = make_vectors(connection) or changed
         if changed or not _has_rights(connection, app_role):
             _grant(connection, app_role)
     return changed
+
+
+def make_vectors(connection: "psycopg.Connection[tuple[object, ...]]") -> bool:
+    """Make the table of vectors once the database has pgvector. Returns whether it was made.
+
+    Without pgvector everything but the search by meaning works, so it may be installed later.
+    """
+    row = connection.execute(
+        """select to_regclass('app.chunk_vector') is null,
+                  exists (select from pg_extension where extname = 'vector'),
+                  exists (select from pg_available_extensions where name = 'vector')"""
+    ).fetchone()
+    is_missing, has_extension, is_available = row or (False, False, False)
+    if not is_missing or not (has_extension or is_available):
+        return False
+    if not has_extension:
+        try:
+            with connection.transaction():
+                connection.execute("create extension vector")
+        except psycopg.errors.InsufficientPrivilege:
+            return False
+    connection.execute((Path(__file__).parent / "sql" / "chunk_vector.sql").read_bytes())
+    return True
 
 
 def _upgrade(owner_dsn: str) -> None:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from gptagent.features.knowledge import lexical, store
 from gptagent.features.knowledge.model import Form, Passage, Quote
 from gptagent.features.knowledge.spelling.service import respell
+from gptagent.features.knowledge.vectors import store as vectors
+from gptagent.features.knowledge.vectors.model import POOL, Meaning, fuse
 from gptagent.kernel.db import Session
 
 SEARCH_LIMIT = 5
@@ -24,15 +26,27 @@ HEADING_SHARE = 0.5
 RELATED_PASSAGES = 3  # of related articles, one of each, besides what was found
 
 
-async def search(session: Session, question: str, *, limit: int = SEARCH_LIMIT) -> list[Passage]:
-    """Return the passages that best match the question, best first; none if no word of it is known.
+async def search(
+    session: Session, question: str, *, limit: int = SEARCH_LIMIT, meaning: Meaning | None = None
+) -> list[Passage]:
+    """Return the passages that best match the question, best first: by its words, and by its meaning if given.
 
-    A word that is not, but is near to known ones by its letters, is taken for these. Whether the passages
-    answer the question is told by `is_answerable`.
+    A word that is not known, but is near to known ones by its letters, is taken for these. Whether the passages
+    answer the question is told by `is_answerable`: one found by its meaning alone may hold few of its words.
     """
     words = await _words(session, question)
     forms = await _forms(session, words)
-    return await store.rank(session, forms, len(words), limit) if forms else []
+    by_words = await store.rank(session, forms, len(words), POOL if meaning else limit) if forms else []
+    if meaning is None:
+        return by_words
+    near = [one.chunk_id for one in await vectors.nearest(session, meaning, POOL)]
+    best = fuse([passage.chunk_id for passage in by_words], near, meaning.weight)[:limit]
+    found = {passage.chunk_id: passage for passage in by_words}
+    lacking = [chunk_id for chunk_id in best if chunk_id not in found]
+    if lacking:
+        more = await store.score(session, lacking, forms, len(words))
+        found |= {passage.chunk_id: passage for passage in more}
+    return [found[chunk_id] for chunk_id in best if chunk_id in found]
 
 
 async def add_related(session: Session, question: str, passages: Sequence[Passage]) -> list[Passage]:

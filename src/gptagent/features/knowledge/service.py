@@ -40,6 +40,7 @@ from gptagent.features.knowledge.retrieval import (
     is_answerable,
     search,
 )
+from gptagent.features.knowledge.vectors.service import Understanding
 
 __all__ = [
     "ARTICLE_ORDERS",
@@ -48,6 +49,7 @@ __all__ = [
     "LIVE_TOPIC",
     "REFUSAL_COVERAGE",
     "VERSION_ORDERS",
+    "Understanding",
     "add_related",
     "article_titles",
     "best_sentences",

@@ -21,6 +21,7 @@ from gptagent.features.knowledge.articles.model import (
 from gptagent.features.knowledge.categories import service as categories
 from gptagent.features.knowledge.categories import store as category_store
 from gptagent.features.knowledge.indexing import article_pieces
+from gptagent.features.knowledge.vectors.service import note_changed
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import Conflict, FieldError, Invalid, NotFound
 from gptagent.kernel.ids import new_id
@@ -81,6 +82,7 @@ async def delete_article(session: Session, article_id: UUID) -> None:
     """Delete an article with its passages and versions. Raises NotFound."""
     if not await store.delete_article(session, article_id):
         raise _missing()
+    await note_changed(session)
     await audit.record(session, Entry("article.deleted", "article", str(article_id)))
 
 
@@ -211,6 +213,7 @@ async def _index(session: Session, article: Article) -> None:
     found = article_pieces(article)
     if found:
         await pieces.insert_pieces(session, "article", article.id, found, 0)
+    await note_changed(session)
 
 
 def _missing() -> NotFound:
