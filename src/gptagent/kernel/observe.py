@@ -61,7 +61,9 @@ EMBEDDING_SECONDS = Histogram(
     ["purpose", "outcome"],
     buckets=(0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30),
 )
-EMBEDDING_TOKENS = Counter("gptagent_embedding_tokens_total", "Tokens of embedded texts by the provider's count")
+EMBEDDING_TOKENS = Counter(
+    "gptagent_embedding_tokens_total", "Tokens of embedded texts by the provider's count"
+)
 FACT_GATE = Counter(
     "gptagent_fact_gate_total",
     "Replies of a model by what the comparison with their sources found",

@@ -1,4 +1,4 @@
-"""`Embedder` over `POST {base}/embeddings` as OpenAI's API reference describes it and as others speak it too."""
+"""`Embedder` over `POST {base}/embeddings` by OpenAI's API reference, as many others speak it too."""
 
 import asyncio
 import math
@@ -111,9 +111,7 @@ class OpenAiEmbeddings:
         return _read(response, len(texts), model)
 
 
-def _read(
-    response: Response, count: int, model: EmbeddingModel
-) -> tuple[tuple[Sequence[float], ...], int]:
+def _read(response: Response, count: int, model: EmbeddingModel) -> tuple[tuple[Sequence[float], ...], int]:
     if response.status != 200:
         raise _refusal(response)
     try:

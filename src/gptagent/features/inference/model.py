@@ -46,7 +46,7 @@ class LanguageModel(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingModel:
-    """Where texts become vectors. `size` is the number of dimensions asked for; None leaves it to the model."""
+    """Where texts become vectors. `size`: dimensions asked for; None leaves them to the model."""
 
     base_url: str
     name: str

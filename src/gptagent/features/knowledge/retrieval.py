@@ -29,10 +29,10 @@ RELATED_PASSAGES = 3  # of related articles, one of each, besides what was found
 async def search(
     session: Session, question: str, *, limit: int = SEARCH_LIMIT, meaning: Meaning | None = None
 ) -> list[Passage]:
-    """Return the passages that best match the question, best first: by its words, and by its meaning if given.
+    """Return the passages that best match the question, best first: by words, and by its meaning if given.
 
-    A word that is not known, but is near to known ones by its letters, is taken for these. Whether the passages
-    answer the question is told by `is_answerable`: one found by its meaning alone may hold few of its words.
+    A word that is not known, but is near to known ones by its letters, is taken for these. Whether the
+    passages answer the question is told by `is_answerable`: one found by meaning may hold few of its words.
     """
     words = await _words(session, question)
     forms = await _forms(session, words)

@@ -315,7 +315,8 @@ _RANKED = f"""{_SCORES}, top as (
  order by top.score desc, c.id
 """
 _CHOSEN = f"""{_SCORES} {_PASSAGES}
-  from unnest($5::bigint[]) as x (id) join app.chunk c on c.id = x.id left join scored top on top.chunk_id = c.id {_SOURCES}
+  from unnest($5::bigint[]) as x (id) join app.chunk c on c.id = x.id
+       left join scored top on top.chunk_id = c.id {_SOURCES}
 """
 
 

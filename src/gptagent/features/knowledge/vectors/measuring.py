@@ -27,7 +27,9 @@ async def try_questions(
             Trial(
                 tuple(passage.chunk_id for passage in passages),
                 tuple((n.chunk_id, n.similarity) for n in near),
-                frozenset(chunk_id for chunk_id, source_id in sources if one.is_answered_by(chunk_id, source_id)),
+                frozenset(
+                    chunk_id for chunk_id, source_id in sources if one.is_answered_by(chunk_id, source_id)
+                ),
             )
         )
     return trials

@@ -18,20 +18,21 @@ WEIGHTS = (1.0, 0.5, 0.25)
 SAMPLE = 200  # questions that measure it
 SAMPLE_MIN = 10  # below that many nothing can be said, and the words are left alone
 MEASURED_AT = 5  # passages that are given to an answer
-LOWEST_SHARE = 0.05  # of right passages that may lie below the similarity from which on passages count
+LOWEST_SHARE = 0.05  # of right passages that are less similar to their question than what counts
+LOWEST_SLACK = 0.8  # customers ask in fewer words than a sample does
 CHANGED_SHARE = 0.1  # of the base since it was measured: it is measured again
 CHANGED_MIN = 10
 
 # What a failed index says: its error code -> an English template, translated where it is shown.
 FAILURES: Mapping[str, str] = {
-    "embedding_unavailable": "The provider of embeddings does not answer. It is tried again every few minutes.",
+    "embedding_unavailable": "The provider of embeddings does not answer. It is tried again soon.",
     "embedding_unauthorized": "The provider of embeddings does not accept the key.",
     "embedding_rejected": "The provider of embeddings refuses the request. Is the model's name right?",
-    "embedding_size": "The model answers with another number of dimensions than was asked for or can be kept.",
+    "embedding_size": "The model's vectors have another size than was asked for or can be kept.",
     "embedding_malformed": "What the provider of embeddings answers is no vectors.",
     "egress_refused": "The provider's address may not be called from here.",
     "no_pgvector": "The database has no pgvector.",
-    "internal": "The passages could not be embedded. It is tried again every few minutes.",
+    "internal": "The passages could not be embedded. It is tried again soon.",
 }
 
 
@@ -204,4 +205,4 @@ def _lowest(trials: Sequence[Trial]) -> float:
         for trial in trials
         if any(chunk_id in trial.right for chunk_id, _ in trial.by_meaning)
     )
-    return reached[int(len(reached) * LOWEST_SHARE)] if reached else 0.0
+    return reached[int(len(reached) * LOWEST_SHARE)] * LOWEST_SLACK if reached else 0.0

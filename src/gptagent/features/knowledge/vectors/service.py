@@ -87,7 +87,7 @@ async def check_embedder(embedder: Embedder | None) -> None:
     try:
         answer = await embedder.embed([PROBE])
     except AppError as error:
-        log.error("embedder_unusable", error=error.code)
+        log.warning("embedder_unusable", error=error.code)
     else:
         log.info("embedder_ready", dimensions=len(answer.vectors[0]))
 
@@ -121,7 +121,7 @@ async def get_standing(session: Session) -> Standing:
 
 
 async def measure_again(session: Session) -> None:
-    """Queue a new measurement of what the vectors are worth. Raises NotFound, Conflict while they are made."""
+    """Queue a new measurement of what the vectors are worth. Raises NotFound, Conflict as long as none serve."""
     standing = await get_standing(session)
     if standing.shown is None:
         raise NotFound("no_vector_index", "There is no index by meaning yet.")

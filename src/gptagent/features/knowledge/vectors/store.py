@@ -41,7 +41,7 @@ async def fetch_due(session: Session, model: EmbeddingModel, pause: timedelta, m
 
 
 async def open_index(session: Session, model: EmbeddingModel, index_id: UUID) -> None:
-    """Make an index of the model unless there is one; one that was being built of another model is dropped."""
+    """Make an index of the model unless there is one; one of another model that never served is dropped."""
     await session.execute(
         """delete from app.vector_index where ready_at is null
               and not (base_url = $1 and model = $2 and asked_size is not distinct from $3)""",
