@@ -180,7 +180,7 @@ async def build_platform(settings: Settings) -> Platform:
     )
     redis = settings.redis_url.get_secret_value() if settings.redis_url else None
     limiter = RateLimiter(redis, factor=settings.rate_factor)
-    embedder = _embedder(settings, egress)
+    embedder = build_embedder(settings, egress)
     return Platform(
         settings=settings,
         db=db,
@@ -296,7 +296,8 @@ def _responder(platform: Platform, extractive: ExtractiveResponder) -> Responder
     return ModelResponder(model)
 
 
-def _embedder(settings: Settings, egress: Egress) -> Embedder | None:
+def build_embedder(settings: Settings, egress: Egress) -> Embedder | None:
+    """Return what makes vectors of texts; None if no model is set."""
     if settings.embedding_model is None:
         return None
     key = settings.embedding_api_key.get_secret_value() if settings.embedding_api_key else ""

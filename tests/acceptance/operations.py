@@ -163,6 +163,8 @@ OPERATIONS = tuple(
         ("POST", f"{ARTICLE}/versions/{{version}}/restore", EDIT_KNOWLEDGE, {}),
         ("GET", "articles/export", EDIT_KNOWLEDGE, {}),
         ("POST", "articles/import", EDIT_KNOWLEDGE, {"files": {"file": ("a.csv", ONE_ARTICLE)}}),
+        ("GET", "meaning", VIEW, {}),
+        ("POST", "meaning/measurements", EDIT_KNOWLEDGE, {}),
         ("GET", "company-facts", VIEW, {}),
         ("PUT", "company-facts", EDIT_KNOWLEDGE, {"json": {"content": "Facts #"}}),
         ("GET", "categories", VIEW, {}),

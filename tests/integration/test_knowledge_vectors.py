@@ -1,4 +1,4 @@
-"""Passages by their meaning: embedding, the measurement that decides, and what happens without the provider."""
+"""Passages by their meaning: embedding, the measurement that decides, life without the provider."""
 
 from dataclasses import dataclass, replace
 from datetime import timedelta

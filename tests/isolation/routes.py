@@ -196,6 +196,8 @@ CASES: dict[str, Case] = {
     "POST /api/v1/articles/import": Own(200, {"files": {"file": ("a.csv", IMPORTED)}}),
     "GET /api/v1/company-facts": Own(),
     "PUT /api/v1/company-facts": Own(200, {"json": {"content": "New"}}),
+    "GET /api/v1/meaning": Own(),
+    "POST /api/v1/meaning/measurements": Own(404),  # no embedding model is set there
     "GET /api/v1/categories": Own(),
     "POST /api/v1/categories": Own(201, {"json": {"title": "New"}}),
     "GET /api/v1/categories/{category_id}": Foreign(CATEGORY),
@@ -436,6 +438,8 @@ CASES: dict[str, Case] = {
     f"POST {PAGES}/knowledge-items/import": Own(303, {"files": {"file": ("a.csv", IMPORTED)}}),
     f"GET {PAGES}/knowledge-facts": Own(),
     f"POST {PAGES}/knowledge-facts": Own(303, {"data": {"content": "New"}}),
+    f"GET {PAGES}/knowledge-meaning": Own(),
+    f"POST {PAGES}/knowledge-meaning/measure": Own(404),
     f"GET {PAGES}/knowledge-categories": Own(),
     f"GET {PAGES}/knowledge-categories/create": Own(),
     f"POST {PAGES}/knowledge-categories/create": Own(303, {"data": {"title": "New by hand"}}),

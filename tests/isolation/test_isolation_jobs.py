@@ -25,6 +25,7 @@ CASES = {
     "crm.tell_broken": {"connection_id": "connection_id"},
     "dialog.resume": {"connection_id": "connection_id"},
     "mail.send": {"letter_id": "letter_id"},
+    "knowledge.embed": {},
     "knowledge.ingest": {"document_id": "document_id"},
 }
 

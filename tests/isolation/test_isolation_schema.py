@@ -72,6 +72,7 @@ DEFINERS = {
     "due_polls": "schedule: ids, as above",
     "connection_counts": "metrics: numbers",
     "connections_to_sync": "schedule: ids, each then opened in its own tenant's transaction",
+    "vectors_due": "schedule: ids, each then opened in its own tenant's transaction",
     "take_call_slot": "rate limit of the CRM: a time",
     "claim_call_slot": "rate limit of the CRM: times, and how often an account failed",
     "note_call": "rate limit of the CRM: a number",

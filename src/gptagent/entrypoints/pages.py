@@ -37,6 +37,7 @@ from gptagent.features.knowledge.articles.web import ArticlePages
 from gptagent.features.knowledge.categories.web import CategoryPages
 from gptagent.features.knowledge.exchange.web import ExchangePages
 from gptagent.features.knowledge.facts.web import FactsPages
+from gptagent.features.knowledge.vectors.web import VectorPages
 from gptagent.features.knowledge.web import DocumentPages
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.account.factors import FactorPages
@@ -135,7 +136,9 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
     """Add every page, the assets, the live stream and the error page."""
     settings, db = platform.settings, platform.db
     assets = build_assets()
-    pages = Pages(build_environment(TEMPLATES, assets), shell_of(platform.links), settings.secure_cookies)
+    environment = build_environment(TEMPLATES, assets)
+    environment.globals["has_embedder"] = lambda: settings.embedding_model is not None
+    pages = Pages(environment, shell_of(platform.links), settings.secure_cookies)
     party = RelyingParty.at(settings.base_url)
     privacy = PrivacyPages(db, pages, platform.files, platform.login_limits)
     account = (
@@ -169,6 +172,7 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         ArticleEditor(db, pages).router(),
         CategoryPages(db, pages).router(),
         FactsPages(db, pages).router(),
+        VectorPages(db, pages, settings.embedding_model).router(),
         RepliesPages(db, pages, platform.crm, platform.connecting.keys, settings.base_url).router(),
         ConversationPages(db, pages, platform.inbox, platform.files).router(),
         DeliveryPages(db, pages).router(),

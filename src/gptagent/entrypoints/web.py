@@ -51,6 +51,7 @@ from gptagent.features.knowledge.articles.api import ArticlesApi
 from gptagent.features.knowledge.categories.api import CategoriesApi
 from gptagent.features.knowledge.exchange.api import ExchangeApi
 from gptagent.features.knowledge.facts.api import FactsApi
+from gptagent.features.knowledge.vectors.api import VectorsApi
 from gptagent.features.organizations.account.api import AccountApi
 from gptagent.features.organizations.account.guard import own_log_in
 from gptagent.features.organizations.api import AuthApi
@@ -202,6 +203,7 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
     app.include_router(ArticlesApi(platform.db).router())
     app.include_router(CategoriesApi(platform.db).router())
     app.include_router(FactsApi(platform.db).router())
+    app.include_router(VectorsApi(platform.db, settings.embedding_model).router())
     app.include_router(DocumentsApi(platform.db, platform.files).router())
     app.include_router(DeliveriesApi(platform.db).router())
     app.include_router(ConnectionsApi(platform.connecting).router())

@@ -22,6 +22,7 @@ SENTENCES: Mapping[str, str] = {
     "category.deleted": "Category deleted",
     "category.moved": "Order of categories changed",
     "category.updated": "Category changed",
+    "vectors.measured": "The search by meaning was to be measured again",
     "company_facts.updated": "Facts about the company changed",
     "audit.exported": "Audit exported",
     "connection.broken": "Connection to the CRM broken",

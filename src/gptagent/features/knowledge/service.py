@@ -33,6 +33,7 @@ from gptagent.features.knowledge.documents import (
     retry_document,
 )
 from gptagent.features.knowledge.facts.service import get_facts
+from gptagent.features.knowledge.rebuilding import Proof, prove, rebuild, workspaces
 from gptagent.features.knowledge.retrieval import (
     REFUSAL_COVERAGE,
     add_related,
@@ -49,6 +50,7 @@ __all__ = [
     "LIVE_TOPIC",
     "REFUSAL_COVERAGE",
     "VERSION_ORDERS",
+    "Proof",
     "Understanding",
     "add_related",
     "article_titles",
@@ -71,6 +73,8 @@ __all__ = [
     "page_articles",
     "page_documents",
     "page_versions",
+    "prove",
+    "rebuild",
     "record_entries",
     "record_pieces",
     "register_document",
@@ -78,4 +82,5 @@ __all__ = [
     "retry_document",
     "search",
     "update_article",
+    "workspaces",
 ]

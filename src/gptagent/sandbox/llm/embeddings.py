@@ -1,4 +1,4 @@
-"""`POST /v1/embeddings`: hashed words and meanings, always the same; texts that share them lie near each other."""
+"""`POST /v1/embeddings`: hashed words and meanings; texts that share them lie near each other."""
 
 import asyncio
 import base64

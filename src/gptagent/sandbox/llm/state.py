@@ -19,7 +19,7 @@ class Knobs(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """`first_token_ms` passes before any answer, `token_ms` between two pieces of a stream.
 
     With an `api_key` any other is refused. `dimensions` is the size of embeddings that name none.
-    `languages` are those the embeddings know: `many`, or `english`, as models whose name says so know it always.
+    `languages` are those the embeddings know: `many`, or `english` like models whose name says so.
     `embedding_ms` passes before vectors are answered.
     """
 

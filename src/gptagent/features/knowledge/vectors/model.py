@@ -3,9 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 from gptagent.features.inference.model import EmbeddingModel
+
+State = Literal["making", "ready", "failed"]
 
 POOL = 50  # passages that each way of finding names before they are joined
 
@@ -129,6 +132,23 @@ class Standing:
     def shown(self) -> VectorIndex | None:
         """The index whose measurement counts now."""
         return self.serving or self.following
+
+    @property
+    def worked_at(self) -> VectorIndex | None:
+        """The index that `progress` is of."""
+        return self.following or self.serving
+
+    @property
+    def state(self) -> State:
+        if self.worked_at is not None and self.worked_at.error_code:
+            return "failed"
+        is_whole = self.following is None and self.serving is not None
+        return "ready" if is_whole and self.progress.embedded >= self.progress.chunks else "making"
+
+    @property
+    def is_used(self) -> bool:
+        """Whether questions are put to it."""
+        return self.serving is not None and self.serving.benefit is not None and self.serving.benefit.helps
 
 
 def fuse(by_words: Sequence[int], by_meaning: Sequence[int], weight: float) -> list[int]:

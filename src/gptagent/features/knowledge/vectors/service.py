@@ -98,6 +98,13 @@ async def note_changed(session: Session) -> None:
         await session.enqueue(EMBED_JOB, {})
 
 
+async def begin_anew(session: Session) -> None:
+    """Forget the workspace's index and queue another one, if it has one. Words alone are asked meanwhile."""
+    if await store.has_index(session):
+        await store.drop_indexes(session)
+        await session.enqueue(EMBED_JOB, {})
+
+
 async def queue_due(db: Database, model: EmbeddingModel, *, most: int = MOST_AT_ONCE) -> int:
     """Queue the work of workspaces whose index has to be made, mended or looked at. Returns how many."""
     async with db.installation() as session:
@@ -120,10 +127,10 @@ async def get_standing(session: Session) -> Standing:
     return Standing(serving, following, await store.count_progress(session, worked_at.id))
 
 
-async def measure_again(session: Session) -> None:
-    """Queue a new measurement of what the vectors are worth. Raises NotFound, Conflict as long as none serve."""
+async def measure_again(session: Session, *, is_set: bool = True) -> None:
+    """Queue a new measurement of what the vectors are worth. Raises NotFound, Conflict until they serve."""
     standing = await get_standing(session)
-    if standing.shown is None:
+    if standing.shown is None or not is_set:
         raise NotFound("no_vector_index", "There is no index by meaning yet.")
     if standing.serving is None:
         raise Conflict("vectors_not_ready", "The index by meaning is still being made.")
