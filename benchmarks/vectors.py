@@ -2,7 +2,7 @@
 
 Half of the questions decide, as a workspace's saved questions do, whether meaning counts and with which
 weight; the other half is asked by words alone and by both. `fused_gain` must never be below 0, and the model
-that knows no Russian must have no weight on the Russian half. Starts its own PostgreSQL
+that knows no Russian must have no weight where Russian is asked. Starts its own PostgreSQL
 and the emulated model. `--latency` also measures the exact scan in workspaces of 5,000 and 10,000 passages.
 """
 

@@ -45,6 +45,8 @@ def _source(quotes: list[Quote]) -> Source:
         page=passage.page,
         heading=passage.heading,
         quote=" ".join(quote.text for quote in quotes),
+        place=passage.place,
+        version=passage.version,
     )
 
 

@@ -6,6 +6,7 @@ from typing import Literal
 from uuid import UUID
 
 from gptagent.features.crm.model import ReplyRoute
+from gptagent.features.knowledge.model import Place
 
 Outcome = Literal["reply", "not_found", "handed_off", "refused"]
 
@@ -65,7 +66,10 @@ READ_BACK_SKEW = timedelta(minutes=2)  # clocks of the CRM and ours
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a sentence of the answer comes from; `quote` is the passage's own words."""
+    """Where a sentence of the answer comes from; `quote` is the passage's own words.
+
+    `page` is the number of a page, sheet or slide, as `place` says. Turns recorded earlier have no `version`.
+    """
 
     kind: Literal["article", "document"]
     source_id: UUID
@@ -73,6 +77,8 @@ class Source:
     page: int | None
     heading: str
     quote: str
+    place: Place = "page"
+    version: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

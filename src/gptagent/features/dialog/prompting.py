@@ -9,6 +9,7 @@ from gptagent.features.dialog.grounding.gate import unsourced
 from gptagent.features.dialog.model import FACT_GATE, Answer, Source
 from gptagent.features.inference import service as inference
 from gptagent.features.inference.model import ChatTurn, LanguageModel, ModelReply, ModelRequest
+from gptagent.features.knowledge import service as knowledge
 from gptagent.features.knowledge.model import Passage
 from gptagent.kernel import observe
 from gptagent.kernel.db import Database
@@ -133,11 +134,19 @@ def _spent(reply: ModelReply) -> Spent:
 
 
 def _cited(text: str, passages: list[Passage]) -> tuple[Source, ...]:
-    """Return the passages whose numbers stand in the text, in order; numbers of none are left out."""
-    numbers = [int(number) for group in _CITATION.findall(text) for number in _NUMBER.findall(group)]
-    return tuple(
-        _source(passages[number - 1]) for number in dict.fromkeys(numbers) if 1 <= number <= len(passages)
-    )
+    """Return the passages whose numbers stand in the text, in order; numbers of none are left out.
+
+    Each quotes the sentences its statements were taken from. A statement ends at its numbers.
+    """
+    stated: dict[int, str] = {}
+    begin = 0
+    for citation in _CITATION.finditer(text):
+        statement = text[begin : citation.start()]
+        begin = citation.end()
+        for number in map(int, _NUMBER.findall(citation[1])):
+            if 1 <= number <= len(passages):
+                stated[number] = f"{stated.get(number, '')} {statement}"
+    return tuple(_source(passages[number - 1], statements) for number, statements in stated.items())
 
 
 def _system(context: TurnContext, passages: list[Passage]) -> str:
@@ -179,12 +188,14 @@ def _turns(context: TurnContext) -> tuple[ChatTurn, ...]:
     return (*history, ChatTurn("user", context.question))
 
 
-def _source(passage: Passage) -> Source:
+def _source(passage: Passage, statements: str) -> Source:
     return Source(
         kind=passage.source_kind,
         source_id=passage.source_id,
         title=passage.source_title,
         page=passage.page,
         heading=passage.heading,
-        quote=passage.content,
+        quote=knowledge.supporting_sentences(statements, passage.content),
+        place=passage.place,
+        version=passage.version,
     )

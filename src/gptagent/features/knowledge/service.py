@@ -15,6 +15,7 @@ from gptagent.features.knowledge.articles.service import (
     restore_version,
     update_article,
 )
+from gptagent.features.knowledge.citing import supporting_sentences
 from gptagent.features.knowledge.documents import (
     DOCUMENT_ORDERS,
     INGEST_JOB,
@@ -33,7 +34,7 @@ from gptagent.features.knowledge.documents import (
     retry_document,
 )
 from gptagent.features.knowledge.facts.service import get_facts
-from gptagent.features.knowledge.rebuilding import Proof, prove, rebuild, workspaces
+from gptagent.features.knowledge.rebuilding.service import Proof, prove, rebuild, workspaces
 from gptagent.features.knowledge.retrieval import (
     REFUSAL_COVERAGE,
     add_related,
@@ -81,6 +82,7 @@ __all__ = [
     "restore_version",
     "retry_document",
     "search",
+    "supporting_sentences",
     "update_article",
     "workspaces",
 ]

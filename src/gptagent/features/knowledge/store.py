@@ -21,6 +21,7 @@ from gptagent.features.knowledge.model import (
     Piece,
     SourceKind,
     Unread,
+    place_of,
     title_of,
 )
 from gptagent.kernel.db import Session
@@ -163,6 +164,9 @@ async def advance_document(
                   set progress = $3, updated_at = $4, chunk_count = coalesce($5, chunk_count),
                       entry_count = coalesce($6, entry_count), unread = coalesce($7::jsonb, unread),
                       expected_at = case when $5::int is null then coalesce($8, expected_at) end,
+                      version = case when $5::int is not null and indexed_sha256 <> sha256
+                                     then version + 1 else version end,
+                      indexed_sha256 = case when $5::int is null then indexed_sha256 else sha256 end,
                       status = case when $5::int is null then status else 'completed' end
                 where id = $1 and attempts = $2 and status = 'processing' returning true""",
             claim.id,
@@ -256,58 +260,6 @@ async def insert_pieces(
     )
 
 
-async def fetch_workspaces(session: Session) -> list[UUID]:
-    """Return the ids of all workspaces; each is then opened in a transaction of its own."""
-    return [row["org_id"] for row in await session.fetch("select org_id from app.workspaces_to_tidy()")]
-
-
-async def forget_grams(session: Session) -> None:
-    """Delete the 3-grams of all words; words that are written bring theirs."""
-    await session.execute("delete from app.gram")
-
-
-async def pieces_after(session: Session, after: int, limit: int) -> list[tuple[int, str, str, str]]:
-    """Return passages by id: their id, the title of their source, their heading and content."""
-    rows = await session.fetch(
-        """select c.id, coalesce(a.title, d.title) as title, c.heading, c.content
-             from app.chunk c left join app.article a on a.id = c.article_id
-                  left join app.document d on d.id = c.document_id
-            where c.id > $1 order by c.id limit $2""",
-        after,
-        limit,
-    )
-    return [(row["id"], row["title"], row["heading"], row["content"]) for row in rows]
-
-
-async def index_words(session: Session, chunk_ids: Sequence[int], words: Sequence[str]) -> None:
-    """Write the words of passages in the place of those that they had."""
-    await session.execute("delete from app.posting where chunk_id = any($1::bigint[])", list(chunk_ids))
-    await session.execute(
-        """with input as (
-              select i.id, v.lexemes,
-                     (select coalesce(sum(cardinality(positions)), 0) from unnest(v.lexemes))::int as length
-                from unnest($1::bigint[], $2::text[]) as i (id, words),
-                     lateral (select to_tsvector('russian', i.words) as lexemes) v
-            ), sized as (
-              update app.chunk c set length = input.length from input where c.id = input.id
-            )
-            insert into app.posting (lexeme, chunk_id, tf, length)
-            select l.lexeme, input.id, cardinality(l.positions), input.length
-              from input, unnest(input.lexemes) l""",
-        list(chunk_ids),
-        list(words),
-    )
-
-
-async def sum_up(session: Session) -> None:
-    """Count passages and words anew."""
-    await session.execute(
-        """update app.lexical_stats
-              set chunks = c.chunks, lexemes = c.lexemes
-             from (select count(*) as chunks, coalesce(sum(length), 0) as lexemes from app.chunk) c"""
-    )
-
-
 async def stem(session: Session, texts: Sequence[str]) -> list[list[str]]:
     """Return the distinct lexemes of each normalised text."""
     rows = await session.fetch(
@@ -355,7 +307,8 @@ with form as (
 )"""
 _PASSAGES = f"""
 select c.id as chunk_id, c.article_id, c.document_id, coalesce(a.title, d.title) as source_title, c.heading,
-       c.page, c.content, coalesce(top.score, 0) as score,
+       coalesce(a.version, d.version) as version, d.mime, c.page, c.content,
+       coalesce(top.score, 0) as score,
        coalesce(top.covered / (select sum({COVERAGE_PRIOR} + idf) from term), 0) as coverage"""
 _SOURCES = """
        left join app.article a on a.id = c.article_id left join app.document d on d.id = c.document_id"""
@@ -435,7 +388,7 @@ async def related(
                             on x.id = r.article_id
                     where r.related_id <> all($2::uuid[]) order by r.related_id, x.n, r.position) r,
                   lateral (select c.id as chunk_id, c.article_id, c.document_id, a.title as source_title,
-                                  c.heading, c.page, c.content
+                                  a.version, null as mime, c.heading, c.page, c.content
                              from app.chunk c join app.article a on a.id = c.article_id
                             where c.article_id = r.related_id
                             order by (select count(*) from app.posting p
@@ -461,6 +414,8 @@ def _passage(row: asyncpg.Record) -> Passage:
         content=row["content"],
         score=float(row["score"]),
         coverage=float(row["coverage"]),
+        version=row["version"],
+        place=place_of(row["mime"]),
     )
 
 

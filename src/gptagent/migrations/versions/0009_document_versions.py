@@ -1,4 +1,4 @@
-"""Passages by their meaning: one index of vectors per workspace, and what it was measured to be worth."""
+"""Citations name the version of a document."""
 
 from importlib.resources import files
 from typing import cast
@@ -11,5 +11,6 @@ down_revision = "0008"
 
 
 def upgrade() -> None:
+    folder = files("gptagent.migrations") / "sql"
     connection = cast("psycopg.Connection[tuple[object, ...]]", op.get_bind().connection.driver_connection)
-    connection.execute((files("gptagent.migrations") / "sql" / "vectors.sql").read_bytes())
+    connection.execute((folder / "document_versions.sql").read_bytes())

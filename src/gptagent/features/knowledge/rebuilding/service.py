@@ -8,10 +8,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
 
-from gptagent.features.knowledge import retrieval, store
+from gptagent.features.knowledge import retrieval
 from gptagent.features.knowledge.lexical import normalise
 from gptagent.features.knowledge.questions.model import Asked
 from gptagent.features.knowledge.questions.service import sample
+from gptagent.features.knowledge.rebuilding import store
 from gptagent.features.knowledge.vectors import service as vectors
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.scope import Scope
