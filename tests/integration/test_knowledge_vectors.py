@@ -5,6 +5,7 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 import httpx2
+import psycopg
 import pytest
 
 from gptagent.adapters.embeddings.port import OpenAiEmbeddings, Patience
@@ -20,6 +21,7 @@ from gptagent.kernel.db import Database
 from gptagent.kernel.egress import Egress
 from gptagent.kernel.errors import UpstreamUnavailable
 from gptagent.kernel.scope import Scope
+from gptagent.migrations.run import make_vectors
 from gptagent.sandbox.spawn import running
 
 QUICK = Patience(call=2.0, total=4.0, attempts=2, first_pause=0.05)
@@ -350,3 +352,30 @@ async def test_nothing_of_another_workspace_is_found_while_it_is_embedded_anew(d
                 (desk if asking.scope is not desk.scope else charlie).scope
             ) as session:
                 assert await store.nearest(session, meaning, 5) == []
+
+
+def test_the_table_of_vectors_is_made_once_and_later_if_need_be(roles):
+    with psycopg.connect(roles.owner_dsn) as owner:
+        assert not make_vectors(owner)
+        owner.execute("drop table app.chunk_vector")
+        assert make_vectors(owner)
+        assert not make_vectors(owner)
+        forced = owner.execute(
+            "select relforcerowsecurity from pg_class where oid = 'app.chunk_vector'::regclass"
+        ).fetchone()
+        assert forced == (True,)
+        owner.rollback()
+
+
+async def test_a_database_without_the_table_says_so_and_words_answer(desk, roles):
+    await desk.write(BASE)
+    with psycopg.connect(roles.owner_dsn, autocommit=True) as owner:
+        owner.execute("alter table app.chunk_vector rename to elsewhere")
+        try:
+            standing = await desk.embed()
+            found = await desk.ask("сколько идёт доставка")
+        finally:
+            owner.execute("alter table app.elsewhere rename to chunk_vector")
+    assert (standing.following.error_code, standing.state) == ("no_pgvector", "failed")
+    assert found[0] == "Доставка"
+    assert (await desk.embed()).state == "ready"

@@ -59,22 +59,32 @@ def make_vectors(connection: "psycopg.Connection[tuple[object, ...]]") -> bool:
 
     Without pgvector everything but the search by meaning works, so it may be installed later.
     """
-    row = connection.execute(
-        """select to_regclass('app.chunk_vector') is null,
-                  exists (select from pg_extension where extname = 'vector'),
-                  exists (select from pg_available_extensions where name = 'vector')"""
-    ).fetchone()
-    is_missing, has_extension, is_available = row or (False, False, False)
-    if not is_missing or not (has_extension or is_available):
+    if not _lacks(connection, "app.chunk_vector"):
         return False
-    if not has_extension:
+    connection.execute("select pg_advisory_xact_lock(%s)", [LOCK_KEY])  # nobody else makes it meanwhile
+    connection.execute("select set_config('lock_timeout', %s, true)", [f"{LOCK_TIMEOUT_MS}ms"])
+    if not _lacks(connection, "app.chunk_vector") or not _has_halves(connection):
+        return False
+    connection.execute((Path(__file__).parent / "sql" / "chunk_vector.sql").read_bytes())
+    return True
+
+
+def _lacks(connection: "psycopg.Connection[tuple[object, ...]]", table: str) -> bool:
+    row = connection.execute("select to_regclass(%s) is null", [table]).fetchone()
+    return row is not None and bool(row[0])
+
+
+def _has_halves(connection: "psycopg.Connection[tuple[object, ...]]") -> bool:
+    """Whether pgvector is there, or may be made here, and is new enough to know vectors of halves (0.7)."""
+    available = "select from pg_available_extensions where name = 'vector' and installed_version is null"
+    if connection.execute(available).fetchone() is not None:
         try:
             with connection.transaction():
                 connection.execute("create extension vector")
         except psycopg.errors.InsufficientPrivilege:
             return False
-    connection.execute((Path(__file__).parent / "sql" / "chunk_vector.sql").read_bytes())
-    return True
+    row = connection.execute("select to_regtype('halfvec') is not null").fetchone()
+    return row is not None and bool(row[0])
 
 
 def _upgrade(owner_dsn: str) -> None:
