@@ -13,7 +13,18 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent
 # In this order: the figures of the first ones are the first to be looked at.
-BENCHMARKS = ("turns", "webhooks", "jobs", "pages", "counting", "parsing", "ingestion", "start", "recall")
+BENCHMARKS = (
+    "turns",
+    "webhooks",
+    "jobs",
+    "pages",
+    "counting",
+    "parsing",
+    "ingestion",
+    "start",
+    "recall",
+    "vectors",
+)
 LONGEST_SECONDS = 180.0
 STOP_SECONDS = 40.0
 

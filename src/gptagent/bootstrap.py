@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import structlog
 from pydantic import SecretStr
 
+from gptagent.adapters.embeddings.port import OpenAiEmbeddings
 from gptagent.adapters.kommo.port import KommoCrm
 from gptagent.adapters.oidc.port import OidcOverEgress
 from gptagent.adapters.smtp.port import SmtpMailer, SmtpServer
@@ -58,16 +59,19 @@ from gptagent.features.dialog.turn import TurnRunner
 from gptagent.features.identity.limits import LoginLimits
 from gptagent.features.identity.model import Links
 from gptagent.features.identity.tokens import AccessTokens
-from gptagent.features.inference.model import LanguageModel
+from gptagent.features.inference.model import Embedder, EmbeddingModel, LanguageModel
 from gptagent.features.knowledge import jobs as knowledge_jobs
-from gptagent.features.knowledge.questions import jobs as question_jobs
-from gptagent.features.knowledge.questions import service as questions
-from gptagent.features.knowledge.sites import service as sites
-from gptagent.features.knowledge.sites.jobs import SiteJobs
 from gptagent.features.knowledge.checks import jobs as check_jobs
 from gptagent.features.knowledge.checks import service as checks
 from gptagent.features.knowledge.graph.reading.jobs import GraphJobs
 from gptagent.features.knowledge.graph.reading.service import EXTRACT_JOB
+from gptagent.features.knowledge.questions import jobs as question_jobs
+from gptagent.features.knowledge.questions import service as questions
+from gptagent.features.knowledge.service import Understanding
+from gptagent.features.knowledge.sites import service as sites
+from gptagent.features.knowledge.sites.jobs import SiteJobs
+from gptagent.features.knowledge.vectors import service as vectors
+from gptagent.features.knowledge.vectors.jobs import VectorJobs
 from gptagent.features.mail import service as mail
 from gptagent.features.mail.jobs import MailJobs
 from gptagent.features.sign_in.model import OidcClient, platform_provider
@@ -108,6 +112,8 @@ class Platform:
     login_limits: LoginLimits
     oidc: OidcClient
     limiter: RateLimiter
+    embedder: Embedder | None
+    understanding: Understanding
 
     @property
     def sign_in(self) -> SignIn:
@@ -185,6 +191,7 @@ async def build_platform(settings: Settings) -> Platform:
     )
     redis = settings.redis_url.get_secret_value() if settings.redis_url else None
     limiter = RateLimiter(redis, factor=settings.rate_factor)
+    embedder = build_embedder(settings, egress)
     return Platform(
         settings=settings,
         db=db,
@@ -201,6 +208,8 @@ async def build_platform(settings: Settings) -> Platform:
         login_limits=LoginLimits(limiter),
         oidc=OidcOverEgress(egress),
         limiter=limiter,
+        embedder=embedder,
+        understanding=Understanding(embedder),
     )
 
 
@@ -260,10 +269,11 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
     graph_jobs = GraphJobs(model)
     attachment_jobs = AttachmentJobs(platform.crm, platform.vault)
     reply_jobs = ReplyJobs(platform.crm, platform.vault, platform.subscribers)
-    runner = TurnRunner(platform.crm, platform.vault, responder, extractive, Pace())
+    runner = TurnRunner(platform.crm, platform.vault, responder, extractive, Pace(), platform.understanding)
     deliveries = DeliveryJobs(platform.crm, platform.vault, platform.subscribers, platform.settings.base_url)
     connecting_jobs = ConnectingJobs(platform.renewal, platform.links)
     site_jobs = SiteJobs(platform.reading)
+    vector_jobs = VectorJobs(platform.embedder)
     ingest = partial(knowledge_jobs.ingest, recogniser=Tesseract())
     return (
         JobSpec(dialog.ADVANCE, runner.advance, JobClass.DEFAULT, runner.give_up),
@@ -286,6 +296,7 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
         JobSpec(questions.MEASURE_JOB, question_jobs.measure, JobClass.LONG, question_jobs.give_up),
         JobSpec(checks.SCAN, check_jobs.scan, JobClass.LONG, check_jobs.give_up),
         JobSpec(EXTRACT_JOB, graph_jobs.extract, JobClass.LONG, graph_jobs.give_up),
+        JobSpec(vectors.EMBED_JOB, vector_jobs.embed, JobClass.LONG, vector_jobs.give_up),
     )
 
 
@@ -302,3 +313,14 @@ def _model(settings: Settings) -> LanguageModel | None:
 
     key = settings.llm_api_key.get_secret_value() if settings.llm_api_key else ""
     return OpenAiCompatible(settings.allowed_egress, settings.llm_base_url, key, settings.llm_model)
+
+
+def build_embedder(settings: Settings, egress: Egress) -> Embedder | None:
+    """Return what makes vectors of texts; None if no model is set."""
+    if settings.embedding_model is None:
+        return None
+    key = settings.embedding_api_key.get_secret_value() if settings.embedding_api_key else ""
+    model = EmbeddingModel(
+        settings.embedding_base_url, settings.embedding_model, settings.embedding_dimensions
+    )
+    return OpenAiEmbeddings(egress, model, key)

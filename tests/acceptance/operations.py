@@ -183,6 +183,8 @@ OPERATIONS = tuple(
         ("GET", "knowledge-checks/findings", VIEW, {}),
         ("PUT", FINDING, EDIT_KNOWLEDGE, {}),
         ("DELETE", FINDING, EDIT_KNOWLEDGE, {}),
+        ("GET", "meaning", VIEW, {}),
+        ("POST", "meaning/measurements", EDIT_KNOWLEDGE, {}),
         ("GET", "company-facts", VIEW, {}),
         ("PUT", "company-facts", EDIT_KNOWLEDGE, {"json": {"content": "Facts #"}}),
         ("GET", "knowledge-questions", VIEW, {}),

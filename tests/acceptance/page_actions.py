@@ -135,6 +135,7 @@ ACTIONS: dict[str, str | Why] = {
     f"POST {PAGES}/knowledge-checks": f"POST {V1}/knowledge-checks",
     f"POST {PAGES}/knowledge-checks/findings/{{finding_id}}/dismiss": f"PUT {FINDING}/dismissal",
     f"POST {PAGES}/knowledge-checks/findings/{{finding_id}}/restore": f"DELETE {FINDING}/dismissal",
+    f"POST {PAGES}/knowledge-meaning/measure": f"POST {V1}/meaning/measurements",
     f"POST {PAGES}/knowledge-facts": f"PUT {V1}/company-facts",
     f"POST {PAGES}/knowledge-bench/runs": f"POST {V1}/knowledge-runs",
     f"POST {PAGES}/knowledge-bench/questions": f"POST {V1}/knowledge-questions",

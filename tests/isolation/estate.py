@@ -150,6 +150,7 @@ async def _verbs(session: Session, canary: str) -> dict[str, UUID]:
     await knowledge.create_article(session, relative, now=utcnow())
     await facts.write_facts(session, canary, now=utcnow())
     finding_id = await _findings(session, canary, article.id)
+    await _vectors(session, canary)
     await session.publish(f"agents/{canary}", canary, {"agent_id": canary})
     made = {"agent_id": agent.id, "article_id": article.id, "category_id": category.id}
     return {**made, "finding_id": finding_id}
@@ -199,6 +200,19 @@ async def _graph(session: Session, canary: str) -> dict[str, UUID]:
     await insert(session, "graph_usage", day=utcnow().date(), **used)
     await insert(session, "graph_settings", daily_tokens=1)
     return {"entity_id": entity_id, "fact_id": fact_id}
+
+
+async def _vectors(session: Session, canary: str) -> None:
+    index_id, made_at = new_id(), {"created_at": utcnow(), "updated_at": utcnow()}
+    named = {"base_url": canary, "model": canary, "error_code": canary}
+    await insert(session, "vector_index", id=index_id, **named, **made_at, ready_at=utcnow())
+    chunk_id = await session.fetchval("select min(id) from app.chunk")
+    await session.execute(
+        "insert into app.chunk_vector (chunk_id, index_id, embedding) values ($1, $2, $3::text::halfvec)",
+        chunk_id,
+        index_id,
+        "[1]",
+    )
 
 
 async def _connection(

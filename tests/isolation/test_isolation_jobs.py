@@ -27,6 +27,7 @@ CASES = {
     "dialog.resume": {"connection_id": "connection_id"},
     "mail.send": {"letter_id": "letter_id"},
     "knowledge.crawl": {"site_id": "site_id"},
+    "knowledge.embed": {},
     "knowledge.ingest": {"document_id": "document_id"},
     "knowledge.measure": {"run_id": "run_id"},
     "knowledge.scan": {},

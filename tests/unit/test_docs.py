@@ -113,6 +113,8 @@ def test_every_job_has_its_line_and_class():
         renewal=None,
         links=None,
         subscribers=None,
+        embedder=None,
+        understanding=None,
         settings=Settings(llm_model=None),
     )
     specs = {spec.name: spec.job_class.name.lower() for spec in build_jobs(wiring)}

@@ -20,11 +20,13 @@ app = typer.Typer(
 jobs_app = typer.Typer(no_args_is_help=True, help="Look at jobs and bring dead ones back")
 user_app = typer.Typer(no_args_is_help=True, help="People of this installation")
 secrets_app = typer.Typer(no_args_is_help=True, help="Keys that seal stored secrets")
+knowledge_app = typer.Typer(no_args_is_help=True, help="What agents answer from")
 audit_app = typer.Typer(no_args_is_help=True, help="The record of privileged actions")
 sandbox_app = typer.Typer(no_args_is_help=True, help="Emulators of the CRM and of a language model")
 app.add_typer(jobs_app, name="jobs")
 app.add_typer(user_app, name="user")
 app.add_typer(secrets_app, name="secrets")
+app.add_typer(knowledge_app, name="knowledge")
 app.add_typer(audit_app, name="audit")
 app.add_typer(sandbox_app, name="sandbox")
 
@@ -89,6 +91,34 @@ def migrate() -> None:
 
     changed = operations.migrate_database(Settings.load())
     print("migrated" if changed else "nothing to do")
+
+
+@app.command()
+def upgrade(
+    *,
+    check: Annotated[bool, typer.Option(help="Change nothing: prove what the search finds")] = False,
+) -> None:
+    """Bring the database to this release's schema, or show what this release would find."""
+    from gptagent.entrypoints import operations
+
+    if check:
+        sys.exit(0 if asyncio.run(_prove()) else 1)
+    changed = operations.migrate_database(Settings.load())
+    print("migrated" if changed else "nothing to do")
+
+
+async def _prove() -> bool:
+    from gptagent.entrypoints import operations
+
+    kept = True
+    async for number, proof in operations.prove_knowledge(Settings.load()):
+        before, after = proof.before, proof.after
+        print(
+            f"{number}  {before.asked:>4} questions  recall@5 {before.recall:.3f} -> {after.recall:.3f}"
+            f"  mrr {before.mrr:.3f} -> {after.mrr:.3f}  {'kept' if proof.is_kept else 'WORSE'}"
+        )
+        kept = kept and proof.is_kept
+    return kept
 
 
 @app.command()
@@ -230,6 +260,21 @@ def user_forget_factors(email: str) -> None:
 
     asyncio.run(operations.forget_factors(Settings.load(), email))
     print(f"{email} logs in with the password alone, and can set up a second step again")
+
+
+@knowledge_app.command("rebuild")
+def knowledge_rebuild(
+    *, workspace: Annotated[int | None, typer.Option(help="Number of a workspace; all without it")] = None
+) -> None:
+    """Make what the search is kept in anew from the texts: words, their statistics, vectors."""
+    asyncio.run(_rebuild(workspace))
+
+
+async def _rebuild(workspace: int | None) -> None:
+    from gptagent.entrypoints import operations
+
+    async for number, passages in operations.rebuild_knowledge(Settings.load(), workspace):
+        print(f"{number}  {passages} passages")
 
 
 @audit_app.command("verify")

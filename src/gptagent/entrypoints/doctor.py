@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from gptagent.bootstrap import app_dsn, build_platform
+from gptagent.bootstrap import app_dsn, build_embedder, build_platform
 from gptagent.kernel import installation
 from gptagent.kernel.crypto import load_vault
 from gptagent.kernel.db import Database
@@ -45,6 +45,7 @@ async def examine(settings: Settings) -> list[Finding]:
         else:
             findings.append(Finding(what, ok=False, detail="not checked: it needs the database"))
     findings.append(await _try("model", _model, settings))
+    findings.append(await _try("embeddings", _embeddings, settings))
     return findings
 
 
@@ -61,6 +62,8 @@ _MENDS = {
     "migrations": "Run `gptagent migrate`.",
     "crm": "Run `gptagent migrate`, and set the SECRET_KEYS this installation began with.",
     "model": "Check LLM_BASE_URL and LLM_API_KEY; a private address needs EGRESS_ALLOW=host:port.",
+    "embeddings": "Check EMBEDDING_BASE_URL, EMBEDDING_API_KEY, EMBEDDING_MODEL and EMBEDDING_DIMENSIONS; a "
+    "private address needs EGRESS_ALLOW=host:port.",
 }
 
 
@@ -149,3 +152,17 @@ async def _model(settings: Settings) -> Finding:
         await egress.aclose()
     host = urlsplit(settings.llm_base_url).hostname
     return Finding("model", answer.status == 200, f"{host} answers {answer.status}", _MENDS["model"])
+
+
+async def _embeddings(settings: Settings) -> Finding:
+    """Have one text embedded: only that shows whether the size is as asked for."""
+    egress = Egress(settings.allowed_egress)
+    embedder = build_embedder(settings, egress)
+    if embedder is None:
+        return Finding("embeddings", ok=True, detail="none set: words are searched (EMBEDDING_MODEL)")
+    try:
+        answer = await embedder.embed(["Is anybody there?"], deadline=MODEL_SECONDS)
+    finally:
+        await egress.aclose()
+    host = urlsplit(settings.embedding_base_url).hostname
+    return Finding("embeddings", ok=True, detail=f"{host} answers {len(answer.vectors[0])} dimensions")

@@ -9,13 +9,15 @@ from gptagent.bootstrap import app_dsn, owner_dsn
 from gptagent.features.audit.verification import ChainReport, verify_chains
 from gptagent.features.identity import service as identity
 from gptagent.features.identity.model import Links
+from gptagent.features.knowledge import service as knowledge
+from gptagent.features.organizations import service as organizations
 from gptagent.features.organizations.model import Workspace
 from gptagent.features.organizations.registration import Register, register
 from gptagent.kernel import jobs
 from gptagent.kernel.crypto import load_vault
 from gptagent.kernel.db import Database
-from gptagent.kernel.errors import Invalid
-from gptagent.kernel.scope import PLATFORM_ID, Actor, Origin
+from gptagent.kernel.errors import Invalid, NotFound
+from gptagent.kernel.scope import PLATFORM_ID, Actor, Origin, Scope
 from gptagent.kernel.settings import Settings
 
 if TYPE_CHECKING:
@@ -99,6 +101,38 @@ async def verify_audit(settings: Settings, expected: Mapping[UUID, bytes]) -> li
             return await verify_chains(session, expected)
     finally:
         await db.close()
+
+
+async def _workspaces(db: Database, number: int | None = None) -> AsyncIterator[tuple[Scope, int]]:
+    """Yield the ticket and number of every workspace, or of the one. Raises NotFound."""
+    async with db.installation() as session:
+        found = await knowledge.workspaces(session)
+    is_known = number is None
+    for org_id in found:
+        scope = Scope(org_id, Actor("operator"))
+        async with db.session(scope) as session:
+            own = (await organizations.get_settings(session)).number
+        if number in {None, own}:
+            is_known = True
+            yield scope, own
+    if not is_known:
+        raise NotFound("workspace_not_found", "There is no such workspace.")
+
+
+async def rebuild_knowledge(settings: Settings, number: int | None) -> AsyncIterator[tuple[int, int]]:
+    """Make the search of one or all workspaces anew; yield each one's number and how many passages it has."""
+    async with _database(settings) as db:
+        async for scope, own in _workspaces(db, number):
+            async with db.session(scope) as session:
+                count = await knowledge.rebuild(session)
+            yield own, count
+
+
+async def prove_knowledge(settings: Settings) -> AsyncIterator[tuple[int, knowledge.Proof]]:
+    """Yield what each workspace's search finds now, and would find if it were made anew. Changes nothing."""
+    async with _database(settings) as db:
+        async for scope, own in _workspaces(db):
+            yield own, await knowledge.prove(db, scope)
 
 
 def read_head(text: str) -> tuple[UUID, bytes]:

@@ -43,6 +43,7 @@ from gptagent.features.knowledge.questions.web import BenchPages
 from gptagent.features.knowledge.sites.web import SitePages
 from gptagent.features.knowledge.gaps.web import GapPages
 from gptagent.features.knowledge.graph.web import GraphPages
+from gptagent.features.knowledge.vectors.web import VectorPages
 from gptagent.features.knowledge.web import DocumentPages
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.account.factors import FactorPages
@@ -145,7 +146,9 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
     """Add every page, the assets, the live stream and the error page."""
     settings, db = platform.settings, platform.db
     assets = build_assets()
-    pages = Pages(build_environment(TEMPLATES, assets), shell_of(platform.links), settings.secure_cookies)
+    environment = build_environment(TEMPLATES, assets)
+    environment.globals["has_embedder"] = lambda: settings.embedding_model is not None
+    pages = Pages(environment, shell_of(platform.links), settings.secure_cookies)
     party = RelyingParty.at(settings.base_url)
     threads = ConversationPages(db, pages, platform.inbox, platform.files)
     privacy = PrivacyPages(db, pages, platform.files, platform.login_limits)
@@ -185,6 +188,7 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         GapPages(db, pages).router(),
         CheckPages(db, pages).router(),
         GraphPages(db, pages).router(),
+        VectorPages(db, pages, settings.embedding_model).router(),
         RepliesPages(db, pages, platform.crm, platform.connecting.keys, settings.base_url).router(),
         threads.router(),
         MemoryPages(threads).router(),

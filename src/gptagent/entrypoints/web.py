@@ -57,6 +57,7 @@ from gptagent.features.knowledge.questions.api import QuestionsApi, RunsApi
 from gptagent.features.knowledge.sites.api import SitesApi
 from gptagent.features.knowledge.gaps.api import GapsApi
 from gptagent.features.knowledge.graph.api import GraphApi
+from gptagent.features.knowledge.vectors.api import VectorsApi
 from gptagent.features.organizations.account.api import AccountApi
 from gptagent.features.organizations.account.guard import own_log_in
 from gptagent.features.organizations.api import AuthApi
@@ -213,6 +214,7 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
     app.include_router(GapsApi(platform.db).router())
     app.include_router(ChecksApi(platform.db).router())
     app.include_router(GraphApi(platform.db).router())
+    app.include_router(VectorsApi(platform.db, settings.embedding_model).router())
     app.include_router(DocumentsApi(platform.db, platform.files).router())
     app.include_router(SitesApi(platform.db, platform.reading).router())
     app.include_router(DeliveriesApi(platform.db).router())

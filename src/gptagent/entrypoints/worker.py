@@ -20,6 +20,7 @@ from gptagent.features.dialog.service import sweep_lanes
 from gptagent.features.knowledge.questions.service import queue_due_runs
 from gptagent.features.knowledge.sites.service import queue_due_sites
 from gptagent.features.knowledge.checks.service import queue_due_checks
+from gptagent.features.knowledge.vectors.service import check_embedder, queue_due
 from gptagent.features.privacy.service import apply_retention
 from gptagent.kernel import installation
 from gptagent.kernel.clock import utcnow
@@ -41,6 +42,7 @@ MEASURE_EVERY = timedelta(minutes=1)  # how often it is asked which base has cha
 SYNC_EVERY = timedelta(minutes=1)  # how often it is asked which connection was not read for a day
 SITES_EVERY = timedelta(minutes=1)
 CHECK_EVERY = timedelta(seconds=30)  # how often it is asked which base has changed since its last check
+EMBED_EVERY = timedelta(minutes=1)  # how often it is asked whose index by meaning is not up to date
 RENEW_EVERY = timedelta(minutes=5)
 TIDY_HOURS = range(5)  # several rounds: each is bounded
 TIDY_EVERY = timedelta(hours=1)
@@ -58,14 +60,16 @@ async def run(platform: Platform) -> None:
         loop.add_signal_handler(name, shutdown.set)
     scheduler = asyncio.create_task(_lead(platform, shutdown))
     jobs = asyncio.create_task(run_worker(platform.db, platform.files, build_jobs(platform), shutdown))
+    probe = asyncio.create_task(check_embedder(platform.embedder))
     log.info("worker_ready")
     await shutdown.wait()
     scheduler.cancel()
+    probe.cancel()
     _done, late = await asyncio.wait({jobs}, timeout=DRAIN_SECONDS)
     for task in late:
         task.cancel()
     with suppress(asyncio.CancelledError):
-        await asyncio.gather(jobs, scheduler, return_exceptions=True)
+        await asyncio.gather(jobs, scheduler, probe, return_exceptions=True)
     await platform.close()
 
 
@@ -165,6 +169,11 @@ async def _measure(platform: Platform) -> None:
         log.info("bases_measured", count=count)
 
 
+async def _embed(platform: Platform) -> None:
+    if platform.embedder is not None and (count := await queue_due(platform.db, platform.embedder.model)):
+        log.info("embeddings_queued", count=count)
+
+
 async def _tidy(platform: Platform) -> None:
     """At night only (UTC): deleting is work that nobody waits for."""
     if utcnow().hour in TIDY_HOURS and (count := await apply_retention(platform.db)):
@@ -185,5 +194,6 @@ def _schedules() -> tuple[tuple[timedelta, Tick], ...]:
         (CHECK_EVERY, _check_bases),
         (RENEW_EVERY, _renew),
         (MEASURE_EVERY, _measure),
+        (EMBED_EVERY, _embed),
         (TIDY_EVERY, _tidy),
     )

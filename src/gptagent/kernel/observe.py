@@ -55,6 +55,15 @@ LLM_SECONDS = Histogram(
     buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60),
 )
 LLM_TOKENS = Counter("gptagent_llm_tokens_total", "Tokens by the provider's own count", ["direction"])
+EMBEDDING_SECONDS = Histogram(
+    "gptagent_embedding_request_seconds",
+    "Time of a request for vectors, by what was embedded and the outcome",
+    ["purpose", "outcome"],
+    buckets=(0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30),
+)
+EMBEDDING_TOKENS = Counter(
+    "gptagent_embedding_tokens_total", "Tokens of embedded texts by the provider's count"
+)
 FACT_GATE = Counter(
     "gptagent_fact_gate_total",
     "Replies of a model by what the comparison with their sources found",

@@ -8,7 +8,7 @@ from psycopg import sql
 
 from gptagent.kernel.errors import Misconfigured
 
-HEAD = "0015"
+HEAD = "0016"
 LOCK_KEY = 7201
 LOCK_TIMEOUT_MS = 4_000  # a migration waits no longer for a table in use, it is run again later
 STATEMENT_TIMEOUT_MS = 60_000
@@ -48,9 +48,43 @@ def migrate(owner_dsn: str, app_dsn: str) -> bool:
     app_role = unquote(urlsplit(app_dsn).username or "")
     with psycopg.connect(owner_dsn) as connection:
         refuse_powerful_role(connection, app_role)
+        changed = make_vectors(connection) or changed
         if changed or not _has_rights(connection, app_role):
             _grant(connection, app_role)
     return changed
+
+
+def make_vectors(connection: "psycopg.Connection[tuple[object, ...]]") -> bool:
+    """Make the table of vectors once the database has pgvector. Returns whether it was made.
+
+    Without pgvector everything but the search by meaning works, so it may be installed later.
+    """
+    if not _lacks(connection, "app.chunk_vector"):
+        return False
+    connection.execute("select pg_advisory_xact_lock(%s)", [LOCK_KEY])  # nobody else makes it meanwhile
+    connection.execute("select set_config('lock_timeout', %s, true)", [f"{LOCK_TIMEOUT_MS}ms"])
+    if not _lacks(connection, "app.chunk_vector") or not _has_halves(connection):
+        return False
+    connection.execute((Path(__file__).parent / "sql" / "chunk_vector.sql").read_bytes())
+    return True
+
+
+def _lacks(connection: "psycopg.Connection[tuple[object, ...]]", table: str) -> bool:
+    row = connection.execute("select to_regclass(%s) is null", [table]).fetchone()
+    return row is not None and bool(row[0])
+
+
+def _has_halves(connection: "psycopg.Connection[tuple[object, ...]]") -> bool:
+    """Whether pgvector is there, or may be made here, and is new enough to know vectors of halves (0.7)."""
+    available = "select from pg_available_extensions where name = 'vector' and installed_version is null"
+    if connection.execute(available).fetchone() is not None:
+        try:
+            with connection.transaction():
+                connection.execute("create extension vector")
+        except psycopg.errors.InsufficientPrivilege:
+            return False
+    row = connection.execute("select to_regtype('halfvec') is not null").fetchone()
+    return row is not None and bool(row[0])
 
 
 def _upgrade(owner_dsn: str) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -25,6 +25,7 @@ from gptagent.features.dialog.ending import finish
 from gptagent.features.dialog.model import ANSWER_WINDOW, Answer, Pace, Turn
 from gptagent.features.dialog.sending import Sender
 from gptagent.features.knowledge import service as knowledge
+from gptagent.features.knowledge.service import Understanding
 from gptagent.features.organizations import service as organizations
 from gptagent.kernel import observe
 from gptagent.kernel.clock import utcnow
@@ -60,6 +61,7 @@ class TurnRunner:
     responder: Responder
     fallback: Responder
     pace: Pace
+    understanding: Understanding = field(default_factory=lambda: Understanding(None))
 
     async def advance(self, ctx: JobContext, /, conversation_id: str) -> None:
         """Take the lane if it is due and bring its turn to an end, or to its next waiting point."""
@@ -195,8 +197,9 @@ class TurnRunner:
     async def _generate(self, db: Database, scope: Scope, context: TurnContext) -> tuple[Answer, Spent]:
         if not context.question:
             return not_found(context.agent, "gate"), Spent()
+        meaning = await self.understanding.understand(db, scope, context.question)
         async with db.session(scope) as session:
-            found = await knowledge.search(session, context.question, limit=PASSAGES)
+            found = await knowledge.search(session, context.question, limit=PASSAGES, meaning=meaning)
             passages = await knowledge.add_related(session, context.question, found)
             company = (await knowledge.get_facts(session)).content
             context = replace(context, company=company, memories=await _recall(session, context))

@@ -19,6 +19,7 @@ from gptagent.features.knowledge.model import (
     Registration,
     Unread,
 )
+from gptagent.features.knowledge.vectors.service import note_changed
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import Conflict, NotFound, TooLarge
 from gptagent.kernel.ids import new_id
@@ -79,6 +80,7 @@ async def delete_document(session: Session, document_id: UUID) -> str:
     key = await store.delete_document(session, document_id)
     if key is None:
         raise _missing()
+    await note_changed(session)
     await _announce(session, document_id)
     await audit.record(session, Entry("document.deleted", "document", str(document_id)))
     return key
@@ -170,6 +172,7 @@ async def record_entries(
 async def _complete(session: Session, claim: Document, done: Done, now: datetime) -> None:
     if not await store.advance_document(session, claim, 100, now, done=done):
         raise _outdated()
+    await note_changed(session)
     await _announce(session, claim.id)
 
 
@@ -180,6 +183,7 @@ async def fail_document(
     if await store.fail_document(session, document_id, attempt, error_code, now):
         # of the file that was here before, if any: it is gone
         await store.delete_pieces(session, "document", document_id)
+        await note_changed(session)
         await _announce(session, document_id)
 
 

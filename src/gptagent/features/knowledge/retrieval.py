@@ -7,6 +7,8 @@ from gptagent.features.knowledge import lexical, store
 from gptagent.features.knowledge.answering import REFUSAL_SUPPORT, Judge, Spoken, best_of, sentences_of
 from gptagent.features.knowledge.model import Form, Passage, Quote
 from gptagent.features.knowledge.spelling.service import respell
+from gptagent.features.knowledge.vectors import store as vectors
+from gptagent.features.knowledge.vectors.model import POOL, Meaning, fuse
 from gptagent.kernel.db import Session
 
 SEARCH_LIMIT = 5
@@ -29,16 +31,34 @@ class Asking:
         return list(dict.fromkeys(next(iter(self.respelt.get(word, [word]))) for word in self.words))
 
 
-async def search(session: Session, question: str, *, limit: int = SEARCH_LIMIT) -> list[Passage]:
-    """Return the passages that best match the question, best first; none if no word of it is known.
+async def search(
+    session: Session, question: str, *, limit: int = SEARCH_LIMIT, meaning: Meaning | None = None
+) -> list[Passage]:
+    """Return the passages that best match the question, best first: by words, and by its meaning if given.
 
-    A word that is not, but is near to known ones by its letters, is taken for these. Whether the passages
-    answer the question is told by `is_answerable`.
+    A word that is not known, but is near to known ones by its letters, is taken for these. Whether the
+    passages answer the question is told by `is_answerable`: one found by meaning may hold few of its words.
     """
     asking = await read_question(session, question)
     forms = await _forms(session, asking)
-    found = await store.rank(session, forms, len(asking.words), limit) if forms else []
+    terms = len(asking.words)
+    found = await store.rank(session, forms, terms, POOL if meaning else limit) if forms else []
+    if meaning is not None:
+        near = [one.chunk_id for one in await vectors.nearest(session, meaning, POOL)]
+        best = fuse([passage.chunk_id for passage in found], near, meaning.weight)[:limit]
+        found = await _chosen(session, best, found, forms, terms)
     return await judge(session, asking, found)
+
+
+async def _chosen(
+    session: Session, chunk_ids: Sequence[int], known: Sequence[Passage], forms: Sequence[Form], terms: int
+) -> list[Passage]:
+    """Return these passages in this order; those that words did not find are read."""
+    found = {passage.chunk_id: passage for passage in known}
+    lacking = [chunk_id for chunk_id in chunk_ids if chunk_id not in found]
+    if lacking:
+        found |= {one.chunk_id: one for one in await store.score(session, lacking, forms, terms)}
+    return [found[chunk_id] for chunk_id in chunk_ids if chunk_id in found]
 
 
 async def add_related(session: Session, question: str, passages: Sequence[Passage]) -> list[Passage]:

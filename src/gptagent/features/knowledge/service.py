@@ -36,6 +36,7 @@ from gptagent.features.knowledge.documents import (
 from gptagent.features.knowledge.facts.service import get_facts
 from gptagent.features.knowledge.gaps.model import Asked
 from gptagent.features.knowledge.gaps.service import note_question
+from gptagent.features.knowledge.rebuilding.service import Proof, prove, rebuild, workspaces
 from gptagent.features.knowledge.retrieval import (
     add_related,
     best_sentences,
@@ -43,6 +44,7 @@ from gptagent.features.knowledge.retrieval import (
     refusal_support,
     search,
 )
+from gptagent.features.knowledge.vectors.service import Understanding
 
 __all__ = [
     "ARTICLE_ORDERS",
@@ -51,6 +53,8 @@ __all__ = [
     "LIVE_TOPIC",
     "VERSION_ORDERS",
     "Asked",
+    "Proof",
+    "Understanding",
     "add_related",
     "article_titles",
     "best_sentences",
@@ -73,6 +77,8 @@ __all__ = [
     "page_articles",
     "page_documents",
     "page_versions",
+    "prove",
+    "rebuild",
     "record_entries",
     "record_pieces",
     "refusal_support",
@@ -82,4 +88,5 @@ __all__ = [
     "search",
     "supporting_sentences",
     "update_article",
+    "workspaces",
 ]

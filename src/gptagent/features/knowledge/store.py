@@ -286,7 +286,7 @@ async def find_forms(session: Session, ranges: Iterable[tuple[str, str]]) -> lis
     return [(row["n"], row["lexeme"]) for row in rows]
 
 
-_RANKED = f"""
+_SCORES = f"""
 with form as (
   select * from unnest($1::int[], $2::text[], $3::float8[]) as f (term, lexeme, weight)
 ), hit as (
@@ -299,20 +299,31 @@ with form as (
   select n.term, ln(1 + (s.chunks - coalesce(h.found, 0) + 0.5) / (coalesce(h.found, 0) + 0.5)) as idf
     from stats s cross join generate_series(0, $4::int - 1) as n (term)
          left join (select term, count(*) as found from hit group by term) h using (term)
-), top as (
+), scored as (
   select chunk_id,
          sum(idf * tf * ({BM25_K1} + 1)
              / (tf + {BM25_K1} * (1 - {BM25_B} + {BM25_B} * length / average))) as score,
          sum(({COVERAGE_PRIOR} + idf) * least(tf, 1)) as covered
     from hit join term using (term) cross join stats
-   group by chunk_id order by score desc, chunk_id limit $5
-)
+   group by chunk_id
+)"""
+_PASSAGES = f"""
 select c.id as chunk_id, c.article_id, c.document_id, coalesce(a.title, d.title) as source_title, c.heading,
-       coalesce(a.version, d.version) as version, d.mime, c.page, c.content, d.url, top.score,
-       top.covered / (select sum({COVERAGE_PRIOR} + idf) from term) as coverage
-  from top join app.chunk c on c.id = top.chunk_id
-       left join app.article a on a.id = c.article_id left join app.document d on d.id = c.document_id
+       coalesce(a.version, d.version) as version, d.mime, c.page, c.content, d.url,
+       coalesce(top.score, 0) as score,
+       coalesce(top.covered / (select sum({COVERAGE_PRIOR} + idf) from term), 0) as coverage"""
+_SOURCES = """
+       left join app.article a on a.id = c.article_id left join app.document d on d.id = c.document_id"""
+
+_RANKED = f"""{_SCORES}, top as (
+  select * from scored order by score desc, chunk_id limit $5
+) {_PASSAGES}
+  from top join app.chunk c on c.id = top.chunk_id {_SOURCES}
  order by top.score desc, c.id
+"""
+_CHOSEN = f"""{_SCORES} {_PASSAGES}
+  from unnest($5::bigint[]) as x (id) join app.chunk c on c.id = x.id
+       left join scored top on top.chunk_id = c.id {_SOURCES}
 """
 
 
@@ -325,6 +336,21 @@ async def rank(session: Session, forms: Collection[Form], terms: int, limit: int
         [form.weight for form in forms],
         terms,
         limit,
+    )
+    return [_passage(row) for row in rows]
+
+
+async def score(
+    session: Session, chunk_ids: Collection[int], forms: Collection[Form], terms: int
+) -> list[Passage]:
+    """Return these passages, in any order, with what `rank` would say of them."""
+    rows = await session.fetch(
+        _CHOSEN,
+        [form.term for form in forms],
+        [form.lexeme for form in forms],
+        [form.weight for form in forms],
+        terms,
+        list(chunk_ids),
     )
     return [_passage(row) for row in rows]
 

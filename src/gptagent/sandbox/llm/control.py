@@ -5,11 +5,12 @@ POST   /_sandbox/script {match?, system?, model?, reply | json | tools, after_to
        `?replace=1` forgets the earlier ones
 GET    /_sandbox/script      DELETE /_sandbox/script
 POST   /_sandbox/faults {action, count?, probability?, match?, model?, path?, status?, retry_after?} or a list
-       action: status, timeout, stall, broken, wrong_json
+       action: status, timeout, stall, broken, wrong_json, wrong_size (of embeddings)
 GET    /_sandbox/faults      DELETE /_sandbox/faults
 GET    /_sandbox/calls?after=N&limit=&prompts=0
          n, at, kind, model, stream, prompt, user, outcome, answer, usage
-GET    /_sandbox/knobs       POST /_sandbox/knobs {first_token_ms?, token_ms?, api_key?, dimensions?, models?}
+GET    /_sandbox/knobs       POST /_sandbox/knobs {first_token_ms?, token_ms?, api_key?, dimensions?,
+         languages?: many | english, embedding_ms?, models?}
 POST   /_sandbox/reset       forget the script, the faults, the knobs and the calls
 """
 

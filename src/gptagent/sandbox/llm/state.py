@@ -19,14 +19,18 @@ class Knobs(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """`first_token_ms` passes before any answer, `token_ms` between two pieces of a stream.
 
     With an `api_key` any other is refused. `dimensions` is the size of embeddings that name none.
+    `languages` are those the embeddings know: `many`, or `english` like models whose name says so.
+    `embedding_ms` passes before vectors are answered.
     """
 
     first_token_ms: int = 0
     token_ms: int = 0
     api_key: str | None = None
     dimensions: int = 256
+    languages: Literal["many", "english"] = "many"
+    embedding_ms: int = 0
     models: list[str] = msgspec.field(
-        default_factory=lambda: ["sandbox", "sandbox-mini", "sandbox-embedding"]
+        default_factory=lambda: ["sandbox", "sandbox-mini", "sandbox-embedding", "sandbox-embedding-english"]
     )
 
 
@@ -34,10 +38,11 @@ class LlmFault(FaultRule, forbid_unknown_fields=True, kw_only=True):
     """`match` is searched in the last user message (or the embedded text), `model` in the model's name.
 
     `status` answers with that code; `timeout` never answers; `stall` falls silent in mid-stream;
-    `broken` cuts the connection in mid-stream; `wrong_json` sends what is no JSON.
+    `broken` cuts the connection in mid-stream; `wrong_json` sends what is no JSON;
+    `wrong_size` answers vectors of one dimension too many.
     """
 
-    action: Literal["status", "timeout", "stall", "broken", "wrong_json"] = "status"
+    action: Literal["status", "timeout", "stall", "broken", "wrong_json", "wrong_size"] = "status"
     match: str = "*"
     model: str = "*"
     path: str = "*"

@@ -24,6 +24,7 @@ from gptagent.features.knowledge.gaps import service as gaps
 from gptagent.features.knowledge.graph.reading import service as graph
 from gptagent.features.knowledge.indexing import article_pieces
 from gptagent.kernel.clock import utcnow
+from gptagent.features.knowledge.vectors.service import note_changed
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import Conflict, FieldError, Invalid, NotFound
 from gptagent.kernel.ids import new_id
@@ -86,6 +87,7 @@ async def delete_article(session: Session, article_id: UUID) -> None:
     await gaps.let_go(session, article_id, now=utcnow())
     if not await store.delete_article(session, article_id):
         raise _missing()
+    await note_changed(session)
     await audit.record(session, Entry("article.deleted", "article", str(article_id)))
 
 
@@ -217,6 +219,7 @@ async def _index(session: Session, article: Article) -> None:
     if found:
         await pieces.insert_pieces(session, "article", article.id, found, 0)
         await graph.queue_source(session, article.id)
+    await note_changed(session)
 
 
 def _missing() -> NotFound:

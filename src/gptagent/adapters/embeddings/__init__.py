@@ -1,0 +1,1 @@
+"""Vectors of texts by an OpenAI-compatible endpoint, through the guarded egress."""

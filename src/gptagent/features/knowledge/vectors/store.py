@@ -1,0 +1,290 @@
+"""All SQL of vectors. Tenancy is the database's: no statement names the workspace."""
+# ruff: noqa: S608 - what is put into statements are this module's columns
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from gptagent.features.inference.model import EmbeddingModel
+from gptagent.features.knowledge.vectors.model import Benefit, Meaning, Near, Progress, VectorIndex
+from gptagent.kernel.db import Session
+
+_INDEX = """id, base_url, model, asked_size, size, ready_at, error_code, claim, tokens, weight, lowest,
+            sample_size, recall_words, recall_both, mrr_words, mrr_both, measured_at, measured_chunks,
+            changed_chunks, measure_wanted, missed_at"""
+_OF_MODEL = "base_url = $1 and model = $2 and asked_size is not distinct from $3"
+
+
+async def has_vectors(session: Session) -> bool:
+    """Whether the database has pgvector, and so the table."""
+    return bool(await session.fetchval("select to_regclass('app.chunk_vector') is not null"))
+
+
+async def has_index(session: Session) -> bool:
+    return bool(await session.fetchval("select exists (select from app.vector_index)"))
+
+
+async def fetch_due(session: Session, model: EmbeddingModel, pause: timedelta, most: int) -> list[UUID]:
+    """Return workspaces, of all, whose index has to be made, mended or looked at."""
+    rows = await session.fetch(
+        "select org_id from app.vectors_due($1, $2, $3, $4, $5)",
+        model.base_url,
+        model.name,
+        model.size,
+        pause,
+        most,
+    )
+    return [row["org_id"] for row in rows]
+
+
+async def open_index(session: Session, model: EmbeddingModel, index_id: UUID) -> None:
+    """Make an index of the model unless there is one; one of another model that never served is dropped."""
+    await session.execute(
+        """delete from app.vector_index where ready_at is null
+              and not (base_url = $1 and model = $2 and asked_size is not distinct from $3)""",
+        *_key(model),
+    )
+    await session.execute(
+        f"""insert into app.vector_index (base_url, model, asked_size, id, created_at, updated_at)
+            select $1, $2, $3, $4, now(), now()
+             where not exists (select from app.vector_index where {_OF_MODEL})
+            on conflict do nothing""",
+        *_key(model),
+        index_id,
+    )
+    await session.execute(f"update app.vector_index set updated_at = now() where {_OF_MODEL}", *_key(model))
+
+
+async def empty_index(session: Session, index: VectorIndex) -> None:
+    """Forget the vectors of the index: its model answers with others than it did."""
+    await session.execute("delete from app.vector_index where ready_at is null and id <> $1", index.id)
+    await session.execute("delete from app.chunk_vector where index_id = $1", index.id)
+    await session.execute(
+        """update app.vector_index
+              set size = null, ready_at = null, error_code = null, weight = 0, sample_size = null
+            where id = $1""",
+        index.id,
+    )
+
+
+async def claim_index(
+    session: Session, model: EmbeddingModel, job_id: int, lease: timedelta
+) -> VectorIndex | None:
+    """Take the model's index for a while; None if there is none or another job has it."""
+    row = await session.fetchrow(
+        f"""update app.vector_index
+               set claim = claim + 1, job_id = $4, lease_until = clock_timestamp() + $5, updated_at = now()
+             where {_OF_MODEL} and (lease_until < clock_timestamp() or job_id = $4) returning {_INDEX}""",
+        *_key(model),
+        job_id,
+        lease,
+    )
+    return _index(row) if row else None
+
+
+async def hold_index(session: Session, index: VectorIndex, lease: timedelta) -> bool:
+    """Lock the index, renew the lease. False if another job has it by now."""
+    return bool(
+        await session.fetchval(
+            """update app.vector_index set lease_until = clock_timestamp() + $3, updated_at = now()
+                where id = $1 and claim = $2 returning true""",
+            index.id,
+            index.claim,
+            lease,
+        )
+    )
+
+
+async def release_index(session: Session, index: VectorIndex, error_code: str | None) -> bool:
+    return bool(
+        await session.fetchval(
+            """update app.vector_index
+                  set lease_until = '-infinity', error_code = $3, updated_at = now()
+                where id = $1 and claim = $2 returning true""",
+            index.id,
+            index.claim,
+            error_code,
+        )
+    )
+
+
+async def bury_job(session: Session, job_id: int, error_code: str) -> bool:
+    """Note that the job that has an index died over it; what it noted itself stays."""
+    return bool(
+        await session.fetchval(
+            """update app.vector_index
+                  set error_code = coalesce(error_code, $2), lease_until = '-infinity', updated_at = now()
+                where job_id = $1 returning true""",
+            job_id,
+            error_code,
+        )
+    )
+
+
+async def doubt_index(session: Session, index_id: UUID) -> None:
+    """Note that the model answers with vectors of another size than those kept."""
+    await session.execute(
+        "update app.vector_index set error_code = 'embedding_size', missed_at = now() where id = $1", index_id
+    )
+
+
+async def missing_pieces(session: Session, index_id: UUID, limit: int) -> list[tuple[int, str]]:
+    """Return passages without a vector in the index: their id and what is embedded of them."""
+    rows = await session.fetch(
+        """select c.id, concat_ws(E'\n', coalesce(a.title, d.title), nullif(c.heading, ''), c.content) as text
+             from app.chunk c left join app.article a on a.id = c.article_id
+                  left join app.document d on d.id = c.document_id
+            where not exists (select from app.chunk_vector v where v.chunk_id = c.id and v.index_id = $1)
+            order by c.id limit $2""",
+        index_id,
+        limit,
+    )
+    return [(row["id"], row["text"]) for row in rows]
+
+
+async def insert_vectors(
+    session: Session, index: VectorIndex, chunk_ids: Sequence[int], vectors: Sequence[Sequence[float]]
+) -> int:
+    """Store the vectors of those passages that are still there; return how many."""
+    rows = await session.fetch(
+        """with given as (select * from unnest($2::bigint[], $3::text[]) as g (id, embedding))
+           insert into app.chunk_vector (chunk_id, index_id, embedding)
+           select g.id, $1, g.embedding::halfvec from given g
+            where exists (select from app.chunk c where c.id = g.id for key share)
+           on conflict do nothing returning chunk_id""",
+        index.id,
+        list(chunk_ids),
+        [_text(vector) for vector in vectors],
+    )
+    return len(rows)
+
+
+async def count_vectors(session: Session, index: VectorIndex, size: int, stored: int, tokens: int) -> None:
+    await session.execute(
+        """update app.vector_index
+              set size = $2, changed_chunks = changed_chunks + $3, tokens = tokens + $4 where id = $1""",
+        index.id,
+        size,
+        stored,
+        tokens,
+    )
+
+
+async def save_benefit(session: Session, index: VectorIndex, benefit: Benefit, chunks: int) -> None:
+    await session.execute(
+        """update app.vector_index
+              set sample_size = $2, recall_words = $3, recall_both = $4, mrr_words = $5, mrr_both = $6,
+                  weight = $7, lowest = $8, measured_at = now(), measured_chunks = $9, changed_chunks = 0,
+                  measure_wanted = false
+            where id = $1""",
+        index.id,
+        benefit.sample_size,
+        benefit.recall_words,
+        benefit.recall_both,
+        benefit.mrr_words,
+        benefit.mrr_both,
+        benefit.weight,
+        benefit.lowest,
+        chunks,
+    )
+
+
+async def make_ready(session: Session, index: VectorIndex) -> None:
+    """Let the index serve in the place of the one that did."""
+    await session.execute("delete from app.vector_index where ready_at is not null and id <> $1", index.id)
+    await session.execute(
+        "update app.vector_index set ready_at = now() where id = $1 and ready_at is null", index.id
+    )
+
+
+async def want_measuring(session: Session) -> None:
+    """Let the next job measure again; what was measured counts until then."""
+    await session.execute("update app.vector_index set measure_wanted = true")
+
+
+async def drop_indexes(session: Session) -> None:
+    await session.execute("delete from app.vector_index")
+
+
+async def fetch_indexes(session: Session) -> list[VectorIndex]:
+    return [_index(row) for row in await session.fetch(f"select {_INDEX} from app.vector_index")]
+
+
+async def fetch_index(session: Session, index_id: UUID) -> VectorIndex | None:
+    row = await session.fetchrow(f"select {_INDEX} from app.vector_index where id = $1", index_id)
+    return _index(row) if row else None
+
+
+async def fetch_serving(session: Session) -> VectorIndex | None:
+    """Return the index that questions may be put to, if it is worth it."""
+    row = await session.fetchrow(
+        f"select {_INDEX} from app.vector_index where ready_at is not null and weight > 0"
+    )
+    return _index(row) if row else None
+
+
+async def note_missed(session: Session, index_id: UUID) -> None:
+    await session.execute("update app.vector_index set missed_at = now() where id = $1", index_id)
+
+
+async def count_chunks(session: Session) -> int:
+    return int(await session.fetchval("select coalesce(sum(chunks), 0) from app.lexical_stats"))
+
+
+async def count_progress(session: Session, index_id: UUID | None) -> Progress:
+    """Return how far an index is; only the key of its vectors is read."""
+    row = await session.fetchrow(
+        """select (select count(*) from app.chunk_vector where index_id = $1) as embedded,
+                  (select coalesce(sum(chunks), 0) from app.lexical_stats)::bigint as chunks""",
+        index_id,
+    )
+    return Progress(row["embedded"], row["chunks"]) if row else Progress(0, 0)
+
+
+async def nearest(session: Session, meaning: Meaning, limit: int) -> list[Near]:
+    """Return the passages most similar to a question: an exact scan of the tenant's vectors."""
+    rows = await session.fetch(
+        """with near as (
+             select chunk_id, -(embedding <#> $2::halfvec) as similarity from app.chunk_vector
+              where index_id = $1 order by embedding <#> $2::halfvec, chunk_id limit $3
+           )
+           select n.chunk_id, n.similarity, coalesce(c.article_id, c.document_id) as source_id
+             from near n join app.chunk c on c.id = n.chunk_id
+            where n.similarity >= $4 order by n.similarity desc, n.chunk_id""",
+        meaning.index_id,
+        _text(meaning.vector),
+        limit,
+        meaning.lowest,
+    )
+    return [Near(row["chunk_id"], row["source_id"], float(row["similarity"])) for row in rows]
+
+
+def _key(model: EmbeddingModel) -> tuple[str, str, int | None]:
+    return model.base_url, model.name, model.size
+
+
+def _text(vector: Sequence[float]) -> str:
+    """Return a vector as pgvector reads it."""
+    return f"[{','.join(f'{value:.6g}' for value in vector)}]"
+
+
+def _index(row: asyncpg.Record) -> VectorIndex:
+    values: dict[str, Any] = dict(row)
+    model = EmbeddingModel(values.pop("base_url"), values.pop("model"), values.pop("asked_size"))
+    measured = {
+        name: values.pop(name)
+        for name in (
+            "sample_size",
+            "recall_words",
+            "recall_both",
+            "mrr_words",
+            "mrr_both",
+            "weight",
+            "lowest",
+        )
+    }
+    benefit = Benefit(**measured) if measured["sample_size"] is not None else None
+    return VectorIndex(model=model, benefit=benefit, **values)

@@ -1,0 +1,82 @@
+"""The search made anew from the texts: it finds the same, and what is kept of it is the same."""
+
+import pytest
+
+from gptagent.features.knowledge import service
+from gptagent.features.knowledge.model import NewArticle
+from gptagent.kernel.clock import utcnow
+
+BASE = {
+    "Доставка": "Доставка по Москве занимает один день. Курьер звонит за час до приезда.",
+    "Возврат": "Товар возвращают в течение 14 дней. Деньги приходят на карту за неделю.",
+    "Warranty": "Every watch has a two year warranty. Batteries are not covered by the warranty.",
+}
+CACHES = {
+    "posting": "select lexeme, chunk_id, tf, length from app.posting order by 1, 2",
+    "gram": "select gram, lexeme from app.gram order by 1, 2",
+    "lexical_stats": "select chunks, lexemes from app.lexical_stats",
+    "chunk": "select id, length from app.chunk order by id",
+}
+
+
+@pytest.fixture
+async def filled(database, scope, other_scope):
+    for ticket in (scope, other_scope):
+        async with database.session(ticket) as session:
+            for title, content in BASE.items():
+                await service.create_article(session, NewArticle(title, content), now=utcnow())
+    return scope
+
+
+async def kept(session):
+    return {name: [tuple(row) for row in await session.fetch(sql)] for name, sql in CACHES.items()}
+
+
+async def test_words_statistics_and_grams_are_made_anew_as_they_were(database, filled, other_scope):
+    async with database.session(other_scope) as session:
+        neighbour = await kept(session)
+    async with database.session(filled) as session:
+        before = await kept(session)
+        await session.execute("delete from app.posting where lexeme < 'н' collate \"C\"")
+        await session.execute("delete from app.gram where lexeme > 'м' collate \"C\"")
+        await session.execute("update app.lexical_stats set chunks = 77, lexemes = 3")
+        await session.execute("update app.chunk set length = 1")
+    async with database.session(filled) as session:
+        assert await service.rebuild(session) == len(BASE)
+    async with database.session(filled) as session:
+        assert await kept(session) == before
+    async with database.session(other_scope) as session:
+        assert await kept(session) == neighbour, "nobody else's was touched"
+
+
+async def test_the_proof_changes_nothing_and_tells_what_would_be_found(database, filled):
+    async with database.session(filled) as session:
+        before = await kept(session)
+    proof = await service.prove(database, filled)
+    assert proof.is_kept and proof.before == proof.after
+    assert proof.before.asked >= len(BASE) and proof.before.recall == 1.0
+    async with database.session(filled) as session:
+        assert await kept(session) == before
+        await session.execute("delete from app.posting")
+    proof = await service.prove(database, filled)
+    assert (proof.before.recall, proof.after.recall) == (0, 1) and proof.is_kept
+
+
+async def test_a_search_that_would_find_less_is_not_kept(database, filled):
+    """Words of the index that are no more in the texts: made anew, it finds less."""
+    async with database.session(filled) as session:
+        await session.execute("update app.chunk set content = 'Что-то совсем другое.', heading = ''")
+        await session.execute(
+            """with q as (insert into app.knowledge_question (id, text, created_at, updated_at)
+                          values (gen_random_uuid(), 'warranty batteries', now(), now()) returning id)
+               insert into app.knowledge_question_source (question_id, article_id)
+               select q.id, a.id from q, app.article a where a.title = 'Доставка'"""
+        )
+        await session.execute(
+            """insert into app.posting (lexeme, chunk_id, tf, length)
+               select 'batteri', c.id, 3, 5 from app.chunk c join app.article a on a.id = c.article_id
+                where a.title = 'Доставка'"""
+        )
+    proof = await service.prove(database, filled)
+    assert proof.before.recall > proof.after.recall
+    assert not proof.is_kept
