@@ -53,10 +53,10 @@ from gptagent.features.knowledge.categories.api import CategoriesApi
 from gptagent.features.knowledge.checks.api import ChecksApi
 from gptagent.features.knowledge.exchange.api import ExchangeApi
 from gptagent.features.knowledge.facts.api import FactsApi
-from gptagent.features.knowledge.questions.api import QuestionsApi, RunsApi
-from gptagent.features.knowledge.sites.api import SitesApi
 from gptagent.features.knowledge.gaps.api import GapsApi
 from gptagent.features.knowledge.graph.api import GraphApi
+from gptagent.features.knowledge.questions.api import QuestionsApi, RunsApi
+from gptagent.features.knowledge.sites.api import SitesApi
 from gptagent.features.knowledge.vectors.api import VectorsApi
 from gptagent.features.organizations.account.api import AccountApi
 from gptagent.features.organizations.account.guard import own_log_in

@@ -17,9 +17,9 @@ from gptagent.features.crm.deliveries.jobs import forget_seen, look_after_hooks
 from gptagent.features.crm.syncing.service import queue_due_syncs
 from gptagent.features.dialog.delivery import sweep_deliveries
 from gptagent.features.dialog.service import sweep_lanes
+from gptagent.features.knowledge.checks.service import queue_due_checks
 from gptagent.features.knowledge.questions.service import queue_due_runs
 from gptagent.features.knowledge.sites.service import queue_due_sites
-from gptagent.features.knowledge.checks.service import queue_due_checks
 from gptagent.features.knowledge.vectors.service import check_embedder, queue_due
 from gptagent.features.privacy.service import apply_retention
 from gptagent.kernel import installation
@@ -151,6 +151,8 @@ async def _read_sites(platform: Platform) -> None:
     count = await queue_due_sites(platform.db, now=utcnow())
     if count:
         log.info("sites_queued", count=count)
+
+
 async def _check_bases(platform: Platform) -> None:
     count = await queue_due_checks(platform.db, now=utcnow())
     if count:
