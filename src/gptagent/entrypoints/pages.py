@@ -34,6 +34,7 @@ from gptagent.features.identity.model import Links, Person, RelyingParty
 from gptagent.features.identity.recovery_web import RecoveryPages
 from gptagent.features.knowledge.articles.editor import ArticleEditor
 from gptagent.features.knowledge.articles.web import ArticlePages
+from gptagent.features.knowledge.attachments.web import ArticleFilePages
 from gptagent.features.knowledge.categories.web import CategoryPages
 from gptagent.features.knowledge.exchange.web import ExchangePages
 from gptagent.features.knowledge.facts.web import FactsPages
@@ -137,6 +138,7 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
     assets = build_assets()
     pages = Pages(build_environment(TEMPLATES, assets), shell_of(platform.links), settings.secure_cookies)
     party = RelyingParty.at(settings.base_url)
+    editor = ArticleEditor(db, pages)
     privacy = PrivacyPages(db, pages, platform.files, platform.login_limits)
     account = (
         ProfilePages(db, pages, platform.files).router(),
@@ -166,7 +168,8 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         DocumentPages(db, pages, platform.files).router(),
         ExchangePages(db, pages).router(),
         ArticlePages(db, pages).router(),
-        ArticleEditor(db, pages).router(),
+        editor.router(),
+        ArticleFilePages(db, pages, platform.files, editor).router(),
         CategoryPages(db, pages).router(),
         FactsPages(db, pages).router(),
         RepliesPages(db, pages, platform.crm, platform.connecting.keys, settings.base_url).router(),

@@ -48,6 +48,7 @@ from gptagent.features.identity.model import RelyingParty
 from gptagent.features.identity.recovery_api import RecoveryApi
 from gptagent.features.knowledge.api import DocumentsApi
 from gptagent.features.knowledge.articles.api import ArticlesApi
+from gptagent.features.knowledge.attachments.api import ArticleFilesApi
 from gptagent.features.knowledge.categories.api import CategoriesApi
 from gptagent.features.knowledge.exchange.api import ExchangeApi
 from gptagent.features.knowledge.facts.api import FactsApi
@@ -200,6 +201,7 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
     app.include_router(AgentsApi(platform.db).router())
     app.include_router(ExchangeApi(platform.db).router())
     app.include_router(ArticlesApi(platform.db).router())
+    app.include_router(ArticleFilesApi(platform.db, platform.files).router())
     app.include_router(CategoriesApi(platform.db).router())
     app.include_router(FactsApi(platform.db).router())
     app.include_router(DocumentsApi(platform.db, platform.files).router())

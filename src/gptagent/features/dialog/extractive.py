@@ -24,7 +24,7 @@ class ExtractiveResponder:
             quotes = await knowledge.best_sentences(session, context.question, passages, limit=SENTENCES)
         if not quotes:
             return not_found(context.agent, BY), Spent()
-        sources = tuple(_source(group) for group in _by_passage(quotes))
+        sources = tuple(_source(group, rank) for rank, group in enumerate(_by_passage(quotes), start=1))
         return Answer(_words(sources), "reply", BY, sources), Spent()
 
 
@@ -36,7 +36,7 @@ def _by_passage(quotes: list[Quote]) -> list[list[Quote]]:
     return list(groups.values())
 
 
-def _source(quotes: list[Quote]) -> Source:
+def _source(quotes: list[Quote], rank: int) -> Source:
     passage = quotes[0].passage
     return Source(
         kind=passage.source_kind,
@@ -45,6 +45,7 @@ def _source(quotes: list[Quote]) -> Source:
         page=passage.page,
         heading=passage.heading,
         quote=" ".join(quote.text for quote in quotes),
+        rank=rank,
     )
 
 

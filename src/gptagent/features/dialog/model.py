@@ -65,7 +65,10 @@ READ_BACK_SKEW = timedelta(minutes=2)  # clocks of the CRM and ours
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a sentence of the answer comes from; `quote` is the passage's own words."""
+    """Where a sentence of the answer comes from; `quote` is the passage's own words.
+
+    `rank` tells how well the passage fits the question among all that were found, the best one lowest.
+    """
 
     kind: Literal["article", "document"]
     source_id: UUID
@@ -73,6 +76,7 @@ class Source:
     page: int | None
     heading: str
     quote: str
+    rank: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,7 +136,9 @@ def _cited(text: str, passages: list[Passage]) -> tuple[Source, ...]:
     """Return the passages whose numbers stand in the text, in order; numbers of none are left out."""
     numbers = [int(number) for group in _CITATION.findall(text) for number in _NUMBER.findall(group)]
     return tuple(
-        _source(passages[number - 1]) for number in dict.fromkeys(numbers) if 1 <= number <= len(passages)
+        _source(passages[number - 1], number)
+        for number in dict.fromkeys(numbers)
+        if 1 <= number <= len(passages)
     )
 
 
@@ -179,7 +181,7 @@ def _turns(context: TurnContext) -> tuple[ChatTurn, ...]:
     return (*history, ChatTurn("user", context.question))
 
 
-def _source(passage: Passage) -> Source:
+def _source(passage: Passage, rank: int) -> Source:
     return Source(
         kind=passage.source_kind,
         source_id=passage.source_id,
@@ -187,4 +189,5 @@ def _source(passage: Passage) -> Source:
         page=passage.page,
         heading=passage.heading,
         quote=passage.content,
+        rank=rank,
     )

@@ -14,6 +14,7 @@ from gptagent.features.knowledge.articles.model import (  # noqa: F401 - part of
     ArticleSummary,
     NewArticle,
 )
+from gptagent.features.knowledge.attachments.model import ArticleFile as ArticleFile  # noqa: PLC0414 - exported
 
 FILE_MAX_BYTES = 50_000_000
 FILE_NAME_MAX_CHARS = 255

@@ -15,6 +15,7 @@ from gptagent.features.knowledge.articles.service import (
     restore_version,
     update_article,
 )
+from gptagent.features.knowledge.attachments.service import files_to_send, path_of
 from gptagent.features.knowledge.documents import (
     DOCUMENT_ORDERS,
     INGEST_JOB,
@@ -58,6 +59,7 @@ __all__ = [
     "delete_article",
     "delete_document",
     "fail_document",
+    "files_to_send",
     "find_articles",
     "get_article",
     "get_document",
@@ -69,6 +71,7 @@ __all__ = [
     "page_articles",
     "page_documents",
     "page_versions",
+    "path_of",
     "record_entries",
     "record_pieces",
     "register_document",
