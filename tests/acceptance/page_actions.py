@@ -122,6 +122,10 @@ ACTIONS: dict[str, str | Why] = {
     f"POST {PAGES}/knowledge-items/{{article_id}}/versions/{{version}}/restore": (
         f"POST {ARTICLE}/versions/{{version}}/restore"
     ),
+    f"POST {PAGES}/knowledge-items/{{article_id}}/files": f"POST {ARTICLE}/files",
+    f"POST {PAGES}/knowledge-items/{{article_id}}/files/{{file_id}}/delete": (
+        f"DELETE {ARTICLE}/files/{{file_id}}"
+    ),
     f"POST {PAGES}/knowledge-facts": f"PUT {V1}/company-facts",
     f"POST {PAGES}/knowledge-categories/create": f"POST {V1}/categories",
     f"POST {PAGES}/knowledge-categories/{{category_id}}/edit": f"PATCH {CATEGORY}",

@@ -47,6 +47,7 @@ class Estate:
     account_id: int
     agent_id: UUID
     article_id: UUID
+    file_id: UUID
     category_id: UUID
     document_id: UUID
     connection_id: UUID
@@ -141,8 +142,18 @@ async def _verbs(session: Session, canary: str) -> dict[str, UUID]:
     relative = NewArticle(f"Relative {canary}", f"Related to {canary}.", related=(article.id,))
     await knowledge.create_article(session, relative, now=utcnow())
     await facts.write_facts(session, canary, now=utcnow())
+    file_id = await _sent_file(session, canary, article.id)
     await session.publish(f"agents/{canary}", canary, {"agent_id": canary})
-    return {"agent_id": agent.id, "article_id": article.id, "category_id": category.id}
+    made = {"agent_id": agent.id, "article_id": article.id, "category_id": category.id}
+    return {**made, "file_id": file_id}
+
+
+async def _sent_file(session: Session, canary: str, article_id: UUID) -> UUID:
+    file_id = new_id()
+    kept = {"blob_key": session.scope.key("article-files", canary), "sha256": canary, "created_at": utcnow()}
+    told = {"name": f"{canary}.pdf", "kind": "document", "mime": canary, "size_bytes": 1}
+    await insert(session, "article_file", id=file_id, article_id=article_id, **told, **kept)
+    return file_id
 
 
 async def _connection(
@@ -315,6 +326,8 @@ async def _conversation(
     answer = f'{{"text": "{canary}", "outcome": "reply", "by": "{canary}"}}'
     place = {"agent_id": agent_id, "epoch": 1, "first_seq": 1, "last_seq": 1, "answer": answer}
     await insert(session, "turn", **own, id=turn_id, **place, **ended)
+    sent = {"file_id": new_id(), "position": 1, "name": canary, "size_bytes": 1, "drive_uuid": canary}
+    await insert(session, "reply_file", **own, turn_id=turn_id, **sent, reason=canary)
     used = {"outcome": canary, "tokens_in": 1, "tokens_out": 1, "duration_ms": 1}
     await insert(session, "llm_usage", turn_id=turn_id, model=canary, **used)
     return {**own, "turn_id": turn_id, "attachment_id": attachment_id, "pending_id": pending_id}

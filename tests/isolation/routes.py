@@ -62,6 +62,7 @@ Case = Public | Own | Foreign | Installation
 
 AGENT = {"agent_id": "agent_id"}
 ARTICLE = {"article_id": "article_id"}
+SENT_FILE = ARTICLE | {"file_id": "file_id"}
 CATEGORY = {"category_id": "category_id"}
 IMPORTED = b"title,content\r\nTaken,Long enough a text.\r\n"
 DOCUMENT = {"document_id": "document_id"}
@@ -192,6 +193,10 @@ CASES: dict[str, Case] = {
     "POST /api/v1/articles/{article_id}/versions/{version}/restore": Foreign(
         ARTICLE | {"version": "version"}
     ),
+    "GET /api/v1/articles/{article_id}/files": Foreign(ARTICLE),
+    "POST /api/v1/articles/{article_id}/files": Foreign(ARTICLE, {"files": {"file": ("a.txt", b"Stolen")}}),
+    "GET /api/v1/articles/{article_id}/files/{file_id}": Foreign(SENT_FILE),
+    "DELETE /api/v1/articles/{article_id}/files/{file_id}": Foreign(SENT_FILE),
     "GET /api/v1/articles/export": Own(),
     "POST /api/v1/articles/import": Own(200, {"files": {"file": ("a.csv", IMPORTED)}}),
     "GET /api/v1/company-facts": Own(),
@@ -431,6 +436,11 @@ CASES: dict[str, Case] = {
     f"POST {PAGES}/knowledge-items/{{article_id}}/versions/{{version}}/restore": Foreign(
         ARTICLE | {"version": "version"}
     ),
+    f"POST {PAGES}/knowledge-items/{{article_id}}/files": Foreign(
+        ARTICLE, {"files": {"files": ("a.txt", b"Stolen")}}
+    ),
+    f"GET {PAGES}/knowledge-items/{{article_id}}/files/{{file_id}}": Foreign(SENT_FILE),
+    f"POST {PAGES}/knowledge-items/{{article_id}}/files/{{file_id}}/delete": Foreign(SENT_FILE),
     f"GET {PAGES}/knowledge-items/export": Own(),
     f"GET {PAGES}/knowledge-items/import": Own(),
     f"POST {PAGES}/knowledge-items/import": Own(303, {"files": {"file": ("a.csv", IMPORTED)}}),

@@ -15,6 +15,8 @@ SENTENCES: Mapping[str, str] = {
     "api_key.revoked": "Key revoked",
     "article.created": "Article written",
     "article.deleted": "Article deleted",
+    "article.file_added": "File added to an article",
+    "article.file_removed": "File taken from an article",
     "article.updated": "Article changed",
     "articles.exported": "Articles exported",
     "articles.imported": "Articles imported",
