@@ -1,6 +1,4 @@
-"""What the CRM tells anyway settles a reply: a turn costs two calls at most, a first contact one more for its
-deal, and it looks itself if need be.
-"""
+"""What the CRM tells anyway settles a reply: a turn costs two calls at most. It looks itself if need be."""
 
 import asyncio
 from dataclasses import replace
@@ -8,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from gptagent.features.crm import service as crm
 from hookings import Door
 from reply_routes import asked, door_open, use_bot, use_widget
 from scenes import PACE, Scene, patched
@@ -17,6 +16,8 @@ NEVER = timedelta(minutes=10)
 PATIENT = replace(PACE, first_look_after=NEVER, unreported_look_after=NEVER)
 REPLIED = ("not_found", "no_relevant_knowledge")
 OWN_CALLS = {"talk": 1, "salesbot": 2, "widget": 1}
+# A deal that no webhook has told of is read, where the reply leaves a call for it.
+FIRST_CONTACT_CALLS = {"talk": 2, "salesbot": 2, "widget": 2}
 
 
 @pytest.fixture
@@ -99,7 +100,7 @@ async def messages(world):
 
 
 @pytest.mark.parametrize("way", ["talk", "salesbot", "widget"])
-async def test_on_kommo_a_turn_costs_two_calls_and_a_first_contact_one_more(scene, world, origin, way):
+async def test_on_kommo_a_turn_costs_two_calls_at_most(scene, world, origin, way):
     """CRM-21: counted by the emulator. The report settles the reply."""
     await set_up(scene, way, origin)
     for number in (1, 2):
@@ -108,13 +109,31 @@ async def test_on_kommo_a_turn_costs_two_calls_and_a_first_contact_one_more(scen
         await scene.advance()
         await scene.says(NOT_FOUND, author="bot", provider_id=await printed(scene, number))
         await scene.calm()
-        first_contact = number == 1  # its deal is read
-        assert await calls(world) - before == OWN_CALLS[way] + first_contact
+        expected = FIRST_CONTACT_CALLS if number == 1 else OWN_CALLS
+        assert await calls(world) - before == expected[way]
         assert await scene.outcomes() == [REPLIED] * number
     assert {turn["send_route"] for turn in await scene.turns()} == {way}
     assert await scene.sent() == [NOT_FOUND] * 2
     async with world.db.session(world.scope) as session:
         assert await session.fetchval("select count(*) from app.crm_lead_claim") == 0
+
+
+@pytest.mark.parametrize("way", ["talk", "salesbot"])
+async def test_a_deal_its_webhook_told_of_is_not_read(scene, hooks, world, origin, way):
+    await set_up(scene, way, origin)
+    lead_id = scene.chat["lead_id"]
+    told = {"id": lead_id, "name": "A sofa", "status_id": 142, "price": 900, "pipeline_id": 31}
+    told |= {"updated_at": 1_790_000_000}
+    await hooks.receive({f"leads[add][0][{key}]": str(value) for key, value in told.items()})
+    await scene.says("Hello")
+    before = await calls(world)
+    await scene.advance()
+    await scene.says(NOT_FOUND, author="bot", provider_id=await printed(scene))
+    await scene.calm()
+    assert await calls(world) - before == OWN_CALLS[way]
+    async with world.db.session(world.scope) as session:
+        card = await crm.get_lead_card(session, world.hook.connection_id, lead_id)
+    assert (card.name, card.price, card.is_fresh) == ("A sofa", 900, True)
 
 
 @pytest.mark.parametrize("way", ["salesbot", "widget"])
@@ -130,14 +149,14 @@ async def test_on_amocrm_one_look_at_the_log_settles_the_replies_of_all_deals(
             await asks(one, way, f"Hello, for the {number}. time", 2 * (number - 1) + place)
             await one.advance()
             await printed(one, number)
-        first_contacts = len(scenes) * (number == 1)
-        assert await calls(world) - before == len(scenes) * OWN_CALLS[way] + first_contacts
+        each = (FIRST_CONTACT_CALLS if number == 1 else OWN_CALLS)[way]
+        assert await calls(world) - before == len(scenes) * each
         await hooks.reconcile()
         for one in scenes:
             await one.calm()
             assert await one.outcomes() == [REPLIED] * number
             assert (await one.turns())[-1]["provider_message_id"] == await printed(one, number)
-        assert await calls(world) - before == len(scenes) * OWN_CALLS[way] + first_contacts + 1
+        assert await calls(world) - before == len(scenes) * each + 1
     assert {status for author, _, status in await messages(world) if author == "agent"} == {"sent"}
 
 

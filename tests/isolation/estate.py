@@ -195,6 +195,12 @@ async def _connection(
         created_at=utcnow(),
         updated_at=utcnow(),
     )
+    question_id = new_id()
+    actor = {"actor_kind": "person", "actor_id": session.scope.actor.id}
+    made_at = {"created_at": utcnow(), "updated_at": utcnow()}
+    await insert(session, "knowledge_question", id=question_id, text=canary, **actor, **made_at)
+    expected = {"question_id": question_id, "document_id": document_id}
+    await insert(session, "knowledge_question_source", **expected)
     own = {"connection_id": connection_id}
     await insert(session, "crm_pipeline", **own, external_id=PIPELINE, name=canary, sort=1, is_main=True)
     stage = {"pipeline_id": PIPELINE, "external_id": STAGE, "name": canary, "sort": 1, "kind": "open"}

@@ -48,6 +48,7 @@ VOCABULARY = {
     "gram.gram",  # three letters
     "gram.lexeme",  # no words with digits; what may not be heard of these: test_knowledge_spelling.py
     "invitation.role",
+    "knowledge_question.actor_kind",
     "member.role",
     "member.status",
     "message.author",

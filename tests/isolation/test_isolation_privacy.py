@@ -59,6 +59,7 @@ NOTHING_TO_HAND_OUT = {
     "crm_consent": "that the person is on the way to a CRM's consent page, for ten minutes",
     "idempotency_key": "answers the person was given, sealed, for a day",
     "invitation": "the workspace's word to an address, which a letter has told; erased with the person",
+    "knowledge_question": "who saved it: told by the audit; its text is the workspace's",
     "lane": "numbers of what is to be answered; goes with the conversation",
     "one_time_token": "hashes of links; erased with the person",
     "person_key": "a sealed key, which opens what the audit's rows tell; destroyed with the person",
@@ -73,6 +74,7 @@ LEFT = {
     "audit_event": "what it holds of a person is sealed under a key that is gone",
     "crm_contact": "the number only, so that no reading of the CRM copies the contact again",
     "idempotency_key": "sealed, and gone after a day",
+    "knowledge_question": "the workspace's; it names an emptied row",
     "person": "emptied: others refer to it",
 }
 REFERS = re.compile(

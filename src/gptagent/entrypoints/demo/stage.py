@@ -19,6 +19,8 @@ START_SECONDS = 90.0
 RESTART_SECONDS = 30.0
 STOP_SECONDS = 15.0
 CALL_SECONDS = 40.0
+BUSY_SECONDS = 60.0
+TOO_MANY_REQUESTS = 429
 MAX_BYTES = 5_000_000
 POLL_SECONDS = 0.25
 
@@ -36,20 +38,30 @@ class Service:
     headers: dict[str, str] = field(default_factory=dict)
 
     async def call(self, method: str, path: str, body: object = None) -> dict[str, object]:
-        """Return the JSON of a successful answer; raise Failed for any other."""
+        """Return the JSON of a successful answer; raise Failed for any other.
+
+        One that is told to come again comes again when it is told to, for `BUSY_SECONDS`.
+        """
         headers = dict(self.headers)
         content = None
         if isinstance(body, Upload):
             content, headers["content-type"] = body.encode()
-        response = await self.egress.request(
-            method,
-            self.url + path,
-            headers=headers,
-            json=None if content or body is None else body,
-            content=content,
-            deadline=CALL_SECONDS,
-            max_bytes=MAX_BYTES,
-        )
+        clock = asyncio.get_running_loop().time
+        ends = clock() + BUSY_SECONDS
+        while True:
+            response = await self.egress.request(
+                method,
+                self.url + path,
+                headers=headers,
+                json=None if content or body is None else body,
+                content=content,
+                deadline=CALL_SECONDS,
+                max_bytes=MAX_BYTES,
+            )
+            pause = float(response.headers.get("retry-after", "0"))
+            if response.status != TOO_MANY_REQUESTS or not pause or clock() + pause > ends:
+                break
+            await asyncio.sleep(pause)
         if response.status >= 400:
             raise Failed(f"{method} {path} answered {response.status}: {response.body[:300].decode()}")
         answer = json.loads(response.body) if response.body else {}

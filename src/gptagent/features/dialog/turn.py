@@ -140,7 +140,9 @@ class TurnRunner:
         return self.pace.crowded_retry if sent >= self.pace.replies_per_minute else None
 
     async def _refresh(self, db: Database, scope: Scope, context: TurnContext) -> TurnContext:
-        """Read what the mirror lacks, in one call at most. A CRM that does not answer stops no reply."""
+        """Read what the mirror lacks, in one call at most; in none where the reply takes two, so that no turn
+        costs more. A CRM that does not answer stops no reply.
+        """
         conversation, lead = context.conversation, context.lead
         needs_lead = conversation.lead_id is not None and (lead is None or not lead.is_fresh)
         needs_name = not conversation.customer_name and conversation.contact_id is not None
@@ -149,6 +151,9 @@ class TurnRunner:
         try:
             async with db.session(scope) as session:
                 link = await crm_service.open_link(session, conversation.connection_id, self.vault)
+                route = await replying.find_route(session, link, conversation.lead_id, conversation.talk_id)
+            if route == "salesbot":
+                return context
             if needs_lead:
                 return await self._read_lead(db, scope, context, link)
             await self._read_name(db, scope, context, link)

@@ -87,7 +87,8 @@ async def merge_lead(session: Session, connection_id: UUID, change: LeadChanged)
     """Take over what a delivery says of a deal, leaving the rest. What is older than we know is left alone,
     be it from a delivery or from reading the account; only what happened later brings a deleted deal back.
 
-    The thin form has no time: where it brings something new, the deal is read again before its next reply.
+    The full form tells a deal as well as reading it would. The thin form has no time: where it brings
+    something new, the deal counts as not read.
     """
     before = await session.fetchrow(
         """select name, price, responsible_user_id, pipeline_id, stage_id, is_deleted, removed_at,
@@ -105,8 +106,10 @@ async def merge_lead(session: Session, connection_id: UUID, change: LeadChanged)
     is_news = is_said or before is None or has_moved or _has_changed(before, change)
     await session.execute(
         """insert into app.crm_lead (connection_id, external_id, name, pipeline_id, stage_id,
-                                     responsible_user_id, is_deleted, price, told_at, updated_at, removed_at)
-           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, case when $7 then clock_timestamp() end)
+                                     responsible_user_id, is_deleted, price, told_at, updated_at, removed_at,
+                                     fetched_at)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, case when $7 then clock_timestamp() end,
+                   case when $11 then clock_timestamp() end)
            on conflict (org_id, connection_id, external_id) do update
               set name = coalesce(excluded.name, crm_lead.name),
                   price = coalesce(excluded.price, crm_lead.price),
@@ -116,7 +119,8 @@ async def merge_lead(session: Session, connection_id: UUID, change: LeadChanged)
                   is_deleted = excluded.is_deleted, removed_at = excluded.removed_at, seen_at = now(),
                   told_at = coalesce(excluded.told_at, crm_lead.told_at),
                   updated_at = coalesce(excluded.told_at, crm_lead.updated_at),
-                  fetched_at = case when excluded.told_at is not null or not $10
+                  fetched_at = case when $11 then excluded.fetched_at
+                                    when excluded.told_at is not null or not $10
                                     then crm_lead.fetched_at end""",
         connection_id,
         change.lead_id,
@@ -128,8 +132,15 @@ async def merge_lead(session: Session, connection_id: UUID, change: LeadChanged)
         change.price,
         told_at,
         is_news,
+        _is_full(change),
     )
     return Merged(is_news, has_moved)
+
+
+def _is_full(change: LeadChanged) -> bool:
+    """Return whether this names all a deal has but its people, who are told with the contacts."""
+    parts = (change.changed_at, change.name, change.price, change.pipeline_id, change.stage_id)
+    return all(part is not None for part in parts)
 
 
 def _is_late(before: Record, told_at: datetime | None) -> bool:

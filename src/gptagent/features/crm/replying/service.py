@@ -314,6 +314,25 @@ async def _open(db: Database, scope: Scope, connection_id: UUID, vault: Vault) -
         return await crm.open_link(session, connection_id, vault)
 
 
+async def find_route(session: Session, link: CrmLink, lead_id: int | None, talk_id: int | None) -> ReplyRoute:
+    """Return the way a reply about that deal would go now. Raises NotFound."""
+    row = await crm_store.select_connection(session, link.connection_id)
+    if row is None:
+        raise NotFound
+    waits = lead_id is not None and await store.slot_waits(
+        session, link.connection_id, lead_id, talk_id, SLOT_LASTS
+    )
+    about = Circumstances(
+        brand=brand_of(link.host),
+        token_may_send=row["can_send_messages"],
+        has_lead=lead_id is not None,
+        slot_waits=waits,
+        now=utcnow(),
+        bots_ask=await store.bots_ask(session, link.connection_id, SLOT_LASTS),
+    )
+    return choose_route(await get_setup(session, link.connection_id), about)
+
+
 @dataclass(frozen=True, slots=True)
 class CrmRoutes:
     """Finds the way of a reply, and what carries it."""
@@ -325,22 +344,8 @@ class CrmRoutes:
 
     async def choose(self, session: Session, link: CrmLink, reply: Reply) -> ReplyTransport:
         """Return what carries a new reply, by the setup, the plan and what the CRM has refused lately."""
-        setup = await get_setup(session, link.connection_id)
-        row = await crm_store.select_connection(session, link.connection_id)
-        if row is None:
-            raise NotFound
-        waits = reply.lead_id is not None and await store.slot_waits(
-            session, link.connection_id, reply.lead_id, reply.talk_id, SLOT_LASTS
-        )
-        about = Circumstances(
-            brand=brand_of(link.host),
-            token_may_send=row["can_send_messages"],
-            has_lead=reply.lead_id is not None,
-            slot_waits=waits,
-            now=utcnow(),
-            bots_ask=await store.bots_ask(session, link.connection_id, SLOT_LASTS),
-        )
-        return self._build(choose_route(setup, about), setup)
+        route = await find_route(session, link, reply.lead_id, reply.talk_id)
+        return self._build(route, await get_setup(session, link.connection_id))
 
     async def resume(self, session: Session, link: CrmLink, route: ReplyRoute) -> ReplyTransport:
         """Return what carried a reply that is under way."""
