@@ -126,6 +126,12 @@ ACTIONS: dict[str, str | Why] = {
     f"POST {PAGES}/knowledge-items/{{article_id}}/files/{{file_id}}/delete": (
         f"DELETE {ARTICLE}/files/{{file_id}}"
     ),
+    f"POST {PAGES}/knowledge-scripts/create": f"POST {V1}/scripts",
+    f"POST {PAGES}/knowledge-scripts/{{script_id}}/edit": f"PATCH {V1}/scripts/{{script_id}}",
+    f"POST {PAGES}/knowledge-scripts/{{script_id}}/delete": f"DELETE {V1}/scripts/{{script_id}}",
+    f"POST {PAGES}/knowledge-objections/create": f"POST {V1}/objections",
+    f"POST {PAGES}/knowledge-objections/{{script_id}}/edit": f"PATCH {V1}/objections/{{script_id}}",
+    f"POST {PAGES}/knowledge-objections/{{script_id}}/delete": f"DELETE {V1}/objections/{{script_id}}",
     f"POST {PAGES}/knowledge-facts": f"PUT {V1}/company-facts",
     f"POST {PAGES}/knowledge-categories/create": f"POST {V1}/categories",
     f"POST {PAGES}/knowledge-categories/{{category_id}}/edit": f"PATCH {CATEGORY}",

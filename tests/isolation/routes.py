@@ -62,6 +62,10 @@ Case = Public | Own | Foreign | Installation
 
 AGENT = {"agent_id": "agent_id"}
 ARTICLE = {"article_id": "article_id"}
+SCRIPT = {"script_id": "script_id"}
+OBJECTION = {"script_id": "objection_id"}
+SPOKEN = {"kind": "greeting", "title": "New", "content": "New.", "priority": "5"}
+ANSWERED = {**SPOKEN, "kind": "price"}
 SENT_FILE = ARTICLE | {"file_id": "file_id"}
 CATEGORY = {"category_id": "category_id"}
 IMPORTED = b"title,content\r\nTaken,Long enough a text.\r\n"
@@ -199,6 +203,16 @@ CASES: dict[str, Case] = {
     "DELETE /api/v1/articles/{article_id}/files/{file_id}": Foreign(SENT_FILE),
     "GET /api/v1/articles/export": Own(),
     "POST /api/v1/articles/import": Own(200, {"files": {"file": ("a.csv", IMPORTED)}}),
+    "GET /api/v1/scripts": Own(),
+    "POST /api/v1/scripts": Own(201, {"json": {"kind": "greeting", "title": "New", "content": "New."}}),
+    "GET /api/v1/scripts/{script_id}": Foreign(SCRIPT),
+    "PATCH /api/v1/scripts/{script_id}": Foreign(SCRIPT, {"json": {"title": "Stolen"}}),
+    "DELETE /api/v1/scripts/{script_id}": Foreign(SCRIPT),
+    "GET /api/v1/objections": Own(),
+    "POST /api/v1/objections": Own(201, {"json": {"kind": "price", "title": "New", "content": "New."}}),
+    "GET /api/v1/objections/{script_id}": Foreign(OBJECTION),
+    "PATCH /api/v1/objections/{script_id}": Foreign(OBJECTION, {"json": {"title": "Stolen"}}),
+    "DELETE /api/v1/objections/{script_id}": Foreign(OBJECTION),
     "GET /api/v1/company-facts": Own(),
     "PUT /api/v1/company-facts": Own(200, {"json": {"content": "New"}}),
     "GET /api/v1/categories": Own(),
@@ -444,6 +458,18 @@ CASES: dict[str, Case] = {
     f"GET {PAGES}/knowledge-items/export": Own(),
     f"GET {PAGES}/knowledge-items/import": Own(),
     f"POST {PAGES}/knowledge-items/import": Own(303, {"files": {"file": ("a.csv", IMPORTED)}}),
+    f"GET {PAGES}/knowledge-scripts": Own(),
+    f"GET {PAGES}/knowledge-scripts/create": Own(),
+    f"POST {PAGES}/knowledge-scripts/create": Own(303, {"data": SPOKEN}),
+    f"GET {PAGES}/knowledge-scripts/{{script_id}}/edit": Foreign(SCRIPT),
+    f"POST {PAGES}/knowledge-scripts/{{script_id}}/edit": Foreign(SCRIPT, {"data": SPOKEN}),
+    f"POST {PAGES}/knowledge-scripts/{{script_id}}/delete": Foreign(SCRIPT),
+    f"GET {PAGES}/knowledge-objections": Own(),
+    f"GET {PAGES}/knowledge-objections/create": Own(),
+    f"POST {PAGES}/knowledge-objections/create": Own(303, {"data": ANSWERED}),
+    f"GET {PAGES}/knowledge-objections/{{script_id}}/edit": Foreign(OBJECTION),
+    f"POST {PAGES}/knowledge-objections/{{script_id}}/edit": Foreign(OBJECTION, {"data": ANSWERED}),
+    f"POST {PAGES}/knowledge-objections/{{script_id}}/delete": Foreign(OBJECTION),
     f"GET {PAGES}/knowledge-facts": Own(),
     f"POST {PAGES}/knowledge-facts": Own(303, {"data": {"content": "New"}}),
     f"GET {PAGES}/knowledge-categories": Own(),

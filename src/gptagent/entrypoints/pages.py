@@ -38,6 +38,7 @@ from gptagent.features.knowledge.attachments.web import ArticleFilePages
 from gptagent.features.knowledge.categories.web import CategoryPages
 from gptagent.features.knowledge.exchange.web import ExchangePages
 from gptagent.features.knowledge.facts.web import FactsPages
+from gptagent.features.knowledge.scripts.web import ScriptPages
 from gptagent.features.knowledge.web import DocumentPages
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.account.factors import FactorPages
@@ -97,6 +98,8 @@ NAVIGATION = (
             NavItem("Articles", "/knowledge-items", "book-open", "/knowledge-items"),
             NavItem("Categories", "/knowledge-categories", "folder", "/knowledge-categories"),
             NavItem("About the company", "/knowledge-facts", "info", "/knowledge-facts"),
+            NavItem("Sales scripts", "/knowledge-scripts", "message-square-text", "/knowledge-scripts"),
+            NavItem("Objections", "/knowledge-objections", "hand", "/knowledge-objections"),
         ),
     ),
     NavSection("Connections", (NavItem("Kommo", "/integrations", "plug", "/integrations"),)),
@@ -172,6 +175,8 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         ArticleFilePages(db, pages, platform.files, editor).router(),
         CategoryPages(db, pages).router(),
         FactsPages(db, pages).router(),
+        ScriptPages(db, pages, "script").router(),
+        ScriptPages(db, pages, "objection").router(),
         RepliesPages(db, pages, platform.crm, platform.connecting.keys, settings.base_url).router(),
         ConversationPages(db, pages, platform.inbox, platform.files).router(),
         DeliveryPages(db, pages).router(),

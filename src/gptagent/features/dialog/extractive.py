@@ -23,9 +23,18 @@ class ExtractiveResponder:
         async with db.session(scope) as session:
             quotes = await knowledge.best_sentences(session, context.question, passages, limit=SENTENCES)
         if not quotes:
-            return not_found(context.agent, BY), Spent()
+            return _objected(context) or not_found(context.agent, BY), Spent()
         sources = tuple(_source(group, rank) for rank, group in enumerate(_by_passage(quotes), start=1))
         return Answer(_words(sources), "reply", BY, sources), Spent()
+
+
+def _objected(context: TurnContext) -> Answer | None:
+    """The company's own answer to what the customer objects; None if the message objects to nothing known."""
+    one = next((given for given in context.scripts if given.family == "objection"), None)
+    if one is None:
+        return None
+    source = Source("objection", one.id, one.title, None, "", one.text, rank=1)
+    return Answer(one.text, "reply", BY, (source,))
 
 
 def _by_passage(quotes: list[Quote]) -> list[list[Quote]]:

@@ -70,7 +70,7 @@ class Source:
     `rank` tells how well the passage fits the question among all that were found, the best one lowest.
     """
 
-    kind: Literal["article", "document"]
+    kind: Literal["article", "document", "script", "objection"]
     source_id: UUID
     title: str
     page: int | None

@@ -9,7 +9,8 @@ from gptagent.features.dialog.grounding.gate import unsourced
 from gptagent.features.dialog.model import FACT_GATE, Answer, Source
 from gptagent.features.inference import service as inference
 from gptagent.features.inference.model import ChatTurn, LanguageModel, ModelReply, ModelRequest
-from gptagent.features.knowledge.model import Passage
+from gptagent.features.knowledge import service as knowledge
+from gptagent.features.knowledge.model import Given, Passage
 from gptagent.kernel import observe
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import AppError
@@ -21,7 +22,7 @@ FACTS_NAMED_MAX = 20  # to the model that is to rewrite
 NOT_FOUND_MARK = "NO_ANSWER"
 _CITATION = re.compile(r"\s*\[(\d{1,2}(?:\s*[,;]\s*\d{1,2})*)\]")
 _NUMBER = re.compile(r"\d+")
-_OUR_TAG = re.compile(r"<(?=/?(?:passage|deal|company)\b)", re.IGNORECASE)
+_OUR_TAG = re.compile(r"<(?=/?(?:passage|deal|company|script)\b)", re.IGNORECASE)
 
 _RULES = """\
 You answer a customer of the company in a chat, as its employee, in the customer's language, briefly.
@@ -40,9 +41,16 @@ If nothing remains that answers the question, write exactly {mark} and nothing e
 _ABOUT = "These facts about the company may be used as the passages may; they have no number."
 
 
+_SCRIPTS = """\
+Scripts say how the company speaks at this stage of the deal, and what it answers when a customer objects.
+Follow those that fit the customer's words, in the customer's language. They may be used as the passages may,
+with their numbers. What a script answers needs no passage."""
+_NAMES = {"script": "Script", "objection": "The customer objects"}
+
+
 @dataclass(frozen=True, slots=True)
 class ModelResponder:
-    """Instructions, company, deal, passages, history, question - in this order.
+    """Instructions, company, deal, passages, scripts, history, question - in this order.
 
     A reply with facts that have no source is rewritten once, else it becomes the agent's not-found text.
     """
@@ -102,10 +110,10 @@ class _Asked:
     request: ModelRequest
 
     def read(self, reply: ModelReply) -> Answer:
-        text = _CITATION.sub("", reply.text).strip()
+        text = self._without_placeholders(_CITATION.sub("", reply.text).strip())
         if NOT_FOUND_MARK in text or not text:
             return not_found(self.context.agent, reply.model)
-        return Answer(text, "reply", reply.model, _cited(reply.text, self.passages))
+        return Answer(text, "reply", reply.model, _cited(reply.text, self._sources()))
 
     def invented(self, answer: Answer) -> list[str]:
         """Return the facts of a reply that are in nothing the model was given as a source, nor asked about.
@@ -118,7 +126,23 @@ class _Asked:
         messages = (*self.context.history, *self.context.unanswered)
         said = [message.text for message in messages if message.author == "customer"]
         deal = [value for _label, value in _deal(self.context)]
-        return unsourced(answer.text, [*found, self.context.company, *deal, *said])
+        scripts = [f"{one.title}\n{one.text}" for one in self.context.scripts]
+        return unsourced(answer.text, [*found, self.context.company, *scripts, *deal, *said])
+
+    def _sources(self) -> list[Source]:
+        """Return what the model was given with a number, in the order of the numbers."""
+        first = len(self.passages) + 1
+        passages = [_source(one, rank) for rank, one in enumerate(self.passages, start=1)]
+        scripts = [_script_source(one, rank) for rank, one in enumerate(self.context.scripts, start=first)]
+        return [*passages, *scripts]
+
+    def _without_placeholders(self, text: str) -> str:
+        """Take out the sentences in which a variable of a template was left, unless a passage says it so."""
+        left = [one for one in knowledge.placeholders_in(text) if not self._is_said(one)]
+        return knowledge.without_sentences(text, left) if left else text
+
+    def _is_said(self, placeholder: str) -> bool:
+        return any(placeholder in passage.content for passage in self.passages)
 
     def objection(self, reply: ModelReply, invented: list[str]) -> ModelRequest:
         """Return the same request, with the reply and what is wrong with it."""
@@ -132,14 +156,10 @@ def _spent(reply: ModelReply) -> Spent:
     return Spent(reply.calls, reply.tokens_in, reply.tokens_out)
 
 
-def _cited(text: str, passages: list[Passage]) -> tuple[Source, ...]:
-    """Return the passages whose numbers stand in the text, in order; numbers of none are left out."""
+def _cited(text: str, sources: list[Source]) -> tuple[Source, ...]:
+    """Return the sources whose numbers stand in the text, in order; numbers of none are left out."""
     numbers = [int(number) for group in _CITATION.findall(text) for number in _NUMBER.findall(group)]
-    return tuple(
-        _source(passages[number - 1], number)
-        for number in dict.fromkeys(numbers)
-        if 1 <= number <= len(passages)
-    )
+    return tuple(sources[number - 1] for number in dict.fromkeys(numbers) if 1 <= number <= len(sources))
 
 
 def _system(context: TurnContext, passages: list[Passage]) -> str:
@@ -156,6 +176,13 @@ def _system(context: TurnContext, passages: list[Passage]) -> str:
     ]
     if not passages:
         blocks.append("There are no passages.")
+    if context.scripts:
+        blocks.append(_SCRIPTS)
+    blocks += [
+        f"<script>\n[{number}] {_NAMES[one.family]} ({one.kind}): {_data(' '.join(one.title.split()))}\n"
+        f"{_data(one.text)}\n</script>"
+        for number, one in enumerate(context.scripts, start=len(passages) + 1)
+    ]
     return "\n\n".join(blocks)
 
 
@@ -189,5 +216,17 @@ def _source(passage: Passage, rank: int) -> Source:
         page=passage.page,
         heading=passage.heading,
         quote=passage.content,
+        rank=rank,
+    )
+
+
+def _script_source(script: Given, rank: int) -> Source:
+    return Source(
+        kind=script.family,
+        source_id=script.id,
+        title=script.title,
+        page=None,
+        heading="",
+        quote=script.text,
         rank=rank,
     )

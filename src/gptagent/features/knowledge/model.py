@@ -15,6 +15,8 @@ from gptagent.features.knowledge.articles.model import (  # noqa: F401 - part of
     NewArticle,
 )
 from gptagent.features.knowledge.attachments.model import ArticleFile as ArticleFile  # noqa: PLC0414 - exported
+from gptagent.features.knowledge.scripts.model import Given as Given  # noqa: PLC0414 - exported
+from gptagent.features.knowledge.scripts.model import StageKey as StageKey  # noqa: PLC0414 - exported
 
 FILE_MAX_BYTES = 50_000_000
 FILE_NAME_MAX_CHARS = 255

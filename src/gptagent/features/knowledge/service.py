@@ -41,6 +41,9 @@ from gptagent.features.knowledge.retrieval import (
     is_answerable,
     search,
 )
+from gptagent.features.knowledge.scripts.service import choose_scripts
+from gptagent.features.knowledge.scripts.service import note_used as note_scripts_used
+from gptagent.features.knowledge.scripts.variables import placeholders_in, without_sentences
 
 __all__ = [
     "ARTICLE_ORDERS",
@@ -53,6 +56,7 @@ __all__ = [
     "article_titles",
     "best_sentences",
     "change_articles",
+    "choose_scripts",
     "claim_document",
     "count_sources",
     "create_article",
@@ -68,10 +72,12 @@ __all__ = [
     "is_answerable",
     "list_documents",
     "note_progress",
+    "note_scripts_used",
     "page_articles",
     "page_documents",
     "page_versions",
     "path_of",
+    "placeholders_in",
     "record_entries",
     "record_pieces",
     "register_document",
@@ -79,4 +85,5 @@ __all__ = [
     "retry_document",
     "search",
     "update_article",
+    "without_sentences",
 ]
