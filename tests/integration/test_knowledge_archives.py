@@ -10,7 +10,7 @@ import pytest
 import knowledge_files as made
 import knowledge_office as office
 from gptagent.features.knowledge import jobs, service
-from gptagent.features.knowledge.model import FILE_MAX_BYTES, TXT, ZIP, NewDocument
+from gptagent.features.knowledge.model import FILE_MAX_BYTES, PPTX, TXT, ZIP, NewDocument
 from gptagent.features.knowledge.parsing import ParseFailed, unpack_file
 from gptagent.features.knowledge.parsing.limits import ARCHIVE_FILES_MAX
 from gptagent.kernel.clock import utcnow
@@ -194,11 +194,20 @@ async def test_a_file_of_the_same_name_takes_the_documents_place(desk):
         first.blob_key,
         "pending",
     )
-    assert "два года" in (await desk.search("гарантия на часы"))[0].content
+    (found,) = await desk.search("гарантия на часы")
+    assert "два года" in found.content and found.version == 1
     await desk.ingest(first.id)
     (found,) = await desk.search("гарантия на часы")
-    assert "три года" in found.content
+    assert "три года" in found.content and found.version == 2
     assert await desk.fetch("select count(*)::int from app.document") == [(1,)]
+
+
+async def test_a_citation_names_the_slide(desk):
+    slides = [office.shape("Часы и ремешки"), office.shape("Гарантия на часы действует два года")]
+    deck = (await desk.upload(office.show(slides), PPTX, "Часы.pptx")).document
+    await desk.ingest(deck.id)
+    found = (await desk.search("гарантия на часы"))[0]
+    assert (found.place, found.page, found.version) == ("slide", 2, 1)
 
 
 async def test_a_replaced_file_that_cannot_be_read_answers_no_more(desk):

@@ -133,6 +133,14 @@ async def test_cited_passages_become_sources_and_their_numbers_leave_the_text(de
     assert (answer.by, spent.calls) == ("sandbox", 1)
 
 
+async def test_a_source_quotes_the_sentence_its_statement_was_taken_from(desk, control):
+    script(control, "Delivery costs 490 roubles [1].")
+    passages, answer, _ = await desk.ask()
+    assert passages[0].content == DELIVERY.content
+    (source,) = answer.sources
+    assert (source.quote, source.version) == ("Delivery to Moscow costs 490 roubles.", 1)
+
+
 async def test_numbers_of_no_passage_are_left_out(desk, control):
     script(control, "It costs 490 roubles [7] or so [0] [99].")
     _, answer, _ = await desk.ask()

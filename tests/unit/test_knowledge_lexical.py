@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gptagent.features.knowledge.citing import supporting_sentences
 from gptagent.features.knowledge.lexical import (
     covered_share,
     informative,
@@ -83,3 +84,25 @@ def test_coverage_is_the_weighted_share_of_words_held():
 )
 def test_sentences_are_told_apart(text, sentences):
     assert split_sentences(text) == sentences
+
+
+RETURNS = (
+    "Возврат возможен в течение 30 дней. Чек не обязателен.\n"
+    "Деньги приходят на карту за 3 дня. Доставка обратно бесплатна."
+)
+
+
+@pytest.mark.parametrize(
+    ("statement", "quoted"),
+    [
+        ("Вы можете вернуть товар: возврат возможен 30 дней", "Возврат возможен в течение 30 дней."),
+        (
+            "Доставку обратно мы не берём в счёт, а возвраты идут 30 дней",
+            "Возврат возможен в течение 30 дней. Доставка обратно бесплатна.",
+        ),
+        ("Refunds are possible", RETURNS),
+        ("", RETURNS),
+    ],
+)
+def test_a_statement_is_traced_to_the_sentences_it_was_taken_from(statement, quoted):
+    assert supporting_sentences(statement, RETURNS) == quoted

@@ -48,11 +48,15 @@ class ConversationsOut(Wire):
 
 
 class SourceOut(Wire):
+    """A sentence's source: `page` numbers a page, sheet or slide, as `place` says, under `heading`."""
+
     kind: str
     source_id: UUID
     title: str
     page: int | None
+    place: str
     heading: str
+    version: int | None
     quote: str
 
 

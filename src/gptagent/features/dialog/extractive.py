@@ -55,6 +55,8 @@ def _source(quotes: list[Quote], rank: int) -> Source:
         heading=passage.heading,
         quote=" ".join(quote.text for quote in quotes),
         rank=rank,
+        place=passage.place,
+        version=passage.version,
     )
 
 

@@ -6,6 +6,7 @@ from typing import Literal
 from uuid import UUID
 
 from gptagent.features.crm.model import ReplyRoute
+from gptagent.features.knowledge.model import Place
 
 Outcome = Literal["reply", "not_found", "handed_off", "refused"]
 
@@ -67,6 +68,8 @@ READ_BACK_SKEW = timedelta(minutes=2)  # clocks of the CRM and ours
 class Source:
     """Where a sentence of the answer comes from; `quote` is the passage's own words.
 
+    `page` is the number of a page, sheet or slide, as `place` says. Turns recorded earlier have no `version`.
+
     `rank` tells how well the passage fits the question among all that were found, the best one lowest.
     """
 
@@ -76,6 +79,8 @@ class Source:
     page: int | None
     heading: str
     quote: str
+    place: Place = "page"
+    version: int | None = None
     rank: int = 0
 
 

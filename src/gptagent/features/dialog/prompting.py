@@ -1,6 +1,7 @@
 """The responder that asks a language model, grounded in the passages and nothing else."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from gptagent.features.agents.model import TEMPERATURES
@@ -113,7 +114,7 @@ class _Asked:
         text = self._without_placeholders(_CITATION.sub("", reply.text).strip())
         if NOT_FOUND_MARK in text or not text:
             return not_found(self.context.agent, reply.model)
-        return Answer(text, "reply", reply.model, _cited(reply.text, self._sources()))
+        return Answer(text, "reply", reply.model, _cited(reply.text, self.passages, self.context.scripts))
 
     def invented(self, answer: Answer) -> list[str]:
         """Return the facts of a reply that are in nothing the model was given as a source, nor asked about.
@@ -128,13 +129,6 @@ class _Asked:
         deal = [value for _label, value in _deal(self.context)]
         scripts = [f"{one.title}\n{one.text}" for one in self.context.scripts]
         return unsourced(answer.text, [*found, self.context.company, *scripts, *deal, *said])
-
-    def _sources(self) -> list[Source]:
-        """Return what the model was given with a number, in the order of the numbers."""
-        first = len(self.passages) + 1
-        passages = [_source(one, rank) for rank, one in enumerate(self.passages, start=1)]
-        scripts = [_script_source(one, rank) for rank, one in enumerate(self.context.scripts, start=first)]
-        return [*passages, *scripts]
 
     def _without_placeholders(self, text: str) -> str:
         """Take out the sentences in which a variable of a template was left, unless a passage says it so."""
@@ -156,10 +150,25 @@ def _spent(reply: ModelReply) -> Spent:
     return Spent(reply.calls, reply.tokens_in, reply.tokens_out)
 
 
-def _cited(text: str, sources: list[Source]) -> tuple[Source, ...]:
-    """Return the sources whose numbers stand in the text, in order; numbers of none are left out."""
-    numbers = [int(number) for group in _CITATION.findall(text) for number in _NUMBER.findall(group)]
-    return tuple(sources[number - 1] for number in dict.fromkeys(numbers) if 1 <= number <= len(sources))
+def _cited(text: str, passages: list[Passage], scripts: Sequence[Given]) -> tuple[Source, ...]:
+    """Return the passages and scripts whose numbers stand in the text, in order; numbers of none are left out.
+
+    Each quotes the sentences its statements were taken from. A statement ends at its numbers.
+    """
+    stated: dict[int, str] = {}
+    begin = 0
+    for citation in _CITATION.finditer(text):
+        statement = text[begin : citation.start()]
+        begin = citation.end()
+        for number in map(int, _NUMBER.findall(citation[1])):
+            if 1 <= number <= len(passages) + len(scripts):
+                stated[number] = f"{stated.get(number, '')} {statement}"
+    return tuple(
+        _source(passages[number - 1], statements, number)
+        if number <= len(passages)
+        else _script_source(scripts[number - len(passages) - 1], number)
+        for number, statements in stated.items()
+    )
 
 
 def _system(context: TurnContext, passages: list[Passage]) -> str:
@@ -208,14 +217,16 @@ def _turns(context: TurnContext) -> tuple[ChatTurn, ...]:
     return (*history, ChatTurn("user", context.question))
 
 
-def _source(passage: Passage, rank: int) -> Source:
+def _source(passage: Passage, statements: str, rank: int) -> Source:
     return Source(
         kind=passage.source_kind,
         source_id=passage.source_id,
         title=passage.source_title,
         page=passage.page,
         heading=passage.heading,
-        quote=passage.content,
+        quote=knowledge.supporting_sentences(statements, passage.content),
+        place=passage.place,
+        version=passage.version,
         rank=rank,
     )
 

@@ -23,6 +23,7 @@ FILE_NAME_MAX_CHARS = 255
 
 DocumentStatus = Literal["pending", "processing", "completed", "failed"]
 SourceKind = Literal["article", "document"]
+Place = Literal["page", "sheet", "slide"]
 
 PDF = "application/pdf"
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
@@ -39,6 +40,7 @@ WEBP = "image/webp"
 TIFF = "image/tiff"
 PICTURES = frozenset((PNG, JPEG, WEBP, TIFF))
 ZIP = "application/zip"
+PLACES: Mapping[str, Place] = {XLSX: "sheet", PPTX: "slide"}
 EXTENSIONS: Mapping[str, str] = {
     ".pdf": PDF,
     ".docx": DOCX,
@@ -187,9 +189,18 @@ class Form:
     weight: float
 
 
+def place_of(mime: str | None) -> Place:
+    """Return what the numbers of a file's parts count."""
+    return PLACES.get(mime or "", "page")
+
+
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A piece of a source. `coverage` is the share (0-1) of the question's informative words it holds."""
+    """A piece of a source. `coverage` is the share (0-1) of the question's informative words it holds.
+
+    `version` is the source's when the piece was made; `page` the number of the page, sheet or slide it is on,
+    as `place` says.
+    """
 
     chunk_id: int
     source_kind: SourceKind
@@ -200,6 +211,8 @@ class Passage:
     content: str
     score: float
     coverage: float
+    version: int
+    place: Place = "page"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from gptagent.features.knowledge.articles.service import (
     update_article,
 )
 from gptagent.features.knowledge.attachments.service import files_to_send, path_of
+from gptagent.features.knowledge.citing import supporting_sentences
 from gptagent.features.knowledge.documents import (
     DOCUMENT_ORDERS,
     INGEST_JOB,
@@ -84,6 +85,7 @@ __all__ = [
     "restore_version",
     "retry_document",
     "search",
+    "supporting_sentences",
     "update_article",
     "without_sentences",
 ]

@@ -21,6 +21,7 @@ from gptagent.features.knowledge.model import (
     Piece,
     SourceKind,
     Unread,
+    place_of,
     title_of,
 )
 from gptagent.kernel.db import Session
@@ -163,6 +164,9 @@ async def advance_document(
                   set progress = $3, updated_at = $4, chunk_count = coalesce($5, chunk_count),
                       entry_count = coalesce($6, entry_count), unread = coalesce($7::jsonb, unread),
                       expected_at = case when $5::int is null then coalesce($8, expected_at) end,
+                      version = case when $5::int is not null and indexed_sha256 <> sha256
+                                     then version + 1 else version end,
+                      indexed_sha256 = case when $5::int is null then indexed_sha256 else sha256 end,
                       status = case when $5::int is null then status else 'completed' end
                 where id = $1 and attempts = $2 and status = 'processing' returning true""",
             claim.id,
@@ -302,7 +306,8 @@ with form as (
    group by chunk_id order by score desc, chunk_id limit $5
 )
 select c.id as chunk_id, c.article_id, c.document_id, coalesce(a.title, d.title) as source_title, c.heading,
-       c.page, c.content, top.score, top.covered / (select sum({COVERAGE_PRIOR} + idf) from term) as coverage
+       coalesce(a.version, d.version) as version, d.mime, c.page, c.content, top.score,
+       top.covered / (select sum({COVERAGE_PRIOR} + idf) from term) as coverage
   from top join app.chunk c on c.id = top.chunk_id
        left join app.article a on a.id = c.article_id left join app.document d on d.id = c.document_id
  order by top.score desc, c.id
@@ -357,7 +362,7 @@ async def related(
                             on x.id = r.article_id
                     where r.related_id <> all($2::uuid[]) order by r.related_id, x.n, r.position) r,
                   lateral (select c.id as chunk_id, c.article_id, c.document_id, a.title as source_title,
-                                  c.heading, c.page, c.content
+                                  a.version, null as mime, c.heading, c.page, c.content
                              from app.chunk c join app.article a on a.id = c.article_id
                             where c.article_id = r.related_id
                             order by (select count(*) from app.posting p
@@ -383,6 +388,8 @@ def _passage(row: asyncpg.Record) -> Passage:
         content=row["content"],
         score=float(row["score"]),
         coverage=float(row["coverage"]),
+        version=row["version"],
+        place=place_of(row["mime"]),
     )
 
 
