@@ -151,7 +151,7 @@ def _spent(reply: ModelReply) -> Spent:
 
 
 def _cited(text: str, passages: list[Passage], scripts: Sequence[Given]) -> tuple[Source, ...]:
-    """Return the passages and scripts whose numbers stand in the text, in order; numbers of none are left out.
+    """Return the passages and scripts whose numbers stand in the text, in order; others are left out.
 
     Each quotes the sentences its statements were taken from. A statement ends at its numbers.
     """
