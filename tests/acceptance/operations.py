@@ -177,6 +177,7 @@ OPERATIONS = tuple(
         ("GET", "objections/{script_id}", VIEW, {}),
         ("PATCH", "objections/{script_id}", EDIT_KNOWLEDGE, {"json": {"title": "#"}}),
         ("DELETE", "objections/{script_id}", EDIT_KNOWLEDGE, {}),
+        ("GET", "knowledge-usage", VIEW, {}),
         ("GET", "company-facts", VIEW, {}),
         ("PUT", "company-facts", EDIT_KNOWLEDGE, {"json": {"content": "Facts #"}}),
         ("GET", "categories", VIEW, {}),

@@ -213,6 +213,7 @@ CASES: dict[str, Case] = {
     "GET /api/v1/objections/{script_id}": Foreign(OBJECTION),
     "PATCH /api/v1/objections/{script_id}": Foreign(OBJECTION, {"json": {"title": "Stolen"}}),
     "DELETE /api/v1/objections/{script_id}": Foreign(OBJECTION),
+    "GET /api/v1/knowledge-usage": Own(),
     "GET /api/v1/company-facts": Own(),
     "PUT /api/v1/company-facts": Own(200, {"json": {"content": "New"}}),
     "GET /api/v1/categories": Own(),

@@ -52,6 +52,7 @@ from gptagent.features.knowledge.attachments.api import ArticleFilesApi
 from gptagent.features.knowledge.categories.api import CategoriesApi
 from gptagent.features.knowledge.exchange.api import ExchangeApi
 from gptagent.features.knowledge.facts.api import FactsApi
+from gptagent.features.knowledge.quota.api import UsageApi
 from gptagent.features.knowledge.scripts.api import ScriptsApi
 from gptagent.features.organizations.account.api import AccountApi
 from gptagent.features.organizations.account.guard import own_log_in
@@ -205,6 +206,7 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
     app.include_router(ArticleFilesApi(platform.db, platform.files).router())
     app.include_router(CategoriesApi(platform.db).router())
     app.include_router(FactsApi(platform.db).router())
+    app.include_router(UsageApi(platform.db).router())
     app.include_router(ScriptsApi(platform.db, "script").router())
     app.include_router(ScriptsApi(platform.db, "objection").router())
     app.include_router(DocumentsApi(platform.db, platform.files).router())

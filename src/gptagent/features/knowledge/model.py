@@ -83,6 +83,7 @@ FAILURES: Mapping[str, str] = {
     "type_unsupported": "Files of this type are not read.",
     "nested_archive": "An archive inside an archive is not opened. Upload it by itself.",
     "entry_too_large": "The file is larger than 50 MB.",
+    "storage_full": "The plan's storage is full. Delete what is not needed, or ask for a larger plan.",
     "internal": "The file could not be processed. Try again.",
 }
 

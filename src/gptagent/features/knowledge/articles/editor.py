@@ -76,7 +76,7 @@ class ArticleEditor:
         try:
             async with self.db.session(scope) as session:
                 article = await service.create_article(session, NewArticle(**_command(typed)), now=utcnow())
-        except Invalid as error:
+        except (Invalid, Conflict) as error:
             return await self._editor(request, scope, None, typed, error)
         place = f"{base_of(request)}/knowledge-items"
         notice = Notice("success", "The article is saved", "Agents can answer from it now.")

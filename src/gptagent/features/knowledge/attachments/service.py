@@ -12,6 +12,7 @@ from gptagent.features.crm.replying import service as replying
 from gptagent.features.knowledge.articles import service as articles
 from gptagent.features.knowledge.attachments import store
 from gptagent.features.knowledge.attachments.model import FILES_MAX, ArticleFile, NewFile, Stored
+from gptagent.features.knowledge.quota import service as quota
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import Conflict, NotFound
 from gptagent.kernel.files import FileStore
@@ -32,8 +33,9 @@ async def files_to_send(session: Session, article_id: UUID) -> list[ArticleFile]
 async def add_file(session: Session, article_id: UUID, new: NewFile, *, now: datetime) -> Stored:
     """Give an article a file whose bytes are stored already; the same bytes are the file that is there.
 
-    Raises NotFound; Conflict over FILES_MAX.
+    Raises NotFound; Conflict over FILES_MAX, or if the plan's storage is full.
     """
+    await quota.hold(session)
     await articles.get_article(session, article_id, lock=True)
     same = await store.find_same(session, article_id, new.sha256)
     if same is not None:
@@ -44,6 +46,7 @@ async def add_file(session: Session, article_id: UUID, new: NewFile, *, now: dat
             "An article has at most {max} files. Remove one of them first.",
             params={"max": FILES_MAX},
         )
+    await quota.take_storage(session, new.size_bytes)
     file = await store.insert_file(session, new_id(), article_id, new, now)
     await audit.record(session, Entry("article.file_added", "article", str(article_id)))
     return Stored(file, is_new=True)
