@@ -205,6 +205,7 @@ async def _connection(
         mime=canary,
         size_bytes=1,
         sha256=canary,
+        indexed_sha256=canary,
         blob_key=session.scope.key("documents", canary),
         created_at=utcnow(),
         updated_at=utcnow(),
