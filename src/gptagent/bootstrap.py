@@ -51,6 +51,8 @@ from gptagent.features.crm.syncing.jobs import SyncJobs
 from gptagent.features.dialog import delivery
 from gptagent.features.dialog import service as dialog
 from gptagent.features.dialog.delivery import DeliveryJobs as ReplyDeliveryJobs
+from gptagent.features.dialog.enclosures import service as enclosures
+from gptagent.features.dialog.enclosures.jobs import EnclosureJobs
 from gptagent.features.dialog.extractive import ExtractiveResponder
 from gptagent.features.dialog.model import Pace
 from gptagent.features.dialog.prompting import ModelResponder
@@ -274,6 +276,7 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
     connecting_jobs = ConnectingJobs(platform.renewal, platform.links)
     site_jobs = SiteJobs(platform.reading)
     vector_jobs = VectorJobs(platform.embedder)
+    enclosing = EnclosureJobs(platform.crm, platform.vault, Pace())
     ingest = partial(knowledge_jobs.ingest, recogniser=Tesseract())
     return (
         JobSpec(dialog.ADVANCE, runner.advance, JobClass.DEFAULT, runner.give_up),
@@ -286,6 +289,7 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
         JobSpec(attaching.FETCH, attachment_jobs.fetch, JobClass.LONG, attachment_jobs.give_up),
         JobSpec(memory.READ, memory_jobs.read, JobClass.DEFAULT, memory_jobs.give_up),
         JobSpec(delivery.FOLLOW, ReplyDeliveryJobs(platform.crm, platform.vault).follow, JobClass.FAST),
+        JobSpec(enclosures.SEND, enclosing.send, JobClass.LONG, enclosing.give_up),
         JobSpec(widget.SAID, reply_jobs.pass_on, JobClass.DEFAULT),
         JobSpec(delivery_jobs.PROCESS, deliveries.process, JobClass.DEFAULT, deliveries.bury),
         JobSpec(delivery_jobs.CHECK, deliveries.check, JobClass.FAST),

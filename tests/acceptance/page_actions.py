@@ -136,6 +136,16 @@ ACTIONS: dict[str, str | Why] = {
     f"POST {PAGES}/knowledge-checks/findings/{{finding_id}}/dismiss": f"PUT {FINDING}/dismissal",
     f"POST {PAGES}/knowledge-checks/findings/{{finding_id}}/restore": f"DELETE {FINDING}/dismissal",
     f"POST {PAGES}/knowledge-meaning/measure": f"POST {V1}/meaning/measurements",
+    f"POST {PAGES}/knowledge-items/{{article_id}}/files": f"POST {ARTICLE}/files",
+    f"POST {PAGES}/knowledge-items/{{article_id}}/files/{{file_id}}/delete": (
+        f"DELETE {ARTICLE}/files/{{file_id}}"
+    ),
+    f"POST {PAGES}/knowledge-scripts/create": f"POST {V1}/scripts",
+    f"POST {PAGES}/knowledge-scripts/{{script_id}}/edit": f"PATCH {V1}/scripts/{{script_id}}",
+    f"POST {PAGES}/knowledge-scripts/{{script_id}}/delete": f"DELETE {V1}/scripts/{{script_id}}",
+    f"POST {PAGES}/knowledge-objections/create": f"POST {V1}/objections",
+    f"POST {PAGES}/knowledge-objections/{{script_id}}/edit": f"PATCH {V1}/objections/{{script_id}}",
+    f"POST {PAGES}/knowledge-objections/{{script_id}}/delete": f"DELETE {V1}/objections/{{script_id}}",
     f"POST {PAGES}/knowledge-facts": f"PUT {V1}/company-facts",
     f"POST {PAGES}/knowledge-bench/runs": f"POST {V1}/knowledge-runs",
     f"POST {PAGES}/knowledge-bench/questions": f"POST {V1}/knowledge-questions",

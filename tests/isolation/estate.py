@@ -19,6 +19,8 @@ from gptagent.features.knowledge.categories import service as categories
 from gptagent.features.knowledge.categories.model import NewCategory
 from gptagent.features.knowledge.facts import service as facts
 from gptagent.features.knowledge.model import NewArticle
+from gptagent.features.knowledge.scripts import service as scripts
+from gptagent.features.knowledge.scripts.model import NewScript, StageKey
 from gptagent.features.mail import service as mail
 from gptagent.features.mail.model import Letter
 from gptagent.features.organizations.policy import PERMISSIONS
@@ -47,6 +49,9 @@ class Estate:
     account_id: int
     agent_id: UUID
     article_id: UUID
+    file_id: UUID
+    script_id: UUID
+    objection_id: UUID
     category_id: UUID
     entity_id: UUID
     fact_id: UUID
@@ -117,6 +122,7 @@ async def furnish(db: Database, vault: Vault, canary: str) -> Estate:
             **await _verbs(session, canary),
             **await _connection(session, vault, canary, secret, workspace.number),
         }
+        made |= await _scripts(session, canary, made["connection_id"])
         made |= await _conversation(session, canary, made["connection_id"], made["agent_id"])
         made |= await _access(session, vault, canary)
         made |= await _account(session, canary)
@@ -213,6 +219,27 @@ async def _vectors(session: Session, canary: str) -> None:
         index_id,
         "[1]",
     )
+    file_id = await _sent_file(session, canary, article.id)
+    await session.publish(f"agents/{canary}", canary, {"agent_id": canary})
+    made = {"agent_id": agent.id, "article_id": article.id, "category_id": category.id}
+    return {**made, "file_id": file_id}
+
+
+async def _scripts(session: Session, canary: str, connection_id: UUID) -> dict[str, UUID]:
+    stage = StageKey(connection_id, PIPELINE, STAGE)
+    spoken = NewScript("greeting", canary, f"Hello from {canary}.", (stage,))
+    script = await scripts.create_script(session, "script", spoken, now=utcnow())
+    answered = NewScript("price", f"What {canary}\nlonely", f"Because {canary}.")
+    objection = await scripts.create_script(session, "objection", answered, now=utcnow())
+    return {"script_id": script.id, "objection_id": objection.id}
+
+
+async def _sent_file(session: Session, canary: str, article_id: UUID) -> UUID:
+    file_id = new_id()
+    kept = {"blob_key": session.scope.key("article-files", canary), "sha256": canary, "created_at": utcnow()}
+    told = {"name": f"{canary}.pdf", "kind": "document", "mime": canary, "size_bytes": 1}
+    await insert(session, "article_file", id=file_id, article_id=article_id, **told, **kept)
+    return file_id
 
 
 async def _connection(
@@ -434,6 +461,9 @@ async def _conversation(
     words = {"kind": "not_found", "coverage": 0.25, "text": canary, "words": [canary]}
     await insert(session, "asked_question", **own, **question, **words)
     await insert(session, "gap_word", lexeme=canary, gap_id=gap_id, turn_id=turn_id)
+    sent = {"file_id": new_id(), "position": 1, "name": canary, "size_bytes": 1, "drive_uuid": canary}
+    seen = {"reason": canary, "provider_message_id": canary, "state": "unknown"}
+    await insert(session, "reply_file", **own, turn_id=turn_id, **sent, **seen)
     used = {"outcome": canary, "tokens_in": 1, "tokens_out": 1, "duration_ms": 1}
     await insert(session, "llm_usage", turn_id=turn_id, model=canary, **used)
     files = {"attachment_id": attachment_id, "pending_id": pending_id}

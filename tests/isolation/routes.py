@@ -64,6 +64,11 @@ AGENT = {"agent_id": "agent_id"}
 ARTICLE = {"article_id": "article_id"}
 GAP = {"gap_id": "gap_id"}
 FINDING = {"finding_id": "finding_id"}
+SCRIPT = {"script_id": "script_id"}
+OBJECTION = {"script_id": "objection_id"}
+SPOKEN = {"kind": "greeting", "title": "New", "content": "New.", "priority": "5"}
+ANSWERED = {**SPOKEN, "kind": "price"}
+SENT_FILE = ARTICLE | {"file_id": "file_id"}
 CATEGORY = {"category_id": "category_id"}
 QUESTION = {"question_id": "question_id"}
 ENTITY = {"entity_id": "entity_id"}
@@ -203,6 +208,10 @@ CASES: dict[str, Case] = {
     "POST /api/v1/articles/{article_id}/versions/{version}/restore": Foreign(
         ARTICLE | {"version": "version"}
     ),
+    "GET /api/v1/articles/{article_id}/files": Foreign(ARTICLE),
+    "POST /api/v1/articles/{article_id}/files": Foreign(ARTICLE, {"files": {"file": ("a.txt", b"Stolen")}}),
+    "GET /api/v1/articles/{article_id}/files/{file_id}": Foreign(SENT_FILE),
+    "DELETE /api/v1/articles/{article_id}/files/{file_id}": Foreign(SENT_FILE),
     "GET /api/v1/articles/export": Own(),
     "POST /api/v1/articles/import": Own(200, {"files": {"file": ("a.csv", IMPORTED)}}),
     "GET /api/v1/knowledge-gaps": Own(options={"params": {"search": "canary7q2x"}}),
@@ -218,6 +227,17 @@ CASES: dict[str, Case] = {
     "GET /api/v1/knowledge-checks/findings": Own(),
     "PUT /api/v1/knowledge-checks/findings/{finding_id}/dismissal": Foreign(FINDING),
     "DELETE /api/v1/knowledge-checks/findings/{finding_id}/dismissal": Foreign(FINDING),
+    "GET /api/v1/scripts": Own(),
+    "POST /api/v1/scripts": Own(201, {"json": {"kind": "greeting", "title": "New", "content": "New."}}),
+    "GET /api/v1/scripts/{script_id}": Foreign(SCRIPT),
+    "PATCH /api/v1/scripts/{script_id}": Foreign(SCRIPT, {"json": {"title": "Stolen"}}),
+    "DELETE /api/v1/scripts/{script_id}": Foreign(SCRIPT),
+    "GET /api/v1/objections": Own(),
+    "POST /api/v1/objections": Own(201, {"json": {"kind": "price", "title": "New", "content": "New."}}),
+    "GET /api/v1/objections/{script_id}": Foreign(OBJECTION),
+    "PATCH /api/v1/objections/{script_id}": Foreign(OBJECTION, {"json": {"title": "Stolen"}}),
+    "DELETE /api/v1/objections/{script_id}": Foreign(OBJECTION),
+    "GET /api/v1/knowledge-usage": Own(),
     "GET /api/v1/company-facts": Own(),
     "PUT /api/v1/company-facts": Own(200, {"json": {"content": "New"}}),
     "GET /api/v1/knowledge-questions": Own(),
@@ -490,6 +510,11 @@ CASES: dict[str, Case] = {
     f"POST {PAGES}/knowledge-items/{{article_id}}/versions/{{version}}/restore": Foreign(
         ARTICLE | {"version": "version"}
     ),
+    f"POST {PAGES}/knowledge-items/{{article_id}}/files": Foreign(
+        ARTICLE, {"files": {"files": ("a.txt", b"Stolen")}}
+    ),
+    f"GET {PAGES}/knowledge-items/{{article_id}}/files/{{file_id}}": Foreign(SENT_FILE),
+    f"POST {PAGES}/knowledge-items/{{article_id}}/files/{{file_id}}/delete": Foreign(SENT_FILE),
     f"GET {PAGES}/knowledge-items/export": Own(),
     f"GET {PAGES}/knowledge-items/import": Own(),
     f"POST {PAGES}/knowledge-items/import": Own(303, {"files": {"file": ("a.csv", IMPORTED)}}),
@@ -509,6 +534,18 @@ CASES: dict[str, Case] = {
     f"POST {PAGES}/knowledge-checks": Own(303),
     f"POST {PAGES}/knowledge-checks/findings/{{finding_id}}/dismiss": Foreign(FINDING),
     f"POST {PAGES}/knowledge-checks/findings/{{finding_id}}/restore": Foreign(FINDING),
+    f"GET {PAGES}/knowledge-scripts": Own(),
+    f"GET {PAGES}/knowledge-scripts/create": Own(),
+    f"POST {PAGES}/knowledge-scripts/create": Own(303, {"data": SPOKEN}),
+    f"GET {PAGES}/knowledge-scripts/{{script_id}}/edit": Foreign(SCRIPT),
+    f"POST {PAGES}/knowledge-scripts/{{script_id}}/edit": Foreign(SCRIPT, {"data": SPOKEN}),
+    f"POST {PAGES}/knowledge-scripts/{{script_id}}/delete": Foreign(SCRIPT),
+    f"GET {PAGES}/knowledge-objections": Own(),
+    f"GET {PAGES}/knowledge-objections/create": Own(),
+    f"POST {PAGES}/knowledge-objections/create": Own(303, {"data": ANSWERED}),
+    f"GET {PAGES}/knowledge-objections/{{script_id}}/edit": Foreign(OBJECTION),
+    f"POST {PAGES}/knowledge-objections/{{script_id}}/edit": Foreign(OBJECTION, {"data": ANSWERED}),
+    f"POST {PAGES}/knowledge-objections/{{script_id}}/delete": Foreign(OBJECTION),
     f"GET {PAGES}/knowledge-facts": Own(),
     f"GET {PAGES}/knowledge-bench": Own(200, {"params": {"q": "Any"}}),
     f"GET {PAGES}/knowledge-bench/runs": Own(),

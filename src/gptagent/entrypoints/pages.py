@@ -35,6 +35,7 @@ from gptagent.features.identity.model import Links, Person, RelyingParty
 from gptagent.features.identity.recovery_web import RecoveryPages
 from gptagent.features.knowledge.articles.editor import ArticleEditor
 from gptagent.features.knowledge.articles.web import ArticlePages
+from gptagent.features.knowledge.attachments.web import ArticleFilePages
 from gptagent.features.knowledge.categories.web import CategoryPages
 from gptagent.features.knowledge.checks.web import CheckPages
 from gptagent.features.knowledge.exchange.web import ExchangePages
@@ -44,6 +45,7 @@ from gptagent.features.knowledge.graph.web import GraphPages
 from gptagent.features.knowledge.questions.web import BenchPages
 from gptagent.features.knowledge.sites.web import SitePages
 from gptagent.features.knowledge.vectors.web import VectorPages
+from gptagent.features.knowledge.scripts.web import ScriptPages
 from gptagent.features.knowledge.web import DocumentPages
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.account.factors import FactorPages
@@ -107,6 +109,8 @@ NAVIGATION = (
             NavItem("Gaps", "/knowledge-gaps", "circle-question-mark", "/knowledge-gaps"),
             NavItem("Contradictions", "/knowledge-checks", "triangle-alert", "/knowledge-checks"),
             NavItem("Graph", "/knowledge-graph", "columns-3", "/knowledge-graph"),
+            NavItem("Sales scripts", "/knowledge-scripts", "message-square-text", "/knowledge-scripts"),
+            NavItem("Objections", "/knowledge-objections", "hand", "/knowledge-objections"),
         ),
     ),
     NavSection("Connections", (NavItem("Kommo", "/integrations", "plug", "/integrations"),)),
@@ -151,6 +155,7 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
     pages = Pages(environment, shell_of(platform.links), settings.secure_cookies)
     party = RelyingParty.at(settings.base_url)
     threads = ConversationPages(db, pages, platform.inbox, platform.files)
+    editor = ArticleEditor(db, pages)
     privacy = PrivacyPages(db, pages, platform.files, platform.login_limits)
     account = (
         ProfilePages(db, pages, platform.files).router(),
@@ -181,7 +186,8 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         SitePages(db, pages, platform.reading).router(),
         ExchangePages(db, pages).router(),
         ArticlePages(db, pages).router(),
-        ArticleEditor(db, pages).router(),
+        editor.router(),
+        ArticleFilePages(db, pages, platform.files, editor).router(),
         CategoryPages(db, pages).router(),
         FactsPages(db, pages).router(),
         BenchPages(db, pages).router(),
@@ -189,6 +195,8 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         CheckPages(db, pages).router(),
         GraphPages(db, pages).router(),
         VectorPages(db, pages, settings.embedding_model).router(),
+        ScriptPages(db, pages, "script").router(),
+        ScriptPages(db, pages, "objection").router(),
         RepliesPages(db, pages, platform.crm, platform.connecting.keys, settings.base_url).router(),
         threads.router(),
         MemoryPages(threads).router(),

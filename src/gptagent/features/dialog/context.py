@@ -8,7 +8,7 @@ from gptagent.features.conversations.memory.model import Memory
 from gptagent.features.conversations.model import Conversation, Message
 from gptagent.features.crm.service import LeadCard
 from gptagent.features.dialog.model import Answer
-from gptagent.features.knowledge.model import Passage
+from gptagent.features.knowledge.model import Given, Passage
 from gptagent.kernel.db import Database
 from gptagent.kernel.scope import Scope
 
@@ -20,8 +20,9 @@ QUESTION_MAX_CHARS = 4_000
 class TurnContext:
     """`unanswered` are the customer's messages this turn answers; `history` those before, oldest first.
 
-    `company` is what a model is told about the company with every question; `memories` what the customer has
-    said about themselves before, in this conversation or another one.
+    `company` is what a model is told about the company with every question, `memories` what the customer has
+    said about themselves before, in this conversation or another one, `scripts` what the company says at this
+    stage of the deal and to what the customer objects.
     """
 
     conversation: Conversation
@@ -31,6 +32,7 @@ class TurnContext:
     unanswered: tuple[Message, ...]
     company: str = ""
     memories: tuple[Memory, ...] = ()
+    scripts: tuple[Given, ...] = ()
 
     @property
     def question(self) -> str:

@@ -69,9 +69,11 @@ class Source:
     """Where a sentence of the answer comes from; `quote` is the passage's own words.
 
     `page` is the number of a page, sheet or slide, as `place` says. Turns recorded earlier have no `version`.
+
+    `rank` tells how well the passage fits the question among all that were found, the best one lowest.
     """
 
-    kind: Literal["article", "document"]
+    kind: Literal["article", "document", "script", "objection"]
     source_id: UUID
     title: str
     page: int | None
@@ -80,6 +82,7 @@ class Source:
     place: Place = "page"
     version: int | None = None
     url: str | None = None  # of a site's page
+    rank: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from gptagent.features.dialog import service, store
 from gptagent.features.dialog.context import HISTORY_MESSAGES, Responder, Spent, TurnContext, not_found
 from gptagent.features.dialog.ending import finish
 from gptagent.features.dialog.model import ANSWER_WINDOW, Answer, Pace, Turn
+from gptagent.features.dialog.scripting import scripts_of
 from gptagent.features.dialog.sending import Sender
 from gptagent.features.knowledge import service as knowledge
 from gptagent.features.knowledge.service import Understanding
@@ -202,7 +203,8 @@ class TurnRunner:
             found = await knowledge.search(session, context.question, limit=PASSAGES, meaning=meaning)
             passages = await knowledge.add_related(session, context.question, found)
             company = (await knowledge.get_facts(session)).content
-            context = replace(context, company=company, memories=await _recall(session, context))
+            memories, scripts = await _recall(session, context), await scripts_of(session, context)
+            context = replace(context, company=company, memories=memories, scripts=scripts)
         coverage = max((one.coverage for one in passages), default=0.0)
         try:
             answer, spent = await self.responder.respond(db, scope, context, passages)

@@ -15,6 +15,7 @@ from gptagent.features.knowledge.articles.service import (
     restore_version,
     update_article,
 )
+from gptagent.features.knowledge.attachments.service import files_to_send, path_of
 from gptagent.features.knowledge.citing import supporting_sentences
 from gptagent.features.knowledge.documents import (
     DOCUMENT_ORDERS,
@@ -45,6 +46,9 @@ from gptagent.features.knowledge.retrieval import (
     search,
 )
 from gptagent.features.knowledge.vectors.service import Understanding
+from gptagent.features.knowledge.scripts.service import choose_scripts
+from gptagent.features.knowledge.scripts.service import note_used as note_scripts_used
+from gptagent.features.knowledge.scripts.variables import placeholders_in, without_sentences
 
 __all__ = [
     "ARTICLE_ORDERS",
@@ -59,12 +63,14 @@ __all__ = [
     "article_titles",
     "best_sentences",
     "change_articles",
+    "choose_scripts",
     "claim_document",
     "count_sources",
     "create_article",
     "delete_article",
     "delete_document",
     "fail_document",
+    "files_to_send",
     "find_articles",
     "get_article",
     "get_document",
@@ -74,9 +80,12 @@ __all__ = [
     "list_documents",
     "note_progress",
     "note_question",
+    "note_scripts_used",
     "page_articles",
     "page_documents",
     "page_versions",
+    "path_of",
+    "placeholders_in",
     "prove",
     "rebuild",
     "record_entries",
@@ -88,5 +97,6 @@ __all__ = [
     "search",
     "supporting_sentences",
     "update_article",
+    "without_sentences",
     "workspaces",
 ]

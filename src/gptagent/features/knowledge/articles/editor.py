@@ -1,6 +1,6 @@
 """The pages of one article: writing it, its relatives, what it said before."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -23,6 +23,8 @@ from gptagent.features.knowledge.articles.model import (
     NewArticle,
     tags_of,
 )
+from gptagent.features.knowledge.attachments import service as attachments
+from gptagent.features.knowledge.attachments.model import ENDINGS, FILE_MAX_BYTES, FILES_MAX
 from gptagent.features.knowledge.categories import service as categories
 from gptagent.features.knowledge.gaps import service as gaps
 from gptagent.features.knowledge.gaps.model import Gap
@@ -82,7 +84,7 @@ class ArticleEditor:
             async with self.db.session(scope) as session:
                 article = await service.create_article(session, NewArticle(**_command(typed)), now=utcnow())
                 gap = await _fill(session, typed, article)
-        except Invalid as error:
+        except (Invalid, Conflict) as error:
             return await self._editor(request, scope, None, typed, error)
         if gap is not None:
             notice = ANSWERED if gap.status == "answered" else UNANSWERED
@@ -98,6 +100,12 @@ class ArticleEditor:
     async def edit_form(self, request: Request, scope: CurrentScope, article_id: UUID) -> Response:
         require(scope, policy.VIEW)
         return await self._editor(request, scope, article_id, None)
+
+    async def show_failures(
+        self, request: Request, scope: Scope, article_id: UUID, failures: Sequence[tuple[str, str]]
+    ) -> Response:
+        """Show the article with its files, and why some, by their names, were not taken."""
+        return await self._editor(request, scope, article_id, None, failures=failures)
 
     async def edit(self, request: Request, scope: CurrentScope, article_id: UUID) -> Response:
         """Save, unless somebody else saved meanwhile: then what was typed stays and the page says so."""
@@ -123,6 +131,8 @@ class ArticleEditor:
         article_id: UUID | None,
         typed: Mapping[str, object] | None,
         error: AppError | None = None,
+        *,
+        failures: Sequence[tuple[str, str]] = (),
     ) -> Response:
         may_edit = policy.EDIT_KNOWLEDGE in scope.permissions
         async with self.db.session(scope) as session:
@@ -137,12 +147,13 @@ class ArticleEditor:
             if gap is not None and error is None and not values["title"]:
                 values["title"] = gap.title[:TITLE_MAX_CHARS]
             picked, found = await _relatives(session, values, article_id)
+            sent = await _files(session, article_id)
             shell = await self.pages.shell(request, session)
         return self.pages.show(
             request,
             "knowledge/article.html",
             shell,
-            status=error.status if error else 200,
+            status=error.status if error else 422 if failures else 200,
             article=article,
             values=values,
             gap=gap,
@@ -154,6 +165,8 @@ class ArticleEditor:
             failure=message_of(request, error) if error and not error.fields else "",
             limits=LIMITS,
             may_edit=may_edit,
+            failures=failures,
+            **sent,
         )
 
     async def preview(self, request: Request, scope: CurrentScope) -> Response:
@@ -243,6 +256,17 @@ async def _gap_of(session: Session, values: Mapping[str, object]) -> Gap | None:
 async def _fill(session: Session, typed: Mapping[str, object], article: Article) -> Gap | None:
     gap = await _gap_of(session, typed)
     return await gaps.link_article(session, gap.id, article.id, now=utcnow()) if gap else None
+async def _files(session: Session, article_id: UUID | None) -> dict[str, Any]:
+    """Return what the page shows of the files that are sent with an article; of a new one nothing."""
+    if article_id is None:
+        return {}
+    return {
+        "files": await attachments.list_files(session, article_id),
+        "files_max": FILES_MAX,
+        "file_limit": FILE_MAX_BYTES // 1_000_000,
+        "accept": ENDINGS,
+        "without_files": await attachments.without_files(session),
+    }
 
 
 async def _names(session: Session) -> dict[UUID, str]:
