@@ -50,6 +50,7 @@ from gptagent.features.crm.syncing import service as syncing
 from gptagent.features.crm.syncing.jobs import SyncJobs
 from gptagent.features.dialog import delivery
 from gptagent.features.dialog import service as dialog
+from gptagent.features.dialog.context import Responder
 from gptagent.features.dialog.delivery import DeliveryJobs as ReplyDeliveryJobs
 from gptagent.features.dialog.enclosures import service as enclosures
 from gptagent.features.dialog.enclosures.jobs import EnclosureJobs

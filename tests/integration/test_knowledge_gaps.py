@@ -66,7 +66,7 @@ async def test_a_weak_answer_is_a_gap_and_a_turn_that_ends_twice_counts_once(sce
     """KB-28"""
     await ask(scene, "Доставка в Казань вечером?")
     (turn,) = await scene.turns()
-    assert turn["outcome"] == "reply" and 0.5 <= turn["answer"]["coverage"] < 0.65
+    assert turn["outcome"] == "reply" and 0.5 <= turn["answer"]["support"] < 0.65
     (gap,) = await gaps_of(world, "weak")
     assert (gap.weak, gap.not_found) == (1, 0) and not await gaps_of(world, "not_found")
     async with world.db.session(world.scope) as session:

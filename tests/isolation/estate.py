@@ -157,9 +157,11 @@ async def _verbs(session: Session, canary: str) -> dict[str, UUID]:
     await facts.write_facts(session, canary, now=utcnow())
     finding_id = await _findings(session, canary, article.id)
     await _vectors(session, canary)
+    made = await _graph(session, canary)
+    file_id = await _sent_file(session, canary, article.id)
     await session.publish(f"agents/{canary}", canary, {"agent_id": canary})
-    made = {"agent_id": agent.id, "article_id": article.id, "category_id": category.id}
-    return {**made, "finding_id": finding_id}
+    made |= {"agent_id": agent.id, "article_id": article.id, "category_id": category.id}
+    return {**made, "finding_id": finding_id, "file_id": file_id}
 
 
 async def _findings(session: Session, canary: str, article_id: UUID) -> UUID:
@@ -175,8 +177,6 @@ async def _findings(session: Session, canary: str, article_id: UUID) -> UUID:
     found = {"kind": "contradiction", "fingerprint": canary, "rank": 1.0, "found_at": now, "checked_at": now}
     await insert(session, "finding", id=finding_id, article_id=article_id, **told, **other, **found)
     return finding_id
-    made = await _graph(session, canary)
-    return {**made, "agent_id": agent.id, "article_id": article.id, "category_id": category.id}
 
 
 async def _graph(session: Session, canary: str) -> dict[str, UUID]:
@@ -219,10 +219,6 @@ async def _vectors(session: Session, canary: str) -> None:
         index_id,
         "[1]",
     )
-    file_id = await _sent_file(session, canary, article.id)
-    await session.publish(f"agents/{canary}", canary, {"agent_id": canary})
-    made = {"agent_id": agent.id, "article_id": article.id, "category_id": category.id}
-    return {**made, "file_id": file_id}
 
 
 async def _scripts(session: Session, canary: str, connection_id: UUID) -> dict[str, UUID]:

@@ -44,9 +44,9 @@ def test_questions_are_about_the_same_if_they_share_the_words_that_tell():
 
 
 def test_an_answer_is_weak_near_the_refusal_and_found_above_it():
-    for coverage, kind in ((0.5, "weak"), (0.64, "weak"), (0.66, "found")):
-        assert kind_of(is_answered=True, coverage=coverage, refusal=0.5) == kind
-    assert kind_of(is_answered=False, coverage=0.9, refusal=0.5) == "not_found"
+    for support, kind in ((0.5, "weak"), (0.64, "weak"), (0.66, "found")):
+        assert kind_of(is_answered=True, support=support, refusal=0.5) == kind
+    assert kind_of(is_answered=False, support=0.9, refusal=0.5) == "not_found"
 
 
 def test_days_are_summed_from_the_first_to_the_last():

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from gptagent.features.knowledge.citing import supporting_sentences
 from gptagent.features.knowledge.lexical import (
+    covered_share,
     informative,
     kin_range,
     kinship,
@@ -58,6 +59,13 @@ def test_all_kin_lie_in_the_range(lexeme, form):
     low, high = kin_range(lexeme)
     if kinship(lexeme, form) > 0:
         assert low <= form < high
+
+
+def test_coverage_is_the_weighted_share_of_words_held():
+    weights = {"доставк": 3.0, "казан": 1.0}
+    assert covered_share(weights, ["доставк", "москв"]) == 0.75
+    assert covered_share(weights, []) == 0
+    assert covered_share({}, ["доставк"]) == 0
 
 
 @pytest.mark.parametrize(

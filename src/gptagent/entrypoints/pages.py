@@ -43,9 +43,9 @@ from gptagent.features.knowledge.facts.web import FactsPages
 from gptagent.features.knowledge.gaps.web import GapPages
 from gptagent.features.knowledge.graph.web import GraphPages
 from gptagent.features.knowledge.questions.web import BenchPages
+from gptagent.features.knowledge.scripts.web import ScriptPages
 from gptagent.features.knowledge.sites.web import SitePages
 from gptagent.features.knowledge.vectors.web import VectorPages
-from gptagent.features.knowledge.scripts.web import ScriptPages
 from gptagent.features.knowledge.web import DocumentPages
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.account.factors import FactorPages

@@ -57,10 +57,10 @@ from gptagent.features.knowledge.facts.api import FactsApi
 from gptagent.features.knowledge.gaps.api import GapsApi
 from gptagent.features.knowledge.graph.api import GraphApi
 from gptagent.features.knowledge.questions.api import QuestionsApi, RunsApi
-from gptagent.features.knowledge.sites.api import SitesApi
-from gptagent.features.knowledge.vectors.api import VectorsApi
 from gptagent.features.knowledge.quota.api import UsageApi
 from gptagent.features.knowledge.scripts.api import ScriptsApi
+from gptagent.features.knowledge.sites.api import SitesApi
+from gptagent.features.knowledge.vectors.api import VectorsApi
 from gptagent.features.organizations.account.api import AccountApi
 from gptagent.features.organizations.account.guard import own_log_in
 from gptagent.features.organizations.api import AuthApi

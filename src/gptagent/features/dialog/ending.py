@@ -102,7 +102,7 @@ async def _follow(session: Session, turn: Turn, conversation: Conversation, answ
 async def _note_question(session: Session, turn: Turn, conversation: Conversation) -> None:
     """Keep whether the base had an answer, also where that could not be sent."""
     answer = turn.answer
-    if answer is None or answer.coverage is None or answer.outcome not in {"reply", "not_found"}:
+    if answer is None or answer.support is None or answer.outcome not in {"reply", "not_found"}:
         return
     contact = conversation.contact_id
     asked = knowledge.Asked(
@@ -111,7 +111,7 @@ async def _note_question(session: Session, turn: Turn, conversation: Conversatio
         customer=uuid5(conversation.connection_id, str(contact)) if contact else conversation.id,
         question=await _question(session, turn, conversation),
         is_answered=answer.outcome == "reply",
-        coverage=answer.coverage,
+        support=answer.support,
         asked_at=utcnow(),
         names=(conversation.customer_name,),
     )

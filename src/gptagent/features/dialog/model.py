@@ -89,7 +89,7 @@ class Source:
 class Answer:
     """What the turn decided to say, recorded before it is sent. `by` is the model's name or 'extractive'.
 
-    `coverage` is the share (0-1) of the question that the best passage holds; None if nothing was searched.
+    `support` (0-1) is how far the best passage answers the question; None if nothing was searched.
     """
 
     text: str
@@ -97,7 +97,7 @@ class Answer:
     by: str
     sources: tuple[Source, ...] = ()
     reason: str | None = None
-    coverage: float | None = None
+    support: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

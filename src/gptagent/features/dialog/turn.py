@@ -205,7 +205,7 @@ class TurnRunner:
             company = (await knowledge.get_facts(session)).content
             memories, scripts = await _recall(session, context), await scripts_of(session, context)
             context = replace(context, company=company, memories=memories, scripts=scripts)
-        coverage = max((one.coverage for one in passages), default=0.0)
+        support = max((one.support for one in passages), default=0.0)
         try:
             answer, spent = await self.responder.respond(db, scope, context, passages)
         except AppError as error:
@@ -213,7 +213,7 @@ class TurnRunner:
             log.warning("model_failed", error=error.code, conversation_id=str(context.conversation.id))
             answer, spent = await self.fallback.respond(db, scope, context, passages)
             answer = replace(answer, reason=answer.reason or error.code)
-        return replace(answer, coverage=coverage), spent
+        return replace(answer, support=support), spent
 
 
 async def _recall(session: Session, context: TurnContext) -> tuple[Memory, ...]:

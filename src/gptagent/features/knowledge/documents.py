@@ -19,8 +19,8 @@ from gptagent.features.knowledge.model import (
     Registration,
     Unread,
 )
-from gptagent.features.knowledge.vectors.service import note_changed
 from gptagent.features.knowledge.quota import service as quota
+from gptagent.features.knowledge.vectors.service import note_changed
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import Conflict, NotFound, TooLarge
 from gptagent.kernel.ids import new_id

@@ -3,7 +3,7 @@
 import math
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 # Robertson & Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond" (2009), section 3.
 BM25_K1 = 1.2
@@ -80,6 +80,16 @@ def kinship(lexeme: str, form: str) -> float:
     if common < KIN_MIN_CHARS or share < KIN_MIN_SHARE:
         return 0.0
     return KIN_WEIGHT * share**2
+
+
+def covered_share(weights: Mapping[str, float], lexemes: Collection[str]) -> float:
+    """Return the share of the weighted words that the lexemes hold, kin counted in part."""
+    total = sum(weights.values())
+    if not total:
+        return 0.0
+    return (
+        sum(w * max((kinship(word, x) for x in lexemes), default=0.0) for word, w in weights.items()) / total
+    )
 
 
 def split_sentences(text: str) -> list[str]:

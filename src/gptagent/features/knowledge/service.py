@@ -45,10 +45,10 @@ from gptagent.features.knowledge.retrieval import (
     refusal_support,
     search,
 )
-from gptagent.features.knowledge.vectors.service import Understanding
 from gptagent.features.knowledge.scripts.service import choose_scripts
 from gptagent.features.knowledge.scripts.service import note_used as note_scripts_used
 from gptagent.features.knowledge.scripts.variables import placeholders_in, without_sentences
+from gptagent.features.knowledge.vectors.service import Understanding
 
 __all__ = [
     "ARTICLE_ORDERS",

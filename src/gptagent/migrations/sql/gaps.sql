@@ -21,7 +21,7 @@ create table app.asked_question (
   conversation_id uuid not null,
   customer uuid not null,
   kind text not null check (kind in ('found', 'weak', 'not_found')),
-  coverage real not null,
+  support real not null,
   gap_id uuid,
   text text not null default '' check (length(text) <= 500),
   words text[] not null default '{}',

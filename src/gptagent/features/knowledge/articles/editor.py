@@ -256,6 +256,8 @@ async def _gap_of(session: Session, values: Mapping[str, object]) -> Gap | None:
 async def _fill(session: Session, typed: Mapping[str, object], article: Article) -> Gap | None:
     gap = await _gap_of(session, typed)
     return await gaps.link_article(session, gap.id, article.id, now=utcnow()) if gap else None
+
+
 async def _files(session: Session, article_id: UUID | None) -> dict[str, Any]:
     """Return what the page shows of the files that are sent with an article; of a new one nothing."""
     if article_id is None:

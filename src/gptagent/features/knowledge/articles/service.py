@@ -23,9 +23,9 @@ from gptagent.features.knowledge.categories import store as category_store
 from gptagent.features.knowledge.gaps import service as gaps
 from gptagent.features.knowledge.graph.reading import service as graph
 from gptagent.features.knowledge.indexing import article_pieces
+from gptagent.features.knowledge.quota import service as quota
 from gptagent.features.knowledge.vectors.service import note_changed
 from gptagent.kernel.clock import utcnow
-from gptagent.features.knowledge.quota import service as quota
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import Conflict, FieldError, Invalid, NotFound
 from gptagent.kernel.ids import new_id

@@ -49,12 +49,12 @@ class GapsOut(Wire):
 
 
 class QuestionOut(Wire):
-    """`coverage` is the share (0-1) of the question that its best passage held when it was asked."""
+    """`support` (0-1) is how far its best passage answered the question when it was asked."""
 
     turn_id: UUID
     conversation_id: UUID
     kind: Kind
-    coverage: float
+    support: float
     text: str
     asked_at: datetime
 

@@ -14,7 +14,7 @@ View = Literal["open", "not_found", "weak", "dismissed", "done"]
 VIEWS: tuple[View, ...] = ("open", "not_found", "weak", "dismissed", "done")
 
 QUESTION_MAX_CHARS = 500
-# Between the refusal (0) and full coverage (1): an answer whose best passage holds less of the question than
+# Between the refusal (0) and full support (1): an answer whose best passage answers less of the question than
 # this counts as weak. With a refusal at 0.5 that is below 0.65.
 WEAK_MARGIN = 0.3
 # Two questions with more of their weighted words in common are about the same. At one half "what does
@@ -27,7 +27,7 @@ PERIODS = (7, 30, 90)  # days
 class Asked:
     """A turn that ended. `customer` tells customers apart; `names` are those of the person who asked.
 
-    `coverage` is the share (0-1) of the question that its best passage holds.
+    `support` (0-1) is how far its best passage answers the question.
     """
 
     turn_id: UUID
@@ -35,7 +35,7 @@ class Asked:
     customer: UUID
     question: str = field(repr=False)
     is_answered: bool
-    coverage: float
+    support: float
     asked_at: datetime
     names: tuple[str, ...] = field(default=(), repr=False)
 
@@ -47,7 +47,7 @@ class Question:
     turn_id: UUID
     conversation_id: UUID
     kind: Kind
-    coverage: float
+    support: float
     text: str = field(repr=False)
     asked_at: datetime
 
@@ -84,11 +84,11 @@ class Share:
         return self.found + self.weak + self.not_found
 
 
-def kind_of(*, is_answered: bool, coverage: float, refusal: float) -> Kind:
-    """Return what became of a question. `refusal` is the coverage below which the base has no answer."""
+def kind_of(*, is_answered: bool, support: float, refusal: float) -> Kind:
+    """Return what became of a question. `refusal` is the support below which the base has no answer."""
     if not is_answered:
         return "not_found"
-    return "weak" if coverage < refusal + WEAK_MARGIN * (1 - refusal) else "found"
+    return "weak" if support < refusal + WEAK_MARGIN * (1 - refusal) else "found"
 
 
 def overlap(weights: Mapping[str, float], one: Collection[str], other: Collection[str]) -> float:

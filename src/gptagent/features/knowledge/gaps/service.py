@@ -49,8 +49,8 @@ async def note_question(session: Session, asked: Asked) -> None:
     words = await _words(session, asked.question)
     if not words or await store.is_known(session, asked.turn_id):
         return
-    refusal = retrieval.REFUSAL_COVERAGE
-    kind = kind_of(is_answered=asked.is_answered, coverage=asked.coverage, refusal=refusal)
+    refusal = await retrieval.refusal_support(session)
+    kind = kind_of(is_answered=asked.is_answered, support=asked.support, refusal=refusal)
     if kind == "found":
         await store.insert_question(session, asked, kind, gap_id=None, text="", words=())
         return

@@ -88,13 +88,13 @@ async def insert_question(
     """A turn that is known already stays as it is."""
     await session.execute(
         """insert into app.asked_question
-             (turn_id, conversation_id, customer, kind, coverage, gap_id, text, words, asked_at)
+             (turn_id, conversation_id, customer, kind, support, gap_id, text, words, asked_at)
            values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict do nothing""",
         asked.turn_id,
         asked.conversation_id,
         asked.customer,
         kind,
-        asked.coverage,
+        asked.support,
         gap_id,
         text,
         list(words),
@@ -196,7 +196,7 @@ async def count_views(session: Session) -> Record | None:
 
 async def list_questions(session: Session, gap_id: UUID, limit: int) -> list[Question]:
     rows = await session.fetch(
-        """select turn_id, conversation_id, kind, coverage, text, asked_at from app.asked_question
+        """select turn_id, conversation_id, kind, support, text, asked_at from app.asked_question
             where gap_id = $1 order by asked_at desc, turn_id desc limit $2""",
         gap_id,
         limit,

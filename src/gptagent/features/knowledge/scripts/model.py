@@ -110,6 +110,10 @@ class Given:
     text: str
 
 
+# A message makes an objection if it says at least this share of one of its wordings.
+OBJECTION_FITS = 0.5
+
+
 def fit(wording: Collection[str], message: Sequence[str]) -> float:
     """Return the share (0-1) of a wording's lexemes that the message's lexemes say, or their kin."""
     return covered_share(dict.fromkeys(wording, 1.0), message)

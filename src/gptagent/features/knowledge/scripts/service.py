@@ -11,10 +11,11 @@ from gptagent.features.audit.model import Entry
 from gptagent.features.crm import service as crm
 from gptagent.features.knowledge import lexical
 from gptagent.features.knowledge import store as words
-from gptagent.features.knowledge.retrieval import REFUSAL_COVERAGE, SEARCH_MAX_CHARS
+from gptagent.features.knowledge.retrieval import SEARCH_MAX_CHARS
 from gptagent.features.knowledge.scripts import store
 from gptagent.features.knowledge.scripts.model import (
     GIVEN_MAX_CHARS,
+    OBJECTION_FITS,
     OBJECTIONS_GIVEN,
     SCRIPTS_GIVEN,
     SCRIPTS_MAX,
@@ -160,7 +161,7 @@ async def _answering(session: Session, objections: Sequence[Script], message: st
     fits: dict[UUID, float] = {}
     for (one, _), lexemes in zip(wordings, stems, strict=True):
         fits[one.id] = max(fits.get(one.id, 0.0), fit(lexical.informative(lexemes), said))
-    found = [one for one in objections if fits[one.id] >= REFUSAL_COVERAGE]
+    found = [one for one in objections if fits[one.id] >= OBJECTION_FITS]
     return sorted(found, key=lambda one: (-fits[one.id], one.priority))
 
 
