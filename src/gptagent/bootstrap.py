@@ -58,8 +58,8 @@ from gptagent.features.identity.model import Links
 from gptagent.features.identity.tokens import AccessTokens
 from gptagent.features.inference.model import LanguageModel
 from gptagent.features.knowledge import jobs as knowledge_jobs
-from gptagent.features.knowledge.graph.reading.jobs import GraphJobs
-from gptagent.features.knowledge.graph.reading.service import EXTRACT_JOB
+from gptagent.features.knowledge.extraction.jobs import GraphJobs
+from gptagent.features.knowledge.extraction.service import EXTRACT_JOB
 from gptagent.features.mail import service as mail
 from gptagent.features.mail.jobs import MailJobs
 from gptagent.features.sign_in.model import OidcClient, platform_provider

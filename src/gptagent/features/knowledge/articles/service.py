@@ -20,7 +20,7 @@ from gptagent.features.knowledge.articles.model import (
 )
 from gptagent.features.knowledge.categories import service as categories
 from gptagent.features.knowledge.categories import store as category_store
-from gptagent.features.knowledge.graph.reading import service as graph
+from gptagent.features.knowledge.extraction import service as graph
 from gptagent.features.knowledge.indexing import article_pieces
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import Conflict, FieldError, Invalid, NotFound
