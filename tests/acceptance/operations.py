@@ -80,6 +80,7 @@ ONE_ARTICLE = b"title,content\r\nTaken,Long enough a text.\r\n"
 KEY, CATEGORY = "api-keys/{key_id}", "categories/{category_id}"
 ENTITY, FACT = "graph/entities/{entity_id}", "graph/entities/{entity_id}/facts/{fact_id}"
 SAID = {"json": {"attribute": "price", "value": "490 roubles"}}
+KEY, CATEGORY, SITE = "api-keys/{key_id}", "categories/{category_id}", "sites/{site_id}"
 MEMBER, INVITATION = "members/{person_id}", "invitations/{invitation_id}"
 INTEGRATION = {"brand": "kommo", "client_id": "client-#", "client_secret": "secret"}
 TASK = {"text": "Call", "due_at": "2099-01-31T12:00:00Z"}
@@ -189,6 +190,13 @@ OPERATIONS = tuple(
         ("GET", DOCUMENT, VIEW, {}),
         ("POST", f"{DOCUMENT}/retry", EDIT_KNOWLEDGE, {}),
         ("DELETE", DOCUMENT, EDIT_KNOWLEDGE, {}),
+        ("GET", "sites", VIEW, {}),
+        ("POST", "sites", EDIT_KNOWLEDGE, {"json": {"url": "https://127.0.0.1/#"}}),
+        ("GET", SITE, VIEW, {}),
+        ("PATCH", SITE, EDIT_KNOWLEDGE, {"json": {"depth": 1}}),
+        ("DELETE", SITE, EDIT_KNOWLEDGE, {}),
+        ("POST", f"{SITE}/sync", EDIT_KNOWLEDGE, {}),
+        ("GET", f"{SITE}/pages", VIEW, {}),
         ("GET", "connections", VIEW, {}),
         ("POST", "connections", MANAGE_CONNECTIONS, {"json": {"address": "nobody.kommo.test", "token": "t"}}),
         ("PATCH", CONNECTION, MANAGE_CONNECTIONS, {"json": {"reads_daily": True}}),

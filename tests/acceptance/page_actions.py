@@ -23,8 +23,8 @@ LEADS_AWAY = Why("linking leads through the provider's own pages and back, so it
 PREVIEW = Why("shows Markdown as it will look; a program renders its own")
 ARTICLE, DOCUMENT = f"{V1}/articles/{{article_id}}", f"{V1}/documents/{{document_id}}"
 RELATED = Why("finds articles as their titles are typed; a program lists them with `search`")
-CATEGORY = f"{V1}/categories/{{category_id}}"
 ENTITY, GRAPH = f"{V1}/graph/entities/{{entity_id}}", f"{PAGES}/knowledge-graph"
+CATEGORY, SITE = f"{V1}/categories/{{category_id}}", f"{V1}/sites/{{site_id}}"
 AGENT, PEOPLE = f"{V1}/agents/{{agent_id}}", f"{V1}/admin/people/{{person_id}}"
 CUSTOMER, TAKEOVER = (
     f"{V1}/privacy/customers/{{conversation_id}}",
@@ -123,6 +123,10 @@ ACTIONS: dict[str, str | Why] = {
     f"POST {PAGES}/knowledge-items/{{article_id}}/versions/{{version}}/restore": (
         f"POST {ARTICLE}/versions/{{version}}/restore"
     ),
+    f"POST {PAGES}/knowledge-sites/create": f"POST {V1}/sites",
+    f"POST {PAGES}/knowledge-sites/{{site_id}}/edit": f"PATCH {SITE}",
+    f"POST {PAGES}/knowledge-sites/{{site_id}}/sync": f"POST {SITE}/sync",
+    f"POST {PAGES}/knowledge-sites/{{site_id}}/delete": f"DELETE {SITE}",
     f"POST {PAGES}/knowledge-facts": f"PUT {V1}/company-facts",
     f"POST {GRAPH}/readings": f"POST {V1}/graph/readings",
     f"POST {GRAPH}/budget": f"PATCH {V1}/graph",
