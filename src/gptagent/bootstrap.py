@@ -66,8 +66,8 @@ from gptagent.features.inference.model import Embedder, EmbeddingModel, Language
 from gptagent.features.knowledge import jobs as knowledge_jobs
 from gptagent.features.knowledge.checks import jobs as check_jobs
 from gptagent.features.knowledge.checks import service as checks
-from gptagent.features.knowledge.graph.reading.jobs import GraphJobs
-from gptagent.features.knowledge.graph.reading.service import EXTRACT_JOB
+from gptagent.features.knowledge.extraction.jobs import GraphJobs
+from gptagent.features.knowledge.extraction.service import EXTRACT_JOB
 from gptagent.features.knowledge.questions import jobs as question_jobs
 from gptagent.features.knowledge.questions import service as questions
 from gptagent.features.knowledge.service import Understanding

@@ -10,11 +10,11 @@ import pytest
 from gptagent.adapters.llm.port import OpenAiCompatible, Patience
 from gptagent.features.knowledge import service as knowledge
 from gptagent.features.knowledge.articles.model import ArticleChange
+from gptagent.features.knowledge.extraction import service as reading
+from gptagent.features.knowledge.extraction import store
+from gptagent.features.knowledge.extraction.jobs import GraphJobs
 from gptagent.features.knowledge.graph import service as graph
 from gptagent.features.knowledge.graph.model import FactText
-from gptagent.features.knowledge.graph.reading import service as reading
-from gptagent.features.knowledge.graph.reading import store
-from gptagent.features.knowledge.graph.reading.jobs import GraphJobs
 from gptagent.features.knowledge.model import NewArticle
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.errors import UpstreamUnavailable

@@ -6,9 +6,9 @@ import httpx2
 import pytest
 
 from gptagent.features.knowledge import service as knowledge
+from gptagent.features.knowledge.extraction import store
+from gptagent.features.knowledge.extraction.jobs import GraphJobs
 from gptagent.features.knowledge.graph import service as graph
-from gptagent.features.knowledge.graph.reading import store
-from gptagent.features.knowledge.graph.reading.jobs import GraphJobs
 from gptagent.features.knowledge.model import NewArticle
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.ids import new_id

@@ -7,7 +7,7 @@ from uuid import UUID
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
 from gptagent.features.knowledge import store
-from gptagent.features.knowledge.graph.reading import service as graph
+from gptagent.features.knowledge.extraction import service as graph
 from gptagent.features.knowledge.model import (
     FILE_MAX_BYTES,
     ZIP,

@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from pydantic import Field
 
+from gptagent.features.knowledge.extraction import service as reading
 from gptagent.features.knowledge.graph import service
 from gptagent.features.knowledge.graph.model import (
     DAILY_TOKENS_MAX,
@@ -17,7 +18,6 @@ from gptagent.features.knowledge.graph.model import (
     Progress,
     RelationKind,
 )
-from gptagent.features.knowledge.graph.reading import service as reading
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow

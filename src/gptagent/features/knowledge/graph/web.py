@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gptagent.features.knowledge import service as knowledge
+from gptagent.features.knowledge.extraction import service as reading
 from gptagent.features.knowledge.graph import service
 from gptagent.features.knowledge.graph.drawing import WIDTH, draw
 from gptagent.features.knowledge.graph.model import (
@@ -21,7 +22,6 @@ from gptagent.features.knowledge.graph.model import (
     VALUE_MAX_CHARS,
     FactText,
 )
-from gptagent.features.knowledge.graph.reading import service as reading
 from gptagent.features.knowledge.graph.words import ATTRIBUTE_WORDS, TYPE_WORDS, relation_word
 from gptagent.features.knowledge.listing import SIZE_OPTIONS, Listing, id_of
 from gptagent.features.organizations import policy

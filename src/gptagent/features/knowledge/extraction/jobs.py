@@ -9,6 +9,7 @@ from uuid import UUID
 import structlog
 
 from gptagent.features.inference.model import LanguageModel, ModelReply
+from gptagent.features.knowledge.extraction import service, store
 from gptagent.features.knowledge.graph.model import Excerpt
 from gptagent.features.knowledge.graph.patterns import read_passage
 from gptagent.features.knowledge.graph.prompting import (
@@ -18,7 +19,6 @@ from gptagent.features.knowledge.graph.prompting import (
     read_answer,
     request_about,
 )
-from gptagent.features.knowledge.graph.reading import service, store
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import AppError, Invalid

@@ -8,6 +8,7 @@ from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
 from gptagent.features.inference import service as inference
 from gptagent.features.inference.model import ModelReply
+from gptagent.features.knowledge.extraction import store
 from gptagent.features.knowledge.graph import store as graph
 from gptagent.features.knowledge.graph.model import (
     DAILY_TOKENS_MAX,
@@ -19,7 +20,6 @@ from gptagent.features.knowledge.graph.model import (
     digest_of,
     normalise,
 )
-from gptagent.features.knowledge.graph.reading import store
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import Invalid
 from gptagent.kernel.ids import new_id
