@@ -61,6 +61,8 @@ from gptagent.features.identity.model import Links
 from gptagent.features.identity.tokens import AccessTokens
 from gptagent.features.inference.model import LanguageModel
 from gptagent.features.knowledge import jobs as knowledge_jobs
+from gptagent.features.knowledge.sites import service as sites
+from gptagent.features.knowledge.sites.jobs import SiteJobs
 from gptagent.features.mail import service as mail
 from gptagent.features.mail.jobs import MailJobs
 from gptagent.features.sign_in.model import OidcClient, platform_provider
@@ -91,6 +93,7 @@ class Platform:
     files: LocalFiles
     vault: Vault
     egress: Egress
+    reading: Egress  # what everybody may read, over http too
     ways: Ways
     crm: KommoCrm
     renewal: TokenRenewal
@@ -129,6 +132,7 @@ class Platform:
     async def close(self) -> None:
         await self.limiter.aclose()
         await self.ways.aclose()
+        await self.reading.aclose()
         await self.db.close()
 
 
@@ -182,6 +186,7 @@ async def build_platform(settings: Settings) -> Platform:
         files=LocalFiles(settings.files_path),
         vault=vault,
         egress=egress,
+        reading=Egress(settings.allowed_egress, plain=True),
         ways=ways,
         crm=crm,
         renewal=renewal,
@@ -252,6 +257,7 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
     runner = TurnRunner(platform.crm, platform.vault, responder, extractive, Pace())
     deliveries = DeliveryJobs(platform.crm, platform.vault, platform.subscribers, platform.settings.base_url)
     connecting_jobs = ConnectingJobs(platform.renewal, platform.links)
+    site_jobs = SiteJobs(platform.reading)
     ingest = partial(knowledge_jobs.ingest, recogniser=Tesseract())
     return (
         JobSpec(dialog.ADVANCE, runner.advance, JobClass.DEFAULT, runner.give_up),
@@ -269,6 +275,7 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
         JobSpec(delivery_jobs.CHECK, deliveries.check, JobClass.FAST),
         JobSpec(delivery_jobs.RECONCILE, deliveries.reconcile, JobClass.DEFAULT),
         JobSpec(mail.SEND, MailJobs(mailer).send, JobClass.DEFAULT),
+        JobSpec(sites.CRAWL, site_jobs.crawl, JobClass.LONG, site_jobs.give_up),
         JobSpec("knowledge.ingest", ingest, JobClass.LONG, knowledge_jobs.give_up),
     )
 

@@ -44,6 +44,7 @@ def _source(quotes: list[Quote]) -> Source:
         title=passage.source_title,
         page=passage.page,
         heading=passage.heading,
+        url=passage.url,
         quote=" ".join(quote.text for quote in quotes),
         place=passage.place,
         version=passage.version,

@@ -79,6 +79,7 @@ class Source:
     quote: str
     place: Place = "page"
     version: int | None = None
+    url: str | None = None  # of a site's page
 
 
 @dataclass(frozen=True, slots=True)

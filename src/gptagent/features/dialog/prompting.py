@@ -207,4 +207,5 @@ def _source(passage: Passage, statements: str) -> Source:
         quote=knowledge.supporting_sentences(statements, passage.content),
         place=passage.place,
         version=passage.version,
+        url=passage.url,
     )
