@@ -60,6 +60,8 @@ from gptagent.features.identity.limits import LoginLimits
 from gptagent.features.identity.model import Links
 from gptagent.features.identity.tokens import AccessTokens
 from gptagent.features.knowledge import jobs as knowledge_jobs
+from gptagent.features.knowledge.sites import service as sites
+from gptagent.features.knowledge.sites.jobs import SiteJobs
 from gptagent.features.mail import service as mail
 from gptagent.features.mail.jobs import MailJobs
 from gptagent.features.sign_in.model import OidcClient, platform_provider
@@ -90,6 +92,7 @@ class Platform:
     files: LocalFiles
     vault: Vault
     egress: Egress
+    reading: Egress  # what everybody may read, over http too
     ways: Ways
     crm: KommoCrm
     renewal: TokenRenewal
@@ -128,6 +131,7 @@ class Platform:
     async def close(self) -> None:
         await self.limiter.aclose()
         await self.ways.aclose()
+        await self.reading.aclose()
         await self.db.close()
 
 
@@ -181,6 +185,7 @@ async def build_platform(settings: Settings) -> Platform:
         files=LocalFiles(settings.files_path),
         vault=vault,
         egress=egress,
+        reading=Egress(settings.allowed_egress, plain=True),
         ways=ways,
         crm=crm,
         renewal=renewal,
@@ -250,6 +255,7 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
     deliveries = DeliveryJobs(platform.crm, platform.vault, platform.subscribers, platform.settings.base_url)
     connecting_jobs = ConnectingJobs(platform.renewal, platform.links)
     enclosing = EnclosureJobs(platform.crm, platform.vault, Pace())
+    site_jobs = SiteJobs(platform.reading)
     ingest = partial(knowledge_jobs.ingest, recogniser=Tesseract())
     return (
         JobSpec(dialog.ADVANCE, runner.advance, JobClass.DEFAULT, runner.give_up),
@@ -267,6 +273,7 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
         JobSpec(delivery_jobs.CHECK, deliveries.check, JobClass.FAST),
         JobSpec(delivery_jobs.RECONCILE, deliveries.reconcile, JobClass.DEFAULT),
         JobSpec(mail.SEND, MailJobs(mailer).send, JobClass.DEFAULT),
+        JobSpec(sites.CRAWL, site_jobs.crawl, JobClass.LONG, site_jobs.give_up),
         JobSpec("knowledge.ingest", ingest, JobClass.LONG, knowledge_jobs.give_up),
     )
 

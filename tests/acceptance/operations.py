@@ -77,7 +77,7 @@ def _fresh(value: object) -> object:
 
 AGENT, ARTICLE, DOCUMENT = "agents/{agent_id}", "articles/{article_id}", "documents/{document_id}"
 ONE_ARTICLE = b"title,content\r\nTaken,Long enough a text.\r\n"
-KEY, CATEGORY = "api-keys/{key_id}", "categories/{category_id}"
+KEY, CATEGORY, SITE = "api-keys/{key_id}", "categories/{category_id}", "sites/{site_id}"
 MEMBER, INVITATION = "members/{person_id}", "invitations/{invitation_id}"
 INTEGRATION = {"brand": "kommo", "client_id": "client-#", "client_secret": "secret"}
 TASK = {"text": "Call", "due_at": "2099-01-31T12:00:00Z"}
@@ -191,6 +191,13 @@ OPERATIONS = tuple(
         ("GET", DOCUMENT, VIEW, {}),
         ("POST", f"{DOCUMENT}/retry", EDIT_KNOWLEDGE, {}),
         ("DELETE", DOCUMENT, EDIT_KNOWLEDGE, {}),
+        ("GET", "sites", VIEW, {}),
+        ("POST", "sites", EDIT_KNOWLEDGE, {"json": {"url": "https://127.0.0.1/#"}}),
+        ("GET", SITE, VIEW, {}),
+        ("PATCH", SITE, EDIT_KNOWLEDGE, {"json": {"depth": 1}}),
+        ("DELETE", SITE, EDIT_KNOWLEDGE, {}),
+        ("POST", f"{SITE}/sync", EDIT_KNOWLEDGE, {}),
+        ("GET", f"{SITE}/pages", VIEW, {}),
         ("GET", "connections", VIEW, {}),
         ("POST", "connections", MANAGE_CONNECTIONS, {"json": {"address": "nobody.kommo.test", "token": "t"}}),
         ("PATCH", CONNECTION, MANAGE_CONNECTIONS, {"json": {"reads_daily": True}}),

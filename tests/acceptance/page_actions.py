@@ -23,7 +23,7 @@ LEADS_AWAY = Why("linking leads through the provider's own pages and back, so it
 PREVIEW = Why("shows Markdown as it will look; a program renders its own")
 ARTICLE, DOCUMENT = f"{V1}/articles/{{article_id}}", f"{V1}/documents/{{document_id}}"
 RELATED = Why("finds articles as their titles are typed; a program lists them with `search`")
-CATEGORY = f"{V1}/categories/{{category_id}}"
+CATEGORY, SITE = f"{V1}/categories/{{category_id}}", f"{V1}/sites/{{site_id}}"
 AGENT, PEOPLE = f"{V1}/agents/{{agent_id}}", f"{V1}/admin/people/{{person_id}}"
 CUSTOMER, TAKEOVER = (
     f"{V1}/privacy/customers/{{conversation_id}}",
@@ -132,6 +132,10 @@ ACTIONS: dict[str, str | Why] = {
     f"POST {PAGES}/knowledge-objections/create": f"POST {V1}/objections",
     f"POST {PAGES}/knowledge-objections/{{script_id}}/edit": f"PATCH {V1}/objections/{{script_id}}",
     f"POST {PAGES}/knowledge-objections/{{script_id}}/delete": f"DELETE {V1}/objections/{{script_id}}",
+    f"POST {PAGES}/knowledge-sites/create": f"POST {V1}/sites",
+    f"POST {PAGES}/knowledge-sites/{{site_id}}/edit": f"PATCH {SITE}",
+    f"POST {PAGES}/knowledge-sites/{{site_id}}/sync": f"POST {SITE}/sync",
+    f"POST {PAGES}/knowledge-sites/{{site_id}}/delete": f"DELETE {SITE}",
     f"POST {PAGES}/knowledge-facts": f"PUT {V1}/company-facts",
     f"POST {PAGES}/knowledge-categories/create": f"POST {V1}/categories",
     f"POST {PAGES}/knowledge-categories/{{category_id}}/edit": f"PATCH {CATEGORY}",

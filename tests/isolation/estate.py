@@ -54,6 +54,7 @@ class Estate:
     objection_id: UUID
     category_id: UUID
     document_id: UUID
+    site_id: UUID
     connection_id: UUID
     conversation_id: UUID
     integration_id: UUID
@@ -210,6 +211,7 @@ async def _connection(
         created_at=utcnow(),
         updated_at=utcnow(),
     )
+    site_id = await _site(session, canary)
     question_id = new_id()
     actor = {"actor_kind": "person", "actor_id": session.scope.actor.id}
     made_at = {"created_at": utcnow(), "updated_at": utcnow()}
@@ -239,8 +241,32 @@ async def _connection(
     said = vault.seal(canary, org_id=org_id, purpose=transports.SLOT_PURPOSE)
     address = {"url_hash": canary.encode(), "url_sealed": said, "said_sealed": said}
     await insert(session, "crm_reply_slot", **own, id=slot_id, lead_id=LEAD, **address)
-    made = {"slot_id": slot_id, "document_id": document_id, "task_id": task_id, "sync_id": sync_id}
+    made = {
+        "slot_id": slot_id,
+        "site_id": site_id,
+        "document_id": document_id,
+        "task_id": task_id,
+        "sync_id": sync_id,
+    }
     return {**own, **made, **acted, "integration_id": integration_id, "delivery_id": delivery_id}
+
+
+async def _site(session: Session, canary: str) -> UUID:
+    site_id, page_id, url = new_id(), new_id(), f"https://{canary}.example.test/"
+    settings = {"depth": 1, "page_limit": 10, "every": "none", "robots": canary}
+    await insert(
+        session, "site", id=site_id, kind="site", url=url, **settings, error_code=canary, robots=canary
+    )
+    texts = {"title": canary, "reason": canary, "etag": canary, "modified": canary, "digest": canary}
+    await insert(
+        session, "site_page", id=page_id, site_id=site_id, kind="page", url=url, depth=0, run=1, **texts
+    )
+    names = {"title": canary, "file_name": canary, "mime": canary, "sha256": f"{canary}-page", "url": url}
+    names |= {"indexed_sha256": canary}
+    key, now = session.scope.key("documents", f"{canary}-page"), utcnow()
+    kept = {"size_bytes": 1, "blob_key": key, "created_at": now, "updated_at": now}
+    await insert(session, "document", id=new_id(), page_id=page_id, **names, **kept)
+    return site_id
 
 
 async def _action(session: Session, canary: str, own: dict[str, UUID]) -> dict[str, UUID]:

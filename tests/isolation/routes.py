@@ -70,6 +70,8 @@ SENT_FILE = ARTICLE | {"file_id": "file_id"}
 CATEGORY = {"category_id": "category_id"}
 IMPORTED = b"title,content\r\nTaken,Long enough a text.\r\n"
 DOCUMENT = {"document_id": "document_id"}
+SITE = {"site_id": "site_id"}
+INSIDE = "https://127.0.0.1/"
 CONNECTION = {"connection_id": "connection_id"}
 DEAL = CONNECTION | {"lead_id": "lead_id"}
 PERSON_OF_CRM = CONNECTION | {"contact_id": "contact_id"}
@@ -227,6 +229,13 @@ CASES: dict[str, Case] = {
     "GET /api/v1/documents/{document_id}": Foreign(DOCUMENT),
     "POST /api/v1/documents/{document_id}/retry": Foreign(DOCUMENT),
     "DELETE /api/v1/documents/{document_id}": Foreign(DOCUMENT),
+    "GET /api/v1/sites": Own(),
+    "POST /api/v1/sites": Own(422, {"json": {"url": INSIDE}}),
+    "GET /api/v1/sites/{site_id}": Foreign(SITE),
+    "PATCH /api/v1/sites/{site_id}": Foreign(SITE, {"json": {"depth": 1}}),
+    "DELETE /api/v1/sites/{site_id}": Foreign(SITE),
+    "POST /api/v1/sites/{site_id}/sync": Foreign(SITE),
+    "GET /api/v1/sites/{site_id}/pages": Foreign(SITE),
     "GET /api/v1/connections": Own(),
     "POST /api/v1/connections": Own(422, {"json": {"address": "not an address", "token": "x"}}),
     "GET /api/v1/connections/{connection_id}": Foreign(CONNECTION),
@@ -471,6 +480,13 @@ CASES: dict[str, Case] = {
     f"GET {PAGES}/knowledge-objections/{{script_id}}/edit": Foreign(OBJECTION),
     f"POST {PAGES}/knowledge-objections/{{script_id}}/edit": Foreign(OBJECTION, {"data": ANSWERED}),
     f"POST {PAGES}/knowledge-objections/{{script_id}}/delete": Foreign(OBJECTION),
+    f"GET {PAGES}/knowledge-sites": Own(),
+    f"GET {PAGES}/knowledge-sites/create": Own(),
+    f"POST {PAGES}/knowledge-sites/create": Own(422, {"data": {"url": INSIDE}}),
+    f"GET {PAGES}/knowledge-sites/{{site_id}}": Foreign(SITE),
+    f"POST {PAGES}/knowledge-sites/{{site_id}}/edit": Foreign(SITE, {"data": {"depth": "1"}}),
+    f"POST {PAGES}/knowledge-sites/{{site_id}}/sync": Foreign(SITE),
+    f"POST {PAGES}/knowledge-sites/{{site_id}}/delete": Foreign(SITE),
     f"GET {PAGES}/knowledge-facts": Own(),
     f"POST {PAGES}/knowledge-facts": Own(303, {"data": {"content": "New"}}),
     f"GET {PAGES}/knowledge-categories": Own(),

@@ -26,6 +26,7 @@ CASES = {
     "dialog.resume": {"connection_id": "connection_id"},
     "mail.send": {"letter_id": "letter_id"},
     "dialog.send_files": {"turn_id": "turn_id"},
+    "knowledge.crawl": {"site_id": "site_id"},
     "knowledge.ingest": {"document_id": "document_id"},
 }
 
@@ -98,7 +99,7 @@ async def test_the_same_jobs_in_their_own_envelope_have_their_effect(platform, w
     async with platform.db.session(dora.scope) as session:
         for name in CASES:
             await session.enqueue(name, payload(name, dora))
-    unchanged = {"turn", "crm_task", "crm_action", "document"}
+    unchanged = {"turn", "crm_task", "crm_action", "document", "site"}
     async with asyncio.timeout(30):
         while unchanged:
             now = await snapshot(platform.db, dora.scope)

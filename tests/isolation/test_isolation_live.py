@@ -9,7 +9,7 @@ from gptagent.kernel.live import LiveHub
 from isolation.topics import published_topics
 
 TOPICS = ("agents", "connections", "connections/health", "conversations", "deliveries", "documents")
-TOPICS += ("members",)
+TOPICS += ("members", "sites")
 MARK = "the-end"
 
 

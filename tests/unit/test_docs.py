@@ -23,6 +23,7 @@ from gptagent.entrypoints.cli import EXIT_CODES, app
 from gptagent.features.audit.sentences import SENTENCES
 from gptagent.features.dialog import web as dialog_pages
 from gptagent.features.knowledge.model import FAILURES
+from gptagent.features.knowledge.sites.model import REASONS as SITE_REASONS
 from gptagent.features.organizations import policy
 from gptagent.kernel import errors, http, observe
 from gptagent.kernel.events import Event
@@ -106,7 +107,13 @@ def test_every_exit_code_has_its_line():
 
 def test_every_job_has_its_line_and_class():
     wiring = SimpleNamespace(
-        crm=None, vault=None, renewal=None, links=None, subscribers=None, settings=Settings(llm_model=None)
+        crm=None,
+        reading=None,
+        vault=None,
+        renewal=None,
+        links=None,
+        subscribers=None,
+        settings=Settings(llm_model=None),
     )
     specs = {spec.name: spec.job_class.name.lower() for spec in build_jobs(wiring)}
     documented = table("jobs", "Jobs")
@@ -197,6 +204,10 @@ def test_every_error_code_has_its_line_and_status():
 
 def test_every_reason_of_a_failed_document_has_its_line():
     same(table("errors", "Documents that could not be read"), FAILURES, "errors")
+
+
+def test_every_reason_of_a_sites_page_has_its_line():
+    same(table("errors", "Pages of sites that were not taken"), SITE_REASONS, "errors")
 
 
 def test_every_reason_of_a_turn_has_its_line():

@@ -118,6 +118,10 @@ SHOWN_BY = {
             "unit/test_knowledge_parsing.py::test_a_child_that_takes_too_long_is_killed",
             "integration/test_log_in_promises.py::test_uploads_of_a_workspace_are_counted_together",
         ],
+        "Reading a site": [
+            "integration/test_sites_reading.py::test_depth_and_number_of_pages_are_kept_to",
+            "integration/test_sites_reading.py::test_a_site_that_makes_up_links_comes_to_an_end",
+        ],
         "Searching the base": [
             "integration/test_knowledge_search.py::test_the_search_reads_the_postings_by_their_key",
             "integration/test_knowledge_spelling.py::test_near_words_are_read_by_their_key",

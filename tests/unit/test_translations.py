@@ -18,6 +18,7 @@ from gptagent.features.crm.syncing import web as syncing
 from gptagent.features.dialog import ending
 from gptagent.features.dialog import web as dialog
 from gptagent.features.knowledge.model import FAILURES
+from gptagent.features.knowledge.sites.model import REASONS as SITE_REASONS
 from gptagent.features.organizations import api_keys_web
 from gptagent.kernel import errors, http
 from gptagent.kernel.i18n import translate
@@ -69,6 +70,7 @@ NAMED = {
     *audit.FIELDS.values(),
     *dialog.REASONS.values(),
     *FAILURES.values(),
+    *SITE_REASONS.values(),
     *(message for _code, message in http._FRAMEWORK.values()),
 }
 

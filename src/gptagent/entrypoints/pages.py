@@ -39,6 +39,7 @@ from gptagent.features.knowledge.categories.web import CategoryPages
 from gptagent.features.knowledge.exchange.web import ExchangePages
 from gptagent.features.knowledge.facts.web import FactsPages
 from gptagent.features.knowledge.scripts.web import ScriptPages
+from gptagent.features.knowledge.sites.web import SitePages
 from gptagent.features.knowledge.web import DocumentPages
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.account.factors import FactorPages
@@ -95,6 +96,7 @@ NAVIGATION = (
         "Knowledge base",
         (
             NavItem("Documents", "/knowledge-base", "library", "/knowledge-base"),
+            NavItem("Sites", "/knowledge-sites", "link", "/knowledge-sites"),
             NavItem("Articles", "/knowledge-items", "book-open", "/knowledge-items"),
             NavItem("Categories", "/knowledge-categories", "folder", "/knowledge-categories"),
             NavItem("About the company", "/knowledge-facts", "info", "/knowledge-facts"),
@@ -169,6 +171,7 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         DashboardPages(db, pages, settings.llm_model).router(),
         AgentPages(db, pages, settings.llm_model).router(),
         DocumentPages(db, pages, platform.files).router(),
+        SitePages(db, pages, platform.reading).router(),
         ExchangePages(db, pages).router(),
         ArticlePages(db, pages).router(),
         editor.router(),

@@ -54,6 +54,7 @@ from gptagent.features.knowledge.exchange.api import ExchangeApi
 from gptagent.features.knowledge.facts.api import FactsApi
 from gptagent.features.knowledge.quota.api import UsageApi
 from gptagent.features.knowledge.scripts.api import ScriptsApi
+from gptagent.features.knowledge.sites.api import SitesApi
 from gptagent.features.organizations.account.api import AccountApi
 from gptagent.features.organizations.account.guard import own_log_in
 from gptagent.features.organizations.api import AuthApi
@@ -210,6 +211,7 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
     app.include_router(ScriptsApi(platform.db, "script").router())
     app.include_router(ScriptsApi(platform.db, "objection").router())
     app.include_router(DocumentsApi(platform.db, platform.files).router())
+    app.include_router(SitesApi(platform.db, platform.reading).router())
     app.include_router(DeliveriesApi(platform.db).router())
     app.include_router(ConnectionsApi(platform.connecting).router())
     for router in IntegrationsApi(platform.connecting).routers():

@@ -17,6 +17,7 @@ from gptagent.features.crm.deliveries.jobs import forget_seen, look_after_hooks
 from gptagent.features.crm.syncing.service import queue_due_syncs
 from gptagent.features.dialog.delivery import sweep_deliveries
 from gptagent.features.dialog.service import sweep_lanes
+from gptagent.features.knowledge.sites.service import queue_due_sites
 from gptagent.features.privacy.service import apply_retention
 from gptagent.kernel import installation
 from gptagent.kernel.clock import utcnow
@@ -35,6 +36,7 @@ DISCARD_EVERY = timedelta(minutes=1)
 FORGET_EVERY = timedelta(minutes=10)
 DELETE_EVERY = timedelta(minutes=1)
 SYNC_EVERY = timedelta(minutes=1)  # how often it is asked which connection was not read for a day
+SITES_EVERY = timedelta(minutes=1)
 RENEW_EVERY = timedelta(minutes=5)
 TIDY_HOURS = range(5)  # several rounds: each is bounded
 TIDY_EVERY = timedelta(hours=1)
@@ -137,6 +139,12 @@ async def _sync(platform: Platform) -> None:
         log.info("syncs_queued", count=count)
 
 
+async def _read_sites(platform: Platform) -> None:
+    count = await queue_due_sites(platform.db, now=utcnow())
+    if count:
+        log.info("sites_queued", count=count)
+
+
 async def _renew(platform: Platform) -> None:
     count = await queue_renewals(platform.db)
     if count:
@@ -159,6 +167,7 @@ def _schedules() -> tuple[tuple[timedelta, Tick], ...]:
         (FORGET_EVERY, _forget),
         (DELETE_EVERY, _delete),
         (SYNC_EVERY, _sync),
+        (SITES_EVERY, _read_sites),
         (RENEW_EVERY, _renew),
         (TIDY_EVERY, _tidy),
     )

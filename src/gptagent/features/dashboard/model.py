@@ -42,7 +42,7 @@ def steps(
     active = next((agent.name for agent in agents if agent.is_active), "")
     connected = next((one.host for one in connections if one.status == "connected"), "")
     return (
-        Step("knowledge", counts.active_articles + counts.completed_documents > 0),
+        Step("knowledge", counts.active_articles + counts.completed_documents + counts.site_pages > 0),
         Step("agent", bool(active), active),
         Step("crm", bool(connected), connected),
         Step("answer", has_replied),

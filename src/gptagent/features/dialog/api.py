@@ -48,7 +48,10 @@ class ConversationsOut(Wire):
 
 
 class SourceOut(Wire):
-    """A sentence's source: `page` numbers a page, sheet or slide, as `place` says, under `heading`."""
+    """A sentence's source: `page` numbers a page, sheet or slide, as `place` says, under `heading`.
+
+    `url` is where everybody can read it, if it is a page of a site.
+    """
 
     kind: str
     source_id: UUID
@@ -58,6 +61,7 @@ class SourceOut(Wire):
     heading: str
     version: int | None
     quote: str
+    url: str | None = None
 
 
 class ReplyFileOut(Wire):

@@ -53,6 +53,7 @@ def _source(quotes: list[Quote], rank: int) -> Source:
         title=passage.source_title,
         page=passage.page,
         heading=passage.heading,
+        url=passage.url,
         quote=" ".join(quote.text for quote in quotes),
         rank=rank,
         place=passage.place,

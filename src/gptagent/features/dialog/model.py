@@ -82,6 +82,7 @@ class Source:
     place: Place = "page"
     version: int | None = None
     rank: int = 0
+    url: str | None = None  # of a site's page
 
 
 @dataclass(frozen=True, slots=True)

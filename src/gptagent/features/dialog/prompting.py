@@ -227,6 +227,7 @@ def _source(passage: Passage, statements: str, rank: int) -> Source:
         quote=knowledge.supporting_sentences(statements, passage.content),
         place=passage.place,
         version=passage.version,
+        url=passage.url,
         rank=rank,
     )
 

@@ -34,7 +34,7 @@ class DocumentOut(Wire):
     """`status` pending, processing, completed or failed; `failure` says what to do about a failed one.
 
     An archive has `entry_count` documents made of its files. `unread` names files of it, or pages, that were
-    left out. `expected_at` is when the reading under way is likely to end.
+    left out. `expected_at` is when the reading under way is likely to end. `url` is where a site's page lies.
     """
 
     id: UUID
@@ -53,6 +53,7 @@ class DocumentOut(Wire):
     unread: list[UnreadOut]
     created_at: datetime
     updated_at: datetime
+    url: str | None
 
 
 class DocumentsOut(Wire):

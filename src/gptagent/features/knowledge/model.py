@@ -117,7 +117,7 @@ class Document:
     """`progress` in per cent; `error_code` is a key of FAILURES while the status is failed, else None.
 
     `expected_at` is when the attempt under way is likely to end. An archive has `entry_count` documents made
-    of its files and no passages of its own; `unread` names what could not be read.
+    of its files and no passages of its own; `unread` names what could not be read. `url` is a site's page's.
     """
 
     id: UUID
@@ -137,6 +137,7 @@ class Document:
     unread: tuple[Unread, ...]
     created_at: datetime
     updated_at: datetime
+    url: str | None = None
 
     @property
     def failure(self) -> str | None:
@@ -169,6 +170,7 @@ class Registration:
 class KnowledgeCounts:
     active_articles: int
     completed_documents: int
+    site_pages: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +203,7 @@ class Passage:
 
     `version` is the source's when the piece was made; `page` the number of the page, sheet or slide it is on,
     as `place` says.
+    `url` is where everybody can read it, if it is a page of a site.
     """
 
     chunk_id: int
@@ -214,6 +217,7 @@ class Passage:
     coverage: float
     version: int
     place: Place = "page"
+    url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,13 +29,13 @@ from gptagent.kernel.paging import Page
 
 _DOCUMENT = """id, title, file_name, mime, size_bytes, sha256, blob_key, status, progress, error_code,
                attempts, chunk_count, expected_at, entry_count, unread::text as unread, created_at,
-               updated_at"""
+               updated_at, url"""
 
 
 async def page_documents(session: Session, page: Page, search: str, status: str | None) -> list[Document]:
     rows = await session.fetch(
         f"""select {_DOCUMENT} from app.document
-             where ($1 = '' or strpos(lower(file_name), lower($1)) > 0)
+             where page_id is null and ($1 = '' or strpos(lower(file_name), lower($1)) > 0)
                and ($2::text is null or status = $2) and {page.clause(3)}""",
         search,
         status,
@@ -79,7 +79,8 @@ async def fetch_document(
 async def list_documents(session: Session, search: str, before: UUID | None, limit: int) -> list[Document]:
     rows = await session.fetch(
         f"""select {_DOCUMENT} from app.document
-             where ($1 = '' or strpos(lower(file_name), lower($1)) > 0) and ($2::uuid is null or id < $2)
+             where page_id is null and ($1 = '' or strpos(lower(file_name), lower($1)) > 0)
+               and ($2::uuid is null or id < $2)
              order by id desc limit $3""",
         search,
         before,
@@ -95,8 +96,8 @@ async def replace_document(session: Session, new: NewDocument, now: datetime) ->
     """
     row = await session.fetchrow(
         f"""with old as (
-              select id as old_id, blob_key as old_key from app.document where file_name = $1
-               order by id desc limit 1 for update
+              select id as old_id, blob_key as old_key from app.document
+               where file_name = $1 and page_id is null order by id desc limit 1 for update
             )
             update app.document
                set mime = $2, size_bytes = $3, sha256 = $4, blob_key = $5, status = 'pending', progress = 0,
@@ -223,8 +224,9 @@ async def delete_document(session: Session, document_id: UUID) -> str | None:
 async def count_sources(session: Session) -> KnowledgeCounts:
     row = await session.fetchrow(
         """select (select count(*) from app.article where is_active) as active_articles,
-                  (select count(*) from app.document where status = 'completed' and entry_count = 0)
-                    as completed_documents"""
+                  count(*) filter (where page_id is null) as completed_documents,
+                  count(page_id) as site_pages
+             from app.document where status = 'completed' and entry_count = 0"""
     )
     return KnowledgeCounts(**_some(row))
 
@@ -306,7 +308,7 @@ with form as (
    group by chunk_id order by score desc, chunk_id limit $5
 )
 select c.id as chunk_id, c.article_id, c.document_id, coalesce(a.title, d.title) as source_title, c.heading,
-       coalesce(a.version, d.version) as version, d.mime, c.page, c.content, top.score,
+       coalesce(a.version, d.version) as version, d.mime, c.page, c.content, d.url, top.score,
        top.covered / (select sum({COVERAGE_PRIOR} + idf) from term) as coverage
   from top join app.chunk c on c.id = top.chunk_id
        left join app.article a on a.id = c.article_id left join app.document d on d.id = c.document_id
@@ -362,7 +364,7 @@ async def related(
                             on x.id = r.article_id
                     where r.related_id <> all($2::uuid[]) order by r.related_id, x.n, r.position) r,
                   lateral (select c.id as chunk_id, c.article_id, c.document_id, a.title as source_title,
-                                  a.version, null as mime, c.heading, c.page, c.content
+                                  a.version, null as mime, c.heading, c.page, c.content, null as url
                              from app.chunk c join app.article a on a.id = c.article_id
                             where c.article_id = r.related_id
                             order by (select count(*) from app.posting p
@@ -390,6 +392,7 @@ def _passage(row: asyncpg.Record) -> Passage:
         coverage=float(row["coverage"]),
         version=row["version"],
         place=place_of(row["mime"]),
+        url=row["url"],
     )
 
 

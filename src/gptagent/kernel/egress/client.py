@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import httpcore2
 import httpx2
 import structlog
 
@@ -33,7 +34,10 @@ class Response:
 
 
 class Egress:
-    """A pool of connections to what may be called: https on public addresses, and the pairs of `allow`."""
+    """A pool of connections to what may be called: https on public addresses, and the pairs of `allow`.
+
+    With `plain` http on public addresses as well.
+    """
 
     def __init__(
         self,
@@ -42,8 +46,11 @@ class Egress:
         resolver: Resolver = resolve,
         ssl_context: ssl.SSLContext | None = None,
         proxy: Proxy | None = None,
+        plain: bool = False,
     ) -> None:
-        self._transport = GuardedTransport(allow, resolver=resolver, ssl_context=ssl_context, proxy=proxy)
+        self._transport = GuardedTransport(
+            allow, resolver=resolver, ssl_context=ssl_context, proxy=proxy, plain=plain
+        )
 
     async def request(
         self,
@@ -78,6 +85,17 @@ class Egress:
             if _is_tls_fault(error):
                 _log.warning("egress_tls_failed", host=request.url.host)
             raise progress.verdict(error) from error
+
+    async def judge(self, url: str) -> None:
+        """Judge an address without calling it, so that a person learns at once that it is a bad one.
+
+        Raises Forbidden("egress_refused"), UpstreamUnavailable if the name is not known. A later call is
+        judged anew.
+        """
+        try:
+            await self._transport.judge(_build("GET", url, None).url, CONNECT_SECONDS)
+        except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
+            raise UpstreamUnavailable("egress_unreachable", "The other side could not be reached.") from error
 
     async def aclose(self) -> None:
         await self._transport.aclose()

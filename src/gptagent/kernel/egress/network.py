@@ -20,6 +20,7 @@ MAX_ADDRESSES_TRIED = 4
 # slow host hold up all the others.
 KEEP_ALIVE_CONNECTIONS = 200
 KEEP_ALIVE_SECONDS = 20.0
+HTTP_PORT = 80
 
 Allowed = frozenset[tuple[str, int]]
 Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -45,7 +46,8 @@ def refused(host: str, port: int | None) -> Forbidden:
 class GuardedTransport(httpx2.AsyncHTTPTransport):
     """For `httpx2.AsyncClient(transport=...)` of libraries that insist on a client of their own.
 
-    Reaches https on public addresses, and whatever the exact `(host, port)` pairs of `allow` say.
+    Reaches https on public addresses, and whatever the exact `(host, port)` pairs of `allow` say; with
+    `plain` also http there, on its own port: for what everybody may read and nothing of ours is sent with.
     Raises Forbidden("egress_refused") otherwise. The environment is not looked at; `proxy` tunnels to the
     same addresses, after the same check.
     """
@@ -57,24 +59,35 @@ class GuardedTransport(httpx2.AsyncHTTPTransport):
         resolver: Resolver = resolve,
         ssl_context: ssl.SSLContext | None = None,
         proxy: Proxy | None = None,
+        plain: bool = False,
     ) -> None:
         context = ssl_context or httpx2.create_ssl_context(trust_env=False)
         super().__init__(verify=context, trust_env=False)
         self._allow = allow
+        self._plain = plain
+        self._backend = _GuardedBackend(allow, resolver, proxy)
         self._pool = httpcore2.AsyncConnectionPool(
             ssl_context=context,
             max_connections=None,
             max_keepalive_connections=KEEP_ALIVE_CONNECTIONS,
             keepalive_expiry=KEEP_ALIVE_SECONDS,
-            network_backend=_GuardedBackend(allow, resolver, proxy),
+            network_backend=self._backend,
         )
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        url = request.url
-        host, port = url.raw_host.decode("ascii"), url.port or (443 if url.scheme == "https" else 80)
-        if url.userinfo or not (_is_allowed(self._allow, host, port) or _is_ordinary(url.scheme, host)):
-            raise refused(host, port)
+        self._judge_spelling(request.url)
         return await super().handle_async_request(request)
+
+    async def judge(self, url: httpx2.URL, timeout: float) -> None:
+        """Judge an address as if it were connected to now. Raises as a request does."""
+        await self._backend.addresses(*self._judge_spelling(url), timeout)
+
+    def _judge_spelling(self, url: httpx2.URL) -> tuple[str, int]:
+        host, port = url.raw_host.decode("ascii"), url.port or (443 if url.scheme == "https" else 80)
+        is_open = _is_ordinary(url.scheme, host) or (self._plain and _is_plain(url.scheme, host, port))
+        if url.userinfo or not (_is_allowed(self._allow, host, port) or is_open):
+            raise refused(host, port)
+        return host, port
 
 
 class _GuardedBackend(httpcore2.AsyncNetworkBackend):
@@ -92,7 +105,7 @@ class _GuardedBackend(httpcore2.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[SocketOption] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
-        addresses = await self._addresses(host, port, timeout)
+        addresses = await self.addresses(host, port, timeout)
         share = None if timeout is None else timeout / len(addresses)
         for address in addresses[:-1]:
             try:
@@ -113,7 +126,8 @@ class _GuardedBackend(httpcore2.AsyncNetworkBackend):
             return await open_tunnel(self._network, self._proxy, (address, port), timeout, socket_options)
         return await self._network.connect_tcp(address, port, timeout, local_address, socket_options)
 
-    async def _addresses(self, host: str, port: int, timeout: float | None) -> Sequence[str]:
+    async def addresses(self, host: str, port: int, timeout: float | None) -> Sequence[str]:
+        """Return what may be connected to under this name. Raises Forbidden if that is nothing."""
         found = [host] if as_literal(host) else await self._look_up(host, port, timeout)
         if _is_allowed(self._allow, host, port):
             return found[:MAX_ADDRESSES_TRIED]
@@ -141,3 +155,7 @@ def _is_allowed(allow: Allowed, host: str, port: int) -> bool:
 
 def _is_ordinary(scheme: str, host: str) -> bool:
     return scheme == "https" and is_plain_host(host)
+
+
+def _is_plain(scheme: str, host: str, port: int) -> bool:
+    return scheme == "http" and port == HTTP_PORT and is_plain_host(host)

@@ -1,4 +1,4 @@
-"""Files that are sent with an article, and what became of each."""
+"""Pages of the web as a source of knowledge."""
 
 from importlib.resources import files
 from typing import cast
@@ -13,4 +13,4 @@ down_revision = "0009"
 def upgrade() -> None:
     folder = files("gptagent.migrations") / "sql"
     connection = cast("psycopg.Connection[tuple[object, ...]]", op.get_bind().connection.driver_connection)
-    connection.execute((folder / "article_files.sql").read_bytes())
+    connection.execute((folder / "sites.sql").read_bytes())
