@@ -20,8 +20,8 @@ from gptagent.features.knowledge.articles.model import (
 )
 from gptagent.features.knowledge.categories import service as categories
 from gptagent.features.knowledge.categories import store as category_store
-from gptagent.features.knowledge.gaps import service as gaps
 from gptagent.features.knowledge.extraction import service as graph
+from gptagent.features.knowledge.gaps import service as gaps
 from gptagent.features.knowledge.indexing import article_pieces
 from gptagent.features.knowledge.quota import service as quota
 from gptagent.features.knowledge.vectors.service import note_changed
