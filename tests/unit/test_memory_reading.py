@@ -4,7 +4,7 @@ import json
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from gptagent.features.dialog.grounding.gate import unsourced
+from gptagent.features.knowledge.grounding.gate import unsourced
 
 from gptagent.features.conversations.memory import extraction
 from gptagent.features.conversations.memory.jobs import by_patterns
