@@ -9,56 +9,14 @@ A page's address begins with /manage/{workspace}; the test opens it in the neigh
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from uuid import uuid4
 
 import httpx2
 from fastapi import FastAPI
 from starlette.routing import BaseRoute, Mount
 
+from isolation.cases import PAGES, Case, Foreign, Installation, Own, Public
 from isolation.estate import Estate
-
-PAGES = "/manage/{workspace}"
-
-
-@dataclass(frozen=True)
-class Public:
-    """`why` it needs no credential; `path` and `options` call it so that it has something to say."""
-
-    why: str
-    path: str = ""
-    options: Mapping[str, object] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Own:
-    """`status` is what the caller gets in their own workspace; None for a stream, tested with the topics.
-
-    `of_oneself`: a change that every role may make, because it is of the caller's own.
-    """
-
-    status: int | None = 200
-    options: Mapping[str, object] = field(default_factory=dict)
-    why: str = ""
-    of_oneself: bool = False
-
-
-@dataclass(frozen=True)
-class Foreign:
-    """`names` maps each parameter of the address to the estate's attribute that fills it."""
-
-    names: Mapping[str, str]
-    options: Mapping[str, object] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Installation:
-    """Administers the platform: nobody of a workspace gets anything from it (test_isolation_admin.py)."""
-
-    options: Mapping[str, object] = field(default_factory=dict)
-
-
-Case = Public | Own | Foreign | Installation
 
 AGENT = {"agent_id": "agent_id"}
 ARTICLE = {"article_id": "article_id"}
