@@ -4,7 +4,6 @@ import json
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from gptagent.features.knowledge.grounding.gate import unsourced
 
 from gptagent.features.conversations.memory import extraction
 from gptagent.features.conversations.memory.jobs import by_patterns
@@ -17,6 +16,7 @@ from gptagent.features.conversations.memory.model import (
     told,
 )
 from gptagent.features.conversations.model import Message
+from gptagent.features.knowledge.grounding.gate import unsourced
 from gptagent.kernel.errors import Invalid
 from gptagent.kernel.ids import new_id
 
