@@ -452,7 +452,7 @@ async def _conversation(
     gap_id = new_id()
     await insert(session, "gap", id=gap_id, created_at=utcnow(), updated_at=utcnow())
     question = {"turn_id": turn_id, "customer": conversation_id, "gap_id": gap_id, "asked_at": utcnow()}
-    words = {"kind": "not_found", "coverage": 0.25, "text": canary, "words": [canary]}
+    words = {"kind": "not_found", "support": 0.25, "text": canary, "words": [canary]}
     await insert(session, "asked_question", **own, **question, **words)
     await insert(session, "gap_word", lexeme=canary, gap_id=gap_id, turn_id=turn_id)
     sent = {"file_id": new_id(), "position": 1, "name": canary, "size_bytes": 1, "drive_uuid": canary}

@@ -2,7 +2,7 @@
 -- commit, and a check that is going on tells how far it is meanwhile. Facts have a row of their own: writing them does
 -- not wait for a document that is being recorded.
 create table app.base_change (
-  org_id uuid not null,
+  org_id uuid not null default app.org(),
   part text not null check (part in ('passages', 'facts')),
   changed_at timestamptz not null,
   primary key (org_id, part)
