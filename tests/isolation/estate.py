@@ -461,9 +461,7 @@ async def _conversation(
     used = {"outcome": canary, "tokens_in": 1, "tokens_out": 1, "duration_ms": 1}
     await insert(session, "llm_usage", turn_id=turn_id, model=canary, **used)
     files = {"attachment_id": attachment_id, "pending_id": pending_id}
-    return {**own, **files, "turn_id": turn_id, "memory_id": memory_id}
-    made = {"turn_id": turn_id, "attachment_id": attachment_id, "pending_id": pending_id}
-    return {**own, **made, "gap_id": gap_id}
+    return {**own, **files, "turn_id": turn_id, "memory_id": memory_id, "gap_id": gap_id}
 
 
 async def _access(session: Session, vault: Vault, canary: str) -> dict[str, UUID]:
