@@ -362,8 +362,9 @@ async def test_what_is_due_is_read_once_over_all_workers(desk, web_site):
     await desk.fetch(
         "update app.site set next_at = now() - interval '1 minute' where id = $1 returning 1", due
     )
-    for _ in range(2):
-        await service.queue_due_sites(desk.db, now=utcnow(), most=1000)
+    await service.queue_due_sites(desk.db, now=utcnow(), most=1000)
+    async with desk.db.session(desk.scope) as session:  # another worker that saw it due at the same moment
+        assert not await service._begin_if_due(session, due, utcnow())
     assert [(await desk.get(one)).run for one in (due, asked_only)] == [2, 1]
     assert (await desk.get(due)).next_at > utcnow() + timedelta(hours=23)
 
