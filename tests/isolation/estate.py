@@ -261,9 +261,7 @@ async def _connection(
 async def _site(session: Session, canary: str) -> UUID:
     site_id, page_id, url = new_id(), new_id(), f"https://{canary}.example.test/"
     settings = {"depth": 1, "page_limit": 10, "every": "none", "robots": canary}
-    await insert(
-        session, "site", id=site_id, kind="site", url=url, **settings, error_code=canary, robots=canary
-    )
+    await insert(session, "site", id=site_id, kind="site", url=url, **settings, error_code=canary)
     texts = {"title": canary, "reason": canary, "etag": canary, "modified": canary, "digest": canary}
     await insert(
         session, "site_page", id=page_id, site_id=site_id, kind="page", url=url, depth=0, run=1, **texts
