@@ -52,7 +52,7 @@ class Scene:
     async def open(cls, world):
         return cls(world, await world.account.new_chat())
 
-    async def says(self, text, *, author="customer", provider_id=None, attachment=None):
+    async def says(self, text, *, author="customer", provider_id=None, attachment=None, file_name=None):
         """Deliver one webhook message; return its provider id."""
         message = InboundMessage(
             provider_id=provider_id or str(uuid4()),
@@ -66,6 +66,7 @@ class Scene:
             sent_at=utcnow(),
             origin="waba",
             attachment_type=attachment,
+            attachment_name=file_name,
         )
         await self.hears(message)
         return message.provider_id

@@ -48,6 +48,8 @@ from gptagent.features.crm.syncing.jobs import SyncJobs
 from gptagent.features.dialog import delivery
 from gptagent.features.dialog import service as dialog
 from gptagent.features.dialog.delivery import DeliveryJobs as ReplyDeliveryJobs
+from gptagent.features.dialog.enclosures import service as enclosures
+from gptagent.features.dialog.enclosures.jobs import EnclosureJobs
 from gptagent.features.dialog.extractive import ExtractiveResponder
 from gptagent.features.dialog.model import Pace
 from gptagent.features.dialog.prompting import ModelResponder
@@ -256,6 +258,7 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
     runner = TurnRunner(platform.crm, platform.vault, responder, extractive, Pace())
     deliveries = DeliveryJobs(platform.crm, platform.vault, platform.subscribers, platform.settings.base_url)
     connecting_jobs = ConnectingJobs(platform.renewal, platform.links)
+    enclosing = EnclosureJobs(platform.crm, platform.vault, Pace())
     site_jobs = SiteJobs(platform.reading)
     ingest = partial(knowledge_jobs.ingest, recogniser=Tesseract())
     return (
@@ -268,6 +271,7 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
         JobSpec(crm_actions.PERFORM, action_jobs.perform, JobClass.DEFAULT, action_jobs.give_up),
         JobSpec(attaching.FETCH, attachment_jobs.fetch, JobClass.LONG, attachment_jobs.give_up),
         JobSpec(delivery.FOLLOW, ReplyDeliveryJobs(platform.crm, platform.vault).follow, JobClass.FAST),
+        JobSpec(enclosures.SEND, enclosing.send, JobClass.LONG, enclosing.give_up),
         JobSpec(widget.SAID, reply_jobs.pass_on, JobClass.DEFAULT),
         JobSpec(delivery_jobs.PROCESS, deliveries.process, JobClass.DEFAULT, deliveries.bury),
         JobSpec(delivery_jobs.CHECK, deliveries.check, JobClass.FAST),

@@ -123,6 +123,16 @@ ACTIONS: dict[str, str | Why] = {
     f"POST {PAGES}/knowledge-items/{{article_id}}/versions/{{version}}/restore": (
         f"POST {ARTICLE}/versions/{{version}}/restore"
     ),
+    f"POST {PAGES}/knowledge-items/{{article_id}}/files": f"POST {ARTICLE}/files",
+    f"POST {PAGES}/knowledge-items/{{article_id}}/files/{{file_id}}/delete": (
+        f"DELETE {ARTICLE}/files/{{file_id}}"
+    ),
+    f"POST {PAGES}/knowledge-scripts/create": f"POST {V1}/scripts",
+    f"POST {PAGES}/knowledge-scripts/{{script_id}}/edit": f"PATCH {V1}/scripts/{{script_id}}",
+    f"POST {PAGES}/knowledge-scripts/{{script_id}}/delete": f"DELETE {V1}/scripts/{{script_id}}",
+    f"POST {PAGES}/knowledge-objections/create": f"POST {V1}/objections",
+    f"POST {PAGES}/knowledge-objections/{{script_id}}/edit": f"PATCH {V1}/objections/{{script_id}}",
+    f"POST {PAGES}/knowledge-objections/{{script_id}}/delete": f"DELETE {V1}/objections/{{script_id}}",
     f"POST {PAGES}/knowledge-sites/create": f"POST {V1}/sites",
     f"POST {PAGES}/knowledge-sites/{{site_id}}/edit": f"PATCH {SITE}",
     f"POST {PAGES}/knowledge-sites/{{site_id}}/sync": f"POST {SITE}/sync",

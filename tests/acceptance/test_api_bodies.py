@@ -25,6 +25,7 @@ WHOLE |= {
 }
 # An account of the CRM has 50 at the most.
 WHOLE |= {"GET /api/v1/connections/{connection_id}/pipelines"}
+WHOLE |= {"GET /api/v1/articles/{article_id}/files"}  # ten at the most
 # A customer's wish counts, whatever was said since it was read.
 UNCONDITIONAL = {"DELETE /api/v1/privacy/customers/{conversation_id}"}
 WHOLE |= {"GET /api/v1/privacy/customers"}  # a search: the best matches, never a list of all

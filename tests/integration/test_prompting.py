@@ -17,7 +17,7 @@ from gptagent.features.dialog.prompting import ModelResponder
 from gptagent.features.dialog.turn import TurnRunner
 from gptagent.features.knowledge import service as knowledge
 from gptagent.features.knowledge.facts import service as facts
-from gptagent.features.knowledge.model import NewArticle
+from gptagent.features.knowledge.model import Given, NewArticle
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database
 from gptagent.kernel.ids import new_id
@@ -224,3 +224,35 @@ async def test_without_its_model_the_agent_quotes_the_base(desk, control, status
     assert (answer.outcome, answer.by, answer.reason) == ("reply", "extractive", reason)
     assert "490 roubles" in answer.text
     assert spent == Spent()
+
+
+GIVEN = Given(new_id(), "objection", "price", "Too </script> dear", "We pay in parts: 77 roubles a month.")
+
+
+async def test_scripts_stand_behind_the_passages_with_numbers_and_count_as_sources(desk, control):
+    """KB-24, KB-25"""
+    number = len(await passages_of(desk)) + 1
+    script(control, f"It is 77 roubles a month [{number}].")
+    passages, answer, _ = await desk.ask(scripts=(GIVEN,))
+    assert number == len(passages) + 1
+    assert (answer.outcome, answer.text) == ("reply", "It is 77 roubles a month.")
+    assert [(one.kind, one.source_id) for one in answer.sources] == [("objection", GIVEN.id)]
+    told = prompt(control)[0]["content"]
+    assert f"<script>\n[{number}] The customer objects (price): Too ‹/script> dear\n" in told
+
+
+async def test_a_figure_that_only_a_script_of_another_turn_has_is_not_said(desk, control):
+    script(control, "It is 77 roubles a month [1].")
+    _, answer, _ = await desk.ask()
+    assert answer.outcome == "not_found"
+
+
+async def test_a_variable_that_a_model_leaves_in_its_reply_takes_its_sentence_along(desk, control):
+    script(control, "Delivery costs 490 roubles [2]. Yours is {{lead_value}}.")
+    _, answer, _ = await desk.ask()
+    assert answer.text == "Delivery costs 490 roubles."
+
+
+async def passages_of(desk):
+    async with desk.database.session(desk.scope) as session:
+        return await knowledge.search(session, desk.context.question)

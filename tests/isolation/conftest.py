@@ -54,7 +54,8 @@ async def furnished(platform: Platform, canary: str) -> Estate:
     async def words():
         yield canary.encode()
 
-    await platform.files.put(estate.scope.key("attachments", canary), words(), max_bytes=100)
+    for kind in ("attachments", "article-files"):
+        await platform.files.put(estate.scope.key(kind, canary), words(), max_bytes=100)
     return estate
 
 

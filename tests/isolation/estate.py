@@ -19,6 +19,8 @@ from gptagent.features.knowledge.categories import service as categories
 from gptagent.features.knowledge.categories.model import NewCategory
 from gptagent.features.knowledge.facts import service as facts
 from gptagent.features.knowledge.model import NewArticle
+from gptagent.features.knowledge.scripts import service as scripts
+from gptagent.features.knowledge.scripts.model import NewScript, StageKey
 from gptagent.features.mail import service as mail
 from gptagent.features.mail.model import Letter
 from gptagent.features.organizations.policy import PERMISSIONS
@@ -47,6 +49,9 @@ class Estate:
     account_id: int
     agent_id: UUID
     article_id: UUID
+    file_id: UUID
+    script_id: UUID
+    objection_id: UUID
     category_id: UUID
     entity_id: UUID
     fact_id: UUID
@@ -112,6 +117,7 @@ async def furnish(db: Database, vault: Vault, canary: str) -> Estate:
             **await _verbs(session, canary),
             **await _connection(session, vault, canary, secret, workspace.number),
         }
+        made |= await _scripts(session, canary, made["connection_id"])
         made |= await _conversation(session, canary, made["connection_id"], made["agent_id"])
         made |= await _access(session, vault, canary)
         made |= await _account(session, canary)
@@ -144,6 +150,7 @@ async def _verbs(session: Session, canary: str) -> dict[str, UUID]:
     relative = NewArticle(f"Relative {canary}", f"Related to {canary}.", related=(article.id,))
     await knowledge.create_article(session, relative, now=utcnow())
     await facts.write_facts(session, canary, now=utcnow())
+    file_id = await _sent_file(session, canary, article.id)
     await session.publish(f"agents/{canary}", canary, {"agent_id": canary})
     made = await _graph(session, canary)
     return {**made, "agent_id": agent.id, "article_id": article.id, "category_id": category.id}
@@ -176,6 +183,25 @@ async def _graph(session: Session, canary: str) -> dict[str, UUID]:
     await insert(session, "graph_usage", day=utcnow().date(), **used)
     await insert(session, "graph_settings", daily_tokens=1)
     return {"entity_id": entity_id, "fact_id": fact_id}
+    made = {"agent_id": agent.id, "article_id": article.id, "category_id": category.id}
+    return {**made, "file_id": file_id}
+
+
+async def _scripts(session: Session, canary: str, connection_id: UUID) -> dict[str, UUID]:
+    stage = StageKey(connection_id, PIPELINE, STAGE)
+    spoken = NewScript("greeting", canary, f"Hello from {canary}.", (stage,))
+    script = await scripts.create_script(session, "script", spoken, now=utcnow())
+    answered = NewScript("price", f"What {canary}\nlonely", f"Because {canary}.")
+    objection = await scripts.create_script(session, "objection", answered, now=utcnow())
+    return {"script_id": script.id, "objection_id": objection.id}
+
+
+async def _sent_file(session: Session, canary: str, article_id: UUID) -> UUID:
+    file_id = new_id()
+    kept = {"blob_key": session.scope.key("article-files", canary), "sha256": canary, "created_at": utcnow()}
+    told = {"name": f"{canary}.pdf", "kind": "document", "mime": canary, "size_bytes": 1}
+    await insert(session, "article_file", id=file_id, article_id=article_id, **told, **kept)
+    return file_id
 
 
 async def _connection(
@@ -378,6 +404,9 @@ async def _conversation(
     answer = f'{{"text": "{canary}", "outcome": "reply", "by": "{canary}"}}'
     place = {"agent_id": agent_id, "epoch": 1, "first_seq": 1, "last_seq": 1, "answer": answer}
     await insert(session, "turn", **own, id=turn_id, **place, **ended)
+    sent = {"file_id": new_id(), "position": 1, "name": canary, "size_bytes": 1, "drive_uuid": canary}
+    seen = {"reason": canary, "provider_message_id": canary, "state": "unknown"}
+    await insert(session, "reply_file", **own, turn_id=turn_id, **sent, **seen)
     used = {"outcome": canary, "tokens_in": 1, "tokens_out": 1, "duration_ms": 1}
     await insert(session, "llm_usage", turn_id=turn_id, model=canary, **used)
     return {**own, "turn_id": turn_id, "attachment_id": attachment_id, "pending_id": pending_id}

@@ -9,59 +9,22 @@ A page's address begins with /manage/{workspace}; the test opens it in the neigh
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from uuid import uuid4
 
 import httpx2
 from fastapi import FastAPI
 from starlette.routing import BaseRoute, Mount
 
+from isolation.cases import PAGES, Case, Foreign, Installation, Own, Public
 from isolation.estate import Estate
-
-PAGES = "/manage/{workspace}"
-
-
-@dataclass(frozen=True)
-class Public:
-    """`why` it needs no credential; `path` and `options` call it so that it has something to say."""
-
-    why: str
-    path: str = ""
-    options: Mapping[str, object] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Own:
-    """`status` is what the caller gets in their own workspace; None for a stream, tested with the topics.
-
-    `of_oneself`: a change that every role may make, because it is of the caller's own.
-    """
-
-    status: int | None = 200
-    options: Mapping[str, object] = field(default_factory=dict)
-    why: str = ""
-    of_oneself: bool = False
-
-
-@dataclass(frozen=True)
-class Foreign:
-    """`names` maps each parameter of the address to the estate's attribute that fills it."""
-
-    names: Mapping[str, str]
-    options: Mapping[str, object] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Installation:
-    """Administers the platform: nobody of a workspace gets anything from it (test_isolation_admin.py)."""
-
-    options: Mapping[str, object] = field(default_factory=dict)
-
-
-Case = Public | Own | Foreign | Installation
 
 AGENT = {"agent_id": "agent_id"}
 ARTICLE = {"article_id": "article_id"}
+SCRIPT = {"script_id": "script_id"}
+OBJECTION = {"script_id": "objection_id"}
+SPOKEN = {"kind": "greeting", "title": "New", "content": "New.", "priority": "5"}
+ANSWERED = {**SPOKEN, "kind": "price"}
+SENT_FILE = ARTICLE | {"file_id": "file_id"}
 CATEGORY = {"category_id": "category_id"}
 ENTITY = {"entity_id": "entity_id"}
 FACT = ENTITY | {"fact_id": "fact_id"}
@@ -197,8 +160,23 @@ CASES: dict[str, Case] = {
     "POST /api/v1/articles/{article_id}/versions/{version}/restore": Foreign(
         ARTICLE | {"version": "version"}
     ),
+    "GET /api/v1/articles/{article_id}/files": Foreign(ARTICLE),
+    "POST /api/v1/articles/{article_id}/files": Foreign(ARTICLE, {"files": {"file": ("a.txt", b"Stolen")}}),
+    "GET /api/v1/articles/{article_id}/files/{file_id}": Foreign(SENT_FILE),
+    "DELETE /api/v1/articles/{article_id}/files/{file_id}": Foreign(SENT_FILE),
     "GET /api/v1/articles/export": Own(),
     "POST /api/v1/articles/import": Own(200, {"files": {"file": ("a.csv", IMPORTED)}}),
+    "GET /api/v1/scripts": Own(),
+    "POST /api/v1/scripts": Own(201, {"json": {"kind": "greeting", "title": "New", "content": "New."}}),
+    "GET /api/v1/scripts/{script_id}": Foreign(SCRIPT),
+    "PATCH /api/v1/scripts/{script_id}": Foreign(SCRIPT, {"json": {"title": "Stolen"}}),
+    "DELETE /api/v1/scripts/{script_id}": Foreign(SCRIPT),
+    "GET /api/v1/objections": Own(),
+    "POST /api/v1/objections": Own(201, {"json": {"kind": "price", "title": "New", "content": "New."}}),
+    "GET /api/v1/objections/{script_id}": Foreign(OBJECTION),
+    "PATCH /api/v1/objections/{script_id}": Foreign(OBJECTION, {"json": {"title": "Stolen"}}),
+    "DELETE /api/v1/objections/{script_id}": Foreign(OBJECTION),
+    "GET /api/v1/knowledge-usage": Own(),
     "GET /api/v1/company-facts": Own(),
     "PUT /api/v1/company-facts": Own(200, {"json": {"content": "New"}}),
     "GET /api/v1/graph": Own(),
@@ -454,9 +432,26 @@ CASES: dict[str, Case] = {
     f"POST {PAGES}/knowledge-items/{{article_id}}/versions/{{version}}/restore": Foreign(
         ARTICLE | {"version": "version"}
     ),
+    f"POST {PAGES}/knowledge-items/{{article_id}}/files": Foreign(
+        ARTICLE, {"files": {"files": ("a.txt", b"Stolen")}}
+    ),
+    f"GET {PAGES}/knowledge-items/{{article_id}}/files/{{file_id}}": Foreign(SENT_FILE),
+    f"POST {PAGES}/knowledge-items/{{article_id}}/files/{{file_id}}/delete": Foreign(SENT_FILE),
     f"GET {PAGES}/knowledge-items/export": Own(),
     f"GET {PAGES}/knowledge-items/import": Own(),
     f"POST {PAGES}/knowledge-items/import": Own(303, {"files": {"file": ("a.csv", IMPORTED)}}),
+    f"GET {PAGES}/knowledge-scripts": Own(),
+    f"GET {PAGES}/knowledge-scripts/create": Own(),
+    f"POST {PAGES}/knowledge-scripts/create": Own(303, {"data": SPOKEN}),
+    f"GET {PAGES}/knowledge-scripts/{{script_id}}/edit": Foreign(SCRIPT),
+    f"POST {PAGES}/knowledge-scripts/{{script_id}}/edit": Foreign(SCRIPT, {"data": SPOKEN}),
+    f"POST {PAGES}/knowledge-scripts/{{script_id}}/delete": Foreign(SCRIPT),
+    f"GET {PAGES}/knowledge-objections": Own(),
+    f"GET {PAGES}/knowledge-objections/create": Own(),
+    f"POST {PAGES}/knowledge-objections/create": Own(303, {"data": ANSWERED}),
+    f"GET {PAGES}/knowledge-objections/{{script_id}}/edit": Foreign(OBJECTION),
+    f"POST {PAGES}/knowledge-objections/{{script_id}}/edit": Foreign(OBJECTION, {"data": ANSWERED}),
+    f"POST {PAGES}/knowledge-objections/{{script_id}}/delete": Foreign(OBJECTION),
     f"GET {PAGES}/knowledge-sites": Own(),
     f"GET {PAGES}/knowledge-sites/create": Own(),
     f"POST {PAGES}/knowledge-sites/create": Own(422, {"data": {"url": INSIDE}}),

@@ -25,6 +25,7 @@ CASES = {
     "crm.tell_broken": {"connection_id": "connection_id"},
     "dialog.resume": {"connection_id": "connection_id"},
     "mail.send": {"letter_id": "letter_id"},
+    "dialog.send_files": {"turn_id": "turn_id"},
     "knowledge.crawl": {"site_id": "site_id"},
     "knowledge.ingest": {"document_id": "document_id"},
     "knowledge.extract_graph": {"source_id": "article_id"},

@@ -43,6 +43,7 @@ HANDED_OUT = {
     "oidc_identity": "sign_in_providers",
     "passkey": "passkeys",
     "person": "person",
+    "reply_file": "reply_files",
     "turn": "turns",
     "web_session": "sessions",
 }

@@ -34,10 +34,12 @@ from gptagent.features.identity.model import Links, Person, RelyingParty
 from gptagent.features.identity.recovery_web import RecoveryPages
 from gptagent.features.knowledge.articles.editor import ArticleEditor
 from gptagent.features.knowledge.articles.web import ArticlePages
+from gptagent.features.knowledge.attachments.web import ArticleFilePages
 from gptagent.features.knowledge.categories.web import CategoryPages
 from gptagent.features.knowledge.exchange.web import ExchangePages
 from gptagent.features.knowledge.facts.web import FactsPages
 from gptagent.features.knowledge.graph.web import GraphPages
+from gptagent.features.knowledge.scripts.web import ScriptPages
 from gptagent.features.knowledge.sites.web import SitePages
 from gptagent.features.knowledge.web import DocumentPages
 from gptagent.features.organizations import policy
@@ -100,6 +102,8 @@ NAVIGATION = (
             NavItem("Categories", "/knowledge-categories", "folder", "/knowledge-categories"),
             NavItem("About the company", "/knowledge-facts", "info", "/knowledge-facts"),
             NavItem("Graph", "/knowledge-graph", "columns-3", "/knowledge-graph"),
+            NavItem("Sales scripts", "/knowledge-scripts", "message-square-text", "/knowledge-scripts"),
+            NavItem("Objections", "/knowledge-objections", "hand", "/knowledge-objections"),
         ),
     ),
     NavSection("Connections", (NavItem("Kommo", "/integrations", "plug", "/integrations"),)),
@@ -141,6 +145,7 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
     assets = build_assets()
     pages = Pages(build_environment(TEMPLATES, assets), shell_of(platform.links), settings.secure_cookies)
     party = RelyingParty.at(settings.base_url)
+    editor = ArticleEditor(db, pages)
     privacy = PrivacyPages(db, pages, platform.files, platform.login_limits)
     account = (
         ProfilePages(db, pages, platform.files).router(),
@@ -171,10 +176,13 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         SitePages(db, pages, platform.reading).router(),
         ExchangePages(db, pages).router(),
         ArticlePages(db, pages).router(),
-        ArticleEditor(db, pages).router(),
+        editor.router(),
+        ArticleFilePages(db, pages, platform.files, editor).router(),
         CategoryPages(db, pages).router(),
         FactsPages(db, pages).router(),
         GraphPages(db, pages).router(),
+        ScriptPages(db, pages, "script").router(),
+        ScriptPages(db, pages, "objection").router(),
         RepliesPages(db, pages, platform.crm, platform.connecting.keys, settings.base_url).router(),
         ConversationPages(db, pages, platform.inbox, platform.files).router(),
         DeliveryPages(db, pages).router(),

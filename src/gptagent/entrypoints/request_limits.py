@@ -25,7 +25,7 @@ API = "/api/"
 DOCS = "/api/docs"
 HOOKS = "/hooks/"
 CONSENTS = "/oauth/"  # where the CRM sends people and its own programs
-UPLOAD_PATHS = ("/documents",)
+UPLOAD_PATHS = ("/documents", "/files")
 
 
 @dataclass(frozen=True, slots=True)

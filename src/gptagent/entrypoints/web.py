@@ -48,10 +48,13 @@ from gptagent.features.identity.model import RelyingParty
 from gptagent.features.identity.recovery_api import RecoveryApi
 from gptagent.features.knowledge.api import DocumentsApi
 from gptagent.features.knowledge.articles.api import ArticlesApi
+from gptagent.features.knowledge.attachments.api import ArticleFilesApi
 from gptagent.features.knowledge.categories.api import CategoriesApi
 from gptagent.features.knowledge.exchange.api import ExchangeApi
 from gptagent.features.knowledge.facts.api import FactsApi
 from gptagent.features.knowledge.graph.api import GraphApi
+from gptagent.features.knowledge.quota.api import UsageApi
+from gptagent.features.knowledge.scripts.api import ScriptsApi
 from gptagent.features.knowledge.sites.api import SitesApi
 from gptagent.features.organizations.account.api import AccountApi
 from gptagent.features.organizations.account.guard import own_log_in
@@ -202,9 +205,13 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
     app.include_router(AgentsApi(platform.db).router())
     app.include_router(ExchangeApi(platform.db).router())
     app.include_router(ArticlesApi(platform.db).router())
+    app.include_router(ArticleFilesApi(platform.db, platform.files).router())
     app.include_router(CategoriesApi(platform.db).router())
     app.include_router(FactsApi(platform.db).router())
     app.include_router(GraphApi(platform.db).router())
+    app.include_router(UsageApi(platform.db).router())
+    app.include_router(ScriptsApi(platform.db, "script").router())
+    app.include_router(ScriptsApi(platform.db, "objection").router())
     app.include_router(DocumentsApi(platform.db, platform.files).router())
     app.include_router(SitesApi(platform.db, platform.reading).router())
     app.include_router(DeliveriesApi(platform.db).router())

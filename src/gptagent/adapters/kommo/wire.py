@@ -79,6 +79,7 @@ def read_message(fields: Mapping[str, object]) -> ChatMessage | None:
     if not message_id:
         return None
     outgoing = fields.get("type") == "outgoing"
+    attachment = as_map(fields.get("attachment"))
     return ChatMessage(
         id=message_id,
         direction="outgoing" if outgoing else "incoming",
@@ -86,6 +87,8 @@ def read_message(fields: Mapping[str, object]) -> ChatMessage | None:
         text=as_text(fields.get("text")),
         sent_at=moment(fields.get("created_at")),
         delivery_status=as_text(fields.get("delivery_status")) or None,
+        attachment_name=as_text(attachment.get("file_name")) or None,
+        attachment_url=as_text(attachment.get("link")) or None,
     )
 
 

@@ -149,6 +149,8 @@ class ChatMessage:
     text: str
     sent_at: datetime
     delivery_status: str | None = None
+    attachment_name: str | None = None
+    attachment_url: str | None = None
 
 
 AuthorKind = Literal["customer", "human", "bot"]

@@ -27,6 +27,7 @@ from gptagent.features.crm.deliveries.service import get_health, receive_webhook
 from gptagent.features.crm.entities.service import (
     contacts_of_leads,
     erase_contacts,
+    find_reach,
     forget_contacts,
 )
 from gptagent.features.crm.mirror.model import CHANNELS
@@ -70,6 +71,7 @@ __all__ = [
     "disconnect_crm",
     "erase_contacts",
     "find_hook",
+    "find_reach",
     "forget_contacts",
     "get_connection",
     "get_health",
@@ -154,6 +156,8 @@ class LeadCard:
     responsible_user_id: int | None
     is_fresh: bool
     fields: tuple[FieldValue, ...] = ()
+    pipeline_id: int | None = None
+    stage_id: int | None = None
 
     @property
     def facts(self) -> list[tuple[str, str]]:
@@ -174,4 +178,6 @@ async def get_lead_card(session: Session, connection_id: UUID, lead_id: int) -> 
         row["responsible_user_id"],
         row["fetched_at"] is not None,
         unpack(row["fields"]),
+        row["pipeline_id"],
+        row["stage_id"],
     )

@@ -129,7 +129,7 @@ async def upsert_lead(session: Session, connection_id: UUID, lead: Lead, now: da
 async def select_lead(session: Session, connection_id: UUID, lead_id: int) -> Record | None:
     return await session.fetchrow(
         """select l.external_id, l.name, l.price, l.responsible_user_id, p.name as pipeline, s.name as stage,
-                  l.fetched_at, l.fields
+                  l.pipeline_id, l.stage_id, l.fetched_at, l.fields
              from app.crm_lead l
              left join app.crm_pipeline p
                on p.connection_id = l.connection_id and p.external_id = l.pipeline_id

@@ -13,6 +13,8 @@ from gptagent.features.conversations.attaching import service as attaching
 from gptagent.features.conversations.model import Attachment, Message
 from gptagent.features.conversations.service import Inbox
 from gptagent.features.dialog import service
+from gptagent.features.dialog.enclosures import service as enclosures
+from gptagent.features.dialog.enclosures.model import ReplyFile
 from gptagent.features.dialog.model import TurnRecord
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
@@ -62,14 +64,27 @@ class SourceOut(Wire):
     url: str | None = None
 
 
+class ReplyFileOut(Wire):
+    """A file sent after a reply: `state` waiting, sending, sent, not_sent (see `reason`) or unknown."""
+
+    name: str
+    size_bytes: int
+    state: str
+    reason: str | None
+
+
 class TurnOut(Wire):
-    """How a turn ended: `outcome` reply, not_found, handed_off or refused; `by` a model or extractive."""
+    """How a turn ended: `outcome` reply, not_found, handed_off or refused; `by` a model or extractive.
+
+    `files` belong to the article the reply was drawn from.
+    """
 
     id: UUID
     outcome: str
     reason: str | None
     by: str | None
     sources: list[SourceOut]
+    files: list[ReplyFileOut]
     first_seq: int
     last_seq: int
 
@@ -157,9 +172,10 @@ class ConversationsApi:
             seqs = [message.seq for message in messages] or [0]
             turns = await service.list_turns(session, conversation_id, (min(seqs), max(seqs)))
             files = await attaching.list_attachments(session, conversation_id, seqs)
+            enclosed = await enclosures.list_files(session, [turn.id for turn in turns])
         return MessagesOut(
             items=[_message(message, files) for message in messages],
-            turns=[_turn(turn) for turn in turns],
+            turns=[_turn(turn, enclosed) for turn in turns],
             next_cursor=after,
         )
 
@@ -198,14 +214,16 @@ def _attachment(one: Attachment) -> AttachmentOut:
     return AttachmentOut(**{name: getattr(one, name) for name in AttachmentOut.model_fields})
 
 
-def _turn(turn: TurnRecord) -> TurnOut:
+def _turn(turn: TurnRecord, files: list[ReplyFile]) -> TurnOut:
     answer = turn.answer
+    own = [ReplyFileOut.model_validate(file) for file in files if file.turn_id == turn.id]
     return TurnOut(
         id=turn.id,
         outcome=turn.outcome,
         reason=turn.reason,
         by=answer.by if answer else None,
         sources=[SourceOut.model_validate(source) for source in (answer.sources if answer else ())],
+        files=own,
         first_seq=turn.first_seq,
         last_seq=turn.last_seq,
     )

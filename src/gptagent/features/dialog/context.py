@@ -7,7 +7,7 @@ from gptagent.features.agents.model import Agent
 from gptagent.features.conversations.model import Conversation, Message
 from gptagent.features.crm.service import LeadCard
 from gptagent.features.dialog.model import Answer
-from gptagent.features.knowledge.model import Passage
+from gptagent.features.knowledge.model import Given, Passage
 from gptagent.kernel.db import Database
 from gptagent.kernel.scope import Scope
 
@@ -19,7 +19,8 @@ QUESTION_MAX_CHARS = 4_000
 class TurnContext:
     """`unanswered` are the customer's messages this turn answers; `history` those before, oldest first.
 
-    `company` is what a model is told about the company with every question.
+    `company` is what a model is told about the company with every question, `scripts` what the company says
+    at this stage of the deal and to what the customer objects.
     """
 
     conversation: Conversation
@@ -28,6 +29,7 @@ class TurnContext:
     history: tuple[Message, ...]
     unanswered: tuple[Message, ...]
     company: str = ""
+    scripts: tuple[Given, ...] = ()
 
     @property
     def question(self) -> str:

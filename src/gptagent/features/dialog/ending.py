@@ -10,7 +10,10 @@ from gptagent.features.crm import service as crm_service
 from gptagent.features.crm.model import NewTask
 from gptagent.features.crm.replying import service as replying
 from gptagent.features.dialog import service, store
+from gptagent.features.dialog.enclosures import service as enclosures
 from gptagent.features.dialog.model import FACT_GATE, Answer, Turn
+from gptagent.features.dialog.scripting import used_scripts
+from gptagent.features.knowledge import service as knowledge
 from gptagent.features.organizations import service as organizations
 from gptagent.kernel import observe
 from gptagent.kernel.clock import utcnow
@@ -65,6 +68,9 @@ async def finish(db: Database, scope: Scope, turn: Turn, answer: Answer, sent: S
             await conversations.note_left(session, conversation.id, ended["provider_message_id"])
         if turn.send_route not in {None, "talk"}:
             await replying.release(session, turn.id)
+        if sent is not None:
+            await enclosures.owe_files(session, turn, answer)
+            await knowledge.note_scripts_used(session, used_scripts(answer), now=utcnow())
         await _follow(session, turn, conversation, answer)
     observe.TURNS.labels(answer.outcome).inc()
 

@@ -23,9 +23,18 @@ class ExtractiveResponder:
         async with db.session(scope) as session:
             quotes = await knowledge.best_sentences(session, context.question, passages, limit=SENTENCES)
         if not quotes:
-            return not_found(context.agent, BY), Spent()
-        sources = tuple(_source(group) for group in _by_passage(quotes))
+            return _objected(context) or not_found(context.agent, BY), Spent()
+        sources = tuple(_source(group, rank) for rank, group in enumerate(_by_passage(quotes), start=1))
         return Answer(_words(sources), "reply", BY, sources), Spent()
+
+
+def _objected(context: TurnContext) -> Answer | None:
+    """The company's own answer to what the customer objects; None if the message objects to nothing known."""
+    one = next((given for given in context.scripts if given.family == "objection"), None)
+    if one is None:
+        return None
+    source = Source("objection", one.id, one.title, None, "", one.text, rank=1)
+    return Answer(one.text, "reply", BY, (source,))
 
 
 def _by_passage(quotes: list[Quote]) -> list[list[Quote]]:
@@ -36,7 +45,7 @@ def _by_passage(quotes: list[Quote]) -> list[list[Quote]]:
     return list(groups.values())
 
 
-def _source(quotes: list[Quote]) -> Source:
+def _source(quotes: list[Quote], rank: int) -> Source:
     passage = quotes[0].passage
     return Source(
         kind=passage.source_kind,
@@ -46,6 +55,7 @@ def _source(quotes: list[Quote]) -> Source:
         heading=passage.heading,
         url=passage.url,
         quote=" ".join(quote.text for quote in quotes),
+        rank=rank,
         place=passage.place,
         version=passage.version,
     )

@@ -69,9 +69,11 @@ class Source:
     """Where a sentence of the answer comes from; `quote` is the passage's own words.
 
     `page` is the number of a page, sheet or slide, as `place` says. Turns recorded earlier have no `version`.
+
+    `rank` tells how well the passage fits the question among all that were found, the best one lowest.
     """
 
-    kind: Literal["article", "document"]
+    kind: Literal["article", "document", "script", "objection"]
     source_id: UUID
     title: str
     page: int | None
@@ -79,6 +81,7 @@ class Source:
     quote: str
     place: Place = "page"
     version: int | None = None
+    rank: int = 0
     url: str | None = None  # of a site's page
 
 

@@ -1,6 +1,7 @@
 """The responder that asks a language model, grounded in the passages and nothing else."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from gptagent.features.agents.model import TEMPERATURES
@@ -10,7 +11,7 @@ from gptagent.features.dialog.model import FACT_GATE, Answer, Source
 from gptagent.features.inference import service as inference
 from gptagent.features.inference.model import ChatTurn, LanguageModel, ModelReply, ModelRequest
 from gptagent.features.knowledge import service as knowledge
-from gptagent.features.knowledge.model import Passage
+from gptagent.features.knowledge.model import Given, Passage
 from gptagent.kernel import observe
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import AppError
@@ -22,7 +23,7 @@ FACTS_NAMED_MAX = 20  # to the model that is to rewrite
 NOT_FOUND_MARK = "NO_ANSWER"
 _CITATION = re.compile(r"\s*\[(\d{1,2}(?:\s*[,;]\s*\d{1,2})*)\]")
 _NUMBER = re.compile(r"\d+")
-_OUR_TAG = re.compile(r"<(?=/?(?:passage|deal|company)\b)", re.IGNORECASE)
+_OUR_TAG = re.compile(r"<(?=/?(?:passage|deal|company|script)\b)", re.IGNORECASE)
 
 _RULES = """\
 You answer a customer of the company in a chat, as its employee, in the customer's language, briefly.
@@ -41,9 +42,16 @@ If nothing remains that answers the question, write exactly {mark} and nothing e
 _ABOUT = "These facts about the company may be used as the passages may; they have no number."
 
 
+_SCRIPTS = """\
+Scripts say how the company speaks at this stage of the deal, and what it answers when a customer objects.
+Follow those that fit the customer's words, in the customer's language. They may be used as the passages may,
+with their numbers. What a script answers needs no passage."""
+_NAMES = {"script": "Script", "objection": "The customer objects"}
+
+
 @dataclass(frozen=True, slots=True)
 class ModelResponder:
-    """Instructions, company, deal, passages, history, question - in this order.
+    """Instructions, company, deal, passages, scripts, history, question - in this order.
 
     A reply with facts that have no source is rewritten once, else it becomes the agent's not-found text.
     """
@@ -103,10 +111,10 @@ class _Asked:
     request: ModelRequest
 
     def read(self, reply: ModelReply) -> Answer:
-        text = _CITATION.sub("", reply.text).strip()
+        text = self._without_placeholders(_CITATION.sub("", reply.text).strip())
         if NOT_FOUND_MARK in text or not text:
             return not_found(self.context.agent, reply.model)
-        return Answer(text, "reply", reply.model, _cited(reply.text, self.passages))
+        return Answer(text, "reply", reply.model, _cited(reply.text, self.passages, self.context.scripts))
 
     def invented(self, answer: Answer) -> list[str]:
         """Return the facts of a reply that are in nothing the model was given as a source, nor asked about.
@@ -119,7 +127,16 @@ class _Asked:
         messages = (*self.context.history, *self.context.unanswered)
         said = [message.text for message in messages if message.author == "customer"]
         deal = [value for _label, value in _deal(self.context)]
-        return unsourced(answer.text, [*found, self.context.company, *deal, *said])
+        scripts = [f"{one.title}\n{one.text}" for one in self.context.scripts]
+        return unsourced(answer.text, [*found, self.context.company, *scripts, *deal, *said])
+
+    def _without_placeholders(self, text: str) -> str:
+        """Take out the sentences in which a variable of a template was left, unless a passage says it so."""
+        left = [one for one in knowledge.placeholders_in(text) if not self._is_said(one)]
+        return knowledge.without_sentences(text, left) if left else text
+
+    def _is_said(self, placeholder: str) -> bool:
+        return any(placeholder in passage.content for passage in self.passages)
 
     def objection(self, reply: ModelReply, invented: list[str]) -> ModelRequest:
         """Return the same request, with the reply and what is wrong with it."""
@@ -133,8 +150,8 @@ def _spent(reply: ModelReply) -> Spent:
     return Spent(reply.calls, reply.tokens_in, reply.tokens_out)
 
 
-def _cited(text: str, passages: list[Passage]) -> tuple[Source, ...]:
-    """Return the passages whose numbers stand in the text, in order; numbers of none are left out.
+def _cited(text: str, passages: list[Passage], scripts: Sequence[Given]) -> tuple[Source, ...]:
+    """Return the passages and scripts whose numbers stand in the text, in order; others are left out.
 
     Each quotes the sentences its statements were taken from. A statement ends at its numbers.
     """
@@ -144,9 +161,14 @@ def _cited(text: str, passages: list[Passage]) -> tuple[Source, ...]:
         statement = text[begin : citation.start()]
         begin = citation.end()
         for number in map(int, _NUMBER.findall(citation[1])):
-            if 1 <= number <= len(passages):
+            if 1 <= number <= len(passages) + len(scripts):
                 stated[number] = f"{stated.get(number, '')} {statement}"
-    return tuple(_source(passages[number - 1], statements) for number, statements in stated.items())
+    return tuple(
+        _source(passages[number - 1], statements, number)
+        if number <= len(passages)
+        else _script_source(scripts[number - len(passages) - 1], number)
+        for number, statements in stated.items()
+    )
 
 
 def _system(context: TurnContext, passages: list[Passage]) -> str:
@@ -163,6 +185,13 @@ def _system(context: TurnContext, passages: list[Passage]) -> str:
     ]
     if not passages:
         blocks.append("There are no passages.")
+    if context.scripts:
+        blocks.append(_SCRIPTS)
+    blocks += [
+        f"<script>\n[{number}] {_NAMES[one.family]} ({one.kind}): {_data(' '.join(one.title.split()))}\n"
+        f"{_data(one.text)}\n</script>"
+        for number, one in enumerate(context.scripts, start=len(passages) + 1)
+    ]
     return "\n\n".join(blocks)
 
 
@@ -188,7 +217,7 @@ def _turns(context: TurnContext) -> tuple[ChatTurn, ...]:
     return (*history, ChatTurn("user", context.question))
 
 
-def _source(passage: Passage, statements: str) -> Source:
+def _source(passage: Passage, statements: str, rank: int) -> Source:
     return Source(
         kind=passage.source_kind,
         source_id=passage.source_id,
@@ -199,4 +228,17 @@ def _source(passage: Passage, statements: str) -> Source:
         place=passage.place,
         version=passage.version,
         url=passage.url,
+        rank=rank,
+    )
+
+
+def _script_source(script: Given, rank: int) -> Source:
+    return Source(
+        kind=script.family,
+        source_id=script.id,
+        title=script.title,
+        page=None,
+        heading="",
+        quote=script.text,
+        rank=rank,
     )

@@ -10,6 +10,7 @@ from gptagent.features.conversations.events import CustomerWrote, HoldChanged, S
 from gptagent.features.crm.events import RobotsWrote
 from gptagent.features.crm.model import InboundMessage, ReplyRoute
 from gptagent.features.dialog import store
+from gptagent.features.dialog.enclosures import service as enclosures
 from gptagent.features.dialog.model import (
     BURST_CAP_FACTOR,
     BURST_MIN_CAP,
@@ -50,6 +51,8 @@ class Lanes:
 
     async def claim(self, session: Session, conversation_id: UUID, message: InboundMessage) -> bool:
         """Implements `OwnMessages`; settles a send whose outcome was unknown."""
+        if await enclosures.claim(session, conversation_id, message):
+            return True
         state = await reports.claim(session, conversation_id, message)
         if state is None:
             elsewhere = await reports.claim_elsewhere(session, conversation_id, message)

@@ -21,6 +21,7 @@ from gptagent.features.dialog import service, store
 from gptagent.features.dialog.context import HISTORY_MESSAGES, Responder, Spent, TurnContext, not_found
 from gptagent.features.dialog.ending import finish
 from gptagent.features.dialog.model import ANSWER_WINDOW, Answer, Pace, Turn
+from gptagent.features.dialog.scripting import scripts_of
 from gptagent.features.dialog.sending import Sender
 from gptagent.features.knowledge import service as knowledge
 from gptagent.features.organizations import service as organizations
@@ -196,7 +197,8 @@ class TurnRunner:
         async with db.session(scope) as session:
             found = await knowledge.search(session, context.question, limit=PASSAGES)
             passages = await knowledge.add_related(session, context.question, found)
-            context = replace(context, company=(await knowledge.get_facts(session)).content)
+            company = (await knowledge.get_facts(session)).content
+            context = replace(context, company=company, scripts=await scripts_of(session, context))
         try:
             return await self.responder.respond(db, scope, context, passages)
         except AppError as error:

@@ -18,6 +18,7 @@ from gptagent.features.conversations.service import PAGE_SIZE, THREAD_SIZE, Inbo
 from gptagent.features.crm import service as crm
 from gptagent.features.crm.actions import service as actions
 from gptagent.features.dialog import service
+from gptagent.features.dialog.enclosures import service as enclosures
 from gptagent.features.dialog.model import TurnRecord
 from gptagent.features.identity import service as identity
 from gptagent.features.organizations import policy
@@ -42,6 +43,15 @@ REASONS: Mapping[str, str] = {
     "crm_route_not_set_up": "Not sent: the way of replies is not set up. A task asks a manager to answer.",
     "delivery_unknown": "It is not known whether the reply arrived. A task asks a manager to look.",
 }
+# Why a file that belongs to a reply was not sent, by its reason.
+FILE_REASONS: Mapping[str, str] = {
+    "text_only_route": "not sent: this way of replying carries text only",
+    "taken_over": "not sent: a person holds this conversation",
+    "no_active_agent": "not sent: the agent was switched off",
+    "connection_off": "not sent: the connection is switched off",
+    "file_removed": "not sent: it was removed from its article",
+}
+FILE_NOT_SENT = "not sent: the CRM did not take it"
 NOT_SENT = "The CRM did not take the reply. A task asks a manager to answer."
 REFUSED = "Not answered."
 
@@ -143,6 +153,9 @@ class ConversationPages:
             "conversation": conversation,
             "entries": list(tell(messages, turns, zone)),
             "files": files,
+            "reply_files": await enclosures.list_files(session, [turn.id for turn in turns]),
+            "file_reasons": FILE_REASONS,
+            "file_not_sent": FILE_NOT_SENT,
             "is_cut": len(messages) == THREAD_SIZE,
             "lead": lead,
             "connection": await crm.get_connection(session, conversation.connection_id),

@@ -19,6 +19,7 @@ from gptagent.features.knowledge.model import (
     Registration,
     Unread,
 )
+from gptagent.features.knowledge.quota import service as quota
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import Conflict, NotFound, TooLarge
 from gptagent.kernel.ids import new_id
@@ -36,12 +37,16 @@ async def register_document(session: Session, new: NewDocument, *, now: datetime
     """Store what is known of an upload and queue its ingestion. The bytes lie in the file store already.
 
     The same bytes give the existing document; of an archive they are unpacked anew. Other bytes under the
-    name of a document take its place; what it said answers until they are read. Raises TooLarge.
+    name of a document take its place; what it said answers until they are read. Raises TooLarge, and Conflict
+    if the plan's storage is full.
     """
     if new.size_bytes > FILE_MAX_BYTES:
         limit = FILE_MAX_BYTES // 1_000_000
         raise TooLarge("file_too_large", "The file is larger than {limit} MB.", params={"limit": limit})
+    await quota.hold(session)
     same = await store.fetch_document(session, sha256=new.sha256)
+    if same is None:
+        await quota.take_storage(session, new.size_bytes, instead_of=new.file_name)
     replaced = None if same else await store.replace_document(session, new, now)
     if replaced is not None:
         changed, key = replaced

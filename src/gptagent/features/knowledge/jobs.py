@@ -146,6 +146,9 @@ async def _take(ctx: IngestContext, file: Unpacked) -> None:
     try:
         async with ctx.db.session(ctx.scope) as session:
             registration = await service.register_document(session, new, now=utcnow())
+    except Conflict as error:
+        await ctx.files.delete(stored.key)
+        raise ParseFailed("storage_full" if error.code == "storage_full" else "internal") from error
     except BaseException:
         await ctx.files.delete(stored.key)
         raise

@@ -14,6 +14,9 @@ from gptagent.features.knowledge.articles.model import (  # noqa: F401 - part of
     ArticleSummary,
     NewArticle,
 )
+from gptagent.features.knowledge.attachments.model import ArticleFile as ArticleFile  # noqa: PLC0414 - exported
+from gptagent.features.knowledge.scripts.model import Given as Given  # noqa: PLC0414 - exported
+from gptagent.features.knowledge.scripts.model import StageKey as StageKey  # noqa: PLC0414 - exported
 
 FILE_MAX_BYTES = 50_000_000
 FILE_NAME_MAX_CHARS = 255
@@ -80,6 +83,7 @@ FAILURES: Mapping[str, str] = {
     "type_unsupported": "Files of this type are not read.",
     "nested_archive": "An archive inside an archive is not opened. Upload it by itself.",
     "entry_too_large": "The file is larger than 50 MB.",
+    "storage_full": "The plan's storage is full. Delete what is not needed, or ask for a larger plan.",
     "internal": "The file could not be processed. Try again.",
 }
 

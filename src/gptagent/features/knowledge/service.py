@@ -15,6 +15,7 @@ from gptagent.features.knowledge.articles.service import (
     restore_version,
     update_article,
 )
+from gptagent.features.knowledge.attachments.service import files_to_send, path_of
 from gptagent.features.knowledge.citing import supporting_sentences
 from gptagent.features.knowledge.documents import (
     DOCUMENT_ORDERS,
@@ -41,6 +42,9 @@ from gptagent.features.knowledge.retrieval import (
     is_answerable,
     search,
 )
+from gptagent.features.knowledge.scripts.service import choose_scripts
+from gptagent.features.knowledge.scripts.service import note_used as note_scripts_used
+from gptagent.features.knowledge.scripts.variables import placeholders_in, without_sentences
 
 __all__ = [
     "ARTICLE_ORDERS",
@@ -53,12 +57,14 @@ __all__ = [
     "article_titles",
     "best_sentences",
     "change_articles",
+    "choose_scripts",
     "claim_document",
     "count_sources",
     "create_article",
     "delete_article",
     "delete_document",
     "fail_document",
+    "files_to_send",
     "find_articles",
     "get_article",
     "get_document",
@@ -67,9 +73,12 @@ __all__ = [
     "is_answerable",
     "list_documents",
     "note_progress",
+    "note_scripts_used",
     "page_articles",
     "page_documents",
     "page_versions",
+    "path_of",
+    "placeholders_in",
     "record_entries",
     "record_pieces",
     "register_document",
@@ -78,4 +87,5 @@ __all__ = [
     "search",
     "supporting_sentences",
     "update_article",
+    "without_sentences",
 ]

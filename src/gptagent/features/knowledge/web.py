@@ -15,6 +15,7 @@ from starlette.responses import Response
 from gptagent.features.knowledge import service
 from gptagent.features.knowledge.documents import PAGE_LIMIT
 from gptagent.features.knowledge.model import EXTENSIONS, FILE_MAX_BYTES, FORMATS, Document
+from gptagent.features.knowledge.quota.service import read_usage
 from gptagent.features.knowledge.upload import read_chunks, store_upload
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
@@ -68,10 +69,12 @@ class DocumentPages:
         async with self.db.session(scope) as session:
             documents = await service.list_documents(session, search=q, before=before)
             counts = await service.count_sources(session)
+            usage = await read_usage(session)
             shell = None if part else await self.pages.shell(request, session)
         context: dict[str, Any] = {
             "documents": documents,
             "counts": counts,
+            "usage": usage,
             "q": q,
             "before": before,
             "older": documents[-1].id if len(documents) == PAGE_LIMIT else None,

@@ -1,6 +1,7 @@
 """Workspaces, members, roles."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal, get_args
@@ -163,3 +164,20 @@ def is_held(entered: WebSession, workspace: Workspace) -> bool:
     """
     by_others = entered.workspace_id is not None or entered.impersonator_id is not None
     return workspace.needs_second_factor and not entered.is_strong and not by_others
+
+
+@dataclass(frozen=True, slots=True)
+class Entitlements:
+    """What a plan lets a workspace keep. `articles_max` None: any number."""
+
+    articles_max: int | None
+    storage_bytes_max: int
+
+
+GIGABYTE = 1024**3
+# Until plans are sold every workspace has the largest.
+ENTITLEMENTS: Mapping[str, Entitlements] = {
+    "free": Entitlements(500, GIGABYTE),
+    "premium": Entitlements(100_000, 10 * GIGABYTE),
+    "vip": Entitlements(None, 100 * GIGABYTE),
+}

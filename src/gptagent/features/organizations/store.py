@@ -45,6 +45,11 @@ async def select_settings(session: Session) -> Record | None:
     )
 
 
+async def select_plan(session: Session) -> str | None:
+    plan: str | None = await session.fetchval("select plan from app.organization")
+    return plan
+
+
 async def lock_organization(session: Session) -> None:
     """Serialise what changes who may do what here. New rows that refer to the workspace need not wait."""
     await session.execute("select from app.organization for no key update")

@@ -11,9 +11,11 @@ from gptagent.features.identity import service as identity
 from gptagent.features.organizations import store
 from gptagent.features.organizations.model import (
     DELETION_GRACE,
+    ENTITLEMENTS,
     NAME_MAX_CHARS,
     OWNED_WORKSPACES_MAX,
     SLUG_MAX_CHARS,
+    Entitlements,
     Workspace,
     WorkspaceSettings,
     make_slug,
@@ -79,6 +81,14 @@ async def get_settings(session: Session, *, lock: bool = False) -> WorkspaceSett
     if row is None:
         raise NotFound
     return WorkspaceSettings(**dict(row))
+
+
+async def get_entitlements(session: Session) -> Entitlements:
+    """Return what the workspace's plan lets it keep. Raises NotFound if the workspace is gone."""
+    plan = await store.select_plan(session)
+    if plan is None:
+        raise NotFound
+    return ENTITLEMENTS[plan]
 
 
 async def update_settings(session: Session, changes: Mapping[str, object]) -> WorkspaceSettings:

@@ -195,6 +195,14 @@ def kept_of_customer(
             Query("select * from app.turn where conversation_id = $1", ("created_at", "id"), args=(one,))
             for one in ids
         ],
+        "reply_files": [
+            Query(
+                "select * from app.reply_file where conversation_id = $1",
+                ("created_at", "file_id"),
+                args=(one,),
+            )
+            for one in ids
+        ],
         "deals": [
             Query(
                 "select * from app.crm_lead where connection_id = $1 and external_id = any($2)",

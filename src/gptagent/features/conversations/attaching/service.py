@@ -10,13 +10,14 @@ from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
 import structlog
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
 from gptagent.features.conversations.attaching import store
 from gptagent.features.conversations.model import Attachment, topic_of
 from gptagent.features.crm import service as crm_service
 from gptagent.features.crm.model import InboundMessage
 from gptagent.features.crm.ports import CrmPort
+from gptagent.kernel import http
 from gptagent.kernel.crypto import Vault
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import AppError, Conflict, Invalid, NotFound, TooLarge
@@ -91,15 +92,8 @@ async def open_attachment(
 
 
 def as_download(attachment: Attachment, path: Path) -> Response:
-    """Hand a stranger's file out so that no browser shows or runs it: its type is nobody's word here."""
-    headers = {
-        "cache-control": "private, no-store",
-        "content-security-policy": "default-src 'none'; sandbox",
-        "x-content-type-options": "nosniff",
-    }
-    return FileResponse(
-        path, media_type="application/octet-stream", filename=attachment.name, headers=headers
-    )
+    """Hand a stranger's file out; see `kernel.http.as_download`."""
+    return http.as_download(attachment.name, path)
 
 
 @dataclass(frozen=True, slots=True)

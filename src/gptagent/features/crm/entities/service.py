@@ -34,6 +34,11 @@ async def contacts_of_leads(session: Session, connection_id: UUID, lead_ids: Seq
     return await store.select_contacts_of_leads(session, connection_id, lead_ids)
 
 
+async def find_reach(session: Session, connection_id: UUID, contact_id: int) -> tuple[str, str]:
+    """Return a contact's first e-mail address and phone, empty where the mirror has none."""
+    return await store.select_reach(session, connection_id, contact_id)
+
+
 async def erase_contacts(session: Session, connection_id: UUID, contact_ids: Sequence[int]) -> None:
     """Forget who these contacts are. Their numbers stay, so that no run copies them or their deals again."""
     for contact_id in sorted(contact_ids):

@@ -268,6 +268,16 @@ async def select_contacts(
     return [MirroredContact(**_read(row, "phones", "emails")) for row in rows]
 
 
+async def select_reach(session: Session, connection_id: UUID, contact_id: int) -> tuple[str, str]:
+    row = await session.fetchrow(
+        f"""select coalesce(emails[1], '') as email, coalesce(phones[1], '') as phone from app.crm_contact
+             where {_HERE} and external_id = $2 and erased_at is null""",  # noqa: S608 - of this file
+        connection_id,
+        contact_id,
+    )
+    return (row["email"], row["phone"]) if row else ("", "")
+
+
 async def select_leads(session: Session, connection_id: UUID, page: Page, search: str) -> list[MirroredLead]:
     rows = await session.fetch(
         f"""{_LEAD} where connection_id = $1

@@ -57,7 +57,7 @@ class RepliesOut(Wire):
     """`route` is the way of the next reply to a deal's chat, `widget_url` where a widget block asks.
 
     `widget_key` checks what it asks: `integration` of an account that is connected by consent, where nothing
-    need be entered; else `entered`, or `missing`.
+    need be entered; else `entered`, or `missing`. `carries_files`: files of articles can follow such a reply.
     """
 
     mode: Mode
@@ -75,6 +75,7 @@ class RepliesOut(Wire):
     refused_at: datetime | None
     waiting_bots: int
     sent: SentOut
+    carries_files: bool
 
 
 class NamedOut(Wire):
@@ -174,4 +175,5 @@ def _out(standing: Standing, widget_url: str) -> RepliesOut:
         refused_at=setup.refused_at,
         waiting_bots=standing.waiting_bots,
         sent=SentOut.model_validate(standing.sent),
+        carries_files=standing.carries_files,
     )

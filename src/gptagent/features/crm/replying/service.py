@@ -47,6 +47,7 @@ __all__ = [
     "CrmRoutes",
     "Reply",
     "Standing",
+    "carries_files",
     "change_setup",
     "get_setup",
     "get_standing",
@@ -65,6 +66,7 @@ SECRET_PURPOSE = "crm-widget"  # noqa: S105 - names what is sealed
 # What says that this account's messages cannot go straight into a talk.
 REFUSALS = frozenset({"crm_payment_required", "crm_scope"})
 LONG_TEXT = "textarea"
+DRIVE_SCOPE = "files"  # of a token that may put files into the account's drive
 NAME_MAX_CHARS = 200
 LARGEST_ID = 2**63
 
@@ -100,7 +102,7 @@ class Standing:
     """How a connection replies: what is set, what the account has, and which way a deal's reply goes now.
 
     `widget_key` checks what the account's bots ask: that of the integration by whose consent it is connected,
-    or one that was entered.
+    or one that was entered. `carries_files`: what an article brings along can go after such a reply.
     """
 
     setup: ReplySetup
@@ -110,6 +112,7 @@ class Standing:
     sent: SentBy
     widget_key: WidgetKey
     is_oauth: bool
+    carries_files: bool
 
 
 async def get_standing(session: Session, connection_id: UUID, keys: Keys) -> Standing:
@@ -117,24 +120,51 @@ async def get_standing(session: Session, connection_id: UUID, keys: Keys) -> Sta
     connection = await crm.get_connection(session, connection_id)
     setup = await get_setup(session, connection_id)
     waiting = await store.count_slots(session, connection_id, SLOT_LASTS)
-    about = Circumstances(
-        brand=brand_of(connection.host),
-        token_may_send=connection.can_send_messages,
-        has_lead=True,
-        slot_waits=waiting > 0,
-        now=utcnow(),
-        bots_ask=await store.bots_ask(session, connection_id, SLOT_LASTS),
-    )
+    route = await _route_now(session, connection, setup, slot_waits=waiting > 0)
     sent = SentBy(**await store.count_sent(session, connection_id))
     return Standing(
         setup=setup,
-        route=choose_route(setup, about),
+        route=route,
         token_may_send=connection.can_send_messages,
         waiting_bots=waiting,
         sent=sent,
         widget_key=await _widget_key(session, connection, setup, keys),
         is_oauth=connection.access_kind == "oauth",
+        carries_files=_carries_files(connection, route),
     )
+
+
+async def carries_files(session: Session, connection_id: UUID) -> bool:
+    """Whether files can follow a reply as it goes now: a field and a bot's answer hold text only.
+
+    Raises NotFound.
+    """
+    connection = await crm.get_connection(session, connection_id)
+    setup = await get_setup(session, connection_id)
+    waiting = await store.count_slots(session, connection_id, SLOT_LASTS)
+    route = await _route_now(session, connection, setup, slot_waits=waiting > 0)
+    return _carries_files(connection, route)
+
+
+async def _route_now(
+    session: Session, connection: Connection, setup: ReplySetup, *, slot_waits: bool
+) -> ReplyRoute:
+    """Return the way of the next reply to a deal's chat."""
+    about = Circumstances(
+        brand=brand_of(connection.host),
+        token_may_send=connection.can_send_messages,
+        has_lead=True,
+        slot_waits=slot_waits,
+        now=utcnow(),
+        bots_ask=await store.bots_ask(session, connection.id, SLOT_LASTS),
+    )
+    return choose_route(setup, about)
+
+
+def _carries_files(connection: Connection, route: ReplyRoute) -> bool:
+    may_upload = connection.scopes is None or DRIVE_SCOPE in connection.scopes
+    may_send = connection.can_send_messages and may_upload
+    return route == "talk" and brand_of(connection.host) == "kommo" and may_send
 
 
 async def _widget_key(session: Session, connection: Connection, setup: ReplySetup, keys: Keys) -> WidgetKey:

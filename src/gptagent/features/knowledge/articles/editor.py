@@ -1,6 +1,6 @@
 """The pages of one article: writing it, its relatives, what it said before."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 from uuid import UUID
@@ -22,6 +22,8 @@ from gptagent.features.knowledge.articles.model import (
     NewArticle,
     tags_of,
 )
+from gptagent.features.knowledge.attachments import service as attachments
+from gptagent.features.knowledge.attachments.model import ENDINGS, FILE_MAX_BYTES, FILES_MAX
 from gptagent.features.knowledge.categories import service as categories
 from gptagent.features.knowledge.listing import id_of, ids_of
 from gptagent.features.organizations import policy
@@ -74,7 +76,7 @@ class ArticleEditor:
         try:
             async with self.db.session(scope) as session:
                 article = await service.create_article(session, NewArticle(**_command(typed)), now=utcnow())
-        except Invalid as error:
+        except (Invalid, Conflict) as error:
             return await self._editor(request, scope, None, typed, error)
         place = f"{base_of(request)}/knowledge-items"
         notice = Notice("success", "The article is saved", "Agents can answer from it now.")
@@ -87,6 +89,12 @@ class ArticleEditor:
     async def edit_form(self, request: Request, scope: CurrentScope, article_id: UUID) -> Response:
         require(scope, policy.VIEW)
         return await self._editor(request, scope, article_id, None)
+
+    async def show_failures(
+        self, request: Request, scope: Scope, article_id: UUID, failures: Sequence[tuple[str, str]]
+    ) -> Response:
+        """Show the article with its files, and why some, by their names, were not taken."""
+        return await self._editor(request, scope, article_id, None, failures=failures)
 
     async def edit(self, request: Request, scope: CurrentScope, article_id: UUID) -> Response:
         """Save, unless somebody else saved meanwhile: then what was typed stays and the page says so."""
@@ -112,6 +120,8 @@ class ArticleEditor:
         article_id: UUID | None,
         typed: Mapping[str, object] | None,
         error: AppError | None = None,
+        *,
+        failures: Sequence[tuple[str, str]] = (),
     ) -> Response:
         may_edit = policy.EDIT_KNOWLEDGE in scope.permissions
         async with self.db.session(scope) as session:
@@ -123,12 +133,13 @@ class ArticleEditor:
             if default := tree.default():
                 values["categories"] = values["categories"] or (default.id,)
             picked, found = await _relatives(session, values, article_id)
+            sent = await _files(session, article_id)
             shell = await self.pages.shell(request, session)
         return self.pages.show(
             request,
             "knowledge/article.html",
             shell,
-            status=error.status if error else 200,
+            status=error.status if error else 422 if failures else 200,
             article=article,
             values=values,
             tree=tree,
@@ -139,6 +150,8 @@ class ArticleEditor:
             failure=message_of(request, error) if error and not error.fields else "",
             limits=LIMITS,
             may_edit=may_edit,
+            failures=failures,
+            **sent,
         )
 
     async def preview(self, request: Request, scope: CurrentScope) -> Response:
@@ -213,6 +226,19 @@ async def _relatives(
     )
     offered = [(str(one.id), one.title) for one in hits if one.id not in {*ids, article_id}]
     return picked, offered[:OFFERED]
+
+
+async def _files(session: Session, article_id: UUID | None) -> dict[str, Any]:
+    """Return what the page shows of the files that are sent with an article; of a new one nothing."""
+    if article_id is None:
+        return {}
+    return {
+        "files": await attachments.list_files(session, article_id),
+        "files_max": FILES_MAX,
+        "file_limit": FILE_MAX_BYTES // 1_000_000,
+        "accept": ENDINGS,
+        "without_files": await attachments.without_files(session),
+    }
 
 
 async def _names(session: Session) -> dict[UUID, str]:

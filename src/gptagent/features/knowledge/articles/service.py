@@ -22,6 +22,7 @@ from gptagent.features.knowledge.categories import service as categories
 from gptagent.features.knowledge.categories import store as category_store
 from gptagent.features.knowledge.extraction import service as graph
 from gptagent.features.knowledge.indexing import article_pieces
+from gptagent.features.knowledge.quota import service as quota
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import Conflict, FieldError, Invalid, NotFound
 from gptagent.kernel.ids import new_id
@@ -39,8 +40,9 @@ _TEXTS = ("title", "description", "content", "tags", "categories", "related")
 async def create_article(session: Session, new: NewArticle, *, now: datetime) -> Article:
     """Store an article; if it is active, it is found from the commit on.
 
-    Raises Invalid on `categories` and `related` for what is not there.
+    Raises Invalid on `categories` and `related` for what is not there, Conflict if the plan has no room.
     """
+    await quota.take_article(session)
     article_id = new_id()
     await _check_links(session, new, article_id)
     await store.insert_article(session, article_id, new, now)

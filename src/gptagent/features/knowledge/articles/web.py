@@ -13,6 +13,7 @@ from gptagent.features.knowledge.articles.store import SORTS
 from gptagent.features.knowledge.categories import service as categories
 from gptagent.features.knowledge.categories.web import options
 from gptagent.features.knowledge.listing import SIZE_OPTIONS, Listing, id_of, ids_of
+from gptagent.features.knowledge.quota.service import read_usage
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
@@ -59,6 +60,7 @@ class ArticlePages:
                 session, wanted, sort=listing.sort, limit=listing.size, offset=listing.offset
             )
             counts = await service.count_sources(session)
+            usage = await read_usage(session)
             shell = await self.pages.shell(request, session)
         return self.pages.show(
             request,
@@ -72,6 +74,7 @@ class ArticlePages:
             category=category,
             options=options(tree),
             counts=counts,
+            usage=usage,
             may_edit=policy.EDIT_KNOWLEDGE in scope.permissions,
         )
 

@@ -18,6 +18,7 @@ from gptagent.features.knowledge.exchange.files import (
     write_csv,
     write_json,
 )
+from gptagent.features.knowledge.quota import service as quota
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import AppError, FieldError, Invalid
 from gptagent.kernel.scope import Scope
@@ -40,6 +41,7 @@ async def import_articles(session: Session, data: bytes, *, now: datetime) -> in
     Raises Invalid naming each fault as `line/field`.
     """
     rows = read_file(data)
+    await quota.hold(session)
     tree = await categories.lock_tree(session, now=now)
     places: dict[Path, UUID] = {_key(tree, one.id): one.id for one, _depth in tree.walk()}
     faults: list[FieldError] = []

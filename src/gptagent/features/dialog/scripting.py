@@ -1,0 +1,54 @@
+"""The scripts and answers to objections of one turn: those of the deal's stage, their variables filled."""
+
+from uuid import UUID
+
+from gptagent.features.crm import service as crm
+from gptagent.features.dialog.context import TurnContext
+from gptagent.features.dialog.model import Answer
+from gptagent.features.knowledge import service as knowledge
+from gptagent.features.knowledge.model import Given, StageKey
+from gptagent.features.organizations import service as organizations
+from gptagent.kernel.db import Session
+
+
+async def scripts_of(session: Session, context: TurnContext) -> tuple[Given, ...]:
+    """Return what the agent is given for the customer's message at the deal's stage."""
+    values = await _values(session, context)
+    return tuple(await knowledge.choose_scripts(session, _stage(context), context.question, values))
+
+
+def used_scripts(answer: Answer) -> set[UUID]:
+    """Return the scripts and objections that a reply named as its sources."""
+    if answer.outcome != "reply":
+        return set()
+    return {source.source_id for source in answer.sources if source.kind in {"script", "objection"}}
+
+
+def _stage(context: TurnContext) -> StageKey | None:
+    lead = context.lead
+    if lead is None or lead.pipeline_id is None or lead.stage_id is None:
+        return None
+    return StageKey(context.conversation.connection_id, lead.pipeline_id, lead.stage_id)
+
+
+async def _values(session: Session, context: TurnContext) -> dict[str, str]:
+    """Return what variables may say, each in one line; what is not known is missing or empty."""
+    conversation, lead = context.conversation, context.lead
+    found = {
+        "customer_name": conversation.customer_name,
+        "company_name": (await organizations.get_settings(session)).name,
+        "agent_name": context.agent.name,
+    }
+    if conversation.contact_id is not None:
+        email, phone = await crm.find_reach(session, conversation.connection_id, conversation.contact_id)
+        found |= {"customer_email": email, "customer_phone": phone}
+    if lead is not None:
+        found |= {f"crm.lead.{name}": text for name, text in lead.facts}
+        found |= {
+            "lead_id": str(lead.id),
+            "lead_name": lead.name or "",
+            "lead_value": "" if lead.price is None else str(lead.price),
+            "lead_stage": lead.stage or "",
+            "lead_pipeline": lead.pipeline or "",
+        }
+    return {name: " ".join(text.split()) for name, text in found.items()}

@@ -1,0 +1,1 @@
+"""Files that an article brings along for the customer."""

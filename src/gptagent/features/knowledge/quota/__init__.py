@@ -1,0 +1,1 @@
+"""What a workspace may keep in its knowledge base, and what it keeps."""

@@ -1,0 +1,187 @@
+"""The verbs of scripts and answers to objections."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from gptagent.features.audit import service as audit
+from gptagent.features.audit.model import Entry
+from gptagent.features.crm import service as crm
+from gptagent.features.knowledge import lexical
+from gptagent.features.knowledge import store as words
+from gptagent.features.knowledge.retrieval import REFUSAL_COVERAGE, SEARCH_MAX_CHARS
+from gptagent.features.knowledge.scripts import store
+from gptagent.features.knowledge.scripts.model import (
+    GIVEN_MAX_CHARS,
+    OBJECTIONS_GIVEN,
+    SCRIPTS_GIVEN,
+    SCRIPTS_MAX,
+    Family,
+    Given,
+    NewScript,
+    Script,
+    StageKey,
+    fit,
+)
+from gptagent.features.knowledge.scripts.variables import fill
+from gptagent.kernel.db import Session
+from gptagent.kernel.errors import Conflict, Invalid, NotFound
+from gptagent.kernel.ids import new_id
+from gptagent.kernel.paging import Order, Page, orders
+
+SCRIPT_ORDERS = orders(name="title") | {"priority": Order("priority", "priority", "number")}
+_FIELDS = ("kind", "title", "content", "stages", "is_active", "priority")
+
+
+async def create_script(session: Session, family: Family, new: NewScript, *, now: datetime) -> Script:
+    """Write a script or an objection. Raises Invalid by field, Conflict over SCRIPTS_MAX."""
+    wanted = new.checked(family)
+    if await store.lock_family(session, family) >= SCRIPTS_MAX:
+        raise Conflict("too_many_scripts", "There are {max} of them already.", params={"max": SCRIPTS_MAX})
+    await _check_stages(session, wanted.stages)
+    script_id = new_id()
+    await store.insert_script(session, script_id, family, wanted, now)
+    await audit.record(
+        session,
+        Entry("script.created" if family == "script" else "objection.created", family, str(script_id)),
+    )
+    return await get_script(session, family, script_id)
+
+
+async def update_script(
+    session: Session, family: Family, script_id: UUID, changes: Mapping[str, Any], *, now: datetime
+) -> Script:
+    """Change the named fields, with `version` only if it is that. Raises NotFound, Invalid, Conflict."""
+    old = await get_script(session, family, script_id, lock=True)
+    if changes.get("version") not in {None, old.version}:
+        raise Conflict("script_changed", "Somebody else changed it. Reload it and try again.")
+    before = NewScript(**{name: getattr(old, name) for name in _FIELDS})
+    named = {name: value for name, value in changes.items() if name in _FIELDS and value is not None}
+    wanted = replace(before, **named).checked(family)
+    if "stages" not in named and not old.is_everywhere and not old.stages:
+        raise Invalid.field("stages", "Its stages are gone. Choose others, or none for every stage.")
+    changed = {name for name in _FIELDS if getattr(before, name) != getattr(wanted, name)}
+    if not changed and old.is_everywhere == (not wanted.stages):
+        return old
+    await _check_stages(session, wanted.stages if "stages" in named else ())
+    await store.update_script(session, script_id, wanted, now)
+    told: dict[str, tuple[object, object] | None] = dict.fromkeys(changed)
+    if "is_active" in changed:
+        told["is_active"] = (before.is_active, wanted.is_active)
+    await audit.record(
+        session,
+        Entry("script.updated" if family == "script" else "objection.updated", family, str(script_id), told),
+    )
+    return await get_script(session, family, script_id)
+
+
+async def delete_script(session: Session, family: Family, script_id: UUID) -> None:
+    """Raises NotFound."""
+    if not await store.delete_script(session, family, script_id):
+        raise _missing()
+    await audit.record(
+        session,
+        Entry("script.deleted" if family == "script" else "objection.deleted", family, str(script_id)),
+    )
+
+
+async def get_script(session: Session, family: Family, script_id: UUID, *, lock: bool = False) -> Script:
+    """Raises NotFound. `lock` keeps others from changing it meanwhile."""
+    found = await store.fetch_script(session, family, script_id, lock=lock)
+    if found is None:
+        raise _missing()
+    return found
+
+
+async def list_scripts(session: Session, family: Family, *, search: str = "", kind: str = "") -> list[Script]:
+    """Return them in the order they are used in."""
+    return await store.list_scripts(session, family, search.strip(), kind)
+
+
+async def page_scripts(
+    session: Session, family: Family, page: Page, *, search: str = "", kind: str = ""
+) -> tuple[list[Script], str | None]:
+    """Return a page of them, and the cursor of the next one if there is more."""
+    found = await store.page_scripts(session, page, family, search.strip(), kind)
+    return page.cut(found, lambda one: (getattr(one, page.order.column), one.id))
+
+
+async def list_stages(session: Session) -> list[tuple[StageKey, str]]:
+    """Return every stage of the connected accounts with what it is called, in the CRM's order."""
+    names = {one.id: one.name or one.host for one in await crm.list_connections(session)}
+    several = len(names) > 1
+    return [
+        (
+            StageKey(pipeline.connection_id, pipeline.id, stage.id),
+            " · ".join([*([names[pipeline.connection_id]] if several else []), pipeline.name, stage.name]),
+        )
+        for pipeline in await crm.list_pipelines(session)
+        for stage in pipeline.stages
+    ]
+
+
+async def choose_scripts(
+    session: Session, stage: StageKey | None, message: str, values: Mapping[str, str]
+) -> list[Given]:
+    """Return what an agent is given for a customer's message at a stage: scripts, then answers to objections.
+
+    Scripts for the very stage come before those for every one. An objection is given if the message holds
+    enough of its words, by the threshold of searching, the best one first. Variables are filled with
+    `values`; a sentence without its value is left out, and what nothing is left of is not given.
+    """
+    scripts = await store.fitting(session, "script", stage)
+    objections = await _answering(session, await store.fitting(session, "objection", stage), message)
+    filled = [_given(one, values) for one in (*scripts, *objections)]
+    given = [one for one in filled if one.text]
+    chosen = [
+        *[one for one in given if one.family == "script"][:SCRIPTS_GIVEN],
+        *[one for one in given if one.family == "objection"][:OBJECTIONS_GIVEN],
+    ]
+    return list(_within(chosen, GIVEN_MAX_CHARS))
+
+
+async def note_used(session: Session, ids: Collection[UUID], *, now: datetime) -> None:
+    """Count a reply that left and named these as its sources."""
+    if ids:
+        await store.count_use(session, ids, now)
+
+
+async def _answering(session: Session, objections: Sequence[Script], message: str) -> list[Script]:
+    """Return the objections that the message makes, the one that fits best first."""
+    wordings = [(one, wording) for one in objections for wording in one.wordings]
+    if not wordings or not message.strip():
+        return []
+    texts = [
+        lexical.normalise_question(text) for text in (message[:SEARCH_MAX_CHARS], *(w for _, w in wordings))
+    ]
+    said, *stems = await words.stem(session, texts)
+    fits: dict[UUID, float] = {}
+    for (one, _), lexemes in zip(wordings, stems, strict=True):
+        fits[one.id] = max(fits.get(one.id, 0.0), fit(lexical.informative(lexemes), said))
+    found = [one for one in objections if fits[one.id] >= REFUSAL_COVERAGE]
+    return sorted(found, key=lambda one: (-fits[one.id], one.priority))
+
+
+def _given(script: Script, values: Mapping[str, str]) -> Given:
+    title = script.wordings[0] if script.family == "objection" and script.wordings else script.title
+    return Given(script.id, script.family, script.kind, title, fill(script.content, values))
+
+
+def _within(given: Sequence[Given], chars: int) -> Sequence[Given]:
+    kept: list[Given] = []
+    for one in given:
+        chars -= len(one.text)
+        if chars >= 0:
+            kept.append(one)
+    return kept
+
+
+async def _check_stages(session: Session, stages: Collection[StageKey]) -> None:
+    if stages and await store.known_stages(session, stages) != len(stages):
+        raise Invalid.field("stages", "There is no such stage.")
+
+
+def _missing() -> NotFound:
+    return NotFound("script_not_found", "There is no such script.")
