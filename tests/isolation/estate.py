@@ -153,7 +153,8 @@ async def _verbs(session: Session, canary: str) -> dict[str, UUID]:
     file_id = await _sent_file(session, canary, article.id)
     await session.publish(f"agents/{canary}", canary, {"agent_id": canary})
     made = await _graph(session, canary)
-    return {**made, "agent_id": agent.id, "article_id": article.id, "category_id": category.id}
+    made |= {"agent_id": agent.id, "article_id": article.id, "category_id": category.id}
+    return {**made, "file_id": file_id}
 
 
 async def _graph(session: Session, canary: str) -> dict[str, UUID]:
@@ -183,8 +184,6 @@ async def _graph(session: Session, canary: str) -> dict[str, UUID]:
     await insert(session, "graph_usage", day=utcnow().date(), **used)
     await insert(session, "graph_settings", daily_tokens=1)
     return {"entity_id": entity_id, "fact_id": fact_id}
-    made = {"agent_id": agent.id, "article_id": article.id, "category_id": category.id}
-    return {**made, "file_id": file_id}
 
 
 async def _scripts(session: Session, canary: str, connection_id: UUID) -> dict[str, UUID]:
