@@ -177,9 +177,6 @@ async def _findings(session: Session, canary: str, article_id: UUID) -> UUID:
     found = {"kind": "contradiction", "fingerprint": canary, "rank": 1.0, "found_at": now, "checked_at": now}
     await insert(session, "finding", id=finding_id, article_id=article_id, **told, **other, **found)
     return finding_id
-    made = await _graph(session, canary)
-    made |= {"agent_id": agent.id, "article_id": article.id, "category_id": category.id}
-    return {**made, "file_id": file_id}
 
 
 async def _graph(session: Session, canary: str) -> dict[str, UUID]:
