@@ -93,7 +93,8 @@ async def act(session, connection_id, scene):
     )
     await session.execute(
         """insert into app.reply_file (turn_id, file_id, conversation_id, position, name, size_bytes)
-           select id, $1, conversation_id, 1, 'price.pdf', 1 from app.turn where conversation_id = $2 limit 1""",
+           select id, $1, conversation_id, 1, 'price.pdf', 1
+             from app.turn where conversation_id = $2 limit 1""",
         new_id(),
         scene.conversation_id,
     )
