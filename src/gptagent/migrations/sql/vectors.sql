@@ -32,7 +32,6 @@ create table app.vector_index (
 create unique index vector_index_ready on app.vector_index (org_id) where ready_at is not null;
 create unique index vector_index_next on app.vector_index (org_id) where ready_at is null;
 call app.protect('app.vector_index', lookup => true);
-create policy lookup on app.lexical_stats to current_user using (true) with check (true);
 
 -- Workspaces with passages whose index is not of this model, or failed a while ago, or was not looked at for an hour.
 create function app.vectors_due(of_url text, of_model text, of_size integer, pause interval, most integer)
