@@ -16,7 +16,7 @@ begin
      where b.org_id = c.org_id and b.part = tg_argv[0];
   else
     insert into app.base_change (org_id, part, changed_at)
-    select distinct org_id, tg_argv[0], clock_timestamp() from changed
+    select org_id, tg_argv[0], clock_timestamp() from (select distinct org_id from changed) c
     on conflict (org_id, part) do update set changed_at = excluded.changed_at;
   end if;
   return null;
