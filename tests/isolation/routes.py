@@ -20,9 +20,6 @@ from isolation.estate import Estate
 from isolation.knowledge_routes import KNOWLEDGE
 
 AGENT = {"agent_id": "agent_id"}
-ARTICLE = {"article_id": "article_id"}
-SPOKEN = {"kind": "greeting", "title": "New", "content": "New.", "priority": "5"}
-ENTITY = {"entity_id": "entity_id"}
 CONNECTION = {"connection_id": "connection_id"}
 DEAL = CONNECTION | {"lead_id": "lead_id"}
 PERSON_OF_CRM = CONNECTION | {"contact_id": "contact_id"}

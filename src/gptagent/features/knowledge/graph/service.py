@@ -109,13 +109,16 @@ async def change_entity(
 async def merge_entities(session: Session, entity_id: UUID, other_id: UUID, *, now: datetime) -> Card:
     """Make one entity of two: it takes the names, facts, relations and passages of the other, which goes.
 
-    Raises NotFound, and Invalid for an entity with itself.
+    Raises NotFound, and Invalid if the other is this one or is not there.
     """
     if entity_id == other_id:
         raise Invalid.field("other_id", "An entity cannot be merged with itself.")
     await store.lock_graph(session)
     await _entity(session, entity_id, lock=True)
-    await _entity(session, other_id, lock=True)
+    try:
+        await _entity(session, other_id, lock=True)
+    except NotFound as error:
+        raise Invalid.field("other_id", error.message) from None
     await store.merge_entities(session, entity_id, other_id)
     await store.hold_names(session, entity_id, now)
     changes = {"merged": (str(other_id), None)}
