@@ -11,6 +11,7 @@ import pytest
 from cast import make_scope
 from gptagent.features.knowledge import service
 from gptagent.features.knowledge.model import NewArticle
+from gptagent.features.organizations import service as organizations
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.settings import child_environment
 from gptagent.sandbox.spawn import running
@@ -79,7 +80,7 @@ async def test_a_worker_embeds_each_base_the_page_tells_and_it_can_be_made_anew(
             assert page.status_code == 200
             assert "sandbox-embedding" in page.text and "12 of 12" in page.text
             assert CANARY not in page.text
-            assert "/knowledge-meaning" in (await alice.open("/knowledge-facts")).text, "the tab is there"
+            assert "/knowledge-meaning" in (await alice.open("/knowledge-gaps")).text, "the tab is there"
             measured = await alice.follow(await alice.send("/knowledge-meaning/measure"))
             assert "It is being measured" in measured.text
         code, said = gptagent(home, settings, "knowledge", "rebuild")
@@ -90,6 +91,11 @@ async def test_a_worker_embeds_each_base_the_page_tells_and_it_can_be_made_anew(
         assert code == 0, said
         assert "recall@5 1.000 -> 1.000" in said and "WORSE" not in said
         assert gptagent(home, settings, "knowledge", "rebuild", "--workspace", "1")[0] == 66
+        async with database.session(scope) as session:
+            own = str((await organizations.get_settings(session)).number)
+        measure = ("knowledge", "measure", "--workspace", own, "--at-least")
+        code, said = gptagent(home, settings, *measure, "0.9")
+        assert code == 0 and said.startswith(own) and "recall@5 1.000" in said, said
         for log in (web.log, worker.log):
             assert "sk-canary" not in log and CANARY not in log and "доставка" not in log
     code, said = gptagent(home, settings, "doctor")

@@ -12,6 +12,7 @@ from gptagent.adapters.embeddings.port import OpenAiEmbeddings, Patience
 from gptagent.features.inference.model import EmbeddingModel
 from gptagent.features.knowledge import service
 from gptagent.features.knowledge.model import ArticleChange, NewArticle
+from gptagent.features.knowledge.questions import service as questions
 from gptagent.features.knowledge.vectors import service as vectors
 from gptagent.features.knowledge.vectors import store
 from gptagent.features.knowledge.vectors.jobs import VectorJobs
@@ -157,6 +158,13 @@ async def test_a_question_in_another_language_finds_the_passage_by_its_meaning(d
     assert standing.progress.embedded == standing.progress.chunks == len(BASE)
     assert (await desk.ask("courier delivery"))[0] == "Доставка"
     assert (await desk.ask("диван гарантия"))[0] == "Гарантия"
+    meaning = await Understanding(desk.embedder).understand(desk.database, desk.scope, "courier delivery")
+    async with desk.database.session(desk.scope) as session:
+        trial = await questions.try_question(session, "courier delivery", meaning)
+    words, by_meaning = trial.legs
+    assert (words.name, by_meaning.name) == ("words", "meaning")
+    assert "Доставка" not in [one.source_title for one in words.passages]
+    assert by_meaning.passages[0].source_title == trial.passages[0].source_title == "Доставка"
     async with desk.database.session(desk.scope) as session:
         used = await session.fetchval(
             "select sum(tokens_in) from app.llm_usage where model = $1", "sandbox-embedding"

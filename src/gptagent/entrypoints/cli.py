@@ -277,6 +277,34 @@ async def _rebuild(workspace: int | None) -> None:
         print(f"{number}  {passages} passages")
 
 
+@knowledge_app.command("measure")
+def knowledge_measure(
+    *,
+    workspace: Annotated[int | None, typer.Option(help="Number of a workspace; all without it")] = None,
+    at_least: Annotated[float, typer.Option(min=0, max=1, help="Recall@5 below it is an error")] = 0.0,
+) -> None:
+    """Ask each base its questions and print how it answers. Exit code 1 if one is worse."""
+    sys.exit(0 if asyncio.run(_measure(workspace, at_least)) else 1)
+
+
+async def _measure(workspace: int | None, at_least: float) -> bool:
+    from gptagent.entrypoints import operations
+
+    good = True
+    async for number, run in operations.measure_knowledge(Settings.load(), workspace):
+        is_worse = bool(run.questions) and run.figures.recall_5 < at_least
+        good = good and not is_worse
+        print(
+            f"{number}  {run.questions:>4} questions  recall@1 {run.figures.recall_1:.3f}"
+            f"  recall@5 {run.figures.recall_5:.3f}  mrr {run.figures.mrr:.3f}"
+            f"  answered {run.figures.answered:.3f}  false {run.figures.false_answers:.3f}"
+            f"{'  WORSE' if is_worse else ''}"
+        )
+        for one in run.failing:
+            print(f"    not answered: {one.question}")
+    return good
+
+
 @audit_app.command("verify")
 def audit_verify(
     *,

@@ -10,6 +10,8 @@ from gptagent.features.audit.verification import ChainReport, verify_chains
 from gptagent.features.identity import service as identity
 from gptagent.features.identity.model import Links
 from gptagent.features.knowledge import service as knowledge
+from gptagent.features.knowledge.questions.calibration import Run
+from gptagent.features.knowledge.questions.jobs import measure_now
 from gptagent.features.organizations import service as organizations
 from gptagent.features.organizations.model import Workspace
 from gptagent.features.organizations.registration import Register, register
@@ -126,6 +128,13 @@ async def rebuild_knowledge(settings: Settings, number: int | None) -> AsyncIter
             async with db.session(scope) as session:
                 count = await knowledge.rebuild(session)
             yield own, count
+
+
+async def measure_knowledge(settings: Settings, number: int | None) -> AsyncIterator[tuple[int, Run]]:
+    """Ask the bases of one or all workspaces their questions; yield each one's number and what it came to."""
+    async with _database(settings) as db:
+        async for scope, own in _workspaces(db, number):
+            yield own, await measure_now(db, scope)
 
 
 async def prove_knowledge(settings: Settings) -> AsyncIterator[tuple[int, knowledge.Proof]]:

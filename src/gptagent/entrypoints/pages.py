@@ -191,7 +191,7 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         ArticleFilePages(db, pages, platform.files, editor).router(),
         CategoryPages(db, pages).router(),
         FactsPages(db, pages).router(),
-        BenchPages(db, pages).router(),
+        BenchPages(db, pages, platform.understanding).router(),
         GapPages(db, pages).router(),
         CheckPages(db, pages).router(),
         GraphPages(db, pages).router(),

@@ -50,6 +50,14 @@ async def search(
     return await judge(session, asking, found)
 
 
+async def search_by_meaning(session: Session, question: str, meaning: Meaning) -> list[Passage]:
+    """Return the passages nearest in meaning alone, nearest first, as `search` weighs them in."""
+    asking = await read_question(session, question)
+    near = [one.chunk_id for one in await vectors.nearest(session, meaning, SEARCH_LIMIT)]
+    forms = await _forms(session, asking)
+    return await judge(session, asking, await _chosen(session, near, [], forms, len(asking.words)))
+
+
 async def _chosen(
     session: Session, chunk_ids: Sequence[int], known: Sequence[Passage], forms: Sequence[Form], terms: int
 ) -> list[Passage]:

@@ -12,6 +12,7 @@ from gptagent.features.knowledge.model import Passage
 from gptagent.features.knowledge.questions import service
 from gptagent.features.knowledge.questions.calibration import Run, compare
 from gptagent.features.knowledge.questions.model import Question
+from gptagent.features.knowledge.vectors.service import Understanding
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
@@ -57,7 +58,7 @@ class PassageOut(Wire):
 
 
 class LegOut(Wire):
-    """What one way of searching found. `taken_for`: what misspelt words were taken for."""
+    """What one way of searching found, `words` or `meaning`. `taken_for`: what misspelt words stood for."""
 
     name: str
     passages: list[PassageOut]
@@ -145,6 +146,7 @@ class RunDetail(RunOut):
 @dataclass(frozen=True, slots=True)
 class QuestionsApi:
     db: Database
+    understanding: Understanding
 
     def router(self) -> APIRouter:
         router = api_router("/knowledge-questions", tags=["knowledge questions"])
@@ -159,8 +161,9 @@ class QuestionsApi:
     async def attempt(self, scope: CurrentScope, body: TrialBody) -> TrialOut:
         """Show what each way of searching finds, what a model would be given and what would be quoted."""
         require(scope, policy.VIEW)
+        meaning = await self.understanding.understand(self.db, scope, service.check_text(body.text))
         async with self.db.session(scope) as session:
-            trial = await service.try_question(session, body.text)
+            trial = await service.try_question(session, body.text, meaning)
         return TrialOut(
             legs=[
                 LegOut(name=leg.name, passages=_passages(leg.passages), taken_for=leg.taken_for)

@@ -1,10 +1,11 @@
 """A run: every question of the sample in a transaction of its own, then what they told."""
 
+from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
 from gptagent.features.knowledge.questions import service
-from gptagent.features.knowledge.questions.calibration import SAMPLE_MAX
+from gptagent.features.knowledge.questions.calibration import SAMPLE_MAX, Run
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import NotFound
@@ -37,6 +38,26 @@ async def measure(ctx: MeasureContext, run_id: str) -> None:
     async with ctx.db.session(ctx.scope) as session:
         is_saved = bool(asked) and not asked[0].chunks
         await service.record_run(session, run.id, outcomes, is_saved=is_saved, now=utcnow())
+
+
+@dataclass(frozen=True, slots=True)
+class _Here:
+    """Measuring outside of a worker."""
+
+    db: Database
+    scope: Scope
+
+
+async def measure_now(db: Database, scope: Scope) -> Run:
+    """Measure a base and return what it came to. A run that waits for a worker is the one."""
+    async with db.session(scope) as session:
+        run_id = await service.queue_run(session, now=utcnow())
+        if run_id is None:
+            (latest,) = await service.list_runs(session, limit=1)
+            run_id = latest.id
+    await measure(_Here(db, scope), str(run_id))
+    async with db.session(scope) as session:
+        return await service.get_run(session, run_id)
 
 
 async def give_up(ctx: MeasureContext, run_id: str) -> None:

@@ -24,6 +24,7 @@ from gptagent.features.knowledge.questions.model import (
     Question,
     self_questions,
 )
+from gptagent.features.knowledge.vectors.model import Meaning
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import Conflict, Invalid, NotFound
@@ -69,17 +70,21 @@ async def sample(session: Session, limit: int) -> list[Asked]:
     return saved or self_questions(await store.choose_excerpts(session, limit), limit)
 
 
-async def try_question(session: Session, text: str) -> Trial:
-    """Ask the base and show every step. Changes nothing. Raises Invalid."""
-    question = _text(text)
+async def try_question(session: Session, text: str, meaning: Meaning | None = None) -> Trial:
+    """Ask the base, by meaning as well if it is given, and show every step. Changes nothing. Raises Invalid."""
+    question = check_text(text)
     asking = await retrieval.read_question(session, question)
-    found = await retrieval.search(session, question)
+    by_words = await retrieval.search(session, question)
+    found = await retrieval.search(session, question, meaning=meaning) if meaning else by_words
     passages = await retrieval.add_related(session, question, found)
     threshold = await retrieval.refusal_support(session)
     respelt = {word: list(near) for word, near in asking.respelt.items()}
+    legs = [Leg("words", by_words, respelt)]
+    if meaning is not None:
+        legs.append(Leg("meaning", await retrieval.search_by_meaning(session, question, meaning), {}))
     return Trial(
         question=question,
-        legs=[Leg("words", found, respelt)],
+        legs=legs,
         passages=passages,
         threshold=threshold,
         is_answerable=retrieval.is_answerable(found, threshold),
@@ -94,7 +99,7 @@ async def list_questions(session: Session) -> list[Question]:
 
 async def save_question(session: Session, text: str, sources: Sequence[UUID], *, now: datetime) -> Question:
     """Keep a question with the articles and documents that should answer it. Raises Invalid, Conflict."""
-    question = _text(text)
+    question = check_text(text)
     if await store.count_questions(session) >= QUESTIONS_MAX:
         raise Conflict(
             "too_many_questions", "At most {max} questions are kept.", params={"max": QUESTIONS_MAX}
@@ -208,7 +213,8 @@ async def _expect(session: Session, question_id: UUID, sources: Sequence[UUID]) 
         raise Invalid.field("sources", "There is no such article or document.")
 
 
-def _text(text: str) -> str:
+def check_text(text: str) -> str:
+    """Return a question without needless white space. Raises Invalid."""
     question = " ".join(text.replace("\0", " ").split())
     if not question:
         raise Invalid.field("text", "Write a question.")

@@ -1,5 +1,6 @@
 """The test bench: a question and all that becomes of it, saved questions, runs of them."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from gptagent.features.knowledge import service as knowledge
 from gptagent.features.knowledge.questions import service
 from gptagent.features.knowledge.questions.calibration import SAMPLE_MIN, compare
 from gptagent.features.knowledge.questions.model import TEXT_MAX_CHARS
+from gptagent.features.knowledge.vectors.service import Understanding
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
@@ -25,6 +27,7 @@ from gptagent.ui.web import Notice, Pages, base_of, field_errors, message_of, wo
 class BenchPages:
     db: Database
     pages: Pages
+    understanding: Understanding
 
     def router(self) -> APIRouter:
         router = APIRouter(prefix="/manage/{workspace}/knowledge-bench")
@@ -79,11 +82,13 @@ class BenchPages:
     async def _page(
         self, request: Request, scope: Scope, asked: str, error: AppError | None = None
     ) -> Response:
-        trial = None
+        trial, meaning = None, None
+        with suppress(Invalid):  # said below, beside the field
+            meaning = await self.understanding.understand(self.db, scope, service.check_text(asked))
         async with self.db.session(scope) as session:
             if asked.strip():
                 try:
-                    trial = await service.try_question(session, asked)
+                    trial = await service.try_question(session, asked, meaning)
                 except Invalid as wrong:
                     error = error or wrong
             values = await _runs(session)
