@@ -86,6 +86,23 @@ async def desk(database, scope, tmp_path, web_site):
     await egress.aclose()
 
 
+async def test_a_page_that_the_plan_has_no_room_for_is_named_and_what_it_said_before_stays(desk, web_site):
+    web_site.page("/", "Tea house", "/tea")
+    web_site.page("/tea", "Tea costs 300 roubles")
+    site_id = await desk.add(web_site.url())
+    await desk.read(site_id)
+    async with desk.db.session(desk.scope) as session:
+        await session.execute("update app.organization set plan = 'free'")
+        await session.execute("update app.document set size_bytes = 2000000000 where url like '%/tea'")
+    web_site.page("/tea", "Tea costs 400 roubles", "/cake")
+    web_site.page("/cake", "Cake costs 900 roubles")
+    await desk.read(site_id, again=True)
+    await desk.index()
+    pages = await desk.pages(site_id)
+    assert pages["/tea"] == ("failed", "storage_full")
+    assert await desk.fetch("select count(*)::int from app.document") == [(2,)]
+
+
 async def test_a_site_is_read_found_and_cited_with_its_address(desk, web_site):
     """KB-19: and what one page of it cannot be, stops no other."""
     web_site.text("/robots.txt", "User-agent: *\nDisallow: /secret\nSitemap: /index.xml")

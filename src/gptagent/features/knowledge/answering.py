@@ -1,6 +1,6 @@
 """How far passages answer a question, and with which of their sentences. Pure.
 
-Chosen on every second article of XQuAD's halves and measured on the others: docs/reference/performance.md.
+Chosen on XQuAD's halves; how it does on them: docs/reference/performance.md.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -71,7 +71,7 @@ async def sample(session: Session, limit: int) -> list[Asked]:
 
 
 async def try_question(session: Session, text: str, meaning: Meaning | None = None) -> Trial:
-    """Ask the base, by meaning as well if it is given, and show every step. Changes nothing. Raises Invalid."""
+    """Ask the base, by meaning too if it is given, and show every step. Changes nothing. Raises Invalid."""
     question = check_text(text)
     asking = await retrieval.read_question(session, question)
     by_words = await retrieval.search(session, question)

@@ -1,6 +1,7 @@
 """Room for articles and files. Whoever asks for it holds the base's lock until the commit.
 
-So two that come at once cannot both take the last place. The lock comes before every other one.
+So two that come at once cannot both take the last place. The lock comes before every other one
+but that of a site, which only its reading takes as well.
 """
 
 from gptagent.features.knowledge.quota import store

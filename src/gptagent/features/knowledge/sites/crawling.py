@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from gptagent.features.knowledge.documents import INGEST_JOB
+from gptagent.features.knowledge.quota import service as quota
 from gptagent.features.knowledge.sites import store
 from gptagent.features.knowledge.sites.model import Claimed, Site, Visit
 from gptagent.kernel.db import Session
@@ -81,7 +82,9 @@ async def record_visit(
 
 
 async def _settled(session: Session, site: Site, page: Claimed, visit: Visit) -> Visit:
-    """Leave out a page for another one, unless that was left out for this one, or for what it says."""
+    """Leave out a page for another one, unless that was left out for this one, for what it says, or if it has
+    no room.
+    """
     content = visit.content
     if content is None:
         return visit
@@ -91,6 +94,11 @@ async def _settled(session: Session, site: Site, page: Claimed, visit: Visit) ->
         visit = replace(visit, instead=None)
     if visit.state == "taken" and await store.has_twin(session, site, page.id, content.digest):
         return replace(visit, state="skipped", reason="duplicate", content=None)
+    if visit.state == "taken":
+        try:
+            await quota.take_storage(session, content.size_bytes)
+        except Conflict:  # what the page said before stays
+            return replace(visit, state="failed", reason="storage_full", content=None)
     return visit
 
 

@@ -43,6 +43,7 @@ REASONS: Mapping[str, str] = {
     "canonical": "The page names another address as its own, which is taken instead.",
     "duplicate": "Another page of the site says the same.",
     "type": "Files of this type are not read.",
+    "storage_full": "The plan's storage is full. Delete what is not needed, or ask for a larger plan.",
     "page_limit": "The limit of pages was reached before this one.",
     "sitemap_unreadable": "The sitemap could not be read.",
     "nothing_taken": "No page could be taken.",

@@ -293,7 +293,7 @@ async def note_found(
                   reason = null, attempts = 0""",
         site.id,
         kind,
-        [new_id() for _ in urls],
+        sorted(new_id() for _ in urls),  # within a millisecond they are in no order
         list(urls),
         depth,
         site.run,
