@@ -201,7 +201,7 @@ async def build_platform(settings: Settings) -> Platform:
         files=LocalFiles(settings.files_path),
         vault=vault,
         egress=egress,
-        reading=Egress(settings.allowed_egress, plain=True),
+        reading=Egress(settings.readable_egress, plain=True),
         ways=ways,
         crm=crm,
         renewal=renewal,

@@ -306,6 +306,15 @@ class Settings(BaseSettings):
         return frozenset(pairs)
 
     @property
+    def readable_egress(self) -> frozenset[tuple[str, int]]:
+        """Those of `allowed_egress` that a workspace may name as a site: nothing this installation calls."""
+        own = set()
+        for address in (self.llm_base_url, self.embedding_base_url, self.oidc_issuer, self.kommo_sandbox_url):
+            url = urlsplit(address or "")
+            own.add(((url.hostname or "").lower(), url.port or (443 if url.scheme == "https" else 80)))
+        return self.allowed_egress - own
+
+    @property
     def proxies(self) -> tuple[Proxy, ...]:
         """The addresses calls to a CRM leave from; empty: this machine's own."""
         return Proxy.parse_all(self.egress_proxies.get_secret_value()) if self.egress_proxies else ()

@@ -10,6 +10,8 @@ from gptagent.features.knowledge.model import Given, StageKey
 from gptagent.features.organizations import service as organizations
 from gptagent.kernel.db import Session
 
+VALUE_MAX_CHARS = 100  # a name or a field is no place for a text that a model might take for instructions
+
 
 async def scripts_of(session: Session, context: TurnContext) -> tuple[Given, ...]:
     """Return what the agent is given for the customer's message at the deal's stage."""
@@ -51,4 +53,4 @@ async def _values(session: Session, context: TurnContext) -> dict[str, str]:
             "lead_stage": lead.stage or "",
             "lead_pipeline": lead.pipeline or "",
         }
-    return {name: " ".join(text.split()) for name, text in found.items()}
+    return {name: " ".join(text.split())[:VALUE_MAX_CHARS] for name, text in found.items()}

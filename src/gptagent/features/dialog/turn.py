@@ -161,7 +161,7 @@ class TurnRunner:
                 return context
             if needs_lead:
                 return await self._read_lead(db, scope, context, link)
-            await self._read_name(db, scope, context, link)
+            return await self._read_name(db, scope, context, link)
         except AppError as error:
             log.info("crm_not_read", error=error.code, conversation_id=str(conversation.id))
         return context
@@ -178,12 +178,16 @@ class TurnRunner:
             card = await crm_service.get_lead_card(session, link.connection_id, lead.id)
         return replace(context, lead=card)
 
-    async def _read_name(self, db: Database, scope: Scope, context: TurnContext, link: CrmLink) -> None:
+    async def _read_name(
+        self, db: Database, scope: Scope, context: TurnContext, link: CrmLink
+    ) -> TurnContext:
         conversation = context.conversation
         contact = await self.crm.fetch_contact(link, conversation.contact_id or 0)
-        if contact is not None and contact.name:
-            async with db.session(scope) as session:
-                await conversations.name_customer(session, conversation.id, contact.name)
+        if contact is None or not contact.name:
+            return context
+        async with db.session(scope) as session:
+            await conversations.name_customer(session, conversation.id, contact.name)
+        return replace(context, conversation=replace(conversation, customer_name=contact.name))
 
     async def _answer(self, db: Database, scope: Scope, turn: Turn, context: TurnContext) -> Turn:
         """Generate and record the answer. Raises StaleClaim if the lane was lost meanwhile."""

@@ -52,6 +52,8 @@ FILE_REASONS: Mapping[str, str] = {
     "taken_over": "not sent: a person holds this conversation",
     "no_active_agent": "not sent: the agent was switched off",
     "connection_off": "not sent: the connection is switched off",
+    "workspace_suspended": "not sent: the workspace is suspended",
+    "workspace_deletion": "not sent: the workspace is going to be deleted",
     "file_removed": "not sent: it was removed from its article",
 }
 FILE_NOT_SENT = "not sent: the CRM did not take it"

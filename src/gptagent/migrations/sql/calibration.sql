@@ -40,7 +40,7 @@ create unique index knowledge_run_queued on app.knowledge_run (org_id) where sta
 call app.protect('app.knowledge_run', lookup => true);
 create policy lookup on app.lexical_stats for select to current_user using (true);
 
--- Bases that changed since they were measured, by a twentieth at least, and have been at rest since `rest`.
+-- Bases that were never measured or changed since, by a twentieth at least, and have been at rest since `rest`.
 create function app.bases_to_measure(rest interval, most integer) returns table (org_id uuid)
 language sql stable security definer set search_path = app, pg_temp as $$
   select s.org_id from app.lexical_stats s
@@ -48,7 +48,7 @@ language sql stable security definer set search_path = app, pg_temp as $$
          left join lateral (select r.changes, r.state, r.created_at from app.knowledge_run r
                              where r.org_id = s.org_id order by r.id desc limit 1) r on true
    where s.chunks > 0 and s.changed_at < now() - rest
-     and s.changes - coalesce(r.changes, 0) >= greatest(1, s.chunks / 20)
+     and (r.changes is null or s.changes - r.changes >= greatest(1, s.chunks / 20))
      and r.state is distinct from 'queued'
    order by s.changed_at limit most
 $$;

@@ -104,7 +104,7 @@ create index finding_other_article on app.finding (org_id, other_article_id) whe
 create index finding_other_document on app.finding (org_id, other_document_id) where other_document_id is not null;
 call app.protect('app.finding');
 
--- Bases that have changed since their last check began and are quiet by now. A check that has not moved for `stale` was
+-- Bases that have changed since their last check began and are quiet by now; those at rest once a day, for days pass. A check that has not moved for `stale` was
 -- lost with its worker.
 create function app.checks_due(quiet interval, stale interval, most integer) returns table (org_id uuid)
 language sql stable security definer set search_path = app, pg_temp as $$
@@ -113,7 +113,7 @@ language sql stable security definer set search_path = app, pg_temp as $$
          join app.organization o on o.id = c.org_id
          left join app.base_check s on s.org_id = c.org_id
    where c.changed_at < now() - quiet and o.delete_at is null and o.suspended_at is null
-     and (s.began_at is null or s.began_at < c.changed_at)
+     and (s.began_at is null or s.began_at < c.changed_at or s.began_at < now() - interval '1 day')
      and (s.state is null or s.state not in ('queued', 'running') or s.updated_at < now() - stale)
    order by c.changed_at limit most
 $$;

@@ -139,7 +139,7 @@ def _note(note: object, said: Mapping[int, Message], known: Sequence[Memory]) ->
     number = _int(note.get("replaces"))
     return Found(
         kind=kind,
-        topic=_words(note.get("topic"))[:TOPIC_MAX_CHARS].casefold() or topic_of_text(text),
+        topic=_words(note.get("topic")).casefold()[:TOPIC_MAX_CHARS] or topic_of_text(text),
         text=text,
         quote=quote,
         confidence=float(confidence),

@@ -12,6 +12,7 @@ from gptagent.features.conversations.memory.patterns import found_in
 from gptagent.features.conversations.model import Message
 from gptagent.features.inference import service as inference
 from gptagent.features.inference.model import LanguageModel, ModelReply, ModelRequest
+from gptagent.features.organizations import service as organizations
 from gptagent.kernel.errors import Invalid, NotFound
 from gptagent.kernel.jobs import JobContext
 
@@ -97,7 +98,8 @@ async def _claim(ctx: JobContext, conversation_id: UUID) -> _Batch | None:
         if agent is None or not messages:
             return None
         has_words = any(one.author == "customer" and one.text.strip() for one in messages)
-        if not agent.remembers_customers or not has_words:
+        is_silent = await organizations.find_silence(session) is not None
+        if is_silent or not agent.remembers_customers or not has_words:
             await store.pass_over(session, conversation_id)
             return None
         known = await service.known_of(session, conversation_id)

@@ -38,10 +38,10 @@ async def wake_reader(session: Session, conversation_id: UUID) -> None:
 
     Call it before locking the conversation's lane.
     """
+    await conversations.pin_conversation(session, conversation_id)
     agent = await agents.choose_agent(session)
     if agent is None:
         return
-    await conversations.pin_conversation(session, conversation_id)
     if not agent.remembers_customers:
         await store.pass_over(session, conversation_id)
     elif await store.note_due(session, conversation_id, READ_AFTER, LOST_AFTER):
@@ -102,7 +102,8 @@ async def change_memory(
     text = _checked(new, now)
     if (new.kind, text, new.expires_on) == (old.kind, old.text, old.expires_on):
         return old
-    await store.update_memory(session, memory_id, replace(new, text=text), now)
+    keeps = new.expires_on == old.expires_on  # it may be the workspace's period that shows: not its own then
+    await store.update_memory(session, memory_id, replace(new, text=text), now, keeps_day=keeps)
     await _record(session, "memory.changed", conversation_id, {"text": None})
     return await get_memory(session, conversation_id, memory_id)
 

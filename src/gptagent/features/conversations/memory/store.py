@@ -85,10 +85,13 @@ async def replace_memory(
     )
 
 
-async def update_memory(session: Session, memory_id: UUID, new: NewMemory, now: datetime) -> None:
+async def update_memory(
+    session: Session, memory_id: UUID, new: NewMemory, now: datetime, *, keeps_day: bool = False
+) -> None:
     """Write what a person has made of it: they are sure of it."""
     await session.execute(
-        """update app.memory set kind = $2, text = $3, expires_on = $4, author = 'person', confidence = 1,
+        """update app.memory set kind = $2, text = $3, author = 'person', confidence = 1,
+                  expires_on = case when $6 then expires_on else $4::date end,
                   said_at = $5, version = version + 1, updated_at = $5
             where id = $1""",
         memory_id,
@@ -96,6 +99,7 @@ async def update_memory(session: Session, memory_id: UUID, new: NewMemory, now: 
         new.text,
         new.expires_on,
         now,
+        keeps_day,
     )
 
 

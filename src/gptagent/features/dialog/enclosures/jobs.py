@@ -106,6 +106,7 @@ class EnclosureJobs:
         began = time.monotonic()
         if not await self._pass_fence(ctx, file, talk_id):
             return "next"  # it has ended, or another run has it: looked at anew
+        file = replace(file, state="sending", sends=file.sends + 1)
         if time.monotonic() - began > SEND_WINDOW_SECONDS:
             return self.pace.read_back_every
         try:

@@ -96,27 +96,35 @@ async def start_sending(session: Session, file: ReplyFile, talk_id: int) -> bool
 async def settle(
     session: Session, file: ReplyFile, state: str, *, message_id: str | None = None, reason: str | None = None
 ) -> bool:
-    """End a file's way. What the CRM has reported as sent stays so; False then."""
+    """End a file's way. What the CRM has reported as sent stays so; False then, and where it is not `sent`
+    also if another run has begun a send since this one looked.
+    """
     done = await session.fetchval(
         """update app.reply_file set state = $3, provider_message_id = coalesce(provider_message_id, $4),
                   reason = $5, settled_at = clock_timestamp()
-            where turn_id = $1 and file_id = $2 and state in ('waiting', 'sending') returning true""",
+            where turn_id = $1 and file_id = $2 and state in ('waiting', 'sending')
+              and ($3::text = 'sent' or (state = $6 and sends = $7)) returning true""",
         file.turn_id,
         file.file_id,
         state,
         message_id,
         reason,
+        file.state,
+        file.sends,
     )
     return bool(done)
 
 
 async def reopen(session: Session, file: ReplyFile) -> None:
-    """Its request certainly had no effect: it may go through the fence again."""
+    """Its request certainly had no effect: it may go through the fence again, unless another run has."""
     await session.execute(
         """update app.reply_file set state = 'waiting', failures = failures + 1
-            where turn_id = $1 and file_id = $2 and state in ('waiting', 'sending')""",
+            where turn_id = $1 and file_id = $2 and state = $3 and sends = $4
+              and state in ('waiting', 'sending')""",
         file.turn_id,
         file.file_id,
+        file.state,
+        file.sends,
     )
 
 
@@ -140,7 +148,7 @@ async def candidates(session: Session, conversation_id: UUID, provider_id: str) 
         """select turn_id, file_id, name, drive_uuid, state, provider_message_id from app.reply_file
             where conversation_id = $1
               and (provider_message_id = $2
-                   or (provider_message_id is null and sends > 0
+                   or (provider_message_id is null and sends > 0 and state <> 'not_sent'
                        and send_started_at > clock_timestamp() - interval '1 hour'))
             order by provider_message_id is null, position""",
         conversation_id,

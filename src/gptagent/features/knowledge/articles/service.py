@@ -86,6 +86,7 @@ async def update_article(session: Session, change: ArticleChange, *, now: dateti
 
 async def delete_article(session: Session, article_id: UUID) -> None:
     """Delete an article with its passages and versions. Raises NotFound."""
+    await get_article(session, article_id, lock=True)  # before its gaps, as a change does
     await gaps.let_go(session, article_id, now=utcnow())
     if not await store.delete_article(session, article_id):
         raise _missing()

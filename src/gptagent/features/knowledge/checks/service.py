@@ -22,6 +22,7 @@ from gptagent.kernel.paging import Order, Page
 from gptagent.kernel.scope import SYSTEM, Scope
 
 SCAN = "knowledge.scan"
+BEHIND_REPLIES = -1
 LIVE_TOPIC = "checks"
 QUIET = timedelta(minutes=1)  # since the last change of a base, before it is checked by itself
 STALE = timedelta(minutes=20)  # a check that has not moved for so long was lost
@@ -38,7 +39,7 @@ ORDERS = {
 async def request_check(session: Session, *, now: datetime) -> Check:
     """Ask for a check of the whole base; one that waits or goes on already is this one."""
     if await store.queue(session, now, STALE):
-        await session.enqueue(SCAN, {})
+        await session.enqueue(SCAN, {}, priority=BEHIND_REPLIES)
         await audit.record(session, Entry("knowledge_check.requested", "knowledge_check", ""))
         await _tell(session)
     return await _some(session)
@@ -52,7 +53,7 @@ async def queue_due_checks(db: Database, *, now: datetime, quiet: timedelta = QU
     for org_id in due:
         async with db.session(Scope(org_id, SYSTEM)) as session:
             if await store.queue(session, now, STALE):
-                await session.enqueue(SCAN, {})
+                await session.enqueue(SCAN, {}, priority=BEHIND_REPLIES)
                 await _tell(session)
                 begun += 1
     return begun
@@ -85,13 +86,12 @@ async def keep_statements(
     session: Session, told: Sequence[tuple[int, Told]], read: Sequence[int], *, now: datetime
 ) -> None:
     """Keep what passages say, unless they are gone meanwhile, and that they are read."""
-    held = await store.hold_passages(session, read)
+    held = await store.mark_read(session, await store.hold_passages(session, read))
     kept = [(chunk_id, one) for chunk_id, one in told if chunk_id in held]
     words = await _words(session, [one for _chunk_id, one in kept])
     await store.insert_statements(
         session, [(chunk_id, one, own) for (chunk_id, one), own in zip(kept, words, strict=True)]
     )
-    await store.mark_read(session, held)
     await store.advance(session, len(read), now)
     await _tell(session)
 

@@ -130,11 +130,14 @@ async def hold_passages(session: Session, ids: Sequence[int]) -> set[int]:
     return {row["id"] for row in rows}
 
 
-async def mark_read(session: Session, ids: Collection[int]) -> None:
-    await session.execute(
-        """insert into app.checked_chunk (chunk_id) select unnest($1::bigint[]) on conflict do nothing""",
+async def mark_read(session: Session, ids: Collection[int]) -> set[int]:
+    """Return those that no other check has read meanwhile."""
+    rows = await session.fetch(
+        """insert into app.checked_chunk (chunk_id) select unnest($1::bigint[]) on conflict do nothing
+           returning chunk_id""",
         sorted(ids),
     )
+    return {row["chunk_id"] for row in rows}
 
 
 async def forget_facts(session: Session) -> None:

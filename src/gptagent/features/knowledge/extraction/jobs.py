@@ -28,6 +28,9 @@ log = structlog.get_logger(__name__)
 
 BATCHES_PER_RUN = 40  # a run ends long before its time limit, and others get their turn
 PATTERN_BATCH = 25
+BUSY = timedelta(seconds=20)
+# One that waited here would hold a place and a connection of the worker's, which replies need.
+_SLOTS = asyncio.Semaphore(3)
 
 
 class ReadContext(Protocol):
@@ -49,6 +52,14 @@ class GraphJobs:
     async def extract(self, ctx: ReadContext, source_id: str) -> None:
         """Read what is not read of an article or document. Done again it changes nothing."""
         source = UUID(source_id)
+        if _SLOTS.locked():
+            async with ctx.db.session(ctx.scope) as session:
+                await service.queue_source(session, source, delay=BUSY)
+            return
+        async with _SLOTS:
+            await self._extract(ctx, source)
+
+    async def _extract(self, ctx: ReadContext, source: UUID) -> None:
         for _ in range(BATCHES_PER_RUN):
             batch = await self._claim(ctx, source)
             if not batch:

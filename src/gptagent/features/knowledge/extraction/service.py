@@ -25,13 +25,15 @@ from gptagent.kernel.errors import Invalid
 from gptagent.kernel.ids import new_id
 
 EXTRACT_JOB = "knowledge.extract_graph"
+BEHIND_REPLIES = -1
 TRIES = 3  # of a passage by itself whose answer cannot be understood
 CLAIM = timedelta(minutes=2)  # a call takes half a minute at most; a killed reader's passages wait that long
 
 
 async def queue_source(session: Session, source_id: UUID, *, delay: timedelta = timedelta(0)) -> None:
     """Have the passages of an article or document read that are not; leaves with the transaction."""
-    await session.enqueue(EXTRACT_JOB, {"source_id": str(source_id)}, delay=delay)
+    payload = {"source_id": str(source_id)}
+    await session.enqueue(EXTRACT_JOB, payload, delay=delay, priority=BEHIND_REPLIES)
 
 
 async def claim_passages(session: Session, passages: Sequence[Excerpt], *, now: datetime) -> list[Excerpt]:
@@ -55,6 +57,7 @@ async def record_findings(
 
     A reading that is outdated, or whose passage is gone, changes nothing.
     """
+    await store.hold_passages(session, [excerpt.chunk_id for excerpt, _findings in read])
     await graph.lock_graph(session)
     touched: set[UUID] = set()
     for excerpt, findings in read:

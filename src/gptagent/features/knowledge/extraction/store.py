@@ -332,3 +332,10 @@ async def drop_other_support(session: Session, chunk_id: int, kept: Collection[i
     await session.execute(
         "delete from app.graph_support where chunk_id = $1 and id <> all($2::bigint[])", chunk_id, list(kept)
     )
+
+
+async def hold_passages(session: Session, ids: Collection[int]) -> None:
+    """Keep passages from being deleted until the commit: before all else, as whoever deletes them does."""
+    await session.execute(
+        "select from app.chunk where id = any($1::bigint[]) order by id for key share", list(ids)
+    )

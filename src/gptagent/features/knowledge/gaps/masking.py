@@ -13,9 +13,10 @@ from gptagent.features.knowledge.grounding.sheet import TAKEN, Sheet, normalized
 MASK = "•••"
 _MASKS = re.compile(f"{TAKEN}+")
 _WORD = re.compile(r"[^\W\d_]+")
+_CARD = re.compile(r"(?<![\d-])\d{4}(?:[ -]?\d{4}){3}(?![\d-])")
 _INTRODUCED = re.compile(
-    r"(?P<intro>(?i:меня\s+зовут|мо[её]\s+имя|my\s+name\s+is|i\s+am\s+called))\s+"
-    r"(?P<name>[A-ZА-ЯЁ][\w'-]*(?:\s+[A-ZА-ЯЁ][\w'-]*){0,2})"
+    r"(?P<intro>(?i:меня\s+зовут|мо[её]\s+имя|my\s+name\s+is|i\s+am\s+called))[\s:,-]+"
+    r"(?P<name>[^\W\d_][\w'-]*(?:\s+[A-ZА-ЯЁ][\w'-]*){0,2})"
 )
 _NAME_MIN_CHARS = 3
 _ENDING_CHARS = 3  # that a case may add
@@ -23,13 +24,17 @@ _ENDING_CHARS = 3  # that a case may add
 
 def masked(text: str, names: Iterable[str] = ()) -> str:
     """Return the text in one line with MASK in the place of whatever names a person."""
-    sheet = Sheet(" ".join(normalized(text).split()))
+    sheet = Sheet(_CARD.sub(MASK, " ".join(normalized(text).split())))
     for taken in (take_links, take_phones, take_houses):
         for _fact in taken(sheet):
             pass
     plain = _INTRODUCED.sub(rf"\g<intro> {MASK}", _MASKS.sub(MASK, sheet.text))
-    stems = [_stem(word) for name in names for word in _WORD.findall(name) if len(word) >= _NAME_MIN_CHARS]
-    return _WORD.sub(lambda word: MASK if _is_case(word[0], stems) else word[0], plain)
+    known = [word for name in names for word in _WORD.findall(name) if len(word) > 1]
+    said = {word.casefold() for word in known}
+    stems = [_stem(word) for word in known if len(word) >= _NAME_MIN_CHARS]
+    return _WORD.sub(
+        lambda word: MASK if word[0].casefold() in said or _is_case(word[0], stems) else word[0], plain
+    )
 
 
 def _stem(name: str) -> str:

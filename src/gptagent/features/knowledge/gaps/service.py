@@ -30,7 +30,7 @@ from gptagent.kernel.paging import Order, Page
 
 CANDIDATES = 50  # gaps that a question is held against: those with most words in common
 CHECKED_QUESTIONS = 3  # of a gap, the latest; most of them must be found for it to be answered
-CHECKED_GAPS = 50  # of one article
+CHECKED_GAPS = 5  # of one article
 QUESTIONS_SHOWN = 50
 SHARE_DAYS_MAX = 366
 ORDERS = {
@@ -65,6 +65,8 @@ async def _place(session: Session, asked: Asked, kind: Kind, text: str, words: l
     near = await store.find_near(session, [lexical.kin_range(word) for word in words], CANDIDATES)
     every = {*words, *(word for own in near.values() for word in own)}
     gap_id = nearest(await pieces.weigh(session, sorted(every)), words, near)
+    if gap_id is not None and not await store.hold_gap(session, gap_id):
+        gap_id = None  # its last question was erased just now
     is_new = gap_id is None
     if gap_id is None:
         gap_id = new_id()
@@ -140,9 +142,10 @@ async def link_article(session: Session, gap_id: UUID, article_id: UUID, *, now:
 
     Raises NotFound for a gap, Invalid on `article_id` for an article that is not there.
     """
+    is_there = await articles.hold_articles(session, [article_id])  # before the gap, as a change does
     await store.lock_gap(session, gap_id)
     await get_gap(session, gap_id)
-    if not await articles.hold_articles(session, [article_id]):
+    if not is_there:
         raise Invalid.field("article_id", "There is no such article.")
     await store.set_article(session, gap_id, article_id, now)
     changes = {"article_id": (None, str(article_id))}
@@ -188,16 +191,17 @@ async def _answering(session: Session, gap_id: UUID, article_id: UUID | None = N
     """Return the passages that answer most of the gap's latest questions, of this article if one is named."""
     asked = await store.list_questions(session, gap_id, QUESTIONS_SHOWN)
     texts = list(dict.fromkeys(one.text for one in asked))[:CHECKED_QUESTIONS]
-    found = [_fitting(await retrieval.search(session, text), article_id) for text in texts]
+    refusal = await retrieval.refusal_support(session)
+    found = [_fitting(await retrieval.search(session, text), article_id, refusal) for text in texts]
     answered = [passages for passages in found if passages]
     return answered[0] if len(answered) * 2 > len(texts) else None
 
 
-def _fitting(passages: Collection[Passage], article_id: UUID | None) -> list[Passage]:
+def _fitting(passages: Collection[Passage], article_id: UUID | None, refusal: float) -> list[Passage]:
     return [
         one
         for one in passages
-        if retrieval.is_answerable([one]) and (article_id is None or one.source_id == article_id)
+        if one.support >= refusal and (article_id is None or one.source_id == article_id)
     ]
 
 

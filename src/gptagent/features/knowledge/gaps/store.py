@@ -105,7 +105,9 @@ async def insert_question(
 async def reopen(session: Session, gap_id: UUID, now: datetime) -> None:
     """Show an answered gap as open again."""
     await session.execute(
-        "update app.gap set status = 'open', updated_at = $2 where id = $1 and status = 'answered'",
+        """update app.gap set status = 'open', updated_at = $2
+            where id = (select id from app.gap where id = $1 and status = 'answered'
+                           for no key update skip locked)""",
         gap_id,
         now,
     )
@@ -214,3 +216,9 @@ async def shares(session: Session, since: datetime) -> list[Share]:
         since,
     )
     return [Share(**row) for row in rows]
+
+
+async def hold_gap(session: Session, gap_id: UUID) -> bool:
+    """Keep a gap from being deleted until the commit. False if it is gone."""
+    found = await session.fetchval("select true from app.gap where id = $1 for key share", gap_id)
+    return bool(found)

@@ -109,7 +109,7 @@ def read_answer(text: str, excerpts: Sequence[Excerpt]) -> list[Findings]:
     match = _OBJECT.search(text)
     try:
         answer = msgspec.json.decode(match[0] if match else "", type=_Answer)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise BadOutputError from error
     items = list(_valid(answer.entities, _Entity))
     edges = list(_valid(answer.relations, _Relation))

@@ -8,7 +8,7 @@ from uuid import UUID
 from gptagent.features.knowledge import lexical
 
 TEXT_MAX_CHARS = 500
-QUESTIONS_MAX = 500  # of a workspace: all are asked in one run
+QUESTIONS_MAX = 500  # of a workspace; of those that expect a source the latest 200 are asked in a run
 SOURCES_MAX = 10  # of a question
 
 # A sentence shorter than this says too little to be told from others, a longer one is nobody's question.

@@ -19,7 +19,7 @@ async def fetch_expecting(session: Session, limit: int) -> list[Asked]:
     rows = await session.fetch(
         """select q.text, array_agg(coalesce(s.article_id, s.document_id)) as sources
              from app.knowledge_question q join app.knowledge_question_source s on s.question_id = q.id
-            group by q.id, q.text order by q.id limit $1""",
+            group by q.id, q.text order by q.id desc limit $1""",
         limit,
     )
     return [Asked(row["text"], frozenset(), frozenset(row["sources"])) for row in rows]

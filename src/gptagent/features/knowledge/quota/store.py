@@ -1,5 +1,7 @@
 """All SQL of what the knowledge base takes. Tenancy is the database's."""
 
+from uuid import UUID
+
 from gptagent.kernel.db import Session
 
 
@@ -26,6 +28,16 @@ async def sum_bytes(session: Session) -> int:
 async def size_of_replaced(session: Session, file_name: str) -> int:
     """Return the bytes of the document whose place a file of this name takes; 0 if there is none."""
     size: int | None = await session.fetchval(
-        "select size_bytes from app.document where file_name = $1 order by id desc limit 1", file_name
+        """select size_bytes from app.document where file_name = $1 and page_id is null
+            order by id desc limit 1""",
+        file_name,
+    )
+    return size or 0
+
+
+async def size_of_page(session: Session, page_id: UUID) -> int:
+    """Return the bytes of a site's page; 0 if none were taken."""
+    size: int | None = await session.fetchval(
+        "select size_bytes from app.document where page_id = $1", page_id
     )
     return size or 0

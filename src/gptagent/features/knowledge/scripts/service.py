@@ -158,9 +158,14 @@ async def _answering(session: Session, objections: Sequence[Script], message: st
         lexical.normalise_question(text) for text in (message[:SEARCH_MAX_CHARS], *(w for _, w in wordings))
     ]
     said, *stems = await words.stem(session, texts)
+    near: dict[str, list[str]] = {}  # kin share a beginning: only such words are compared
+    for lexeme in said:
+        near.setdefault(lexeme[: lexical.KIN_MIN_CHARS], []).append(lexeme)
     fits: dict[UUID, float] = {}
     for (one, _), lexemes in zip(wordings, stems, strict=True):
-        fits[one.id] = max(fits.get(one.id, 0.0), fit(lexical.informative(lexemes), said))
+        wording = lexical.informative(lexemes)
+        heard = [x for word in wording for x in near.get(word[: lexical.KIN_MIN_CHARS], ())]
+        fits[one.id] = max(fits.get(one.id, 0.0), fit(wording, heard))
     found = [one for one in objections if fits[one.id] >= OBJECTION_FITS]
     return sorted(found, key=lambda one: (-fits[one.id], one.priority))
 

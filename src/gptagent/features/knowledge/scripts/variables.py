@@ -8,6 +8,7 @@ from gptagent.features.knowledge.lexical import split_sentences
 
 _VARIABLE = re.compile(r"\{\{\s*([^{}\n]{1,100}?)\s*\}\}")
 _PLACEHOLDER = re.compile(r"\{\{[^{}\n]{0,100}\}\}")
+_HELD = re.compile(r"\{\{(\d+)\}\}")
 _LEAD_FIELD = re.compile(r"crm\.lead\.(.+)")
 
 # Each with where it comes from, as people read it.
@@ -50,10 +51,14 @@ def _filled_line(line: str, values: Mapping[str, str]) -> str | None:
     """Return None if nothing is left of a line that held something."""
     if "{{" not in line:
         return line
-    kept = [s for s in split_sentences(line) if all(values.get(name) for name in _VARIABLE.findall(s))]
+    # A name may hold what ends a sentence: while the line is cut, its number stands for it.
+    names = _VARIABLE.findall(line)
+    numbers = iter(range(len(names)))
+    held = _VARIABLE.sub(lambda _found: f"{{{{{next(numbers)}}}}}", line)
+    kept = [s for s in split_sentences(held) if all(values.get(names[int(n)]) for n in _HELD.findall(s))]
     if not kept:
         return None
-    return _VARIABLE.sub(lambda found: values[found[1]], " ".join(kept))
+    return _HELD.sub(lambda found: values[names[int(found[1])]], " ".join(kept))
 
 
 def placeholders_in(text: str) -> list[str]:

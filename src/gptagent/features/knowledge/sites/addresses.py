@@ -127,7 +127,7 @@ def _path(path: str) -> str:
     parts = escaped(path).split("/")
     for part in parts:
         if part == "..":
-            kept = kept[:-1]
+            del kept[-1:]
         elif part != ".":
             kept.append(part)
     if parts[-1] in {".", ".."}:

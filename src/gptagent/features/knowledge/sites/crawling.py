@@ -96,7 +96,7 @@ async def _settled(session: Session, site: Site, page: Claimed, visit: Visit) ->
         return replace(visit, state="skipped", reason="duplicate", content=None)
     if visit.state == "taken":
         try:
-            await quota.take_storage(session, content.size_bytes)
+            await quota.take_storage(session, content.size_bytes, of_page=page.id)
         except Conflict:  # what the page said before stays
             return replace(visit, state="failed", reason="storage_full", content=None)
     return visit

@@ -71,7 +71,8 @@ class Fetcher:
         try:
             if page.kind == "sitemap":
                 return Fetched(await self._read_sitemap(site, page))
-            answer = await self._get(page.url, _conditions(page))
+            # A 304 has no links: only a page whose links are not followed may answer so.
+            answer = await self._get(page.url, _conditions(page) if page.depth >= site.depth else None)
         except AppError as error:
             return Fetched(Visit("failed", _reason(error)))
         if answer.status == 200:

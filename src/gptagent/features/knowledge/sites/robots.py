@@ -28,22 +28,22 @@ class Robots:
     def parse(cls, text: str) -> "Robots":
         """Read what concerns us: the groups that name us, else those for everybody. Never raises."""
         ours, everybodys = _Group(), _Group()
-        names: list[str] = []
         sitemaps: list[str] = []
-        in_names, is_named = False, False
+        in_names, is_named, is_ours, is_everybodys = False, False, False, False
         for key, value in _lines(text):
             if key == "user-agent":
-                names = [*names, value.lower()] if in_names else [value.lower()]
-                is_named = is_named or _is_ours(value)
+                is_ours = (in_names and is_ours) or _is_ours(value)
+                is_everybodys = (in_names and is_everybodys) or value == "*"
+                is_named = is_named or is_ours
                 in_names = True
                 continue
             if key == "sitemap":
                 sitemaps.append(value)
                 continue
             in_names = False
-            if any(_is_ours(name) for name in names):
+            if is_ours:
                 ours.take(key, value)
-            if "*" in names:
+            if is_everybodys:
                 everybodys.take(key, value)
         chosen = ours if is_named else everybodys
         return cls(chosen.ordered(), chosen.delay, tuple(sitemaps[:SITEMAPS_MAX]))

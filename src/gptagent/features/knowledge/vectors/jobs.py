@@ -112,6 +112,8 @@ async def _measure(ctx: VectorContext, embedder: Embedder, index: VectorIndex) -
     trials = []
     for start in range(0, len(asked), EMBEDDED_AT_ONCE):
         part = asked[start : start + EMBEDDED_AT_ONCE]
+        async with ctx.db.session(ctx.scope) as session:
+            await service.hold(session, index)
         answer = await embedder.embed([one.text for one in part])
         async with ctx.db.session(ctx.scope) as session:
             await inference.record_embedding(session, index.model, answer)

@@ -158,7 +158,7 @@ async def record_vectors(
     session: Session, index: VectorIndex, chunk_ids: Sequence[int], answer: Embeddings
 ) -> None:
     """Store a batch. Raises Conflict if the index was taken over."""
-    await _hold(session, index)
+    await hold(session, index)
     stored = await store.insert_vectors(session, index, chunk_ids, answer.vectors)
     await store.count_vectors(session, index, len(answer.vectors[0]), stored, answer.tokens)
     await inference.record_embedding(session, index.model, answer)
@@ -176,7 +176,7 @@ async def complete(session: Session, index: VectorIndex, benefit: Benefit | None
 
     False if passages have come meanwhile: the work goes on. Raises Conflict if the index was taken over.
     """
-    await _hold(session, index)
+    await hold(session, index)
     if await store.missing_pieces(session, index.id, 1):
         return False
     if benefit is not None:
@@ -201,7 +201,7 @@ async def bury(session: Session, job_id: int) -> None:
 
 async def empty(session: Session, index: VectorIndex) -> None:
     """Forget the vectors of a model that answers with others now. Raises Conflict if it was taken over."""
-    await _hold(session, index)
+    await hold(session, index)
     await store.empty_index(session, index)
 
 
@@ -210,7 +210,8 @@ async def pieces_to_embed(session: Session, index_id: UUID, limit: int) -> list[
     return await store.missing_pieces(session, index_id, limit)
 
 
-async def _hold(session: Session, index: VectorIndex) -> None:
+async def hold(session: Session, index: VectorIndex) -> None:
+    """Renew the lease. Raises Conflict if the index was taken over."""
     if not await store.hold_index(session, index, LEASE):
         raise Conflict("vectors_taken_over", "The index by meaning is being made by another job.")
 
