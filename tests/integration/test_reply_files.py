@@ -9,6 +9,7 @@ from starlette.datastructures import UploadFile
 from gptagent.features.conversations import service as conversations
 from gptagent.features.crm.replying import service as replying
 from gptagent.features.dialog.enclosures import service as enclosures
+from gptagent.features.dialog.enclosures import store
 from gptagent.features.dialog.enclosures.jobs import EnclosureJobs
 from gptagent.features.knowledge.attachments import service as attachments
 from gptagent.features.knowledge.attachments.upload import store_file
@@ -156,6 +157,19 @@ async def test_two_workers_with_one_job_send_a_file_once(scene):
     assert (await chat(scene)).count("prices.pdf") == 1
 
 
+async def test_a_run_that_was_overtaken_opens_and_ends_nothing(scene):
+    await attach(scene, "prices.pdf")
+    await replied(scene)
+    (turn,) = await scene.turns()
+    db, scope = scene.world.db, scene.world.scope
+    async with db.session(scope) as session:
+        (seen,) = await store.open_files(session, turn["id"])
+        assert await store.start_sending(session, seen, 1)
+        await store.reopen(session, seen)
+        assert not await store.settle(session, seen, "not_sent", reason="crm_refused")
+    assert await states(scene) == [("prices.pdf", "sending", None)]
+
+
 async def test_a_takeover_before_the_fence_keeps_the_files_back(scene):
     await attach(scene, "prices.pdf", "plan.pdf")
     await replied(scene)
@@ -204,6 +218,8 @@ async def test_a_crm_that_refuses_a_file_for_good_makes_a_task_and_the_next_file
     await scene.perform_tasks()
     (task,) = await scene.tasks()
     assert "prices.pdf" in str(task)
+    await says_file(scene, "m-9")  # the manager does what the task asks
+    assert (await scene.conversation())["taken_over_at"] is not None
 
 
 async def test_a_busy_crm_gets_the_file_later(scene):

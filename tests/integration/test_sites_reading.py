@@ -93,7 +93,7 @@ async def test_a_page_that_the_plan_has_no_room_for_is_named_and_what_it_said_be
     await desk.read(site_id)
     async with desk.db.session(desk.scope) as session:
         await session.execute("update app.organization set plan = 'free'")
-        await session.execute("update app.document set size_bytes = 2000000000 where url like '%/tea'")
+        await session.execute("update app.document set size_bytes = 2000000000 where url not like '%/tea'")
     web_site.page("/tea", "Tea costs 400 roubles", "/cake")
     web_site.page("/cake", "Cake costs 900 roubles")
     await desk.read(site_id, again=True)

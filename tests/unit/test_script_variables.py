@@ -52,6 +52,12 @@ def test_sentences_with_a_left_over_variable_are_taken_out():
     assert without_sentences(text, placeholders_in(text)) == "Good day. Bye."
 
 
+def test_a_name_with_the_end_of_a_sentence_in_it_is_a_name():
+    text = "Hi {{crm.lead.Cost. Total}} ok. We pack by hand."
+    assert fill(text, {}) == "We pack by hand."
+    assert fill(text, {"crm.lead.Cost. Total": "5 {{0}}"}) == "Hi 5 {{0}} ok. We pack by hand."
+
+
 def test_a_message_makes_an_objection_by_the_share_of_its_words():
     assert fit(["дорог", "слишк"], ["дорог", "нас"]) == 0.5
     assert fit(["дорог"], ["доставк"]) == 0

@@ -146,6 +146,15 @@ def test_exact_pairs_may_be_private_and_the_sandbox_is_one(load):
     assert settings.allowed_egress == {("ollama", 11434), ("::1", 80), ("127.0.0.1", 9000)}
 
 
+def test_no_workspace_reads_as_a_site_what_the_installation_itself_calls(load):
+    settings = load(
+        EGRESS_ALLOW="ollama:11434,intranet:80",
+        LLM_BASE_URL="http://ollama:11434/v1",
+        KOMMO_SANDBOX_URL="http://127.0.0.1:9000",
+    )
+    assert settings.readable_egress == {("intranet", 80)}
+
+
 def test_where_the_page_can_be_reached_from_outside_registration_is_closed(load):
     assert not load(HOST="192.0.2.7").open_registration
     assert load(HOST="192.0.2.7", REGISTRATION="open").open_registration

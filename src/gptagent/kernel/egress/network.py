@@ -142,7 +142,7 @@ class _GuardedBackend(httpcore2.AsyncNetworkBackend):
                 found = await self._resolver(host, port)
         except TimeoutError as error:
             raise httpcore2.ConnectTimeout(f"the name {host} was not resolved in time") from error
-        except (OSError, UnicodeError) as error:  # the latter: a label too long for any name
+        except OSError as error:
             raise httpcore2.ConnectError(f"{host} has no address") from error
         if not found:
             raise httpcore2.ConnectError(f"{host} has no address")
