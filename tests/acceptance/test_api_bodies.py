@@ -32,6 +32,7 @@ WHOLE |= {"GET /api/v1/articles/{article_id}/files"}  # ten at the most
 UNCONDITIONAL = {
     "DELETE /api/v1/privacy/customers/{conversation_id}",
     "DELETE /api/v1/conversations/{conversation_id}/memories",
+    "DELETE /api/v1/articles/{article_id}/files/{file_id}",  # a file never changes
 }
 WHOLE |= {"GET /api/v1/privacy/customers"}  # a search: the best matches, never a list of all
 

@@ -312,9 +312,8 @@ async def _connection(
     asked = json.dumps([{"question": canary, "rank": 1, "present": 0.9, "removed": 0.1}])
     # Never asked anew by a schedule that runs meanwhile: it knows of more changes than there will be.
     ran = {"state": "done", "changes": 10**6, "results": asked, "created_at": utcnow()}
-    await insert(session, "knowledge_run", id=run_id, **ran)
+    await insert(session, "knowledge_run", id=run_id, ended_at=utcnow(), **ran)
     acted |= {"question_id": question_id, "run_id": run_id}
-    made = {"slot_id": slot_id, "document_id": document_id, "task_id": task_id, "sync_id": sync_id}
     made = {
         "slot_id": slot_id,
         "site_id": site_id,

@@ -69,7 +69,8 @@ class ChecksApi:
 
     def router(self) -> APIRouter:
         router = api_router("/knowledge-checks", tags=["knowledge checks"])
-        router.get("/latest", summary="Get how far the latest check is")(self.latest)
+        unchecked = {404: {"description": "The base has not been checked yet."}}
+        router.get("/latest", summary="Get how far the latest check is", responses=unchecked)(self.latest)
         router.post("", status_code=202, summary="Check the base")(self.start)
         router.get("/findings", summary="List what the latest check found")(self.findings)
         router.put("/findings/{finding_id}/dismissal", summary="Dismiss a finding")(self.dismiss)

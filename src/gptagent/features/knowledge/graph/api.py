@@ -69,7 +69,7 @@ class ReadingBody(Body):
 
     model_config = example({"failed_only": True})
 
-    failed_only: bool = False
+    failed_only: bool
 
 
 class ReadingOut(Wire):
