@@ -28,6 +28,8 @@ WHOLE |= {"GET /api/v1/connections/{connection_id}/pipelines"}
 # Of a customer 100 things are remembered at the most.
 WHOLE |= {"GET /api/v1/conversations/{conversation_id}/memories"}
 WHOLE |= {"GET /api/v1/articles/{article_id}/files"}  # ten at the most
+# A base keeps 500 questions, all of which are asked together, and 20 runs.
+WHOLE |= {"GET /api/v1/knowledge-questions", "GET /api/v1/knowledge-runs"}
 # A customer's wish counts, whatever was said since it was read.
 UNCONDITIONAL = {
     "DELETE /api/v1/privacy/customers/{conversation_id}",

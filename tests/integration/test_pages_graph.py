@@ -160,7 +160,7 @@ async def test_a_program_does_the_same_over_the_api(api, made, database, scope):
     assert (await api.delete(chair)).status_code == 204
     assert (await api.get(chair)).json()["code"] == "graph_entity_not_found"
     assert (await api.patch("/graph", json={"daily_tokens": 9})).json()["daily_tokens"] == 9
-    assert (await api.post("/graph/readings", json={})).json() == {"sources": 1}
+    assert (await api.post("/graph/readings", json={"failed_only": False})).json() == {"sources": 1}
     status = (await api.get("/graph")).json()
     assert status["waiting"] == 1 and status["types"] == {"document": 1, "organization": 1}
     async with database.session(scope) as session:
