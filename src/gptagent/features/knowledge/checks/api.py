@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -69,7 +69,9 @@ class ChecksApi:
 
     def router(self) -> APIRouter:
         router = api_router("/knowledge-checks", tags=["knowledge checks"])
-        unchecked = {404: {"description": "The base has not been checked yet."}}
+        unchecked: dict[int | str, dict[str, Any]] = {
+            404: {"description": "The base has not been checked yet."}
+        }
         router.get("/latest", summary="Get how far the latest check is", responses=unchecked)(self.latest)
         router.post("", status_code=202, summary="Check the base")(self.start)
         router.get("/findings", summary="List what the latest check found")(self.findings)
