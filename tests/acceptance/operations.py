@@ -231,6 +231,7 @@ OPERATIONS = tuple(
         ("GET", "documents", VIEW, {}),
         ("POST", "documents", EDIT_KNOWLEDGE, {"files": {"file": ("list.txt", b"Apples and pears.")}}),
         ("GET", DOCUMENT, VIEW, {}),
+        ("PATCH", DOCUMENT, EDIT_KNOWLEDGE, {"json": {"categories": []}}),
         ("POST", f"{DOCUMENT}/retry", EDIT_KNOWLEDGE, {}),
         ("DELETE", DOCUMENT, EDIT_KNOWLEDGE, {}),
         ("GET", "sites", VIEW, {}),

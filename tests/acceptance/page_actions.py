@@ -112,6 +112,7 @@ ACTIONS: dict[str, str | Why] = {
     f"POST {PAGES}/ai-agents/{{agent_id}}/active": f"PATCH {AGENT}",
     f"POST {PAGES}/ai-agents/{{agent_id}}/delete": f"DELETE {AGENT}",
     f"POST {PAGES}/knowledge-base/documents": f"POST {V1}/documents",
+    f"POST {PAGES}/knowledge-base/documents/{{document_id}}/edit": f"PATCH {DOCUMENT}",
     f"POST {PAGES}/knowledge-base/documents/{{document_id}}/retry": f"POST {DOCUMENT}/retry",
     f"POST {PAGES}/knowledge-base/documents/{{document_id}}/delete": f"DELETE {DOCUMENT}",
     f"POST {PAGES}/knowledge-items/create": f"POST {V1}/articles",

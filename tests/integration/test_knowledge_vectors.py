@@ -11,6 +11,8 @@ import pytest
 from gptagent.adapters.embeddings.port import OpenAiEmbeddings, Patience
 from gptagent.features.inference.model import EmbeddingModel
 from gptagent.features.knowledge import service
+from gptagent.features.knowledge.categories import service as categories
+from gptagent.features.knowledge.categories.model import NewCategory
 from gptagent.features.knowledge.model import ArticleChange, NewArticle
 from gptagent.features.knowledge.questions import service as questions
 from gptagent.features.knowledge.vectors import service as vectors
@@ -387,3 +389,25 @@ async def test_a_database_without_the_table_says_so_and_words_answer(desk, roles
     assert (standing.following.error_code, standing.state) == ("no_pgvector", "failed")
     assert found[0] == "Доставка"
     assert (await desk.embed()).state == "ready"
+
+
+async def test_the_nearest_are_looked_for_within_the_categories(desk):
+    """KB-17: what is near elsewhere does not take the place of what is here."""
+    articles = await desk.write(BASE)
+    await desk.save_questions(articles)
+    await desk.embed()
+    async with desk.database.session(desk.scope) as session:
+        new = NewCategory("Одна")
+        only = await categories.create_category(session, new, now=utcnow())
+        change = ArticleChange(articles["Монтаж"].id, categories=(only.id,))
+        await service.update_article(session, change, now=utcnow())
+    meaning = await Understanding(desk.embedder).understand(desk.database, desk.scope, "free assembly")
+    within = service.within([only.id])
+    async with desk.database.session(desk.scope) as session:
+        assert [len(await store.nearest(session, meaning, 1, one)) for one in (None, within)] == [1, 1]
+        for question in ("courier delivery", "free assembly"):
+            found = await service.search(session, question, meaning=meaning, within=within)
+            assert [one.source_title for one in found] == ["Монтаж"]
+        trial = await questions.try_question(session, "free assembly", meaning, within=within)
+        assert [one.source_title for leg in trial.legs for one in leg.passages] == ["Монтаж"]
+        assert await store.nearest(session, meaning, 5, service.within([])) == []

@@ -122,6 +122,7 @@ async def furnish(db: Database, vault: Vault, canary: str) -> Estate:
             **await _verbs(session, canary),
             **await _connection(session, vault, canary, secret, workspace.number),
         }
+        await _places(session, made)
         made |= await _scripts(session, canary, made["connection_id"])
         made |= await _conversation(session, canary, made["connection_id"], made["agent_id"])
         made |= await _access(session, vault, canary)
@@ -219,6 +220,12 @@ async def _vectors(session: Session, canary: str) -> None:
         index_id,
         "[1]",
     )
+
+
+async def _places(session: Session, made: dict[str, UUID]) -> None:
+    for kind in ("document", "site"):
+        placed = {f"{kind}_id": made[f"{kind}_id"], "category_id": made["category_id"]}
+        await insert(session, f"{kind}_category", **placed)
 
 
 async def _scripts(session: Session, canary: str, connection_id: UUID) -> dict[str, UUID]:

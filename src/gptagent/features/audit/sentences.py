@@ -62,6 +62,7 @@ SENTENCES: Mapping[str, str] = {
     "site.sync_asked": "Site read again by hand",
     "site.updated": "Settings of a site changed",
     "document.deleted": "Document deleted",
+    "document.updated": "Document put into other categories",
     "document.uploaded": "Document uploaded",
     "document.replaced": "Document replaced by another file of its name",
     "email.change_asked": "Another e-mail address asked for",

@@ -9,6 +9,7 @@ from gptagent.features.conversations.model import Conversation, Message
 from gptagent.features.crm.service import LeadCard
 from gptagent.features.dialog.model import Answer
 from gptagent.features.knowledge.model import Given, Passage
+from gptagent.features.knowledge.service import Within, within
 from gptagent.kernel.db import Database
 from gptagent.kernel.scope import Scope
 
@@ -38,6 +39,11 @@ class TurnContext:
     def question(self) -> str:
         """The burst as one text."""
         return "\n".join(m.text for m in self.unanswered if m.text.strip())[:QUESTION_MAX_CHARS]
+
+    @property
+    def within(self) -> Within | None:
+        """What of the base the agent answers from; None for the whole."""
+        return within(self.agent.settings.knowledge.part)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from gptagent.features.knowledge import lexical, store
 from gptagent.features.knowledge.answering import REFUSAL_SUPPORT, Judge, Spoken, best_of, sentences_of
+from gptagent.features.knowledge.categories.model import Within
 from gptagent.features.knowledge.model import Form, Passage, Quote
 from gptagent.features.knowledge.spelling.service import respell
 from gptagent.features.knowledge.vectors import store as vectors
@@ -32,28 +33,36 @@ class Asking:
 
 
 async def search(
-    session: Session, question: str, *, limit: int = SEARCH_LIMIT, meaning: Meaning | None = None
+    session: Session,
+    question: str,
+    *,
+    limit: int = SEARCH_LIMIT,
+    meaning: Meaning | None = None,
+    within: Within | None = None,
 ) -> list[Passage]:
     """Return the passages that best match the question, best first: by words, and by its meaning if given.
 
     A word that is not known, but is near to known ones by its letters, is taken for these. Whether the
     passages answer the question is told by `is_answerable`: one found by meaning may hold few of its words.
+    With `within` nothing else of the base is looked at.
     """
-    asking = await read_question(session, question)
+    asking = await read_question(session, question, within)
     forms = await _forms(session, asking)
     terms = len(asking.words)
-    found = await store.rank(session, forms, terms, POOL if meaning else limit) if forms else []
+    found = await store.rank(session, forms, terms, POOL if meaning else limit, within) if forms else []
     if meaning is not None:
-        near = [one.chunk_id for one in await vectors.nearest(session, meaning, POOL)]
+        near = [one.chunk_id for one in await vectors.nearest(session, meaning, POOL, within)]
         best = fuse([passage.chunk_id for passage in found], near, meaning.weight)[:limit]
         found = await _chosen(session, best, found, forms, terms)
     return await judge(session, asking, found)
 
 
-async def search_by_meaning(session: Session, question: str, meaning: Meaning) -> list[Passage]:
+async def search_by_meaning(
+    session: Session, question: str, meaning: Meaning, within: Within | None = None
+) -> list[Passage]:
     """Return the passages nearest in meaning alone, nearest first, as `search` weighs them in."""
-    asking = await read_question(session, question)
-    near = [one.chunk_id for one in await vectors.nearest(session, meaning, SEARCH_LIMIT)]
+    asking = await read_question(session, question, within)
+    near = [one.chunk_id for one in await vectors.nearest(session, meaning, SEARCH_LIMIT, within)]
     forms = await _forms(session, asking)
     return await judge(session, asking, await _chosen(session, near, [], forms, len(asking.words)))
 
@@ -69,11 +78,14 @@ async def _chosen(
     return [found[chunk_id] for chunk_id in chunk_ids if chunk_id in found]
 
 
-async def add_related(session: Session, question: str, passages: Sequence[Passage]) -> list[Passage]:
+async def add_related(
+    session: Session, question: str, passages: Sequence[Passage], *, within: Within | None = None
+) -> list[Passage]:
     """Return the passages and, after them, one of each article related to the articles that were found.
 
     It is the one with most of the question's words, else the article's beginning; of an article that is
-    switched off there is none. A passage that holds too little of the question brings no relatives.
+    switched off, or not `within`, there is none. A passage that holds too little of the question brings no
+    relatives.
     """
     threshold = await refusal_support(session)
     found = [
@@ -83,11 +95,11 @@ async def add_related(session: Session, question: str, passages: Sequence[Passag
     ]
     if not found:
         return list(passages)
-    words = (await read_question(session, question)).known
+    words = (await read_question(session, question, within)).known
     known = [passage.source_id for passage in passages]
     return [
         *passages,
-        *await store.related(session, list(dict.fromkeys(found)), known, words, RELATED_PASSAGES),
+        *await store.related(session, list(dict.fromkeys(found)), known, words, RELATED_PASSAGES, within),
     ]
 
 
@@ -102,23 +114,28 @@ def is_answerable(passages: Sequence[Passage], threshold: float = REFUSAL_SUPPOR
 
 
 async def best_sentences(
-    session: Session, question: str, passages: Sequence[Passage], *, limit: int = QUOTES
+    session: Session,
+    question: str,
+    passages: Sequence[Passage],
+    *,
+    limit: int = QUOTES,
+    within: Within | None = None,
 ) -> list[Quote]:
     """Return up to `limit` sentences, word for word, that hold most of the question; none if refused."""
     threshold = await refusal_support(session) if passages else 0.0
     answering = [passage for passage in passages if passage.support >= threshold]
     if not answering:
         return []
-    asking = await read_question(session, question)
+    asking = await read_question(session, question, within)
     by = Judge(await store.weigh(session, asking.known), len(asking.words))
     return best_of([quote for one in await _spoken(session, answering) for quote in by.quotes(one)], limit)
 
 
-async def read_question(session: Session, question: str) -> Asking:
-    """Return what a question asks by."""
+async def read_question(session: Session, question: str, within: Within | None = None) -> Asking:
+    """Return what a question asks by; its misspelt words are those that are not known `within`."""
     stems = await store.stem(session, [lexical.normalise_question(question[:SEARCH_MAX_CHARS])])
     words = lexical.informative(stems[0])
-    return Asking(words, await respell(session, words))
+    return Asking(words, await respell(session, words, within))
 
 
 async def judge(session: Session, asking: Asking, passages: Sequence[Passage]) -> list[Passage]:

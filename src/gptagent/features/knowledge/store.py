@@ -9,6 +9,8 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from gptagent.features.knowledge.categories.model import Within
+from gptagent.features.knowledge.categories.store import CHUNKS_WITHIN, SOURCES_WITHIN
 from gptagent.features.knowledge.lexical import BM25_B, BM25_K1, COVERAGE_PRIOR
 from gptagent.features.knowledge.model import (
     Document,
@@ -29,7 +31,11 @@ from gptagent.kernel.paging import Page
 
 _DOCUMENT = """id, title, file_name, mime, size_bytes, sha256, blob_key, status, progress, error_code,
                attempts, chunk_count, expected_at, entry_count, unread::text as unread, created_at,
-               updated_at, url"""
+               updated_at, url,
+               array(select m.category_id from app.document_category m where m.document_id = document.id
+                     union select m.category_id
+                             from app.site_category m join app.site_page p on p.site_id = m.site_id
+                            where p.id = document.page_id order by 1) as categories"""
 
 
 async def page_documents(session: Session, page: Page, search: str, status: str | None) -> list[Document]:
@@ -69,7 +75,7 @@ async def fetch_document(
     session: Session, document_id: UUID | None = None, *, sha256: str | None = None, lock: bool = False
 ) -> Document | None:
     row = await session.fetchrow(
-        f"select {_DOCUMENT} from app.document where id = $1 or sha256 = $2{' for update' if lock else ''}",
+        f"select {_DOCUMENT} from app.document where id = $1 or sha256 = $2{' for no key update' if lock else ''}",
         document_id,
         sha256,
     )
@@ -287,7 +293,7 @@ async def find_forms(session: Session, ranges: Iterable[tuple[str, str]]) -> lis
 
 
 _SCORES = f"""
-with form as (
+form as (
   select * from unnest($1::int[], $2::text[], $3::float8[]) as f (term, lexeme, weight)
 ), hit as (
   select f.term, p.chunk_id, sum(p.tf * f.weight) as tf, min(p.length) as length
@@ -315,27 +321,38 @@ select c.id as chunk_id, c.article_id, c.document_id, coalesce(a.title, d.title)
 _SOURCES = """
        left join app.article a on a.id = c.article_id left join app.document d on d.id = c.document_id"""
 
-_RANKED = f"""{_SCORES}, top as (
+_RANKED = f"""with {_SCORES}, top as (
   select * from scored order by score desc, chunk_id limit $5
 ) {_PASSAGES}
   from top join app.chunk c on c.id = top.chunk_id {_SOURCES}
  order by top.score desc, c.id
 """
-_CHOSEN = f"""{_SCORES} {_PASSAGES}
+# How much a word tells is told by the whole base, also where a part of it is asked.
+_RANKED_WITHIN = f"""with recursive {CHUNKS_WITHIN.replace("$within", "$6")}, {_SCORES}, top as (
+  select * from scored where chunk_id in (select id from chunk_within)
+   order by score desc, chunk_id limit $5
+) {_PASSAGES}
+  from top join app.chunk c on c.id = top.chunk_id {_SOURCES}
+ order by top.score desc, c.id
+"""
+_CHOSEN = f"""with {_SCORES} {_PASSAGES}
   from unnest($5::bigint[]) as x (id) join app.chunk c on c.id = x.id
        left join scored top on top.chunk_id = c.id {_SOURCES}
 """
 
 
-async def rank(session: Session, forms: Collection[Form], terms: int, limit: int) -> list[Passage]:
+async def rank(
+    session: Session, forms: Collection[Form], terms: int, limit: int, within: Within | None = None
+) -> list[Passage]:
     """Return the best passages by BM25, a word's kin counted as its weighted occurrences."""
     rows = await session.fetch(
-        _RANKED,
+        _RANKED if within is None else _RANKED_WITHIN,
         [form.term for form in forms],
         [form.lexeme for form in forms],
         [form.weight for form in forms],
         terms,
         limit,
+        *([] if within is None else [list(within.categories)]),
     )
     return [_passage(row) for row in rows]
 
@@ -380,35 +397,49 @@ async def calibrated_support(session: Session) -> float | None:
 def _document(row: asyncpg.Record | Mapping[str, Any]) -> Document:
     values = dict(row)
     unread = msgspec.json.decode(values.pop("unread"), type=list[tuple[str, str]])
-    return Document(**values, unread=tuple(Unread(*one) for one in unread))
+    categories = tuple(values.pop("categories"))
+    return Document(**values, unread=tuple(Unread(*one) for one in unread), categories=categories)
 
 
 def _unread_json(unread: Sequence[Unread]) -> str:
     return msgspec.json.encode([(one.name, one.error_code) for one in unread]).decode()
 
 
+_BEST_RELATED = """
+select best.*, 0 as score, 0 as coverage
+  from (select distinct on (r.related_id) r.related_id, x.n, r.position
+          from app.article_related r join unnest($1::uuid[]) with ordinality as x (id, n) on x.id = r.article_id
+         where r.related_id <> all($2::uuid[]) $only
+         order by r.related_id, x.n, r.position) r,
+       lateral (select c.id as chunk_id, c.article_id, c.document_id, a.title as source_title,
+                       a.version, null as mime, c.heading, c.page, c.content, null as url
+                  from app.chunk c join app.article a on a.id = c.article_id
+                 where c.article_id = r.related_id
+                 order by (select count(*) from app.posting p
+                            where p.chunk_id = c.id and p.lexeme = any($3::text[])) desc, c.ordinal
+                 limit 1) best
+ order by r.n, r.position limit $4"""
+_RELATED = _BEST_RELATED.replace("$only", "")
+_RELATED_WITHIN = f"""with recursive {SOURCES_WITHIN.replace("$within", "$5")}
+{_BEST_RELATED.replace("$only", "and r.related_id in (select id from source_within)")}"""
+
+
 async def related(
-    session: Session, found: Sequence[UUID], known: Sequence[UUID], words: Sequence[str], limit: int
+    session: Session,
+    found: Sequence[UUID],
+    known: Sequence[UUID],
+    words: Sequence[str],
+    limit: int,
+    within: Within | None = None,
 ) -> list[Passage]:
     """Return the best passage of each article related to those found, in their order, without those known."""
     rows = await session.fetch(
-        """select best.*, 0 as score, 0 as coverage
-             from (select distinct on (r.related_id) r.related_id, x.n, r.position
-                     from app.article_related r join unnest($1::uuid[]) with ordinality as x (id, n)
-                            on x.id = r.article_id
-                    where r.related_id <> all($2::uuid[]) order by r.related_id, x.n, r.position) r,
-                  lateral (select c.id as chunk_id, c.article_id, c.document_id, a.title as source_title,
-                                  a.version, null as mime, c.heading, c.page, c.content, null as url
-                             from app.chunk c join app.article a on a.id = c.article_id
-                            where c.article_id = r.related_id
-                            order by (select count(*) from app.posting p
-                                       where p.chunk_id = c.id and p.lexeme = any($3::text[])) desc, c.ordinal
-                            limit 1) best
-            order by r.n, r.position limit $4""",
+        _RELATED if within is None else _RELATED_WITHIN,
         list(found),
         list(known),
         list(words),
         limit,
+        *([] if within is None else [list(within.categories)]),
     )
     return [_passage(row) for row in rows]
 

@@ -9,7 +9,9 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from gptagent.features.knowledge.model import Passage
+from gptagent.features.knowledge.categories.model import CATEGORIES_MAX
 from gptagent.features.knowledge.questions import service
+from gptagent.features.knowledge.questions.asking import Askers, part_asked
 from gptagent.features.knowledge.questions.calibration import Run, compare
 from gptagent.features.knowledge.questions.model import Question
 from gptagent.features.knowledge.vectors.service import Understanding
@@ -22,9 +24,13 @@ from gptagent.kernel.rest import CurrentMatch, api_router
 
 
 class TrialBody(Body):
+    """Asked is what is in these `categories` or below them; or what the agent answers from; else everything."""
+
     model_config = example({"text": "How long does delivery to Kazan take?"})
 
     text: str
+    categories: list[UUID] = Field(default_factory=list, max_length=CATEGORIES_MAX)
+    agent_id: UUID | None = None
 
 
 class QuestionBody(Body):
@@ -147,6 +153,7 @@ class RunDetail(RunOut):
 class QuestionsApi:
     db: Database
     understanding: Understanding
+    askers: Askers
 
     def router(self) -> APIRouter:
         router = api_router("/knowledge-questions", tags=["knowledge questions"])
@@ -163,7 +170,8 @@ class QuestionsApi:
         require(scope, policy.VIEW)
         meaning = await self.understanding.understand(self.db, scope, service.check_text(body.text))
         async with self.db.session(scope) as session:
-            trial = await service.try_question(session, body.text, meaning)
+            part = await part_asked(session, self.askers, body.agent_id, body.categories)
+            trial = await service.try_question(session, body.text, meaning, within=part)
         return TrialOut(
             legs=[
                 LegOut(name=leg.name, passages=_passages(leg.passages), taken_for=leg.taken_for)

@@ -8,6 +8,7 @@ from uuid import UUID
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
 from gptagent.features.knowledge import retrieval
+from gptagent.features.knowledge.categories.model import Within
 from gptagent.features.knowledge.model import Passage, Quote
 from gptagent.features.knowledge.questions import store
 from gptagent.features.knowledge.questions.calibration import (
@@ -70,25 +71,33 @@ async def sample(session: Session, limit: int) -> list[Asked]:
     return saved or self_questions(await store.choose_excerpts(session, limit), limit)
 
 
-async def try_question(session: Session, text: str, meaning: Meaning | None = None) -> Trial:
-    """Ask the base, by meaning too if it is given, and show every step. Changes nothing. Raises Invalid."""
+async def try_question(
+    session: Session, text: str, meaning: Meaning | None = None, *, within: Within | None = None
+) -> Trial:
+    """Ask the base, or what of it is `within`, by meaning too if it is given, and show every step.
+
+    Changes nothing. Raises Invalid.
+    """
     question = check_text(text)
-    asking = await retrieval.read_question(session, question)
-    by_words = await retrieval.search(session, question)
-    found = await retrieval.search(session, question, meaning=meaning) if meaning else by_words
-    passages = await retrieval.add_related(session, question, found)
+    asking = await retrieval.read_question(session, question, within)
+    by_words = await retrieval.search(session, question, within=within)
+    found = by_words
+    if meaning is not None:
+        found = await retrieval.search(session, question, meaning=meaning, within=within)
+    passages = await retrieval.add_related(session, question, found, within=within)
     threshold = await retrieval.refusal_support(session)
     respelt = {word: list(near) for word, near in asking.respelt.items()}
     legs = [Leg("words", by_words, respelt)]
     if meaning is not None:
-        legs.append(Leg("meaning", await retrieval.search_by_meaning(session, question, meaning), {}))
+        near = await retrieval.search_by_meaning(session, question, meaning, within)
+        legs.append(Leg("meaning", near, {}))
     return Trial(
         question=question,
         legs=legs,
         passages=passages,
         threshold=threshold,
         is_answerable=retrieval.is_answerable(found, threshold),
-        quotes=await retrieval.best_sentences(session, question, passages),
+        quotes=await retrieval.best_sentences(session, question, passages, within=within),
     )
 
 
