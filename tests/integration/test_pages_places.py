@@ -83,7 +83,7 @@ async def test_the_bench_asks_a_part_of_the_base_or_as_an_agent(alice, made):
 async def test_the_api_filters_and_places_as_the_pages_do(web, made, database, scope):
     """AGT-16, KB-17"""
     watches, sofas, agent = made
-    headers = await bearer(database, database.vault, scope)
+    headers = await bearer(database, database._vault, scope)
     async with httpx2.AsyncClient(base_url=web, headers=headers, timeout=20) as http:
         for chosen, answered in (
             ({}, True),

@@ -17,6 +17,7 @@ from gptagent.features.knowledge.articles.service import (
 )
 from gptagent.features.knowledge.attachments.service import files_to_send, path_of
 from gptagent.features.knowledge.categories.model import Within, within
+from gptagent.features.knowledge.categories.service import read_tree
 from gptagent.features.knowledge.citing import supporting_sentences
 from gptagent.features.knowledge.documents import (
     DOCUMENT_ORDERS,
@@ -93,6 +94,7 @@ __all__ = [
     "place_document",
     "placeholders_in",
     "prove",
+    "read_tree",
     "rebuild",
     "record_entries",
     "record_pieces",
