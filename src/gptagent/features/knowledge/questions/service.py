@@ -9,6 +9,7 @@ from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
 from gptagent.features.knowledge import retrieval
 from gptagent.features.knowledge.model import Passage, Quote
+from gptagent.features.knowledge.naming.model import other_names
 from gptagent.features.knowledge.questions import store
 from gptagent.features.knowledge.questions.calibration import (
     Outcome,
@@ -41,11 +42,15 @@ REMOVED_MAX = 25  # expected passages that are looked past when a question is as
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """What one way of searching found. `taken_for` says which words of the base misspelt ones stood for."""
+    """What one way of searching found. `taken_for` says what words of the question stood for.
+
+    What is found by a way that is not used here does not count.
+    """
 
     name: str
     passages: Sequence[Passage]
     taken_for: dict[str, list[str]]
+    is_used: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +79,13 @@ async def try_question(session: Session, text: str, meaning: Meaning | None = No
     """Ask the base, by meaning too if it is given, and show every step. Changes nothing. Raises Invalid."""
     question = check_text(text)
     asking = await retrieval.read_question(session, question)
-    by_words = await retrieval.search(session, question)
-    found = await retrieval.search(session, question, meaning=meaning) if meaning else by_words
+    by_words = await retrieval.search(session, question, by_names=False)
+    is_plain = meaning is None and not asking.named
+    found = by_words if is_plain else await retrieval.search(session, question, meaning=meaning)
     passages = await retrieval.add_related(session, question, found)
     threshold = await retrieval.refusal_support(session)
     respelt = {word: list(near) for word, near in asking.respelt.items()}
-    legs = [Leg("words", by_words, respelt)]
+    legs = [Leg("words", by_words, respelt), *await _by_names(session, question, asking)]
     if meaning is not None:
         legs.append(Leg("meaning", await retrieval.search_by_meaning(session, question, meaning), {}))
     return Trial(
@@ -90,6 +96,15 @@ async def try_question(session: Session, text: str, meaning: Meaning | None = No
         is_answerable=retrieval.is_answerable(found, threshold),
         quotes=await retrieval.best_sentences(session, question, passages),
     )
+
+
+async def _by_names(session: Session, question: str, used: retrieval.Asking) -> list[Leg]:
+    """Return what other names of what the question names would find, if it names anything that has some."""
+    asking = await retrieval.read_question(session, question, by_names=True)
+    if not asking.named:
+        return []
+    passages = await retrieval.search_by_names(session, question)
+    return [Leg("graph", passages, other_names(asking.names), is_used=bool(used.named))]
 
 
 async def list_questions(session: Session) -> list[Question]:
