@@ -30,6 +30,7 @@ SENTENCES: Mapping[str, str] = {
     "vectors.measured": "The search by meaning was to be measured again",
     "company_facts.updated": "Facts about the company changed",
     "graph.budget_changed": "Budget of the graph changed",
+    "graph.measured": "What the graph adds was to be measured again",
     "graph.read_anew": "Passages read for the graph again",
     "graph_entity.deleted": "Entity of the graph deleted",
     "graph_entity.merged": "Entities of the graph merged",
