@@ -5,12 +5,14 @@ from datetime import timedelta
 import pytest
 
 from gptagent.features.knowledge import service as knowledge
+from gptagent.features.knowledge.categories import service as categories
+from gptagent.features.knowledge.categories.model import NewCategory
 from gptagent.features.knowledge.extraction.jobs import GraphJobs
 from gptagent.features.knowledge.graph import service as graph
-from gptagent.features.knowledge.model import NewArticle
+from gptagent.features.knowledge.model import ArticleChange, NewArticle
 from gptagent.features.knowledge.naming import jobs, service, store
 from gptagent.features.knowledge.questions import service as questions
-from gptagent.features.knowledge.retrieval import read_question
+from gptagent.features.knowledge.retrieval import read_question, search_by_names
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.jobs import JobContext
 
@@ -164,3 +166,23 @@ async def test_one_measurement_at_a_time_holds_a_place_of_the_worker(base):
             service.MEASURE_JOB,
         )
     assert later
+
+
+async def test_other_names_find_within_the_categories_only(database, scope):
+    """KB-17"""
+    base = Base(database, scope)
+    await base.write("Комфорт")
+    await base.rename("Комфорт", "Уют")
+    question = ASKED.format("Уют")
+    async with database.session(scope) as session:
+        here, there = [
+            await categories.create_category(session, NewCategory(title), now=utcnow())
+            for title in ("Здесь", "Там")
+        ]
+        change = ArticleChange(base.articles["Комфорт"], categories=(here.id,))
+        await knowledge.update_article(session, change, now=utcnow())
+        for place, count in ((here, 1), (there, 0)):
+            within = knowledge.within([place.id])
+            assert len(await search_by_names(session, question, within)) == count
+            trial = await questions.try_question(session, question, within=within)
+            assert [len(leg.passages) for leg in trial.legs if leg.name == "graph"] == [count]
