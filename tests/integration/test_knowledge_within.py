@@ -100,7 +100,9 @@ async def test_related_articles_come_along_from_the_same_part_only(database, sco
         watches, below, sofas = await shop(session)
         here = await write(session, "Box", "Each comes in a box of its own.", below)
         there = await write(session, "Legs", "Its legs are packed apart.", sofas)
-        await write(session, "Warranty", "The warranty lasts two years.", watches, related=(here.id, there.id))
+        await write(
+            session, "Warranty", "The warranty lasts two years.", watches, related=(here.id, there.id)
+        )
         for within, expected in (
             (None, ["Warranty", "Box", "Legs"]),
             (service.within([watches.id]), ["Warranty", "Box"]),
@@ -115,7 +117,7 @@ async def test_a_document_is_found_where_it_was_put_and_nowhere_without_a_place(
     """KB-17, AGT-16"""
     async with desk.db.session(desk.scope) as session:
         watches, below, sofas = await shop(session)
-    document = (await desk.upload("The showroom opens at nine.".encode(), name="hours.txt")).document
+    document = (await desk.upload(b"The showroom opens at nine.", name="hours.txt")).document
     await desk.ingest(document.id)
     question = "When does the showroom open?"
 

@@ -23,6 +23,9 @@ from gptagent.kernel.i18n import translate
 from gptagent.kernel.paging import Page, page_of
 from gptagent.kernel.rest import CurrentMatch, api_router
 
+Chosen = Annotated[list[UUID], Field(max_length=CATEGORIES_MAX)]
+ChosenOnUpload = Annotated[Chosen, Form(default_factory=list)]  # one form field for each
+
 
 class UnreadOut(Wire):
     """A file of an archive by its name, or pages (`3-5, 9`)."""
@@ -67,7 +70,7 @@ class DocumentPatch(Body):
 
     model_config = example({"categories": ["0198c0de-0000-7000-8000-000000000001"]})
 
-    categories: list[UUID] = Field(max_length=CATEGORIES_MAX)
+    categories: Chosen
 
 
 class DocumentsOut(Wire):
@@ -116,7 +119,7 @@ class DocumentsApi:
         response: Response,
         scope: CurrentScope,
         file: UploadFile,
-        categories: Annotated[list[UUID], Form(default_factory=list, max_length=CATEGORIES_MAX)],
+        categories: ChosenOnUpload,
     ) -> DocumentOut:
         """Take one file. The same bytes again are the document that is here already (200 instead of 201).
 

@@ -39,8 +39,8 @@ async def register_document(session: Session, new: NewDocument, *, now: datetime
     """Store what is known of an upload and queue its ingestion. The bytes lie in the file store already.
 
     The same bytes give the existing document; of an archive they are unpacked anew. Other bytes under the
-    name of a document take its place; what it said answers until they are read. Raises TooLarge, Invalid for a
-    category that is not there, and Conflict if the plan's storage is full.
+    name of a document take its place; what it said answers until they are read. Raises TooLarge, Invalid for
+    a category that is not there, and Conflict if the plan's storage is full.
     """
     if new.size_bytes > FILE_MAX_BYTES:
         limit = FILE_MAX_BYTES // 1_000_000

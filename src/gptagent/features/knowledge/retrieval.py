@@ -76,9 +76,7 @@ async def search_by_meaning(
     return await judge(session, asking, await _chosen(session, near, [], forms, len(asking.words)))
 
 
-async def search_by_names(
-    session: Session, question: str, within: Within | None = None
-) -> list[Passage]:
+async def search_by_names(session: Session, question: str, within: Within | None = None) -> list[Passage]:
     """Return the passages found by nothing but other names of what the question names."""
     asking = await read_question(session, question, within, by_names=True)
     words = [word for word in asking.words if word in asking.named]
@@ -119,7 +117,9 @@ async def add_related(
     known = [passage.source_id for passage in passages]
     return [
         *passages,
-        *await store.related(session, list(dict.fromkeys(found)), known, words, RELATED_PASSAGES, within),
+        *await store.related(
+            session, list(dict.fromkeys(found)), known, words, limit=RELATED_PASSAGES, within=within
+        ),
     ]
 
 
@@ -192,12 +192,18 @@ async def _spoken(session: Session, passages: Sequence[Passage]) -> list[Spoken]
 async def _forms(session: Session, asking: Asking) -> list[Form]:
     """Return the base's lexemes that count for each word: itself, its kin, or what it may mean."""
     meant = [(n, word, 1.0) for n, word in enumerate(asking.words)]
-    return await _kin(session, [*meant, *_others(asking.words, asking.respelt), *_others(asking.words, asking.named)])
+    return await _kin(
+        session, [*meant, *_others(asking.words, asking.respelt), *_others(asking.words, asking.named)]
+    )
 
 
-def _others(words: Sequence[str], standing: Mapping[str, Mapping[str, float]]) -> list[tuple[int, str, float]]:
+def _others(
+    words: Sequence[str], standing: Mapping[str, Mapping[str, float]]
+) -> list[tuple[int, str, float]]:
     """Return what stands for the words: the number of the word, the other one, its weight."""
-    return [(n, other, share) for n, word in enumerate(words) for other, share in standing.get(word, {}).items()]
+    return [
+        (n, other, share) for n, word in enumerate(words) for other, share in standing.get(word, {}).items()
+    ]
 
 
 async def _kin(session: Session, meant: Sequence[tuple[int, str, float]]) -> list[Form]:

@@ -75,7 +75,8 @@ async def fetch_document(
     session: Session, document_id: UUID | None = None, *, sha256: str | None = None, lock: bool = False
 ) -> Document | None:
     row = await session.fetchrow(
-        f"select {_DOCUMENT} from app.document where id = $1 or sha256 = $2{' for no key update' if lock else ''}",
+        f"""select {_DOCUMENT} from app.document where id = $1 or sha256 = $2
+            {"for no key update" if lock else ""}""",
         document_id,
         sha256,
     )
@@ -414,7 +415,8 @@ def _unread_json(unread: Sequence[Unread]) -> str:
 _BEST_RELATED = """
 select best.*, 0 as score, 0 as coverage
   from (select distinct on (r.related_id) r.related_id, x.n, r.position
-          from app.article_related r join unnest($1::uuid[]) with ordinality as x (id, n) on x.id = r.article_id
+          from app.article_related r
+               join unnest($1::uuid[]) with ordinality as x (id, n) on x.id = r.article_id
          where r.related_id <> all($2::uuid[]) $only
          order by r.related_id, x.n, r.position) r,
        lateral (select c.id as chunk_id, c.article_id, c.document_id, a.title as source_title,
@@ -435,6 +437,7 @@ async def related(
     found: Sequence[UUID],
     known: Sequence[UUID],
     words: Sequence[str],
+    *,
     limit: int,
     within: Within | None = None,
 ) -> list[Passage]:

@@ -46,9 +46,7 @@ async def store_upload(
             params={"formats": FORMATS},
         )
     stored = await files.put(scope.key("documents", new_id().hex), chunks, max_bytes=FILE_MAX_BYTES)
-    new = NewDocument(
-        file_name, mime, stored.size_bytes, stored.sha256, stored.key, tuple(categories)
-    )
+    new = NewDocument(file_name, mime, stored.size_bytes, stored.sha256, stored.key, tuple(categories))
     try:
         async with db.session(scope) as session:
             registration = await service.register_document(session, new, now=now)

@@ -98,9 +98,7 @@ async def delete_category(session: Session, category_id: UUID, *, cascade: bool,
         )
     held = await store.claim_categories(session, doomed)
     if not cascade and (len(doomed) > 1 or held):
-        raise Conflict(
-            "category_not_empty", "A category that is not empty cannot be deleted like this."
-        )
+        raise Conflict("category_not_empty", "A category that is not empty cannot be deleted like this.")
     await store.delete_categories(session, doomed, default.id)
     await audit.record(session, Entry("category.deleted", "category", str(category_id)))
 

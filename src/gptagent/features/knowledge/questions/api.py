@@ -8,8 +8,8 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import Field
 
-from gptagent.features.knowledge.model import Passage
 from gptagent.features.knowledge.categories.model import CATEGORIES_MAX
+from gptagent.features.knowledge.model import Passage
 from gptagent.features.knowledge.questions import service
 from gptagent.features.knowledge.questions.asking import Askers, part_asked
 from gptagent.features.knowledge.questions.calibration import Run, compare
@@ -24,7 +24,7 @@ from gptagent.kernel.rest import CurrentMatch, api_router
 
 
 class TrialBody(Body):
-    """Asked is what is in these `categories` or below them; or what the agent answers from; else everything."""
+    """Asked is what is in these `categories` or below them, or what the agent answers from; else all."""
 
     model_config = example({"text": "How long does delivery to Kazan take?"})
 

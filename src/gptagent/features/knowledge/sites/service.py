@@ -72,8 +72,8 @@ async def add_site(session: Session, new: NewSite, *, now: datetime) -> Site:
 async def update_site(
     session: Session, site_id: UUID, changes: Mapping[str, object], *, now: datetime
 ) -> Site:
-    """Change `depth`, `page_limit`, `every`, `categories`, if they are named; with `version` only if it is still
-    that. Categories count for its pages from the next question on.
+    """Change `depth`, `page_limit`, `every`, `categories`, if they are named; with `version` only if it is
+    still that. Categories count for its pages from the next question on.
 
     A reading under way goes on with what it began with. Raises NotFound, Invalid, Conflict.
     """

@@ -258,9 +258,7 @@ _NEAREST_WITHIN = f"""with recursive {CHUNKS_WITHIN.replace("$within", "$5")},
 {_NEAR.replace("$only", "and chunk_id in (select id from chunk_within)")}"""
 
 
-async def nearest(
-    session: Session, meaning: Meaning, limit: int, within: Within | None = None
-) -> list[Near]:
+async def nearest(session: Session, meaning: Meaning, limit: int, within: Within | None = None) -> list[Near]:
     """Return the passages most similar to a question: an exact scan of the tenant's vectors."""
     rows = await session.fetch(
         _NEAREST if within is None else _NEAREST_WITHIN,
