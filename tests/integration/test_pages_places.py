@@ -95,7 +95,7 @@ async def test_the_api_filters_and_places_as_the_pages_do(web, made, database, s
             assert tried.json()["is_answerable"] is answered, chosen
         both = {"text": ASKED, "agent_id": agent, "categories": [sofas]}
         assert (await http.post(f"{V1}/knowledge-questions/try", json=both)).status_code == 422
-        files, data = {"file": ("hours.txt", b"Nine.")}, {"categories": [watches, sofas]}
+        files, data = {"file": ("hours.txt", b"Nine.")}, {"categories": f"{watches}, {sofas}"}
         document = (await http.post(f"{V1}/documents", files=files, data=data)).json()
         assert set(document["categories"]) == {watches, sofas}
         place = f"{V1}/documents/{document['id']}"

@@ -44,7 +44,8 @@ async def test_nothing_is_put_into_anothers_category(as_charlie, platform, alice
     chosen = {"categories": [str(alice.category_id)]}
     for path in (f"documents/{charlie.document_id}", f"sites/{charlie.site_id}"):
         assert (await as_charlie.call("PATCH", f"/api/v1/{path}", json=chosen)).status_code == 422
-    sent = {"files": {"file": ("theirs.txt", b"Not yours.")}, "data": chosen}
+    data = {"categories": str(alice.category_id)}
+    sent = {"files": {"file": ("theirs.txt", b"Not yours.")}, "data": data}
     assert (await as_charlie.call("POST", "/api/v1/documents", **sent)).status_code == 422
     async with platform.db.session(charlie.scope) as session:
         assert await session.fetchval("select count(*) from app.document_category") == 1

@@ -17,6 +17,7 @@ from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database
+from gptagent.kernel.errors import Invalid
 from gptagent.kernel.files import FileStore
 from gptagent.kernel.http import Body, CurrentScope, QueryText, Wire, example, locale_of
 from gptagent.kernel.i18n import translate
@@ -24,7 +25,6 @@ from gptagent.kernel.paging import Page, page_of
 from gptagent.kernel.rest import CurrentMatch, api_router
 
 Chosen = Annotated[list[UUID], Field(max_length=CATEGORIES_MAX)]
-ChosenOnUpload = Annotated[Chosen, Form(default_factory=list)]  # one form field for each
 
 
 class UnreadOut(Wire):
@@ -119,12 +119,12 @@ class DocumentsApi:
         response: Response,
         scope: CurrentScope,
         file: UploadFile,
-        categories: ChosenOnUpload,
+        categories: Annotated[str, Form(max_length=CATEGORIES_MAX * 40)] = "",
     ) -> DocumentOut:
         """Take one file. The same bytes again are the document that is here already (200 instead of 201).
 
-        Another file of the same name takes the place of the document that has it. `categories`, if any are
-        given, are those it is in from then on.
+        Another file of the same name takes the place of the document that has it. `categories`, ids with commas
+        between them, are those it is in from then on; without any it stays where it is.
         """
         require(scope, policy.EDIT_KNOWLEDGE)
         registration = await store_upload(
@@ -133,7 +133,7 @@ class DocumentsApi:
             scope,
             file.filename or "",
             read_chunks(file),
-            categories=categories,
+            categories=_ids(categories),
             now=utcnow(),
         )
         response.status_code = 201 if registration.is_new else 200
@@ -187,3 +187,11 @@ def _document(document: Document, request: Request) -> DocumentOut:
         for one in document.unread
     ]
     return DocumentOut(**values, failure=failure, unread=unread)
+
+
+def _ids(text: str) -> list[UUID]:
+    """Return the ids of a form field. Raises Invalid for what is none."""
+    try:
+        return [UUID(one.strip()) for one in text.split(",") if one.strip()]
+    except ValueError as error:
+        raise Invalid.field("categories", "There is no such category.") from error
