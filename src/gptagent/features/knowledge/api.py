@@ -123,8 +123,8 @@ class DocumentsApi:
     ) -> DocumentOut:
         """Take one file. The same bytes again are the document that is here already (200 instead of 201).
 
-        Another file of the same name takes the place of the document that has it. `categories`, ids with commas
-        between them, are those it is in from then on; without any it stays where it is.
+        Another file of the same name takes the place of the document that has it. `categories`, ids with
+        commas between them, are those it is in from then on; without any it stays where it is.
         """
         require(scope, policy.EDIT_KNOWLEDGE)
         registration = await store_upload(
