@@ -132,6 +132,8 @@ ACTIONS: dict[str, str | Why] = {
     f"POST {PAGES}/knowledge-gaps/{{gap_id}}/check": f"POST {GAP}/check",
     f"POST {PAGES}/knowledge-gaps/{{gap_id}}/dismiss": f"PUT {GAP}/dismissal",
     f"POST {PAGES}/knowledge-gaps/{{gap_id}}/restore": f"DELETE {GAP}/dismissal",
+    f"POST {PAGES}/knowledge-drafts/{{draft_id}}/accept": f"POST {V1}/knowledge-drafts/{{draft_id}}/acceptance",
+    f"POST {PAGES}/knowledge-drafts/{{draft_id}}/reject": f"POST {V1}/knowledge-drafts/{{draft_id}}/rejection",
     f"POST {PAGES}/knowledge-checks": f"POST {V1}/knowledge-checks",
     f"POST {PAGES}/knowledge-checks/findings/{{finding_id}}/dismiss": f"PUT {FINDING}/dismissal",
     f"POST {PAGES}/knowledge-checks/findings/{{finding_id}}/restore": f"DELETE {FINDING}/dismissal",
@@ -149,6 +151,10 @@ ACTIONS: dict[str, str | Why] = {
     f"POST {PAGES}/knowledge-facts": f"PUT {V1}/company-facts",
     f"POST {PAGES}/knowledge-bench/runs": f"POST {V1}/knowledge-runs",
     f"POST {PAGES}/knowledge-bench/questions": f"POST {V1}/knowledge-questions",
+    f"POST {PAGES}/knowledge-bench/import": f"POST {V1}/knowledge-questions/import",
+    f"POST {PAGES}/knowledge-bench/questions/{{question_id}}/sources": (
+        f"PATCH {V1}/knowledge-questions/{{question_id}}"
+    ),
     f"POST {PAGES}/knowledge-bench/questions/{{question_id}}/delete": (
         f"DELETE {V1}/knowledge-questions/{{question_id}}"
     ),
