@@ -44,7 +44,7 @@ def _exchanges(messages: Iterable[Message], turns: Sequence[TurnRecord]) -> Iter
     now, before = _Open(), _Open()
     for one in messages:
         text = one.text.strip()
-        if not text:
+        if not text or one.author == "bot":
             continue
         if one.author == "human":
             if not now.asked and not now.answers:

@@ -16,6 +16,7 @@ from gptagent.kernel.db import Session
 from gptagent.kernel.errors import Conflict, FieldError, Invalid
 from gptagent.kernel.ids import new_id
 
+NAME_MAX_CHARS = 100  # of one that is told in a fault
 Named = Mapping[tuple[str, str], Sequence[UUID]]  # (kind, title or id) as the file says it
 
 
@@ -103,7 +104,7 @@ def _checked(rows: Sequence[tuple[int, Row]], named: Named) -> list[tuple[str, s
             if len(ids) == 1:
                 sources.add(ids[0])
             else:
-                faults.append(FieldError(f"{line}/{kind}s", _why(kind, ids), {"name": name[:100]}))
+                faults.append(_unnamed(f"{line}/{kind}s", kind, name, ids))
         if len(sources) > SOURCES_MAX:
             faults.append(FieldError(f"{line}/articles", "Choose at most {max}.", {"max": SOURCES_MAX}))
         found.append((text, sources))
@@ -112,9 +113,11 @@ def _checked(rows: Sequence[tuple[int, Row]], named: Named) -> list[tuple[str, s
     return found
 
 
-def _why(kind: str, ids: Sequence[UUID]) -> str:
+def _unnamed(place: str, kind: str, name: str, ids: Sequence[UUID]) -> FieldError:
+    """Return what is wrong with a name that is nobody's, or several sources'."""
+    params = {"name": name[:NAME_MAX_CHARS]}
     if ids:
-        return "Several are called “{name}”: write the id of the one that is meant."
+        return FieldError(place, "Several are called “{name}”: write the id of the one that is meant.", params)
     if kind == "article":
-        return "There is no article “{name}”."
-    return "There is no document “{name}”."
+        return FieldError(place, "There is no article “{name}”.", params)
+    return FieldError(place, "There is no document “{name}”.", params)
