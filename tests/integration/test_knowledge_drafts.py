@@ -27,6 +27,8 @@ from scenes import Scene
 
 ENGRAVING = "Делаете ли вы гравировку на кольцах? Мой телефон +7 912 345-67-89"
 ANSWER = "Да, Ann, делаем гравировку на кольцах за 700 рублей. Срок - три дня, звоните +7 912 345-67-89."
+GIFTS = "Да, подарочные сертификаты от 1000 рублей."
+DRAFTS = "/knowledge-drafts"
 PROMPT = "You turn a chat into an article"
 
 
@@ -192,15 +194,15 @@ async def test_what_was_rejected_or_waits_is_not_proposed_again(scene, world, we
     await propose(other)
     assert await drafts_of(world) == [draft]
     headers = await bearer(world.db, world.db._vault, world.scope)
-    async with httpx2.AsyncClient(base_url=f"{web}/api/v1/knowledge-drafts", headers=headers) as api:
-        (listed,) = (await api.get("")).json()["items"]
-        assert listed == (await api.get(f"/{draft.id}")).json()
+    async with httpx2.AsyncClient(base_url=f"{web}/api/v1", headers=headers) as api:
+        (listed,) = (await api.get(DRAFTS)).json()["items"]
+        assert listed == (await api.get(f"{DRAFTS}/{draft.id}")).json()
         assert listed["talk"] == [{"question": draft.question, "answer": draft.content}]
-        said = (await api.post(f"/{draft.id}/rejection")).json()
+        said = (await api.post(f"{DRAFTS}/{draft.id}/rejection")).json()
         assert (said["status"], said["article_id"]) == ("rejected", None)
-        again = await api.post(f"/{draft.id}/acceptance", json={"is_active": True})
+        again = await api.post(f"{DRAFTS}/{draft.id}/acceptance", json={"is_active": True})
         assert (again.status_code, again.json()["code"]) == (409, "draft_decided")
-        assert (await api.post(f"/{draft.id}/acceptance", json={})).status_code == 422
+        assert (await api.post(f"{DRAFTS}/{draft.id}/acceptance", json={})).status_code == 422
     third = await Scene.open(world)
     await finished(third, "Делаете гравировку на кольцах?")
     await propose(third)
@@ -209,7 +211,9 @@ async def test_what_was_rejected_or_waits_is_not_proposed_again(scene, world, we
 
 async def test_nothing_is_proposed_of_what_the_base_answers_of_small_talk_or_while_suspended(scene, world):
     """KB-28"""
-    await finished(scene, "Сколько стоит доставка в Казань?", "Доставка в Казань стоит 350 рублей, как обычно.")
+    await finished(
+        scene, "Сколько стоит доставка в Казань?", "Доставка в Казань стоит 350 рублей, как обычно."
+    )
     await propose(scene)
     other = await Scene.open(world)
     await finished(other, "Здравствуйте!", "Здравствуйте! Чем могу вам помочь сегодня вечером?")
@@ -268,9 +272,15 @@ async def test_a_model_writes_it_and_what_the_person_did_not_say_is_left_out(sce
     assert (words.made_by, words.content) == ("words", "Чиним любые часы с кукушкой в мастерской.")
 
     third = await Scene.open(world)
-    await finished(third, "Есть ли у вас подарочные сертификаты?", "Да, подарочные сертификаты от 1000 рублей.")
+    await finished(
+        third, "Есть ли у вас подарочные сертификаты?", "Да, подарочные сертификаты от 1000 рублей."
+    )
     broken = OpenAiCompatible(
-        frozenset({("127.0.0.1", 9)}), "http://127.0.0.1:9/v1", "key", "none", patience=Patience(first_pause=0.01)
+        frozenset({("127.0.0.1", 9)}),
+        "http://127.0.0.1:9/v1",
+        "key",
+        "none",
+        patience=Patience(first_pause=0.01),
     )
     with pytest.raises(UpstreamUnavailable):
         await propose(third, broken)
@@ -295,7 +305,9 @@ async def test_a_draft_is_handed_out_and_goes_with_its_customer_the_article_stay
     assert draft.talk[1].answer == "Чиним любые часы с кукушкой в мастерской.\n\nПо будням с утра."
     assert draft.content.startswith(f"## {draft.question}\n\nДа, •••, делаем")
     other = await Scene.open(world)
-    await finished(other, "Есть ли у вас подарочные сертификаты?", "Да, подарочные сертификаты от 1000 рублей.")
+    await finished(
+        other, "Есть ли у вас подарочные сертификаты?", "Да, подарочные сертификаты от 1000 рублей."
+    )
     await propose(other)
     order = service.ORDERS["-created_at"]
     async with world.db.session(world.scope) as session:

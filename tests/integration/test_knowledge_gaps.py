@@ -42,7 +42,8 @@ async def look_again(world, article_id):
     ctx = JobContext(world.db, None, world.scope, 1, 1)
     async with world.db.installation() as session:
         taken = await session.fetchval(
-            """with taken as (delete from jobs.pgqueuer where entrypoint = $1 and headers->>'org' = $2 returning 1)
+            """with taken as (delete from jobs.pgqueuer
+                              where entrypoint = $1 and headers->>'org' = $2 returning 1)
                select count(*) from taken""",
             service.CHECK_JOB,
             str(world.scope.org_id),

@@ -176,7 +176,7 @@ async def test_a_long_source_is_taken_out_whole(database, scope):
     """KB-28: more of its passages come first than a search looks at; what is answered without it counts"""
     question = "Сколько дней едет чайник в город Казань?"
     told = "\n\n".join(
-        f"# Чайник, город Казань, часть {n}\n\nНовый чайник едет в город Казань {n} дней: столько дней едет чайник."
+        f"# Чайник, город Казань, часть {n}\n\nНовый чайник едет в город Казань {n} дней: дней едет чайник."
         for n in range(60)
     )
     other = "Самовар едет в Казань долго. " + "На складе его собирают вручную и проверяют. " * 8

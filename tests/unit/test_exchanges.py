@@ -15,9 +15,10 @@ TURN = UUID(int=7)
 
 def talk(*said, minutes=1):
     """Return messages: `c` the customer's, `h` a person's, `a` the agent's, `b` a bot's."""
+    said_at = NOW - timedelta(minutes=minutes)
     authors = {"c": "customer", "h": "human", "a": "agent", "b": "bot"}
     return [
-        Message(seq, authors[who], "", text, None, TURN if who == "a" else None, NOW - timedelta(minutes=minutes))
+        Message(seq, authors[who], "", text, None, TURN if who == "a" else None, said_at)
         for seq, (who, text) in enumerate(said, start=1)
     ]
 
@@ -43,7 +44,9 @@ def test_what_the_agent_has_answered_is_no_question_unless_the_person_adds_to_it
 
 
 def test_each_answer_belongs_to_the_question_before_it():
-    messages = talk(("h", "Hi"), ("c", "Q1"), ("c", " "), ("h", "A1"), ("b", "Menu"), ("c", "Q2"), ("h", "A2"))
+    messages = talk(
+        ("h", "Hi"), ("c", "Q1"), ("c", " "), ("h", "A1"), ("b", "Menu"), ("c", "Q2"), ("h", "A2")
+    )
     assert found(messages) == [("Q1", ("A1",), ()), ("Q2", ("A2",), ())]
     assert found(talk(("h", "Hi"), ("c", "Q1"))) == []
 

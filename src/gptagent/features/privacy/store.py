@@ -218,7 +218,9 @@ def kept_of_customer(
         ],
         "article_drafts": [
             Query(
-                "select * from app.knowledge_draft where conversation_id = $1", ("created_at", "id"), args=(one,)
+                "select * from app.knowledge_draft where conversation_id = $1",
+                ("created_at", "id"),
+                args=(one,),
             )
             for one in ids
         ],

@@ -63,7 +63,8 @@ def _exchanges(messages: Iterable[Message], turns: Sequence[TurnRecord]) -> Iter
 
 def _closed(one: _Open, turns: Sequence[TurnRecord]) -> Iterator[Exchange]:
     if one.asked and one.answers:
+        numbers = [said.seq for said in one.asked]
         tried = tuple(
-            turn.id for turn in turns if any(turn.first_seq <= said.seq <= turn.last_seq for said in one.asked)
+            turn.id for turn in turns if any(turn.first_seq <= number <= turn.last_seq for number in numbers)
         )
         yield Exchange(" ".join(said.text for said in one.asked), tuple(one.answers), tried)

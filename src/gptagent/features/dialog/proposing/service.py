@@ -75,15 +75,8 @@ async def take(session: Session, conversation_id: UUID, *, now: datetime) -> Tak
     held_since = conversation.taken_over_at
     if watch is None or (watch.proposed_for is not None and held_since in {None, watch.proposed_for}):
         return None
-    if await organizations.find_silence(session) is not None:
-        await store.set_due(session, conversation_id, SILENCED_FOR)
-        return None
     messages = await conversations.list_messages(session, conversation_id, from_seq=watch.read_seq + 1)
-    if not messages:
-        return None
-    wait = wait_for(messages, is_held=conversation.held_by_person, now=now)
-    if wait is not None:
-        await store.set_due(session, conversation_id, wait)
+    if not messages or await _has_to_wait(session, conversation, messages, now):
         return None
     read = (watch.read_seq, messages[-1].seq)
     material = await _material(session, conversation, messages)
@@ -95,6 +88,18 @@ async def take(session: Session, conversation_id: UUID, *, now: datetime) -> Tak
     return Taken(conversation_id, read, held_since, material, may_ask, agent.model if agent else None)
 
 
+async def _has_to_wait(
+    session: Session, conversation: Conversation, messages: list[Message], now: datetime
+) -> bool:
+    """Have it looked at later if the workspace is suspended or the person may have more to say."""
+    wait = wait_for(messages, is_held=conversation.held_by_person, now=now)
+    if await organizations.find_silence(session) is not None:
+        wait = SILENCED_FOR
+    if wait is not None:
+        await store.set_due(session, conversation.id, wait)
+    return wait is not None
+
+
 async def keep(session: Session, taken: Taken, text: DraftText, *, now: datetime) -> None:
     """Keep the draft, unless another has read the same or the customer was erased meanwhile."""
     await conversations.pin_conversation(session, taken.conversation_id)
@@ -102,9 +107,7 @@ async def keep(session: Session, taken: Taken, text: DraftText, *, now: datetime
         await knowledge.propose_draft(session, taken.conversation_id, taken.material, text, now=now)
 
 
-async def _material(
-    session: Session, conversation: Conversation, messages: list[Message]
-) -> Material | None:
+async def _material(session: Session, conversation: Conversation, messages: list[Message]) -> Material | None:
     seqs = (messages[0].seq, messages[-1].seq)
     tried = await turns.select_turns(session, conversation.id, TURNS_READ, seqs)
     writers = {one.author_name for one in messages if one.author in {"customer", "human"}}

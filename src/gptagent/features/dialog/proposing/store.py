@@ -1,4 +1,4 @@
-"""All SQL of watching for people who are done with a conversation. Comes after the lane in the order of locks."""
+"""All SQL of watching for people who are done with a conversation. Locks come after the lane."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ class Watch:
 
 
 async def note_hold(session: Session, conversation_id: UUID, held: timedelta, released: timedelta) -> None:
-    """Have the conversation looked at later. Of a hold that is over and had its draft nothing is left to read."""
+    """Have the conversation looked at later; of a hold that is over and had its draft nothing is read."""
     await session.execute(
         "insert into app.draft_watch (conversation_id) values ($1) on conflict do nothing", conversation_id
     )

@@ -80,7 +80,7 @@ class DraftsApi:
         page: Annotated[Page, page_of(service.ORDERS, "-created_at")],
         status: Status = "proposed",
     ) -> DraftsOut:
-        """They are made of what people answered where the base had nothing; none is used before it is accepted."""
+        """They are made of what people answered where the base had nothing; none is used unless accepted."""
         require(scope, policy.VIEW)
         async with self.db.session(scope) as session:
             found, after = await service.page_drafts(session, page, status)

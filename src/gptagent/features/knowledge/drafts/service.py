@@ -16,11 +16,11 @@ from gptagent.features.knowledge.drafts.model import (
     EXCHANGES_MAX,
     Decision,
     Draft,
+    DraftText,
     Exchange,
     Material,
     Status,
     Talk,
-    DraftText,
     goes_on,
     is_question,
     says_enough,
@@ -31,7 +31,6 @@ from gptagent.features.knowledge.gaps.masking import masked
 from gptagent.features.knowledge.gaps.model import QUESTION_MAX_CHARS, kind_of
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import Conflict, NotFound
-from gptagent.kernel.ids import new_id
 from gptagent.kernel.paging import Order, Page
 
 BY_MODEL_A_DAY = 50  # of a workspace; further ones are made of the words themselves
@@ -56,9 +55,7 @@ class _Lack:
     gap_id: UUID | None
 
 
-async def read_talk(
-    session: Session, exchanges: Sequence[Exchange], names: Sequence[str]
-) -> Material | None:
+async def read_talk(session: Session, exchanges: Sequence[Exchange], names: Sequence[str]) -> Material | None:
     """Return what an article can be made of: the questions that the base does not answer, or hardly.
 
     None if there are none, if the answers say too little, or the same was proposed and not accepted.
@@ -89,7 +86,7 @@ async def propose(
     """Keep a draft, for a person to decide. False if the same was proposed meanwhile."""
     if await store.is_known(session, material.gap_id, material.question):
         return False
-    await store.insert_draft(session, new_id(), conversation_id, material, text, now)
+    await store.insert_draft(session, conversation_id, material, text, now)
     return True
 
 
@@ -121,8 +118,8 @@ async def count_drafts(session: Session) -> dict[str, int]:
 async def accept(session: Session, draft_id: UUID, decision: Decision, *, now: datetime) -> Draft:
     """Make an article of it, linked to the gap it fills.
 
-    Raises NotFound, Invalid for a text that is no article, Conflict if somebody has decided already or the plan
-    has no room.
+    Raises NotFound, Invalid for a text that is no article, Conflict if somebody has decided already or the
+    plan has no room.
     """
     draft = await get_draft(session, draft_id)
     if draft.status != "proposed":
@@ -141,7 +138,7 @@ async def accept(session: Session, draft_id: UUID, decision: Decision, *, now: d
 
 
 async def reject(session: Session, draft_id: UUID, *, now: datetime) -> Draft:
-    """Put it away; the same is not proposed again. Raises NotFound, Conflict if somebody has decided already."""
+    """Put it away; the same is not proposed again. Raises NotFound, Conflict if that was decided already."""
     await get_draft(session, draft_id)
     if not await store.decide(session, draft_id, "rejected", None, now):
         raise _decided()
@@ -153,9 +150,7 @@ def _decided() -> Conflict:
     return Conflict("draft_decided", "Somebody has decided about this article already.")
 
 
-async def _asked(
-    session: Session, exchanges: Sequence[Exchange], names: tuple[str, ...]
-) -> list[_Asked]:
+async def _asked(session: Session, exchanges: Sequence[Exchange], names: tuple[str, ...]) -> list[_Asked]:
     """Return the questions with their answers, without names; what only goes on with one belongs to it."""
     found: list[_Asked] = []
     for one in exchanges:

@@ -1,5 +1,4 @@
 """All SQL of drafts. Tenancy is the database's: no statement names the workspace."""
-# ruff: noqa: S608 - what is put into statements are this module's constants
 
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -7,8 +6,9 @@ from uuid import UUID
 import msgspec
 from asyncpg import Record
 
-from gptagent.features.knowledge.drafts.model import Draft, Material, Status, Talk, DraftText
+from gptagent.features.knowledge.drafts.model import Draft, DraftText, Material, Status, Talk
 from gptagent.kernel.db import Session
+from gptagent.kernel.ids import new_id
 from gptagent.kernel.paging import Page
 
 _DRAFT = """
@@ -21,13 +21,13 @@ _LISTED = f"from ({_DRAFT}) draft where status = $1"
 
 
 async def insert_draft(
-    session: Session, draft_id: UUID, conversation_id: UUID, material: Material, text: DraftText, now: datetime
+    session: Session, conversation_id: UUID, material: Material, text: DraftText, now: datetime
 ) -> None:
     await session.execute(
-        """insert into app.knowledge_draft (id, conversation_id, gap_id, made_by, question, talk, title, content,
-                                            created_at, updated_at)
+        """insert into app.knowledge_draft (id, conversation_id, gap_id, made_by, question, talk, title,
+                                            content, created_at, updated_at)
            values ($1, $2, $3, $4, $5, $6::jsonb, $7, $8, $9, $9)""",
-        draft_id,
+        new_id(),
         conversation_id,
         material.gap_id,
         text.made_by,

@@ -76,7 +76,7 @@ class ExchangePages:
 
 
 def faults_of(error: AppError, language: str) -> list[tuple[str, str, str]]:
-    """Return line, column and what is wrong of each fault of a file; without a place it is the whole file's."""
+    """Return line, column and what is wrong of each fault; without a place it is the whole file's."""
     return [
         (*_place(fault.pointer), translate(language, fault.message, **(fault.params or {})))
         for fault in error.fields

@@ -22,6 +22,7 @@ from gptagent.features.knowledge.gaps.model import (
     View,
     kind_of,
     nearest,
+    needed_support,
 )
 from gptagent.features.knowledge.model import Passage
 from gptagent.kernel.db import Session
@@ -78,7 +79,7 @@ async def _place(session: Session, asked: Asked, kind: Kind, text: str, words: l
         await store.insert_gap(session, gap_id, asked.asked_at)
     await store.insert_question(session, asked, kind, gap_id=gap_id, text=text, words=words)
     if is_new:
-        await store.insertwords_of(session, gap_id, asked.turn_id, words)
+        await store.insert_words(session, gap_id, asked.turn_id, words)
     elif kind == "not_found":
         await store.reopen(session, gap_id, asked.asked_at)
 
@@ -136,9 +137,7 @@ async def list_questions(session: Session, gap_id: UUID, *, limit: int = QUESTIO
     return await store.list_questions(session, gap_id, limit)
 
 
-async def page_questions(
-    session: Session, page: Page, gap_id: UUID
-) -> tuple[list[Question], str | None]:
+async def page_questions(session: Session, page: Page, gap_id: UUID) -> tuple[list[Question], str | None]:
     """Return a page of what was asked, and the cursor of the next one if there is more. Raises NotFound."""
     await get_gap(session, gap_id)
     found = await store.page_questions(session, page, gap_id)
@@ -243,24 +242,29 @@ async def let_go(session: Session, article_id: UUID, *, now: datetime) -> None:
 
 
 async def _answering(session: Session, gap_id: UUID, article_id: UUID | None = None) -> list[Passage] | None:
-    """Return the passages that fully answer most of the gap's latest questions, of this article if one is named.
+    """Return the passages that answer most of the gap's latest questions, of this article if one is named.
 
-    What answers a question but weakly leaves the gap as it is: weakly answered questions are gaps too.
+    A question that was answered weakly has to be answered fully, or nothing would have to change for it.
     """
     asked = await store.list_questions(session, gap_id, QUESTIONS_SHOWN)
-    texts = list(dict.fromkeys(one.text for one in asked))[:CHECKED_QUESTIONS]
+    latest: dict[str, Kind] = {}
+    for one in asked:
+        latest.setdefault(one.text, one.kind)
     refusal = await retrieval.refusal_support(session)
-    found = [_fitting(await retrieval.search(session, text), article_id, refusal) for text in texts]
+    chosen = list(latest.items())[:CHECKED_QUESTIONS]
+    found = [
+        _fitting(await retrieval.search(session, text), article_id, needed_support(kind, refusal))
+        for text, kind in chosen
+    ]
     answered = [passages for passages in found if passages]
-    return answered[0] if len(answered) * 2 > len(texts) else None
+    return answered[0] if len(answered) * 2 > len(chosen) else None
 
 
-def _fitting(passages: Collection[Passage], article_id: UUID | None, refusal: float) -> list[Passage]:
+def _fitting(passages: Collection[Passage], article_id: UUID | None, needed: float) -> list[Passage]:
     return [
         one
         for one in passages
-        if kind_of(is_answered=one.support >= refusal, support=one.support, refusal=refusal) == "found"
-        and (article_id is None or one.source_id == article_id)
+        if one.support >= needed and (article_id is None or one.source_id == article_id)
     ]
 
 

@@ -157,7 +157,8 @@ async def lock_of_article(session: Session, article_id: UUID, limit: int) -> lis
 async def has_gaps(session: Session, article_id: UUID) -> bool:
     return bool(
         await session.fetchval(
-            """select exists (select from app.gap where article_id = $1 and status <> 'dismissed')""", article_id
+            """select exists (select from app.gap where article_id = $1 and status <> 'dismissed')""",
+            article_id,
         )
     )
 

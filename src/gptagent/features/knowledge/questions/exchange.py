@@ -38,7 +38,7 @@ async def export_questions(session: Session, form: FileFormat) -> bytes:
 
 
 async def import_questions(session: Session, data: bytes, *, now: datetime) -> Imported:
-    """Save every question of a file, or none. One that is saved already expects what the file says from now on.
+    """Save every question of a file, or none. One that is saved already expects what the file says from now.
 
     Raises Invalid naming each fault as `line/field`, Conflict if there is no room for all.
     """
@@ -117,7 +117,7 @@ def _unnamed(place: str, kind: str, name: str, ids: Sequence[UUID]) -> FieldErro
     """Return what is wrong with a name that is nobody's, or several sources'."""
     params = {"name": name[:NAME_MAX_CHARS]}
     if ids:
-        return FieldError(place, "Several are called “{name}”: write the id of the one that is meant.", params)
+        return FieldError(place, "Several are called “{name}”: write the id of the one you mean.", params)
     if kind == "article":
         return FieldError(place, "There is no article “{name}”.", params)
     return FieldError(place, "There is no document “{name}”.", params)

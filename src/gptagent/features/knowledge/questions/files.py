@@ -1,7 +1,7 @@
 """What a file of questions holds: JSON as programs like it, CSV as spreadsheets do. Pure.
 
-A source is named by its title, by its id where others have the same one. In a cell of CSV each stands on a line of
-its own.
+A source is named by its title, by its id where others have the same one. In a cell of CSV each stands on a
+line of its own.
 """
 
 import csv

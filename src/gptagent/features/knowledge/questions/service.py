@@ -212,7 +212,7 @@ async def measure(session: Session, asked: Asked) -> Outcome:
 
 
 async def _search(session: Session, asked: Asked) -> tuple[list[Passage], list[bool]]:
-    """Return passages and whether each is expected: so many that enough others are among them, if there are."""
+    """Return passages and whether each is expected: so many that enough others are among them, if any are."""
     removed = min(len(asked.chunks), REMOVED) if asked.chunks else REMOVED
     while True:
         most = retrieval.SEARCH_LIMIT + removed

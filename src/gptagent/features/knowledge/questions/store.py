@@ -153,7 +153,9 @@ async def find_titles(session: Session, text: str, limit: int) -> list[Expected]
 async def touch_text(session: Session, text: str, now: datetime) -> UUID:
     """Return the id of the saved question with this text. Raises LookupError if there is none."""
     found: UUID | None = await session.fetchval(
-        "update app.knowledge_question set updated_at = $2 where lower(text) = lower($1) returning id", text, now
+        "update app.knowledge_question set updated_at = $2 where lower(text) = lower($1) returning id",
+        text,
+        now,
     )
     if found is None:
         raise LookupError("the question was there a statement ago")

@@ -112,7 +112,7 @@ class BenchPages:
     async def question(
         self, request: Request, scope: CurrentScope, question_id: UUID, find: QueryText = ""
     ) -> Response:
-        """Show what a saved question expects, with further sources to choose from; `find` is in their titles."""
+        """Show what a saved question expects, and more sources to choose from: `find` is in their titles."""
         require(scope, policy.VIEW)
         return await self._question_page(request, scope, question_id, find=find)
 
