@@ -1,4 +1,4 @@
-"""Documents and sites have categories, as articles do."""
+"""Articles proposed from what people answered."""
 
 from importlib.resources import files
 from typing import cast
@@ -6,11 +6,11 @@ from typing import cast
 import psycopg
 from alembic import op
 
-revision = "0022"
-down_revision = "0021"
+revision = "0020"
+down_revision = "0019"
 
 
 def upgrade() -> None:
     folder = files("gptagent.migrations") / "sql"
     connection = cast("psycopg.Connection[tuple[object, ...]]", op.get_bind().connection.driver_connection)
-    connection.execute((folder / "places.sql").read_bytes())
+    connection.execute((folder / "drafts.sql").read_bytes())
