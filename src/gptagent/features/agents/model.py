@@ -120,9 +120,7 @@ SETTINGS: Mapping[str, Setting] = {
     "not_found_text": Setting(
         "text", "The customer gets this text instead of an invented answer.", 1, NOT_FOUND_MAX_CHARS
     ),
-    "not_found_task": Setting(
-        "switch", "A manager sees the customer's question in the CRM and answers it."
-    ),
+    "not_found_task": Setting("switch", "A manager sees the customer's question in the CRM and answers it."),
     "remembers_customers": Setting(
         "switch",
         "Names, wishes and promises are noted from the customer's messages and known in later chats of the "
