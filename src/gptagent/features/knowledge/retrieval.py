@@ -173,12 +173,18 @@ async def _spoken(session: Session, passages: Sequence[Passage]) -> list[Spoken]
 async def _forms(session: Session, asking: Asking) -> list[Form]:
     """Return the base's lexemes that count for each word: itself, its kin, or what it may mean."""
     meant = [(n, word, 1.0) for n, word in enumerate(asking.words)]
-    return await _kin(session, [*meant, *_others(asking.words, asking.respelt), *_others(asking.words, asking.named)])
+    return await _kin(
+        session, [*meant, *_others(asking.words, asking.respelt), *_others(asking.words, asking.named)]
+    )
 
 
-def _others(words: Sequence[str], standing: Mapping[str, Mapping[str, float]]) -> list[tuple[int, str, float]]:
+def _others(
+    words: Sequence[str], standing: Mapping[str, Mapping[str, float]]
+) -> list[tuple[int, str, float]]:
     """Return what stands for the words: the number of the word, the other one, its weight."""
-    return [(n, other, share) for n, word in enumerate(words) for other, share in standing.get(word, {}).items()]
+    return [
+        (n, other, share) for n, word in enumerate(words) for other, share in standing.get(word, {}).items()
+    ]
 
 
 async def _kin(session: Session, meant: Sequence[tuple[int, str, float]]) -> list[Form]:

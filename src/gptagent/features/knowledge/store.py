@@ -232,7 +232,7 @@ async def count_sources(session: Session) -> KnowledgeCounts:
 
 
 async def delete_pieces(session: Session, kind: SourceKind, source_id: UUID) -> None:
-    """Delete passages, if there are any: else the graph's lock would be held while a new document is recorded.
+    """Delete passages, if there are any: a new document shall not hold the graph's lock while it is recorded.
 
     An article is short, and always takes the lock: what is locked after it is locked after it always.
     """
