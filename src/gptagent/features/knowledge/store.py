@@ -236,9 +236,11 @@ async def delete_pieces(session: Session, kind: SourceKind, source_id: UUID) -> 
 
     An article is short, and always takes the lock: what is locked after it is locked after it always.
     """
-    own = f"from app.chunk where {kind}_id = $1"
-    if kind == "article" or await session.fetchval(f"select exists (select {own})", source_id):
-        await session.execute(f"delete {own}", source_id)
+    found = kind == "article" or await session.fetchval(
+        f"select exists (select from app.chunk where {kind}_id = $1)", source_id
+    )
+    if found:
+        await session.execute(f"delete from app.chunk where {kind}_id = $1", source_id)
 
 
 async def insert_pieces(
