@@ -146,7 +146,9 @@ async def test_an_id_of_another_workspace_in_a_parameter_or_body_is_as_one_of_no
 @pytest.mark.parametrize("operation", WITH_NOTHING, ids=lambda operation: operation.name)
 async def test_a_body_nobody_asked_for_decides_nothing(operation, only_owner):
     plain = await only_owner(operation.method, operation.path)
-    stuffed = await only_owner(operation.method, operation.path, json={"org_id": str(uuid4()), "is_admin": True})
+    stuffed = await only_owner(
+        operation.method, operation.path, json={"org_id": str(uuid4()), "is_admin": True}
+    )
     assert stuffed.status_code == plain.status_code
 
 

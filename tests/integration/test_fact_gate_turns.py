@@ -2,18 +2,14 @@
 
 import html
 from dataclasses import replace
-from urllib.parse import urlsplit
 
-import httpx2
 import pytest
 
 from fact_dialogues import trap
-from gptagent.adapters.llm.port import OpenAiCompatible, Patience
 from gptagent.features.dialog import service as dialog
 from gptagent.features.dialog.prompting import ModelResponder
 from gptagent.features.knowledge.grounding.gate import unsourced
 from gptagent.kernel import observe
-from gptagent.sandbox.spawn import running
 from integration.conftest import serving_here
 from readers import reader_of, texts
 from scenes import Scene

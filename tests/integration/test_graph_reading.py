@@ -3,12 +3,9 @@
 import asyncio
 import json
 from datetime import UTC, date, datetime, timedelta
-from urllib.parse import urlsplit
 
-import httpx2
 import pytest
 
-from gptagent.adapters.llm.port import OpenAiCompatible, Patience
 from gptagent.features.knowledge import service as knowledge
 from gptagent.features.knowledge.articles.model import ArticleChange
 from gptagent.features.knowledge.extraction import service as reading
@@ -21,7 +18,6 @@ from gptagent.kernel.clock import utcnow
 from gptagent.kernel.errors import UpstreamUnavailable
 from gptagent.kernel.jobs import JobContext
 from gptagent.kernel.paging import Page
-from gptagent.sandbox.spawn import running
 
 CONTACTS = """ООО «Ромашка» работает с 1 мая 2024 года.
 Пишите на sales@romashka.example или звоните +7 (843) 200-10-20, адрес: г. Казань, ул. Баумана, д. 5.
@@ -81,6 +77,7 @@ def by_model(model):
 
 
 PATTERNS = GraphJobs(None)
+WAITING = "select count(*) from pg_locks, pg_sleep(0.01) where not granted"
 
 
 def script(control, *rules):
@@ -405,8 +402,8 @@ async def delete(database, scope, article_id):
 
 async def until_waiting(session):
     async with asyncio.timeout(20):
-        while not await session.fetchval("select true from pg_locks where not granted limit 1"):
-            await asyncio.sleep(0.01)
+        while not await session.fetchval(WAITING):
+            pass
 
 
 async def test_readings_that_were_let_go_are_no_tries_that_failed(database, scope, by_model, control):
@@ -450,7 +447,10 @@ async def test_facts_and_relations_come_in_pages(database, scope):
     """KB-21"""
     many = graph.SHOWN + 3
     article_id = await write(
-        database, scope, "Цены", "ООО «Ромашка»\n\n" + "\n".join(f"- Товар {n:02} — {n + 1} ₽" for n in range(many))
+        database,
+        scope,
+        "Цены",
+        "ООО «Ромашка»\n\n" + "\n".join(f"- Товар {n:02} — {n + 1} ₽" for n in range(many)),
     )
     await read(PATTERNS, database, scope, article_id)
     async with database.session(scope) as session:

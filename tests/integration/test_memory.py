@@ -3,13 +3,11 @@
 import json
 from dataclasses import replace
 from datetime import timedelta
-from urllib.parse import urlsplit
 
 import httpx2
 import pytest
 
 from cast import make_scope
-from gptagent.adapters.llm.port import OpenAiCompatible, Patience
 from gptagent.features.audit import service as audit
 from gptagent.features.conversations.memory import service
 from gptagent.features.conversations.memory.jobs import MemoryJobs
@@ -20,7 +18,6 @@ from gptagent.kernel.clock import utcnow
 from gptagent.kernel.errors import AppError, Conflict, Invalid, NotFound, UpstreamUnavailable
 from gptagent.kernel.ids import new_id
 from gptagent.kernel.jobs import JobContext
-from gptagent.sandbox.spawn import running
 from integration.conftest import serving_here
 from readers import reader_of, texts
 from scenes import Scene

@@ -181,8 +181,14 @@ async def test_a_program_does_the_same_over_the_api(api, made, database, scope):
     assert not any(word in row["changes"] for row in actions for word in ("Stool", "Chair", "green"))
 
 
-async def test_what_other_names_add_is_measured_by_a_button_and_told(alice, dora, made, api, database, scope):
+@pytest.fixture
+def readers(alice, dora, api):
+    return alice, dora, api
+
+
+async def test_what_other_names_add_is_measured_by_a_button_and_told(readers, made, database, scope):
     """KB-21"""
+    alice, dora, api = readers
     page = texts(await alice.open("/knowledge-graph"))
     assert "Other names in the search Not used" in page and "It is measured two minutes after" in page
     assert (await dora.send("/knowledge-graph/measure")).status_code == 403

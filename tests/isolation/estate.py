@@ -209,7 +209,8 @@ async def _graph(session: Session, canary: str) -> dict[str, UUID]:
     await insert(session, "graph_settings", daily_tokens=1)
     await session.execute(
         """update app.graph_benefit
-              set is_used = true, sample_size = 10, measured_at = now() + interval '1 day', base_changes = 1000000"""
+              set is_used = true, sample_size = 10, measured_at = now() + interval '1 day',
+                  base_changes = 1000000"""
     )
     return {"entity_id": entity_id, "fact_id": fact_id}
 

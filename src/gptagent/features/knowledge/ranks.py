@@ -1,4 +1,4 @@
-"""How well questions find their right passages, by the place of the first one (from 1; 0: not found). Pure."""
+"""How well questions find their right passages, by the place of the first one (from 1; 0: none). Pure."""
 
 from collections.abc import Iterable, Sequence
 

@@ -1,4 +1,4 @@
-"""The graph's names in the search where they help; its writers in one order; tries that failed are counted."""
+"""The graph in the search where it helps; its writers in one order; tries that failed are counted."""
 
 from importlib.resources import files
 from typing import cast

@@ -89,7 +89,8 @@ async def set_back(
     await session.execute(
         """update app.graph_reading r
               set state = case when r.is_alone and r.failures + 1 >= $4 then 'failed' else 'waiting' end,
-                  failures = r.failures + 1, is_alone = true, error_code = $3, claimed_until = null, updated_at = $5
+                  failures = r.failures + 1, is_alone = true, error_code = $3, claimed_until = null,
+                  updated_at = $5
              from unnest($1::bigint[], $2::int[]) as x (id, attempt)
             where r.chunk_id = x.id and r.attempts = x.attempt and r.state = 'running'""",
         [one.chunk_id for one in excerpts],
@@ -338,7 +339,10 @@ async def drop_other_support(session: Session, chunk_id: int, kept: Collection[i
 
 
 async def hold_passages(session: Session, ids: Collection[int]) -> None:
-    """Keep passages from being deleted until the commit. Only under the graph's lock: who deletes takes that first."""
+    """Keep passages from being deleted until the commit.
+
+    Only under the graph's lock, for whoever deletes passages takes that first too.
+    """
     await session.execute(
         "select from app.chunk where id = any($1::bigint[]) order by id for key share", list(ids)
     )

@@ -39,7 +39,6 @@ from gptagent.kernel.paging import Page, page_of
 from gptagent.kernel.rest import CurrentMatch, Match, api_router
 
 
-
 @dataclass(frozen=True, slots=True)
 class GraphApi:
     db: Database
@@ -49,7 +48,9 @@ class GraphApi:
         router.get("", summary="Get how far the graph is")(self.status)
         router.patch("", summary="Set what a day's reading may use")(self.configure)
         router.post("/readings", status_code=202, summary="Read passages again")(self.read)
-        router.post("/measurements", status_code=202, summary="Measure again what the graph adds")(self.measure)
+        router.post("/measurements", status_code=202, summary="Measure again what the graph adds")(
+            self.measure
+        )
         router.get("/entities", summary="List entities")(self.list)
         one = "/entities/{entity_id}"
         router.get(one, summary="Get an entity")(self.get)

@@ -85,9 +85,7 @@ async def page_facts(session: Session, entity_id: UUID, page: Page) -> tuple[lis
     return page.cut(found, lambda fact: (fact.attribute, fact.id))
 
 
-async def page_relations(
-    session: Session, entity_id: UUID, page: Page
-) -> tuple[list[Relation], str | None]:
+async def page_relations(session: Session, entity_id: UUID, page: Page) -> tuple[list[Relation], str | None]:
     """Return a page of an entity's relations, and the cursor of the next one. Raises NotFound."""
     await _entity(session, entity_id)
     found = await store.page_relations(session, entity_id, page)

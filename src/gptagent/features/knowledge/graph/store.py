@@ -96,9 +96,7 @@ async def list_facts(session: Session, entity_id: UUID, limit: int, offset: int)
 
 
 async def page_facts(session: Session, entity_id: UUID, page: Page) -> list[Fact]:
-    rows = await session.fetch(
-        f"select * from ({_FACTS}) f where {page.clause(2)}", entity_id, *page.args
-    )
+    rows = await session.fetch(f"select * from ({_FACTS}) f where {page.clause(2)}", entity_id, *page.args)
     return [Fact(**row) for row in rows]
 
 

@@ -1,1 +1,1 @@
-"""The graph's names in the search: what a question calls by one name is also found by the others, where that helps."""
+"""The graph's names in the search: what a question calls by one is also found by others, where that helps."""

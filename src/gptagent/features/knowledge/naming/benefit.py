@@ -10,7 +10,7 @@ from gptagent.features.knowledge.vectors.model import SAMPLE_MIN
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """The place (from 1, 0: none) of a question's first right passage without the graph's names and with them.
+    """The place (from 1, 0: none) of a question's first right passage without other names and with them.
 
     `is_named` tells whether the question calls something by one of several names.
     """

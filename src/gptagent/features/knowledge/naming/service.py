@@ -1,4 +1,4 @@
-"""The verbs of the graph's names in the search. Measuring what they add is in `measuring`, its work in `jobs`."""
+"""The verbs of the graph's names in the search. What they add is told by `measuring`, in `jobs`."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
