@@ -70,10 +70,10 @@ from gptagent.features.knowledge.checks import jobs as check_jobs
 from gptagent.features.knowledge.checks import service as checks
 from gptagent.features.knowledge.extraction.jobs import GraphJobs
 from gptagent.features.knowledge.extraction.service import EXTRACT_JOB
-from gptagent.features.knowledge.naming import jobs as naming_jobs
-from gptagent.features.knowledge.naming import service as naming
 from gptagent.features.knowledge.gaps import jobs as gap_jobs
 from gptagent.features.knowledge.gaps import service as gaps
+from gptagent.features.knowledge.naming import jobs as naming_jobs
+from gptagent.features.knowledge.naming import service as naming
 from gptagent.features.knowledge.questions import jobs as question_jobs
 from gptagent.features.knowledge.questions import service as questions
 from gptagent.features.knowledge.service import Understanding

@@ -11,11 +11,11 @@ from pydantic import Field
 from starlette.responses import Response
 
 from gptagent.features.knowledge.categories.model import CATEGORIES_MAX
-from gptagent.features.knowledge.questions.asking import Askers, part_asked
 from gptagent.features.knowledge.exchange.api import EXPORTED, Format
 from gptagent.features.knowledge.exchange.files import MEDIA, FileFormat
 from gptagent.features.knowledge.model import Passage
 from gptagent.features.knowledge.questions import exchange, service
+from gptagent.features.knowledge.questions.asking import Askers, part_asked
 from gptagent.features.knowledge.questions.calibration import Run, compare
 from gptagent.features.knowledge.questions.model import Question
 from gptagent.features.knowledge.vectors.service import Understanding

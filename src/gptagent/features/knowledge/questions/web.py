@@ -12,12 +12,12 @@ from starlette.responses import Response
 
 from gptagent.features.knowledge import service as knowledge
 from gptagent.features.knowledge.categories.service import read_tree
-from gptagent.features.knowledge.listing import id_of
-from gptagent.features.knowledge.questions.asking import Askers, part_asked
 from gptagent.features.knowledge.exchange.files import FileFormat
 from gptagent.features.knowledge.exchange.web import FAULTS_SHOWN, faults_of
+from gptagent.features.knowledge.listing import id_of
 from gptagent.features.knowledge.questions import exchange, service
 from gptagent.features.knowledge.questions.api import as_file
+from gptagent.features.knowledge.questions.asking import Askers, part_asked
 from gptagent.features.knowledge.questions.calibration import SAMPLE_MIN, compare
 from gptagent.features.knowledge.questions.files import COLUMNS
 from gptagent.features.knowledge.questions.model import QUESTIONS_MAX, TEXT_MAX_CHARS
