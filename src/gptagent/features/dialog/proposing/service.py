@@ -85,7 +85,9 @@ async def take(session: Session, conversation_id: UUID, *, now: datetime) -> Tak
         return None
     agent = await agents.choose_agent(session)
     may_ask = await knowledge.may_ask_model(session)
-    return Taken(conversation_id, read, held_since, material, may_ask, agent.model if agent else None)
+    return Taken(
+        conversation_id, read, held_since, material, may_ask, agent.settings.model if agent else None
+    )
 
 
 async def _has_to_wait(
