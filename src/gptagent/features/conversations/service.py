@@ -79,7 +79,7 @@ class Inbox:
         elif message.author == "human":
             await store.hold(session, conversation_id, message.author_name, message.sent_at)
             await self.subscribers.publish(session, HoldChanged(conversation_id))
-        await _tell(session, conversation_id)
+        await tell(session, conversation_id)
 
     async def on_said(self, session: Session, event: CustomerSaid) -> None:
         """Store what only a bot of the CRM has told, once; should the message come, it is the same one."""
@@ -105,7 +105,7 @@ class Inbox:
         await get_conversation(session, conversation_id)
         if await store.hold(session, conversation_id, by, now):
             await self.subscribers.publish(session, HoldChanged(conversation_id))
-            await _tell(session, conversation_id)
+            await tell(session, conversation_id)
             await _record(session, "conversation.taken_over", conversation_id)
 
     async def resume(self, session: Session, conversation_id: UUID) -> None:
@@ -113,7 +113,7 @@ class Inbox:
         await get_conversation(session, conversation_id)
         if await store.release(session, conversation_id):
             await self.subscribers.publish(session, HoldChanged(conversation_id))
-            await _tell(session, conversation_id)
+            await tell(session, conversation_id)
             await _record(session, "conversation.resumed", conversation_id)
 
 
@@ -161,7 +161,8 @@ async def _append(session: Session, conversation_id: UUID, message: InboundMessa
     )
 
 
-async def _tell(session: Session, conversation_id: UUID) -> None:
+async def tell(session: Session, conversation_id: UUID) -> None:
+    """Let open pages show what changed in a conversation."""
     await session.publish(topic_of(conversation_id), "changed", {"conversation_id": str(conversation_id)})
 
 
@@ -195,7 +196,7 @@ async def record_reply(
         await store.adopt_message(session, conversation_id, provider_id, turn_id, agent_name)
     if provider_id is not None:
         await store.watch_delivery(session, conversation_id, FIRST_CHECK)
-    await _tell(session, conversation_id)
+    await tell(session, conversation_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,14 +220,14 @@ async def note_delivery(session: Session, conversation_id: UUID, seq: int, statu
     """Record what became of a message. Returns whether that is news."""
     is_new = await store.update_delivery(session, conversation_id, seq, status)
     if is_new:
-        await _tell(session, conversation_id)
+        await tell(session, conversation_id)
     return is_new
 
 
 async def note_left(session: Session, conversation_id: UUID, provider_id: str) -> None:
     """The CRM itself has told of our message: it is sent at least."""
     if await store.note_left(session, conversation_id, provider_id):
-        await _tell(session, conversation_id)
+        await tell(session, conversation_id)
 
 
 async def watch_again(session: Session, conversation_id: UUID, due_in: timedelta) -> bool:
@@ -290,6 +291,11 @@ async def list_messages(
     """Return the last messages from `from_seq` on, oldest first."""
     rows = await store.select_messages(session, conversation_id, from_seq, limit)
     return [Message(**dict(row)) for row in rows]
+
+
+async def last_said_at(session: Session, conversation_id: UUID) -> datetime | None:
+    """Return when the customer wrote last, by the CRM's clock; None if never."""
+    return await store.last_said_at(session, conversation_id)
 
 
 async def asked_at(session: Session, conversation_id: UUID, first_seq: int, last_seq: int) -> datetime | None:

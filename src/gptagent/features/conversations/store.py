@@ -302,6 +302,17 @@ async def asked_at(
     return found
 
 
+async def last_said_at(session: Session, conversation_id: UUID) -> datetime | None:
+    """The last few messages decide: a late one may carry an earlier time."""
+    found: datetime | None = await session.fetchval(
+        """select max(sent_at) from (select sent_at from app.message
+                                      where conversation_id = $1 and author = 'customer'
+                                      order by seq desc limit 20) as recent""",
+        conversation_id,
+    )
+    return found
+
+
 async def count_replies(session: Session, periods: Sequence[tuple[datetime, datetime]]) -> list[int]:
     starts, ends = zip(*periods, strict=True)
     rows = await session.fetch(

@@ -21,6 +21,7 @@ from gptagent.features.crm.ports import CrmPort
 from gptagent.features.crm.replying import service as replying
 from gptagent.features.dialog import service, store
 from gptagent.features.dialog.context import HISTORY_MESSAGES, Responder, Spent, TurnContext, not_found
+from gptagent.features.dialog.drafts import service as drafts
 from gptagent.features.dialog.ending import finish
 from gptagent.features.dialog.model import ANSWER_WINDOW, Answer, Pace, Turn
 from gptagent.features.dialog.scripting import scripts_of
@@ -101,6 +102,9 @@ class TurnRunner:
         if turn.answer is None:
             gathered = await self._refresh(db, scope, gathered)
             turn = await self._answer(db, scope, turn, gathered)
+        if gathered.agent.settings.check_before_sending and not turn.is_approved and turn.answer is not None:
+            await drafts.put_down(db, scope, turn, turn.answer, self.pace)
+            return
         await sender.send(turn, gathered)
 
     async def _gather(self, db: Database, scope: Scope, turn: Turn) -> TurnContext | Refusal | Postponed:
@@ -120,7 +124,7 @@ class TurnRunner:
             unanswered = tuple(
                 m for m in messages if turn.first_seq <= m.seq <= turn.last_seq and m.author == "customer"
             )
-            if _is_too_late(conversation, unanswered):
+            if not turn.is_approved and _is_too_late(conversation, unanswered):
                 return Refusal("too_late")
             pause = await self._pause(session, connection.status, conversation.id)
             if pause is not None:

@@ -20,6 +20,9 @@ from gptagent.features.conversations.service import PAGE_SIZE, THREAD_SIZE, Inbo
 from gptagent.features.crm import service as crm
 from gptagent.features.crm.actions import service as actions
 from gptagent.features.dialog import service
+from gptagent.features.dialog.drafts import service as drafts
+from gptagent.features.dialog.drafts.model import NOTE_MAX_CHARS
+from gptagent.features.dialog.drafts.model import TEXT_MAX_CHARS as DRAFT_MAX_CHARS
 from gptagent.features.dialog.enclosures import service as enclosures
 from gptagent.features.dialog.model import TurnRecord
 from gptagent.features.identity import service as identity
@@ -45,6 +48,7 @@ REASONS: Mapping[str, str] = {
     "crm_no_reply_slot": "Not sent: no bot of the CRM waited for the reply. A task asks a manager to answer.",
     "crm_route_not_set_up": "Not sent: the way of replies is not set up. A task asks a manager to answer.",
     "delivery_unknown": "It is not known whether the reply arrived. A task asks a manager to look.",
+    "draft_outdated": "A draft was taken back: something newer happened.",
 }
 # Why a file that belongs to a reply was not sent, by its reason.
 FILE_REASONS: Mapping[str, str] = {
@@ -211,6 +215,16 @@ class ConversationPages:
             "lead": lead,
             "connection": await crm.get_connection(session, conversation.connection_id),
             "speaker": await agents.choose_agent(session),
+            **await self._draft(session, conversation_id),
+        }
+
+    async def _draft(self, session: Session, conversation_id: UUID) -> dict[str, Any]:
+        return {
+            "draft": await drafts.find_current(session, conversation_id),
+            "draft_limits": {"text": DRAFT_MAX_CHARS, "note": NOTE_MAX_CHARS},
+            "draft_typed": {},
+            "draft_errors": {},
+            "draft_failure": "",
         }
 
     async def attachment(self, scope: CurrentScope, conversation_id: UUID, attachment_id: UUID) -> Response:
@@ -251,18 +265,29 @@ def _rights(scope: Scope, conversation_id: UUID) -> dict[str, Any]:
 def tell(messages: Iterable[Message], turns: Iterable[TurnRecord], zone: tzinfo) -> Iterator[Entry]:
     """Weave messages, days and the turns that sent nothing into one story, oldest first."""
     known = {turn.id: turn for turn in turns}
-    silent = {turn.last_seq: turn for turn in known.values() if turn.outcome in {"refused", "handed_off"}}
+    silent: dict[int, list[TurnRecord]] = {}
+    for turn in reversed(known.values()):
+        if _is_silent(turn):
+            silent.setdefault(turn.last_seq, []).append(turn)
     day: date | None = None
     for message in messages:
         if message.sent_at.astimezone(zone).date() != day:
             day = message.sent_at.astimezone(zone).date()
             yield Entry("day", message.sent_at)
-        turn = known.get(message.turn_id) if message.turn_id else None
-        yield Entry("message", message.sent_at, message, turn)
-        if ended := silent.get(message.seq):
+        by = known.get(message.turn_id) if message.turn_id else None
+        yield Entry("message", message.sent_at, message, by)
+        for ended in silent.get(message.seq, ()):
             yield Entry("turn", ended.ended_at or message.sent_at, turn=ended, text=_reason(ended))
 
 
+def _is_silent(turn: TurnRecord) -> bool:
+    """Whether the turn sent nothing, and that is its end. A draft that waits is shown as what it is."""
+    is_waiting = turn.draft is not None and turn.draft.state == "waiting"
+    return turn.outcome in {"refused", "handed_off", "draft", "rejected"} and not is_waiting
+
+
 def _reason(turn: TurnRecord) -> str:
+    if turn.outcome == "draft":
+        return REASONS["draft_outdated"]
     other = REFUSED if turn.outcome == "refused" else NOT_SENT
     return REASONS.get(turn.reason or "", other)
