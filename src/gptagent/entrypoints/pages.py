@@ -17,6 +17,7 @@ from gptagent.entrypoints.error_pages import ErrorPages
 from gptagent.features.admin.audit_web import AuditPages, PlatformAuditPages
 from gptagent.features.admin.people_web import ImpersonationPages, PeoplePages
 from gptagent.features.admin.web import KeyPages, OrganizationPages, OverviewPages
+from gptagent.features.agents.editing import AgentEditor
 from gptagent.features.agents.web import AgentPages
 from gptagent.features.crm import service as crm
 from gptagent.features.crm.actions.reverting import Reverting
@@ -184,6 +185,7 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         ProviderPages(platform.sign_in, pages).router(),
         DashboardPages(db, pages, settings.llm_model).router(),
         AgentPages(db, pages, settings.llm_model).router(),
+        AgentEditor(db, pages, settings.llm_model).router(),
         DocumentPages(db, pages, platform.files).router(),
         SitePages(db, pages, platform.reading).router(),
         ExchangePages(db, pages).router(),

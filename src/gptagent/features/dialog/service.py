@@ -39,7 +39,7 @@ class Lanes:
     async def on_customer_wrote(self, session: Session, event: CustomerWrote) -> None:
         """Gather the burst: each new message restarts the agent's delay, up to the cap."""
         agent = await agents.choose_agent(session)
-        delay = timedelta(seconds=agent.response_delay_seconds if agent else 0)
+        delay = timedelta(seconds=agent.settings.response_delay_seconds if agent else 0)
         await _stir(session, event.conversation_id, wanted=event.seq, delay=delay)
 
     async def on_hold_changed(self, session: Session, event: HoldChanged) -> None:

@@ -15,6 +15,7 @@ from gptagent.features.knowledge.articles.model import (  # noqa: F401 - part of
     NewArticle,
 )
 from gptagent.features.knowledge.attachments.model import ArticleFile as ArticleFile  # noqa: PLC0414 - exported
+from gptagent.features.knowledge.categories.model import CATEGORIES_MAX as CATEGORIES_MAX  # noqa: PLC0414 - exported
 from gptagent.features.knowledge.scripts.model import Given as Given  # noqa: PLC0414 - exported
 from gptagent.features.knowledge.scripts.model import StageKey as StageKey  # noqa: PLC0414 - exported
 

@@ -16,6 +16,7 @@ from gptagent.features.knowledge.articles.service import (
     update_article,
 )
 from gptagent.features.knowledge.attachments.service import files_to_send, path_of
+from gptagent.features.knowledge.categories.service import read_tree
 from gptagent.features.knowledge.citing import supporting_sentences
 from gptagent.features.knowledge.documents import (
     DOCUMENT_ORDERS,
@@ -87,6 +88,7 @@ __all__ = [
     "path_of",
     "placeholders_in",
     "prove",
+    "read_tree",
     "rebuild",
     "record_entries",
     "record_pieces",
