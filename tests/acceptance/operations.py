@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from gptagent.features.organizations.policy import (
     EDIT_AGENTS,
@@ -320,6 +320,9 @@ OPERATIONS = tuple(
         ("GET", f"{CONVERSATION}/attachments/{{attachment_id}}", READ_ATTACHMENTS, {}),
         ("PUT", f"{CONVERSATION}/takeover", WORK_CONVERSATIONS, {}),
         ("DELETE", f"{CONVERSATION}/takeover", WORK_CONVERSATIONS, {}),
+        ("PUT", f"{CONVERSATION}/assignment", WORK_CONVERSATIONS, {"json": {"person_id": str(UUID(int=1))}}),
+        ("DELETE", f"{CONVERSATION}/assignment", WORK_CONVERSATIONS, {}),
+        ("PUT", f"{CONVERSATION}/read", VIEW, {}),
         ("GET", f"{CONVERSATION}/draft", VIEW, {}),
         ("POST", f"{CONVERSATION}/drafts/{{draft_id}}/approval", WORK_CONVERSATIONS, {"json": {}}),
         ("POST", f"{CONVERSATION}/drafts/{{draft_id}}/rejection", WORK_CONVERSATIONS, {"json": {}}),

@@ -190,6 +190,9 @@ ACTIONS: dict[str, str | Why] = {
     f"POST {PAGES}/integrations/{{connection_id}}/disconnect": f"DELETE {V1}/connections/{{connection_id}}",
     f"POST {PAGES}/conversations/{{conversation_id}}/takeover": f"PUT {TAKEOVER}",
     f"POST {PAGES}/conversations/{{conversation_id}}/resume": f"DELETE {TAKEOVER}",
+    f"POST {PAGES}/conversations/{{conversation_id}}/assignment": (
+        f"PUT {V1}/conversations/{{conversation_id}}/assignment"
+    ),
     f"POST {PAGES}/{DRAFT}/approval": f"POST {V1}/{DRAFT}/approval",
     f"POST {PAGES}/{DRAFT}/rejection": f"POST {V1}/{DRAFT}/rejection",
     f"POST {PAGES}/{MEMORIES}": f"POST {V1}/{MEMORIES}",

@@ -198,6 +198,11 @@ CASES: dict[str, Case] = {
     "GET /api/v1/conversations/{conversation_id}/messages": Foreign(CONVERSATION),
     "PUT /api/v1/conversations/{conversation_id}/takeover": Foreign(CONVERSATION),
     "DELETE /api/v1/conversations/{conversation_id}/takeover": Foreign(CONVERSATION),
+    "PUT /api/v1/conversations/{conversation_id}/assignment": Foreign(
+        CONVERSATION, {"json": {"person_id": "0197a1b2-0000-7000-8000-000000000001"}}
+    ),
+    "DELETE /api/v1/conversations/{conversation_id}/assignment": Foreign(CONVERSATION),
+    "PUT /api/v1/conversations/{conversation_id}/read": Foreign(CONVERSATION),
     "GET /api/v1/conversations/{conversation_id}/draft": Foreign(CONVERSATION),
     f"POST /api/v1/{DRAFT}/approval": Foreign(DRAFTED, {"json": {"text": "Stolen"}}),
     f"POST /api/v1/{DRAFT}/rejection": Foreign(DRAFTED, {"json": {"reason": "Stolen"}}),
@@ -419,6 +424,7 @@ CASES: dict[str, Case] = {
     f"GET {PAGES}/conversations/{{conversation_id}}": Foreign(CONVERSATION),
     f"POST {PAGES}/conversations/{{conversation_id}}/takeover": Foreign(CONVERSATION),
     f"POST {PAGES}/conversations/{{conversation_id}}/resume": Foreign(CONVERSATION),
+    f"POST {PAGES}/conversations/{{conversation_id}}/assignment": Foreign(CONVERSATION),
     f"POST {PAGES}/{DRAFT}/approval": Foreign(DRAFTED),
     f"POST {PAGES}/{DRAFT}/rejection": Foreign(DRAFTED),
     f"POST {PAGES}/{MEMORIES}": Foreign(CONVERSATION, {"data": REMEMBERED}),

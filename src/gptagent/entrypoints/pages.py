@@ -28,8 +28,8 @@ from gptagent.features.crm.replying.web import RepliesPages
 from gptagent.features.crm.syncing.web import SyncPages
 from gptagent.features.crm.web import ConnectionPages
 from gptagent.features.dashboard.web import DashboardPages
-from gptagent.features.dialog.memory_web import MemoryPages
 from gptagent.features.dialog.drafts.web import DraftPages
+from gptagent.features.dialog.memory_web import MemoryPages
 from gptagent.features.dialog.web import ConversationPages
 from gptagent.features.identity import service as identity
 from gptagent.features.identity.email_web import EmailPages

@@ -94,8 +94,8 @@ SETTINGS: Mapping[str, Setting] = {
     ),
     "check_before_sending": Setting(
         "switch",
-        "Replies are not sent by themselves. They wait as drafts in the conversation, a task on the deal says so, "
-        "and a person sends, edits or rejects them.",
+        "Replies are not sent by themselves. They wait as drafts in the conversation, a task on the deal says "
+        "so, and a person sends, edits or rejects them.",
     ),
     "model": Setting(
         "text",
@@ -121,9 +121,7 @@ SETTINGS: Mapping[str, Setting] = {
     "not_found_text": Setting(
         "text", "The customer gets this text instead of an invented answer.", 1, NOT_FOUND_MAX_CHARS
     ),
-    "not_found_task": Setting(
-        "switch", "A manager sees the customer's question in the CRM and answers it."
-    ),
+    "not_found_task": Setting("switch", "A manager sees the customer's question in the CRM and answers it."),
     "remembers_customers": Setting(
         "switch",
         "Names, wishes and promises are noted from the customer's messages and known in later chats of the "

@@ -51,6 +51,7 @@ SENTENCES: Mapping[str, str] = {
     "connection.renewed": "Connection to the CRM renewed",
     "connection.switched": "Connection to the CRM switched",
     "connection.sync_asked": "CRM account read",
+    "conversation.assigned": "Conversation assigned",
     "conversation.resumed": "Conversation given back to the agent",
     "conversation.taken_over": "Conversation taken over",
     "draft.approved": "Draft approved",

@@ -28,6 +28,7 @@ class Conversation:
     taken_over_at: datetime | None
     taken_over_by: str | None
     created_at: datetime
+    assignee_id: UUID | None
 
     @property
     def held_by_person(self) -> bool:

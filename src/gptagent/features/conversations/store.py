@@ -16,7 +16,8 @@ PREVIEW_CHARS = 200
 _MESSAGE = """select seq, author, author_name, text, attachment_type, turn_id, sent_at, delivery_status
                 from app.message"""
 _CONVERSATION = """select id, connection_id, chat_id, talk_id, contact_id, lead_id, customer_name, channel,
-                          last_seq, last_text, last_message_at, taken_over_at, taken_over_by, created_at
+                          last_seq, last_text, last_message_at, taken_over_at, taken_over_by, created_at,
+                          assignee_id
                      from app.conversation"""
 
 
@@ -392,3 +393,22 @@ async def update_delivery(session: Session, conversation_id: UUID, seq: int, sta
         status,
     )
     return bool(done)
+
+
+async def assign(session: Session, conversation_id: UUID, person_id: UUID | None) -> None:
+    await session.execute(
+        "update app.conversation set assignee_id = $2 where id = $1", conversation_id, person_id
+    )
+
+
+async def mark_read(session: Session, conversation_id: UUID, person_id: UUID) -> None:
+    """Note that a member has seen all there is; one who is no member here has no marks."""
+    await session.execute(
+        """insert into app.conversation_read as r (person_id, conversation_id, seq)
+           select $2, c.id, c.last_seq from app.conversation c
+            where c.id = $1 and exists (select from app.member where person_id = $2)
+           on conflict (org_id, person_id, conversation_id) do update set seq = excluded.seq
+            where r.seq < excluded.seq""",
+        conversation_id,
+        person_id,
+    )

@@ -111,7 +111,7 @@ async def claim_lane(session: Session, conversation_id: UUID, job_id: int, lease
         turn = None
     if turn is None:
         first = await drafts.take_back(session, conversation_id)
-        if first is not None:  # the customer never stopped writing: one answer covers the draft's messages too
+        if first is not None:  # the customer never stopped writing: one answer covers the draft's messages
             lane = replace(lane, done=min(lane.done, first - 1))
         return await store.insert_turn(session, conversation_id, lane, claim)
     return await store.live_turn(session, conversation_id, claim)

@@ -16,7 +16,8 @@ _encode = msgspec.json.encode
 _answer = msgspec.json.Decoder(Answer)
 _TURN = """select id, conversation_id, agent_id, epoch, first_seq, last_seq, state, answer,
                   provider_message_id, send_attempts, held_back, send_started_at, send_talk_id, send_route,
-                  send_since, coalesce(draft_state = 'approved', false) as is_approved, clock_timestamp() - send_accepted_at as accepted_for,
+                  send_since, coalesce(draft_state = 'approved', false) as is_approved,
+                  clock_timestamp() - send_accepted_at as accepted_for,
                   clock_timestamp() - send_started_at as unknown_for from app.turn"""
 
 

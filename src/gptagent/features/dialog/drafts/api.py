@@ -79,7 +79,7 @@ class DraftsApi:
     async def approve(
         self, scope: CurrentScope, conversation_id: UUID, draft_id: UUID, body: ApprovalBody
     ) -> None:
-        """It is sent once, however often this is called; 409 once it was decided or something newer happened."""
+        """It is sent once, however often this is called; 409 once it was decided or is outdated."""
         require(scope, policy.WORK_CONVERSATIONS)
         async with self.db.session(scope) as session:
             await service.approve(session, conversation_id, draft_id, by=BY_API, text=body.text)

@@ -23,8 +23,8 @@ from gptagent.kernel.errors import Conflict, Invalid, NotFound
 from gptagent.kernel.scope import Scope
 
 DRAFT_TASK = (
-    "The agent has drafted a reply that waits for your approval in the inbox; the customer has not got it. The "
-    "customer wrote: “{question}”"
+    "The agent has drafted a reply that waits for your approval in the inbox; the customer has not got it. "
+    "The customer wrote: “{question}”"
 )
 
 
@@ -67,7 +67,7 @@ async def find_current(session: Session, conversation_id: UUID) -> Draft | None:
 async def approve(
     session: Session, conversation_id: UUID, draft_id: UUID, *, by: str, text: str | None = None
 ) -> None:
-    """Let the draft be sent, with `text` in its place if that is given. It leaves once, by the turn's own way.
+    """Let the draft be sent, with `text` in its place if that is given: once, by the turn's own way.
 
     Raises NotFound; Invalid on a text that is empty or too long; Conflict if the draft does not wait any
     more, its agent is off, or the channel takes no message this long after the customer's last one.
@@ -83,21 +83,23 @@ async def approve(
     if not await store.approve(session, conversation_id, draft_id, by, edited):
         raise _decided(await get_draft(session, conversation_id, draft_id))
     await session.enqueue(lanes.ADVANCE, {"conversation_id": str(conversation_id)})
-    action = "draft.approved" if edited is None else "draft.edited"
-    await audit.record(session, Entry(action, "conversation", str(conversation_id)))
+    own = str(conversation_id)
+    await audit.record(
+        session, Entry("draft.approved" if edited is None else "draft.edited", "conversation", own)
+    )
     await conversations.tell(session, conversation_id)
 
 
 async def reject(session: Session, conversation_id: UUID, draft_id: UUID, *, by: str, note: str = "") -> None:
-    """End the turn without a reply. `note` says why, if the person likes. Raises NotFound, Invalid, Conflict."""
+    """End the turn without a reply; `note` may say why. Raises NotFound, Invalid, Conflict."""
     await conversations.get_conversation(session, conversation_id)
-    draft = await get_draft(session, conversation_id, draft_id)
+    await get_draft(session, conversation_id, draft_id)
     why = note.strip()
     if len(why) > NOTE_MAX_CHARS:
         raise Invalid.field("reason", "At most {limit} characters.", limit=NOTE_MAX_CHARS)
     await conversations.pin_conversation(session, conversation_id)
     if not await store.reject(session, conversation_id, draft_id, by, why or None):
-        raise _decided(draft if draft.state != "waiting" else await get_draft(session, conversation_id, draft_id))
+        raise _decided(await get_draft(session, conversation_id, draft_id))
     await audit.record(session, Entry("draft.rejected", "conversation", str(conversation_id)))
     await conversations.tell(session, conversation_id)
 
@@ -133,5 +135,6 @@ async def _check_window(session: Session, conversation: Conversation) -> None:
     if said_at is not None and replying.window_is_closed(conversation.channel, said_at, utcnow()):
         raise Conflict(
             "draft_window_closed",
-            "The channel takes messages only within 24 hours of the customer's last one. Write with a template.",
+            "The channel takes messages only within 24 hours of the customer's last one. "
+            "Write with a template.",
         )

@@ -8,8 +8,8 @@ from gptagent.features.dialog.drafts.model import Draft
 from gptagent.features.dialog.store import read_answer
 from gptagent.kernel.db import Session
 
-_DRAFT = """select id, agent_id, draft_state, answer, first_seq, last_seq, draft_at, draft_decided_at, draft_by,
-                   draft_is_edited, draft_note
+_DRAFT = """select id, agent_id, draft_state, answer, first_seq, last_seq, draft_at, draft_decided_at,
+                   draft_by, draft_is_edited, draft_note
               from app.turn where conversation_id = $1 and answer is not null"""
 
 
@@ -53,9 +53,7 @@ async def was_told(session: Session, conversation_id: UUID, first_seq: int) -> b
     )
 
 
-async def approve(
-    session: Session, conversation_id: UUID, draft_id: UUID, by: str, text: str | None
-) -> bool:
+async def approve(session: Session, conversation_id: UUID, draft_id: UUID, by: str, text: str | None) -> bool:
     """Open the turn of the draft again, for the lane as it stands now, and let the lane be due.
 
     False if it does not wait any more, or something newer is to be answered.
@@ -127,7 +125,7 @@ async def select_current(session: Session, conversation_id: UUID) -> Draft | Non
 
 def _draft(row: Record) -> Draft:
     answer = read_answer(row["answer"])
-    assert answer is not None  # noqa: S101 - the statement asks for those that have one
+    assert answer is not None
     return Draft(
         id=row["id"],
         agent_id=row["agent_id"],
