@@ -89,6 +89,7 @@ ACTIONS: dict[str, str | Why] = {
     f"POST {SECURITY}/passkeys/{{passkey_id}}/remove": f"DELETE {V1}/account/passkeys/{{passkey_id}}",
     f"POST {PAGES}/settings": f"PATCH {V1}/workspace",
     f"POST {PAGES}/settings/second-factor": f"PATCH {V1}/workspace",
+    f"POST {PAGES}/settings/stopping": f"PATCH {V1}/workspace",
     f"POST {PAGES}/settings/deletion": f"PUT {V1}/workspace/deletion",
     f"POST {PAGES}/settings/deletion/cancel": f"DELETE {V1}/workspace/deletion",
     f"POST {PAGES}/settings/api-keys/create": f"POST {V1}/api-keys",

@@ -341,6 +341,7 @@ CASES: dict[str, Case] = {
     f"GET {PAGES}/settings": Own(),
     f"POST {PAGES}/settings": Own(422, {"data": {"name": ""}}),
     f"POST {PAGES}/settings/second-factor": Own(303),
+    f"POST {PAGES}/settings/stopping": Own(422, {"data": {"resume_after_hours": "x"}}),
     f"POST {PAGES}/settings/deletion": Own(422, {"data": {"confirm_name": "another"}}),
     f"POST {PAGES}/settings/deletion/cancel": Own(303),
     f"GET {MEMBERS}": Own(),

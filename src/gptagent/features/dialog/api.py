@@ -45,6 +45,7 @@ class ConversationOut(Wire):
     taken_over_at: datetime | None
     taken_over_by: str | None
     assignee_id: UUID | None
+    resume_at: datetime | None
 
 
 class AssignmentBody(Body):

@@ -121,8 +121,12 @@ class TurnRunner:
             messages = await conversations.list_messages(
                 session, conversation.id, from_seq=max(1, turn.first_seq - HISTORY_MESSAGES)
             )
+            answered = max((m.seq for m in messages if m.author == "human"), default=0)
+            if answered > turn.last_seq:
+                return Refusal("person_answered")
+            first = max(turn.first_seq, answered + 1)  # what came before is the person's
             unanswered = tuple(
-                m for m in messages if turn.first_seq <= m.seq <= turn.last_seq and m.author == "customer"
+                m for m in messages if first <= m.seq <= turn.last_seq and m.author == "customer"
             )
             if not turn.is_approved and _is_too_late(conversation, unanswered):
                 return Refusal("too_late")
@@ -137,7 +141,7 @@ class TurnRunner:
             conversation=conversation,
             agent=agent,
             lead=lead,
-            history=tuple(m for m in messages if m.seq < turn.first_seq),
+            history=tuple(m for m in messages if m.seq < first),
             unanswered=unanswered,
         )
 

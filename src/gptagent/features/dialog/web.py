@@ -44,6 +44,7 @@ from gptagent.ui.web import Pages, base_of, timezone_of, words
 # Why a turn ended without a reply of the agent's own, by its reason.
 REASONS: Mapping[str, str] = {
     "taken_over": "Not answered: a person holds this conversation.",
+    "person_answered": "Left to a person, who wrote in this chat.",
     "no_active_agent": "Not answered: no agent was active.",
     "connection_off": "Not answered: the connection to the CRM was switched off.",
     "workspace_suspended": "Not answered: the workspace is suspended.",
@@ -232,6 +233,7 @@ class ConversationPages:
             "lead": lead,
             "connection": await crm.get_connection(session, conversation.connection_id),
             "speaker": await agents.choose_agent(session),
+            "rules": await organizations.get_stopping(session),
             **await self._draft(session, conversation_id),
         }
 
