@@ -13,4 +13,4 @@ down_revision = "0020"
 def upgrade() -> None:
     folder = files("gptagent.migrations") / "sql"
     connection = cast("psycopg.Connection[tuple[object, ...]]", op.get_bind().connection.driver_connection)
-    connection.execute((folder / "drafts.sql").read_bytes())
+    connection.execute((folder / "reply_drafts.sql").read_bytes())
