@@ -132,7 +132,7 @@ async def test_an_editor_names_all_errors_at_once_and_loses_nothing(alice, agent
     typed = {"name": "", "not_found_text": "x" * 501, "not_found_task": "on"}
     answer = await alice.send(f"/ai-agents/{agent.id}/edit", typed)
     assert answer.status_code == 422
-    assert answer.text.count('aria-invalid="true"') == 3  # the categories too: all are off and none is chosen
+    assert answer.text.count('aria-invalid="true"') == 3  # the categories too: not all, and none is chosen
     assert "x" * 501 in answer.text
     answer = await alice.send(f"/ai-agents/{agent.id}/advanced-settings", {"response_delay_seconds": "soon"})
     assert answer.status_code == 422 and 'value="soon"' in answer.text

@@ -81,6 +81,7 @@ class Estate:
     question_id: UUID
     run_id: UUID
     gap_id: UUID
+    draft_id: UUID
     finding_id: UUID
 
     @property
@@ -456,11 +457,17 @@ async def _conversation(
     decided = {"draft_by": canary, "draft_note": canary}
     await insert(session, "turn", **own, id=draft_id, **place, **waits, **decided)
     gap_id = new_id()
-    await insert(session, "gap", id=gap_id, created_at=utcnow(), updated_at=utcnow())
+    gathered = {"created_at": utcnow(), "updated_at": utcnow()}
+    await insert(session, "gap", id=gap_id, **gathered)
     question = {"turn_id": turn_id, "customer": conversation_id, "gap_id": gap_id, "asked_at": utcnow()}
     words = {"kind": "not_found", "support": 0.25, "text": canary, "words": [canary]}
     await insert(session, "asked_question", **own, **question, **words)
     await insert(session, "gap_word", lexeme=canary, gap_id=gap_id, turn_id=turn_id)
+    draft_id = new_id()
+    proposed = {"made_by": "words", "question": canary, "title": canary, "content": canary, **gathered}
+    talk = json.dumps([{"question": canary, "answer": canary}])
+    await insert(session, "knowledge_draft", **own, id=draft_id, gap_id=gap_id, talk=talk, **proposed)
+    await insert(session, "draft_watch", **own)
     sent = {"file_id": new_id(), "position": 1, "name": canary, "size_bytes": 1, "drive_uuid": canary}
     seen = {"reason": canary, "provider_message_id": canary, "state": "unknown"}
     await insert(session, "reply_file", **own, turn_id=turn_id, **sent, **seen)
@@ -475,6 +482,8 @@ async def _conversation(
         "memory_id": memory_id,
         "gap_id": gap_id,
     }
+    made = {"memory_id": memory_id, "gap_id": gap_id, "draft_id": draft_id}
+    return {**own, **files, "turn_id": turn_id, **made}
 
 
 async def _access(session: Session, vault: Vault, canary: str) -> dict[str, UUID]:

@@ -17,7 +17,7 @@ NOT_OFFERED = "Choose one of the offered values."
 def merge(old: Settings, changes: Mapping[str, object]) -> tuple[Settings, list[FieldError]]:
     """Return the document with the named settings changed, also inside of groups, and what is wrong.
 
-    With faults the document is the old one.
+    What is wrong by itself is left as it was in the document.
     """
     faults: list[FieldError] = []
     document: dict[str, Any] = msgspec.to_builtins(old)
@@ -32,10 +32,9 @@ def merge(old: Settings, changes: Mapping[str, object]) -> tuple[Settings, list[
             faults.append(fault)
         else:
             _put(document, path, clean)
-    if faults:
-        return old, faults
     new = msgspec.convert(document, Settings)
-    return new, _contradictions(new)
+    named = {fault.pointer for fault in faults}
+    return new, [*faults, *(one for one in _contradictions(new) if one.pointer not in named)]
 
 
 def flat(changes: Mapping[str, object], above: str = "") -> Iterator[tuple[str, object]]:
@@ -77,9 +76,7 @@ def _text(path: str, setting: Setting, value: object) -> FieldError | None:
         return None
     if isinstance(value, str) and setting.low <= len(value) <= setting.high:
         return None
-    return FieldError(
-        path, "From {low} to {high} characters.", {"low": setting.low, "high": setting.high}
-    )
+    return FieldError(path, "From {low} to {high} characters.", {"low": setting.low, "high": setting.high})
 
 
 def _number(path: str, setting: Setting, value: object) -> FieldError | None:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from gptagent.features.agents import service
 from gptagent.features.agents.forms import TABS, Tab, read, values_of
-from gptagent.features.agents.model import NAME_MAX_CHARS, SETTINGS, Agent, Problem
+from gptagent.features.agents.model import NAME_MAX_CHARS, SETTINGS, Problem
 from gptagent.features.knowledge import service as knowledge
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
@@ -54,7 +54,7 @@ class AgentEditor:
                 async with self.db.session(scope) as session:
                     await service.update_agent(session, agent_id, nested(typed))
             except Invalid as error:
-                return await self._page(request, scope, agent_id, tab, typed, error)
+                return await self._page(request, scope, agent_id, tab, typed=typed, error=error)
             return self.pages.redirect(request.url.path, Notice("success", "Saved"))
 
         return save
@@ -65,16 +65,16 @@ class AgentEditor:
         scope: Scope,
         agent_id: UUID,
         tab: Tab,
+        *,
         typed: Mapping[str, object] | None = None,
         error: Invalid | None = None,
-        *,
         part: str = "",
     ) -> Response:
         async with self.db.session(scope) as session:
             agent = await service.get_agent(session, agent_id)
             problems = (await service.find_problems(session, [agent]))[agent_id]
             speaker = await service.choose_agent(session)
-            offered = {} if part else await self._offered(session, tab, agent, problems)
+            offered = {} if part else await self._offered(session, tab, problems)
             shell = None if part else await self.pages.shell(request, session)
         context: dict[str, Any] = {
             "agent": agent,
@@ -99,9 +99,7 @@ class AgentEditor:
             **context,
         )
 
-    async def _offered(
-        self, session: Session, tab: Tab, agent: Agent, problems: list[Problem]
-    ) -> dict[str, Any]:
+    async def _offered(self, session: Session, tab: Tab, problems: list[Problem]) -> dict[str, Any]:
         """Return what the tab's lists offer; what is chosen and lost stays, to be taken out."""
         if tab != "edit":
             return {}

@@ -77,8 +77,11 @@ class AgentsOut(Wire):
     next_cursor: str | None
 
 
+OWN = ("id", "name", "is_active", "version", "created_at", "updated_at")
+
+
 def told(agent: Agent, problems: Sequence[Problem]) -> AgentOut:
     """Return the agent as an answer tells it."""
-    own = {key: getattr(agent, key) for key in ("id", "name", "is_active", "version", "created_at", "updated_at")}
+    own = {key: getattr(agent, key) for key in OWN}
     flags = [{"setting": f"/{one.setting.replace('.', '/')}", "reference": one.reference} for one in problems]
     return AgentOut.model_validate({**msgspec.to_builtins(agent.settings), **own, "problems": flags})

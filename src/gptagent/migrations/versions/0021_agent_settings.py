@@ -1,4 +1,4 @@
-"""Replies that a person looks at before they are sent."""
+"""An agent has its settings in one document."""
 
 from importlib.resources import files
 from typing import cast
@@ -13,4 +13,4 @@ down_revision = "0020"
 def upgrade() -> None:
     folder = files("gptagent.migrations") / "sql"
     connection = cast("psycopg.Connection[tuple[object, ...]]", op.get_bind().connection.driver_connection)
-    connection.execute((folder / "reply_drafts.sql").read_bytes())
+    connection.execute((folder / "agent_settings.sql").read_bytes())

@@ -1,4 +1,4 @@
-"""An agent has its settings in one document."""
+"""Articles proposed from what people answered."""
 
 from importlib.resources import files
 from typing import cast
@@ -13,4 +13,4 @@ down_revision = "0019"
 def upgrade() -> None:
     folder = files("gptagent.migrations") / "sql"
     connection = cast("psycopg.Connection[tuple[object, ...]]", op.get_bind().connection.driver_connection)
-    connection.execute((folder / "agent_settings.sql").read_bytes())
+    connection.execute((folder / "drafts.sql").read_bytes())
