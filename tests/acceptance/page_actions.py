@@ -5,7 +5,7 @@ A new page action fails the test until it has a line here. `Why` is for what the
 
 from dataclasses import dataclass
 
-from isolation.routes import ACCOUNT, CASES, DRAFT, MEMBERS, MEMORIES, PAGES
+from isolation.routes import ACCOUNT, CASES, MEMBERS, MEMORIES, PAGES, REPLY_DRAFT
 
 V1 = "/api/v1"
 
@@ -201,8 +201,8 @@ ACTIONS: dict[str, str | Why] = {
     f"POST {PAGES}/conversations/{{conversation_id}}/assignment": (
         f"PUT {V1}/conversations/{{conversation_id}}/assignment"
     ),
-    f"POST {PAGES}/{DRAFT}/approval": f"POST {V1}/{DRAFT}/approval",
-    f"POST {PAGES}/{DRAFT}/rejection": f"POST {V1}/{DRAFT}/rejection",
+    f"POST {PAGES}/{REPLY_DRAFT}/approval": f"POST {V1}/{REPLY_DRAFT}/approval",
+    f"POST {PAGES}/{REPLY_DRAFT}/rejection": f"POST {V1}/{REPLY_DRAFT}/rejection",
     f"POST {PAGES}/{MEMORIES}": f"POST {V1}/{MEMORIES}",
     f"POST {PAGES}/{MEMORIES}/erase": f"DELETE {V1}/{MEMORIES}",
     f"POST {PAGES}/{MEMORIES}/{{memory_id}}": f"PATCH {V1}/{MEMORIES}/{{memory_id}}",

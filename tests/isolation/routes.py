@@ -34,8 +34,8 @@ DELIVERY = {"connection_id": "connection_id", "delivery_id": "delivery_id"}
 CONVERSATION = {"conversation_id": "conversation_id"}
 MEMORY = {**CONVERSATION, "memory_id": "memory_id"}
 REMEMBERED = {"kind": "fact", "text": "Stolen"}
-DRAFTED = {**CONVERSATION, "draft_id": "draft_id"}
-DRAFT = "conversations/{conversation_id}/drafts/{draft_id}"
+REPLY_DRAFTED = {**CONVERSATION, "draft_id": "reply_draft_id"}
+REPLY_DRAFT = "conversations/{conversation_id}/drafts/{draft_id}"
 MEMORIES = "conversations/{conversation_id}/memories"
 FILE = {**CONVERSATION, "attachment_id": "attachment_id"}
 INTEGRATION = {"integration_id": "integration_id"}
@@ -204,8 +204,8 @@ CASES: dict[str, Case] = {
     "DELETE /api/v1/conversations/{conversation_id}/assignment": Foreign(CONVERSATION),
     "PUT /api/v1/conversations/{conversation_id}/read": Foreign(CONVERSATION),
     "GET /api/v1/conversations/{conversation_id}/draft": Foreign(CONVERSATION),
-    f"POST /api/v1/{DRAFT}/approval": Foreign(DRAFTED, {"json": {"text": "Stolen"}}),
-    f"POST /api/v1/{DRAFT}/rejection": Foreign(DRAFTED, {"json": {"reason": "Stolen"}}),
+    f"POST /api/v1/{REPLY_DRAFT}/approval": Foreign(REPLY_DRAFTED, {"json": {"text": "Stolen"}}),
+    f"POST /api/v1/{REPLY_DRAFT}/rejection": Foreign(REPLY_DRAFTED, {"json": {"reason": "Stolen"}}),
     f"GET /api/v1/{MEMORIES}": Foreign(CONVERSATION),
     f"POST /api/v1/{MEMORIES}": Foreign(CONVERSATION, {"json": REMEMBERED}),
     f"DELETE /api/v1/{MEMORIES}": Foreign(CONVERSATION),
@@ -426,8 +426,8 @@ CASES: dict[str, Case] = {
     f"POST {PAGES}/conversations/{{conversation_id}}/takeover": Foreign(CONVERSATION),
     f"POST {PAGES}/conversations/{{conversation_id}}/resume": Foreign(CONVERSATION),
     f"POST {PAGES}/conversations/{{conversation_id}}/assignment": Foreign(CONVERSATION),
-    f"POST {PAGES}/{DRAFT}/approval": Foreign(DRAFTED),
-    f"POST {PAGES}/{DRAFT}/rejection": Foreign(DRAFTED),
+    f"POST {PAGES}/{REPLY_DRAFT}/approval": Foreign(REPLY_DRAFTED),
+    f"POST {PAGES}/{REPLY_DRAFT}/rejection": Foreign(REPLY_DRAFTED),
     f"POST {PAGES}/{MEMORIES}": Foreign(CONVERSATION, {"data": REMEMBERED}),
     f"POST {PAGES}/{MEMORIES}/erase": Foreign(CONVERSATION),
     f"POST {PAGES}/{MEMORIES}/{{memory_id}}": Foreign(MEMORY, {"data": REMEMBERED}),

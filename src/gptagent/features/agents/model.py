@@ -94,8 +94,8 @@ SETTINGS: Mapping[str, Setting] = {
     ),
     "check_before_sending": Setting(
         "switch",
-        "Replies are not sent by themselves. They wait as drafts in the conversation, a task on the deal says "
-        "so, and a person sends, edits or rejects them.",
+        "Replies are not sent by themselves. They wait as drafts in the conversation, a task on the deal "
+        "says so, and a person sends, edits or rejects them.",
     ),
     "model": Setting(
         "text",

@@ -19,7 +19,7 @@ from gptagent.kernel.http import Body, CurrentScope, Wire, example
 from gptagent.kernel.rest import api_router
 
 
-class DraftOut(Wire):
+class ReplyDraftOut(Wire):
     """A reply the customer has not got. `state`: waiting, or approved and on its way.
 
     It answers the messages from `first_seq` to `last_seq`; `outcome` is reply, or not_found if `text` is the
@@ -55,18 +55,18 @@ class RejectionBody(Body):
 
 
 @dataclass(frozen=True, slots=True)
-class DraftsApi:
+class ReplyDraftsApi:
     db: Database
 
     def router(self) -> APIRouter:
-        router = api_router("/conversations/{conversation_id}", tags=["drafts"])
+        router = api_router("/conversations/{conversation_id}", tags=["reply drafts"])
         one = "/drafts/{draft_id}"
         router.get("/draft", summary="Get the reply that waits for approval")(self.get)
         router.post(f"{one}/approval", status_code=204, summary="Let a draft be sent")(self.approve)
         router.post(f"{one}/rejection", status_code=204, summary="Reject a draft")(self.reject)
         return router
 
-    async def get(self, scope: CurrentScope, conversation_id: UUID) -> DraftOut:
+    async def get(self, scope: CurrentScope, conversation_id: UUID) -> ReplyDraftOut:
         """404 if none waits."""
         require(scope, policy.VIEW)
         async with self.db.session(scope) as session:
@@ -92,8 +92,8 @@ class DraftsApi:
             await service.reject(session, conversation_id, draft_id, by=BY_API, note=body.reason)
 
 
-def _draft(draft: Draft) -> DraftOut:
-    return DraftOut(
+def _draft(draft: Draft) -> ReplyDraftOut:
+    return ReplyDraftOut(
         id=draft.id,
         agent_id=draft.agent_id,
         state=draft.state,

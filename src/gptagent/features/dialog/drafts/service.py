@@ -85,7 +85,7 @@ async def approve(
     await session.enqueue(lanes.ADVANCE, {"conversation_id": str(conversation_id)})
     own = str(conversation_id)
     await audit.record(
-        session, Entry("draft.approved" if edited is None else "draft.edited", "conversation", own)
+        session, Entry("reply_draft.approved" if edited is None else "draft.edited", "conversation", own)
     )
     await conversations.tell(session, conversation_id)
 
@@ -100,7 +100,7 @@ async def reject(session: Session, conversation_id: UUID, draft_id: UUID, *, by:
     await conversations.pin_conversation(session, conversation_id)
     if not await store.reject(session, conversation_id, draft_id, by, why or None):
         raise _decided(await get_draft(session, conversation_id, draft_id))
-    await audit.record(session, Entry("draft.rejected", "conversation", str(conversation_id)))
+    await audit.record(session, Entry("reply_draft.rejected", "conversation", str(conversation_id)))
     await conversations.tell(session, conversation_id)
 
 
@@ -119,22 +119,22 @@ def _edited(draft: Draft, text: str | None) -> str | None:
 def _decided(draft: Draft) -> Conflict:
     if draft.state in {"waiting", "outdated"}:
         return Conflict(
-            "draft_outdated", "Something newer happened in this chat: the draft is not sent any more."
+            "reply_draft_outdated", "Something newer happened in this chat: the draft is not sent any more."
         )
-    return Conflict("draft_decided", "Somebody has decided about this draft already.")
+    return Conflict("reply_draft_decided", "Somebody has decided about this draft already.")
 
 
 async def _check_agent(session: Session, draft: Draft) -> None:
     agent = await agents.find_agent(session, draft.agent_id)
     if agent is None or not agent.is_active:
-        raise Conflict("draft_agent_off", "The agent that wrote this draft is switched off.")
+        raise Conflict("reply_draft_agent_off", "The agent that wrote this draft is switched off.")
 
 
 async def _check_window(session: Session, conversation: Conversation) -> None:
     said_at = await conversations.last_said_at(session, conversation.id)
     if said_at is not None and replying.window_is_closed(conversation.channel, said_at, utcnow()):
         raise Conflict(
-            "draft_window_closed",
+            "reply_draft_window_closed",
             "The channel takes messages only within 24 hours of the customer's last one. "
             "Write with a template.",
         )

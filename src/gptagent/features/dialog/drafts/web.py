@@ -20,7 +20,7 @@ from gptagent.ui.web import Notice, base_of, field_errors, message_of, words
 
 
 @dataclass(frozen=True, slots=True)
-class DraftPages:
+class ReplyDraftPages:
     """The forms below a draft; the page around them is the conversation's."""
 
     threads: ConversationPages

@@ -57,7 +57,7 @@ async def test_a_checked_reply_waits_with_one_task_and_leaves_once_two_people_ha
     (task,) = await scene.tasks()
     assert "waits for your approval" in str(task) and "Hello" in str(task)
     clicks = await asyncio.gather(approve(scene, draft.id), approve(scene, draft.id), return_exceptions=True)
-    assert [getattr(one, "code", None) for one in clicks if one] == ["draft_decided"]
+    assert [getattr(one, "code", None) for one in clicks if one] == ["reply_draft_decided"]
     await scene.calm()
     assert await scene.sent() == [NOT_FOUND]
     assert await states(scene) == [("not_found", "approved")]
@@ -121,7 +121,7 @@ async def test_a_newer_message_outdates_the_draft_and_one_new_reply_covers_both(
     assert (new.first_seq, new.last_seq) == (1, 2)
     with pytest.raises(Conflict) as refused:
         await approve(scene, old.id)
-    assert refused.value.code == "draft_outdated"
+    assert refused.value.code == "reply_draft_outdated"
     await scene.perform_tasks()
     assert len(await scene.tasks()) == 1  # the one task speaks of both
     await approve(scene, new.id)
@@ -156,13 +156,13 @@ async def test_a_closed_window_and_an_agent_that_is_off_refuse_the_approval(scen
     await scene.set_agent(is_active=False)
     with pytest.raises(Conflict) as off:
         await approve(scene, draft.id)
-    assert off.value.code == "draft_agent_off"
+    assert off.value.code == "reply_draft_agent_off"
     await scene.set_agent(is_active=True)
     async with world.db.session(world.scope) as session:
         await session.execute("update app.message set sent_at = sent_at - $1::interval", timedelta(hours=25))
     with pytest.raises(Conflict) as late:
         await approve(scene, draft.id)
-    assert late.value.code == "draft_window_closed"
+    assert late.value.code == "reply_draft_window_closed"
     async with world.db.session(world.scope) as session:
         await session.execute("update app.conversation set channel = 'telegram'")
     await approve(scene, draft.id)  # this channel takes it, however late
