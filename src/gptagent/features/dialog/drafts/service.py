@@ -85,7 +85,8 @@ async def approve(
     await session.enqueue(lanes.ADVANCE, {"conversation_id": str(conversation_id)})
     own = str(conversation_id)
     await audit.record(
-        session, Entry("reply_draft.approved" if edited is None else "draft.edited", "conversation", own)
+        session,
+        Entry("reply_draft.approved" if edited is None else "reply_draft.edited", "conversation", own),
     )
     await conversations.tell(session, conversation_id)
 
