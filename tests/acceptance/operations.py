@@ -328,7 +328,12 @@ OPERATIONS = tuple(
         ("GET", f"{CONVERSATION}/attachments/{{attachment_id}}", READ_ATTACHMENTS, {}),
         ("PUT", f"{CONVERSATION}/takeover", WORK_CONVERSATIONS, {}),
         ("DELETE", f"{CONVERSATION}/takeover", WORK_CONVERSATIONS, {}),
-        ("PUT", f"{CONVERSATION}/assignment", WORK_CONVERSATIONS, {"json": {"person_id": str(UUID(int=1))}}),
+        (
+            "PUT",
+            f"{CONVERSATION}/assignment",
+            WORK_CONVERSATIONS,
+            {"json": {"assignee_id": str(UUID(int=1))}},
+        ),
         ("DELETE", f"{CONVERSATION}/assignment", WORK_CONVERSATIONS, {}),
         ("PUT", f"{CONVERSATION}/read", VIEW, {}),
         ("GET", f"{CONVERSATION}/draft", VIEW, {}),

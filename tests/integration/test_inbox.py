@@ -99,10 +99,10 @@ async def test_people_decide_about_drafts_and_see_what_is_unread_without_a_scrip
         again = await owner.send(f"{at}/drafts/{draft}/rejection", {"reason": "no"})
         assert again.status_code == 409 and "Somebody has decided" in texts(again)
         assert "Edited by" in texts(await owner.open(at))
-        assigned = await owner.send(f"{at}/assignment", {"person_id": str(world.scope.actor.id)})
+        assigned = await owner.send(f"{at}/assignment", {"assignee_id": str(world.scope.actor.id)})
         assert str(first.conversation_id) in (await owner.open("/conversations?view=mine")).text
         assert assigned.status_code == 303
-        wrong = await owner.send(f"{at}/assignment", {"person_id": "me"})
+        wrong = await owner.send(f"{at}/assignment", {"assignee_id": "me"})
         assert wrong.status_code == 422 and "Choose a member who may answer" in texts(wrong)
         none = await owner.open("/conversations?q=nowhere&view=nonsense&agent=x")
         assert "Nothing fits what you have chosen." in texts(none)
@@ -111,5 +111,5 @@ async def test_people_decide_about_drafts_and_see_what_is_unread_without_a_scrip
         await first.says("And now?")
         page = await looker.open(at)
         assert "Assign" not in texts(page) and "is-unread" not in page.text.partition('id="thread"')[0]
-        refused = await looker.send(f"{at}/assignment", {"person_id": ""})
+        refused = await looker.send(f"{at}/assignment", {"assignee_id": ""})
         assert refused.status_code == 403

@@ -199,7 +199,7 @@ CASES: dict[str, Case] = {
     "PUT /api/v1/conversations/{conversation_id}/takeover": Foreign(CONVERSATION),
     "DELETE /api/v1/conversations/{conversation_id}/takeover": Foreign(CONVERSATION),
     "PUT /api/v1/conversations/{conversation_id}/assignment": Foreign(
-        CONVERSATION, {"json": {"person_id": "0197a1b2-0000-7000-8000-000000000001"}}
+        CONVERSATION, {"json": {"assignee_id": "0197a1b2-0000-7000-8000-000000000001"}}
     ),
     "DELETE /api/v1/conversations/{conversation_id}/assignment": Foreign(CONVERSATION),
     "PUT /api/v1/conversations/{conversation_id}/read": Foreign(CONVERSATION),

@@ -21,13 +21,13 @@ async def list_assignable(session: Session) -> list[Member]:
 async def assign(session: Session, conversation_id: UUID, person_id: UUID | None) -> None:
     """Make a member responsible for the conversation, or nobody. It changes nothing of who answers.
 
-    Raises NotFound; Invalid on `person_id` for somebody who is no active member with the right to answer.
+    Raises NotFound; Invalid on `assignee_id` for somebody who is no active member with the right to answer.
     """
     before = await get_conversation(session, conversation_id, lock=True)
     if person_id == before.assignee_id:
         return
     if person_id is not None and all(one.person_id != person_id for one in await list_assignable(session)):
-        raise Invalid.field("person_id", "Choose a member who may answer customers.")
+        raise Invalid.field("assignee_id", "Choose a member who may answer customers.")
     await store.assign(session, conversation_id, person_id)
     change = {"assignee": (_told(before.assignee_id), _told(person_id))}
     await audit.record(session, Entry("conversation.assigned", "conversation", str(conversation_id), change))

@@ -51,9 +51,9 @@ class ConversationOut(Wire):
 class AssignmentBody(Body):
     """Who is to look after the conversation: an active member who may answer customers."""
 
-    model_config = example({"person_id": "0197a1b2-0000-7000-8000-000000000001"})
+    model_config = example({"assignee_id": "0197a1b2-0000-7000-8000-000000000001"})
 
-    person_id: UUID
+    assignee_id: UUID
 
 
 class ConversationsOut(Wire):
@@ -229,7 +229,7 @@ class ConversationsApi:
         require(scope, policy.WORK_CONVERSATIONS)
         async with self.db.session(scope) as session:
             await self._check(session, match, conversation_id)
-            await assigning.assign(session, conversation_id, body.person_id)
+            await assigning.assign(session, conversation_id, body.assignee_id)
 
     async def unassign(self, scope: CurrentScope, match: CurrentMatch, conversation_id: UUID) -> None:
         require(scope, policy.WORK_CONVERSATIONS)

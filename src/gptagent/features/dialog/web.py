@@ -269,7 +269,7 @@ class ConversationPages:
     async def assign(self, request: Request, scope: CurrentScope, conversation_id: UUID) -> Response:
         """Make the chosen member responsible; an empty choice is nobody."""
         require(scope, policy.WORK_CONVERSATIONS)
-        chosen = words(await request.form(), "person_id")
+        chosen = words(await request.form(), "assignee_id")
         try:
             person_id = UUID(chosen) if chosen else None
             async with self.db.session(scope) as session:
