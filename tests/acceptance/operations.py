@@ -86,6 +86,7 @@ MEMBER, INVITATION = "members/{person_id}", "invitations/{invitation_id}"
 INTEGRATION = {"brand": "kommo", "client_id": "client-#", "client_secret": "secret"}
 TASK = {"text": "Call", "due_at": "2099-01-31T12:00:00Z"}
 GAP = "knowledge-gaps/{gap_id}"
+ASSIGNED = {"json": {"assignee_id": str(UUID(int=1))}}
 DRAFT = "knowledge-drafts/{draft_id}"
 ONE_QUESTION = b"text\r\nTaken?\r\n"
 FINDING = "knowledge-checks/findings/{finding_id}/dismissal"
