@@ -1,6 +1,7 @@
 """Passages become a graph: by patterns, or by a model held to the text; what fails shows."""
 
 import json
+from contextlib import AsyncExitStack
 from datetime import UTC, date, datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -10,8 +11,8 @@ import pytest
 from gptagent.adapters.llm.port import OpenAiCompatible, Patience
 from gptagent.features.knowledge import service as knowledge
 from gptagent.features.knowledge.articles.model import ArticleChange
+from gptagent.features.knowledge.extraction import jobs, store
 from gptagent.features.knowledge.extraction import service as reading
-from gptagent.features.knowledge.extraction import store
 from gptagent.features.knowledge.extraction.jobs import GraphJobs
 from gptagent.features.knowledge.graph import service as graph
 from gptagent.features.knowledge.graph.model import FactText
@@ -370,3 +371,16 @@ async def test_a_graph_is_its_workspaces_own(database, scope, other_scope):
         await graph.delete_entity(session, (await cards(database, scope))["Стул"].entity.id)
         assert (await reading.get_progress(session, now=datetime(2026, 1, 1, tzinfo=UTC))).done == 1
     assert "Стул" in await cards(database, other_scope)
+
+
+async def test_where_others_are_read_a_source_comes_later_and_holds_no_place(database, scope):
+    """A worker's places are for replies: one that waited here would hold one of them."""
+    article_id = await write(database, scope, "Контакты", CONTACTS)
+    async with AsyncExitStack() as others:
+        while not jobs._SLOTS.locked():
+            await others.enter_async_context(jobs._SLOTS)
+        await read(PATTERNS, database, scope, article_id)
+        assert await cards(database, scope) == {}
+    assert sorted(row["is_later"] for row in await queued(database, scope)) == [False, True]
+    await read(PATTERNS, database, scope, article_id)
+    assert await cards(database, scope)

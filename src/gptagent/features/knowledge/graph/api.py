@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Annotated
+from typing import Annotated, ClassVar
 from uuid import UUID
 
 from fastapi import APIRouter, Request
@@ -44,6 +44,13 @@ class GraphOut(Wire):
 
     `read_by_model` counts passages that a model has read; patterns read the others.
     """
+
+    moving: ClassVar[frozenset[str]] = frozenset(
+        {
+            "types", "done", "waiting", "failed", "read_by_model", "calls", "tokens_in", "tokens_out",
+            "tokens_today", "failures",
+        }
+    )  # fmt: skip
 
     types: dict[str, int]
     done: int
