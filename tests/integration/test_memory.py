@@ -439,7 +439,7 @@ async def test_what_a_customer_said_is_in_no_job(scene, model, control):
 
 @pytest.mark.parametrize("column", ["suspended_at", "delete_at"])
 async def test_what_a_silenced_workspaces_customer_says_is_not_noted(column, scene, world, model, control):
-    """MSG-16: suspended or about to be deleted, neither by a reading that was under way nor by a later one."""
+    """MSG-16: suspended or about to be deleted, neither by a reading under way nor by a later one."""
     script(control, note("Lives in Kazan", "I live in Kazan"))
     await talk(scene, INTRODUCED)
 
