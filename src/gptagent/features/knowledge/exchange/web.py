@@ -62,11 +62,7 @@ class ExchangePages:
     async def _page(self, request: Request, scope: Scope, error: AppError | None) -> Response:
         async with self.db.session(scope) as session:
             shell = await self.pages.shell(request, session)
-        language = locale_of(request)
-        faults = [
-            (*_place(fault.pointer), translate(language, fault.message, **(fault.params or {})))
-            for fault in (error.fields if error else ())
-        ]
+        faults = faults_of(error, locale_of(request)) if error else []
         return self.pages.show(
             request,
             "knowledge/import.html",
@@ -78,6 +74,14 @@ class ExchangePages:
             columns=COLUMNS,
             limit=ROWS_MAX,
         )
+
+
+def faults_of(error: AppError, language: str) -> list[tuple[str, str, str]]:
+    """Return line, column and what is wrong of each fault; without a place it is the whole file's."""
+    return [
+        (*_place(fault.pointer), translate(language, fault.message, **(fault.params or {})))
+        for fault in error.fields
+    ]
 
 
 def _place(pointer: str) -> tuple[str, str]:
