@@ -2,14 +2,15 @@
 
 import asyncio
 import json
+from contextlib import AsyncExitStack
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from gptagent.features.knowledge import service as knowledge
 from gptagent.features.knowledge.articles.model import ArticleChange
+from gptagent.features.knowledge.extraction import jobs, store
 from gptagent.features.knowledge.extraction import service as reading
-from gptagent.features.knowledge.extraction import store
 from gptagent.features.knowledge.extraction.jobs import GraphJobs
 from gptagent.features.knowledge.graph import service as graph
 from gptagent.features.knowledge.graph.model import FactText
@@ -466,3 +467,16 @@ async def test_facts_and_relations_come_in_pages(database, scope):
     assert len(last.relations) == many + 1 - graph.SHOWN, "past the end there is the last page"
     assert len({one.id for one in seen}) == many + 1
     assert [one.other_name for one in seen] == sorted(one.other_name for one in seen)
+
+
+async def test_where_others_are_read_a_source_comes_later_and_holds_no_place(database, scope):
+    """A worker's places are for replies: one that waited here would hold one of them."""
+    article_id = await write(database, scope, "Контакты", CONTACTS)
+    async with AsyncExitStack() as others:
+        while not jobs._SLOTS.locked():
+            await others.enter_async_context(jobs._SLOTS)
+        await read(PATTERNS, database, scope, article_id)
+        assert await cards(database, scope) == {}
+    assert sorted(row["is_later"] for row in await queued(database, scope)) == [False, True]
+    await read(PATTERNS, database, scope, article_id)
+    assert await cards(database, scope)

@@ -1,7 +1,7 @@
 """What the graph's operations take and return over REST."""
 
 from datetime import date, datetime
-from typing import Annotated
+from typing import Annotated, ClassVar
 from uuid import UUID
 
 from pydantic import Field
@@ -44,6 +44,13 @@ class GraphOut(Wire):
 
     `read_by_model` counts passages that a model has read; patterns read the others.
     """
+
+    moving: ClassVar[frozenset[str]] = frozenset(
+        {
+            "types", "done", "waiting", "failed", "read_by_model", "calls", "tokens_in", "tokens_out",
+            "tokens_today", "failures", "use",
+        }
+    )  # fmt: skip
 
     types: dict[str, int]
     done: int

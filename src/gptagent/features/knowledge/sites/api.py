@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, ClassVar
 from uuid import UUID
 
 from fastapi import APIRouter, Request
@@ -89,6 +89,10 @@ class CountsOut(Wire):
 
 class SiteOut(Wire):
     """`state` queued, running, completed or failed; `failure` says why the latest reading failed."""
+
+    moving: ClassVar[frozenset[str]] = frozenset(
+        {"state", "error_code", "failure", "counts", "next_at", "started_at", "finished_at"}
+    )
 
     id: UUID
     kind: str
