@@ -153,9 +153,11 @@ async def _forms(session: Session, asking: Asking) -> list[Form]:
     ]
     if not meant:
         return []
-    weights: dict[tuple[int, str], float] = {}
-    for number, form in await store.find_forms(session, [lexical.kin_range(word) for _, word, _ in meant]):
+    found: dict[tuple[int, str], Form] = {}
+    ranges = [lexical.kin_range(word) for _, word, _ in meant]
+    for number, lexeme, chunks in await store.find_forms(session, ranges):
         term, word, share = meant[number]
-        weight = share * lexical.kinship(word, form)
-        weights[term, form] = max(weight, weights.get((term, form), 0.0))
-    return [Form(term, form, weight) for (term, form), weight in weights.items() if weight > 0]
+        form = Form(term, lexeme, share * lexical.kinship(word, lexeme), chunks)
+        if form.weight > 0 and ((term, lexeme) not in found or form.weight > found[term, lexeme].weight):
+            found[term, lexeme] = form
+    return list(found.values())

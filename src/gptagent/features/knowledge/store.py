@@ -232,6 +232,7 @@ async def count_sources(session: Session) -> KnowledgeCounts:
 
 
 async def delete_pieces(session: Session, kind: SourceKind, source_id: UUID) -> None:
+    await session.execute("select app.forget_postings($1)", source_id)
     await session.execute(f"delete from app.chunk where {kind}_id = $1", source_id)
 
 
@@ -272,71 +273,88 @@ async def stem(session: Session, texts: Sequence[str]) -> list[list[str]]:
     return [row["lexemes"] for row in rows]
 
 
-async def find_forms(session: Session, ranges: Iterable[tuple[str, str]]) -> list[tuple[int, str]]:
-    """Return (number of the range, lexeme) for the base's lexemes in each range [low, high)."""
+async def find_forms(session: Session, ranges: Iterable[tuple[str, str]]) -> list[tuple[int, str, int]]:
+    """Return (number of the range, lexeme, passages) for the base's lexemes in each range [low, high)."""
     low, high = zip(*ranges, strict=True)
     rows = await session.fetch(
-        """select r.n::int - 1 as n, f.lexeme
+        """select r.n::int - 1 as n, f.lexeme, f.chunks
              from unnest($1::text[], $2::text[]) with ordinality as r (low, high, n),
-                  lateral (select distinct p.lexeme from app.posting p
-                            where p.lexeme >= r.low collate "C" and p.lexeme < r.high collate "C") f""",
+                  lateral (select l.lexeme, l.chunks from app.lexeme l
+                            where l.lexeme >= r.low collate "C" and l.lexeme < r.high collate "C") f""",
         list(low),
         list(high),
     )
-    return [(row["n"], row["lexeme"]) for row in rows]
+    return [(row["n"], row["lexeme"], row["chunks"]) for row in rows]
 
 
-_SCORES = f"""
-with form as (
-  select * from unnest($1::int[], $2::text[], $3::float8[]) as f (term, lexeme, weight)
-), hit as (
-  select f.term, p.chunk_id, sum(p.tf * f.weight) as tf, min(p.length) as length
-    from form f join app.posting p on p.lexeme = f.lexeme collate "C" group by f.term, p.chunk_id
+# A rare word says most of what a passage is worth. Passages are looked for by the rarest words, until these
+# have named so many; the others stand in a large part of the base and are looked up in the best of those.
+NAMED_MIN = 2_000
+CANDIDATES = 200
+
+_TERMS = """
+form as (
+  select * from unnest($1::int[], $2::text[], $3::float8[], $4::boolean[]) as f (term, lexeme, weight, names)
 ), stats as (
   select chunks::float8 as chunks, greatest(lexemes, 1)::float8 / greatest(chunks, 1) as average
     from app.lexical_stats
 ), term as (
-  select n.term, ln(1 + (s.chunks - coalesce(h.found, 0) + 0.5) / (coalesce(h.found, 0) + 0.5)) as idf
-    from stats s cross join generate_series(0, $4::int - 1) as n (term)
-         left join (select term, count(*) as found from hit group by term) h using (term)
-), scored as (
-  select chunk_id,
-         sum(idf * tf * ({BM25_K1} + 1)
-             / (tf + {BM25_K1} * (1 - {BM25_B} + {BM25_B} * length / average))) as score,
-         sum(({COVERAGE_PRIOR} + idf) * least(tf, 1)) as covered
-    from hit join term using (term) cross join stats
-   group by chunk_id
+  select n.term, ln(1 + (s.chunks - n.found + 0.5) / (n.found + 0.5)) as idf, s.average
+    from stats s, lateral (select n.term, least(n.found, s.chunks) as found
+                             from unnest($5::int[], $6::float8[]) as n (term, found)) n
 )"""
+_WORTH = f"""
+  select chunk_id,
+         sum(idf * tf * {BM25_K1 + 1}::float8
+             / (tf + {BM25_K1}::float8 * (1 - {BM25_B}::float8 + {BM25_B}::float8 * length / average))
+         ) as score,
+         sum(({COVERAGE_PRIOR}::float8 + idf) * least(tf, 1)) as covered
+    from hit join term using (term) group by chunk_id"""
+_NAMED = f"""
+named as (
+  with hit as (
+    select f.term, p.chunk_id, sum(p.tf * f.weight) as tf, min(p.length)::float8 as length
+      from form f join app.posting p on p.lexeme = f.lexeme collate "C"
+     where f.names group by f.term, p.chunk_id
+  ) {_WORTH} order by score desc, chunk_id limit greatest($7, {CANDIDATES})
+)"""
+# One look-up of the key for each pair, whatever the planner thinks of their number.
+_LOOKED_UP = f"""
+  with hit as (
+    select f.term, x.chunk_id, sum(p.tf * f.weight) as tf, min(p.length)::float8 as length
+      from named x cross join form f,
+           lateral (select tf, length from app.posting
+                     where lexeme = f.lexeme collate "C" and chunk_id = x.chunk_id offset 0) p
+     where not f.names group by f.term, x.chunk_id
+  ) {_WORTH}"""
 _PASSAGES = f"""
 select c.id as chunk_id, c.article_id, c.document_id, coalesce(a.title, d.title) as source_title, c.heading,
        coalesce(a.version, d.version) as version, d.mime, c.page, c.content, d.url,
        coalesce(top.score, 0) as score,
        coalesce(top.covered / (select sum({COVERAGE_PRIOR} + idf) from term), 0) as coverage"""
 _SOURCES = """
-       left join app.article a on a.id = c.article_id left join app.document d on d.id = c.document_id"""
+       left join lateral (select title, version from app.article where id = c.article_id offset 0) a on true
+       left join lateral (select title, version, mime, url from app.document
+                           where id = c.document_id offset 0) d on true"""
 
-_RANKED = f"""{_SCORES}, top as (
-  select * from scored order by score desc, chunk_id limit $5
+_RANKED = f"""with {_TERMS}, {_NAMED}, top as (
+  select chunk_id, sum(score) as score, sum(covered) as covered
+    from (select * from named union all ({_LOOKED_UP})) x
+   group by chunk_id order by score desc, chunk_id limit $7
 ) {_PASSAGES}
   from top join app.chunk c on c.id = top.chunk_id {_SOURCES}
  order by top.score desc, c.id
 """
-_CHOSEN = f"""{_SCORES} {_PASSAGES}
-  from unnest($5::bigint[]) as x (id) join app.chunk c on c.id = x.id
-       left join scored top on top.chunk_id = c.id {_SOURCES}
+_CHOSEN = f"""with {_TERMS}, named as (
+  select id as chunk_id from unnest($7::bigint[]) as x (id)
+), top as ({_LOOKED_UP}) {_PASSAGES}
+  from named join app.chunk c on c.id = named.chunk_id left join top using (chunk_id) {_SOURCES}
 """
 
 
 async def rank(session: Session, forms: Collection[Form], terms: int, limit: int) -> list[Passage]:
     """Return the best passages by BM25, a word's kin counted as its weighted occurrences."""
-    rows = await session.fetch(
-        _RANKED,
-        [form.term for form in forms],
-        [form.lexeme for form in forms],
-        [form.weight for form in forms],
-        terms,
-        limit,
-    )
+    rows = await session.fetch(_RANKED, *_asked(forms, terms, NAMED_MIN), limit)
     return [_passage(row) for row in rows]
 
 
@@ -344,22 +362,38 @@ async def score(
     session: Session, chunk_ids: Collection[int], forms: Collection[Form], terms: int
 ) -> list[Passage]:
     """Return these passages, in any order, with what `rank` would say of them."""
-    rows = await session.fetch(
-        _CHOSEN,
-        [form.term for form in forms],
-        [form.lexeme for form in forms],
-        [form.weight for form in forms],
-        terms,
-        list(chunk_ids),
-    )
+    rows = await session.fetch(_CHOSEN, *_asked(forms, terms, 0), list(chunk_ids))
     return [_passage(row) for row in rows]
 
 
+def _asked(forms: Collection[Form], terms: int, named_min: int) -> tuple[list[Any], ...]:
+    """Return the columns of `form`, and each term with the number of passages that it stands in at most.
+
+    The rarest terms, that together stand in `named_min`, name passages.
+    """
+    found = [0] * terms
+    for form in forms:
+        found[form.term] += form.chunks
+    naming, named = set[int](), 0
+    for term in sorted(range(terms), key=lambda term: found[term]):
+        if named < named_min:
+            naming.add(term)
+            named += found[term]
+    return (
+        [form.term for form in forms],
+        [form.lexeme for form in forms],
+        [form.weight for form in forms],
+        [form.term in naming for form in forms],
+        list(range(terms)),
+        found,
+    )
+
+
 _WEIGHTS = f"""
-select w.lexeme,
-       {COVERAGE_PRIOR} + ln(1 + (coalesce(s.chunks, 0) - f.found + 0.5) / (f.found + 0.5)) as weight
-  from unnest($1::text[]) as w (lexeme) left join app.lexical_stats s on true,
-       lateral (select count(*)::float8 as found from app.posting p where p.lexeme = w.lexeme collate "C") f
+select w.lexeme, {COVERAGE_PRIOR} + ln(1 + (n.chunks - n.found + 0.5) / (n.found + 0.5)) as weight
+  from unnest($1::text[]) as w (lexeme) left join app.lexical_stats s on true
+       left join app.lexeme l on l.lexeme = w.lexeme collate "C",
+       lateral (select coalesce(s.chunks, 0)::float8 as chunks, coalesce(l.chunks, 0)::float8 as found) n
 """
 
 
