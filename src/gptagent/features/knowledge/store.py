@@ -367,13 +367,13 @@ async def score(
 
 
 def _asked(forms: Collection[Form], terms: int, named_min: int) -> tuple[list[Any], ...]:
-    """Return the columns of `form`, and each term with the number of passages that it stands in at most.
+    """Return the columns of `form`, and each term with the passages that hold the commonest of its forms.
 
     The rarest terms, that together stand in `named_min`, name passages.
     """
     found = [0] * terms
     for form in forms:
-        found[form.term] += form.chunks
+        found[form.term] = max(found[form.term], form.chunks)
     naming, named = set[int](), 0
     for term in sorted(range(terms), key=lambda term: found[term]):
         if named < named_min:
