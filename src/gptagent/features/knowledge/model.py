@@ -195,11 +195,15 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """One lexeme of the base that answers to word number `term` of the question, with its weight."""
+    """One lexeme of the base that answers to word number `term` of the question, with its weight.
+
+    `chunks` passages hold it.
+    """
 
     term: int
     lexeme: str
     weight: float
+    chunks: int
 
 
 def place_of(mime: str | None) -> Place:

@@ -9,6 +9,7 @@ from gptagent.features.knowledge.categories.model import Within
 from gptagent.features.knowledge.model import Form, Passage, Quote
 from gptagent.features.knowledge.naming.model import Named, Naming, other_words
 from gptagent.features.knowledge.naming.service import find_names
+from gptagent.features.knowledge.scoring import store as scoring
 from gptagent.features.knowledge.spelling.service import respell
 from gptagent.features.knowledge.vectors import store as vectors
 from gptagent.features.knowledge.vectors.model import POOL, Meaning, fuse
@@ -58,7 +59,7 @@ async def search(
     asking = await read_question(session, question, within, by_names=by_names)
     forms = await _forms(session, asking)
     terms = len(asking.words)
-    found = await store.rank(session, forms, terms, POOL if meaning else limit, within) if forms else []
+    found = await scoring.rank(session, forms, terms, POOL if meaning else limit, within) if forms else []
     if meaning is not None:
         near = [one.chunk_id for one in await vectors.nearest(session, meaning, POOL, within)]
         best = fuse([passage.chunk_id for passage in found], near, meaning.weight)[:limit]
@@ -81,7 +82,7 @@ async def search_by_names(session: Session, question: str, within: Within | None
     asking = await read_question(session, question, within, by_names=True)
     words = [word for word in asking.words if word in asking.named]
     forms = await _kin(session, _others(words, asking.named))
-    found = await store.rank(session, forms, len(words), SEARCH_LIMIT, within) if forms else []
+    found = await scoring.rank(session, forms, len(words), SEARCH_LIMIT, within) if forms else []
     return await judge(session, asking, found)
 
 
@@ -92,7 +93,7 @@ async def _chosen(
     found = {passage.chunk_id: passage for passage in known}
     lacking = [chunk_id for chunk_id in chunk_ids if chunk_id not in found]
     if lacking:
-        found |= {one.chunk_id: one for one in await store.score(session, lacking, forms, terms)}
+        found |= {one.chunk_id: one for one in await scoring.score(session, lacking, forms, terms)}
     return [found[chunk_id] for chunk_id in chunk_ids if chunk_id in found]
 
 
@@ -147,7 +148,7 @@ async def best_sentences(
     if not answering:
         return []
     asking = await read_question(session, question, within)
-    by = Judge(await store.weigh(session, asking.known), len(asking.words), asking.named)
+    by = Judge(await scoring.weigh(session, asking.known), len(asking.words), asking.named)
     return best_of([quote for one in await _spoken(session, answering) for quote in by.quotes(one)], limit)
 
 
@@ -158,7 +159,7 @@ async def read_question(
 
     Its misspelt words are those that are not known `within`.
     """
-    stems = await store.stem(session, [lexical.normalise_question(question[:SEARCH_MAX_CHARS])])
+    stems = await scoring.stem(session, [lexical.normalise_question(question[:SEARCH_MAX_CHARS])])
     words = lexical.informative(stems[0])
     names = [] if by_names is False else await find_names(session, stems[0], always=by_names is True)
     named = other_words(names, words)
@@ -170,7 +171,7 @@ async def judge(session: Session, asking: Asking, passages: Sequence[Passage]) -
     """Return the passages with their support, however they were found."""
     if not passages:
         return []
-    by = Judge(await store.weigh(session, asking.known), len(asking.words), asking.named)
+    by = Judge(await scoring.weigh(session, asking.known), len(asking.words), asking.named)
     return [by.judge(one) for one in await _spoken(session, passages)]
 
 
@@ -181,7 +182,7 @@ async def _spoken(session: Session, passages: Sequence[Passage]) -> list[Spoken]
         for passage, own in zip(passages, sentences, strict=True)
         for text in (passage.source_title, passage.heading, *own)
     ]
-    stems = iter(await store.stem(session, texts))
+    stems = iter(await scoring.stem(session, texts))
     spoken = []
     for passage, own in zip(passages, sentences, strict=True):
         title, heading = next(stems), next(stems)
@@ -209,9 +210,11 @@ def _others(
 async def _kin(session: Session, meant: Sequence[tuple[int, str, float]]) -> list[Form]:
     if not meant:
         return []
-    weights: dict[tuple[int, str], float] = {}
-    for number, form in await store.find_forms(session, [lexical.kin_range(word) for _, word, _ in meant]):
+    found: dict[tuple[int, str], Form] = {}
+    ranges = [lexical.kin_range(word) for _, word, _ in meant]
+    for number, lexeme, chunks in await scoring.find_forms(session, ranges):
         term, word, share = meant[number]
-        weight = share * lexical.kinship(word, form)
-        weights[term, form] = max(weight, weights.get((term, form), 0.0))
-    return [Form(term, form, weight) for (term, form), weight in weights.items() if weight > 0]
+        form = Form(term, lexeme, share * lexical.kinship(word, lexeme), chunks)
+        if form.weight > 0 and ((term, lexeme) not in found or form.weight > found[term, lexeme].weight):
+            found[term, lexeme] = form
+    return list(found.values())

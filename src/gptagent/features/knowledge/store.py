@@ -1,7 +1,7 @@
 """All SQL of knowledge. Tenancy is the database's: no statement names the workspace."""
 # ruff: noqa: S608 - what is put into statements are this module's columns, the two kinds and constants
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,22 +10,20 @@ import asyncpg
 import msgspec
 
 from gptagent.features.knowledge.categories.model import Within
-from gptagent.features.knowledge.categories.store import CHUNKS_WITHIN, SOURCES_WITHIN
-from gptagent.features.knowledge.lexical import BM25_B, BM25_K1, COVERAGE_PRIOR
+from gptagent.features.knowledge.categories.store import SOURCES_WITHIN
 from gptagent.features.knowledge.model import (
     Document,
     DocumentStatus,
     Done,
-    Form,
     KnowledgeCounts,
     NewDocument,
     Passage,
     Piece,
     SourceKind,
     Unread,
-    place_of,
     title_of,
 )
+from gptagent.features.knowledge.scoring.store import passage_of
 from gptagent.kernel.db import Session
 from gptagent.kernel.paging import Page
 
@@ -247,6 +245,7 @@ async def delete_pieces(session: Session, kind: SourceKind, source_id: UUID) -> 
         f"select exists (select from app.chunk where {kind}_id = $1)", source_id
     )
     if found:
+        await session.execute("select app.forget_postings($1)", source_id)
         await session.execute(f"delete from app.chunk where {kind}_id = $1", source_id)
 
 
@@ -275,124 +274,6 @@ async def insert_pieces(
         [piece.content for piece in pieces],
         [piece.words for piece in pieces],
     )
-
-
-async def stem(session: Session, texts: Sequence[str]) -> list[list[str]]:
-    """Return the distinct lexemes of each normalised text."""
-    rows = await session.fetch(
-        """select tsvector_to_array(to_tsvector('russian', t)) as lexemes
-             from unnest($1::text[]) with ordinality as x (t, n) order by n""",
-        list(texts),
-    )
-    return [row["lexemes"] for row in rows]
-
-
-async def find_forms(session: Session, ranges: Iterable[tuple[str, str]]) -> list[tuple[int, str]]:
-    """Return (number of the range, lexeme) for the base's lexemes in each range [low, high)."""
-    low, high = zip(*ranges, strict=True)
-    rows = await session.fetch(
-        """select r.n::int - 1 as n, f.lexeme
-             from unnest($1::text[], $2::text[]) with ordinality as r (low, high, n),
-                  lateral (select distinct p.lexeme from app.posting p
-                            where p.lexeme >= r.low collate "C" and p.lexeme < r.high collate "C") f""",
-        list(low),
-        list(high),
-    )
-    return [(row["n"], row["lexeme"]) for row in rows]
-
-
-_SCORES = f"""
-form as (
-  select * from unnest($1::int[], $2::text[], $3::float8[]) as f (term, lexeme, weight)
-), hit as (
-  select f.term, p.chunk_id, sum(p.tf * f.weight) as tf, min(p.length) as length
-    from form f join app.posting p on p.lexeme = f.lexeme collate "C" group by f.term, p.chunk_id
-), stats as (
-  select chunks::float8 as chunks, greatest(lexemes, 1)::float8 / greatest(chunks, 1) as average
-    from app.lexical_stats
-), term as (
-  select n.term, ln(1 + (s.chunks - coalesce(h.found, 0) + 0.5) / (coalesce(h.found, 0) + 0.5)) as idf
-    from stats s cross join generate_series(0, $4::int - 1) as n (term)
-         left join (select term, count(*) as found from hit group by term) h using (term)
-), scored as (
-  select chunk_id,
-         sum(idf * tf * ({BM25_K1} + 1)
-             / (tf + {BM25_K1} * (1 - {BM25_B} + {BM25_B} * length / average))) as score,
-         sum(({COVERAGE_PRIOR} + idf) * least(tf, 1)) as covered
-    from hit join term using (term) cross join stats
-   group by chunk_id
-)"""
-_PASSAGES = f"""
-select c.id as chunk_id, c.article_id, c.document_id, coalesce(a.title, d.title) as source_title, c.heading,
-       coalesce(a.version, d.version) as version, d.mime, c.page, c.content, d.url,
-       coalesce(top.score, 0) as score,
-       coalesce(top.covered / (select sum({COVERAGE_PRIOR} + idf) from term), 0) as coverage"""
-_SOURCES = """
-       left join app.article a on a.id = c.article_id left join app.document d on d.id = c.document_id"""
-
-_RANKED = f"""with {_SCORES}, top as (
-  select * from scored order by score desc, chunk_id limit $5
-) {_PASSAGES}
-  from top join app.chunk c on c.id = top.chunk_id {_SOURCES}
- order by top.score desc, c.id
-"""
-# How much a word tells is told by the whole base, also where a part of it is asked.
-_RANKED_WITHIN = f"""with recursive {CHUNKS_WITHIN.replace("$within", "$6")}, {_SCORES}, top as (
-  select * from scored where chunk_id in (select id from chunk_within)
-   order by score desc, chunk_id limit $5
-) {_PASSAGES}
-  from top join app.chunk c on c.id = top.chunk_id {_SOURCES}
- order by top.score desc, c.id
-"""
-_CHOSEN = f"""with {_SCORES} {_PASSAGES}
-  from unnest($5::bigint[]) as x (id) join app.chunk c on c.id = x.id
-       left join scored top on top.chunk_id = c.id {_SOURCES}
-"""
-
-
-async def rank(
-    session: Session, forms: Collection[Form], terms: int, limit: int, within: Within | None = None
-) -> list[Passage]:
-    """Return the best passages by BM25, a word's kin counted as its weighted occurrences."""
-    rows = await session.fetch(
-        _RANKED if within is None else _RANKED_WITHIN,
-        [form.term for form in forms],
-        [form.lexeme for form in forms],
-        [form.weight for form in forms],
-        terms,
-        limit,
-        *([] if within is None else [list(within.categories)]),
-    )
-    return [_passage(row) for row in rows]
-
-
-async def score(
-    session: Session, chunk_ids: Collection[int], forms: Collection[Form], terms: int
-) -> list[Passage]:
-    """Return these passages, in any order, with what `rank` would say of them."""
-    rows = await session.fetch(
-        _CHOSEN,
-        [form.term for form in forms],
-        [form.lexeme for form in forms],
-        [form.weight for form in forms],
-        terms,
-        list(chunk_ids),
-    )
-    return [_passage(row) for row in rows]
-
-
-_WEIGHTS = f"""
-select w.lexeme,
-       {COVERAGE_PRIOR} + ln(1 + (coalesce(s.chunks, 0) - f.found + 0.5) / (f.found + 0.5)) as weight
-  from unnest($1::text[]) as w (lexeme) left join app.lexical_stats s on true,
-       lateral (select count(*)::float8 as found from app.posting p where p.lexeme = w.lexeme collate "C") f
-"""
-
-
-async def weigh(session: Session, lexemes: Sequence[str]) -> dict[str, float]:
-    """Return how much each lexeme tells in this base: its inverse document frequency and the prior."""
-    rows = await session.fetch(_WEIGHTS, list(lexemes))
-    return {row["lexeme"]: float(row["weight"]) for row in rows}
 
 
 async def calibrated_support(session: Session) -> float | None:
@@ -452,24 +333,7 @@ async def related(
         limit,
         *([] if within is None else [list(within.categories)]),
     )
-    return [_passage(row) for row in rows]
-
-
-def _passage(row: asyncpg.Record) -> Passage:
-    return Passage(
-        chunk_id=row["chunk_id"],
-        source_kind="article" if row["article_id"] else "document",
-        source_id=row["article_id"] or row["document_id"],
-        source_title=row["source_title"],
-        heading=row["heading"],
-        page=row["page"],
-        content=row["content"],
-        score=float(row["score"]),
-        coverage=float(row["coverage"]),
-        version=row["version"],
-        place=place_of(row["mime"]),
-        url=row["url"],
-    )
+    return [passage_of(row) for row in rows]
 
 
 def _some(row: asyncpg.Record | None) -> asyncpg.Record:
