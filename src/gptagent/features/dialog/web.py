@@ -17,6 +17,7 @@ from gptagent.features.conversations.memory import service as memories
 from gptagent.features.conversations.memory.model import TEXT_MAX_CHARS
 from gptagent.features.conversations.model import Message
 from gptagent.features.conversations.service import PAGE_SIZE, THREAD_SIZE, Inbox
+from gptagent.features.conversations.speaking import service as speaking
 from gptagent.features.crm import service as crm
 from gptagent.features.crm.actions import service as actions
 from gptagent.features.dialog import service
@@ -36,6 +37,7 @@ from gptagent.ui.web import Pages, base_of, timezone_of
 REASONS: Mapping[str, str] = {
     "taken_over": "Not answered: a person holds this conversation.",
     "no_active_agent": "Not answered: no agent was active.",
+    "no_fitting_agent": "Not answered: no active agent works in this channel or at this stage of the deal.",
     "connection_off": "Not answered: the connection to the CRM was switched off.",
     "workspace_suspended": "Not answered: the workspace is suspended.",
     "workspace_deletion": "Not answered: the workspace is going to be deleted.",
@@ -122,7 +124,7 @@ class ConversationPages:
             "conversations": found,
             "before": before,
             "older": found[-1].last_message_at if len(found) == PAGE_SIZE else None,
-            "speaker": await agents.choose_agent(session),
+            "speakers": await speaking.find_speakers(session, found),
             "connections": await crm.list_connections(session),
             "channels": crm.CHANNELS,
         }
@@ -182,7 +184,7 @@ class ConversationPages:
             "memory_errors": {},
             "memory_failure": "",
             "conversation": await conversations.get_conversation(session, conversation_id),
-            "speaker": await agents.choose_agent(session),
+            "speaker": await speaking.find_speaker(session, conversation_id),
         }
 
     async def _changes(self, session: Session, conversation_id: UUID) -> dict[str, Any]:
@@ -210,7 +212,8 @@ class ConversationPages:
             "is_cut": len(messages) == THREAD_SIZE,
             "lead": lead,
             "connection": await crm.get_connection(session, conversation.connection_id),
-            "speaker": await agents.choose_agent(session),
+            "speaker": await speaking.find_speaker(session, conversation_id),
+            "has_active": bool(await agents.list_active(session)),
         }
 
     async def attachment(self, scope: CurrentScope, conversation_id: UUID, attachment_id: UUID) -> Response:
