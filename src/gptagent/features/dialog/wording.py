@@ -51,5 +51,6 @@ def shortened(text: str, limit: int) -> str:
     whole = text[: ends[-1]].strip() if ends else ""
     if whole:
         return whole
-    words = text[: limit - len(ELLIPSIS)]
-    return (words.rsplit(maxsplit=1)[0] if " " in words else words).rstrip() + ELLIPSIS
+    room = limit - len(ELLIPSIS)
+    space = text.rfind(" ", 0, room + 1)
+    return text[: space if space > 0 else room].rstrip() + ELLIPSIS
