@@ -1,4 +1,4 @@
-"""What a model is told by an agent's settings, and what becomes of its words: real turns over the protocol."""
+"""What a model is told by an agent's settings, and what becomes of its words, in real turns."""
 
 from dataclasses import replace
 from urllib.parse import urlsplit
@@ -146,7 +146,10 @@ async def furnish(scene):
     phone = FieldValue(1, "multitext", (Labelled("+7 900 000-00-00"),), "Phone", "PHONE")
     born = FieldValue(BIRTHDAY, "text", (Text("1990"),), "Born")
     async with world.db.session(world.scope) as session:
-        for entity, field in (("leads", Field(SIZE, "Size", "text", None, 1)), ("contacts", Field(BIRTHDAY, "Born", "text", None, 1))):
+        for entity, field in (
+            ("leads", Field(SIZE, "Size", "text", None, 1)),
+            ("contacts", Field(BIRTHDAY, "Born", "text", None, 1)),
+        ):
             await mirror.upsert_fields(session, connection, entity, [field])
         size = FieldValue(SIZE, "text", (Text("Huge"),), "Size </deal>")
         await entities.update_lead_values(

@@ -2,7 +2,8 @@
 
 import json
 from dataclasses import replace
-from typing import get_args
+from types import UnionType
+from typing import get_args, get_origin
 
 import pytest
 from pydantic import BaseModel
@@ -12,12 +13,12 @@ from gptagent.features.agents.checking import described
 from gptagent.features.agents.forms import TABS
 from gptagent.features.agents.model import (
     CREATIVITIES,
-    SETTINGS,
     TEMPERATURES,
     KnowledgeAccess,
     Problem,
     Settings,
 )
+from gptagent.features.agents.table import SETTINGS
 from gptagent.features.agents.wire import AgentOut, AgentPatch
 from gptagent.features.knowledge.categories import service as knowledge
 from gptagent.features.knowledge.categories.model import NewCategory
@@ -51,7 +52,7 @@ async def test_a_name_is_enough_for_a_silent_agent_with_defaults(agent, session)
     assert TEMPERATURES[settings.creativity] == 0.7 and settings.response_delay_seconds == 5
     assert settings.instructions and settings.not_found_text and settings.not_found_task
     assert await service.list_agents(session) == [agent]
-    assert await service.choose_agent(session) is None
+    assert await service.list_active(session) == []
 
 
 async def test_a_name_is_1_to_255_characters_and_trimmed(agent, session):
@@ -108,7 +109,9 @@ async def test_a_change_leaves_the_other_settings_and_names_every_fault(agent, s
     assert await service.get_agent(session, agent.id) == changed
 
 
-async def test_a_group_is_changed_by_its_parts_and_refers_to_what_is_there(agent, session, database, other_scope):
+async def test_a_group_is_changed_by_its_parts_and_refers_to_what_is_there(
+    agent, session, database, other_scope
+):
     """AGT-5, AGT-16"""
     made = await knowledge.create_category(session, NewCategory("Delivery"), now=utcnow())
     async with database.session(other_scope) as others:
@@ -118,8 +121,13 @@ async def test_a_group_is_changed_by_its_parts_and_refers_to_what_is_there(agent
         assert await wrong(session, agent.id, **change) == {"knowledge.categories"}
     assert await wrong(session, agent.id, knowledge={"all": False}) == {"knowledge.categories"}
     assert await wrong(session, agent.id, knowledge=True) == {"knowledge"}
-    assert await wrong(session, agent.id, knowledge={"some": 1, "all": 0}) == {"knowledge.some", "knowledge.all"}
-    chosen = await service.update_agent(session, agent.id, {"knowledge": {"categories": [made.id, str(made.id)]}})
+    assert await wrong(session, agent.id, knowledge={"some": 1, "all": 0}) == {
+        "knowledge.some",
+        "knowledge.all",
+    }
+    chosen = await service.update_agent(
+        session, agent.id, {"knowledge": {"categories": [made.id, str(made.id)]}}
+    )
     assert chosen.settings.knowledge == KnowledgeAccess(all=True, categories=(made.id,))
     only = await service.update_agent(session, agent.id, {"knowledge": {"all": False}})
     assert only.settings.knowledge == KnowledgeAccess(all=False, categories=(made.id,))
@@ -128,7 +136,8 @@ async def test_a_group_is_changed_by_its_parts_and_refers_to_what_is_there(agent
 async def test_what_is_lost_is_flagged_stays_and_hinders_no_other_change(agent, session):
     """AGT-16"""
     kept, lost = [
-        await knowledge.create_category(session, NewCategory(title), now=utcnow()) for title in ("Kept", "Lost")
+        await knowledge.create_category(session, NewCategory(title), now=utcnow())
+        for title in ("Kept", "Lost")
     ]
     change = {"knowledge": {"all": False, "categories": [kept.id, lost.id]}}
     agent = await service.update_agent(session, agent.id, change)
@@ -141,7 +150,9 @@ async def test_what_is_lost_is_flagged_stays_and_hinders_no_other_change(agent, 
     assert agent.name == "Other" and lost.id in agent.settings.knowledge.categories
     agent = await service.update_agent(session, agent.id, {"knowledge": {"categories": [kept.id]}})
     assert (await service.find_problems(session, [agent]))[agent.id] == []
-    assert await wrong(session, agent.id, knowledge={"categories": [kept.id, lost.id]}) == {"knowledge.categories"}
+    assert await wrong(session, agent.id, knowledge={"categories": [kept.id, lost.id]}) == {
+        "knowledge.categories"
+    }
 
 
 async def test_the_audit_says_which_settings_changed_and_of_texts_no_more(agent, session):
@@ -168,7 +179,7 @@ def fields_of(model, above=""):
     """Return the paths of a body's fields, those of its groups included."""
     found = set()
     for name, one in model.model_fields.items():
-        kinds = [one.annotation, *get_args(one.annotation)]
+        kinds = get_args(one.annotation) if get_origin(one.annotation) is UnionType else (one.annotation,)
         group = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
         found |= fields_of(group, f"{above}{name}.") if group else {f"{above}{name}"}
     return found
@@ -183,12 +194,12 @@ async def test_a_change_of_nothing_is_no_new_version(agent, session):
 async def test_an_agent_answers_from_the_moment_it_is_switched_on_till_it_is_switched_off(agent, session):
     """AGT-6, AGT-10"""
     await service.update_agent(session, agent.id, {"is_active": True})
-    assert (await service.choose_agent(session)).id == agent.id
+    assert (await service.list_active(session))[0].id == agent.id
     later = await service.create_agent(session, "Later", locale="en")
     await service.update_agent(session, later.id, {"is_active": True})
-    assert (await service.choose_agent(session)).id == agent.id
+    assert (await service.list_active(session))[0].id == agent.id
     await service.update_agent(session, agent.id, {"is_active": False})
-    assert (await service.choose_agent(session)).id == later.id
+    assert (await service.list_active(session))[0].id == later.id
 
 
 async def test_a_foreign_agent_is_not_found(database, scope, other_scope):

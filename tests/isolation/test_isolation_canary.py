@@ -18,6 +18,8 @@ VOCABULARY = {
     "base_check.state",
     "finding.kind",
     "gap.status",
+    "knowledge_draft.made_by",
+    "knowledge_draft.status",
     "chunk.page",
     "conversation.channel",
     "crm_action.actor_kind",

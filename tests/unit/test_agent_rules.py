@@ -107,9 +107,11 @@ def test_holidays_are_closed_and_without_hours_it_is_always_open():
     free = replace(HOURS, holidays=(date(2026, 11, 30), date(2026, 12, 5)))
     assert wait_until_open(free, monday) == timedelta(days=7)
     assert wait_until_open(replace(free, is_on=False), monday) is None
-    never = replace(free, week=(Opening(1, "09:00", "10:00"),), holidays=tuple(
-        date(2026, 11, 30) + timedelta(weeks=number) for number in range(60)
-    ))
+    never = replace(
+        free,
+        week=(Opening(1, "09:00", "10:00"),),
+        holidays=tuple(date(2026, 11, 30) + timedelta(weeks=number) for number in range(60)),
+    )
     assert wait_until_open(never, monday) > timedelta(days=365)
 
 

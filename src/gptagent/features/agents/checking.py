@@ -33,7 +33,7 @@ class _Wrong(Exception):  # noqa: N818 - it states what a value is
 def merge(old: Settings, changes: Mapping[str, object]) -> tuple[Settings, list[FieldError]]:
     """Return the document with the named settings changed, also inside of groups, and what is wrong.
 
-    With faults the document is the old one.
+    What is wrong by itself is left as it was in the document.
     """
     faults: list[FieldError] = []
     document: dict[str, Any] = msgspec.to_builtins(old)
@@ -46,11 +46,9 @@ def merge(old: Settings, changes: Mapping[str, object]) -> tuple[Settings, list[
             _put(document, path, _checked(setting, msgspec.to_builtins(value)))
         except _Wrong as wrong:
             faults.append(FieldError(path, wrong.message, wrong.params or None))
-    if faults:
-        return old, faults
     new = msgspec.convert(document, Settings)
-    faults = _contradictions(new)
-    return (old if faults else new), faults
+    named = {fault.pointer for fault in faults}
+    return new, [*faults, *(one for one in _contradictions(new) if one.pointer not in named)]
 
 
 def flat(changes: Mapping[str, object], above: str = "") -> Iterator[tuple[str, object]]:
@@ -169,7 +167,7 @@ def _is_before(opens: str, closes: str) -> bool:
         times = [time.fromisoformat(one) for one in (opens, closes)]
     except ValueError:
         return False
-    return times[0] < times[1] and all(one.strftime("%H:%M") == text for one, text in zip(times, (opens, closes), strict=True))
+    return times[0] < times[1] and [f"{one:%H:%M}" for one in times] == [opens, closes]
 
 
 def _days(setting: Setting, value: object) -> object:

@@ -56,7 +56,7 @@ class AgentEditor:
                 async with self.db.session(scope) as session:
                     await service.update_agent(session, agent_id, nested(typed))
             except Invalid as error:
-                return await self._page(request, scope, agent_id, tab, typed, error)
+                return await self._page(request, scope, agent_id, tab, typed=typed, error=error)
             return self.pages.redirect(request.url.path, Notice("success", "Saved"))
 
         return save
@@ -67,9 +67,9 @@ class AgentEditor:
         scope: Scope,
         agent_id: UUID,
         tab: Tab,
+        *,
         typed: Mapping[str, object] | None = None,
         error: Invalid | None = None,
-        *,
         part: str = "",
     ) -> Response:
         async with self.db.session(scope) as session:
@@ -111,4 +111,8 @@ class AgentEditor:
             return await offered_in_basics(session, problems)
         if tab == "leads-contacts":
             return await offered_in_fields(session, problems)
-        return {"languages": languages(), "timezones": [(zone, zone) for zone in timezones()], "weekdays": WEEKDAYS}
+        return {
+            "languages": languages(),
+            "timezones": [(zone, zone) for zone in timezones()],
+            "weekdays": WEEKDAYS,
+        }

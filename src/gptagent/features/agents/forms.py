@@ -1,13 +1,13 @@
 """Tabs of the editor, and their forms read by the table of settings."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
 from starlette.datastructures import FormData
 
 from gptagent.features.agents.checking import described
 from gptagent.features.agents.model import Agent
-from gptagent.features.agents.table import SETTINGS
+from gptagent.features.agents.table import SETTINGS, Kind
 from gptagent.ui.web import words
 
 Tab = Literal["edit", "leads-contacts", "advanced-settings"]
@@ -86,20 +86,8 @@ def nested(typed: Mapping[str, object]) -> dict[str, Any]:
 
 
 def _read(form: FormData, path: str) -> object:
-    match SETTINGS[path].kind:
-        case "switch":
-            return words(form, path) == "on"
-        case "number":
-            return _number(words(form, path).strip())
-        case "categories" | "channels" | "fields":
-            return _all(form, path)
-        case "pipelines":
-            return list(_rules(form, path))
-        case "week":
-            return list(_week(form, path))
-        case "days":
-            return words(form, path).split()
-    return words(form, path)
+    kind = SETTINGS[path].kind
+    return _READERS[kind](form, path) if kind in _READERS else words(form, path)
 
 
 def _number(text: str) -> int | str:
@@ -141,3 +129,15 @@ def _week(form: FormData, path: str) -> Iterator[dict[str, Any]]:
     for day in _all(form, f"{path}.day"):
         opens, closes = (words(form, f"{path}.{part}.{day}")[:5] for part in ("opens", "closes"))
         yield {"day": _number(day), "opens": opens, "closes": closes}
+
+
+_READERS: Mapping[Kind, Callable[[FormData, str], object]] = {
+    "switch": lambda form, path: words(form, path) == "on",
+    "number": lambda form, path: _number(words(form, path).strip()),
+    "categories": _all,
+    "channels": _all,
+    "fields": _all,
+    "pipelines": lambda form, path: list(_rules(form, path)),
+    "week": lambda form, path: list(_week(form, path)),
+    "days": lambda form, path: words(form, path).split(),
+}

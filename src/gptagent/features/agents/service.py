@@ -150,9 +150,7 @@ async def _tell(session: Session, agent_id: UUID) -> None:
     await session.publish(TOPIC, "changed", {"agent_id": str(agent_id)})
 
 
-async def _check(
-    session: Session, changes: Mapping[str, object], old: Agent
-) -> tuple[str, bool, Settings]:
+async def _check(session: Session, changes: Mapping[str, object], old: Agent) -> tuple[str, bool, Settings]:
     """Return the agent's name, state and settings after the change. Raises Invalid."""
     rest = dict(changes)
     name, faults = await _check_name(session, rest.pop("name", old.name), old.id)
@@ -160,16 +158,16 @@ async def _check(
     if not isinstance(is_active, bool):
         faults.append(FieldError("is_active", "Yes or no."))
     settings, wrong = merge(old.settings, rest)
-    if not wrong:
-        wrong = await references.unknown_references(session, old.settings, settings)
-    if faults or wrong:
-        raise _invalid([*faults, *wrong])
+    faults += wrong
+    named = {fault.pointer for fault in faults}
+    unknown = await references.unknown_references(session, old.settings, settings)
+    faults += [one for one in unknown if one.pointer not in named]
+    if faults:
+        raise _invalid(faults)
     return name, bool(is_active), settings
 
 
-async def _check_name(
-    session: Session, name: object, agent_id: UUID | None
-) -> tuple[str, list[FieldError]]:
+async def _check_name(session: Session, name: object, agent_id: UUID | None) -> tuple[str, list[FieldError]]:
     clean = name.strip() if isinstance(name, str) else ""
     if not 1 <= len(clean) <= NAME_MAX_CHARS:
         limits = {"low": 1, "high": NAME_MAX_CHARS}

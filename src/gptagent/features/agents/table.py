@@ -72,14 +72,12 @@ SETTINGS: Mapping[str, Setting] = {
     ),
     "pipelines.chosen": Setting(
         "pipelines",
-        "The agent answers only in the pipelines and at the stages chosen here; a chat without a deal, or with "
-        "one whose stage is not known yet, is left to others. What you write at a stage the agent is told "
+        "The agent answers only in the pipelines and at the stages chosen here; a chat without a deal, or "
+        "with one whose stage is not known yet, is left to others. What you write at a stage the agent is told "
         "while a deal is there, also if it answers in all deals.",
         high=PIPELINES_MAX,
     ),
-    "channels.all": Setting(
-        "switch", "The agent answers in all channels, also in those you connect later."
-    ),
+    "channels.all": Setting("switch", "The agent answers in all channels, also in those you connect later."),
     "channels.chosen": Setting(
         "channels", "Messages from other channels are left to other agents.", high=100
     ),
@@ -91,9 +89,7 @@ SETTINGS: Mapping[str, Setting] = {
         "The agent answers from articles in these categories only; subcategories belong to them.",
         high=CATEGORIES_MAX,
     ),
-    "not_found_task": Setting(
-        "switch", "A manager sees the customer's question in the CRM and answers it."
-    ),
+    "not_found_task": Setting("switch", "A manager sees the customer's question in the CRM and answers it."),
     "not_found_text": Setting("text", "The customer gets this text instead of an invented answer.", 1, 500),
     "readable.lead": Setting(
         "fields",
@@ -137,8 +133,8 @@ SETTINGS: Mapping[str, Setting] = {
     ),
     "reply_max_chars": Setting(
         "number",
-        "The model is asked to be so brief, and what is longer ends with its last whole sentence. Empty means "
-        "no limit.",
+        "The model is asked to be so brief, and what is longer ends with its last whole sentence. Empty "
+        "means no limit.",
         50,
         4_000,
         is_optional=True,
@@ -159,8 +155,8 @@ SETTINGS: Mapping[str, Setting] = {
     ),
     "hours.is_on": Setting(
         "switch",
-        "Outside of these hours the agent is silent, and no other one steps in. What customers write then gets "
-        "one answer when the hours begin, unless more than 24 hours have passed.",
+        "Outside of these hours the agent is silent, and no other one steps in. What customers write then "
+        "gets one answer when the hours begin, unless more than 24 hours have passed.",
     ),
     "hours.timezone": Setting("timezone", "By the clocks of which place the hours count."),
     "hours.week": Setting("week", "On which days of the week the agent answers, and from when till when."),

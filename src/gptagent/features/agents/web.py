@@ -112,4 +112,3 @@ def _filtered(agents: Sequence[Agent], query: str, status: str) -> list[Agent]:
     wanted = {"active": (True,), "inactive": (False,)}.get(status, (True, False))
     text = query.strip().lower()
     return [agent for agent in agents if agent.is_active in wanted and text in agent.name.lower()]
-

@@ -98,9 +98,7 @@ async def _await_hours(session: Session, turn: Turn, asked: Sequence[Agent], pac
     return True
 
 
-async def _pause(
-    session: Session, status: str, conversation: Conversation, pace: Pace
-) -> timedelta | None:
+async def _pause(session: Session, status: str, conversation: Conversation, pace: Pace) -> timedelta | None:
     """Return how long to wait: for the owner, or because two robots talk, or one customer very fast."""
     if status == "broken":
         return pace.broken_connection_retry

@@ -51,8 +51,8 @@ price, discount, rule or promise comes from them."""
 
 _SCRIPTS = """\
 Scripts say how the company speaks at this stage of the deal, and what it answers when a customer objects.
-Follow those that fit the customer's words, in the language of your answer. They may be used as the passages may,
-with their numbers. What a script answers needs no passage."""
+Follow those that fit the customer's words, in the language of your answer. They may be used as the passages
+may, with their numbers. What a script answers needs no passage."""
 _NAMES = {"script": "Script", "objection": "The customer objects"}
 
 

@@ -139,9 +139,7 @@ async def supersede_turn(session: Session, turn_id: UUID) -> None:
 
 async def forget_turn(session: Session, turn_id: UUID) -> None:
     """Delete a turn that has done nothing yet."""
-    await session.execute(
-        "delete from app.turn where id = $1 and state = 'open' and answer is null", turn_id
-    )
+    await session.execute("delete from app.turn where id = $1 and state = 'open' and answer is null", turn_id)
 
 
 async def record_answer(session: Session, turn: Turn, agent_id: UUID | None, answer: Answer) -> bool:

@@ -99,7 +99,7 @@ class TurnRunner:
     async def _choose(
         self, db: Database, scope: Scope, turn: Turn, seen: Seen
     ) -> TurnContext | Refusal | Postponed:
-        """Find out who speaks; for a new answer the mirror first learns what it lacks, in one call at most."""
+        """Find out who speaks; for a new answer the mirror learns what it lacks, in one call at most."""
         is_new = turn.answer is None
         asks_first = is_new and seen.lacks_lead
         if asks_first:
@@ -172,9 +172,7 @@ class TurnRunner:
             company = (await knowledge.get_facts(session)).content
             memories, scripts = await _recall(session, context), await scripts_of(session, context)
             contact = await _contact(session, context)
-            context = replace(
-                context, company=company, memories=memories, scripts=scripts, contact=contact
-            )
+            context = replace(context, company=company, memories=memories, scripts=scripts, contact=contact)
         support = max((one.support for one in passages), default=0.0)
         try:
             answer, spent = await self.responder.respond(db, scope, context, passages)

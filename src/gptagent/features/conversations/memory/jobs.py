@@ -121,6 +121,7 @@ async def _keep(  # noqa: PLR0917 - all that one reading has come to
         ):
             return  # another has read the same, or the customer was erased
         agent = await speaking.find_speaker(session, conversation_id)
-        if agent is not None and agent.settings.remembers_customers:  # not switched off while the model thought
+        # Not if it was switched off while the model thought.
+        if agent is not None and agent.settings.remembers_customers:
             await service.keep_found(session, conversation_id, found, author)
         await service.tell(session, conversation_id)

@@ -23,9 +23,7 @@ async def find_speaker(session: Session, conversation_id: UUID) -> Agent | None:
     return (await _choose(session, candidates, [conversation]))[conversation_id]
 
 
-async def find_speakers(
-    session: Session, found: Sequence[Conversation]
-) -> dict[UUID, Agent | None]:
+async def find_speakers(session: Session, found: Sequence[Conversation]) -> dict[UUID, Agent | None]:
     """Return who answers in each of these conversations."""
     return await _choose(session, await agents.list_active(session), found)
 

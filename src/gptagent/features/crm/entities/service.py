@@ -39,7 +39,7 @@ async def contacts_of_leads(session: Session, connection_id: UUID, lead_ids: Seq
 async def find_stages(
     session: Session, deals: Iterable[tuple[UUID, int]]
 ) -> dict[tuple[UUID, int], tuple[int | None, int | None]]:
-    """Return pipeline and stage of each deal (connection, number) the mirror knows, None where it does not."""
+    """Return pipeline and stage of each deal (connection, number) that the mirror knows."""
     wanted = list(deals)
     return await store.select_stages(session, wanted) if wanted else {}
 

@@ -277,9 +277,7 @@ async def select_stages(
         [connection_id for connection_id, _lead_id in deals],
         [lead_id for _connection_id, lead_id in deals],
     )
-    return {
-        (row["connection_id"], row["external_id"]): (row["pipeline_id"], row["stage_id"]) for row in rows
-    }
+    return {(row["connection_id"], row["external_id"]): (row["pipeline_id"], row["stage_id"]) for row in rows}
 
 
 async def select_contact(session: Session, connection_id: UUID, contact_id: int) -> Record | None:
