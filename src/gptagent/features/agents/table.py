@@ -8,6 +8,14 @@ from gptagent.features.agents.model import CREATIVITIES, LANGUAGES
 from gptagent.features.knowledge.model import CATEGORIES_MAX
 
 NAME_MAX_CHARS = 255
+INSTRUCTIONS_MIN_CHARS = 10
+INSTRUCTIONS_MAX_CHARS = 20_000
+NOT_FOUND_MAX_CHARS = 500
+DELAY_MAX_SECONDS = 3_600
+REPLY_MIN_CHARS = 50
+REPLY_MAX_CHARS = 4_000
+WELCOME_MAX_CHARS = 1_000
+GOAL_MAX_CHARS = 500
 PIPELINES_MAX = 200
 STAGES_MAX = 200  # of a pipeline
 STAGE_TEXT_MAX_CHARS = 2_000
@@ -56,15 +64,15 @@ SETTINGS: Mapping[str, Setting] = {
     "instructions": Setting(
         "text",
         "Tone, style and general facts about the company. Ten to fifteen lines are enough.",
-        10,
-        20_000,
+        INSTRUCTIONS_MIN_CHARS,
+        INSTRUCTIONS_MAX_CHARS,
         needs_model=True,
     ),
     "goal": Setting(
         "text",
         "What every conversation is to come to, such as an appointment. The agent steers towards it.",
         0,
-        500,
+        GOAL_MAX_CHARS,
         needs_model=True,
     ),
     "pipelines.all": Setting(
@@ -73,8 +81,8 @@ SETTINGS: Mapping[str, Setting] = {
     "pipelines.chosen": Setting(
         "pipelines",
         "The agent answers only in the pipelines and at the stages chosen here; a chat without a deal, or "
-        "with one whose stage is not known yet, is left to others. What you write at a stage the agent is told "
-        "while a deal is there, also if it answers in all deals.",
+        "with one whose stage is not known yet, is left to others. What you write at a stage the agent is "
+        "told while a deal is there, also if it answers in all deals.",
         high=PIPELINES_MAX,
     ),
     "channels.all": Setting("switch", "The agent answers in all channels, also in those you connect later."),
@@ -90,7 +98,9 @@ SETTINGS: Mapping[str, Setting] = {
         high=CATEGORIES_MAX,
     ),
     "not_found_task": Setting("switch", "A manager sees the customer's question in the CRM and answers it."),
-    "not_found_text": Setting("text", "The customer gets this text instead of an invented answer.", 1, 500),
+    "not_found_text": Setting(
+        "text", "The customer gets this text instead of an invented answer.", 1, NOT_FOUND_MAX_CHARS
+    ),
     "readable.lead": Setting(
         "fields",
         "What the agent knows of the deal. Choose only what it needs: more makes answers less exact.",
@@ -129,14 +139,14 @@ SETTINGS: Mapping[str, Setting] = {
         "The agent waits for so much silence, so that a customer who writes in several messages gets one "
         "answer.",
         0,
-        3_600,
+        DELAY_MAX_SECONDS,
     ),
     "reply_max_chars": Setting(
         "number",
         "The model is asked to be so brief, and what is longer ends with its last whole sentence. Empty "
         "means no limit.",
-        50,
-        4_000,
+        REPLY_MIN_CHARS,
+        REPLY_MAX_CHARS,
         is_optional=True,
         needs_model=True,
     ),
@@ -151,7 +161,7 @@ SETTINGS: Mapping[str, Setting] = {
         "Stands once above the agent's first answer in a chat in which nobody of your company has written "
         "before. Empty means none.",
         0,
-        1_000,
+        WELCOME_MAX_CHARS,
     ),
     "hours.is_on": Setting(
         "switch",
