@@ -15,6 +15,7 @@ Tab = Literal["edit", "leads-contacts", "advanced-settings"]
 TABS: Mapping[Tab, tuple[str, ...]] = {
     "edit": (
         "instructions",
+        "check_before_sending",
         "goal",
         "pipelines.all",
         "pipelines.chosen",

@@ -136,6 +136,7 @@ class Settings:
     """
 
     instructions: str = DEFAULT_INSTRUCTIONS
+    check_before_sending: bool = False
     goal: str = ""
     pipelines: Pipelines = field(default_factory=Pipelines)
     channels: Channels = field(default_factory=Channels)

@@ -68,6 +68,11 @@ SETTINGS: Mapping[str, Setting] = {
         INSTRUCTIONS_MAX_CHARS,
         needs_model=True,
     ),
+    "check_before_sending": Setting(
+        "switch",
+        "Replies are not sent by themselves. They wait as drafts in the conversation, a task on the deal "
+        "says so, and a person sends, edits or rejects them.",
+    ),
     "goal": Setting(
         "text",
         "What every conversation is to come to, such as an appointment. The agent steers towards it.",

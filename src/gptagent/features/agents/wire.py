@@ -85,6 +85,7 @@ class AgentPatch(Body):
     name: str | None = None
     is_active: bool | None = None
     instructions: str | None = None
+    check_before_sending: bool | None = None
     goal: str | None = None
     pipelines: PipelinesPatch | None = None
     channels: ChannelsPatch | None = None
@@ -167,6 +168,7 @@ class AgentOut(Wire):
     name: str
     is_active: bool
     instructions: str
+    check_before_sending: bool
     goal: str
     pipelines: PipelinesOut
     channels: ChannelsOut

@@ -45,21 +45,22 @@ async def gather(session: Session, turn: Turn, pace: Pace) -> Seen | Refusal | P
     messages = await conversations.list_messages(
         session, conversation.id, from_seq=max(1, turn.first_seq - HISTORY_MESSAGES)
     )
-    unanswered = tuple(
-        m for m in messages if turn.first_seq <= m.seq <= turn.last_seq and m.author == "customer"
-    )
-    if _is_too_late(conversation, unanswered):
+    answered = max((m.seq for m in messages if m.author == "human"), default=0)
+    if answered > turn.last_seq:
+        return Refusal("person_answered")
+    first = max(turn.first_seq, answered + 1)  # what came before is the person's
+    unanswered = tuple(m for m in messages if first <= m.seq <= turn.last_seq and m.author == "customer")
+    if not turn.is_approved and _is_too_late(conversation, unanswered):
         return Refusal("too_late")
     pause = await _pause(session, connection.status, conversation, pace)
     if pause is not None:
         await service.give_back(session, turn, due_in=pause)
-        return Postponed()
-    if await _await_hours(session, turn, fitting, pace):
+    if pause is not None or await _await_hours(session, turn, fitting, pace):
         return Postponed()
     lead = None
     if conversation.lead_id is not None:
         lead = await crm_service.get_lead_card(session, connection.id, conversation.lead_id)
-    history = tuple(m for m in messages if m.seq < turn.first_seq)
+    history = tuple(m for m in messages if m.seq < first)
     return Seen(conversation=conversation, lead=lead, history=history, unanswered=unanswered)
 
 

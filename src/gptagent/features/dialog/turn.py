@@ -21,6 +21,7 @@ from gptagent.features.crm.replying import service as replying
 from gptagent.features.crm.service import ContactCard
 from gptagent.features.dialog import gates, service, store
 from gptagent.features.dialog.context import Responder, Seen, Spent, TurnContext, not_found
+from gptagent.features.dialog.drafts import service as drafts
 from gptagent.features.dialog.ending import finish
 from gptagent.features.dialog.extractive import BY as EXTRACTIVE
 from gptagent.features.dialog.gates import Postponed, Refusal
@@ -94,7 +95,10 @@ class TurnRunner:
         elif isinstance(seen, TurnContext):
             if turn.answer is None:
                 turn = await self._answer(db, scope, turn, seen)
-            await sender.send(turn, seen)
+            if seen.settings.check_before_sending and not turn.is_approved and turn.answer is not None:
+                await drafts.put_down(db, scope, turn, turn.answer, self.pace)
+            else:
+                await sender.send(turn, seen)
 
     async def _choose(
         self, db: Database, scope: Scope, turn: Turn, seen: Seen
