@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Protocol
+from uuid import UUID
 
 from gptagent.features.agents.model import Agent
 from gptagent.features.conversations.memory.model import Memory
@@ -33,6 +34,7 @@ class TurnContext:
     company: str = ""
     memories: tuple[Memory, ...] = ()
     scripts: tuple[Given, ...] = ()
+    turn_id: UUID | None = None
 
     @property
     def question(self) -> str:

@@ -135,6 +135,7 @@ class TurnRunner:
             lead=lead,
             history=tuple(m for m in messages if m.seq < turn.first_seq),
             unanswered=unanswered,
+            turn_id=turn.id,
         )
 
     async def _pause(self, session: Session, status: str, conversation_id: UUID) -> timedelta | None:

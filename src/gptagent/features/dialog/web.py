@@ -23,6 +23,7 @@ from gptagent.features.dialog import service
 from gptagent.features.dialog.enclosures import service as enclosures
 from gptagent.features.dialog.model import TurnRecord
 from gptagent.features.identity import service as identity
+from gptagent.features.inference import service as inference
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
@@ -204,6 +205,7 @@ class ConversationPages:
             "conversation": conversation,
             "entries": list(tell(messages, turns, zone)),
             "files": files,
+            "usage": await inference.usage_of_turns(session, [turn.id for turn in turns]),
             "reply_files": await enclosures.list_files(session, [turn.id for turn in turns]),
             "file_reasons": FILE_REASONS,
             "file_not_sent": FILE_NOT_SENT,
@@ -244,6 +246,7 @@ def _rights(scope: Scope, conversation_id: UUID) -> dict[str, Any]:
         "current": conversation_id,
         "may_work": policy.WORK_CONVERSATIONS in scope.permissions,
         "may_read_files": policy.READ_ATTACHMENTS in scope.permissions,
+        "may_see_usage": policy.EDIT_AGENTS in scope.permissions,
         "may_erase": policy.MANAGE_PRIVACY in scope.permissions,
     }
 
