@@ -57,6 +57,8 @@ from gptagent.features.dialog.enclosures.jobs import EnclosureJobs
 from gptagent.features.dialog.extractive import ExtractiveResponder
 from gptagent.features.dialog.model import Pace
 from gptagent.features.dialog.prompting import ModelResponder
+from gptagent.features.dialog.proposing import service as proposing
+from gptagent.features.dialog.proposing.jobs import ProposingJobs
 from gptagent.features.dialog.service import Lanes
 from gptagent.features.dialog.turn import TurnRunner
 from gptagent.features.identity.limits import LoginLimits
@@ -70,6 +72,8 @@ from gptagent.features.knowledge.checks import jobs as check_jobs
 from gptagent.features.knowledge.checks import service as checks
 from gptagent.features.knowledge.extraction.jobs import GraphJobs
 from gptagent.features.knowledge.extraction.service import EXTRACT_JOB
+from gptagent.features.knowledge.gaps import jobs as gap_jobs
+from gptagent.features.knowledge.gaps import service as gaps
 from gptagent.features.knowledge.questions import jobs as question_jobs
 from gptagent.features.knowledge.questions import service as questions
 from gptagent.features.knowledge.service import Understanding
@@ -272,6 +276,7 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
     responder: Responder = extractive if model is None else ModelResponder(model)
     memory_jobs = MemoryJobs(model)
     graph_jobs = GraphJobs(model)
+    proposing_jobs = ProposingJobs(model)
     attachment_jobs = AttachmentJobs(platform.crm, platform.vault)
     reply_jobs = ReplyJobs(platform.crm, platform.vault, platform.subscribers)
     runner = TurnRunner(platform.crm, platform.vault, responder, extractive, Pace(), platform.understanding)
@@ -301,6 +306,8 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
         JobSpec(sites.CRAWL, site_jobs.crawl, JobClass.LONG, site_jobs.give_up),
         JobSpec("knowledge.ingest", ingest, JobClass.LONG, knowledge_jobs.give_up),
         JobSpec(questions.MEASURE_JOB, question_jobs.measure, JobClass.LONG, question_jobs.give_up),
+        JobSpec(gaps.CHECK_JOB, gap_jobs.check_gaps, JobClass.DEFAULT),
+        JobSpec(proposing.PROPOSE, proposing_jobs.propose, JobClass.LONG, proposing_jobs.give_up),
         JobSpec(checks.SCAN, check_jobs.scan, JobClass.LONG, check_jobs.give_up),
         JobSpec(EXTRACT_JOB, graph_jobs.extract, JobClass.LONG, graph_jobs.give_up),
         JobSpec(vectors.EMBED_JOB, vector_jobs.embed, JobClass.LONG, vector_jobs.give_up),

@@ -86,6 +86,8 @@ MEMBER, INVITATION = "members/{person_id}", "invitations/{invitation_id}"
 INTEGRATION = {"brand": "kommo", "client_id": "client-#", "client_secret": "secret"}
 TASK = {"text": "Call", "due_at": "2099-01-31T12:00:00Z"}
 GAP = "knowledge-gaps/{gap_id}"
+DRAFT = "knowledge-drafts/{draft_id}"
+ONE_QUESTION = b"text\r\nTaken?\r\n"
 FINDING = "knowledge-checks/findings/{finding_id}/dismissal"
 CONNECTION, CONVERSATION = "connections/{connection_id}", "conversations/{conversation_id}"
 
@@ -182,6 +184,10 @@ OPERATIONS = tuple(
         ("POST", f"{GAP}/check", EDIT_KNOWLEDGE, {}),
         ("PUT", f"{GAP}/dismissal", EDIT_KNOWLEDGE, {}),
         ("DELETE", f"{GAP}/dismissal", EDIT_KNOWLEDGE, {}),
+        ("GET", "knowledge-drafts", VIEW, {}),
+        ("GET", DRAFT, VIEW, {}),
+        ("POST", f"{DRAFT}/acceptance", EDIT_KNOWLEDGE, {"json": {"is_active": False}}),
+        ("POST", f"{DRAFT}/rejection", EDIT_KNOWLEDGE, {}),
         ("GET", "knowledge-checks/latest", VIEW, {}),
         ("POST", "knowledge-checks", EDIT_KNOWLEDGE, {}),
         ("GET", "knowledge-checks/findings", VIEW, {}),
@@ -205,6 +211,8 @@ OPERATIONS = tuple(
         ("GET", "knowledge-questions", VIEW, {}),
         ("POST", "knowledge-questions", EDIT_KNOWLEDGE, {"json": {"text": "Question #"}}),
         ("POST", "knowledge-questions/try", VIEW, {"json": {"text": "Question"}}),
+        ("GET", "knowledge-questions/export", EDIT_KNOWLEDGE, {}),
+        ("POST", "knowledge-questions/import", EDIT_KNOWLEDGE, {"files": {"file": ("q.csv", ONE_QUESTION)}}),
         ("GET", QUESTION, VIEW, {}),
         ("PATCH", QUESTION, EDIT_KNOWLEDGE, {"json": {"sources": []}}),
         ("DELETE", QUESTION, EDIT_KNOWLEDGE, {}),

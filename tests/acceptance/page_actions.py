@@ -26,6 +26,7 @@ RELATED = Why("finds articles as their titles are typed; a program lists them wi
 CATEGORY, SITE = f"{V1}/categories/{{category_id}}", f"{V1}/sites/{{site_id}}"
 FINDING = f"{V1}/knowledge-checks/findings/{{finding_id}}"
 GAP = f"{V1}/knowledge-gaps/{{gap_id}}"
+DRAFT = f"{V1}/knowledge-drafts/{{draft_id}}"
 ENTITY, GRAPH = f"{V1}/graph/entities/{{entity_id}}", f"{PAGES}/knowledge-graph"
 AGENT, PEOPLE = f"{V1}/agents/{{agent_id}}", f"{V1}/admin/people/{{person_id}}"
 CUSTOMER, TAKEOVER = (
@@ -109,6 +110,7 @@ ACTIONS: dict[str, str | Why] = {
     f"POST {MEMBERS}/{{person_id}}/remove": f"DELETE {MEMBER}",
     f"POST {PAGES}/ai-agents/create": f"POST {V1}/agents",
     f"POST {PAGES}/ai-agents/{{agent_id}}/edit": f"PATCH {AGENT}",
+    f"POST {PAGES}/ai-agents/{{agent_id}}/advanced-settings": f"PATCH {AGENT}",
     f"POST {PAGES}/ai-agents/{{agent_id}}/active": f"PATCH {AGENT}",
     f"POST {PAGES}/ai-agents/{{agent_id}}/delete": f"DELETE {AGENT}",
     f"POST {PAGES}/knowledge-base/documents": f"POST {V1}/documents",
@@ -132,6 +134,8 @@ ACTIONS: dict[str, str | Why] = {
     f"POST {PAGES}/knowledge-gaps/{{gap_id}}/check": f"POST {GAP}/check",
     f"POST {PAGES}/knowledge-gaps/{{gap_id}}/dismiss": f"PUT {GAP}/dismissal",
     f"POST {PAGES}/knowledge-gaps/{{gap_id}}/restore": f"DELETE {GAP}/dismissal",
+    f"POST {PAGES}/knowledge-drafts/{{draft_id}}/accept": f"POST {DRAFT}/acceptance",
+    f"POST {PAGES}/knowledge-drafts/{{draft_id}}/reject": f"POST {DRAFT}/rejection",
     f"POST {PAGES}/knowledge-checks": f"POST {V1}/knowledge-checks",
     f"POST {PAGES}/knowledge-checks/findings/{{finding_id}}/dismiss": f"PUT {FINDING}/dismissal",
     f"POST {PAGES}/knowledge-checks/findings/{{finding_id}}/restore": f"DELETE {FINDING}/dismissal",
@@ -149,6 +153,10 @@ ACTIONS: dict[str, str | Why] = {
     f"POST {PAGES}/knowledge-facts": f"PUT {V1}/company-facts",
     f"POST {PAGES}/knowledge-bench/runs": f"POST {V1}/knowledge-runs",
     f"POST {PAGES}/knowledge-bench/questions": f"POST {V1}/knowledge-questions",
+    f"POST {PAGES}/knowledge-bench/import": f"POST {V1}/knowledge-questions/import",
+    f"POST {PAGES}/knowledge-bench/questions/{{question_id}}/sources": (
+        f"PATCH {V1}/knowledge-questions/{{question_id}}"
+    ),
     f"POST {PAGES}/knowledge-bench/questions/{{question_id}}/delete": (
         f"DELETE {V1}/knowledge-questions/{{question_id}}"
     ),

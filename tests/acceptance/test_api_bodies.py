@@ -28,10 +28,7 @@ WHOLE |= {"GET /api/v1/connections/{connection_id}/pipelines"}
 # Of a customer 100 things are remembered at the most.
 WHOLE |= {"GET /api/v1/conversations/{conversation_id}/memories"}
 WHOLE |= {"GET /api/v1/articles/{article_id}/files"}  # ten at the most
-# A base keeps 500 questions, all of which are asked together, and 20 runs.
-WHOLE |= {"GET /api/v1/knowledge-questions", "GET /api/v1/knowledge-runs"}
 WHOLE |= {"GET /api/v1/knowledge-gaps/shares"}  # a row for each week
-WHOLE |= {"GET /api/v1/knowledge-gaps/{gap_id}/questions"}  # the latest examples of what was asked
 # A customer's wish counts, whatever was said since it was read.
 UNCONDITIONAL = {
     "DELETE /api/v1/privacy/customers/{conversation_id}",

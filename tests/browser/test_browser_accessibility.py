@@ -38,6 +38,7 @@ NO_PAGE = {
     "/admin/audit/export": "a file",
     "/manage/{workspace}/knowledge-items/export": "a file",
     "/manage/{workspace}/knowledge-bench/runs": "part of a page",
+    "/manage/{workspace}/knowledge-bench/export": "a file",
     "/manage/{workspace}/knowledge-items/{article_id}/files/{file_id}": "a file",
     "/manage": "leads to the workspace",
     "/sign-in/{provider_id}": "leads to a provider",

@@ -7,11 +7,13 @@ import pytest
 from gptagent.features.audit import service as audit
 from gptagent.features.knowledge import service as knowledge
 from gptagent.features.knowledge.answering import REFUSAL_SUPPORT
-from gptagent.features.knowledge.gaps import service
+from gptagent.features.knowledge.gaps import jobs, service
 from gptagent.features.knowledge.model import ArticleChange, NewArticle
 from gptagent.features.privacy import service as privacy
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.errors import NotFound
+from gptagent.kernel.jobs import JobContext
+from gptagent.kernel.paging import Page
 from members import add_member
 from readers import reader_of, texts
 from scenes import Scene
@@ -33,6 +35,22 @@ async def ask(scene, *questions):
     for text in questions:
         await scene.says(text)
         await scene.calm()
+
+
+async def look_again(world, article_id):
+    """Run the job of an article that has changed; twice changes nothing."""
+    ctx = JobContext(world.db, None, world.scope, 1, 1)
+    async with world.db.installation() as session:
+        taken = await session.fetchval(
+            """with taken as (delete from jobs.pgqueuer
+                              where entrypoint = $1 and headers->>'org' = $2 returning 1)
+               select count(*) from taken""",
+            service.CHECK_JOB,
+            str(world.scope.org_id),
+        )
+    assert taken == 1, "whoever saves an article waits for no search"
+    for _ in range(2):
+        await jobs.check_gaps(ctx, str(article_id))
 
 
 async def gaps_of(world, view="open"):
@@ -97,16 +115,19 @@ async def test_an_article_written_for_a_gap_closes_it_once_the_search_finds_it(s
         (gap,) = await gaps_of(world)
         assert gap.article_title == draft["title"]
         await alice.send(f"/knowledge-items/{gap.article_id}/active", {"is_active": "on"})
+        await look_again(world, gap.article_id)
         (gap,) = await gaps_of(world, "done")
         page = await alice.open("/knowledge-gaps?view=done")
         assert "Answered" in texts(page) and draft["title"] in texts(page)
     async with world.db.session(world.scope) as session:
         change = ArticleChange(gap.article_id, content="Об этом спросите коллег.", title="Коллеги")
         await knowledge.update_article(session, change, now=utcnow())
+    await look_again(world, gap.article_id)
     assert [one.status for one in await gaps_of(world)] == ["open"], "it is found no more"
     async with world.db.session(world.scope) as session:
         change = ArticleChange(gap.article_id, content=draft["content"], title=draft["title"])
         await knowledge.update_article(session, change, now=utcnow())
+    await look_again(world, gap.article_id)
     await ask(scene, AGAIN)
     assert len(await gaps_of(world, "done")) == 1
     async with world.db.session(world.scope) as session:
@@ -181,8 +202,6 @@ async def test_what_a_customer_asked_is_handed_out_and_goes_with_the_customer(sc
 async def test_programs_list_gaps_in_pages_and_link_what_they_wrote(scene, world):
     """API-9"""
     await ask(scene, ENGRAVING, AGAIN, REPAIR)
-    from gptagent.kernel.paging import Page
-
     async with world.db.session(world.scope) as session:
         page = Page(service.ORDERS["-questions"], 1)
         (first,), after = await service.page_gaps(session, page, "open")
@@ -196,3 +215,25 @@ async def test_programs_list_gaps_in_pages_and_link_what_they_wrote(scene, world
         )
         linked = await service.link_article(session, second.id, article.id, now=utcnow())
         assert (linked.status, linked.article_id) == ("answered", article.id)
+
+
+async def test_a_weakly_answered_gap_closes_only_when_the_base_answers_it_fully(scene, world):
+    """KB-28: looked up again with nothing changed it stays open"""
+    await ask(scene, "Доставка в Казань вечером?")
+    (gap,) = await gaps_of(world, "weak")
+    async with world.db.session(world.scope) as session:
+        assert (await service.check_gap(session, gap.id, now=utcnow())).status == "open"
+    await scene.write_article("Вечером", "Доставка в Казань вечером бывает по средам.")
+    async with world.db.session(world.scope) as session:
+        assert (await service.check_gap(session, gap.id, now=utcnow())).status == "answered"
+
+
+async def test_the_questions_of_a_gap_come_in_pages(scene, world):
+    """API-9"""
+    await ask(scene, ENGRAVING, AGAIN)
+    (gap,) = await gaps_of(world)
+    order = service.QUESTION_ORDERS["-asked_at"]
+    async with world.db.session(world.scope) as session:
+        (first,), after = await service.page_questions(session, Page(order, 1), gap.id)
+        (second,), end = await service.page_questions(session, Page.read(order, 1, after), gap.id)
+    assert (first.text, second.text, end) == (AGAIN, gap.title, None)

@@ -9,6 +9,7 @@ from gptagent.features.knowledge import service as knowledge
 from gptagent.features.knowledge.answering import REFUSAL_SUPPORT
 from gptagent.features.knowledge.model import NewArticle
 from gptagent.features.knowledge.questions import jobs, service, store
+from gptagent.features.knowledge.questions.model import Asked
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import Conflict, Invalid, NotFound
@@ -169,3 +170,20 @@ async def test_a_run_that_died_leaves_what_was_known(database, scope):
         assert (await service.get_run(session, run_id)).state == "failed"
         assert await knowledge.refusal_support(session) == before.threshold
         assert (await service.list_runs(session, done=True))[0] == before
+
+
+async def test_a_long_source_is_taken_out_whole(database, scope):
+    """KB-28: more of its passages come first than a search looks at; what is answered without it counts"""
+    question = "Сколько дней едет чайник в город Казань?"
+    told = "\n\n".join(
+        f"# Чайник, город Казань, часть {n}\n\nНовый чайник едет в город Казань {n} дней: дней едет чайник."
+        for n in range(60)
+    )
+    other = "Самовар едет в Казань долго. " + "На складе его собирают вручную и проверяют. " * 8
+    async with database.session(scope) as session:
+        long = await knowledge.create_article(session, NewArticle("Чайник", told), now=utcnow())
+        await knowledge.create_article(session, NewArticle("Самовар", other), now=utcnow())
+        first = await knowledge.search(session, question, limit=30)
+        assert [one.source_id for one in first] == [long.id] * 30
+        outcome = await service.measure(session, Asked(question, frozenset(), frozenset((long.id,))))
+    assert 0 < outcome.removed < outcome.present

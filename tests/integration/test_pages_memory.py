@@ -109,9 +109,9 @@ async def test_the_agents_page_switches_it_off_and_the_card_says_so(owner, scene
     """MSG-16"""
     async with scene.world.db.session(scene.world.scope) as session:
         agent_id = await session.fetchval("select id from app.agent")
-    edit = f"/ai-agents/{agent_id}/edit"
+    edit = f"/ai-agents/{agent_id}/advanced-settings"
     assert re.search(r'name="remembers_customers"[^>]* checked', (await owner.open(edit)).text)
-    kept = {"name": "Agent", "response_delay_seconds": "0", "not_found_text": "I will ask."}
+    kept = {"response_delay_seconds": "0"}
     await owner.follow(await owner.send(edit, kept))
     shown = said(await owner.open(f"/conversations/{scene.conversation_id}"))
     assert "Memory is off in the agent's settings" in shown and "My name is Anna" in shown

@@ -79,7 +79,8 @@ async def test_a_neighbours_workspace_is_as_missing_as_none(web, database, other
 
 
 async def test_who_may_only_look_sees_no_control(dora, agent, article):
-    for path in (*PAGES, f"/ai-agents/{agent.id}/edit", f"/knowledge-items/{article.id}/edit"):
+    tabs = (f"/ai-agents/{agent.id}/edit", f"/ai-agents/{agent.id}/advanced-settings")
+    for path in (*PAGES, *tabs, f"/knowledge-items/{article.id}/edit"):
         page = await dora.open(path)
         assert page.status_code == 200, path
         forms = set(re.findall(r'<form method="post" action="([^"]+)"', page.text))
@@ -91,6 +92,7 @@ async def test_who_may_only_look_sees_no_control(dora, agent, article):
     [
         "/ai-agents/create",
         "/ai-agents/{id}/edit",
+        "/ai-agents/{id}/advanced-settings",
         "/ai-agents/{id}/active",
         "/ai-agents/{id}/delete",
         "/knowledge-base/documents",
@@ -127,23 +129,29 @@ async def test_a_taken_name_is_refused_and_kept(alice, agent):
 
 
 async def test_an_editor_names_all_errors_at_once_and_loses_nothing(alice, agent, database, scope):
-    typed = {"name": "", "response_delay_seconds": "soon", "not_found_text": "", "not_found_task": "on"}
+    typed = {"name": "", "not_found_text": "x" * 501, "not_found_task": "on"}
     answer = await alice.send(f"/ai-agents/{agent.id}/edit", typed)
     assert answer.status_code == 422
-    assert answer.text.count('aria-invalid="true"') == 3
-    assert 'value="soon"' in answer.text
+    assert answer.text.count('aria-invalid="true"') == 3  # the categories too: not all, and none is chosen
+    assert "x" * 501 in answer.text
+    answer = await alice.send(f"/ai-agents/{agent.id}/advanced-settings", {"response_delay_seconds": "soon"})
+    assert answer.status_code == 422 and 'value="soon"' in answer.text
     async with database.session(scope) as session:
         assert await agents.get_agent(session, agent.id) == agent
 
 
 async def test_an_editor_saves_what_it_shows_and_leaves_the_rest(alice, agent, database, scope):
-    typed = {"name": "Desk", "response_delay_seconds": "7", "not_found_text": "One moment."}
+    typed = {"name": "Desk", "not_found_text": "One moment.", "knowledge.all": "on"}
     saved = await alice.follow(await alice.send(f"/ai-agents/{agent.id}/edit", typed))
     assert "Saved" in texts(saved)
+    advanced = f"/ai-agents/{agent.id}/advanced-settings"
+    await alice.follow(await alice.send(advanced, {"response_delay_seconds": "7"}))
     async with database.session(scope) as session:
         found = await agents.get_agent(session, agent.id)
-    assert (found.name, found.response_delay_seconds, found.not_found_task) == ("Desk", 7, False)
-    assert found.instructions == agent.instructions
+    settings = found.settings
+    assert (found.name, settings.response_delay_seconds, settings.not_found_task) == ("Desk", 7, False)
+    assert settings.not_found_text == "One moment." and not settings.remembers_customers
+    assert settings.instructions == agent.settings.instructions
 
 
 async def test_a_switch_acts_at_once_with_and_without_a_script(alice, agent, database, scope):
@@ -158,17 +166,19 @@ async def test_a_switch_acts_at_once_with_and_without_a_script(alice, agent, dat
 
 
 async def test_without_a_model_the_editor_says_so_and_hides_what_has_no_effect(alice, agent):
-    page = await alice.open(f"/ai-agents/{agent.id}/edit")
-    assert "No model is set." in texts(page)
-    assert all(name in page.text for name in ("LLM_BASE_URL", "LLM_API_KEY", "LLM_MODEL"))
-    assert not re.findall(r'name="(instructions|creativity|model)"', page.text)
+    for tab in ("edit", "advanced-settings"):
+        page = await alice.open(f"/ai-agents/{agent.id}/{tab}")
+        assert "No model is set." in texts(page)
+        assert all(name in page.text for name in ("LLM_BASE_URL", "LLM_API_KEY", "LLM_MODEL"))
+        assert not re.findall(r'name="(instructions|creativity|model)"', page.text)
 
 
 async def test_with_a_model_the_editor_shows_what_steers_it(home, roles, database, scope, agent):
     async with serving_here(home, llm_model="gpt-test") as url, reader_of(url, database, scope) as reader:
-        page = await reader.open(f"/ai-agents/{agent.id}/edit")
-    assert "No model is set." not in texts(page)
-    assert set(re.findall(r'name="(instructions|creativity|model)"', page.text)) == {
+        pages = [await reader.open(f"/ai-agents/{agent.id}/{tab}") for tab in ("edit", "advanced-settings")]
+    text = "".join(page.text for page in pages)
+    assert "No model is set." not in text
+    assert set(re.findall(r'name="(instructions|creativity|model)"', text)) == {
         "instructions",
         "creativity",
         "model",

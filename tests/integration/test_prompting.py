@@ -69,6 +69,7 @@ async def context(database, scope):
         for article in (DELIVERY, RETURNS):
             await knowledge.create_article(session, article, now=utcnow())
         agent = await agents.create_agent(session, "Agent", locale="en")
+    settings = replace(agent.settings, instructions="Be kind to everybody.", creativity="precise")
     now = utcnow()
     conversation = Conversation(
         id=new_id(),
@@ -88,7 +89,7 @@ async def context(database, scope):
     )
     return TurnContext(
         conversation=conversation,
-        agent=replace(agent, instructions="Be kind to everybody.", creativity="precise"),
+        agent=replace(agent, settings=settings),
         lead=LeadCard(7, "Sofa for\nAnn", 100, "Sales", "New", None, is_fresh=True),
         history=(said(1, "customer", "Hello"), said(2, "agent", "Good day!")),
         unanswered=(said(3, "customer", QUESTION),),
@@ -158,7 +159,7 @@ async def test_a_model_that_has_no_answer_leads_to_the_agents_own_words(desk, co
     script(control, reply)
     _, answer, spent = await desk.ask()
     assert (answer.outcome, answer.reason) == ("not_found", "no_relevant_knowledge")
-    assert (answer.text, answer.sources) == (desk.context.agent.not_found_text, ())
+    assert (answer.text, answer.sources) == (desk.context.agent.settings.not_found_text, ())
     assert spent.calls == 1
 
 

@@ -80,6 +80,7 @@ class Estate:
     question_id: UUID
     run_id: UUID
     gap_id: UUID
+    draft_id: UUID
     finding_id: UUID
 
     @property
@@ -449,18 +450,25 @@ async def _conversation(
     place = {"agent_id": agent_id, "epoch": 1, "first_seq": 1, "last_seq": 1, "answer": answer}
     await insert(session, "turn", **own, id=turn_id, **place, **ended)
     gap_id = new_id()
-    await insert(session, "gap", id=gap_id, created_at=utcnow(), updated_at=utcnow())
+    gathered = {"created_at": utcnow(), "updated_at": utcnow()}
+    await insert(session, "gap", id=gap_id, **gathered)
     question = {"turn_id": turn_id, "customer": conversation_id, "gap_id": gap_id, "asked_at": utcnow()}
     words = {"kind": "not_found", "support": 0.25, "text": canary, "words": [canary]}
     await insert(session, "asked_question", **own, **question, **words)
     await insert(session, "gap_word", lexeme=canary, gap_id=gap_id, turn_id=turn_id)
+    draft_id = new_id()
+    proposed = {"made_by": "words", "question": canary, "title": canary, "content": canary, **gathered}
+    talk = json.dumps([{"question": canary, "answer": canary}])
+    await insert(session, "knowledge_draft", **own, id=draft_id, gap_id=gap_id, talk=talk, **proposed)
+    await insert(session, "draft_watch", **own)
     sent = {"file_id": new_id(), "position": 1, "name": canary, "size_bytes": 1, "drive_uuid": canary}
     seen = {"reason": canary, "provider_message_id": canary, "state": "unknown"}
     await insert(session, "reply_file", **own, turn_id=turn_id, **sent, **seen)
     used = {"outcome": canary, "tokens_in": 1, "tokens_out": 1, "duration_ms": 1}
     await insert(session, "llm_usage", turn_id=turn_id, model=canary, **used)
     files = {"attachment_id": attachment_id, "pending_id": pending_id}
-    return {**own, **files, "turn_id": turn_id, "memory_id": memory_id, "gap_id": gap_id}
+    made = {"memory_id": memory_id, "gap_id": gap_id, "draft_id": draft_id}
+    return {**own, **files, "turn_id": turn_id, **made}
 
 
 async def _access(session: Session, vault: Vault, canary: str) -> dict[str, UUID]:

@@ -14,10 +14,12 @@ ANSWERED = {**SPOKEN, "kind": "price"}
 SENT_FILE = ARTICLE | {"file_id": "file_id"}
 CATEGORY = {"category_id": "category_id"}
 QUESTION = {"question_id": "question_id"}
+DRAFT = {"draft_id": "draft_id"}
 ENTITY = {"entity_id": "entity_id"}
 FACT = ENTITY | {"fact_id": "fact_id"}
 SAID = {"attribute": "price", "value": "Stolen"}
 IMPORTED = b"title,content\r\nTaken,Long enough a text.\r\n"
+ASKED = b"text\r\nTaken?\r\n"
 DOCUMENT = {"document_id": "document_id"}
 SITE = {"site_id": "site_id"}
 INSIDE = "https://127.0.0.1/"
@@ -49,6 +51,10 @@ KNOWLEDGE: dict[str, Case] = {
     "POST /api/v1/knowledge-gaps/{gap_id}/check": Foreign(GAP),
     "PUT /api/v1/knowledge-gaps/{gap_id}/dismissal": Foreign(GAP),
     "DELETE /api/v1/knowledge-gaps/{gap_id}/dismissal": Foreign(GAP),
+    "GET /api/v1/knowledge-drafts": Own(),
+    "GET /api/v1/knowledge-drafts/{draft_id}": Foreign(DRAFT),
+    "POST /api/v1/knowledge-drafts/{draft_id}/acceptance": Foreign(DRAFT, {"json": {"is_active": False}}),
+    "POST /api/v1/knowledge-drafts/{draft_id}/rejection": Foreign(DRAFT),
     "GET /api/v1/knowledge-checks/latest": Own(),
     "POST /api/v1/knowledge-checks": Own(202),
     "GET /api/v1/knowledge-checks/findings": Own(),
@@ -70,6 +76,8 @@ KNOWLEDGE: dict[str, Case] = {
     "GET /api/v1/knowledge-questions": Own(),
     "POST /api/v1/knowledge-questions": Own(201, {"json": {"text": "New"}}),
     "POST /api/v1/knowledge-questions/try": Own(200, {"json": {"text": "Any"}}),
+    "GET /api/v1/knowledge-questions/export": Own(),
+    "POST /api/v1/knowledge-questions/import": Own(200, {"files": {"file": ("q.csv", ASKED)}}),
     "GET /api/v1/knowledge-questions/{question_id}": Foreign(QUESTION),
     "PATCH /api/v1/knowledge-questions/{question_id}": Foreign(QUESTION, {"json": {"sources": []}}),
     "DELETE /api/v1/knowledge-questions/{question_id}": Foreign(QUESTION),
@@ -148,6 +156,10 @@ KNOWLEDGE: dict[str, Case] = {
     f"POST {PAGES}/knowledge-gaps/{{gap_id}}/check": Foreign(GAP),
     f"POST {PAGES}/knowledge-gaps/{{gap_id}}/dismiss": Foreign(GAP),
     f"POST {PAGES}/knowledge-gaps/{{gap_id}}/restore": Foreign(GAP),
+    f"GET {PAGES}/knowledge-drafts": Own(),
+    f"GET {PAGES}/knowledge-drafts/{{draft_id}}": Foreign(DRAFT),
+    f"POST {PAGES}/knowledge-drafts/{{draft_id}}/accept": Foreign(DRAFT, {"data": {"title": "Stolen"}}),
+    f"POST {PAGES}/knowledge-drafts/{{draft_id}}/reject": Foreign(DRAFT),
     f"GET {PAGES}/knowledge-checks": Own(),
     f"POST {PAGES}/knowledge-checks": Own(303),
     f"POST {PAGES}/knowledge-checks/findings/{{finding_id}}/dismiss": Foreign(FINDING),
@@ -169,6 +181,11 @@ KNOWLEDGE: dict[str, Case] = {
     f"GET {PAGES}/knowledge-bench/runs": Own(),
     f"POST {PAGES}/knowledge-bench/runs": Own(303),
     f"POST {PAGES}/knowledge-bench/questions": Own(303, {"data": {"text": "Newer"}}),
+    f"GET {PAGES}/knowledge-bench/export": Own(),
+    f"GET {PAGES}/knowledge-bench/import": Own(),
+    f"POST {PAGES}/knowledge-bench/import": Own(303, {"files": {"file": ("q.csv", ASKED)}}),
+    f"GET {PAGES}/knowledge-bench/questions/{{question_id}}": Foreign(QUESTION),
+    f"POST {PAGES}/knowledge-bench/questions/{{question_id}}/sources": Foreign(QUESTION),
     f"POST {PAGES}/knowledge-bench/questions/{{question_id}}/delete": Foreign(QUESTION),
     f"POST {PAGES}/knowledge-facts": Own(303, {"data": {"content": "New"}}),
     f"GET {PAGES}/knowledge-graph": Own(),

@@ -347,6 +347,10 @@ CASES: dict[str, Case] = {
     f"POST {PAGES}/ai-agents/create": Own(303, {"data": {"name": "New on a page"}}),
     f"GET {PAGES}/ai-agents/{{agent_id}}/edit": Foreign(AGENT),
     f"POST {PAGES}/ai-agents/{{agent_id}}/edit": Foreign(AGENT, {"data": {"name": "Stolen"}}),
+    f"GET {PAGES}/ai-agents/{{agent_id}}/advanced-settings": Foreign(AGENT),
+    f"POST {PAGES}/ai-agents/{{agent_id}}/advanced-settings": Foreign(
+        AGENT, {"data": {"response_delay_seconds": "9"}}
+    ),
     f"POST {PAGES}/ai-agents/{{agent_id}}/active": Foreign(AGENT),
     f"POST {PAGES}/ai-agents/{{agent_id}}/delete": Foreign(AGENT),
     f"GET {PAGES}/integrations": Own(),

@@ -7,7 +7,8 @@ from isolation.routes import CASES, Foreign, Own, fill, place, split
 
 # Columns whose words are not the customer's: a fixed vocabulary of ours.
 VOCABULARY = {
-    "agent.creativity",
+    # Of the release before: since settings are a document, nothing is written to them.
+    *(f"agent.{name}" for name in ("instructions", "model", "creativity", "not_found_text")),
     "audit_event.action",
     "audit_event.actor_kind",
     "audit_event.target_kind",
@@ -17,6 +18,8 @@ VOCABULARY = {
     "base_check.state",
     "finding.kind",
     "gap.status",
+    "knowledge_draft.made_by",
+    "knowledge_draft.status",
     "chunk.page",
     "conversation.channel",
     "crm_action.actor_kind",

@@ -31,6 +31,8 @@ CASES = {
     "dialog.send_files": {"turn_id": "turn_id"},
     "knowledge.ingest": {"document_id": "document_id"},
     "knowledge.measure": {"run_id": "run_id"},
+    "knowledge.check_gaps": {"article_id": "article_id"},
+    "dialog.propose_article": {"conversation_id": "conversation_id"},
     "knowledge.scan": {},
     "knowledge.extract_graph": {"source_id": "article_id"},
 }

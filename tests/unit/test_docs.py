@@ -5,6 +5,7 @@ A page of docs/reference/ keeps a table below each heading; the first cell of a 
 
 import ast
 import inspect
+import json
 import re
 from collections import defaultdict
 from functools import cache
@@ -20,6 +21,9 @@ from prometheus_client.metrics import MetricWrapperBase
 from acceptance.operations import OPEN, OPERATIONS
 from gptagent.bootstrap import build_jobs
 from gptagent.entrypoints.cli import EXIT_CODES, app
+from gptagent.features.agents.checking import described
+from gptagent.features.agents.model import SETTINGS
+from gptagent.features.agents.model import Settings as AgentSettings
 from gptagent.features.audit.sentences import SENTENCES
 from gptagent.features.dialog import web as dialog_pages
 from gptagent.features.knowledge.model import FAILURES
@@ -88,6 +92,21 @@ def test_every_setting_has_its_line():
     for name, field in Settings.model_fields.items():
         if field.default not in (None, "", False):
             assert str(field.default) in documented[name.upper()][0], f"{name}: another default"
+
+
+def test_every_setting_of_an_agent_has_its_line_with_limits_default_and_sentence():
+    documented = table("agents", "Settings")
+    same(documented, SETTINGS, "agents")
+    defaults = described(AgentSettings())
+    for name, setting in SETTINGS.items():
+        limits, default, says = documented[name]
+        assert says == setting.says, name
+        bounds = (setting.low, setting.high) if setting.kind in {"text", "number"} else (setting.high,)
+        assert all(str(one) in limits for one in bounds if one), name
+        assert all(f"`{one}`" in limits for one in setting.options), name
+        assert limits.endswith(", model") == setting.needs_model, name
+        if isinstance(defaults[name], bool | int):
+            assert default == f"`{json.dumps(defaults[name])}`", name
 
 
 def test_every_command_and_option_has_its_line():

@@ -17,6 +17,7 @@ from gptagent.entrypoints.error_pages import ErrorPages
 from gptagent.features.admin.audit_web import AuditPages, PlatformAuditPages
 from gptagent.features.admin.people_web import ImpersonationPages, PeoplePages
 from gptagent.features.admin.web import KeyPages, OrganizationPages, OverviewPages
+from gptagent.features.agents.editing import AgentEditor
 from gptagent.features.agents.web import AgentPages
 from gptagent.features.crm import service as crm
 from gptagent.features.crm.actions.reverting import Reverting
@@ -38,6 +39,7 @@ from gptagent.features.knowledge.articles.web import ArticlePages
 from gptagent.features.knowledge.attachments.web import ArticleFilePages
 from gptagent.features.knowledge.categories.web import CategoryPages
 from gptagent.features.knowledge.checks.web import CheckPages
+from gptagent.features.knowledge.drafts.web import DraftPages
 from gptagent.features.knowledge.exchange.web import ExchangePages
 from gptagent.features.knowledge.facts.web import FactsPages
 from gptagent.features.knowledge.gaps.web import GapPages
@@ -109,6 +111,7 @@ NAVIGATION = (
             NavItem("Sales scripts", "/knowledge-scripts", "message-square-text", "/knowledge-scripts"),
             NavItem("Objections", "/knowledge-objections", "hand", "/knowledge-objections"),
             NavItem("Gaps", "/knowledge-gaps", "circle-question-mark", "/knowledge-gaps"),
+            NavItem("Proposed articles", "/knowledge-drafts", "file-plus", "/knowledge-drafts"),
             NavItem("Contradictions", "/knowledge-checks", "triangle-alert", "/knowledge-checks"),
             NavItem("Test bench", "/knowledge-bench", "flask-conical", "/knowledge-bench"),
             NavItem("Graph", "/knowledge-graph", "columns-3", "/knowledge-graph"),
@@ -183,6 +186,7 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         ProviderPages(platform.sign_in, pages).router(),
         DashboardPages(db, pages, settings.llm_model).router(),
         AgentPages(db, pages, settings.llm_model).router(),
+        AgentEditor(db, pages, settings.llm_model).router(),
         DocumentPages(db, pages, platform.files).router(),
         SitePages(db, pages, platform.reading).router(),
         ExchangePages(db, pages).router(),
@@ -193,6 +197,7 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         FactsPages(db, pages).router(),
         BenchPages(db, pages, platform.understanding).router(),
         GapPages(db, pages).router(),
+        DraftPages(db, pages).router(),
         CheckPages(db, pages).router(),
         GraphPages(db, pages).router(),
         VectorPages(db, pages, settings.embedding_model).router(),

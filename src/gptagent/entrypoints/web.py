@@ -53,6 +53,7 @@ from gptagent.features.knowledge.articles.api import ArticlesApi
 from gptagent.features.knowledge.attachments.api import ArticleFilesApi
 from gptagent.features.knowledge.categories.api import CategoriesApi
 from gptagent.features.knowledge.checks.api import ChecksApi
+from gptagent.features.knowledge.drafts.api import DraftsApi
 from gptagent.features.knowledge.exchange.api import ExchangeApi
 from gptagent.features.knowledge.facts.api import FactsApi
 from gptagent.features.knowledge.gaps.api import GapsApi
@@ -217,6 +218,7 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
     app.include_router(QuestionsApi(platform.db, platform.understanding).router())
     app.include_router(RunsApi(platform.db).router())
     app.include_router(GapsApi(platform.db).router())
+    app.include_router(DraftsApi(platform.db).router())
     app.include_router(ChecksApi(platform.db).router())
     app.include_router(GraphApi(platform.db).router())
     app.include_router(VectorsApi(platform.db, settings.embedding_model).router())

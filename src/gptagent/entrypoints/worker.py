@@ -16,6 +16,7 @@ from gptagent.features.crm.connecting.service import queue_renewals
 from gptagent.features.crm.deliveries.jobs import forget_seen, look_after_hooks
 from gptagent.features.crm.syncing.service import queue_due_syncs
 from gptagent.features.dialog.delivery import sweep_deliveries
+from gptagent.features.dialog.proposing.service import queue_due as queue_due_drafts
 from gptagent.features.dialog.service import sweep_lanes
 from gptagent.features.knowledge.checks.service import queue_due_checks
 from gptagent.features.knowledge.questions.service import queue_due_runs
@@ -42,6 +43,7 @@ MEASURE_EVERY = timedelta(minutes=1)  # how often it is asked which base has cha
 SYNC_EVERY = timedelta(minutes=1)  # how often it is asked which connection was not read for a day
 SITES_EVERY = timedelta(minutes=1)
 CHECK_EVERY = timedelta(seconds=30)  # how often it is asked which base has changed since its last check
+PROPOSE_EVERY = timedelta(minutes=1)  # how often it is asked which conversations people are done with
 EMBED_EVERY = timedelta(minutes=1)  # how often it is asked whose index by meaning is not up to date
 RENEW_EVERY = timedelta(minutes=5)
 TIDY_HOURS = range(5)  # several rounds: each is bounded
@@ -171,6 +173,12 @@ async def _measure(platform: Platform) -> None:
         log.info("bases_measured", count=count)
 
 
+async def _propose(platform: Platform) -> None:
+    count = await queue_due_drafts(platform.db)
+    if count:
+        log.info("drafts_queued", count=count)
+
+
 async def _embed(platform: Platform) -> None:
     if platform.embedder is not None and (count := await queue_due(platform.db, platform.embedder.model)):
         log.info("embeddings_queued", count=count)
@@ -196,6 +204,7 @@ def _schedules() -> tuple[tuple[timedelta, Tick], ...]:
         (CHECK_EVERY, _check_bases),
         (RENEW_EVERY, _renew),
         (MEASURE_EVERY, _measure),
+        (PROPOSE_EVERY, _propose),
         (EMBED_EVERY, _embed),
         (TIDY_EVERY, _tidy),
     )

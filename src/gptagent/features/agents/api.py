@@ -1,63 +1,20 @@
 """Agents over REST."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Request
 
 from gptagent.features.agents import service
-from gptagent.features.agents.model import Creativity
+from gptagent.features.agents.model import Agent
+from gptagent.features.agents.wire import AgentOut, AgentPatch, AgentsOut, NewAgentBody, told
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.db import Database, Session
-from gptagent.kernel.http import Body, CurrentScope, Wire, example, locale_of
+from gptagent.kernel.http import CurrentScope, locale_of
 from gptagent.kernel.paging import Page, page_of
 from gptagent.kernel.rest import CurrentMatch, Match, api_router
-
-
-class NewAgentBody(Body):
-    model_config = example({"name": "Sales"})
-
-    name: str
-
-
-class AgentPatch(Body):
-    """Fields left out stay as they are."""
-
-    model_config = example({"is_active": True, "response_delay_seconds": 10})
-
-    name: str | None = None
-    is_active: bool | None = None
-    instructions: str | None = None
-    model: str | None = None
-    creativity: Creativity | None = None
-    response_delay_seconds: int | None = None
-    not_found_text: str | None = None
-    not_found_task: bool | None = None
-    remembers_customers: bool | None = None
-
-
-class AgentOut(Wire):
-    id: UUID
-    name: str
-    is_active: bool
-    instructions: str
-    model: str | None
-    creativity: Creativity
-    response_delay_seconds: int
-    not_found_text: str
-    not_found_task: bool
-    remembers_customers: bool
-    version: int
-    created_at: datetime
-    updated_at: datetime
-
-
-class AgentsOut(Wire):
-    items: list[AgentOut]
-    next_cursor: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +39,19 @@ class AgentsApi:
         require(scope, policy.VIEW)
         async with self.db.session(scope) as session:
             found, after = await service.page_agents(session, page, is_active=is_active)
-        return AgentsOut(items=[AgentOut.model_validate(agent) for agent in found], next_cursor=after)
+            problems = await service.find_problems(session, found)
+        return AgentsOut(items=[told(agent, problems[agent.id]) for agent in found], next_cursor=after)
 
     async def create(self, request: Request, scope: CurrentScope, body: NewAgentBody) -> AgentOut:
         require(scope, policy.EDIT_AGENTS)
         async with self.db.session(scope) as session:
             agent = await service.create_agent(session, body.name, locale=locale_of(request))
-        return AgentOut.model_validate(agent)
+            return await self._out(session, agent)
 
     async def get(self, scope: CurrentScope, agent_id: UUID) -> AgentOut:
         require(scope, policy.VIEW)
         async with self.db.session(scope) as session:
-            return AgentOut.model_validate(await service.get_agent(session, agent_id))
+            return await self._out(session, await service.get_agent(session, agent_id))
 
     async def update(
         self, scope: CurrentScope, match: CurrentMatch, agent_id: UUID, body: AgentPatch
@@ -102,7 +60,7 @@ class AgentsApi:
         changes = body.model_dump(exclude_unset=True)
         async with self.db.session(scope) as session:
             await self._check(session, match, agent_id)
-            return AgentOut.model_validate(await service.update_agent(session, agent_id, changes))
+            return await self._out(session, await service.update_agent(session, agent_id, changes))
 
     async def delete(self, scope: CurrentScope, match: CurrentMatch, agent_id: UUID) -> None:
         require(scope, policy.EDIT_AGENTS)
@@ -112,4 +70,8 @@ class AgentsApi:
 
     async def _check(self, session: Session, match: Match, agent_id: UUID) -> None:
         if match:
-            match.check(AgentOut.model_validate(await service.get_agent(session, agent_id, lock=True)))
+            match.check(await self._out(session, await service.get_agent(session, agent_id, lock=True)))
+
+    async def _out(self, session: Session, agent: Agent) -> AgentOut:
+        problems = await service.find_problems(session, [agent])
+        return told(agent, problems[agent.id])

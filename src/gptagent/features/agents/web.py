@@ -1,23 +1,16 @@
-"""The pages of agents: list, create, editor."""
+"""The pages of agents: list, create, switch, delete. The editor is in editing.py."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter
-from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gptagent.features.agents import service
-from gptagent.features.agents.model import (
-    DELAY_MAX_SECONDS,
-    INSTRUCTIONS_MAX_CHARS,
-    NAME_MAX_CHARS,
-    NOT_FOUND_MAX_CHARS,
-    Agent,
-)
+from gptagent.features.agents.model import NAME_MAX_CHARS, Agent
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.db import Database
@@ -25,15 +18,6 @@ from gptagent.kernel.errors import Invalid
 from gptagent.kernel.http import CurrentScope, locale_of
 from gptagent.kernel.scope import Scope
 from gptagent.ui.web import Notice, Pages, base_of, field_errors, words
-
-LIMITS = {
-    "name": NAME_MAX_CHARS,
-    "instructions": INSTRUCTIONS_MAX_CHARS,
-    "delay": DELAY_MAX_SECONDS,
-    "not_found": NOT_FOUND_MAX_CHARS,
-}
-# Without a model an answer is a quotation: what follows would have no effect and is not shown.
-MODEL_FIELDS = ("instructions", "creativity", "model")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +33,6 @@ class AgentPages:
         router.get("")(self.list)
         router.get("/create")(self.create_form)
         router.post("/create")(self.create)
-        router.get("/{agent_id}/edit")(self.edit_form)
-        router.post("/{agent_id}/edit")(self.edit)
         router.post("/{agent_id}/active")(self.switch)
         router.post("/{agent_id}/delete")(self.delete)
         return router
@@ -103,56 +85,7 @@ class AgentPages:
             status=422 if error else 200,
             name=name,
             errors=field_errors(request, error) if error else {},
-            limits=LIMITS,
-        )
-
-    async def edit_form(
-        self, request: Request, scope: CurrentScope, agent_id: UUID, part: str = ""
-    ) -> Response:
-        require(scope, policy.VIEW)
-        return await self._editor(request, scope, agent_id, part=part)
-
-    async def edit(self, request: Request, scope: CurrentScope, agent_id: UUID) -> Response:
-        require(scope, policy.EDIT_AGENTS)
-        changes = _read(await request.form(), with_model=self.llm_model is not None)
-        try:
-            async with self.db.session(scope) as session:
-                await service.update_agent(session, agent_id, changes)
-        except Invalid as error:
-            return await self._editor(request, scope, agent_id, changes, error)
-        return self.pages.redirect(request.url.path, Notice("success", "Saved"))
-
-    async def _editor(
-        self,
-        request: Request,
-        scope: Scope,
-        agent_id: UUID,
-        typed: Mapping[str, object] | None = None,
-        error: Invalid | None = None,
-        *,
-        part: str = "",
-    ) -> Response:
-        async with self.db.session(scope) as session:
-            agent = await service.get_agent(session, agent_id)
-            speaker = await service.choose_agent(session)
-            shell = None if part else await self.pages.shell(request, session)
-        context: dict[str, Any] = {
-            "agent": agent,
-            "speaker": speaker,
-            "llm_model": self.llm_model,
-            "may_edit": policy.EDIT_AGENTS in scope.permissions,
-        }
-        if part:
-            return self.pages.part(request, "agents/_state.html", **context)
-        return self.pages.show(
-            request,
-            "agents/edit.html",
-            shell,
-            status=422 if error else 200,
-            values={**asdict(agent), **(typed or {})},
-            errors=field_errors(request, error) if error else {},
-            limits=LIMITS,
-            **context,
+            name_max=NAME_MAX_CHARS,
         )
 
     async def switch(self, request: Request, scope: CurrentScope, agent_id: UUID) -> Response:
@@ -178,20 +111,3 @@ def _filtered(agents: Sequence[Agent], query: str, status: str) -> list[Agent]:
     wanted = {"active": (True,), "inactive": (False,)}.get(status, (True, False))
     text = query.strip().lower()
     return [agent for agent in agents if agent.is_active in wanted and text in agent.name.lower()]
-
-
-def _read(form: FormData, *, with_model: bool) -> dict[str, object]:
-    """Return the settings the form shows; a delay that is no number is left to the service to refuse."""
-    delay = words(form, "response_delay_seconds").strip()
-    changes: dict[str, object] = {
-        "name": words(form, "name"),
-        "response_delay_seconds": int(delay)
-        if delay.isascii() and delay.isdecimal() and len(delay) < 10
-        else delay,
-        "not_found_text": words(form, "not_found_text"),
-        "not_found_task": words(form, "not_found_task") == "on",
-        "remembers_customers": words(form, "remembers_customers") == "on",
-    }
-    if with_model:
-        changes |= {name: words(form, name) for name in MODEL_FIELDS}
-    return changes

@@ -66,4 +66,4 @@ class Responder(Protocol):
 
 def not_found(agent: Agent, by: str, reason: str = "no_relevant_knowledge") -> Answer:
     """The answer for a question the knowledge base does not cover: the agent's own words."""
-    return Answer(agent.not_found_text, "not_found", by, reason=reason)
+    return Answer(agent.settings.not_found_text, "not_found", by, reason=reason)

@@ -84,13 +84,13 @@ async def _patience(session: Session, turn: Turn) -> timedelta | None:
     if not turn.is_accepted:
         return None
     agent = await agents.choose_agent(session)
-    return timedelta(seconds=agent.response_delay_seconds if agent else 0)
+    return timedelta(seconds=agent.settings.response_delay_seconds if agent else 0)
 
 
 async def _follow(session: Session, turn: Turn, conversation: Conversation, answer: Answer) -> None:
     if answer.outcome == "not_found":
         agent = await agents.find_agent(session, turn.agent_id)
-        if agent is not None and agent.not_found_task:
+        if agent is not None and agent.settings.not_found_task:
             task = FACT_GATE_TASK if answer.reason == FACT_GATE else NOT_FOUND_TASK
             await _owe_task(session, turn, conversation, task)
     elif answer.reason == WINDOW_CLOSED:

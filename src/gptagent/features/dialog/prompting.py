@@ -72,9 +72,9 @@ class ModelResponder:
         request = ModelRequest(
             system=_system(context, passages),
             turns=_turns(context),
-            temperature=TEMPERATURES[context.agent.creativity],
+            temperature=TEMPERATURES[context.agent.settings.creativity],
             max_tokens=ANSWER_MAX_TOKENS,
-            model=context.agent.model,
+            model=context.agent.settings.model,
         )
         asked = _Asked(context, passages, request, time.monotonic() + REPLY_SECONDS)
         reply = await self._ask(db, scope, asked, request, "reply")
@@ -185,7 +185,7 @@ def _cited(text: str, passages: list[Passage], scripts: Sequence[Given]) -> tupl
 
 
 def _system(context: TurnContext, passages: list[Passage]) -> str:
-    blocks = [context.agent.instructions, _RULES.format(mark=NOT_FOUND_MARK)]
+    blocks = [context.agent.settings.instructions, _RULES.format(mark=NOT_FOUND_MARK)]
     if context.company:
         blocks.append(f"{_ABOUT}\n<company>\n{_data(context.company)}\n</company>")
     lines = [f"{label}: {_data(value)}" for label, value in _deal(context)]

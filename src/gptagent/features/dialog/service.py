@@ -18,6 +18,7 @@ from gptagent.features.dialog.model import (
     Turn,
     TurnRecord,
 )
+from gptagent.features.dialog.proposing import service as proposing
 from gptagent.features.dialog.reports import service as reports
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import UpstreamUnavailable
@@ -38,12 +39,13 @@ class Lanes:
     async def on_customer_wrote(self, session: Session, event: CustomerWrote) -> None:
         """Gather the burst: each new message restarts the agent's delay, up to the cap."""
         agent = await agents.choose_agent(session)
-        delay = timedelta(seconds=agent.response_delay_seconds if agent else 0)
+        delay = timedelta(seconds=agent.settings.response_delay_seconds if agent else 0)
         await _stir(session, event.conversation_id, wanted=event.seq, delay=delay)
 
     async def on_hold_changed(self, session: Session, event: HoldChanged) -> None:
         """A person took the chat or gave it back: a reply in the making is stale from this commit on."""
         await _stir(session, event.conversation_id)
+        await proposing.note_hold(session, event.conversation_id)
 
     async def on_stage_changed(self, session: Session, event: StageChanged) -> None:
         """The deal moved: what is in the making was made for another stage."""

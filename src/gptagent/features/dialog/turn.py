@@ -224,7 +224,7 @@ class TurnRunner:
 async def _recall(session: Session, context: TurnContext) -> tuple[Memory, ...]:
     """Return what the agent may know of the customer; nothing once its memory is off, also for this turn."""
     agent = await agents.find_agent(session, context.agent.id)
-    if agent is None or not agent.remembers_customers:
+    if agent is None or not agent.settings.remembers_customers:
         return ()
     return await memory.recall(session, context.conversation.id, context.question)
 

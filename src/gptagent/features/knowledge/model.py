@@ -15,6 +15,10 @@ from gptagent.features.knowledge.articles.model import (  # noqa: F401 - part of
     NewArticle,
 )
 from gptagent.features.knowledge.attachments.model import ArticleFile as ArticleFile  # noqa: PLC0414 - exported
+from gptagent.features.knowledge.categories.model import CATEGORIES_MAX as CATEGORIES_MAX  # noqa: PLC0414 - exported
+from gptagent.features.knowledge.drafts.model import DraftText as DraftText  # noqa: PLC0414 - exported
+from gptagent.features.knowledge.drafts.model import Exchange as Exchange  # noqa: PLC0414 - exported
+from gptagent.features.knowledge.drafts.model import Material as Material  # noqa: PLC0414 - exported
 from gptagent.features.knowledge.scripts.model import Given as Given  # noqa: PLC0414 - exported
 from gptagent.features.knowledge.scripts.model import StageKey as StageKey  # noqa: PLC0414 - exported
 

@@ -16,6 +16,7 @@ from gptagent.features.knowledge.articles.service import (
     update_article,
 )
 from gptagent.features.knowledge.attachments.service import files_to_send, path_of
+from gptagent.features.knowledge.categories.service import read_tree
 from gptagent.features.knowledge.citing import supporting_sentences
 from gptagent.features.knowledge.documents import (
     DOCUMENT_ORDERS,
@@ -34,6 +35,11 @@ from gptagent.features.knowledge.documents import (
     register_document,
     retry_document,
 )
+from gptagent.features.knowledge.drafts.model import from_words as draft_from_words
+from gptagent.features.knowledge.drafts.prompting import read as read_draft
+from gptagent.features.knowledge.drafts.prompting import request as draft_request
+from gptagent.features.knowledge.drafts.service import may_ask_model, read_talk
+from gptagent.features.knowledge.drafts.service import propose as propose_draft
 from gptagent.features.knowledge.facts.service import get_facts
 from gptagent.features.knowledge.gaps.model import Asked
 from gptagent.features.knowledge.gaps.service import note_question
@@ -69,6 +75,8 @@ __all__ = [
     "create_article",
     "delete_article",
     "delete_document",
+    "draft_from_words",
+    "draft_request",
     "fail_document",
     "files_to_send",
     "find_articles",
@@ -78,6 +86,7 @@ __all__ = [
     "get_version",
     "is_answerable",
     "list_documents",
+    "may_ask_model",
     "note_progress",
     "note_question",
     "note_scripts_used",
@@ -86,7 +95,11 @@ __all__ = [
     "page_versions",
     "path_of",
     "placeholders_in",
+    "propose_draft",
     "prove",
+    "read_draft",
+    "read_talk",
+    "read_tree",
     "rebuild",
     "record_entries",
     "record_pieces",

@@ -216,6 +216,14 @@ def kept_of_customer(
             )
             for one in ids
         ],
+        "article_drafts": [
+            Query(
+                "select * from app.knowledge_draft where conversation_id = $1",
+                ("created_at", "id"),
+                args=(one,),
+            )
+            for one in ids
+        ],
         "reply_files": [
             Query(
                 "select * from app.reply_file where conversation_id = $1",

@@ -99,11 +99,11 @@ async def _claim(ctx: JobContext, conversation_id: UUID) -> _Batch | None:
             return None
         has_words = any(one.author == "customer" and one.text.strip() for one in messages)
         is_silent = await organizations.find_silence(session) is not None
-        if is_silent or not agent.remembers_customers or not has_words:
+        if is_silent or not agent.settings.remembers_customers or not has_words:
             await store.pass_over(session, conversation_id)
             return None
         known = await service.known_of(session, conversation_id)
-    return _Batch(reading.read_seq, tuple(messages), tuple(known), agent.model)
+    return _Batch(reading.read_seq, tuple(messages), tuple(known), agent.settings.model)
 
 
 async def _keep(  # noqa: PLR0917 - all that one reading has come to
@@ -121,6 +121,7 @@ async def _keep(  # noqa: PLR0917 - all that one reading has come to
             session, conversation_id, batch.read_seq, batch.last_seq, error_code
         ):
             return  # another has read the same, or the customer was erased
-        if agent is not None and agent.remembers_customers:  # not switched off while the model thought
+        # Not if it was switched off while the model thought.
+        if agent is not None and agent.settings.remembers_customers:
             await service.keep_found(session, conversation_id, found, author)
         await service.tell(session, conversation_id)

@@ -42,7 +42,7 @@ async def wake_reader(session: Session, conversation_id: UUID) -> None:
     agent = await agents.choose_agent(session)
     if agent is None:
         return
-    if not agent.remembers_customers:
+    if not agent.settings.remembers_customers:
         await store.pass_over(session, conversation_id)
     elif await store.note_due(session, conversation_id, READ_AFTER, LOST_AFTER):
         await session.enqueue(READ, {"conversation_id": str(conversation_id)}, delay=READ_AFTER)

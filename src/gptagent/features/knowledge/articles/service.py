@@ -77,7 +77,7 @@ async def update_article(session: Session, change: ArticleChange, *, now: dateti
     if changed & {"title", "content", "is_active"} and (old.is_active or article.is_active):
         await pieces.delete_pieces(session, "article", article.id)
         await _index(session, article)
-        await gaps.check_article(session, article.id, now=now)
+        await gaps.queue_check(session, article.id)
     switched = {"is_active": (old.is_active, article.is_active)} if "is_active" in changed else {}
     texts = {name: None for name in _TEXTS if name in changed}
     await audit.record(session, Entry("article.updated", "article", str(old.id), {**switched, **texts}))

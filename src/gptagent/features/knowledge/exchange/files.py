@@ -55,7 +55,7 @@ def write_csv(rows: Sequence[Row], *, is_first: bool) -> str:
         paths = "\n".join(" / ".join(title.replace("/", "//") for title in path) for path in row.categories)
         active = "true" if row.is_active else "false"
         cells = (row.title, row.description, row.content, paths, ", ".join(row.tags), active)
-        writer.writerow([_guard(cell) for cell in cells])
+        writer.writerow([guard(cell) for cell in cells])
     return file.getvalue()
 
 
@@ -64,14 +64,14 @@ def read_file(data: bytes) -> list[tuple[int, Row]]:
 
     UTF-16 is known by its mark, what is not UTF-8 either is windows-1251. Raises Invalid, naming every fault.
     """
-    text = _decode(data).lstrip()
+    text = decode(data).lstrip()
     rows = _read_json(text) if text[:1] in {"[", "{"} else _read_csv(text)
     if not rows:
         raise Invalid.field("file", "There are no articles in the file.")
     if len(rows) > ROWS_MAX:
         raise Invalid.field("file", "A file holds at most {max} articles. Split it.", max=ROWS_MAX)
     unfit = "The text holds a character that cannot be stored."
-    _refuse([FieldError(str(line), unfit) for line, row in rows if "\0" in _all_of(row)])
+    refuse([FieldError(str(line), unfit) for line, row in rows if "\0" in _all_of(row)])
     return rows
 
 
@@ -80,16 +80,18 @@ def _all_of(row: Row) -> str:
     return "".join((row.title, row.content, row.description, *row.tags, *paths))
 
 
-def _guard(cell: str) -> str:
+def guard(cell: str) -> str:
     """A quote makes a cell a text; it is put before such a quote too, so that it can be taken off."""
     return QUOTE + cell if cell.lstrip(QUOTE).startswith(FORMULA) else cell
 
 
-def _unguard(cell: str) -> str:
+def unguard(cell: str) -> str:
+    """Return what a cell said before it was guarded."""
     return cell[1:] if cell.startswith(QUOTE) and cell.lstrip(QUOTE).startswith(FORMULA) else cell
 
 
-def _decode(data: bytes) -> str:
+def decode(data: bytes) -> str:
+    """Return the text of a file: UTF-16 by its mark, UTF-8, else windows-1251."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return data.decode("utf-16", errors="replace").replace("\0", "")
     try:
@@ -111,7 +113,7 @@ def _read_json(text: str) -> list[tuple[int, Row]]:
             faults.append(
                 FieldError(f"{number}", "This is no article: look at its names and kinds of values.")
             )
-    _refuse(faults)
+    refuse(faults)
     return rows
 
 
@@ -130,12 +132,12 @@ def _read_csv(text: str) -> list[tuple[int, Row]]:
         line = reader.line_num + 1
         for cells in reader:
             if any(cell.strip() for cell in cells) and len(rows) <= ROWS_MAX:
-                values = dict(zip(names, map(_unguard, cells), strict=False))
+                values = dict(zip(names, map(unguard, cells), strict=False))
                 _take(line, values, rows, faults)
             line = reader.line_num + 1
     except csv.Error as error:
         raise Invalid.field("file", "Line {line} cannot be read.", line=reader.line_num) from error
-    _refuse(faults)
+    refuse(faults)
     return rows
 
 
@@ -167,6 +169,7 @@ def _take(
     rows.append((line, row))
 
 
-def _refuse(faults: Sequence[FieldError]) -> None:
+def refuse(faults: Sequence[FieldError]) -> None:
+    """Raise Invalid if there are any."""
     if faults:
         raise Invalid("invalid", "Please correct the marked lines.", fields=tuple(faults))

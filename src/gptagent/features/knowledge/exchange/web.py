@@ -14,7 +14,7 @@ from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database
-from gptagent.kernel.errors import Invalid
+from gptagent.kernel.errors import AppError, Invalid
 from gptagent.kernel.http import CurrentScope, QueryText, locale_of
 from gptagent.kernel.i18n import translate
 from gptagent.kernel.scope import Scope
@@ -62,11 +62,7 @@ class ExchangePages:
     async def _page(self, request: Request, scope: Scope, error: Invalid | None) -> Response:
         async with self.db.session(scope) as session:
             shell = await self.pages.shell(request, session)
-        language = locale_of(request)
-        faults = [
-            (*_place(fault.pointer), translate(language, fault.message, **(fault.params or {})))
-            for fault in (error.fields if error else ())
-        ]
+        faults = faults_of(error, locale_of(request)) if error else []
         return self.pages.show(
             request,
             "knowledge/import.html",
@@ -77,6 +73,14 @@ class ExchangePages:
             columns=COLUMNS,
             limit=ROWS_MAX,
         )
+
+
+def faults_of(error: AppError, language: str) -> list[tuple[str, str, str]]:
+    """Return line, column and what is wrong of each fault; without a place it is the whole file's."""
+    return [
+        (*_place(fault.pointer), translate(language, fault.message, **(fault.params or {})))
+        for fault in error.fields
+    ]
 
 
 def _place(pointer: str) -> tuple[str, str]:

@@ -27,7 +27,7 @@ class GapLink(Body):
 
 
 class GapOut(Wire):
-    """Questions about the same. `title` is the first of them; the newest of each are at `questions`."""
+    """Questions about the same. `title` is the first of them; all of them are at `questions`."""
 
     id: UUID
     title: str
@@ -61,6 +61,7 @@ class QuestionOut(Wire):
 
 class GapQuestionsOut(Wire):
     items: list[QuestionOut]
+    next_cursor: str | None
 
 
 class ShareOut(Wire):
@@ -118,13 +119,17 @@ class GapsApi:
         async with self.db.session(scope) as session:
             return GapOut.model_validate(await service.get_gap(session, gap_id))
 
-    async def questions(self, scope: CurrentScope, gap_id: UUID) -> GapQuestionsOut:
-        """Return the latest, at most 50, without the names and numbers of people."""
+    async def questions(
+        self,
+        scope: CurrentScope,
+        gap_id: UUID,
+        page: Annotated[Page, page_of(service.QUESTION_ORDERS, "-asked_at")],
+    ) -> GapQuestionsOut:
+        """Return them without the names and numbers of people."""
         require(scope, policy.VIEW)
         async with self.db.session(scope) as session:
-            await service.get_gap(session, gap_id)
-            found = await service.list_questions(session, gap_id)
-        return GapQuestionsOut(items=[QuestionOut.model_validate(one) for one in found])
+            found, after = await service.page_questions(session, page, gap_id)
+        return GapQuestionsOut(items=[QuestionOut.model_validate(one) for one in found], next_cursor=after)
 
     async def link(self, scope: CurrentScope, gap_id: UUID, body: GapLink) -> GapOut:
         """It is answered as soon as the search finds the article for it; `status` tells."""

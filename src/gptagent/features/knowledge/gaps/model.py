@@ -88,7 +88,17 @@ def kind_of(*, is_answered: bool, support: float, refusal: float) -> Kind:
     """Return what became of a question. `refusal` is the support below which the base has no answer."""
     if not is_answered:
         return "not_found"
-    return "weak" if support < refusal + WEAK_MARGIN * (1 - refusal) else "found"
+    return "weak" if support < full_support(refusal) else "found"
+
+
+def full_support(refusal: float) -> float:
+    """Return the support from which on an answer is no weak one."""
+    return refusal + WEAK_MARGIN * (1 - refusal)
+
+
+def needed_support(kind: Kind, refusal: float) -> float:
+    """Return the support with which a question of this kind counts as answered: with more than it had."""
+    return full_support(refusal) if kind == "weak" else refusal
 
 
 def overlap(weights: Mapping[str, float], one: Collection[str], other: Collection[str]) -> float:

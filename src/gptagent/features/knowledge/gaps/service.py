@@ -1,6 +1,6 @@
 """The verbs of gaps: collect, show, dismiss, link an article, look whether it is found now."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, time, timedelta
 from uuid import UUID
 
@@ -18,9 +18,11 @@ from gptagent.features.knowledge.gaps.model import (
     Kind,
     Question,
     Share,
+    Status,
     View,
     kind_of,
     nearest,
+    needed_support,
 )
 from gptagent.features.knowledge.model import Passage
 from gptagent.kernel.db import Session
@@ -32,7 +34,13 @@ CANDIDATES = 50  # gaps that a question is held against: those with most words i
 CHECKED_QUESTIONS = 3  # of a gap, the latest; most of them must be found for it to be answered
 CHECKED_GAPS = 5  # of one article
 QUESTIONS_SHOWN = 50
+CHECK_JOB = "knowledge.check_gaps"
+BEHIND_REPLIES = -1
 SHARE_DAYS_MAX = 366
+QUESTION_ORDERS = {
+    "-asked_at": Order("-asked_at", "asked_at", descending=True, id_column="turn_id"),
+    "asked_at": Order("asked_at", "asked_at", id_column="turn_id"),
+}
 ORDERS = {
     "-questions": Order("-questions", "questions", "number", descending=True),
     "-last_asked_at": Order("-last_asked_at", "last_asked_at", descending=True),
@@ -46,7 +54,7 @@ async def note_question(session: Session, asked: Asked) -> None:
     One that was not found, or weakly, goes to the gap that is about the same, or begins one; an answered gap
     that is asked about again in vain is open again. What only greets is no question.
     """
-    words = await _words(session, asked.question)
+    words = await words_of(session, asked.question)
     if not words or await store.is_known(session, asked.turn_id):
         return
     refusal = await retrieval.refusal_support(session)
@@ -55,16 +63,14 @@ async def note_question(session: Session, asked: Asked) -> None:
         await store.insert_question(session, asked, kind, gap_id=None, text="", words=())
         return
     text = masked(asked.question, asked.names)[:QUESTION_MAX_CHARS]
-    kept = await _words(session, text)
+    kept = await words_of(session, text)
     if kept:
         await _place(session, asked, kind, text, kept)
 
 
 async def _place(session: Session, asked: Asked, kind: Kind, text: str, words: list[str]) -> None:
     await store.lock_gaps(session)
-    near = await store.find_near(session, [lexical.kin_range(word) for word in words], CANDIDATES)
-    every = {*words, *(word for own in near.values() for word in own)}
-    gap_id = nearest(await pieces.weigh(session, sorted(every)), words, near)
+    gap_id = await _near(session, words)
     if gap_id is not None and not await store.hold_gap(session, gap_id):
         gap_id = None  # its last question was erased just now
     is_new = gap_id is None
@@ -76,6 +82,26 @@ async def _place(session: Session, asked: Asked, kind: Kind, text: str, words: l
         await store.insert_words(session, gap_id, asked.turn_id, words)
     elif kind == "not_found":
         await store.reopen(session, gap_id, asked.asked_at)
+
+
+async def _near(session: Session, words: list[str]) -> UUID | None:
+    """Return the gap that is about the same."""
+    near = await store.find_near(session, [lexical.kin_range(word) for word in words], CANDIDATES)
+    every = {*words, *(word for own in near.values() for word in own)}
+    return nearest(await pieces.weigh(session, sorted(every)), words, near)
+
+
+async def find_near(session: Session, text: str) -> Gap | None:
+    """Return the gap that a question without names is about; None if there is none such."""
+    words = await words_of(session, text)
+    gap_id = await _near(session, words) if words else None
+    return await store.fetch_gap(session, gap_id) if gap_id else None
+
+
+async def find_asked(session: Session, turns: Sequence[UUID]) -> Gap | None:
+    """Return the gap that the question of one of these turns went to, of the latest."""
+    gap_id = await store.find_asked(session, turns)
+    return await store.fetch_gap(session, gap_id) if gap_id else None
 
 
 async def get_gap(session: Session, gap_id: UUID) -> Gap:
@@ -109,6 +135,13 @@ async def count_views(session: Session) -> dict[str, int]:
 async def list_questions(session: Session, gap_id: UUID, *, limit: int = QUESTIONS_SHOWN) -> list[Question]:
     """Return what was asked, the latest first."""
     return await store.list_questions(session, gap_id, limit)
+
+
+async def page_questions(session: Session, page: Page, gap_id: UUID) -> tuple[list[Question], str | None]:
+    """Return a page of what was asked, and the cursor of the next one if there is more. Raises NotFound."""
+    await get_gap(session, gap_id)
+    found = await store.page_questions(session, page, gap_id)
+    return page.cut(found, lambda one: (one.asked_at, one.turn_id))
 
 
 async def read_shares(session: Session, days: int, *, now: datetime) -> list[Share]:
@@ -150,8 +183,17 @@ async def link_article(session: Session, gap_id: UUID, article_id: UUID, *, now:
     await store.set_article(session, gap_id, article_id, now)
     changes = {"article_id": (None, str(article_id))}
     await audit.record(session, Entry("gap.linked", "gap", str(gap_id), changes))
-    await check_article(session, article_id, now=now)
+    gap = await get_gap(session, gap_id)
+    if gap.status != "dismissed":
+        await _check(session, gap_id, gap.status, article_id, now)
     return await get_gap(session, gap_id)
+
+
+async def fill(session: Session, gap_id: UUID, article_id: UUID, *, now: datetime) -> None:
+    """Link an article that was just written to a gap, if that is still there."""
+    await store.lock_gap(session, gap_id)
+    if await store.fetch_gap(session, gap_id) is not None:
+        await link_article(session, gap_id, article_id, now=now)
 
 
 async def check_gap(session: Session, gap_id: UUID, *, now: datetime) -> Gap:
@@ -172,14 +214,26 @@ async def check_gap(session: Session, gap_id: UUID, *, now: datetime) -> Gap:
     return after
 
 
+async def queue_check(session: Session, article_id: UUID) -> None:
+    """An article has changed: have the gaps it is linked to looked up again, if there are any."""
+    if await store.has_gaps(session, article_id):
+        await session.enqueue(CHECK_JOB, {"article_id": str(article_id)}, priority=BEHIND_REPLIES)
+
+
 async def check_article(session: Session, article_id: UUID, *, now: datetime) -> None:
     """Look whether an article that was changed answers the gaps it is linked to."""
+    if not await articles.hold_articles(session, [article_id]):  # before its gaps, as a link does
+        return
     for row in await store.lock_of_article(session, article_id, CHECKED_GAPS):
-        is_found = await _answering(session, row["id"], article_id) is not None
-        if is_found and row["status"] == "open":
-            await store.set_status(session, row["id"], "answered", now)
-        elif not is_found:
-            await store.reopen(session, row["id"], now)
+        await _check(session, row["id"], row["status"], article_id, now)
+
+
+async def _check(session: Session, gap_id: UUID, status: Status, article_id: UUID, now: datetime) -> None:
+    is_found = await _answering(session, gap_id, article_id) is not None
+    if is_found and status == "open":
+        await store.set_status(session, gap_id, "answered", now)
+    elif not is_found:
+        await store.reopen(session, gap_id, now)
 
 
 async def let_go(session: Session, article_id: UUID, *, now: datetime) -> None:
@@ -188,24 +242,33 @@ async def let_go(session: Session, article_id: UUID, *, now: datetime) -> None:
 
 
 async def _answering(session: Session, gap_id: UUID, article_id: UUID | None = None) -> list[Passage] | None:
-    """Return the passages that answer most of the gap's latest questions, of this article if one is named."""
+    """Return the passages that answer most of the gap's latest questions, of this article if one is named.
+
+    A question that was answered weakly has to be answered fully, or nothing would have to change for it.
+    """
     asked = await store.list_questions(session, gap_id, QUESTIONS_SHOWN)
-    texts = list(dict.fromkeys(one.text for one in asked))[:CHECKED_QUESTIONS]
+    latest: dict[str, Kind] = {}
+    for one in asked:
+        latest.setdefault(one.text, one.kind)
     refusal = await retrieval.refusal_support(session)
-    found = [_fitting(await retrieval.search(session, text), article_id, refusal) for text in texts]
+    chosen = list(latest.items())[:CHECKED_QUESTIONS]
+    found = [
+        _fitting(await retrieval.search(session, text), article_id, needed_support(kind, refusal))
+        for text, kind in chosen
+    ]
     answered = [passages for passages in found if passages]
-    return answered[0] if len(answered) * 2 > len(texts) else None
+    return answered[0] if len(answered) * 2 > len(chosen) else None
 
 
-def _fitting(passages: Collection[Passage], article_id: UUID | None, refusal: float) -> list[Passage]:
+def _fitting(passages: Collection[Passage], article_id: UUID | None, needed: float) -> list[Passage]:
     return [
         one
         for one in passages
-        if one.support >= refusal and (article_id is None or one.source_id == article_id)
+        if one.support >= needed and (article_id is None or one.source_id == article_id)
     ]
 
 
-async def _words(session: Session, text: str) -> list[str]:
+async def words_of(session: Session, text: str) -> list[str]:
     """Return the words that say what is asked about; none of a greeting."""
     stems = await pieces.stem(session, [lexical.normalise_question(text[:QUESTION_MAX_CHARS])])
     return sorted(set(stems[0]) - lexical.ASKING)

@@ -154,6 +154,15 @@ async def lock_of_article(session: Session, article_id: UUID, limit: int) -> lis
     )
 
 
+async def has_gaps(session: Session, article_id: UUID) -> bool:
+    return bool(
+        await session.fetchval(
+            """select exists (select from app.gap where article_id = $1 and status <> 'dismissed')""",
+            article_id,
+        )
+    )
+
+
 async def lock_gap(session: Session, gap_id: UUID) -> None:
     await session.execute("select from app.gap where id = $1 for no key update", gap_id)
 
@@ -204,6 +213,26 @@ async def list_questions(session: Session, gap_id: UUID, limit: int) -> list[Que
         limit,
     )
     return [Question(**row) for row in rows]
+
+
+async def page_questions(session: Session, page: Page, gap_id: UUID) -> list[Question]:
+    rows = await session.fetch(
+        f"""select turn_id, conversation_id, kind, support, text, asked_at from app.asked_question
+             where gap_id = $1 and {page.clause(2)}""",
+        gap_id,
+        *page.args,
+    )
+    return [Question(**row) for row in rows]
+
+
+async def find_asked(session: Session, turns: Sequence[UUID]) -> UUID | None:
+    """Return the gap of the latest of these turns that has one."""
+    found: UUID | None = await session.fetchval(
+        """select gap_id from app.asked_question where turn_id = any($1) and gap_id is not null
+            order by asked_at desc, turn_id desc limit 1""",
+        list(turns),
+    )
+    return found
 
 
 async def shares(session: Session, since: datetime) -> list[Share]:

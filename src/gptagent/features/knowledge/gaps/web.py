@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gptagent.features.knowledge import service as knowledge
+from gptagent.features.knowledge.drafts import service as drafts
 from gptagent.features.knowledge.gaps import service
 from gptagent.features.knowledge.gaps.model import PERIODS, VIEWS, Share, View, sums
 from gptagent.features.knowledge.gaps.store import SORTS
@@ -58,6 +59,7 @@ class GapPages:
             views = await service.count_views(session)
             shares = await service.read_shares(session, 2 * days, now=now)
             counts = await knowledge.count_sources(session)
+            drafted = await drafts.count_drafts(session)
             shell = await self.pages.shell(request, session)
         today = now.date()
         first = today - timedelta(days=days - 1)
@@ -77,6 +79,7 @@ class GapPages:
             then_share=sums(shares, first - timedelta(days=days), first - timedelta(days=1)),
             weeks=_weeks(shares, first, today),
             counts=counts,
+            waiting_drafts=drafted["proposed"],
             may_edit=policy.EDIT_KNOWLEDGE in scope.permissions,
         )
 

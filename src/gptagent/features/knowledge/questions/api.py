@@ -3,13 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, UploadFile
 from pydantic import Field
+from starlette.responses import Response
 
+from gptagent.features.knowledge.exchange.api import EXPORTED, Format
+from gptagent.features.knowledge.exchange.files import MEDIA, FileFormat
 from gptagent.features.knowledge.model import Passage
-from gptagent.features.knowledge.questions import service
+from gptagent.features.knowledge.questions import exchange, service
 from gptagent.features.knowledge.questions.calibration import Run, compare
 from gptagent.features.knowledge.questions.model import Question
 from gptagent.features.knowledge.vectors.service import Understanding
@@ -18,6 +22,7 @@ from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database
 from gptagent.kernel.http import Body, CurrentScope, Wire, example
+from gptagent.kernel.paging import Page, page_of
 from gptagent.kernel.rest import CurrentMatch, api_router
 
 
@@ -99,6 +104,14 @@ class QuestionOut(Wire):
 
 class QuestionsOut(Wire):
     items: list[QuestionOut]
+    next_cursor: str | None
+
+
+class QuestionsImported(Wire):
+    """Of `changed` ones, which were saved already, the expected sources are the file's now."""
+
+    created: int
+    changed: int
 
 
 class FiguresOut(Wire):
@@ -127,6 +140,7 @@ class RunOut(Wire):
 
 class RunsOut(Wire):
     items: list[RunOut]
+    next_cursor: str | None
 
 
 class RunQueued(Wire):
@@ -153,6 +167,10 @@ class QuestionsApi:
         router.get("", summary="List saved questions")(self.list)
         router.post("", status_code=201, summary="Save a question")(self.create)
         router.post("/try", summary="Try a question")(self.attempt)
+        router.get(
+            "/export", response_class=Response, responses=dict(EXPORTED), summary="Export questions as a file"
+        )(self.export)
+        router.post("/import", summary="Import questions from a file")(self.take)
         router.get("/{question_id}", summary="Get a saved question")(self.get)
         router.patch("/{question_id}", summary="Change what a question expects")(self.update)
         router.delete("/{question_id}", status_code=204, summary="Delete a saved question")(self.delete)
@@ -175,10 +193,27 @@ class QuestionsApi:
             quotes=[QuoteOut(text=one.text, source_id=one.passage.source_id) for one in trial.quotes],
         )
 
-    async def list(self, scope: CurrentScope) -> QuestionsOut:
+    async def list(
+        self, scope: CurrentScope, page: Annotated[Page, page_of(service.ORDERS, "-created_at")]
+    ) -> QuestionsOut:
         require(scope, policy.VIEW)
         async with self.db.session(scope) as session:
-            return QuestionsOut(items=[_question(one) for one in await service.list_questions(session)])
+            found, after = await service.page_questions(session, page)
+        return QuestionsOut(items=[_question(one) for one in found], next_cursor=after)
+
+    async def export(self, scope: CurrentScope, form: Format = "json") -> Response:
+        """Return all saved questions as JSON or CSV. That they were exported is recorded."""
+        require(scope, policy.EDIT_KNOWLEDGE)
+        async with self.db.session(scope) as session:
+            return as_file(await exchange.export_questions(session, form), form)
+
+    async def take(self, scope: CurrentScope, file: UploadFile) -> QuestionsImported:
+        """Save the questions of a JSON or CSV file, all or none; each fault is named by its line."""
+        require(scope, policy.EDIT_KNOWLEDGE)
+        data = await file.read()
+        async with self.db.session(scope) as session:
+            done = await exchange.import_questions(session, data, now=utcnow())
+        return QuestionsImported(created=done.created, changed=done.changed)
 
     async def create(self, scope: CurrentScope, body: QuestionBody) -> QuestionOut:
         """Save it with the articles and documents that should answer it."""
@@ -219,10 +254,13 @@ class RunsApi:
         router.get("/{run_id}", summary="Get a run")(self.get)
         return router
 
-    async def list(self, scope: CurrentScope) -> RunsOut:
+    async def list(
+        self, scope: CurrentScope, page: Annotated[Page, page_of(service.ORDERS, "-created_at")]
+    ) -> RunsOut:
         require(scope, policy.VIEW)
         async with self.db.session(scope) as session:
-            return RunsOut(items=[_run(one) for one in await service.list_runs(session)])
+            found, after = await service.page_runs(session, page)
+        return RunsOut(items=[_run(one) for one in found], next_cursor=after)
 
     async def start(self, scope: CurrentScope) -> RunQueued:
         """Measure the base in the background and calibrate from which support on it answers."""
@@ -243,6 +281,12 @@ class RunsApi:
             better=list(change.better) if change else [],
             worse=list(change.worse) if change else [],
         )
+
+
+def as_file(data: bytes, form: FileFormat) -> Response:
+    """Return a download."""
+    headers = {"content-disposition": f'attachment; filename="questions.{form}"', "cache-control": "no-store"}
+    return Response(data, headers=headers, media_type=MEDIA[form])
 
 
 def _passages(passages: Sequence[Passage]) -> list[PassageOut]:

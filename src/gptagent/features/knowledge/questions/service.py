@@ -21,6 +21,7 @@ from gptagent.features.knowledge.questions.model import (
     SOURCES_MAX,
     TEXT_MAX_CHARS,
     Asked,
+    Expected,
     Question,
     self_questions,
 )
@@ -29,6 +30,7 @@ from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import Conflict, Invalid, NotFound
 from gptagent.kernel.ids import new_id
+from gptagent.kernel.paging import Page, orders
 from gptagent.kernel.scope import SYSTEM, Scope
 
 MEASURE_JOB = "knowledge.measure"
@@ -36,7 +38,11 @@ RUNS_TOPIC = "knowledge-runs"
 RUNS_KEPT = 20
 REST = timedelta(minutes=2)  # a base that is still being written is not measured
 MOST_AT_ONCE = 20
-REMOVED_MAX = 25  # expected passages that are looked past when a question is asked without them
+REMOVED = 25  # expected passages that are looked past at first when a question is asked without them
+REMOVED_MAX = 2_000  # at last: of a long document more of them come before the first of another
+WIDER = 4  # times as many, if all that was found is expected
+TITLES_SHOWN = 10
+ORDERS = orders()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +101,20 @@ async def try_question(session: Session, text: str, meaning: Meaning | None = No
 async def list_questions(session: Session) -> list[Question]:
     """Return the saved questions, newest first."""
     return await store.list_questions(session, QUESTIONS_MAX)
+
+
+async def page_questions(session: Session, page: Page) -> tuple[list[Question], str | None]:
+    """Return a page of the saved questions, and the cursor of the next one if there is more."""
+    found = await store.page_questions(session, page)
+    return page.cut(found, lambda one: (one.created_at, one.id))
+
+
+async def offer_sources(session: Session, question: Question, text: str) -> list[Expected]:
+    """Return what may be expected to answer it: what is, what a search finds, what is called like `text`."""
+    found = await retrieval.search(session, question.text)
+    near = [Expected(one.source_kind, one.source_id, one.source_title) for one in found]
+    named = await store.find_titles(session, text.strip(), TITLES_SHOWN) if text.strip() else []
+    return list({one.id: one for one in (*question.sources, *near, *named)}.values())
 
 
 async def save_question(session: Session, text: str, sources: Sequence[UUID], *, now: datetime) -> Question:
@@ -164,6 +184,12 @@ async def list_runs(session: Session, *, limit: int = RUNS_KEPT, done: bool = Fa
     return await store.list_runs(session, limit, done=done)
 
 
+async def page_runs(session: Session, page: Page) -> tuple[list[Run], str | None]:
+    """Return a page of the runs, and the cursor of the next one if there is more."""
+    found = await store.page_runs(session, page)
+    return page.cut(found, lambda one: (one.created_at, one.id))
+
+
 async def get_run(session: Session, run_id: UUID) -> Run:
     """Raises NotFound."""
     run = await store.fetch_run(session, run_id)
@@ -173,10 +199,8 @@ async def get_run(session: Session, run_id: UUID) -> Run:
 
 
 async def measure(session: Session, asked: Asked) -> Outcome:
-    """Ask one question, as it is and with the expected passages left out."""
-    most = retrieval.SEARCH_LIMIT + (min(len(asked.chunks), REMOVED_MAX) if asked.chunks else REMOVED_MAX)
-    found = await retrieval.search(session, asked.text, limit=most)
-    expected = [asked.is_answered_by(one.chunk_id, one.source_id) for one in found]
+    """Ask one question, as it is and with the expected passages left out, all of them."""
+    found, expected = await _search(session, asked)
     first = found[: retrieval.SEARCH_LIMIT]
     without = [one for one, is_expected in zip(found, expected, strict=True) if not is_expected]
     return Outcome(
@@ -185,6 +209,19 @@ async def measure(session: Session, asked: Asked) -> Outcome:
         present=max((one.support for one in first), default=0.0),
         removed=max((one.support for one in without[: retrieval.SEARCH_LIMIT]), default=0.0),
     )
+
+
+async def _search(session: Session, asked: Asked) -> tuple[list[Passage], list[bool]]:
+    """Return passages and whether each is expected: so many that enough others are among them, if any are."""
+    removed = min(len(asked.chunks), REMOVED) if asked.chunks else REMOVED
+    while True:
+        most = retrieval.SEARCH_LIMIT + removed
+        found = await retrieval.search(session, asked.text, limit=most)
+        expected = [asked.is_answered_by(one.chunk_id, one.source_id) for one in found]
+        is_all = len(found) < most or removed >= REMOVED_MAX
+        if is_all or expected.count(False) >= retrieval.SEARCH_LIMIT:
+            return found, expected
+        removed = min(removed * WIDER, REMOVED_MAX)
 
 
 async def record_run(

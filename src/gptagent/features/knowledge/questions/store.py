@@ -12,6 +12,7 @@ import msgspec
 from gptagent.features.knowledge.questions.calibration import Figures, Outcome, Run
 from gptagent.features.knowledge.questions.model import Asked, Excerpt, Expected, Question
 from gptagent.kernel.db import Session
+from gptagent.kernel.paging import Page
 
 
 async def fetch_expecting(session: Session, limit: int) -> list[Asked]:
@@ -91,6 +92,74 @@ async def list_questions(session: Session, limit: int) -> list[Question]:
         f"select {_QUESTION} from app.knowledge_question q order by q.id desc limit $1", limit
     )
     return [_question(row) for row in rows]
+
+
+async def page_questions(session: Session, page: Page) -> list[Question]:
+    rows = await session.fetch(
+        f"select {_QUESTION} from app.knowledge_question q where {page.clause(1)}", *page.args
+    )
+    return [_question(row) for row in rows]
+
+
+async def shared_titles(session: Session, titles: Collection[str]) -> set[tuple[str, str]]:
+    """Return kind and title, in small letters, of those that several sources of a kind have."""
+    rows = await session.fetch(
+        """select kind, title from (
+             select 'article' as kind, lower(title) as title from app.article
+             union all select 'document', lower(title) from app.document) named
+            where title = any(select lower(t) from unnest($1::text[]) t)
+            group by kind, title having count(*) > 1""",
+        list(titles),
+    )
+    return {(row["kind"], row["title"]) for row in rows}
+
+
+async def find_named(
+    session: Session, names: Collection[tuple[str, str]]
+) -> dict[tuple[str, str], list[UUID]]:
+    """Return what has these titles or ids, each with its kind."""
+    kinds = [kind for kind, _name in names]
+    rows = await session.fetch(
+        """with wanted as (select distinct kind, name from unnest($1::text[], $2::text[]) as w (kind, name)),
+                source as (select 'article' as kind, id, title from app.article
+                           union all select 'document', id, title from app.document)
+           select w.kind, w.name, s.id from wanted w join source s on s.kind = w.kind
+                  and lower(s.title) = lower(w.name)
+           union select w.kind, w.name, s.id from wanted w join source s on s.kind = w.kind
+                  and s.id::text = lower(w.name)""",
+        kinds,
+        [name for _kind, name in names],
+    )
+    found: dict[tuple[str, str], list[UUID]] = {}
+    for row in rows:
+        found.setdefault((row["kind"], row["name"]), []).append(row["id"])
+    return found
+
+
+async def find_titles(session: Session, text: str, limit: int) -> list[Expected]:
+    """Return articles and documents with this in their title, of each kind up to `limit`."""
+    rows = await session.fetch(
+        """(select 'article' as kind, id, title from app.article
+             where strpos(lower(title), lower($1)) > 0 order by title, id limit $2)
+           union all
+           (select 'document', id, title from app.document
+             where strpos(lower(title), lower($1)) > 0 order by title, id limit $2)""",
+        text,
+        limit,
+    )
+    return [Expected(row["kind"], row["id"], row["title"]) for row in rows]
+
+
+async def touch_text(session: Session, text: str, now: datetime) -> UUID:
+    """Return the id of the saved question with this text. Raises LookupError if there is none."""
+    found: UUID | None = await session.fetchval(
+        "update app.knowledge_question set updated_at = $2 where lower(text) = lower($1) returning id",
+        text,
+        now,
+    )
+    if found is None:
+        raise LookupError("the question was there a statement ago")
+    return found
 
 
 async def fetch_question(session: Session, question_id: UUID) -> Question | None:
@@ -219,6 +288,11 @@ async def list_runs(session: Session, limit: int, *, done: bool = False) -> list
         limit,
         done,
     )
+    return [_run(row) for row in rows]
+
+
+async def page_runs(session: Session, page: Page) -> list[Run]:
+    rows = await session.fetch(f"select {_RUN} from app.knowledge_run where {page.clause(1)}", *page.args)
     return [_run(row) for row in rows]
 
 

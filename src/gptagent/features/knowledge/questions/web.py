@@ -1,24 +1,30 @@
 """The test bench: a question and all that becomes of it, saved questions, runs of them."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
 
 from fastapi import APIRouter
+from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gptagent.features.knowledge import service as knowledge
-from gptagent.features.knowledge.questions import service
+from gptagent.features.knowledge.exchange.files import FileFormat
+from gptagent.features.knowledge.exchange.web import FAULTS_SHOWN, faults_of
+from gptagent.features.knowledge.questions import exchange, service
+from gptagent.features.knowledge.questions.api import as_file
 from gptagent.features.knowledge.questions.calibration import SAMPLE_MIN, compare
-from gptagent.features.knowledge.questions.model import TEXT_MAX_CHARS
+from gptagent.features.knowledge.questions.files import COLUMNS
+from gptagent.features.knowledge.questions.model import QUESTIONS_MAX, TEXT_MAX_CHARS
 from gptagent.features.knowledge.vectors.service import Understanding
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import AppError, Conflict, Invalid
-from gptagent.kernel.http import CurrentScope
+from gptagent.kernel.http import CurrentScope, QueryText, locale_of
 from gptagent.kernel.scope import Scope
 from gptagent.ui.web import Notice, Pages, base_of, field_errors, message_of, words
 
@@ -35,6 +41,11 @@ class BenchPages:
         router.get("/runs")(self.runs)
         router.post("/runs")(self.run)
         router.post("/questions")(self.save)
+        router.get("/export")(self.export)
+        router.get("/import")(self.import_form)
+        router.post("/import")(self.take)
+        router.get("/questions/{question_id}")(self.question)
+        router.post("/questions/{question_id}/sources")(self.expect)
         router.post("/questions/{question_id}/delete")(self.delete)
         return router
 
@@ -61,16 +72,104 @@ class BenchPages:
         require(scope, policy.EDIT_KNOWLEDGE)
         form = await request.form()
         typed = words(form, "text")
-        try:
-            sources = [UUID(one) for one in form.getlist("sources") if isinstance(one, str)]
-        except ValueError:
-            sources = [UUID(int=0)]  # nobody's: refused below as any that is not there
+        sources = _sources(form)
         try:
             async with self.db.session(scope) as session:
                 await service.save_question(session, typed, sources, now=utcnow())
         except (Invalid, Conflict) as error:
             return await self._page(request, scope, typed, error)
         return self.pages.redirect(f"{base_of(request)}/knowledge-bench", Notice("success", "Saved"))
+
+    async def export(self, scope: CurrentScope, format: QueryText = "") -> Response:  # noqa: A002 - as in the address
+        require(scope, policy.EDIT_KNOWLEDGE)
+        wanted: FileFormat = "csv" if format == "csv" else "json"
+        async with self.db.session(scope) as session:
+            return as_file(await exchange.export_questions(session, wanted), wanted)
+
+    async def import_form(self, request: Request, scope: CurrentScope) -> Response:
+        require(scope, policy.EDIT_KNOWLEDGE)
+        return await self._import_page(request, scope, None)
+
+    async def take(self, request: Request, scope: CurrentScope) -> Response:
+        """Take the whole file, or show every line that is wrong."""
+        require(scope, policy.EDIT_KNOWLEDGE)
+        file = (await request.form()).get("file")
+        try:
+            if not isinstance(file, UploadFile) or not file.filename:
+                raise Invalid.field("file", "Choose a file first.")
+            data = await file.read()
+            async with self.db.session(scope) as session:
+                done = await exchange.import_questions(session, data, now=utcnow())
+        except (Invalid, Conflict) as error:
+            return await self._import_page(request, scope, error)
+        taken = Notice(
+            "success",
+            "Questions saved from the file: {created}, changed: {changed}",
+            params={"created": str(done.created), "changed": str(done.changed)},
+        )
+        return self.pages.redirect(f"{base_of(request)}/knowledge-bench", taken)
+
+    async def question(
+        self, request: Request, scope: CurrentScope, question_id: UUID, find: QueryText = ""
+    ) -> Response:
+        """Show what a saved question expects, and more sources to choose from: `find` is in their titles."""
+        require(scope, policy.VIEW)
+        return await self._question_page(request, scope, question_id, find=find)
+
+    async def expect(self, request: Request, scope: CurrentScope, question_id: UUID) -> Response:
+        require(scope, policy.EDIT_KNOWLEDGE)
+        sources = _sources(await request.form())
+        try:
+            async with self.db.session(scope) as session:
+                await service.change_sources(session, question_id, sources, now=utcnow())
+        except Invalid as error:
+            return await self._question_page(request, scope, question_id, chosen=sources, error=error)
+        return self.pages.redirect(f"{base_of(request)}/knowledge-bench", Notice("success", "Saved"))
+
+    async def _question_page(
+        self,
+        request: Request,
+        scope: Scope,
+        question_id: UUID,
+        *,
+        find: str = "",
+        chosen: Sequence[UUID] | None = None,
+        error: AppError | None = None,
+    ) -> Response:
+        find = find.replace("\0", "")[:TEXT_MAX_CHARS]
+        async with self.db.session(scope) as session:
+            question = await service.get_question(session, question_id)
+            offered = await service.offer_sources(session, question, find)
+            shell = await self.pages.shell(request, session)
+        ticked = [one.id for one in question.sources] if chosen is None else chosen
+        return self.pages.show(
+            request,
+            "knowledge/question.html",
+            shell,
+            status=error.status if error else 200,
+            question=question,
+            choices=[(str(one.id), one.title, 1) for one in offered],
+            ticked=[str(one) for one in ticked],
+            find=find,
+            errors=field_errors(request, error) if error else {},
+            may_edit=policy.EDIT_KNOWLEDGE in scope.permissions,
+        )
+
+    async def _import_page(self, request: Request, scope: Scope, error: AppError | None) -> Response:
+        async with self.db.session(scope) as session:
+            shell = await self.pages.shell(request, session)
+        faults = faults_of(error, locale_of(request)) if error else []
+        return self.pages.show(
+            request,
+            "knowledge/import_questions.html",
+            shell,
+            status=error.status if error else 200,
+            faults=faults[:FAULTS_SHOWN],
+            more=len(faults) - FAULTS_SHOWN,
+            failure=message_of(request, error) if error and not error.fields else "",
+            columns=COLUMNS,
+            limit=QUESTIONS_MAX,
+        )
 
     async def delete(self, request: Request, scope: CurrentScope, question_id: UUID) -> Response:
         require(scope, policy.EDIT_KNOWLEDGE)
@@ -111,6 +210,13 @@ class BenchPages:
             may_edit=policy.EDIT_KNOWLEDGE in scope.permissions,
             **values,
         )
+
+
+def _sources(form: FormData) -> list[UUID]:
+    try:
+        return [UUID(one) for one in form.getlist("sources") if isinstance(one, str)]
+    except ValueError:
+        return [UUID(int=0)]  # nobody's: refused as any that is not there
 
 
 def _choices(trial: service.Trial) -> list[tuple[str, str, int]]:
