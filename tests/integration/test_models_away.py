@@ -28,7 +28,7 @@ from readers import reader_of, texts
 from scenes import Scene
 
 REQUEST = ModelRequest("You answer briefly.", (ChatTurn("user", "Hello"),), temperature=0.2, max_tokens=77)
-QUICK = Patience(call=0.5, total=4.0, first_pause=0.01, spare=2.0)
+QUICK = Patience(call=1.0, total=20.0, first_pause=0.01)
 PRICES = PriceList({"sandbox": Price(Decimal(2), Decimal(10))})
 
 

@@ -256,8 +256,8 @@ def _refusal(status: int, cause: object) -> AppError:
     if status in TRANSIENT or status >= 500:
         headers = getattr(getattr(cause, "response", None), "headers", {})
         return _unavailable(_seconds(headers.get("retry-after", "")))
-    kind = _UnknownModelError if status == UNKNOWN_MODEL else Invalid
-    return kind("llm_rejected", "The model's provider refuses the request. Check LLM_MODEL.")
+    refused = Invalid("llm_rejected", "The model's provider refuses the request. Check LLM_MODEL.")
+    return _UnknownModelError(refused.code, refused.message) if status == UNKNOWN_MODEL else refused
 
 
 def _seconds(text: str) -> float | None:
