@@ -23,6 +23,7 @@ from gptagent.features.crm.events import (
     TalkSeen,
 )
 from gptagent.features.dialog.service import Lanes
+from gptagent.features.organizations import service as organizations
 from gptagent.kernel.crypto import Vault
 from gptagent.kernel.db import Database
 from gptagent.kernel.egress import Egress
@@ -137,6 +138,7 @@ async def make_world(db: Database, scope: Scope, account, vault: Vault) -> World
         db, scope, command, crm=crm, vault=vault, public_url="http://127.0.0.1:9"
     )
     async with db.session(scope) as session:
+        await organizations.update_settings(session, {"stop_on_human": True})
         agent = await agents.create_agent(session, "Agent", locale="en")
         changes = {
             "is_active": True,

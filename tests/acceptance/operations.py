@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from gptagent.features.organizations.policy import (
     EDIT_AGENTS,
@@ -86,6 +86,7 @@ MEMBER, INVITATION = "members/{person_id}", "invitations/{invitation_id}"
 INTEGRATION = {"brand": "kommo", "client_id": "client-#", "client_secret": "secret"}
 TASK = {"text": "Call", "due_at": "2099-01-31T12:00:00Z"}
 GAP = "knowledge-gaps/{gap_id}"
+ASSIGNED = {"json": {"assignee_id": str(UUID(int=1))}}
 DRAFT = "knowledge-drafts/{draft_id}"
 ONE_QUESTION = b"text\r\nTaken?\r\n"
 FINDING = "knowledge-checks/findings/{finding_id}/dismissal"
@@ -328,6 +329,17 @@ OPERATIONS = tuple(
         ("GET", f"{CONVERSATION}/attachments/{{attachment_id}}", READ_ATTACHMENTS, {}),
         ("PUT", f"{CONVERSATION}/takeover", WORK_CONVERSATIONS, {}),
         ("DELETE", f"{CONVERSATION}/takeover", WORK_CONVERSATIONS, {}),
+        (
+            "PUT",
+            f"{CONVERSATION}/assignment",
+            WORK_CONVERSATIONS,
+            {"json": {"assignee_id": str(UUID(int=1))}},
+        ),
+        ("DELETE", f"{CONVERSATION}/assignment", WORK_CONVERSATIONS, {}),
+        ("PUT", f"{CONVERSATION}/read", VIEW, {}),
+        ("GET", f"{CONVERSATION}/draft", VIEW, {}),
+        ("POST", f"{CONVERSATION}/drafts/{{draft_id}}/approval", WORK_CONVERSATIONS, {"json": {}}),
+        ("POST", f"{CONVERSATION}/drafts/{{draft_id}}/rejection", WORK_CONVERSATIONS, {"json": {}}),
         ("GET", f"{CONVERSATION}/memories", VIEW, {}),
         ("POST", f"{CONVERSATION}/memories", WORK_CONVERSATIONS, REMEMBERED),
         ("DELETE", f"{CONVERSATION}/memories", WORK_CONVERSATIONS, {}),

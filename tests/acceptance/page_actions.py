@@ -5,7 +5,7 @@ A new page action fails the test until it has a line here. `Why` is for what the
 
 from dataclasses import dataclass
 
-from isolation.routes import ACCOUNT, CASES, MEMBERS, MEMORIES, PAGES
+from isolation.routes import ACCOUNT, CASES, MEMBERS, MEMORIES, PAGES, REPLY_DRAFT
 
 V1 = "/api/v1"
 
@@ -90,6 +90,7 @@ ACTIONS: dict[str, str | Why] = {
     f"POST {SECURITY}/passkeys/{{passkey_id}}/remove": f"DELETE {V1}/account/passkeys/{{passkey_id}}",
     f"POST {PAGES}/settings": f"PATCH {V1}/workspace",
     f"POST {PAGES}/settings/second-factor": f"PATCH {V1}/workspace",
+    f"POST {PAGES}/settings/stopping": f"PATCH {V1}/workspace",
     f"POST {PAGES}/settings/deletion": f"PUT {V1}/workspace/deletion",
     f"POST {PAGES}/settings/deletion/cancel": f"DELETE {V1}/workspace/deletion",
     f"POST {PAGES}/settings/api-keys/create": f"POST {V1}/api-keys",
@@ -197,6 +198,11 @@ ACTIONS: dict[str, str | Why] = {
     f"POST {PAGES}/integrations/{{connection_id}}/disconnect": f"DELETE {V1}/connections/{{connection_id}}",
     f"POST {PAGES}/conversations/{{conversation_id}}/takeover": f"PUT {TAKEOVER}",
     f"POST {PAGES}/conversations/{{conversation_id}}/resume": f"DELETE {TAKEOVER}",
+    f"POST {PAGES}/conversations/{{conversation_id}}/assignment": (
+        f"PUT {V1}/conversations/{{conversation_id}}/assignment"
+    ),
+    f"POST {PAGES}/{REPLY_DRAFT}/approval": f"POST {V1}/{REPLY_DRAFT}/approval",
+    f"POST {PAGES}/{REPLY_DRAFT}/rejection": f"POST {V1}/{REPLY_DRAFT}/rejection",
     f"POST {PAGES}/{MEMORIES}": f"POST {V1}/{MEMORIES}",
     f"POST {PAGES}/{MEMORIES}/erase": f"DELETE {V1}/{MEMORIES}",
     f"POST {PAGES}/{MEMORIES}/{{memory_id}}": f"PATCH {V1}/{MEMORIES}/{{memory_id}}",

@@ -111,6 +111,7 @@ async def create_agent(page: Page) -> None:
     await page.get_by_role("link", name="Create").click()
     await page.get_by_label("Name").fill("Support")
     await page.get_by_role("button", name="Create an agent").click()
+    await page.get_by_role("link", name="Advanced").click()
     await page.get_by_label("Answer delay, seconds").fill("0")
     await page.get_by_role("button", name="Save").click()
     await page.get_by_role("switch", name="Support: answer customers").click()
@@ -149,7 +150,7 @@ async def test_a_newcomer_sees_an_agent_answer_and_takes_the_chat_over(page, tmp
             await expect(reply.locator("blockquote")).to_contain_text("takes two working days")
 
             await page.get_by_role("button", name="Take over").click()
-            await expect(page.get_by_text("Alice Liddell holds the conversation.")).to_be_visible()
+            await expect(page.get_by_text("Stopped: Alice Liddell holds the conversation")).to_be_visible()
             await crm.post(f"{chats}/{chat}/customer", json={"text": "Within how many days can I return it?"})
             held = page.get_by_text("Not answered: a person holds this conversation.")
             await expect(held).to_be_visible(timeout=30_000)

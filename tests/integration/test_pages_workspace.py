@@ -249,7 +249,7 @@ async def test_a_conversation_is_taken_over_and_given_back(web, database, estate
         given = await reader.follow(await reader.send(f"{path}/resume"))
         assert "Take over" in texts(given)
         taken = await reader.follow(await reader.send(f"{path}/takeover"))
-        assert f"Alice {estate.canary} holds the conversation." in texts(taken)
+        assert f"Stopped: Alice {estate.canary} holds the conversation" in texts(taken)
         assert f"Alice {estate.canary}" in texts(await reader.open("/conversations?part=list"))
 
 

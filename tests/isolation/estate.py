@@ -66,6 +66,7 @@ class Estate:
     action_id: UUID
     change_id: UUID
     turn_id: UUID
+    reply_draft_id: UUID
     invitation_id: UUID
     api_key_id: UUID
     provider_id: UUID
@@ -420,6 +421,7 @@ async def _conversation(
         last_text=canary,
         taken_over_at=utcnow(),
         taken_over_by=canary,
+        assignee_id=session.scope.actor.id,
     )
     own = {"conversation_id": conversation_id}
     words = {"author": "customer", "author_name": canary, "provider_id": canary, "text": canary}
@@ -449,6 +451,11 @@ async def _conversation(
     answer = f'{{"text": "{canary}", "outcome": "reply", "by": "{canary}"}}'
     place = {"agent_id": agent_id, "epoch": 1, "first_seq": 1, "last_seq": 1, "answer": answer}
     await insert(session, "turn", **own, id=turn_id, **place, **ended)
+    await insert(session, "conversation_read", **own, person_id=session.scope.actor.id, seq=1)
+    reply_draft_id = new_id()
+    waits = {"state": "ended", "outcome": "draft", "draft_state": "waiting", "draft_at": utcnow()}
+    decided = {"draft_by": canary, "draft_note": canary}
+    await insert(session, "turn", **own, id=reply_draft_id, **place, **waits, **decided)
     gap_id = new_id()
     gathered = {"created_at": utcnow(), "updated_at": utcnow()}
     await insert(session, "gap", id=gap_id, **gathered)
@@ -467,8 +474,9 @@ async def _conversation(
     used = {"outcome": canary, "tokens_in": 1, "tokens_out": 1, "duration_ms": 1}
     await insert(session, "llm_usage", turn_id=turn_id, model=canary, **used)
     files = {"attachment_id": attachment_id, "pending_id": pending_id}
+    turns = {"turn_id": turn_id, "reply_draft_id": reply_draft_id}
     made = {"memory_id": memory_id, "gap_id": gap_id, "draft_id": draft_id}
-    return {**own, **files, "turn_id": turn_id, **made}
+    return {**own, **files, **turns, **made}
 
 
 async def _access(session: Session, vault: Vault, canary: str) -> dict[str, UUID]:

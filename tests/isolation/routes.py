@@ -34,6 +34,8 @@ DELIVERY = {"connection_id": "connection_id", "delivery_id": "delivery_id"}
 CONVERSATION = {"conversation_id": "conversation_id"}
 MEMORY = {**CONVERSATION, "memory_id": "memory_id"}
 REMEMBERED = {"kind": "fact", "text": "Stolen"}
+REPLY_DRAFTED = {**CONVERSATION, "draft_id": "reply_draft_id"}
+REPLY_DRAFT = "conversations/{conversation_id}/drafts/{draft_id}"
 MEMORIES = "conversations/{conversation_id}/memories"
 FILE = {**CONVERSATION, "attachment_id": "attachment_id"}
 INTEGRATION = {"integration_id": "integration_id"}
@@ -196,6 +198,14 @@ CASES: dict[str, Case] = {
     "GET /api/v1/conversations/{conversation_id}/messages": Foreign(CONVERSATION),
     "PUT /api/v1/conversations/{conversation_id}/takeover": Foreign(CONVERSATION),
     "DELETE /api/v1/conversations/{conversation_id}/takeover": Foreign(CONVERSATION),
+    "PUT /api/v1/conversations/{conversation_id}/assignment": Foreign(
+        CONVERSATION, {"json": {"assignee_id": "0197a1b2-0000-7000-8000-000000000001"}}
+    ),
+    "DELETE /api/v1/conversations/{conversation_id}/assignment": Foreign(CONVERSATION),
+    "PUT /api/v1/conversations/{conversation_id}/read": Foreign(CONVERSATION),
+    "GET /api/v1/conversations/{conversation_id}/draft": Foreign(CONVERSATION),
+    f"POST /api/v1/{REPLY_DRAFT}/approval": Foreign(REPLY_DRAFTED, {"json": {"text": "Stolen"}}),
+    f"POST /api/v1/{REPLY_DRAFT}/rejection": Foreign(REPLY_DRAFTED, {"json": {"reason": "Stolen"}}),
     f"GET /api/v1/{MEMORIES}": Foreign(CONVERSATION),
     f"POST /api/v1/{MEMORIES}": Foreign(CONVERSATION, {"json": REMEMBERED}),
     f"DELETE /api/v1/{MEMORIES}": Foreign(CONVERSATION),
@@ -331,6 +341,7 @@ CASES: dict[str, Case] = {
     f"GET {PAGES}/settings": Own(),
     f"POST {PAGES}/settings": Own(422, {"data": {"name": ""}}),
     f"POST {PAGES}/settings/second-factor": Own(303),
+    f"POST {PAGES}/settings/stopping": Own(422, {"data": {"resume_after_hours": "x"}}),
     f"POST {PAGES}/settings/deletion": Own(422, {"data": {"confirm_name": "another"}}),
     f"POST {PAGES}/settings/deletion/cancel": Own(303),
     f"GET {MEMBERS}": Own(),
@@ -414,6 +425,9 @@ CASES: dict[str, Case] = {
     f"GET {PAGES}/conversations/{{conversation_id}}": Foreign(CONVERSATION),
     f"POST {PAGES}/conversations/{{conversation_id}}/takeover": Foreign(CONVERSATION),
     f"POST {PAGES}/conversations/{{conversation_id}}/resume": Foreign(CONVERSATION),
+    f"POST {PAGES}/conversations/{{conversation_id}}/assignment": Foreign(CONVERSATION),
+    f"POST {PAGES}/{REPLY_DRAFT}/approval": Foreign(REPLY_DRAFTED),
+    f"POST {PAGES}/{REPLY_DRAFT}/rejection": Foreign(REPLY_DRAFTED),
     f"POST {PAGES}/{MEMORIES}": Foreign(CONVERSATION, {"data": REMEMBERED}),
     f"POST {PAGES}/{MEMORIES}/erase": Foreign(CONVERSATION),
     f"POST {PAGES}/{MEMORIES}/{{memory_id}}": Foreign(MEMORY, {"data": REMEMBERED}),

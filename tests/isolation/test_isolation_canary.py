@@ -81,6 +81,7 @@ VOCABULARY = {
     "reply_file.state",
     "script.family",
     "script.kind",
+    "turn.draft_state",
     "turn.outcome",
     "turn.send_route",
     "turn.state",

@@ -60,6 +60,7 @@ NOTHING_TO_HAND_OUT = {
     "crm_lead_claim": "a deal's number, for the minute in which a reply to it is sent",
     "crm_reply_slot": "a deal's number and the customer's last words, sealed, for a day",
     "memory_reading": "how far a conversation was read for it; goes with the conversation",
+    "conversation_read": "how far a member has read a conversation; goes with either",
     "delivery_watch": "when to ask after a reply; goes with the conversation",
     "draft_watch": "how far a conversation was read for an article; goes with the conversation",
     "credential": "a hash; when it was changed is handed out",

@@ -22,6 +22,7 @@ CHOSEN = {
     "query.continued": "the same names, and numbers of parameters",
     "query.rows": "a constant",
     "SORTS[sort]": "a constant, chosen by its key",
+    "_VIEWS[wanted.view]": "a constant, chosen by its key",
     "page.clause": "columns of the list's own orders, from code; what the reader sent are its parameters",
 }
 

@@ -28,6 +28,7 @@ from gptagent.features.crm.replying.web import RepliesPages
 from gptagent.features.crm.syncing.web import SyncPages
 from gptagent.features.crm.web import ConnectionPages
 from gptagent.features.dashboard.web import DashboardPages
+from gptagent.features.dialog.drafts.web import ReplyDraftPages
 from gptagent.features.dialog.memory_web import MemoryPages
 from gptagent.features.dialog.web import ConversationPages
 from gptagent.features.identity import service as identity
@@ -206,6 +207,7 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         RepliesPages(db, pages, platform.crm, platform.connecting.keys, settings.base_url).router(),
         threads.router(),
         MemoryPages(threads).router(),
+        ReplyDraftPages(threads).router(),
         DeliveryPages(db, pages).router(),
         ConnectingPages(platform.connecting, pages).router(),
         ConnectionPages(platform.connecting, pages).router(),

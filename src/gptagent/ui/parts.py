@@ -24,6 +24,7 @@ COMPONENTS = (
     "file-drop",
     "header",
     "input",
+    "keys",
     "live",
     "markdown",
     "pagination",

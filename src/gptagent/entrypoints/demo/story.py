@@ -126,6 +126,7 @@ class Story:
             "not_found_task": True,
         }
         await platform.call("PATCH", f"/api/v1/agents/{agent['id']}", settings)
+        await platform.call("PATCH", "/api/v1/workspace", {"stop_on_human": True})
 
     async def _until_read(self, document_id: str) -> None:
         async def read() -> bool:

@@ -14,6 +14,7 @@ Tab = Literal["edit", "advanced-settings"]
 TABS: Mapping[Tab, tuple[str, ...]] = {
     "edit": (
         "instructions",
+        "check_before_sending",
         "knowledge.all",
         "knowledge.categories",
         "not_found_task",

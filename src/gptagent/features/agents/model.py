@@ -42,6 +42,7 @@ class Settings:
     """
 
     instructions: str = DEFAULT_INSTRUCTIONS
+    check_before_sending: bool = False
     model: str | None = None
     creativity: Creativity = "balanced"
     response_delay_seconds: int = 5
@@ -90,6 +91,11 @@ SETTINGS: Mapping[str, Setting] = {
         INSTRUCTIONS_MIN_CHARS,
         INSTRUCTIONS_MAX_CHARS,
         needs_model=True,
+    ),
+    "check_before_sending": Setting(
+        "switch",
+        "Replies are not sent by themselves. They wait as drafts in the conversation, a task on the deal "
+        "says so, and a person sends, edits or rejects them.",
     ),
     "model": Setting(
         "text",

@@ -31,6 +31,7 @@ class AgentPatch(Body):
     name: str | None = None
     is_active: bool | None = None
     instructions: str | None = None
+    check_before_sending: bool | None = None
     model: str | None = None
     creativity: Creativity | None = None
     response_delay_seconds: int | None = None
@@ -57,6 +58,7 @@ class AgentOut(Wire):
     name: str
     is_active: bool
     instructions: str
+    check_before_sending: bool
     model: str | None
     creativity: Creativity
     response_delay_seconds: int

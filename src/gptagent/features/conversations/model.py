@@ -28,6 +28,8 @@ class Conversation:
     taken_over_at: datetime | None
     taken_over_by: str | None
     created_at: datetime
+    assignee_id: UUID | None
+    resume_at: datetime | None
 
     @property
     def held_by_person(self) -> bool:

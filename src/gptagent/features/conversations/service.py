@@ -16,11 +16,16 @@ from gptagent.features.conversations.events import CustomerWrote, HoldChanged, S
 from gptagent.features.conversations.model import Conversation, DeliveryStatus, Message, topic_of
 from gptagent.features.crm.events import CustomerSaid, DeliveryOpened, LeadMoved, MessageArrived, TalkSeen
 from gptagent.features.crm.model import InboundMessage, same_words
+from gptagent.features.organizations import service as organizations
+from gptagent.features.organizations.model import Stopping
+from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import NotFound
 from gptagent.kernel.events import Subscribers
+from gptagent.kernel.jobs import JobContext
 from gptagent.kernel.paging import Order, Page, orders
 
+RESUME = "conversations.resume"
 PAGE_SIZE = 50
 THREAD_SIZE = 200
 MESSAGE_MAX_CHARS = 20_000  # longer ones are cut: no chat sends them, and every turn reads them
@@ -77,9 +82,20 @@ class Inbox:
         if message.author == "customer":
             await self.subscribers.publish(session, CustomerWrote(conversation_id, seq))
         elif message.author == "human":
-            await store.hold(session, conversation_id, message.author_name, message.sent_at)
-            await self.subscribers.publish(session, HoldChanged(conversation_id))
-        await _tell(session, conversation_id)
+            await self._person_wrote(session, conversation_id, message)
+        await tell(session, conversation_id)
+
+    async def _person_wrote(self, session: Session, conversation_id: UUID, message: InboundMessage) -> None:
+        """What the customer has asked is the person's to answer; whether the agent stops is a setting."""
+        rules = await organizations.get_stopping(session)
+        if rules.is_command(message.text):
+            if await store.release(session, conversation_id):
+                await _record(session, "conversation.resumed", conversation_id)
+        else:
+            if rules.stop_on_human:
+                await store.hold(session, conversation_id, message.author_name, message.sent_at)
+            await _plan_resume(session, conversation_id, rules, utcnow())
+        await self.subscribers.publish(session, HoldChanged(conversation_id))
 
     async def on_said(self, session: Session, event: CustomerSaid) -> None:
         """Store what only a bot of the CRM has told, once; should the message come, it is the same one."""
@@ -104,17 +120,38 @@ class Inbox:
         """Give the chat to a person: the agent is silent from this commit on. Raises NotFound."""
         await get_conversation(session, conversation_id)
         if await store.hold(session, conversation_id, by, now):
+            await _plan_resume(session, conversation_id, await organizations.get_stopping(session), now)
             await self.subscribers.publish(session, HoldChanged(conversation_id))
-            await _tell(session, conversation_id)
+            await tell(session, conversation_id)
             await _record(session, "conversation.taken_over", conversation_id)
+
+    async def resume_due(self, ctx: JobContext, /, conversation_id: str) -> None:
+        """Job: give the chat back once its time has come; a person who wrote meanwhile has put that off."""
+        own = UUID(conversation_id)
+        async with ctx.db.session(ctx.scope) as session:
+            row = await store.select_conversation(session, own, lock=True)
+            if row is None or row["resume_at"] is None:
+                return
+            wait = row["resume_at"] - utcnow()
+            if wait > timedelta(0):
+                await session.enqueue(RESUME, {"conversation_id": conversation_id}, delay=wait)
+            else:
+                await self.resume(session, own)
 
     async def resume(self, session: Session, conversation_id: UUID) -> None:
         """Give the chat back to the agent: it answers from the next message on. Raises NotFound."""
         await get_conversation(session, conversation_id)
         if await store.release(session, conversation_id):
             await self.subscribers.publish(session, HoldChanged(conversation_id))
-            await _tell(session, conversation_id)
+            await tell(session, conversation_id)
             await _record(session, "conversation.resumed", conversation_id)
+
+
+async def _plan_resume(session: Session, conversation_id: UUID, rules: Stopping, now: datetime) -> None:
+    """Let a held chat be given back so long after now, if the workspace wants that."""
+    after = timedelta(hours=rules.resume_after_hours)
+    if await store.set_resume(session, conversation_id, now + after if after else None):
+        await session.enqueue(RESUME, {"conversation_id": str(conversation_id)}, delay=after)
 
 
 def _said(event: CustomerSaid, place: Record | None) -> InboundMessage:
@@ -161,7 +198,8 @@ async def _append(session: Session, conversation_id: UUID, message: InboundMessa
     )
 
 
-async def _tell(session: Session, conversation_id: UUID) -> None:
+async def tell(session: Session, conversation_id: UUID) -> None:
+    """Let open pages show what changed in a conversation."""
     await session.publish(topic_of(conversation_id), "changed", {"conversation_id": str(conversation_id)})
 
 
@@ -195,7 +233,7 @@ async def record_reply(
         await store.adopt_message(session, conversation_id, provider_id, turn_id, agent_name)
     if provider_id is not None:
         await store.watch_delivery(session, conversation_id, FIRST_CHECK)
-    await _tell(session, conversation_id)
+    await tell(session, conversation_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,14 +257,14 @@ async def note_delivery(session: Session, conversation_id: UUID, seq: int, statu
     """Record what became of a message. Returns whether that is news."""
     is_new = await store.update_delivery(session, conversation_id, seq, status)
     if is_new:
-        await _tell(session, conversation_id)
+        await tell(session, conversation_id)
     return is_new
 
 
 async def note_left(session: Session, conversation_id: UUID, provider_id: str) -> None:
     """The CRM itself has told of our message: it is sent at least."""
     if await store.note_left(session, conversation_id, provider_id):
-        await _tell(session, conversation_id)
+        await tell(session, conversation_id)
 
 
 async def watch_again(session: Session, conversation_id: UUID, due_in: timedelta) -> bool:
@@ -290,6 +328,11 @@ async def list_messages(
     """Return the last messages from `from_seq` on, oldest first."""
     rows = await store.select_messages(session, conversation_id, from_seq, limit)
     return [Message(**dict(row)) for row in rows]
+
+
+async def last_said_at(session: Session, conversation_id: UUID) -> datetime | None:
+    """Return when the customer wrote last, by the CRM's clock; None if never."""
+    return await store.last_said_at(session, conversation_id)
 
 
 async def asked_at(session: Session, conversation_id: UUID, first_seq: int, last_seq: int) -> datetime | None:

@@ -16,7 +16,8 @@ PREVIEW_CHARS = 200
 _MESSAGE = """select seq, author, author_name, text, attachment_type, turn_id, sent_at, delivery_status
                 from app.message"""
 _CONVERSATION = """select id, connection_id, chat_id, talk_id, contact_id, lead_id, customer_name, channel,
-                          last_seq, last_text, last_message_at, taken_over_at, taken_over_by, created_at
+                          last_seq, last_text, last_message_at, taken_over_at, taken_over_by, created_at,
+                          assignee_id, resume_at
                      from app.conversation"""
 
 
@@ -176,7 +177,7 @@ async def adopt_message(
              update app.message set author = 'agent', author_name = $4, turn_id = $3
               where conversation_id = $1 and provider_id = $2 and author in ('human', 'bot')
              returning sent_at)
-           update app.conversation c set taken_over_at = null, taken_over_by = null
+           update app.conversation c set taken_over_at = null, taken_over_by = null, resume_at = null
              from ours where c.id = $1 and c.taken_over_at = ours.sent_at""",
         conversation_id,
         provider_id,
@@ -197,9 +198,22 @@ async def hold(session: Session, conversation_id: UUID, by: str, now: datetime) 
     return bool(done)
 
 
+async def set_resume(session: Session, conversation_id: UUID, at: datetime | None) -> bool:
+    """Say when a held chat is given back by itself, if ever. Returns whether nobody waits for that yet."""
+    is_first = await session.fetchval(
+        """update app.conversation c set resume_at = $2
+             from (select id, resume_at from app.conversation where id = $1) as old
+            where c.id = old.id and c.taken_over_at is not null
+        returning old.resume_at is null""",
+        conversation_id,
+        at,
+    )
+    return bool(is_first) and at is not None
+
+
 async def release(session: Session, conversation_id: UUID) -> bool:
     done = await session.fetchval(
-        """update app.conversation set taken_over_at = null, taken_over_by = null
+        """update app.conversation set taken_over_at = null, taken_over_by = null, resume_at = null
             where id = $1 and taken_over_at is not null returning true""",
         conversation_id,
     )
@@ -302,6 +316,17 @@ async def asked_at(
     return found
 
 
+async def last_said_at(session: Session, conversation_id: UUID) -> datetime | None:
+    """The last few messages decide: a late one may carry an earlier time."""
+    found: datetime | None = await session.fetchval(
+        """select max(sent_at) from (select sent_at from app.message
+                                      where conversation_id = $1 and author = 'customer'
+                                      order by seq desc limit 20) as recent""",
+        conversation_id,
+    )
+    return found
+
+
 async def count_replies(session: Session, periods: Sequence[tuple[datetime, datetime]]) -> list[int]:
     starts, ends = zip(*periods, strict=True)
     rows = await session.fetch(
@@ -381,3 +406,22 @@ async def update_delivery(session: Session, conversation_id: UUID, seq: int, sta
         status,
     )
     return bool(done)
+
+
+async def assign(session: Session, conversation_id: UUID, person_id: UUID | None) -> None:
+    await session.execute(
+        "update app.conversation set assignee_id = $2 where id = $1", conversation_id, person_id
+    )
+
+
+async def mark_read(session: Session, conversation_id: UUID, person_id: UUID) -> None:
+    """Note that a member has seen all there is; one who is no member here has no marks."""
+    await session.execute(
+        """insert into app.conversation_read as r (person_id, conversation_id, seq)
+           select $2, c.id, c.last_seq from app.conversation c
+            where c.id = $1 and exists (select from app.member where person_id = $2)
+           on conflict (org_id, person_id, conversation_id) do update set seq = excluded.seq
+            where r.seq < excluded.seq""",
+        conversation_id,
+        person_id,
+    )

@@ -5,9 +5,11 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
+from starlette.requests import Request
 from starlette.responses import Response
 
+from gptagent.features.conversations import assigning
 from gptagent.features.conversations import service as conversations
 from gptagent.features.conversations.attaching import service as attaching
 from gptagent.features.conversations.model import Attachment, Message
@@ -15,6 +17,8 @@ from gptagent.features.conversations.service import Inbox
 from gptagent.features.dialog import service
 from gptagent.features.dialog.enclosures import service as enclosures
 from gptagent.features.dialog.enclosures.model import ReplyFile
+from gptagent.features.dialog.inbox import service as inbox
+from gptagent.features.dialog.inbox.model import SEARCH_MAX_CHARS, View, Wanted
 from gptagent.features.dialog.model import TurnRecord
 from gptagent.features.inference import service as inference
 from gptagent.features.inference.model import TurnUsage
@@ -23,7 +27,7 @@ from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.files import FileStore
-from gptagent.kernel.http import CurrentScope, Wire
+from gptagent.kernel.http import Body, CurrentScope, QueryText, Wire, example, person_of
 from gptagent.kernel.paging import Page, page_of
 from gptagent.kernel.rest import CurrentMatch, Match, api_router
 
@@ -42,6 +46,16 @@ class ConversationOut(Wire):
     last_message_at: datetime
     taken_over_at: datetime | None
     taken_over_by: str | None
+    assignee_id: UUID | None
+    resume_at: datetime | None
+
+
+class AssignmentBody(Body):
+    """Who is to look after the conversation: an active member who may answer customers."""
+
+    model_config = example({"assignee_id": "0197a1b2-0000-7000-8000-000000000001"})
+
+    assignee_id: UUID
 
 
 class ConversationsOut(Wire):
@@ -90,7 +104,8 @@ class UsageOut(Wire):
 
 
 class TurnOut(Wire):
-    """How a turn ended: `outcome` reply, not_found, handed_off or refused; `by` a model or extractive.
+    """How a turn ended: `outcome` reply, not_found, handed_off, refused, draft or rejected;
+    `by` a model or extractive.
 
     `files` belong to the article the reply was drawn from. `usage` is shown to those who may edit agents.
     """
@@ -155,21 +170,31 @@ class ConversationsApi:
         )
         router.put(f"{one}/takeover", status_code=204, summary="Give the chat to a person")(self.take_over)
         router.delete(f"{one}/takeover", status_code=204, summary="Give the chat to the agent")(self.resume)
+        router.put(f"{one}/assignment", status_code=204, summary="Make a member responsible")(self.assign)
+        router.delete(f"{one}/assignment", status_code=204, summary="Make nobody responsible")(self.unassign)
+        router.put(f"{one}/read", status_code=204, summary="Note that you have read it")(self.mark_read)
         return router
 
-    async def list(
+    async def list(  # noqa: PLR0917 - the filters of the list
         self,
         scope: CurrentScope,
         page: Annotated[Page, page_of(conversations.ORDERS, "-last_message_at")],
         connection_id: UUID | None = None,
         taken_over: bool | None = None,
+        view: View = "all",
+        agent_id: UUID | None = None,
+        channel: QueryText = "",
+        search: Annotated[QueryText, Query(max_length=SEARCH_MAX_CHARS)] = "",
     ) -> ConversationsOut:
+        """`mine` and `unread` are those of the person who asks; a key has none. `search`: names, and words of
+        the latest messages.
+        """
         require(scope, policy.VIEW)
+        person_id = scope.actor.id if scope.actor.kind == "person" else None
+        wanted = Wanted(view, person_id, connection_id, taken_over, agent_id, channel, search.strip())
         async with self.db.session(scope) as session:
-            found, after = await conversations.page_conversations(
-                session, page, connection_id=connection_id, taken_over=taken_over
-            )
-        return ConversationsOut(items=[_conversation(item) for item in found], next_cursor=after)
+            found, after = await inbox.page_lines(session, wanted, page)
+        return ConversationsOut(items=[_conversation(one.conversation) for one in found], next_cursor=after)
 
     async def get(self, scope: CurrentScope, conversation_id: UUID) -> ConversationOut:
         require(scope, policy.VIEW)
@@ -216,6 +241,28 @@ class ConversationsApi:
         async with self.db.session(scope) as session:
             await self._check(session, match, conversation_id)
             await self.inbox.resume(session, conversation_id)
+
+    async def assign(
+        self, scope: CurrentScope, match: CurrentMatch, conversation_id: UUID, body: AssignmentBody
+    ) -> None:
+        """It changes nothing of who answers."""
+        require(scope, policy.WORK_CONVERSATIONS)
+        async with self.db.session(scope) as session:
+            await self._check(session, match, conversation_id)
+            await assigning.assign(session, conversation_id, body.assignee_id)
+
+    async def unassign(self, scope: CurrentScope, match: CurrentMatch, conversation_id: UUID) -> None:
+        require(scope, policy.WORK_CONVERSATIONS)
+        async with self.db.session(scope) as session:
+            await self._check(session, match, conversation_id)
+            await assigning.assign(session, conversation_id, None)
+
+    async def mark_read(self, request: Request, scope: CurrentScope, conversation_id: UUID) -> None:
+        """For the person who asks; a key has read nothing."""
+        require(scope, policy.VIEW)
+        person_id = person_of(request)
+        async with self.db.session(scope) as session:
+            await assigning.mark_read(session, conversation_id, person_id)
 
     async def _check(self, session: Session, match: Match, conversation_id: UUID) -> None:
         if match:

@@ -75,7 +75,7 @@ async def finish(db: Database, scope: Scope, turn: Turn, answer: Answer, sent: S
             await enclosures.owe_files(session, turn, answer)
             await knowledge.note_scripts_used(session, used_scripts(answer), now=utcnow())
         await _follow(session, turn, conversation, answer)
-        await _note_question(session, turn, conversation)
+        await note_question(session, turn, conversation)
     observe.TURNS.labels(answer.outcome).inc()
 
 
@@ -92,14 +92,14 @@ async def _follow(session: Session, turn: Turn, conversation: Conversation, answ
         agent = await agents.find_agent(session, turn.agent_id)
         if agent is not None and agent.settings.not_found_task:
             task = FACT_GATE_TASK if answer.reason == FACT_GATE else NOT_FOUND_TASK
-            await _owe_task(session, turn, conversation, task)
+            await owe_turn_task(session, turn, conversation, task)
     elif answer.reason == WINDOW_CLOSED:
         await owe_task(session, conversation, WINDOW_TASK, reply=answer.text[:TASK_REPLY_CHARS])
     elif answer.outcome == "handed_off":
-        await _owe_task(session, turn, conversation, NOT_SENT_TASK, reason=answer.reason or "")
+        await owe_turn_task(session, turn, conversation, NOT_SENT_TASK, reason=answer.reason or "")
 
 
-async def _note_question(session: Session, turn: Turn, conversation: Conversation) -> None:
+async def note_question(session: Session, turn: Turn, conversation: Conversation) -> None:
     """Keep whether the base had an answer, also where that could not be sent."""
     answer = turn.answer
     if answer is None or answer.support is None or answer.outcome not in {"reply", "not_found"}:
@@ -131,9 +131,10 @@ async def _record_reply(session: Session, turn: Turn, answer: Answer, message_id
     )
 
 
-async def _owe_task(
+async def owe_turn_task(
     session: Session, turn: Turn, conversation: Conversation, template: str, **params: str
 ) -> None:
+    """Ask a person on the deal about what the customer wrote, which `template` may quote."""
     question = await _question(session, turn, conversation)
     await owe_task(session, conversation, template, question=question[:TASK_QUESTION_CHARS], **params)
 

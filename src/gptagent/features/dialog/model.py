@@ -9,6 +9,8 @@ from gptagent.features.crm.model import ReplyRoute
 from gptagent.features.knowledge.model import Place
 
 Outcome = Literal["reply", "not_found", "handed_off", "refused"]
+# How a turn ends: with its answer's outcome, or unsent by the word of a person.
+Ending = Literal["reply", "not_found", "handed_off", "refused", "draft", "rejected"]
 
 # A burst never waits longer than this or three times the agent's delay, whichever is larger (rulings).
 BURST_MIN_CAP = timedelta(seconds=60)
@@ -135,6 +137,7 @@ class Turn:
     send_route: ReplyRoute | None = None
     send_since: datetime | None = None  # the CRM shows the reply with this time or a later one
     accepted_for: timedelta | None = None  # since the CRM has taken it without telling its id
+    is_approved: bool = False  # it was a draft, and a person wants it to be sent
 
     @property
     def is_accepted(self) -> bool:
@@ -142,13 +145,24 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
+class Decision:
+    """What became of a turn's draft, and by whose word. `note` says why it was rejected."""
+
+    state: Literal["waiting", "approved", "rejected", "outdated"]
+    by: str | None
+    note: str | None
+    is_edited: bool
+
+
+@dataclass(frozen=True, slots=True)
 class TurnRecord:
     """A past turn as the conversation's page shows it."""
 
     id: UUID
-    outcome: Outcome
+    outcome: Ending
     reason: str | None
     answer: Answer | None
     first_seq: int
     last_seq: int
     ended_at: datetime | None = field(default=None)
+    draft: Decision | None = None

@@ -99,7 +99,9 @@ class Sender:
         if not (await crm_service.get_connection(session, connection_id)).is_active:
             return False
         agent = await agents.choose_agent(session)
-        return agent is not None and agent.id == turn.agent_id
+        if agent is None or agent.id != turn.agent_id:
+            return False
+        return turn.is_approved or not agent.settings.check_before_sending
 
     async def _request(
         self, turn: Turn, link: CrmLink, transport: ReplyTransport, reply: Reply, conversation: Conversation

@@ -1,6 +1,6 @@
 """Lanes: what stirs them, who may take them, how they are given back."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -10,6 +10,7 @@ from gptagent.features.conversations.events import CustomerWrote, HoldChanged, S
 from gptagent.features.crm.events import RobotsWrote
 from gptagent.features.crm.model import InboundMessage, ReplyRoute
 from gptagent.features.dialog import store
+from gptagent.features.dialog.drafts import store as drafts
 from gptagent.features.dialog.enclosures import service as enclosures
 from gptagent.features.dialog.model import (
     BURST_CAP_FACTOR,
@@ -74,8 +75,11 @@ class Lanes:
 async def _stir(
     session: Session, conversation_id: UUID, *, wanted: int | None = None, delay: timedelta = timedelta(0)
 ) -> None:
+    """Whatever stirs a lane outdates the draft that waits: its messages are to be answered anew."""
     cap = max(BURST_MIN_CAP, BURST_CAP_FACTOR * delay)
     wait = await store.stir(session, conversation_id, wanted=wanted, delay=delay, burst_cap=cap)
+    if await drafts.take_back(session, conversation_id) is not None and wanted is None:
+        wait = await store.stir(session, conversation_id, wanted=None, delay=delay, burst_cap=cap)
     if wait is not None:
         await session.enqueue(ADVANCE, {"conversation_id": str(conversation_id)}, delay=wait)
 
@@ -108,6 +112,9 @@ async def claim_lane(session: Session, conversation_id: UUID, job_id: int, lease
         await store.supersede_turn(session, turn.id)
         turn = None
     if turn is None:
+        first = await drafts.take_back(session, conversation_id)
+        if first is not None:  # the customer never stopped writing: one answer covers the draft's messages
+            lane = replace(lane, done=min(lane.done, first - 1))
         return await store.insert_turn(session, conversation_id, lane, claim)
     return await store.live_turn(session, conversation_id, claim)
 

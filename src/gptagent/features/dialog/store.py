@@ -8,7 +8,7 @@ import msgspec
 from asyncpg import Record
 
 from gptagent.features.crm.model import ReplyRoute
-from gptagent.features.dialog.model import Answer, LaneRow, Turn, TurnRecord
+from gptagent.features.dialog.model import Answer, Decision, LaneRow, Turn, TurnRecord
 from gptagent.kernel.db import Session
 from gptagent.kernel.ids import new_id
 
@@ -16,7 +16,8 @@ _encode = msgspec.json.encode
 _answer = msgspec.json.Decoder(Answer)
 _TURN = """select id, conversation_id, agent_id, epoch, first_seq, last_seq, state, answer,
                   provider_message_id, send_attempts, held_back, send_started_at, send_talk_id, send_route,
-                  send_since, clock_timestamp() - send_accepted_at as accepted_for,
+                  send_since, coalesce(draft_state = 'approved', false) as is_approved,
+                  clock_timestamp() - send_accepted_at as accepted_for,
                   clock_timestamp() - send_started_at as unknown_for from app.turn"""
 
 
@@ -133,7 +134,10 @@ async def insert_turn(session: Session, conversation_id: UUID, lane: LaneRow, cl
 
 async def supersede_turn(session: Session, turn_id: UUID) -> None:
     await session.execute(
-        "update app.turn set state = 'superseded', ended_at = now() where id = $1 and state = 'open'", turn_id
+        """update app.turn set state = 'superseded', ended_at = now(),
+                  draft_state = case when draft_state = 'approved' then 'outdated' else draft_state end
+            where id = $1 and state = 'open'""",
+        turn_id,
     )
 
 
@@ -392,7 +396,8 @@ async def select_turns(
     """Return the latest turns, or those that answered or wrote a message with a number between these."""
     low, high = seqs or (None, None)
     rows = await session.fetch(
-        """select id, outcome, reason, answer, first_seq, last_seq, ended_at from app.turn t
+        """select id, outcome, reason, answer, first_seq, last_seq, ended_at, draft_state, draft_by,
+                  draft_note, draft_is_edited from app.turn t
             where conversation_id = $1 and state = 'ended'
               and ($3::bigint is null or (t.last_seq >= $3 and t.first_seq <= $4::bigint)
                    or exists (select from app.message m where m.conversation_id = $1
@@ -408,16 +413,20 @@ async def select_turns(
             row["id"],
             row["outcome"],
             row["reason"],
-            _read_answer(row["answer"]),
+            read_answer(row["answer"]),
             row["first_seq"],
             row["last_seq"],
             row["ended_at"],
+            Decision(row["draft_state"], row["draft_by"], row["draft_note"], row["draft_is_edited"])
+            if row["draft_state"]
+            else None,
         )
         for row in rows
     ]
 
 
-def _read_answer(value: Any) -> Answer | None:
+def read_answer(value: Any) -> Answer | None:
+    """Return a turn's recorded answer as it stands in the column."""
     return _answer.decode(value) if value else None
 
 
@@ -431,7 +440,7 @@ def _turn(row: Record, claim: int) -> Turn:
         first_seq=row["first_seq"],
         last_seq=row["last_seq"],
         state=state,
-        answer=_read_answer(row["answer"]),
+        answer=read_answer(row["answer"]),
         provider_message_id=row["provider_message_id"],
         send_attempts=row["send_attempts"],
         held_back=row["held_back"],
@@ -442,4 +451,5 @@ def _turn(row: Record, claim: int) -> Turn:
         send_route=row["send_route"],
         send_since=row["send_since"],
         accepted_for=row["accepted_for"],
+        is_approved=row["is_approved"],
     )

@@ -21,6 +21,7 @@ from gptagent.features.crm.ports import CrmPort
 from gptagent.features.crm.replying import service as replying
 from gptagent.features.dialog import service, store
 from gptagent.features.dialog.context import HISTORY_MESSAGES, Responder, Spent, TurnContext, not_found
+from gptagent.features.dialog.drafts import service as drafts
 from gptagent.features.dialog.ending import finish
 from gptagent.features.dialog.model import ANSWER_WINDOW, Answer, Pace, Turn
 from gptagent.features.dialog.scripting import scripts_of
@@ -101,6 +102,9 @@ class TurnRunner:
         if turn.answer is None:
             gathered = await self._refresh(db, scope, gathered)
             turn = await self._answer(db, scope, turn, gathered)
+        if gathered.agent.settings.check_before_sending and not turn.is_approved and turn.answer is not None:
+            await drafts.put_down(db, scope, turn, turn.answer, self.pace)
+            return
         await sender.send(turn, gathered)
 
     async def _gather(self, db: Database, scope: Scope, turn: Turn) -> TurnContext | Refusal | Postponed:
@@ -117,10 +121,14 @@ class TurnRunner:
             messages = await conversations.list_messages(
                 session, conversation.id, from_seq=max(1, turn.first_seq - HISTORY_MESSAGES)
             )
+            answered = max((m.seq for m in messages if m.author == "human"), default=0)
+            if answered > turn.last_seq:
+                return Refusal("person_answered")
+            first = max(turn.first_seq, answered + 1)  # what came before is the person's
             unanswered = tuple(
-                m for m in messages if turn.first_seq <= m.seq <= turn.last_seq and m.author == "customer"
+                m for m in messages if first <= m.seq <= turn.last_seq and m.author == "customer"
             )
-            if _is_too_late(conversation, unanswered):
+            if not turn.is_approved and _is_too_late(conversation, unanswered):
                 return Refusal("too_late")
             pause = await self._pause(session, connection.status, conversation.id)
             if pause is not None:
@@ -133,7 +141,7 @@ class TurnRunner:
             conversation=conversation,
             agent=agent,
             lead=lead,
-            history=tuple(m for m in messages if m.seq < turn.first_seq),
+            history=tuple(m for m in messages if m.seq < first),
             unanswered=unanswered,
             turn_id=turn.id,
         )

@@ -3,39 +3,49 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gptagent.features.agents import service as agents
+from gptagent.features.conversations import assigning
 from gptagent.features.conversations import service as conversations
 from gptagent.features.conversations.attaching import service as attaching
 from gptagent.features.conversations.memory import service as memories
 from gptagent.features.conversations.memory.model import TEXT_MAX_CHARS
 from gptagent.features.conversations.model import Message
-from gptagent.features.conversations.service import PAGE_SIZE, THREAD_SIZE, Inbox
+from gptagent.features.conversations.service import THREAD_SIZE, Inbox
 from gptagent.features.crm import service as crm
 from gptagent.features.crm.actions import service as actions
 from gptagent.features.dialog import service
+from gptagent.features.dialog.drafts import service as drafts
+from gptagent.features.dialog.drafts.model import NOTE_MAX_CHARS
+from gptagent.features.dialog.drafts.model import TEXT_MAX_CHARS as DRAFT_MAX_CHARS
 from gptagent.features.dialog.enclosures import service as enclosures
+from gptagent.features.dialog.inbox import service as inbox
+from gptagent.features.dialog.inbox.asking import EVERYTHING, Asked, asked_of
 from gptagent.features.dialog.model import TurnRecord
 from gptagent.features.identity import service as identity
 from gptagent.features.inference import service as inference
 from gptagent.features.organizations import policy
+from gptagent.features.organizations import service as organizations
 from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database, Session
+from gptagent.kernel.errors import Invalid
 from gptagent.kernel.files import FileStore
-from gptagent.kernel.http import CurrentScope, Moment, person_of
+from gptagent.kernel.http import CurrentScope, QueryText, person_of
+from gptagent.kernel.paging import Page
 from gptagent.kernel.scope import Scope
-from gptagent.ui.web import Pages, base_of, timezone_of
+from gptagent.ui.web import Pages, base_of, timezone_of, words
 
 # Why a turn ended without a reply of the agent's own, by its reason.
 REASONS: Mapping[str, str] = {
     "taken_over": "Not answered: a person holds this conversation.",
+    "person_answered": "Left to a person, who wrote in this chat.",
     "no_active_agent": "Not answered: no agent was active.",
     "connection_off": "Not answered: the connection to the CRM was switched off.",
     "workspace_suspended": "Not answered: the workspace is suspended.",
@@ -60,6 +70,8 @@ FILE_REASONS: Mapping[str, str] = {
 FILE_NOT_SENT = "not sent: the CRM did not take it"
 NOT_SENT = "The CRM did not take the reply. A task asks a manager to answer."
 REFUSED = "Not answered."
+OUTDATED = "A draft was taken back: something newer happened."
+LINES_PER_PAGE = 25
 PARTS = frozenset({"thread", "changes", "memory"})
 MEMORY_KINDS: Mapping[str, str] = {
     "fact": "Fact",
@@ -99,49 +111,56 @@ class ConversationPages:
         router.get("/{conversation_id}/attachments/{attachment_id}")(self.attachment)
         router.post("/{conversation_id}/takeover")(self.take_over)
         router.post("/{conversation_id}/resume")(self.resume)
+        router.post("/{conversation_id}/assignment")(self.assign)
         return router
 
     async def list(
         self,
         request: Request,
         scope: CurrentScope,
-        before: Moment | None = None,
+        asked: Annotated[Asked, Depends(asked_of)],
         current: UUID | None = None,
-        part: str = "",
+        part: QueryText = "",
     ) -> Response:
         require(scope, policy.VIEW)
         async with self.db.session(scope) as session:
-            context = await self._list(session, before)
+            context = await self._list(session, scope, asked)
             shell = None if part else await self.pages.shell(request, session)
         if part:
             return self.pages.part(request, "dialog/_list.html", current=current, **context)
         return self.pages.show(request, "dialog/list.html", shell, current=None, **context)
 
-    async def _list(self, session: Session, before: datetime | None = None) -> dict[str, Any]:
-        found = await conversations.list_conversations(session, before=before)
+    async def _list(self, session: Session, scope: Scope, asked: Asked) -> dict[str, Any]:
+        page = Page.read(conversations.ORDERS["-last_message_at"], LINES_PER_PAGE, asked.cursor or None)
+        lines, older = await inbox.page_lines(session, asked.wanted(scope), page)
         return {
-            "conversations": found,
-            "before": before,
-            "older": found[-1].last_message_at if len(found) == PAGE_SIZE else None,
+            "shown_lines": lines,
+            "asked": asked,
+            "older": older,
+            "waiting_drafts": await inbox.count_drafts(session),
+            "agents": await agents.list_agents(session),
+            "members": {one.person_id: one.full_name for one in await organizations.list_members(session)},
             "speaker": await agents.choose_agent(session),
             "connections": await crm.list_connections(session),
             "channels": crm.CHANNELS,
         }
 
-    async def thread(
+    async def thread(  # noqa: PLR0917 - the part, and what the list beside it shows
         self,
         request: Request,
         scope: CurrentScope,
         conversation_id: UUID,
+        asked: Annotated[Asked, Depends(asked_of)],
         part: str = "",
         memory: str = "",
     ) -> Response:
         """`part` is one of PARTS for a live update. `memory`: `new`, or the one to be edited."""
         require(scope, policy.VIEW)
         if part not in PARTS:
-            return await self.show(request, scope, conversation_id, memory)
+            return await self.show(request, scope, conversation_id, memory, asked=asked)
         async with self.db.session(scope) as session:
             if part == "thread":
+                await _see(session, scope, conversation_id)
                 context = await self._thread(session, conversation_id, timezone_of(request))
             elif part == "memory":
                 context = await self._memory(session, conversation_id)
@@ -150,21 +169,24 @@ class ConversationPages:
         context |= _rights(scope, conversation_id)
         return self.pages.part(request, f"dialog/_{part}.html", **context)
 
-    async def show(
+    async def show(  # noqa: PLR0917 - the page with what was typed into it
         self,
         request: Request,
         scope: Scope,
         conversation_id: UUID,
         memory: str = "",
         status: int = 200,
+        asked: Asked = EVERYTHING,
         **typed: object,
     ) -> Response:
-        """Show the whole page."""
+        """Show the whole page. Whoever opens it has read the conversation."""
         async with self.db.session(scope) as session:
+            await _see(session, scope, conversation_id)
             context = await self._changes(session, conversation_id)
             context |= await self._thread(session, conversation_id, timezone_of(request))
             context |= await self._memory(session, conversation_id)
-            context |= await self._list(session)
+            context |= await self._list(session, scope, asked)
+            context["assignable"] = await assigning.list_assignable(session)
             shell = await self.pages.shell(request, session)
         context |= _rights(scope, conversation_id) | typed
         if policy.WORK_CONVERSATIONS in scope.permissions:
@@ -213,6 +235,17 @@ class ConversationPages:
             "lead": lead,
             "connection": await crm.get_connection(session, conversation.connection_id),
             "speaker": await agents.choose_agent(session),
+            "rules": await organizations.get_stopping(session),
+            **await self._draft(session, conversation_id),
+        }
+
+    async def _draft(self, session: Session, conversation_id: UUID) -> dict[str, Any]:
+        return {
+            "draft": await drafts.find_current(session, conversation_id),
+            "draft_limits": {"text": DRAFT_MAX_CHARS, "note": NOTE_MAX_CHARS},
+            "draft_typed": {},
+            "draft_errors": {},
+            "draft_failure": "",
         }
 
     async def attachment(self, scope: CurrentScope, conversation_id: UUID, attachment_id: UUID) -> Response:
@@ -235,15 +268,35 @@ class ConversationPages:
             await self.inbox.resume(session, conversation_id)
         return self._back(request, conversation_id)
 
+    async def assign(self, request: Request, scope: CurrentScope, conversation_id: UUID) -> Response:
+        """Make the chosen member responsible; an empty choice is nobody."""
+        require(scope, policy.WORK_CONVERSATIONS)
+        chosen = words(await request.form(), "assignee_id")
+        try:
+            person_id = UUID(chosen) if chosen else None
+            async with self.db.session(scope) as session:
+                await assigning.assign(session, conversation_id, person_id)
+        except (ValueError, Invalid):
+            message = "Choose a member who may answer customers."
+            return await self.show(request, scope, conversation_id, status=422, assignment_error=message)
+        return self._back(request, conversation_id)
+
     def _back(self, request: Request, conversation_id: UUID) -> Response:
         # The thread itself says who holds it now: a message would only cover its button.
         return self.pages.redirect(f"{base_of(request)}/conversations/{conversation_id}")
+
+
+async def _see(session: Session, scope: Scope, conversation_id: UUID) -> None:
+    """Whoever looks has read it; not those who look through somebody else's eyes."""
+    if scope.actor.kind == "person" and scope.actor.id is not None and scope.actor.impersonator is None:
+        await assigning.mark_read(session, conversation_id, scope.actor.id)
 
 
 def _rights(scope: Scope, conversation_id: UUID) -> dict[str, Any]:
     return {
         "channels": crm.CHANNELS,
         "current": conversation_id,
+        "assignment_error": "",
         "may_work": policy.WORK_CONVERSATIONS in scope.permissions,
         "may_read_files": policy.READ_ATTACHMENTS in scope.permissions,
         "may_see_usage": policy.EDIT_AGENTS in scope.permissions,
@@ -254,18 +307,29 @@ def _rights(scope: Scope, conversation_id: UUID) -> dict[str, Any]:
 def tell(messages: Iterable[Message], turns: Iterable[TurnRecord], zone: tzinfo) -> Iterator[Entry]:
     """Weave messages, days and the turns that sent nothing into one story, oldest first."""
     known = {turn.id: turn for turn in turns}
-    silent = {turn.last_seq: turn for turn in known.values() if turn.outcome in {"refused", "handed_off"}}
+    silent: dict[int, list[TurnRecord]] = {}
+    for turn in reversed(known.values()):
+        if _is_silent(turn):
+            silent.setdefault(turn.last_seq, []).append(turn)
     day: date | None = None
     for message in messages:
         if message.sent_at.astimezone(zone).date() != day:
             day = message.sent_at.astimezone(zone).date()
             yield Entry("day", message.sent_at)
-        turn = known.get(message.turn_id) if message.turn_id else None
-        yield Entry("message", message.sent_at, message, turn)
-        if ended := silent.get(message.seq):
+        by = known.get(message.turn_id) if message.turn_id else None
+        yield Entry("message", message.sent_at, message, by)
+        for ended in silent.get(message.seq, ()):
             yield Entry("turn", ended.ended_at or message.sent_at, turn=ended, text=_reason(ended))
 
 
+def _is_silent(turn: TurnRecord) -> bool:
+    """Whether the turn sent nothing, and that is its end. A draft that waits is shown as what it is."""
+    is_waiting = turn.draft is not None and turn.draft.state == "waiting"
+    return turn.outcome in {"refused", "handed_off", "draft", "rejected"} and not is_waiting
+
+
 def _reason(turn: TurnRecord) -> str:
+    if turn.outcome == "draft":
+        return OUTDATED
     other = REFUSED if turn.outcome == "refused" else NOT_SENT
     return REASONS.get(turn.reason or "", other)

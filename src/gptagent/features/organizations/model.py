@@ -20,6 +20,8 @@ OPEN_INVITATIONS_MAX = 200
 OWNED_WORKSPACES_MAX = 20
 NAME_MAX_CHARS = 255
 SLUG_MAX_CHARS = 48
+RESUME_MAX_HOURS = 720
+COMMAND_MIN_CHARS, COMMAND_MAX_CHARS = 2, 50
 API_KEY_PREFIX = "gpa_"  # by which a key is told from an access token, and found by secret scanners
 
 # Each Cyrillic letter and its Latin spelling (after the rules of passports, ICAO Doc 9303).
@@ -62,6 +64,25 @@ class WorkspaceSettings:
     created_at: datetime
     delete_at: datetime | None = None
     needs_second_factor: bool = False
+    stop_on_human: bool = False
+    resume_after_hours: int = 0
+    resume_command: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """What happens when a person writes in a chat that an agent answers.
+
+    `stop_on_human`: the agent falls silent there. It resumes `resume_after_hours` after the person's last
+    message (0: by hand only), or once a person writes `resume_command` into the chat.
+    """
+
+    stop_on_human: bool
+    resume_after_hours: int
+    resume_command: str
+
+    def is_command(self, text: str) -> bool:
+        return text.strip().casefold() == self.resume_command.casefold()
 
 
 @dataclass(frozen=True, slots=True)

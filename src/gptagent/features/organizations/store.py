@@ -40,8 +40,15 @@ async def select_locale(session: Session) -> str | None:
 
 async def select_settings(session: Session) -> Record | None:
     return await session.fetchrow(
-        """select number, slug, name, locale, created_at, delete_at, needs_second_factor
+        """select number, slug, name, locale, created_at, delete_at, needs_second_factor,
+                  stop_on_human, resume_after_hours, resume_command
              from app.organization"""
+    )
+
+
+async def select_stopping(session: Session) -> Record | None:
+    return await session.fetchrow(
+        "select stop_on_human, resume_after_hours, resume_command from app.organization"
     )
 
 

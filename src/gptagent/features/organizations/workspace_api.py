@@ -6,11 +6,12 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Request
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 
 from gptagent.features.organizations import policy, service
 from gptagent.features.organizations.account.guard import refuse_borrowed, require_confirmed
 from gptagent.features.organizations.model import (
+    RESUME_MAX_HOURS,
     GuestRole,
     Member,
     MemberStatus,
@@ -36,12 +37,18 @@ class WorkspacePatch(Body):
     """Fields left out, or null, stay as they are; a new name without a slug makes one.
 
     `needs_second_factor` is an owner's, who has one: from then on nobody works here without.
+    `stop_on_human`: agents fall silent in a chat once a person writes there, and resume
+    `resume_after_hours` after the person's last message (0: by hand only), or when a person writes
+    `resume_command` there.
     """
 
     name: str | None = None
     slug: str | None = None
     locale: Language | None = None
     needs_second_factor: bool | None = None
+    stop_on_human: bool | None = None
+    resume_after_hours: int | None = Field(None, ge=0, le=RESUME_MAX_HOURS)
+    resume_command: str | None = None
 
 
 class DeletionBody(Body):
@@ -85,6 +92,9 @@ class SettingsOut(Wire):
     created_at: datetime
     delete_at: datetime | None
     needs_second_factor: bool
+    stop_on_human: bool
+    resume_after_hours: int
+    resume_command: str
 
 
 class MemberPatch(Body):

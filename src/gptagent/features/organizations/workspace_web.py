@@ -10,7 +10,13 @@ from starlette.responses import RedirectResponse, Response
 from gptagent.features.identity import service as identity
 from gptagent.features.organizations import policy, service
 from gptagent.features.organizations.account.guard import ask_to_confirm, confirm_href
-from gptagent.features.organizations.model import DELETION_GRACE, NAME_MAX_CHARS, SLUG_MAX_CHARS
+from gptagent.features.organizations.model import (
+    COMMAND_MAX_CHARS,
+    DELETION_GRACE,
+    NAME_MAX_CHARS,
+    RESUME_MAX_HOURS,
+    SLUG_MAX_CHARS,
+)
 from gptagent.features.organizations.service import require
 from gptagent.features.organizations.web import visitor_of
 from gptagent.features.organizations.workspaces import SECOND_FACTOR
@@ -21,7 +27,12 @@ from gptagent.kernel.i18n import LOCALES
 from gptagent.kernel.scope import Actor, Origin, Scope
 from gptagent.ui.web import Notice, Pages, base_of, field_errors, message_of, words
 
-LIMITS = {"name": NAME_MAX_CHARS, "slug": SLUG_MAX_CHARS}
+LIMITS = {
+    "name": NAME_MAX_CHARS,
+    "slug": SLUG_MAX_CHARS,
+    "hours": RESUME_MAX_HOURS,
+    "command": COMMAND_MAX_CHARS,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +49,7 @@ class WorkspacePages:
         router.get("/manage/{workspace}/settings")(self.settings)
         router.post("/manage/{workspace}/settings")(self.save)
         router.post("/manage/{workspace}/settings/second-factor")(self.change_second_factor)
+        router.post("/manage/{workspace}/settings/stopping")(self.change_stopping)
         router.post("/manage/{workspace}/settings/deletion")(self.request_deletion)
         router.post("/manage/{workspace}/settings/deletion/cancel")(self.cancel_deletion)
         return router
@@ -101,6 +113,23 @@ class WorkspacePages:
                 await service.update_settings(session, {SECOND_FACTOR: wanted})
         except Invalid as error:
             return await self._settings(request, scope, error=error)
+        return self.pages.redirect(f"{base_of(request)}/settings", Notice("success", "Saved"))
+
+    async def change_stopping(self, request: Request, scope: CurrentScope) -> Response:
+        """Say what happens when a person writes in a chat that an agent answers."""
+        require(scope, policy.MANAGE_WORKSPACE)
+        form = await request.form()
+        hours = words(form, "resume_after_hours").strip()
+        changes = {
+            "stop_on_human": words(form, "stop_on_human") == "on",
+            "resume_after_hours": int(hours) if hours.isascii() and hours.isdecimal() else hours,
+            "resume_command": words(form, "resume_command"),
+        }
+        try:
+            async with self.db.session(scope) as session:
+                await service.update_settings(session, changes)
+        except Invalid as error:
+            return await self._settings(request, scope, typed=changes, error=error)
         return self.pages.redirect(f"{base_of(request)}/settings", Notice("success", "Saved"))
 
     async def request_deletion(self, request: Request, scope: CurrentScope) -> Response:

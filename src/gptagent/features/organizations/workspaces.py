@@ -10,12 +10,16 @@ from gptagent.features.audit.model import Entry
 from gptagent.features.identity import service as identity
 from gptagent.features.organizations import store
 from gptagent.features.organizations.model import (
+    COMMAND_MAX_CHARS,
+    COMMAND_MIN_CHARS,
     DELETION_GRACE,
     ENTITLEMENTS,
     NAME_MAX_CHARS,
     OWNED_WORKSPACES_MAX,
+    RESUME_MAX_HOURS,
     SLUG_MAX_CHARS,
     Entitlements,
+    Stopping,
     Workspace,
     WorkspaceSettings,
     make_slug,
@@ -83,6 +87,14 @@ async def get_settings(session: Session, *, lock: bool = False) -> WorkspaceSett
     return WorkspaceSettings(**dict(row))
 
 
+async def get_stopping(session: Session) -> Stopping:
+    """Return what happens when a person writes. Raises NotFound if the workspace is gone."""
+    row = await store.select_stopping(session)
+    if row is None:
+        raise NotFound
+    return Stopping(**dict(row))
+
+
 async def get_entitlements(session: Session) -> Entitlements:
     """Return what the workspace's plan lets it keep. Raises NotFound if the workspace is gone."""
     plan = await store.select_plan(session)
@@ -92,7 +104,7 @@ async def get_entitlements(session: Session) -> Entitlements:
 
 
 async def update_settings(session: Session, changes: Mapping[str, object]) -> WorkspaceSettings:
-    """Change name, slug, language, or whether a second factor is asked for.
+    """Change name, slug, language, what a person's message does, or whether a second factor is asked for.
 
     Without a slug of its own, a new name makes one. Old addresses still lead here: their number decides.
     Raises Invalid naming every wrong field; a second factor is asked for only by somebody who has one.
@@ -147,9 +159,23 @@ def _fault(key: str, value: object) -> FieldError | None:
         return None if fits else FieldError(key, message, {"limit": SLUG_MAX_CHARS})
     if key == SECOND_FACTOR:
         return None if isinstance(value, bool) else FieldError(key, "Choose one of the offered values.")
+    if key in {"stop_on_human", "resume_after_hours", "resume_command"}:
+        return _fault_of_stopping(key, value)
     if key == "locale":
         return None if value in LOCALES else FieldError(key, "Choose one of the offered values.")
     return FieldError(key, "There is no such setting.")
+
+
+def _fault_of_stopping(key: str, value: object) -> FieldError | None:
+    if key == "stop_on_human":
+        return None if isinstance(value, bool) else FieldError(key, "Choose one of the offered values.")
+    if key == "resume_after_hours":
+        hours = {"low": 0, "high": RESUME_MAX_HOURS}
+        fits = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= RESUME_MAX_HOURS
+        return None if fits else FieldError(key, "A whole number from {low} to {high}.", hours)
+    chars = {"low": COMMAND_MIN_CHARS, "high": COMMAND_MAX_CHARS}
+    fits = isinstance(value, str) and COMMAND_MIN_CHARS <= len(value) <= COMMAND_MAX_CHARS
+    return None if fits else FieldError(key, "From {low} to {high} characters.", chars)
 
 
 async def request_deletion(session: Session, typed_name: str) -> WorkspaceSettings:

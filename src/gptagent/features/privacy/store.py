@@ -469,7 +469,7 @@ async def forget_erased(session: Session, age: timedelta, limit: int) -> int:
 async def forget_answers(session: Session, age: timedelta, limit: int) -> int:
     return await _count(
         session,
-        """update app.turn set answer = null where id in (
+        """update app.turn set answer = null, draft_note = null where id in (
              select id from app.turn
               where answer is not null and state in ('ended', 'superseded')
                 and ended_at < now() - $1::interval

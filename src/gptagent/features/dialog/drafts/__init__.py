@@ -1,0 +1,1 @@
+"""Replies that a person looks at before they are sent."""

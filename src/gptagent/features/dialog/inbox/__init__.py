@@ -1,0 +1,1 @@
+"""The shared inbox: which conversations are shown, and in which state each is for whoever looks."""

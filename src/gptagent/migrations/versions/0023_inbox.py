@@ -1,0 +1,16 @@
+"""The shared inbox: assignment and read marks."""
+
+from importlib.resources import files
+from typing import cast
+
+import psycopg
+from alembic import op
+
+revision = "0023"
+down_revision = "0022"
+
+
+def upgrade() -> None:
+    folder = files("gptagent.migrations") / "sql"
+    connection = cast("psycopg.Connection[tuple[object, ...]]", op.get_bind().connection.driver_connection)
+    connection.execute((folder / "inbox.sql").read_bytes())

@@ -1,0 +1,16 @@
+// A single key presses the button that names it, unless somebody types or the cursor is outside of the page's main
+// part. A summary unfolds, and its first field takes the cursor.
+const typing = "input, textarea, select, [contenteditable], dialog, [popover]";
+const isFree = () => {
+  const at = document.activeElement;
+  return at === document.body || (at.closest("#main") && !at.closest(typing));
+};
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey || event.repeat || !isFree()) return;
+  const target = document.querySelector(`[data-key="${CSS.escape(event.code)}"]`);
+  if (!target) return;
+  event.preventDefault();
+  target.click();
+  target.closest("details[open]")?.querySelector("textarea, input:not([type=hidden])")?.focus();
+});
