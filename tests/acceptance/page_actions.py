@@ -111,6 +111,7 @@ ACTIONS: dict[str, str | Why] = {
     f"POST {MEMBERS}/{{person_id}}/remove": f"DELETE {MEMBER}",
     f"POST {PAGES}/ai-agents/create": f"POST {V1}/agents",
     f"POST {PAGES}/ai-agents/{{agent_id}}/edit": f"PATCH {AGENT}",
+    f"POST {PAGES}/ai-agents/{{agent_id}}/leads-contacts": f"PATCH {AGENT}",
     f"POST {PAGES}/ai-agents/{{agent_id}}/advanced-settings": f"PATCH {AGENT}",
     f"POST {PAGES}/ai-agents/{{agent_id}}/active": f"PATCH {AGENT}",
     f"POST {PAGES}/ai-agents/{{agent_id}}/delete": f"DELETE {AGENT}",

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 
 from acceptance.operations import OPERATIONS
 from gptagent.entrypoints.middleware import RequestEdge
-from gptagent.features.agents.model import NAME_MAX_CHARS
+from gptagent.features.agents.table import NAME_MAX_CHARS
 
 WITH_BODY = [operation for operation in OPERATIONS if "json" in operation.body]
 JSON = {"content-type": "application/json"}

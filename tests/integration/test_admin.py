@@ -125,12 +125,12 @@ async def test_a_suspended_workspace_lets_nobody_in_and_its_agents_are_silent(
         assert (await alice.open("/dashboard")).status_code == 404
         assert (await alice.http.get("/api/v1/agents", headers=headers)).status_code == 401
         async with database.session(scope) as session:
-            assert await agents.choose_agent(session) is None
+            assert await agents.list_active(session) == []
         assert "Suspended since" in texts(await ada.http.get(f"/admin/organizations/{number}"))
         assert (await send(ada, f"/admin/organizations/{number}/resume")).status_code == 303
         assert (await alice.open("/dashboard")).status_code == 200
         async with database.session(scope) as session:
-            assert (await agents.choose_agent(session)).id == agent.id
+            assert [one.id for one in await agents.list_active(session)] == [agent.id]
     resumed, suspended = await platform_actions(database, scope.org_id)
     assert [suspended.action, resumed.action] == ["workspace.suspended", "workspace.resumed"]
     assert suspended.personal == {"reason": REASON}

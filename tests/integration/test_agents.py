@@ -13,12 +13,12 @@ from gptagent.features.agents.checking import described
 from gptagent.features.agents.forms import TABS
 from gptagent.features.agents.model import (
     CREATIVITIES,
-    SETTINGS,
     TEMPERATURES,
     KnowledgeAccess,
     Problem,
     Settings,
 )
+from gptagent.features.agents.table import SETTINGS
 from gptagent.features.agents.wire import AgentOut, AgentPatch
 from gptagent.features.knowledge.categories import service as knowledge
 from gptagent.features.knowledge.categories.model import NewCategory
@@ -52,7 +52,7 @@ async def test_a_name_is_enough_for_a_silent_agent_with_defaults(agent, session)
     assert TEMPERATURES[settings.creativity] == 0.7 and settings.response_delay_seconds == 5
     assert settings.instructions and settings.not_found_text and settings.not_found_task
     assert await service.list_agents(session) == [agent]
-    assert await service.choose_agent(session) is None
+    assert await service.list_active(session) == []
 
 
 async def test_a_name_is_1_to_255_characters_and_trimmed(agent, session):
@@ -194,12 +194,12 @@ async def test_a_change_of_nothing_is_no_new_version(agent, session):
 async def test_an_agent_answers_from_the_moment_it_is_switched_on_till_it_is_switched_off(agent, session):
     """AGT-6, AGT-10"""
     await service.update_agent(session, agent.id, {"is_active": True})
-    assert (await service.choose_agent(session)).id == agent.id
+    assert (await service.list_active(session))[0].id == agent.id
     later = await service.create_agent(session, "Later", locale="en")
     await service.update_agent(session, later.id, {"is_active": True})
-    assert (await service.choose_agent(session)).id == agent.id
+    assert (await service.list_active(session))[0].id == agent.id
     await service.update_agent(session, agent.id, {"is_active": False})
-    assert (await service.choose_agent(session)).id == later.id
+    assert (await service.list_active(session))[0].id == later.id
 
 
 async def test_a_foreign_agent_is_not_found(database, scope, other_scope):

@@ -111,7 +111,7 @@ async def test_the_agents_page_switches_it_off_and_the_card_says_so(owner, scene
         agent_id = await session.fetchval("select id from app.agent")
     edit = f"/ai-agents/{agent_id}/advanced-settings"
     assert re.search(r'name="remembers_customers"[^>]* checked', (await owner.open(edit)).text)
-    kept = {"response_delay_seconds": "0"}
+    kept = {"response_delay_seconds": "0", "hours.timezone": "UTC"}
     await owner.follow(await owner.send(edit, kept))
     shown = said(await owner.open(f"/conversations/{scene.conversation_id}"))
     assert "Memory is off in the agent's settings" in shown and "My name is Anna" in shown

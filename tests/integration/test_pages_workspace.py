@@ -132,7 +132,7 @@ async def test_an_editor_names_all_errors_at_once_and_loses_nothing(alice, agent
     typed = {"name": "", "not_found_text": "x" * 501, "not_found_task": "on"}
     answer = await alice.send(f"/ai-agents/{agent.id}/edit", typed)
     assert answer.status_code == 422
-    assert answer.text.count('aria-invalid="true"') == 3  # the categories too: not all, and none is chosen
+    assert answer.text.count('aria-invalid="true"') == 5  # also lists of which nothing is chosen
     assert "x" * 501 in answer.text
     answer = await alice.send(f"/ai-agents/{agent.id}/advanced-settings", {"response_delay_seconds": "soon"})
     assert answer.status_code == 422 and 'value="soon"' in answer.text
@@ -141,11 +141,12 @@ async def test_an_editor_names_all_errors_at_once_and_loses_nothing(alice, agent
 
 
 async def test_an_editor_saves_what_it_shows_and_leaves_the_rest(alice, agent, database, scope):
-    typed = {"name": "Desk", "not_found_text": "One moment.", "knowledge.all": "on"}
+    typed = {"name": "Desk", "not_found_text": "One moment."}
+    typed |= dict.fromkeys(("knowledge.all", "channels.all", "pipelines.all"), "on")
     saved = await alice.follow(await alice.send(f"/ai-agents/{agent.id}/edit", typed))
     assert "Saved" in texts(saved)
     advanced = f"/ai-agents/{agent.id}/advanced-settings"
-    await alice.follow(await alice.send(advanced, {"response_delay_seconds": "7"}))
+    await alice.follow(await alice.send(advanced, {"response_delay_seconds": "7", "hours.timezone": "UTC"}))
     async with database.session(scope) as session:
         found = await agents.get_agent(session, agent.id)
     settings = found.settings

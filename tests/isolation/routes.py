@@ -358,6 +358,10 @@ CASES: dict[str, Case] = {
     f"POST {PAGES}/ai-agents/create": Own(303, {"data": {"name": "New on a page"}}),
     f"GET {PAGES}/ai-agents/{{agent_id}}/edit": Foreign(AGENT),
     f"POST {PAGES}/ai-agents/{{agent_id}}/edit": Foreign(AGENT, {"data": {"name": "Stolen"}}),
+    f"GET {PAGES}/ai-agents/{{agent_id}}/leads-contacts": Foreign(AGENT),
+    f"POST {PAGES}/ai-agents/{{agent_id}}/leads-contacts": Foreign(
+        AGENT, {"data": {"readable.lead": "name"}}
+    ),
     f"GET {PAGES}/ai-agents/{{agent_id}}/advanced-settings": Foreign(AGENT),
     f"POST {PAGES}/ai-agents/{{agent_id}}/advanced-settings": Foreign(
         AGENT, {"data": {"response_delay_seconds": "9"}}

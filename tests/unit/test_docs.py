@@ -22,8 +22,8 @@ from acceptance.operations import OPEN, OPERATIONS
 from gptagent.bootstrap import build_jobs
 from gptagent.entrypoints.cli import EXIT_CODES, app
 from gptagent.features.agents.checking import described
-from gptagent.features.agents.model import SETTINGS
 from gptagent.features.agents.model import Settings as AgentSettings
+from gptagent.features.agents.table import SETTINGS
 from gptagent.features.audit.sentences import SENTENCES
 from gptagent.features.dialog import web as dialog_pages
 from gptagent.features.knowledge.model import FAILURES

@@ -7,6 +7,7 @@ import pytest
 from babel.messages.pofile import read_po
 from ui_support import SOURCE
 
+from gptagent.features.agents import forms, offering, table
 from gptagent.features.agents import model as agents
 from gptagent.features.audit import service as audit
 from gptagent.features.crm import frame
@@ -41,7 +42,9 @@ TEXT_ARGUMENTS = {
 NAMED = {
     agents.DEFAULT_INSTRUCTIONS,
     agents.DEFAULT_NOT_FOUND,
-    *(setting.says for setting in agents.SETTINGS.values()),
+    *(setting.says for setting in table.SETTINGS.values()),
+    *forms.WEEKDAYS,
+    *offering.FIELD_NAMES.values(),
     ending.FACT_GATE_TASK,
     ending.FAILED_TASK,
     ending.NOT_FOUND_TASK,

@@ -1,17 +1,33 @@
 """Changes of an agent's settings, checked against the table: what is named changes, the rest stays."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from datetime import date, time
+from functools import cache
+from typing import Any, TypeVar
 from uuid import UUID
+from zoneinfo import available_timezones
 
 import msgspec
 
-from gptagent.features.agents.model import SETTINGS, Kind, Setting, Settings
+from gptagent.features.agents.model import Opening, PipelineRule, Settings
+from gptagent.features.agents.table import SETTINGS, STAGE_TEXT_MAX_CHARS, STAGES_MAX, Kind, Setting
 from gptagent.kernel.errors import FieldError
 
 GROUPS = {path.rpartition(".")[0] for path in SETTINGS if "." in path}
 UNKNOWN = "There is no such setting."
 NOT_OFFERED = "Choose one of the offered values."
+CHANNEL_MAX_CHARS = 100
+
+T = TypeVar("T")
+
+
+class _Wrong(Exception):  # noqa: N818 - it states what a value is
+    """What is wrong with a value: an English template and what fills it."""
+
+    def __init__(self, message: str, **params: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.params = params
 
 
 def merge(old: Settings, changes: Mapping[str, object]) -> tuple[Settings, list[FieldError]]:
@@ -26,12 +42,10 @@ def merge(old: Settings, changes: Mapping[str, object]) -> tuple[Settings, list[
         if setting is None:
             faults.append(FieldError(path, "Name the settings inside of it." if path in GROUPS else UNKNOWN))
             continue
-        clean = _cleaned(setting, value)
-        fault = _CHECKS[setting.kind](path, setting, clean)
-        if fault is not None:
-            faults.append(fault)
-        else:
-            _put(document, path, clean)
+        try:
+            _put(document, path, _checked(setting, msgspec.to_builtins(value)))
+        except _Wrong as wrong:
+            faults.append(FieldError(path, wrong.message, wrong.params or None))
     new = msgspec.convert(document, Settings)
     named = {fault.pointer for fault in faults}
     return new, [*faults, *(one for one in _contradictions(new) if one.pointer not in named)]
@@ -52,6 +66,13 @@ def described(settings: Settings) -> dict[str, Any]:
     return dict(flat(msgspec.to_builtins(settings)))
 
 
+@cache
+def timezones() -> tuple[str, ...]:
+    """Return the zones to choose from: those of places, and UTC."""
+    named = (zone for zone in available_timezones() if "/" in zone and not zone.startswith(("Etc/", "posix")))
+    return ("UTC", *sorted(named))
+
+
 def _put(document: dict[str, Any], path: str, value: object) -> None:
     *groups, key = path.split(".")
     for group in groups:
@@ -59,67 +80,142 @@ def _put(document: dict[str, Any], path: str, value: object) -> None:
     document[key] = value
 
 
-def _cleaned(setting: Setting, value: object) -> object:
-    """Return texts without outer space and lists without doubles; what is of another kind as it is."""
+def _checked(setting: Setting, value: object) -> object:
+    """Return the value as it is kept. Raises _Wrong."""
     if isinstance(value, str):
         value = value.strip()
-    if setting.is_optional and value == "":
+    if setting.is_optional and value in (None, ""):
         return None
-    if isinstance(value, list | tuple):
-        plain = [str(one) if isinstance(one, UUID) else one for one in value]
-        return list(dict.fromkeys(plain)) if all(isinstance(one, str | int) for one in plain) else plain
-    return value
+    return _CHECKS[setting.kind](setting, value)
 
 
-def _text(path: str, setting: Setting, value: object) -> FieldError | None:
-    if value is None and setting.is_optional:
-        return None
+def _text(setting: Setting, value: object) -> object:
     if isinstance(value, str) and setting.low <= len(value) <= setting.high:
-        return None
-    return FieldError(path, "From {low} to {high} characters.", {"low": setting.low, "high": setting.high})
+        return value
+    raise _Wrong("From {low} to {high} characters.", low=setting.low, high=setting.high)
 
 
-def _number(path: str, setting: Setting, value: object) -> FieldError | None:
-    if value is None and setting.is_optional:
-        return None
+def _number(setting: Setting, value: object) -> object:
     if isinstance(value, int) and not isinstance(value, bool) and setting.low <= value <= setting.high:
-        return None
-    limits = {"low": setting.low, "high": setting.high}
-    return FieldError(path, "A whole number from {low} to {high}.", limits)
+        return value
+    raise _Wrong("A whole number from {low} to {high}.", low=setting.low, high=setting.high)
 
 
-def _choice(path: str, setting: Setting, value: object) -> FieldError | None:
-    return None if value in setting.options else FieldError(path, NOT_OFFERED)
+def _choice(setting: Setting, value: object) -> object:
+    if isinstance(value, str) and value in setting.options:
+        return value
+    raise _Wrong(NOT_OFFERED)
 
 
-def _switch(path: str, _setting: Setting, value: object) -> FieldError | None:
-    return None if isinstance(value, bool) else FieldError(path, "Yes or no.")
+def _switch(_setting: Setting, value: object) -> object:
+    if isinstance(value, bool):
+        return value
+    raise _Wrong("Yes or no.")
 
 
-def _uuids(path: str, setting: Setting, value: object) -> FieldError | None:
+def _categories(setting: Setting, value: object) -> object:
+    return _listed(setting, [str(one) for one in _as(value, tuple[UUID, ...])])
+
+
+def _words(setting: Setting, value: object) -> object:
+    found = _as(value, tuple[str, ...])
+    if any(not 1 <= len(one) <= CHANNEL_MAX_CHARS for one in found):
+        raise _Wrong(NOT_OFFERED)
+    return _listed(setting, list(found))
+
+
+def _pipelines(setting: Setting, value: object) -> object:
+    rules = _as(value, tuple[PipelineRule, ...])
+    if len({(rule.connection_id, rule.pipeline_id) for rule in rules}) < len(rules):
+        raise _Wrong("A pipeline is named twice.")
+    for rule in rules:
+        if max(len(rule.stages), len(rule.instructions)) > STAGES_MAX:
+            raise _Wrong("At most {high}.", high=STAGES_MAX)
+        if rule.is_active and not rule.all_stages and not rule.stages:
+            raise _Wrong("Choose at least one stage of each pipeline that is on.")
+        if any(len(one.text) > STAGE_TEXT_MAX_CHARS for one in rule.instructions):
+            raise _Wrong("An instruction has at most {high} characters.", high=STAGE_TEXT_MAX_CHARS)
+    return _listed(setting, [_tidy(rule) for rule in rules])
+
+
+def _tidy(rule: PipelineRule) -> dict[str, Any]:
+    """Return the rule without empty texts; of two for one stage the last one counts."""
+    texts = {one.stage_id: one.text.strip() for one in rule.instructions}
+    plain: dict[str, Any] = msgspec.to_builtins(rule)
+    plain["stages"] = list(dict.fromkeys(rule.stages))
+    plain["instructions"] = [{"stage_id": stage, "text": text} for stage, text in texts.items() if text]
+    return plain
+
+
+def _timezone(_setting: Setting, value: object) -> object:
+    if isinstance(value, str) and value in timezones():
+        return value
+    raise _Wrong(NOT_OFFERED)
+
+
+def _week(_setting: Setting, value: object) -> object:
+    week = sorted(_as(value, tuple[Opening, ...]), key=lambda one: one.day)
+    if len({one.day for one in week}) < len(week) or any(not 1 <= one.day <= 7 for one in week):
+        raise _Wrong("Name each day once.")
+    if any(not _is_before(one.opens, one.closes) for one in week):
+        raise _Wrong("Each day begins before it ends, with times such as 09:00.")
+    return msgspec.to_builtins(week)
+
+
+def _is_before(opens: str, closes: str) -> bool:
     try:
-        found = msgspec.convert(value, tuple[UUID, ...])
+        times = [time.fromisoformat(one) for one in (opens, closes)]
+    except ValueError:
+        return False
+    return times[0] < times[1] and [f"{one:%H:%M}" for one in times] == [opens, closes]
+
+
+def _days(setting: Setting, value: object) -> object:
+    try:
+        found = [date.fromisoformat(one) for one in _as(value, tuple[str, ...])]
+    except ValueError:
+        raise _Wrong("Write each day as 2027-01-31.") from None
+    return _listed(setting, [one.isoformat() for one in sorted(found)])
+
+
+def _as(value: object, kind: type[T]) -> T:
+    try:
+        return msgspec.convert(value, kind)
     except msgspec.ValidationError:
-        return FieldError(path, NOT_OFFERED)
-    return _too_many(path, setting, len(found))
+        raise _Wrong(NOT_OFFERED) from None
 
 
-def _too_many(path: str, setting: Setting, count: int) -> FieldError | None:
-    return FieldError(path, "At most {high}.", {"high": setting.high}) if count > setting.high else None
+def _listed(setting: Setting, found: list[Any]) -> list[Any]:
+    """Return the list without doubles. Raises _Wrong if it is too long."""
+    if len(found) > setting.high:
+        raise _Wrong("At most {high}.", high=setting.high)
+    return [one for number, one in enumerate(found) if one not in found[:number]]
 
 
-_CHECKS: Mapping[Kind, Callable[[str, Setting, object], FieldError | None]] = {
+_CHECKS: Mapping[Kind, Callable[[Setting, object], object]] = {
     "text": _text,
     "number": _number,
     "choice": _choice,
     "switch": _switch,
-    "categories": _uuids,
+    "categories": _categories,
+    "pipelines": _pipelines,
+    "channels": _words,
+    "fields": _words,
+    "timezone": _timezone,
+    "week": _week,
+    "days": _days,
 }
 
 
 def _contradictions(settings: Settings) -> list[FieldError]:
     """Return what each setting alone allows and all together do not."""
     faults = []
+    if not settings.pipelines.all and not any(rule.is_active for rule in settings.pipelines.chosen):
+        faults.append(FieldError("pipelines.chosen", "Choose at least one pipeline."))
+    if not settings.channels.all and not settings.channels.chosen:
+        faults.append(FieldError("channels.chosen", "Choose at least one channel."))
     if not settings.knowledge.all and not settings.knowledge.categories:
         faults.append(FieldError("knowledge.categories", "Choose at least one category."))
+    if settings.hours.is_on and not settings.hours.week:
+        faults.append(FieldError("hours.week", "Choose at least one day."))
     return faults

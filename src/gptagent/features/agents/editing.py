@@ -10,9 +10,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gptagent.features.agents import service
-from gptagent.features.agents.forms import TABS, Tab, read, values_of
-from gptagent.features.agents.model import NAME_MAX_CHARS, SETTINGS, Problem
-from gptagent.features.knowledge import service as knowledge
+from gptagent.features.agents.checking import timezones
+from gptagent.features.agents.forms import TABS, WEEKDAYS, Tab, nested, read, rules_of, values_of
+from gptagent.features.agents.model import Problem
+from gptagent.features.agents.offering import languages, offered_in_basics, offered_in_fields
+from gptagent.features.agents.table import NAME_MAX_CHARS, SETTINGS, STAGE_TEXT_MAX_CHARS
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.db import Database, Session
@@ -73,50 +75,44 @@ class AgentEditor:
         async with self.db.session(scope) as session:
             agent = await service.get_agent(session, agent_id)
             problems = (await service.find_problems(session, [agent]))[agent_id]
-            speaker = await service.choose_agent(session)
+            earlier = service.overshadowed_by(await service.list_agents(session), agent)
             offered = {} if part else await self._offered(session, tab, problems)
             shell = None if part else await self.pages.shell(request, session)
         context: dict[str, Any] = {
             "agent": agent,
-            "speaker": speaker,
+            "earlier": earlier,
             "problems": problems,
             "llm_model": self.llm_model,
             "may_edit": policy.EDIT_AGENTS in scope.permissions,
         }
         if part:
             return self.pages.part(request, "agents/_state.html", **context)
+        values = {**values_of(agent), **(typed or {})}
         return self.pages.show(
             request,
             "agents/edit.html",
             shell,
             status=422 if error else 200,
             tab=tab,
-            values={**values_of(agent), **(typed or {})},
+            values=values,
+            rules=rules_of(values),
+            week={one["day"]: one for one in values["hours.week"]},
             errors=field_errors(request, error) if error else {},
             table=SETTINGS,
             name_max=NAME_MAX_CHARS,
+            stage_text_max=STAGE_TEXT_MAX_CHARS,
             **offered,
             **context,
         )
 
     async def _offered(self, session: Session, tab: Tab, problems: list[Problem]) -> dict[str, Any]:
-        """Return what the tab's lists offer; what is chosen and lost stays, to be taken out."""
-        if tab != "edit":
-            return {}
-        tree = await knowledge.read_tree(session)
+        """Return what the tab's lists offer."""
+        if tab == "edit":
+            return await offered_in_basics(session, problems)
+        if tab == "leads-contacts":
+            return await offered_in_fields(session, problems)
         return {
-            "categories": [(str(one.id), one.title, depth) for one, depth in tree.walk()],
-            "lost_categories": [one.reference for one in problems if one.setting == "knowledge.categories"],
+            "languages": languages(),
+            "timezones": [(zone, zone) for zone in timezones()],
+            "weekdays": WEEKDAYS,
         }
-
-
-def nested(typed: Mapping[str, object]) -> dict[str, object]:
-    """Return the settings by path as the document they are part of."""
-    document: dict[str, Any] = {}
-    for path, value in typed.items():
-        *groups, key = path.split(".")
-        place = document
-        for group in groups:
-            place = place.setdefault(group, {})
-        place[key] = value
-    return document

@@ -1,28 +1,50 @@
 """Tabs of the editor, and their forms read by the table of settings."""
 
-from collections.abc import Mapping
-from typing import Literal
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal
 
 from starlette.datastructures import FormData
 
 from gptagent.features.agents.checking import described
-from gptagent.features.agents.model import SETTINGS, Agent
+from gptagent.features.agents.model import Agent
+from gptagent.features.agents.table import SETTINGS, Kind
 from gptagent.ui.web import words
 
-Tab = Literal["edit", "advanced-settings"]
+Tab = Literal["edit", "leads-contacts", "advanced-settings"]
 # What each tab shows, by the last part of its address; the name stands on the first one.
 TABS: Mapping[Tab, tuple[str, ...]] = {
     "edit": (
         "instructions",
         "check_before_sending",
+        "goal",
+        "pipelines.all",
+        "pipelines.chosen",
+        "channels.all",
+        "channels.chosen",
         "knowledge.all",
         "knowledge.categories",
         "not_found_task",
         "not_found_text",
     ),
-    "advanced-settings": ("model", "creativity", "response_delay_seconds", "remembers_customers"),
+    "leads-contacts": ("readable.lead", "readable.contact"),
+    "advanced-settings": (
+        "model",
+        "language.detect",
+        "language.fixed",
+        "creativity",
+        "response_delay_seconds",
+        "reply_max_chars",
+        "markdown",
+        "welcome_text",
+        "hours.is_on",
+        "hours.timezone",
+        "hours.week",
+        "hours.holidays",
+        "remembers_customers",
+    ),
 }
-LONGEST_NUMBER = 9
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+LONGEST_NUMBER = 18  # digits of a bigint that are sure to fit
 
 
 def shown(tab: Tab, *, with_model: bool) -> list[str]:
@@ -30,27 +52,93 @@ def shown(tab: Tab, *, with_model: bool) -> list[str]:
     return [path for path in TABS[tab] if with_model or not SETTINGS[path].needs_model]
 
 
-def values_of(agent: Agent) -> dict[str, object]:
+def values_of(agent: Agent) -> dict[str, Any]:
     """Return what the fields show."""
     return {"name": agent.name, **described(agent.settings)}
 
 
-def read(form: FormData, tab: Tab, *, with_model: bool) -> dict[str, object]:
+def rules_of(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the rules of pipelines by the pipeline's name, the texts of each by stage."""
+    return {
+        f"{rule['connection_id']}/{rule['pipeline_id']}": {
+            **rule,
+            "texts": {one["stage_id"]: one["text"] for one in rule["instructions"]},
+        }
+        for rule in values["pipelines.chosen"]
+    }
+
+
+def read(form: FormData, tab: Tab, *, with_model: bool) -> dict[str, Any]:
     """Return what was typed, by path; what is of a wrong kind is left to the service to refuse."""
     typed = {path: _read(form, path) for path in shown(tab, with_model=with_model)}
     return {"name": words(form, "name"), **typed} if tab == "edit" else typed
 
 
+def nested(typed: Mapping[str, object]) -> dict[str, Any]:
+    """Return the settings by path as the document they are part of."""
+    document: dict[str, Any] = {}
+    for path, value in typed.items():
+        *groups, key = path.split(".")
+        place = document
+        for group in groups:
+            place = place.setdefault(group, {})
+        place[key] = value
+    return document
+
+
 def _read(form: FormData, path: str) -> object:
     kind = SETTINGS[path].kind
-    if kind == "switch":
-        return words(form, path) == "on"
-    if kind == "number":
-        return _number(words(form, path).strip())
-    if kind == "categories":
-        return [one for one in form.getlist(path) if isinstance(one, str)]
-    return words(form, path)
+    return _READERS[kind](form, path) if kind in _READERS else words(form, path)
 
 
 def _number(text: str) -> int | str:
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= LONGEST_NUMBER else text
+
+
+def _all(form: FormData, name: str) -> list[str]:
+    return [one for one in form.getlist(name) if isinstance(one, str)]
+
+
+def _rules(form: FormData, path: str) -> Iterator[dict[str, Any]]:
+    """Yield a rule for each pipeline of the form of which something is chosen.
+
+    Pipelines and stages are named as references.py names them.
+    """
+    active, all_stages = set(_all(form, f"{path}.active")), set(_all(form, f"{path}.all_stages"))
+    stages = _all(form, f"{path}.stages")
+    texts = {key: words(form, key) for key in form if key.startswith(f"{path}.text/")}
+    for name in _all(form, f"{path}.shown"):
+        connection, _, pipeline = name.partition("/")
+        told = [
+            {"stage_id": _number(key.rpartition("/")[2]), "text": text}
+            for key, text in texts.items()
+            if text.strip() and key.startswith(f"{path}.text/{name}/")
+        ]
+        chosen = [_number(one.rpartition("/")[2]) for one in stages if one.startswith(f"{name}/")]
+        if name in active or chosen or told:
+            yield {
+                "connection_id": connection,
+                "pipeline_id": _number(pipeline),
+                "is_active": name in active,
+                "all_stages": name in all_stages,
+                "stages": chosen,
+                "instructions": told,
+            }
+
+
+def _week(form: FormData, path: str) -> Iterator[dict[str, Any]]:
+    for day in _all(form, f"{path}.day"):
+        opens, closes = (words(form, f"{path}.{part}.{day}")[:5] for part in ("opens", "closes"))
+        yield {"day": _number(day), "opens": opens, "closes": closes}
+
+
+_READERS: Mapping[Kind, Callable[[FormData, str], object]] = {
+    "switch": lambda form, path: words(form, path) == "on",
+    "number": lambda form, path: _number(words(form, path).strip()),
+    "categories": _all,
+    "channels": _all,
+    "fields": _all,
+    "pipelines": lambda form, path: list(_rules(form, path)),
+    "week": lambda form, path: list(_week(form, path)),
+    "days": lambda form, path: words(form, path).split(),
+}

@@ -1,29 +1,81 @@
-"""An agent and its settings: one document, whose table feeds screen, API, documents and tests."""
+"""An agent and its settings: one document. What each setting is bound by and does stands in table.py."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal, get_args
 from uuid import UUID
-
-from gptagent.features.knowledge.model import CATEGORIES_MAX
 
 Creativity = Literal["precise", "balanced", "creative"]
 CREATIVITIES: tuple[Creativity, ...] = get_args(Creativity)
 # Sampling temperature of the model (0 - 2) behind each word.
 TEMPERATURES: dict[Creativity, float] = {"precise": 0.2, "balanced": 0.7, "creative": 1.0}
-
-NAME_MAX_CHARS = 255
-INSTRUCTIONS_MIN_CHARS = 10
-INSTRUCTIONS_MAX_CHARS = 20_000
-DELAY_MAX_SECONDS = 3_600
-NOT_FOUND_MAX_CHARS = 500
-MODEL_MAX_CHARS = 200
+# Languages an agent may be held to: what a model calls them, and what they call themselves.
+LANGUAGES: Mapping[str, tuple[str, str]] = {
+    "ru": ("Russian", "Русский"),
+    "en": ("English", "English"),
+    "de": ("German", "Deutsch"),
+    "es": ("Spanish", "Español"),
+    "fr": ("French", "Français"),
+    "hy": ("Armenian", "Հայերեն"),
+    "id": ("Indonesian", "Bahasa Indonesia"),
+    "it": ("Italian", "Italiano"),
+    "ka": ("Georgian", "ქართული"),
+    "kk": ("Kazakh", "Қазақша"),
+    "pl": ("Polish", "Polski"),
+    "pt": ("Portuguese", "Português"),
+    "tr": ("Turkish", "Türkçe"),
+    "uk": ("Ukrainian", "Українська"),
+    "uz": ("Uzbek", "Oʻzbekcha"),
+}
+# What of a deal and of a contact may be told besides the custom fields `cf_{id}`.
+LEAD_FIELDS = ("name", "price", "pipeline", "stage", "responsible", "tags")
+CONTACT_FIELDS = ("name", "phone", "email", "responsible", "tags")
+CUSTOM_FIELD = "cf_"
 
 DEFAULT_INSTRUCTIONS = "You are a helpful employee of our company. Answer briefly and to the point."
 DEFAULT_NOT_FOUND = (
     "I do not have enough information to answer this. I will check the details and come back to you."
 )
+
+
+@dataclass(frozen=True, slots=True)
+class StageText:
+    """What the agent is told while a deal is at this stage."""
+
+    stage_id: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineRule:
+    """Whether an agent works in a pipeline, at which stages, and what it is told at some of them."""
+
+    connection_id: UUID
+    pipeline_id: int
+    is_active: bool = True
+    all_stages: bool = True
+    stages: tuple[int, ...] = ()
+    instructions: tuple[StageText, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Pipelines:
+    """Where an agent works: in all deals and without one, or only where a rule of `chosen` says so.
+
+    Instructions of a stage count either way.
+    """
+
+    all: bool = True
+    chosen: tuple[PipelineRule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Channels:
+    """Where chats may come from: `chosen` has the CRM's own words for channels, such as `waba`."""
+
+    all: bool = True
+    chosen: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +87,48 @@ class KnowledgeAccess:
 
 
 @dataclass(frozen=True, slots=True)
+class Readable:
+    """What of a deal and of its contact a model is told."""
+
+    lead: tuple[str, ...] = ("name", "pipeline", "stage")
+    contact: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """The customer's own if it is to be detected, else `fixed`, one of LANGUAGES."""
+
+    detect: bool = True
+    fixed: str = "ru"
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """When an agent works on a day of the week, 1 Monday to 7 Sunday: `HH:MM` until `HH:MM` of the same day.
+
+    A day that ends at 23:59 ends with its last minute.
+    """
+
+    day: int
+    opens: str
+    closes: str
+
+
+def _working_week() -> tuple[Opening, ...]:
+    return tuple(Opening(day, "09:00", "18:00") for day in range(1, 6))
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """When an agent answers, by the clocks of a time zone; on `holidays` not at all."""
+
+    is_on: bool = False
+    timezone: str = "Europe/Moscow"
+    week: tuple[Opening, ...] = field(default_factory=_working_week)
+    holidays: tuple[date, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What an agent is told and when it speaks. `model` None means the installation's model.
 
@@ -43,13 +137,22 @@ class Settings:
 
     instructions: str = DEFAULT_INSTRUCTIONS
     check_before_sending: bool = False
+    goal: str = ""
+    pipelines: Pipelines = field(default_factory=Pipelines)
+    channels: Channels = field(default_factory=Channels)
+    knowledge: KnowledgeAccess = field(default_factory=KnowledgeAccess)
+    not_found_task: bool = True
+    not_found_text: str = DEFAULT_NOT_FOUND
+    readable: Readable = field(default_factory=Readable)
     model: str | None = None
+    language: Language = field(default_factory=Language)
     creativity: Creativity = "balanced"
     response_delay_seconds: int = 5
-    not_found_text: str = DEFAULT_NOT_FOUND
-    not_found_task: bool = True
+    reply_max_chars: int | None = None
+    markdown: bool = False
+    welcome_text: str = ""
+    hours: Hours = field(default_factory=Hours)
     remembers_customers: bool = True
-    knowledge: KnowledgeAccess = field(default_factory=KnowledgeAccess)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,81 +166,14 @@ class Agent:
     updated_at: datetime
 
 
-Kind = Literal["text", "number", "choice", "switch", "categories"]
-
-
 @dataclass(frozen=True, slots=True)
-class Setting:
-    """How a setting is checked and what it does. `says` is for the screen, to be translated.
+class Place:
+    """Where a customer writes. Without a deal, or while its stage is not known, the last two are None."""
 
-    `low` and `high` bound the characters of a text, a number, or how many may be named. `needs_model`:
-    without a model it has no effect, and is not shown.
-    """
-
-    kind: Kind
-    says: str
-    low: int = 0
-    high: int = 0
-    options: tuple[str, ...] = ()
-    is_optional: bool = False
-    needs_model: bool = False
-
-
-# By the path in the document.
-SETTINGS: Mapping[str, Setting] = {
-    "instructions": Setting(
-        "text",
-        "Tone, style and general facts about the company. Ten to fifteen lines are enough.",
-        INSTRUCTIONS_MIN_CHARS,
-        INSTRUCTIONS_MAX_CHARS,
-        needs_model=True,
-    ),
-    "check_before_sending": Setting(
-        "switch",
-        "Replies are not sent by themselves. They wait as drafts in the conversation, a task on the deal "
-        "says so, and a person sends, edits or rejects them.",
-    ),
-    "model": Setting(
-        "text",
-        "Which model writes the answers. Empty means the model of this installation.",
-        1,
-        MODEL_MAX_CHARS,
-        is_optional=True,
-        needs_model=True,
-    ),
-    "creativity": Setting(
-        "choice",
-        "How freely the model words its answers.",
-        options=CREATIVITIES,
-        needs_model=True,
-    ),
-    "response_delay_seconds": Setting(
-        "number",
-        "The agent waits for so much silence, so that a customer who writes in several messages gets one "
-        "answer.",
-        0,
-        DELAY_MAX_SECONDS,
-    ),
-    "not_found_text": Setting(
-        "text", "The customer gets this text instead of an invented answer.", 1, NOT_FOUND_MAX_CHARS
-    ),
-    "not_found_task": Setting("switch", "A manager sees the customer's question in the CRM and answers it."),
-    "remembers_customers": Setting(
-        "switch",
-        "Names, wishes and promises are noted from the customer's messages and known in later chats of the "
-        "same contact. Off: nothing more is noted or used; what was noted stays visible in the conversation.",
-    ),
-    "knowledge.all": Setting(
-        "switch", "The agent answers from all categories, also from those you add later."
-    ),
-    "knowledge.categories": Setting(
-        "categories",
-        "The agent answers from articles in these categories only; subcategories belong to them.",
-        high=CATEGORIES_MAX,
-    ),
-}
-# Of long texts the records say that they changed, not what they say: they may name people.
-LONG_TEXT_CHARS = 255
+    connection_id: UUID
+    channel: str
+    pipeline_id: int | None = None
+    stage_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,49 @@
-"""What settings refer to: it must be there when it is chosen, and is flagged once it is lost."""
+"""What settings refer to: it must be there when it is chosen, and is flagged once it is lost.
 
-from collections.abc import Iterable, Mapping
+A pipeline is named `{connection}/{pipeline}`, a stage `{connection}/{pipeline}/{stage}`, a custom field
+`cf_{id}` by the CRM's own number, whichever of the workspace's accounts has it.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
 from gptagent.features.agents.checking import NOT_OFFERED
-from gptagent.features.agents.model import Agent, Problem, Settings
+from gptagent.features.agents.model import (
+    CONTACT_FIELDS,
+    CUSTOM_FIELD,
+    LEAD_FIELDS,
+    Agent,
+    PipelineRule,
+    Problem,
+    Settings,
+)
+from gptagent.features.crm import service as crm
 from gptagent.features.knowledge import service as knowledge
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import FieldError
+
+
+def references_of(settings: Settings) -> dict[str, list[str]]:
+    """Return what each setting names, by its path."""
+    return {
+        "pipelines.chosen": [name for rule in settings.pipelines.chosen for name in names_of(rule)],
+        "channels.chosen": list(settings.channels.chosen),
+        "knowledge.categories": [str(one) for one in settings.knowledge.categories],
+        "readable.lead": [one for one in settings.readable.lead if one not in LEAD_FIELDS],
+        "readable.contact": [one for one in settings.readable.contact if one not in CONTACT_FIELDS],
+    }
+
+
+def names_of(rule: PipelineRule) -> Iterator[str]:
+    pipeline = pipeline_name(rule.connection_id, rule.pipeline_id)
+    yield pipeline
+    for stage in dict.fromkeys([*rule.stages, *(one.stage_id for one in rule.instructions)]):
+        yield f"{pipeline}/{stage}"
+
+
+def pipeline_name(connection_id: UUID, pipeline_id: int) -> str:
+    return f"{connection_id}/{pipeline_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,17 +62,12 @@ class Offered:
         ]
 
 
-def references_of(settings: Settings) -> dict[str, list[str]]:
-    return {"knowledge.categories": [str(one) for one in settings.knowledge.categories]}
-
-
 async def load_offered(session: Session, settings: Iterable[Settings]) -> Offered:
     """Return what these documents may refer to; what none of them speaks of is not read."""
     spoken_of = {path for one in settings for path, references in references_of(one).items() if references}
-    categories: Iterable[UUID] = ()
-    if "knowledge.categories" in spoken_of:
-        categories = (await knowledge.read_tree(session)).by_id
-    return Offered({"knowledge.categories": frozenset(map(str, categories))})
+    return Offered(
+        {path: await load(session) if path in spoken_of else frozenset() for path, load in _LOADERS.items()}
+    )
 
 
 async def unknown_references(session: Session, old: Settings, new: Settings) -> list[FieldError]:
@@ -60,3 +90,43 @@ async def find_problems(session: Session, agents: Iterable[Agent]) -> dict[UUID,
     found = list(agents)
     offered = await load_offered(session, [agent.settings for agent in found])
     return {agent.id: offered.problems(agent.settings) for agent in found}
+
+
+async def _pipelines(session: Session) -> frozenset[str]:
+    found = await crm.list_pipelines(session)
+    names = {pipeline_name(one.connection_id, one.id): one.stages for one in found}
+    stages = {f"{name}/{stage.id}" for name, these in names.items() for stage in these}
+    return frozenset(names) | stages
+
+
+async def _channels(session: Session) -> frozenset[str]:
+    """Return the channels that chats came from, as far as they were seen."""
+    connections = await crm.list_connections(session)
+    return frozenset(
+        [channel.origin for one in connections for channel in await crm.list_channels(session, one.id)]
+    )
+
+
+async def _categories(session: Session) -> frozenset[str]:
+    return frozenset(map(str, (await knowledge.read_tree(session)).by_id))
+
+
+async def _lead_fields(session: Session) -> frozenset[str]:
+    connections = await crm.list_connections(session)
+    fields = [field for one in connections for field in await crm.list_fields(session, one.id, "leads")]
+    return frozenset(f"{CUSTOM_FIELD}{field.id}" for field in fields)
+
+
+async def _contact_fields(session: Session) -> frozenset[str]:
+    connections = await crm.list_connections(session)
+    fields = [field for one in connections for field in await crm.list_fields(session, one.id, "contacts")]
+    return frozenset(f"{CUSTOM_FIELD}{field.id}" for field in fields)
+
+
+_LOADERS: Mapping[str, Callable[[Session], Awaitable[frozenset[str]]]] = {
+    "pipelines.chosen": _pipelines,
+    "channels.chosen": _channels,
+    "knowledge.categories": _categories,
+    "readable.lead": _lead_fields,
+    "readable.contact": _contact_fields,
+}

@@ -5,16 +5,23 @@ from uuid import UUID
 
 from gptagent.features.agents import references, store
 from gptagent.features.agents.checking import described, merge
+from gptagent.features.agents.choosing import (
+    choose,
+    fits,
+    overshadowed_by,
+    stage_text,
+    takes_all,
+    takes_channel,
+)
 from gptagent.features.agents.model import (
     DEFAULT_INSTRUCTIONS,
     DEFAULT_NOT_FOUND,
-    LONG_TEXT_CHARS,
-    NAME_MAX_CHARS,
-    SETTINGS,
     Agent,
     Settings,
 )
+from gptagent.features.agents.opening import wait_until_open
 from gptagent.features.agents.references import find_problems
+from gptagent.features.agents.table import NAME_MAX_CHARS, SETTINGS
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
 from gptagent.kernel.db import Session
@@ -26,15 +33,22 @@ from gptagent.kernel.paging import Page
 __all__ = [
     "ORDERS",
     "TOPIC",
-    "choose_agent",
+    "choose",
     "create_agent",
     "delete_agent",
     "find_agent",
     "find_problems",
+    "fits",
     "get_agent",
+    "list_active",
     "list_agents",
+    "overshadowed_by",
     "page_agents",
+    "stage_text",
+    "takes_all",
+    "takes_channel",
     "update_agent",
+    "wait_until_open",
 ]
 
 TOPIC = "agents"
@@ -80,7 +94,7 @@ async def _record_changes(session: Session, old: Agent, new: Agent) -> None:
     """Of long texts the record holds that they changed: they may name people."""
     before, after = _recorded(old), _recorded(new)
     shown = {
-        key: None if _is_long(key) else (before[key], value)
+        key: None if key in SETTINGS and SETTINGS[key].is_quiet else (before[key], value)
         for key, value in after.items()
         if before[key] != value
     }
@@ -89,11 +103,6 @@ async def _record_changes(session: Session, old: Agent, new: Agent) -> None:
 
 def _recorded(agent: Agent) -> dict[str, object]:
     return {"name": agent.name, "is_active": agent.is_active, **described(agent.settings)}
-
-
-def _is_long(path: str) -> bool:
-    setting = SETTINGS.get(path)
-    return setting is not None and setting.kind == "text" and setting.high > LONG_TEXT_CHARS
 
 
 async def delete_agent(session: Session, agent_id: UUID) -> None:
@@ -129,8 +138,11 @@ async def page_agents(
     return page.cut(found, lambda agent: (getattr(agent, page.order.column), agent.id))
 
 
-async def choose_agent(session: Session) -> Agent | None:
-    """Return who answers: the workspace's first active agent."""
+async def list_active(session: Session) -> list[Agent]:
+    """Return who may answer, in the order they are asked in: who was made first comes first.
+
+    In a suspended workspace nobody does.
+    """
     return await store.select_active(session)
 
 

@@ -66,13 +66,13 @@ async def select_agents(session: Session) -> list[Agent]:
     return [_agent(row) for row in await session.fetch(f"{_AGENT} order by created_at, id")]
 
 
-async def select_active(session: Session) -> Agent | None:
-    """Return who answers customers. In a suspended workspace nobody does."""
-    row = await session.fetchrow(
+async def select_active(session: Session) -> list[Agent]:
+    """Return the active agents, oldest first. A suspended workspace has none."""
+    rows = await session.fetch(
         f"""{_AGENT} where is_active and exists (select from app.organization where suspended_at is null)
-            order by created_at, id limit 1"""
+            order by created_at, id"""
     )
-    return _agent(row) if row else None
+    return [_agent(row) for row in rows]
 
 
 async def name_taken(session: Session, name: str, except_id: UUID | None) -> bool:

@@ -10,7 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gptagent.features.agents import service
-from gptagent.features.agents.model import NAME_MAX_CHARS, Agent
+from gptagent.features.agents.model import Agent
+from gptagent.features.agents.table import NAME_MAX_CHARS
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.db import Database
@@ -48,7 +49,7 @@ class AgentPages:
             "agents": _filtered(agents, q, status),
             "total": len(agents),
             "active": sum(agent.is_active for agent in agents),
-            "speaker": next((agent for agent in agents if agent.is_active), None),
+            "waiting": {one.id for one in agents if service.overshadowed_by(agents, one)},
             "q": q,
             "status_filter": status,
             "llm_model": self.llm_model,

@@ -350,5 +350,10 @@ async def has_replies(session: Session) -> bool:
     return await store.has_replies(session)
 
 
+async def has_spoken(session: Session, conversation_id: UUID) -> bool:
+    """Whether anybody but the customer has ever written in this conversation."""
+    return await store.has_spoken(session, conversation_id)
+
+
 def _conversation(row: Record) -> Conversation:
     return Conversation(**dict(row))

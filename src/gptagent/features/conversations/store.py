@@ -340,6 +340,14 @@ async def count_replies(session: Session, periods: Sequence[tuple[datetime, date
     return [row["replies"] for row in rows]
 
 
+async def has_spoken(session: Session, conversation_id: UUID) -> bool:
+    found: bool = await session.fetchval(
+        "select exists (select from app.message where conversation_id = $1 and author <> 'customer')",
+        conversation_id,
+    )
+    return found
+
+
 async def has_replies(session: Session) -> bool:
     return bool(await session.fetchval("select exists (select from app.message where author = 'agent')"))
 

@@ -24,11 +24,14 @@ from gptagent.features.crm.connecting.service import (
     unhook_crm,
 )
 from gptagent.features.crm.deliveries.service import get_health, receive_webhook
+from gptagent.features.crm.entities.model import ContactCard
 from gptagent.features.crm.entities.service import (
     contacts_of_leads,
     erase_contacts,
     find_reach,
+    find_stages,
     forget_contacts,
+    get_contact_card,
 )
 from gptagent.features.crm.mirror.model import CHANNELS
 from gptagent.features.crm.mirror.service import (
@@ -62,6 +65,8 @@ __all__ = [
     "TOKEN_PURPOSE",
     "BrokenConnection",
     "ConnectCrm",
+    "ContactCard",
+    "FieldValue",
     "Hook",
     "LeadCard",
     "change_connection",
@@ -72,8 +77,10 @@ __all__ = [
     "erase_contacts",
     "find_hook",
     "find_reach",
+    "find_stages",
     "forget_contacts",
     "get_connection",
+    "get_contact_card",
     "get_health",
     "get_lead_card",
     "hash_secret",
@@ -158,6 +165,8 @@ class LeadCard:
     fields: tuple[FieldValue, ...] = ()
     pipeline_id: int | None = None
     stage_id: int | None = None
+    responsible: str = ""
+    tags: tuple[str, ...] = ()
 
     @property
     def facts(self) -> list[tuple[str, str]]:
@@ -180,4 +189,6 @@ async def get_lead_card(session: Session, connection_id: UUID, lead_id: int) -> 
         unpack(row["fields"]),
         row["pipeline_id"],
         row["stage_id"],
+        row["responsible"] or "",
+        tuple(row["tags"]),
     )

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
-from gptagent.features.agents.model import Agent
+from gptagent.features.agents.model import Agent, Place, Settings
 from gptagent.features.conversations.memory.model import Memory
 from gptagent.features.conversations.model import Conversation, Message
-from gptagent.features.crm.service import LeadCard
+from gptagent.features.crm.service import ContactCard, LeadCard
 from gptagent.features.dialog.model import Answer
 from gptagent.features.knowledge.model import Given, Passage
 from gptagent.kernel.db import Database
@@ -18,28 +18,51 @@ QUESTION_MAX_CHARS = 4_000
 
 
 @dataclass(frozen=True, slots=True)
-class TurnContext:
-    """`unanswered` are the customer's messages this turn answers; `history` those before, oldest first.
-
-    `company` is what a model is told about the company with every question, `memories` what the customer has
-    said about themselves before, in this conversation or another one, `scripts` what the company says at this
-    stage of the deal and to what the customer objects.
-    """
+class Seen:
+    """`unanswered` are the customer's messages this turn answers; `history` those before, oldest first."""
 
     conversation: Conversation
-    agent: Agent
     lead: LeadCard | None
     history: tuple[Message, ...]
     unanswered: tuple[Message, ...]
-    company: str = ""
-    memories: tuple[Memory, ...] = ()
-    scripts: tuple[Given, ...] = ()
-    turn_id: UUID | None = None
 
     @property
     def question(self) -> str:
         """The burst as one text."""
         return "\n".join(m.text for m in self.unanswered if m.text.strip())[:QUESTION_MAX_CHARS]
+
+    @property
+    def lacks_lead(self) -> bool:
+        """Whether the deal was never read, so that its stage may be another one by now."""
+        return self.conversation.lead_id is not None and (self.lead is None or not self.lead.is_fresh)
+
+    @property
+    def place(self) -> Place:
+        lead = self.lead
+        pipeline_id, stage_id = (lead.pipeline_id, lead.stage_id) if lead else (None, None)
+        return Place(self.conversation.connection_id, self.conversation.channel, pipeline_id, stage_id)
+
+
+@dataclass(frozen=True, slots=True)
+class TurnContext(Seen):
+    """What was seen, and the agent that answers.
+
+    `company` is what a model is told about the company with every question, `memories` what the customer has
+    said about themselves before, in this conversation or another one, `scripts` what the company says at this
+    stage of the deal and to what the customer objects, `contact` who the customer is in the CRM, read only
+    for an agent that may know it.
+    """
+
+    agent: Agent
+    company: str = ""
+    memories: tuple[Memory, ...] = ()
+    scripts: tuple[Given, ...] = ()
+    contact: ContactCard | None = None
+    turn_id: UUID | None = None
+
+    @property
+    def settings(self) -> Settings:
+        return self.agent.settings
 
 
 @dataclass(frozen=True, slots=True)

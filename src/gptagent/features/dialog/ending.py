@@ -83,7 +83,7 @@ async def _patience(session: Session, turn: Turn) -> timedelta | None:
     """While a reply was waited for, the lane was due later than what the customer has written meanwhile."""
     if not turn.is_accepted:
         return None
-    agent = await agents.choose_agent(session)
+    agent = await agents.find_agent(session, turn.agent_id)
     return timedelta(seconds=agent.settings.response_delay_seconds if agent else 0)
 
 

@@ -53,6 +53,7 @@ class Pace:
     slot_waits_max: int = 30  # half a minute for the CRM's bot to ask for the reply
     replies_per_minute: int = 10  # in one chat; more is two robots talking
     crowded_retry: timedelta = timedelta(seconds=10)
+    closed_retry: timedelta = timedelta(minutes=15)  # outside of working hours, which may be changed
     send_retry_first: timedelta = timedelta(seconds=2)
     send_retry_cap: timedelta = timedelta(minutes=5)
     send_attempts_max: int = 40  # some three hours of an unreachable CRM; then a person is asked

@@ -5,9 +5,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from gptagent.features.agents.model import TEMPERATURES
+from gptagent.features.agents import service as agents
+from gptagent.features.agents.model import LANGUAGES, TEMPERATURES, Settings
 from gptagent.features.dialog.context import Spent, TurnContext, not_found
 from gptagent.features.dialog.model import FACT_GATE, Answer, Source
+from gptagent.features.dialog.reading import contact_facts, deal_facts
 from gptagent.features.inference import service as inference
 from gptagent.features.inference.model import ChatTurn, LanguageModel, ModelReply, ModelRequest, Purpose
 from gptagent.features.knowledge import service as knowledge
@@ -26,10 +28,10 @@ FACTS_NAMED_MAX = 20  # to the model that is to rewrite
 NOT_FOUND_MARK = "NO_ANSWER"
 _CITATION = re.compile(r"\s*\[(\d{1,2}(?:\s*[,;]\s*\d{1,2})*)\]")
 _NUMBER = re.compile(r"\d+")
-_OUR_TAG = re.compile(r"<(?=/?(?:passage|deal|company|memory|script)\b)", re.IGNORECASE)
+_OUR_TAG = re.compile(r"<(?=/?(?:passage|deal|contact|company|memory|script)\b)", re.IGNORECASE)
 
 _RULES = """\
-You answer a customer of the company in a chat, as its employee, in the customer's language, briefly.
+You answer a customer of the company in a chat, as its employee, in {language}, briefly.
 Use only the numbered passages below. After each statement put the number of its passage in square brackets.
 If the passages do not answer the question, write exactly {mark} and nothing else.
 Never invent prices, dates, names, links or promises.
@@ -52,8 +54,8 @@ price, discount, rule or promise comes from them."""
 
 _SCRIPTS = """\
 Scripts say how the company speaks at this stage of the deal, and what it answers when a customer objects.
-Follow those that fit the customer's words, in the customer's language. They may be used as the passages may,
-with their numbers. What a script answers needs no passage."""
+Follow those that fit the customer's words, in the language of your answer. They may be used as the passages
+may, with their numbers. What a script answers needs no passage."""
 _NAMES = {"script": "Script", "objection": "The customer objects"}
 
 
@@ -72,9 +74,9 @@ class ModelResponder:
         request = ModelRequest(
             system=_system(context, passages),
             turns=_turns(context),
-            temperature=TEMPERATURES[context.agent.settings.creativity],
+            temperature=TEMPERATURES[context.settings.creativity],
             max_tokens=ANSWER_MAX_TOKENS,
-            model=context.agent.settings.model,
+            model=context.settings.model,
         )
         asked = _Asked(context, passages, request, time.monotonic() + REPLY_SECONDS)
         reply = await self._ask(db, scope, asked, request, "reply")
@@ -137,7 +139,7 @@ class _Asked:
         found = [f"{one.source_title}\n{one.heading}\n{one.content}" for one in self.passages]
         messages = (*self.context.history, *self.context.unanswered)
         said = [message.text for message in messages if message.author == "customer"]
-        deal = [value for _label, value in _deal(self.context)]
+        deal = [value for _label, value in (*deal_facts(self.context), *contact_facts(self.context))]
         remembered = [one.own_words for one in self.context.memories]
         scripts = [f"{one.title}\n{one.text}" for one in self.context.scripts]
         return unsourced(answer.text, [*found, self.context.company, *scripts, *deal, *said], remembered)
@@ -184,13 +186,35 @@ def _cited(text: str, passages: list[Passage], scripts: Sequence[Given]) -> tupl
     )
 
 
+def _told_by_owner(context: TurnContext) -> list[str]:
+    """Return what the company itself tells its agent: who it is, what to do at this stage, what for."""
+    settings = context.settings
+    stage = agents.stage_text(settings, context.place)
+    goal = f"What every conversation is to come to: {settings.goal}" if settings.goal else ""
+    return [text for text in (settings.instructions, stage, goal) if text]
+
+
+def _rules(settings: Settings) -> str:
+    language = settings.language
+    rules = _RULES.format(
+        mark=NOT_FOUND_MARK,
+        language="the customer's language" if language.detect else LANGUAGES[language.fixed][0],
+    )
+    if not settings.markdown:
+        rules += "\nWrite plain text, no Markdown."
+    if settings.reply_max_chars is not None:
+        rules += f"\nWrite at most {settings.reply_max_chars} characters."
+    return rules
+
+
 def _system(context: TurnContext, passages: list[Passage]) -> str:
-    blocks = [context.agent.settings.instructions, _RULES.format(mark=NOT_FOUND_MARK)]
+    blocks = [*_told_by_owner(context), _rules(context.settings)]
     if context.company:
         blocks.append(f"{_ABOUT}\n<company>\n{_data(context.company)}\n</company>")
-    lines = [f"{label}: {_data(value)}" for label, value in _deal(context)]
-    if lines:
-        blocks.append("\n".join(("<deal>", *lines, "</deal>")))
+    for tag, facts in (("deal", deal_facts(context)), ("contact", contact_facts(context))):
+        lines = [f"{_data(label)}: {_data(value)}" for label, value in facts]
+        if lines:
+            blocks.append("\n".join((f"<{tag}>", *lines, f"</{tag}>")))
     if context.memories:
         told = (f"- {one.kind}, {one.said_at.date()}: {_data(one.text)}" for one in context.memories)
         blocks.append("\n".join((_REMEMBERED, "<memory>", *told, "</memory>")))
@@ -209,14 +233,6 @@ def _system(context: TurnContext, passages: list[Passage]) -> str:
         for number, one in enumerate(context.scripts, start=len(passages) + 1)
     ]
     return "\n\n".join(blocks)
-
-
-def _deal(context: TurnContext) -> list[tuple[str, str]]:
-    """Return the fields of the deal that the model is told, each in one line."""
-    if context.lead is None:
-        return []
-    told = (("name", context.lead.name), ("pipeline", context.lead.pipeline), ("stage", context.lead.stage))
-    return [(label, " ".join(value.split())) for label, value in told if value]
 
 
 def _data(text: str) -> str:

@@ -7,9 +7,9 @@ from uuid import UUID
 
 import structlog
 
-from gptagent.features.agents import service as agents
 from gptagent.features.conversations import service as conversations
 from gptagent.features.conversations.model import Conversation
+from gptagent.features.conversations.speaking import service as speaking
 from gptagent.features.crm import service as crm_service
 from gptagent.features.crm.model import CrmLink, same_words
 from gptagent.features.crm.ports import CrmPort, ReplyTransport
@@ -95,10 +95,12 @@ class Sender:
         await self._release(session, turn)
 
     async def _still_speaks(self, session: Session, turn: Turn, connection_id: UUID) -> bool:
-        """An agent, or an account, switched off since the answer was made is silent at once."""
+        """An agent or an account that was switched off, or a deal that has left the agent's stages, since the
+        answer was made: it is silent at once.
+        """
         if not (await crm_service.get_connection(session, connection_id)).is_active:
             return False
-        agent = await agents.choose_agent(session)
+        agent = await speaking.find_speaker(session, turn.conversation_id)
         if agent is None or agent.id != turn.agent_id:
             return False
         return turn.is_approved or not agent.settings.check_before_sending

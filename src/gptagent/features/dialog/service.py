@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from gptagent.features.agents import service as agents
 from gptagent.features.conversations import service as conversations
 from gptagent.features.conversations.events import CustomerWrote, HoldChanged, StageChanged
+from gptagent.features.conversations.speaking import service as speaking
 from gptagent.features.crm.events import RobotsWrote
 from gptagent.features.crm.model import InboundMessage, ReplyRoute
 from gptagent.features.dialog import store
@@ -39,7 +39,7 @@ class Lanes:
 
     async def on_customer_wrote(self, session: Session, event: CustomerWrote) -> None:
         """Gather the burst: each new message restarts the agent's delay, up to the cap."""
-        agent = await agents.choose_agent(session)
+        agent = await speaking.find_speaker(session, event.conversation_id)
         delay = timedelta(seconds=agent.settings.response_delay_seconds if agent else 0)
         await _stir(session, event.conversation_id, wanted=event.seq, delay=delay)
 

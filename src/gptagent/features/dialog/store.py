@@ -141,6 +141,11 @@ async def supersede_turn(session: Session, turn_id: UUID) -> None:
     )
 
 
+async def forget_turn(session: Session, turn_id: UUID) -> None:
+    """Delete a turn that has done nothing yet."""
+    await session.execute("delete from app.turn where id = $1 and state = 'open' and answer is null", turn_id)
+
+
 async def record_answer(session: Session, turn: Turn, agent_id: UUID | None, answer: Answer) -> bool:
     """Keep the generated answer, so that it is never generated twice. False if the turn is no longer ours."""
     done = await session.fetchval(

@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from typing import TypeVar
 from uuid import UUID
 
 import structlog
@@ -14,21 +14,23 @@ from gptagent.features.agents import service as agents
 from gptagent.features.conversations import service as conversations
 from gptagent.features.conversations.memory import service as memory
 from gptagent.features.conversations.memory.model import Memory
-from gptagent.features.conversations.model import Conversation, Message
 from gptagent.features.crm import service as crm_service
-from gptagent.features.crm.model import Connection, CrmLink
+from gptagent.features.crm.model import CrmLink
 from gptagent.features.crm.ports import CrmPort
 from gptagent.features.crm.replying import service as replying
-from gptagent.features.dialog import service, store
-from gptagent.features.dialog.context import HISTORY_MESSAGES, Responder, Spent, TurnContext, not_found
+from gptagent.features.crm.service import ContactCard
+from gptagent.features.dialog import gates, service, store
+from gptagent.features.dialog.context import Responder, Seen, Spent, TurnContext, not_found
 from gptagent.features.dialog.drafts import service as drafts
 from gptagent.features.dialog.ending import finish
-from gptagent.features.dialog.model import ANSWER_WINDOW, Answer, Pace, Turn
+from gptagent.features.dialog.extractive import BY as EXTRACTIVE
+from gptagent.features.dialog.gates import Postponed, Refusal
+from gptagent.features.dialog.model import Answer, Pace, Turn
 from gptagent.features.dialog.scripting import scripts_of
 from gptagent.features.dialog.sending import Sender
+from gptagent.features.dialog.wording import welcoming, worded
 from gptagent.features.knowledge import service as knowledge
 from gptagent.features.knowledge.service import Understanding
-from gptagent.features.organizations import service as organizations
 from gptagent.kernel import observe
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.crypto import Vault
@@ -42,16 +44,7 @@ log = structlog.get_logger(__name__)
 PASSAGES = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A gate is closed: the messages are recorded as not answered, and why."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Postponed:
-    """The turn cannot go on now; it is looked at again later."""
+T = TypeVar("T", bound=Seen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,72 +86,39 @@ class TurnRunner:
         if turn.state == "sending":
             await sender.settle(turn)
             return
-        gathered = await self._gather(db, scope, turn)
-        if isinstance(gathered, Postponed):
-            return
-        if isinstance(gathered, Refusal):
-            await finish(db, scope, turn, Answer("", "refused", "gate", reason=gathered.reason))
-            return
-        if turn.answer is None:
-            gathered = await self._refresh(db, scope, gathered)
-            turn = await self._answer(db, scope, turn, gathered)
-        if gathered.agent.settings.check_before_sending and not turn.is_approved and turn.answer is not None:
-            await drafts.put_down(db, scope, turn, turn.answer, self.pace)
-            return
-        await sender.send(turn, gathered)
-
-    async def _gather(self, db: Database, scope: Scope, turn: Turn) -> TurnContext | Refusal | Postponed:
-        """Read what the turn needs and check the gates, in the order of the message pipeline."""
         async with db.session(scope) as session:
-            conversation = await conversations.get_conversation(session, turn.conversation_id)
-            connection = await crm_service.get_connection(session, conversation.connection_id)
-            closed = await _closed(session, conversation, connection, turn)
-            if closed is not None:
-                return Refusal(closed)
-            agent = await agents.choose_agent(session)
-            if agent is None:
-                return Refusal("no_active_agent")
-            messages = await conversations.list_messages(
-                session, conversation.id, from_seq=max(1, turn.first_seq - HISTORY_MESSAGES)
-            )
-            answered = max((m.seq for m in messages if m.author == "human"), default=0)
-            if answered > turn.last_seq:
-                return Refusal("person_answered")
-            first = max(turn.first_seq, answered + 1)  # what came before is the person's
-            unanswered = tuple(
-                m for m in messages if first <= m.seq <= turn.last_seq and m.author == "customer"
-            )
-            if not turn.is_approved and _is_too_late(conversation, unanswered):
-                return Refusal("too_late")
-            pause = await self._pause(session, connection.status, conversation.id)
-            if pause is not None:
-                await service.give_back(session, turn, due_in=pause)
-                return Postponed()
-            lead = None
-            if conversation.lead_id is not None:
-                lead = await crm_service.get_lead_card(session, connection.id, conversation.lead_id)
-        return TurnContext(
-            conversation=conversation,
-            agent=agent,
-            lead=lead,
-            history=tuple(m for m in messages if m.seq < first),
-            unanswered=unanswered,
-            turn_id=turn.id,
-        )
+            seen = await gates.gather(session, turn, self.pace)
+        if isinstance(seen, Seen):
+            seen = await self._choose(db, scope, turn, seen)
+        if isinstance(seen, Refusal):
+            await finish(db, scope, turn, Answer("", "refused", "gate", reason=seen.reason))
+        elif isinstance(seen, TurnContext):
+            if turn.answer is None:
+                turn = await self._answer(db, scope, turn, seen)
+            if seen.settings.check_before_sending and not turn.is_approved and turn.answer is not None:
+                await drafts.put_down(db, scope, turn, turn.answer, self.pace)
+            else:
+                await sender.send(turn, seen)
 
-    async def _pause(self, session: Session, status: str, conversation_id: UUID) -> timedelta | None:
-        """Return how long to wait: for the owner, or because two robots talk, or one customer very fast."""
-        if status == "broken":
-            return self.pace.broken_connection_retry
-        sent = await store.count_recent_replies(session, conversation_id, timedelta(minutes=1))
-        return self.pace.crowded_retry if sent >= self.pace.replies_per_minute else None
+    async def _choose(
+        self, db: Database, scope: Scope, turn: Turn, seen: Seen
+    ) -> TurnContext | Refusal | Postponed:
+        """Find out who speaks; for a new answer the mirror learns what it lacks, in one call at most."""
+        is_new = turn.answer is None
+        asks_first = is_new and seen.lacks_lead
+        if asks_first:
+            seen = await self._refresh(db, scope, seen)
+        async with db.session(scope) as session:
+            chosen = await gates.choose(session, turn, seen, self.pace)
+        if isinstance(chosen, TurnContext) and is_new and not asks_first:
+            return await self._refresh(db, scope, chosen)
+        return chosen
 
-    async def _refresh(self, db: Database, scope: Scope, context: TurnContext) -> TurnContext:
+    async def _refresh(self, db: Database, scope: Scope, context: T) -> T:
         """Read what the mirror lacks, in one call at most; in none where the reply takes two, so that no turn
         costs more. A CRM that does not answer stops no reply.
         """
-        conversation, lead = context.conversation, context.lead
-        needs_lead = conversation.lead_id is not None and (lead is None or not lead.is_fresh)
+        conversation, needs_lead = context.conversation, context.lacks_lead
         needs_name = not conversation.customer_name and conversation.contact_id is not None
         if not needs_lead and not needs_name:
             return context
@@ -175,9 +135,7 @@ class TurnRunner:
             log.info("crm_not_read", error=error.code, conversation_id=str(conversation.id))
         return context
 
-    async def _read_lead(
-        self, db: Database, scope: Scope, context: TurnContext, link: CrmLink
-    ) -> TurnContext:
+    async def _read_lead(self, db: Database, scope: Scope, context: T, link: CrmLink) -> T:
         conversation = context.conversation
         lead = await self.crm.fetch_lead(link, conversation.lead_id or 0)
         if lead is None:  # an incoming lead that nobody has accepted yet cannot be read
@@ -187,9 +145,7 @@ class TurnRunner:
             card = await crm_service.get_lead_card(session, link.connection_id, lead.id)
         return replace(context, lead=card)
 
-    async def _read_name(
-        self, db: Database, scope: Scope, context: TurnContext, link: CrmLink
-    ) -> TurnContext:
+    async def _read_name(self, db: Database, scope: Scope, context: T, link: CrmLink) -> T:
         conversation = context.conversation
         contact = await self.crm.fetch_contact(link, conversation.contact_id or 0)
         if contact is None or not contact.name:
@@ -202,6 +158,8 @@ class TurnRunner:
         """Generate and record the answer. Raises StaleClaim if the lane was lost meanwhile."""
         answer, spent = await self._generate(db, scope, context)
         async with db.session(scope) as session:
+            if not await conversations.has_spoken(session, turn.conversation_id):
+                answer = welcoming(answer, context.settings.welcome_text)
             if spent.calls:
                 await store.add_usage(session, turn.id, spent.calls, spent.tokens_in, spent.tokens_out)
             if not await store.record_answer(session, turn, context.agent.id, answer):
@@ -217,10 +175,13 @@ class TurnRunner:
             passages = await knowledge.add_related(session, context.question, found)
             company = (await knowledge.get_facts(session)).content
             memories, scripts = await _recall(session, context), await scripts_of(session, context)
-            context = replace(context, company=company, memories=memories, scripts=scripts)
+            contact = await _contact(session, context)
+            context = replace(context, company=company, memories=memories, scripts=scripts, contact=contact)
         support = max((one.support for one in passages), default=0.0)
         try:
             answer, spent = await self.responder.respond(db, scope, context, passages)
+            if answer.by != EXTRACTIVE:  # quotations are the base's own words
+                answer = worded(answer, context.settings)
         except AppError as error:
             # The model is away or refuses: the base's own words, or the not-found path, are an answer.
             log.warning("model_failed", error=error.code, conversation_id=str(context.conversation.id))
@@ -229,40 +190,20 @@ class TurnRunner:
         return replace(answer, support=support), spent
 
 
+async def _contact(session: Session, context: TurnContext) -> ContactCard | None:
+    """Return who the customer is in the CRM, as the mirror knows it, for an agent that may know."""
+    conversation = context.conversation
+    if conversation.contact_id is None or not context.settings.readable.contact:
+        return None
+    return await crm_service.get_contact_card(session, conversation.connection_id, conversation.contact_id)
+
+
 async def _recall(session: Session, context: TurnContext) -> tuple[Memory, ...]:
     """Return what the agent may know of the customer; nothing once its memory is off, also for this turn."""
     agent = await agents.find_agent(session, context.agent.id)
     if agent is None or not agent.settings.remembers_customers:
         return ()
     return await memory.recall(session, context.conversation.id, context.question)
-
-
-async def _closed(
-    session: Session, conversation: Conversation, connection: Connection, turn: Turn
-) -> str | None:
-    """Return why no agent may answer here, whichever it is."""
-    if conversation.held_by_person:
-        return "taken_over"
-    silence = await organizations.find_silence(session)
-    if silence is not None:
-        return silence
-    return "connection_off" if await _is_off(session, connection, turn) else None
-
-
-async def _is_off(session: Session, connection: Connection, turn: Turn) -> bool:
-    """Whether the account is switched off, or was when the last of the messages came."""
-    if not connection.is_active or connection.active_since is None:
-        return not connection.is_active
-    asked = await conversations.asked_at(session, turn.conversation_id, turn.first_seq, turn.last_seq)
-    return asked is not None and asked < connection.active_since
-
-
-def _is_too_late(conversation: Conversation, unanswered: tuple[Message, ...]) -> bool:
-    """Nobody waits any more. Where the channel itself closes, a task with the reply is made instead."""
-    last = max((message.sent_at for message in unanswered), default=None)
-    if last is None or last >= utcnow() - ANSWER_WINDOW:
-        return False
-    return not replying.window_is_closed(conversation.channel, last, utcnow())
 
 
 @asynccontextmanager

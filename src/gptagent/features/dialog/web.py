@@ -18,6 +18,7 @@ from gptagent.features.conversations.memory import service as memories
 from gptagent.features.conversations.memory.model import TEXT_MAX_CHARS
 from gptagent.features.conversations.model import Message
 from gptagent.features.conversations.service import THREAD_SIZE, Inbox
+from gptagent.features.conversations.speaking import service as speaking
 from gptagent.features.crm import service as crm
 from gptagent.features.crm.actions import service as actions
 from gptagent.features.dialog import service
@@ -47,6 +48,7 @@ REASONS: Mapping[str, str] = {
     "taken_over": "Not answered: a person holds this conversation.",
     "person_answered": "Left to a person, who wrote in this chat.",
     "no_active_agent": "Not answered: no agent was active.",
+    "no_fitting_agent": "Not answered: no active agent works in this channel or at this stage of the deal.",
     "connection_off": "Not answered: the connection to the CRM was switched off.",
     "workspace_suspended": "Not answered: the workspace is suspended.",
     "workspace_deletion": "Not answered: the workspace is going to be deleted.",
@@ -140,7 +142,7 @@ class ConversationPages:
             "waiting_drafts": await inbox.count_drafts(session),
             "agents": await agents.list_agents(session),
             "members": {one.person_id: one.full_name for one in await organizations.list_members(session)},
-            "speaker": await agents.choose_agent(session),
+            "speakers": await speaking.find_speakers(session, [one.conversation for one in lines]),
             "connections": await crm.list_connections(session),
             "channels": crm.CHANNELS,
         }
@@ -205,7 +207,7 @@ class ConversationPages:
             "memory_errors": {},
             "memory_failure": "",
             "conversation": await conversations.get_conversation(session, conversation_id),
-            "speaker": await agents.choose_agent(session),
+            "speaker": await speaking.find_speaker(session, conversation_id),
         }
 
     async def _changes(self, session: Session, conversation_id: UUID) -> dict[str, Any]:
@@ -234,7 +236,8 @@ class ConversationPages:
             "is_cut": len(messages) == THREAD_SIZE,
             "lead": lead,
             "connection": await crm.get_connection(session, conversation.connection_id),
-            "speaker": await agents.choose_agent(session),
+            "speaker": await speaking.find_speaker(session, conversation_id),
+            "has_active": bool(await agents.list_active(session)),
             "rules": await organizations.get_stopping(session),
             **await self._draft(session, conversation_id),
         }

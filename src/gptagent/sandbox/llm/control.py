@@ -8,7 +8,8 @@ POST   /_sandbox/faults {action, count?, probability?, match?, model?, path?, st
        action: status, timeout, stall, broken, wrong_json, wrong_size (of embeddings)
 GET    /_sandbox/faults      DELETE /_sandbox/faults
 GET    /_sandbox/calls?after=N&limit=&prompts=0
-         n, at, kind, model, stream, prompt, user, outcome, answer, usage
+         n, at, kind, model, stream, prompt, user, outcome, answer, usage,
+         temperature
 GET    /_sandbox/knobs       POST /_sandbox/knobs {first_token_ms?, token_ms?, api_key?, dimensions?,
          languages?: many | english, embedding_ms?, models?}
 POST   /_sandbox/reset       forget the script, the faults, the knobs and the calls

@@ -75,6 +75,7 @@ class Call:
     outcome: str = "under way"
     answer: str = ""
     usage: dict[str, int] | None = None
+    temperature: object = None
 
 
 @dataclass(slots=True)
@@ -88,6 +89,7 @@ class Model:
     def log(self, kind: str, prompt: Prompt, shown: object) -> Call:
         stream = prompt.body.get("stream") is True
         call = Call(next(self.numbers), time.time(), kind, prompt.model, stream, shown, prompt.user)
+        call.temperature = prompt.body.get("temperature")
         self.calls.append(call)
         return call
 

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from gptagent.features.agents import service as agents
 from gptagent.features.conversations import service as conversations
 from gptagent.features.conversations.memory import extraction, service, store
 from gptagent.features.conversations.memory.model import Found, Memory, MemoryAuthor
 from gptagent.features.conversations.memory.patterns import found_in
 from gptagent.features.conversations.model import Message
+from gptagent.features.conversations.speaking import service as speaking
 from gptagent.features.inference import service as inference
 from gptagent.features.inference.model import LanguageModel, ModelReply, ModelRequest
 from gptagent.features.organizations import service as organizations
@@ -91,7 +91,7 @@ async def _claim(ctx: JobContext, conversation_id: UUID) -> _Batch | None:
         await conversations.pin_conversation(session, conversation_id)
         reading = await service.get_reading(session, conversation_id)
         await store.clear_due(session, conversation_id)
-        agent = await agents.choose_agent(session)
+        agent = await speaking.find_speaker(session, conversation_id)
         messages = await conversations.list_messages(
             session, conversation_id, from_seq=reading.read_seq + 1, limit=BATCH_MESSAGES
         )
@@ -116,11 +116,11 @@ async def _keep(  # noqa: PLR0917 - all that one reading has come to
 ) -> None:
     async with ctx.db.session(ctx.scope) as session:
         await conversations.pin_conversation(session, conversation_id)
-        agent = await agents.choose_agent(session)
         if not await store.advance_reading(
             session, conversation_id, batch.read_seq, batch.last_seq, error_code
         ):
             return  # another has read the same, or the customer was erased
+        agent = await speaking.find_speaker(session, conversation_id)
         # Not if it was switched off while the model thought.
         if agent is not None and agent.settings.remembers_customers:
             await service.keep_found(session, conversation_id, found, author)

@@ -5,7 +5,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from gptagent.features.agents import service as agents
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
 from gptagent.features.conversations import service as conversations
@@ -24,6 +23,7 @@ from gptagent.features.conversations.memory.model import (
     topic_of_text,
 )
 from gptagent.features.conversations.model import topic_of
+from gptagent.features.conversations.speaking import service as speaking
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import Conflict, FieldError, Invalid, NotFound
 
@@ -39,7 +39,7 @@ async def wake_reader(session: Session, conversation_id: UUID) -> None:
     Call it before locking the conversation's lane.
     """
     await conversations.pin_conversation(session, conversation_id)
-    agent = await agents.choose_agent(session)
+    agent = await speaking.find_speaker(session, conversation_id)
     if agent is None:
         return
     if not agent.settings.remembers_customers:

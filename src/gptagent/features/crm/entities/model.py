@@ -1,4 +1,4 @@
-"""What a delivery tells of a contact, ready for the mirror."""
+"""What a delivery tells of a contact, ready for the mirror, and what a turn is told of one."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,3 +19,15 @@ class ToldContact:
     lead_ids: tuple[int, ...]
     changed_at: datetime | None
     is_restored: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ContactCard:
+    """A contact as the mirror knows it, with the name of the person who is responsible, empty if unknown."""
+
+    name: str = field(repr=False)
+    phones: tuple[str, ...] = field(repr=False)
+    emails: tuple[str, ...] = field(repr=False)
+    responsible: str = field(repr=False)
+    tags: tuple[str, ...]
+    fields: tuple[FieldValue, ...] = field(repr=False)

@@ -1,12 +1,14 @@
 """Verbs on the mirror's contacts and deals: listed, handed out, forgotten."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from uuid import UUID
 
 from gptagent.features.crm.entities import store
+from gptagent.features.crm.entities.model import ContactCard
 from gptagent.features.crm.events import MessageArrived
 from gptagent.features.crm.mirror.model import MirroredContact, MirroredLead
+from gptagent.features.crm.values import unpack
 from gptagent.kernel.db import Session
 from gptagent.kernel.paging import Order, Page
 
@@ -32,6 +34,29 @@ async def page_leads(
 async def contacts_of_leads(session: Session, connection_id: UUID, lead_ids: Sequence[int]) -> list[int]:
     """Return whose deals these are, as far as the mirror knows."""
     return await store.select_contacts_of_leads(session, connection_id, lead_ids)
+
+
+async def find_stages(
+    session: Session, deals: Iterable[tuple[UUID, int]]
+) -> dict[tuple[UUID, int], tuple[int | None, int | None]]:
+    """Return pipeline and stage of each deal (connection, number) that the mirror knows."""
+    wanted = list(deals)
+    return await store.select_stages(session, wanted) if wanted else {}
+
+
+async def get_contact_card(session: Session, connection_id: UUID, contact_id: int) -> ContactCard | None:
+    """Return what the mirror knows of a contact; None if it has none, or one that was to be forgotten."""
+    row = await store.select_contact(session, connection_id, contact_id)
+    if row is None:
+        return None
+    return ContactCard(
+        row["name"],
+        tuple(row["phones"]),
+        tuple(row["emails"]),
+        row["responsible"] or "",
+        tuple(row["tags"]),
+        unpack(row["fields"]),
+    )
 
 
 async def find_reach(session: Session, connection_id: UUID, contact_id: int) -> tuple[str, str]:

@@ -268,6 +268,32 @@ async def select_contacts(
     return [MirroredContact(**_read(row, "phones", "emails")) for row in rows]
 
 
+async def select_stages(
+    session: Session, deals: Sequence[tuple[UUID, int]]
+) -> dict[tuple[UUID, int], tuple[int | None, int | None]]:
+    rows = await session.fetch(
+        """select connection_id, external_id, pipeline_id, stage_id from app.crm_lead
+            where (connection_id, external_id) in (select * from unnest($1::uuid[], $2::bigint[]))""",
+        [connection_id for connection_id, _lead_id in deals],
+        [lead_id for _connection_id, lead_id in deals],
+    )
+    return {(row["connection_id"], row["external_id"]): (row["pipeline_id"], row["stage_id"]) for row in rows}
+
+
+async def select_contact(session: Session, connection_id: UUID, contact_id: int) -> Record | None:
+    return await session.fetchrow(
+        """select c.name, c.phones, c.emails, c.fields, u.name as responsible,
+                  array(select t->>'name' from jsonb_array_elements(c.tags) t) as tags
+             from app.crm_contact c
+             left join app.crm_user u
+               on u.connection_id = c.connection_id and u.external_id = c.responsible_user_id
+            where c.connection_id = $1 and c.external_id = $2 and c.erased_at is null
+              and c.removed_at is null""",
+        connection_id,
+        contact_id,
+    )
+
+
 async def select_reach(session: Session, connection_id: UUID, contact_id: int) -> tuple[str, str]:
     row = await session.fetchrow(
         f"""select coalesce(emails[1], '') as email, coalesce(phones[1], '') as phone from app.crm_contact

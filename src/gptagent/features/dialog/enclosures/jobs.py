@@ -260,7 +260,5 @@ async def _closed(session: Session, conversation: Conversation, file: ReplyFile)
         return silence
     if not (await crm_service.get_connection(session, conversation.connection_id)).is_active:
         return "connection_off"
-    agent = await agents.choose_agent(session)
-    return (
-        None if agent is not None and agent.id == await store.agent_of(session, file) else "no_active_agent"
-    )
+    agent = await agents.find_agent(session, await store.agent_of(session, file))
+    return None if agent is not None and agent.is_active else "no_active_agent"

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from gptagent.features.agents import service as agents
 from gptagent.features.conversations import service as conversations
 from gptagent.features.conversations.model import Conversation, Message
+from gptagent.features.conversations.speaking import service as speaking
 from gptagent.features.dialog import store as turns
 from gptagent.features.dialog.proposing import store
 from gptagent.features.dialog.proposing.model import SILENT_FOR, exchanges_of, wait_for
@@ -83,7 +83,7 @@ async def take(session: Session, conversation_id: UUID, *, now: datetime) -> Tak
     if material is None:
         await store.advance(session, conversation_id, read, None)
         return None
-    agent = await agents.choose_agent(session)
+    agent = await speaking.find_speaker(session, conversation_id)
     may_ask = await knowledge.may_ask_model(session)
     return Taken(
         conversation_id, read, held_since, material, may_ask, agent.settings.model if agent else None

@@ -1,0 +1,184 @@
+"""The table of an agent's settings: it feeds checks, screen, API, documents and tests."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from gptagent.features.agents.model import CREATIVITIES, LANGUAGES
+from gptagent.features.knowledge.model import CATEGORIES_MAX
+
+NAME_MAX_CHARS = 255
+INSTRUCTIONS_MIN_CHARS = 10
+INSTRUCTIONS_MAX_CHARS = 20_000
+NOT_FOUND_MAX_CHARS = 500
+DELAY_MAX_SECONDS = 3_600
+REPLY_MIN_CHARS = 50
+REPLY_MAX_CHARS = 4_000
+WELCOME_MAX_CHARS = 1_000
+GOAL_MAX_CHARS = 500
+PIPELINES_MAX = 200
+STAGES_MAX = 200  # of a pipeline
+STAGE_TEXT_MAX_CHARS = 2_000
+# Of longer texts the records say that they changed, not what they say: they may name people.
+LONG_TEXT_CHARS = 255
+
+Kind = Literal[
+    "text",
+    "number",
+    "choice",
+    "switch",
+    "categories",
+    "pipelines",
+    "channels",
+    "fields",
+    "timezone",
+    "week",
+    "days",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """How a setting is checked and what it does. `says` is for the screen, to be translated.
+
+    `low` and `high` bound the characters of a text, a number, or how many may be named. `needs_model`:
+    without a model it has no effect, and is not shown.
+    """
+
+    kind: Kind
+    says: str
+    low: int = 0
+    high: int = 0
+    options: tuple[str, ...] = ()
+    is_optional: bool = False
+    needs_model: bool = False
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether records only say that it changed."""
+        return self.kind == "pipelines" or (self.kind == "text" and self.high > LONG_TEXT_CHARS)
+
+
+# By the path in the document.
+SETTINGS: Mapping[str, Setting] = {
+    "instructions": Setting(
+        "text",
+        "Tone, style and general facts about the company. Ten to fifteen lines are enough.",
+        INSTRUCTIONS_MIN_CHARS,
+        INSTRUCTIONS_MAX_CHARS,
+        needs_model=True,
+    ),
+    "check_before_sending": Setting(
+        "switch",
+        "Replies are not sent by themselves. They wait as drafts in the conversation, a task on the deal "
+        "says so, and a person sends, edits or rejects them.",
+    ),
+    "goal": Setting(
+        "text",
+        "What every conversation is to come to, such as an appointment. The agent steers towards it.",
+        0,
+        GOAL_MAX_CHARS,
+        needs_model=True,
+    ),
+    "pipelines.all": Setting(
+        "switch", "The agent answers in all deals, at every stage, and in chats that have no deal."
+    ),
+    "pipelines.chosen": Setting(
+        "pipelines",
+        "The agent answers only in the pipelines and at the stages chosen here; a chat without a deal, or "
+        "with one whose stage is not known yet, is left to others. What you write at a stage the agent is "
+        "told while a deal is there, also if it answers in all deals.",
+        high=PIPELINES_MAX,
+    ),
+    "channels.all": Setting("switch", "The agent answers in all channels, also in those you connect later."),
+    "channels.chosen": Setting(
+        "channels", "Messages from other channels are left to other agents.", high=100
+    ),
+    "knowledge.all": Setting(
+        "switch", "The agent answers from all categories, also from those you add later."
+    ),
+    "knowledge.categories": Setting(
+        "categories",
+        "The agent answers from articles in these categories only; subcategories belong to them.",
+        high=CATEGORIES_MAX,
+    ),
+    "not_found_task": Setting("switch", "A manager sees the customer's question in the CRM and answers it."),
+    "not_found_text": Setting(
+        "text", "The customer gets this text instead of an invented answer.", 1, NOT_FOUND_MAX_CHARS
+    ),
+    "readable.lead": Setting(
+        "fields",
+        "What the agent knows of the deal. Choose only what it needs: more makes answers less exact.",
+        high=200,
+        needs_model=True,
+    ),
+    "readable.contact": Setting(
+        "fields",
+        "What the agent knows of the contact, as the platform has read it from the CRM.",
+        high=200,
+        needs_model=True,
+    ),
+    "model": Setting(
+        "text",
+        "Which model writes the answers. Empty means the model of this installation.",
+        1,
+        200,
+        is_optional=True,
+        needs_model=True,
+    ),
+    "language.detect": Setting(
+        "switch", "The agent answers in the language the customer writes in.", needs_model=True
+    ),
+    "language.fixed": Setting(
+        "choice",
+        "The language of all answers while the customer's is not to be detected. Texts you have written "
+        "yourself are sent as they are.",
+        options=tuple(LANGUAGES),
+        needs_model=True,
+    ),
+    "creativity": Setting(
+        "choice", "How freely the model words its answers.", options=CREATIVITIES, needs_model=True
+    ),
+    "response_delay_seconds": Setting(
+        "number",
+        "The agent waits for so much silence, so that a customer who writes in several messages gets one "
+        "answer.",
+        0,
+        DELAY_MAX_SECONDS,
+    ),
+    "reply_max_chars": Setting(
+        "number",
+        "The model is asked to be so brief, and what is longer ends with its last whole sentence. Empty "
+        "means no limit.",
+        REPLY_MIN_CHARS,
+        REPLY_MAX_CHARS,
+        is_optional=True,
+        needs_model=True,
+    ),
+    "markdown": Setting(
+        "switch",
+        "Off: headings, bold words and links of the model's answers are sent as plain text, for messengers "
+        "show their signs as they are.",
+        needs_model=True,
+    ),
+    "welcome_text": Setting(
+        "text",
+        "Stands once above the agent's first answer in a chat in which nobody of your company has written "
+        "before. Empty means none.",
+        0,
+        WELCOME_MAX_CHARS,
+    ),
+    "hours.is_on": Setting(
+        "switch",
+        "Outside of these hours the agent is silent, and no other one steps in. What customers write then "
+        "gets one answer when the hours begin, unless more than 24 hours have passed.",
+    ),
+    "hours.timezone": Setting("timezone", "By the clocks of which place the hours count."),
+    "hours.week": Setting("week", "On which days of the week the agent answers, and from when till when."),
+    "hours.holidays": Setting("days", "On these days the agent is silent.", high=366),
+    "remembers_customers": Setting(
+        "switch",
+        "Names, wishes and promises are noted from the customer's messages and known in later chats of the "
+        "same contact. Off: nothing more is noted or used; what was noted stays visible in the conversation.",
+    ),
+}

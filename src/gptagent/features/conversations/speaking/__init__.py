@@ -1,0 +1,1 @@
+"""Which agent speaks in which conversation."""

@@ -1,0 +1,136 @@
+"""Whether a turn may answer, and which agent does. Looked at in the order of the message pipeline."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from gptagent.features.agents import service as agents
+from gptagent.features.agents.model import Agent
+from gptagent.features.conversations import service as conversations
+from gptagent.features.conversations.model import Conversation, Message
+from gptagent.features.crm import service as crm_service
+from gptagent.features.crm.model import Connection
+from gptagent.features.crm.replying import service as replying
+from gptagent.features.dialog import service, store
+from gptagent.features.dialog.context import HISTORY_MESSAGES, Seen, TurnContext
+from gptagent.features.dialog.model import ANSWER_WINDOW, Pace, Turn
+from gptagent.features.organizations import service as organizations
+from gptagent.kernel.clock import utcnow
+from gptagent.kernel.db import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A gate is closed: the messages are recorded as not answered, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Postponed:
+    """The turn cannot go on now; it is looked at again later."""
+
+
+async def gather(session: Session, turn: Turn, pace: Pace) -> Seen | Refusal | Postponed:
+    """Read what the turn needs and check what does not depend on where the deal is."""
+    conversation = await conversations.get_conversation(session, turn.conversation_id)
+    connection = await crm_service.get_connection(session, conversation.connection_id)
+    closed = await _closed(session, conversation, connection, turn)
+    if closed is not None:
+        return Refusal(closed)
+    candidates = await agents.list_active(session)
+    fitting = [one for one in candidates if agents.takes_channel(one.settings, conversation.channel)]
+    if not fitting:
+        return Refusal("no_fitting_agent" if candidates else "no_active_agent")
+    messages = await conversations.list_messages(
+        session, conversation.id, from_seq=max(1, turn.first_seq - HISTORY_MESSAGES)
+    )
+    answered = max((m.seq for m in messages if m.author == "human"), default=0)
+    if answered > turn.last_seq:
+        return Refusal("person_answered")
+    first = max(turn.first_seq, answered + 1)  # what came before is the person's
+    unanswered = tuple(m for m in messages if first <= m.seq <= turn.last_seq and m.author == "customer")
+    if not turn.is_approved and _is_too_late(conversation, unanswered):
+        return Refusal("too_late")
+    pause = await _pause(session, connection.status, conversation, pace)
+    if pause is not None:
+        await service.give_back(session, turn, due_in=pause)
+    if pause is not None or await _await_hours(session, turn, fitting, pace):
+        return Postponed()
+    lead = None
+    if conversation.lead_id is not None:
+        lead = await crm_service.get_lead_card(session, connection.id, conversation.lead_id)
+    history = tuple(m for m in messages if m.seq < first)
+    return Seen(conversation=conversation, lead=lead, history=history, unanswered=unanswered)
+
+
+async def choose(session: Session, turn: Turn, seen: Seen, pace: Pace) -> TurnContext | Refusal | Postponed:
+    """Let the first agent speak that fits the channel and where the deal is."""
+    candidates = await agents.list_active(session)
+    agent = agents.choose(candidates, seen.place)
+    if agent is None:
+        return Refusal("no_fitting_agent" if candidates else "no_active_agent")
+    if await _await_hours(session, turn, [agent], pace):
+        return Postponed()
+    return TurnContext(
+        conversation=seen.conversation,
+        lead=seen.lead,
+        history=seen.history,
+        unanswered=seen.unanswered,
+        agent=agent,
+        turn_id=turn.id,
+    )
+
+
+async def _await_hours(session: Session, turn: Turn, asked: Sequence[Agent], pace: Pace) -> bool:
+    """Whether it is outside of the hours of all of them: the turn is given back, and leaves no trace.
+
+    One of its own begins later, so that all that is written meanwhile gets one answer. Hours may be changed
+    meanwhile, so it is looked at again before they begin. What was made within them is sent.
+    """
+    if turn.answer is not None:
+        return False
+    now = utcnow()
+    waits = [agents.wait_until_open(one.settings.hours, now) for one in asked]
+    closed = [wait for wait in waits if wait is not None]
+    if len(closed) < len(waits):
+        return False
+    await service.give_back(session, turn, due_in=min(*closed, pace.closed_retry))
+    await store.forget_turn(session, turn.id)
+    return True
+
+
+async def _pause(session: Session, status: str, conversation: Conversation, pace: Pace) -> timedelta | None:
+    """Return how long to wait: for the owner, or because two robots talk, or one customer very fast."""
+    if status == "broken":
+        return pace.broken_connection_retry
+    sent = await store.count_recent_replies(session, conversation.id, timedelta(minutes=1))
+    return pace.crowded_retry if sent >= pace.replies_per_minute else None
+
+
+async def _closed(
+    session: Session, conversation: Conversation, connection: Connection, turn: Turn
+) -> str | None:
+    """Return why no agent may answer here, whichever it is."""
+    if conversation.held_by_person:
+        return "taken_over"
+    silence = await organizations.find_silence(session)
+    if silence is not None:
+        return silence
+    return "connection_off" if await _is_off(session, connection, turn) else None
+
+
+async def _is_off(session: Session, connection: Connection, turn: Turn) -> bool:
+    """Whether the account is switched off, or was when the last of the messages came."""
+    if not connection.is_active or connection.active_since is None:
+        return not connection.is_active
+    asked = await conversations.asked_at(session, turn.conversation_id, turn.first_seq, turn.last_seq)
+    return asked is not None and asked < connection.active_since
+
+
+def _is_too_late(conversation: Conversation, unanswered: tuple[Message, ...]) -> bool:
+    """Nobody waits any more. Where the channel itself closes, a task with the reply is made instead."""
+    last = max((message.sent_at for message in unanswered), default=None)
+    if last is None or last >= utcnow() - ANSWER_WINDOW:
+        return False
+    return not replying.window_is_closed(conversation.channel, last, utcnow())

@@ -1,0 +1,110 @@
+"""The tabs of an agent's editor without a script: what they save, show again, and say of what is lost."""
+
+import re
+
+import pytest
+
+from gptagent.features.agents import service as agents
+from integration.conftest import serving_here
+from integration.test_agent_gates import pipeline_of
+from readers import reader_of, texts
+from scenes import Scene
+
+
+@pytest.fixture
+async def scene(world):
+    return await Scene.open(world)
+
+
+@pytest.fixture
+async def owner(home, scene):
+    async with (
+        serving_here(home, llm_model="gpt-test") as url,
+        reader_of(url, scene.world.db, scene.world.scope) as reader,
+    ):
+        yield reader
+
+
+async def the_agent(scene):
+    async with scene.world.db.session(scene.world.scope) as session:
+        (agent,) = await agents.list_agents(session)
+        return agent
+
+
+def checked(page, name, value):
+    found = re.search(rf'name="{re.escape(name)}" value="{re.escape(value)}"([^>]*)>', page.text)
+    return " checked" in found[1]
+
+
+async def test_pipelines_stages_and_their_texts_are_saved_shown_and_flagged(owner, scene):
+    """AGT-13, AGT-14"""
+    pipeline, agent = await pipeline_of(scene), await the_agent(scene)
+    first, second = pipeline.stages[1:3]
+    key = f"{pipeline.connection_id}/{pipeline.id}"
+    edit = f"/ai-agents/{agent.id}/edit"
+    typed = {
+        "name": "Desk",
+        "instructions": "Be kind to all.",
+        "not_found_text": "One moment.",
+        "knowledge.all": "on",
+        "channels.all": "on",
+        "pipelines.chosen.shown": key,
+        "pipelines.chosen.active": key,
+        "pipelines.chosen.stages": f"{key}/{first.id}",
+        f"pipelines.chosen.text/{key}/{second.id}": "Ask for the size.",
+    }
+    refused = await owner.send(edit, {**typed, "pipelines.chosen.stages": ""})
+    assert refused.status_code == 422 and "Ask for the size." in refused.text
+    assert "Choose at least one stage of each pipeline that is on." in texts(refused)
+    page = await owner.follow(await owner.send(edit, typed))
+    (rule,) = (await the_agent(scene)).settings.pipelines.chosen
+    assert (rule.stages, rule.all_stages, rule.is_active) == ((first.id,), False, True)
+    assert [(one.stage_id, one.text) for one in rule.instructions] == [(second.id, "Ask for the size.")]
+    assert checked(page, "pipelines.chosen.active", key) and "Ask for the size." in page.text
+    assert checked(page, "pipelines.chosen.stages", f"{key}/{first.id}")
+    assert not checked(page, "pipelines.chosen.stages", f"{key}/{second.id}")
+    assert "deleted in the CRM" not in page.text
+    async with scene.world.db.session(scene.world.scope) as session:
+        await session.execute("update app.crm_stage set removed_at = now() where external_id = $1", first.id)
+    page = await owner.open(edit)
+    assert "deleted in the CRM" in page.text
+    assert "Something that the settings name is no longer there." in texts(page)
+    assert checked(page, "pipelines.chosen.stages", f"{key}/{first.id}")
+
+
+async def test_fields_language_and_hours_are_saved_and_shown_again(owner, scene):
+    """AGT-21, AGT-23, AGT-28, AGT-29, AGT-30"""
+    agent = await the_agent(scene)
+    fields = f"/ai-agents/{agent.id}/leads-contacts"
+    page = await owner.follow(
+        await owner.send(fields, {"readable.lead": "price", "readable.contact": "phone"})
+    )
+    assert checked(page, "readable.lead", "price") and not checked(page, "readable.lead", "name")
+    advanced = f"/ai-agents/{agent.id}/advanced-settings"
+    typed = {
+        "creativity": "precise",
+        "language.fixed": "kk",
+        "response_delay_seconds": "7",
+        "reply_max_chars": "300",
+        "welcome_text": "Good day!",
+        "hours.is_on": "on",
+        "hours.timezone": "Asia/Almaty",
+        "hours.week.day": "3",
+        "hours.week.opens.3": "10:00",
+        "hours.week.closes.3": "16:00",
+        "hours.holidays": "2027-01-01\n2027-01-07",
+    }
+    wrong = {**typed, "hours.week.closes.3": "09:00", "hours.holidays": "soon", "reply_max_chars": "a lot"}
+    refused = await owner.send(advanced, wrong)
+    assert refused.status_code == 422 and refused.text.count('aria-invalid="true"') == 3
+    assert 'value="a lot"' in refused.text and "soon</textarea>" in refused.text
+    page = await owner.follow(await owner.send(advanced, typed))
+    settings = (await the_agent(scene)).settings
+    assert (settings.readable.lead, settings.readable.contact) == (("price",), ("phone",))
+    assert (settings.language.detect, settings.language.fixed) == (False, "kk")
+    assert (settings.reply_max_chars, settings.welcome_text, settings.markdown) == (300, "Good day!", False)
+    hours = settings.hours
+    (day,) = hours.week
+    assert (hours.timezone, day.day, day.opens, day.closes) == ("Asia/Almaty", 3, "10:00", "16:00")
+    assert [str(one) for one in hours.holidays] == ["2027-01-01", "2027-01-07"]
+    assert 'value="16:00"' in page.text and "2027-01-01\n2027-01-07</textarea>" in page.text
