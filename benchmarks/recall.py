@@ -1,19 +1,21 @@
 """Retrieval: recall, refusal, quoted answers and latency on XQuAD's halves. `python benchmarks/recall.py`.
 
 Recall and latency are measured of the questions as they are and with two letters mistyped. Starts its own
-PostgreSQL in a temporary home. `--grid` prints the trade-off of the refusal threshold.
+PostgreSQL in a temporary home. `--grid` prints the trade-off of the refusal threshold; `--latency` measures
+nothing but latency; `--chunks N` does it in a workspace of N chunks.
 """
 
+import argparse
 import asyncio
 import json
 import random
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from uuid import UUID
 
@@ -35,6 +37,7 @@ DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "xquad"
 SMALL_TENANTS = 1_000
 SMALL_TENANT_CHUNKS = 5
 LARGE_TENANT_CHUNKS = 5_000
+FILLER_CHUNKS = 100  # of one document
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ async def add_text(session: Session, text: str, name: str) -> UUID:
     return document.id
 
 
-async def measure_quality(db: Database, language: str) -> None:
+async def measure_quality(db: Database, language: str, *, with_grid: bool) -> None:
     paragraphs = load(language)
     scope = Scope(new_id())
     async with db.session(scope) as session:
@@ -94,7 +97,7 @@ async def measure_quality(db: Database, language: str) -> None:
     print(f"recall@1 {language} {at1 / asked:.3f}")
     print(f"recall@5 {language} {at5 / asked:.3f}")
     print(f"answer_quoted {language} {quoted / answered:.3f}")
-    _print_refusal(language, kept, removed, foreign)
+    _print_refusal(language, kept, removed, foreign, with_grid=with_grid)
 
 
 async def measure_misspelt(
@@ -146,8 +149,10 @@ class _UndoneError(Exception):
     """Rolls the transaction back: what was deleted is there for the next question."""
 
 
-def _print_refusal(language: str, kept: list[float], removed: list[float], foreign: list[float]) -> None:
-    grid = [n / 100 for n in range(30, 56, 2)] if "--grid" in sys.argv else [REFUSAL_SUPPORT]
+def _print_refusal(
+    language: str, kept: list[float], removed: list[float], foreign: list[float], *, with_grid: bool
+) -> None:
+    grid = [n / 100 for n in range(30, 56, 2)] if with_grid else [REFUSAL_SUPPORT]
     for threshold in grid:
         suffix = f"_at_{threshold:.2f}" if len(grid) > 1 else ""
         for name, values, above in (
@@ -162,17 +167,18 @@ def _print_refusal(language: str, kept: list[float], removed: list[float], forei
         print(f"refusal_precision{suffix} {language} {precision:.3f}")
 
 
-async def measure_latency(db: Database, language: str) -> None:
-    """Distinct questions in a tenant of 5,000 chunks among 1,000 others."""
+async def measure_latency(db: Database, language: str, chunks: int) -> None:
+    """Distinct questions in a workspace of so many chunks among 1,000 others."""
     paragraphs = load(language)
     rng = random.Random(1)
-    fillers = _fillers([sentence for p in paragraphs for sentence in p.text.split(". ")], rng)
+    fillers = fillers_of([sentence for p in paragraphs for sentence in p.text.split(". ")], rng)
     scope = Scope(new_id())
     async with db.session(scope) as session:
         for number, paragraph in enumerate(paragraphs):
             await add_text(session, paragraph.text, f"{language}-{number}")
-        while (await session.fetchval("select chunks from app.lexical_stats")) < LARGE_TENANT_CHUNKS:
-            await add_text(session, "\n\n".join(next(fillers) for _ in range(100)), new_id().hex)
+    while await count_chunks(db, scope) < chunks:
+        async with db.session(scope) as session:
+            await add_text(session, "\n\n".join(islice(fillers, FILLER_CHUNKS)), new_id().hex)
     questions = [question for paragraph in paragraphs for question, _ in paragraph.questions]
     rng.shuffle(questions)
     mistyped = [misspell(question, language, rng) for question in questions]
@@ -187,35 +193,50 @@ async def measure_latency(db: Database, language: str) -> None:
         print(f"{name}_p95_ms {language} {statistics.quantiles(times, n=20)[-1]:.1f}")
 
 
+async def count_chunks(db: Database, scope: Scope) -> int:
+    async with db.session(scope) as session:
+        return int(await session.fetchval("select chunks from app.lexical_stats"))
+
+
 async def fill_small_tenants(db: Database) -> None:
     rng = random.Random(2)
     sentences = [s for language in ("en", "ru") for p in load(language) for s in p.text.split(". ")]
-    fillers = _fillers(sentences, rng)
+    fillers = fillers_of(sentences, rng)
     for _ in range(SMALL_TENANTS):
         async with db.session(Scope(new_id())) as session:
             text = "\n\n".join(next(fillers) for _ in range(SMALL_TENANT_CHUNKS))
             await add_text(session, text, new_id().hex)
 
 
-def _fillers(sentences: list[str], rng: random.Random) -> Iterator[str]:
+def fillers_of(sentences: list[str], rng: random.Random) -> Iterator[str]:
     """Yield texts of about a chunk, put together from sentences of the whole set."""
     while True:
         yield ". ".join(rng.sample(sentences, 6))
 
 
-async def run(dsn: str) -> None:
+async def run(dsn: str, options: argparse.Namespace) -> None:
     db = await Database.connect(dsn, max_connections=4)
     try:
-        for language in ("en", "ru"):
-            await measure_quality(db, language)
+        if not options.latency:
+            for language in ("en", "ru"):
+                await measure_quality(db, language, with_grid=options.grid)
         await fill_small_tenants(db)
         for language in ("en", "ru"):
-            await measure_latency(db, language)
+            await measure_latency(db, language, options.chunks)
     finally:
         await db.close()
 
 
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--grid", action="store_true")
+    parser.add_argument("--latency", action="store_true")
+    parser.add_argument("--chunks", type=int, default=LARGE_TENANT_CHUNKS)
+    return parser.parse_args()
+
+
 def main() -> None:
+    options = _options()
     if not DATA.is_dir():
         skip(f"{DATA.name} is not there")
         return
@@ -226,7 +247,7 @@ def main() -> None:
         try:
             roles = prepare_database(postgres.start(), home)
             migrate(roles.owner_dsn, roles.app_dsn)
-            asyncio.run(run(roles.app_dsn))
+            asyncio.run(run(roles.app_dsn, options))
         finally:
             postgres.stop()
 

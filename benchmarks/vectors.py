@@ -3,7 +3,8 @@
 Half of the questions decide, as a workspace's saved questions do, whether meaning counts and with which
 weight; the other half is asked by words alone and by both. `fused_gain` must never be below 0, and the model
 that knows no Russian must have no weight where Russian is asked. Starts its own PostgreSQL
-and the emulated model. `--latency` also measures the exact scan in workspaces of 5,000 and 10,000 passages.
+and the emulated model. `--latency` measures instead how long questions take in a
+workspace of 5,000, 10,000 and 50,000 passages.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ import statistics
 import sys
 import tempfile
 import time
+from itertools import islice
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -30,11 +32,11 @@ from gptagent.kernel.postgres import Postgres, prepare_database
 from gptagent.kernel.scope import Scope
 from gptagent.migrations.run import migrate
 from gptagent.sandbox.spawn import running
-from recall import DATA, _fillers, add_text, load
+from recall import DATA, FILLER_CHUNKS, add_text, count_chunks, fillers_of, load
 
 MODELS = ("sandbox-embedding", "sandbox-embedding-english")
 DIMENSIONS = 1_024
-SIZES = (5_000, 10_000)
+SIZES = (5_000, 10_000, 50_000)
 TIMED_QUESTIONS = 300
 
 
@@ -93,7 +95,7 @@ async def measure_latency(db: Database, embedder: OpenAiEmbeddings) -> None:
     """Distinct questions, by words and an exact scan; the provider's own time is not in it."""
     rng = random.Random(5)
     paragraphs = load("ru")
-    fillers = _fillers([sentence for p in paragraphs for sentence in p.text.split(". ")], rng)
+    fillers = fillers_of([sentence for p in paragraphs for sentence in p.text.split(". ")], rng)
     questions = [question for paragraph in paragraphs for question, _ in paragraph.questions][
         :TIMED_QUESTIONS
     ]
@@ -104,9 +106,9 @@ async def measure_latency(db: Database, embedder: OpenAiEmbeddings) -> None:
         for vector in (await embedder.embed(questions[start : start + EMBEDDED_AT_ONCE])).vectors
     ]
     for size in SIZES:
-        async with db.session(scope) as session:
-            while await store.count_chunks(session) < size:
-                await add_text(session, "\n\n".join(next(fillers) for _ in range(100)), new_id().hex)
+        while await count_chunks(db, scope) < size:
+            async with db.session(scope) as session:
+                await add_text(session, "\n\n".join(islice(fillers, FILLER_CHUNKS)), new_id().hex)
         index = await embed_base(db, scope, embedder)
         async with db.session(scope) as session:
             await store.release_index(session, index, None)
@@ -125,11 +127,11 @@ async def run(dsn: str, url: str) -> None:
     egress = Egress(frozenset({(parts.hostname or "", parts.port or 80)}))
     db = await Database.connect(dsn, max_connections=4)
     try:
+        if "--latency" in sys.argv:
+            return await measure_latency(db, embedder_of(url, egress, MODELS[0]))
         for name in MODELS:
             for language, asking in (("en", "en"), ("ru", "ru"), ("ru", "en")):
                 await measure_quality(db, language, asking, embedder_of(url, egress, name))
-        if "--latency" in sys.argv:
-            await measure_latency(db, embedder_of(url, egress, MODELS[0]))
     finally:
         await db.close()
         await egress.aclose()

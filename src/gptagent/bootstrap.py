@@ -75,6 +75,8 @@ from gptagent.features.knowledge.extraction.jobs import GraphJobs
 from gptagent.features.knowledge.extraction.service import EXTRACT_JOB
 from gptagent.features.knowledge.gaps import jobs as gap_jobs
 from gptagent.features.knowledge.gaps import service as gaps
+from gptagent.features.knowledge.naming import jobs as naming_jobs
+from gptagent.features.knowledge.naming import service as naming
 from gptagent.features.knowledge.questions import jobs as question_jobs
 from gptagent.features.knowledge.questions import service as questions
 from gptagent.features.knowledge.service import Understanding
@@ -312,6 +314,7 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
         JobSpec(proposing.PROPOSE, proposing_jobs.propose, JobClass.LONG, proposing_jobs.give_up),
         JobSpec(checks.SCAN, check_jobs.scan, JobClass.LONG, check_jobs.give_up),
         JobSpec(EXTRACT_JOB, graph_jobs.extract, JobClass.LONG, graph_jobs.give_up),
+        JobSpec(naming.MEASURE_JOB, naming_jobs.measure, JobClass.LONG, naming_jobs.give_up),
         JobSpec(vectors.EMBED_JOB, vector_jobs.embed, JobClass.LONG, vector_jobs.give_up),
     )
 

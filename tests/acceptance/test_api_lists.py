@@ -1,8 +1,11 @@
 """Lists in pages, entity tags, and changes that nobody loses."""
 
+from uuid import UUID
+
 import pytest
 
 from cast import make_scope
+from gptagent.features.knowledge.scripts import service as scripts
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.ids import new_id
 
@@ -170,3 +173,20 @@ async def test_of_two_who_change_what_both_have_read_the_second_is_told(path, cl
     again = await clara("PATCH", one, json={field: "Again"}, headers={"if-match": first.headers["etag"]})
     assert again.status_code == 200
     assert (await clara("GET", one)).json()[field] == "Again"
+
+
+async def test_what_moves_by_itself_refuses_no_change(clara, database):
+    """A script is used between its reading and its change; what a person has changed still refuses."""
+    new = {"kind": "greeting", "title": "Hello", "content": "Say hello."}
+    made = (await clara("POST", "/api/v1/scripts", json=new)).json()
+    path = f"/api/v1/scripts/{made['id']}"
+    match = {"if-match": (await clara("GET", path)).headers["etag"]}
+    async with database.session(clara.scope) as session:
+        await scripts.note_used(session, [UUID(made["id"])], now=utcnow())
+    again = await clara("GET", path, headers={"if-none-match": match["if-match"]})
+    assert (again.status_code, again.json()["used"]) == (200, 1)
+    changed = await clara("PATCH", path, json={"title": "Good day"}, headers=match)
+    assert changed.status_code == 200, changed.text
+    assert (await clara("PATCH", path, json={"title": "Good"}, headers=match)).status_code == 412
+    match = {"if-match": changed.headers["etag"]}
+    assert (await clara("DELETE", path, headers=match)).status_code == 204

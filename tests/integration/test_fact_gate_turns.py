@@ -2,18 +2,14 @@
 
 import html
 from dataclasses import replace
-from urllib.parse import urlsplit
 
-import httpx2
 import pytest
 
 from fact_dialogues import trap
-from gptagent.adapters.llm.port import OpenAiCompatible, Patience
 from gptagent.features.dialog import service as dialog
 from gptagent.features.dialog.prompting import ModelResponder
 from gptagent.features.knowledge.grounding.gate import unsourced
 from gptagent.kernel import observe
-from gptagent.sandbox.spawn import running
 from integration.conftest import serving_here
 from readers import reader_of, texts
 from scenes import Scene
@@ -25,30 +21,13 @@ TRAPS = range(3)
 OBJECTION = "has no source"
 
 
-@pytest.fixture(scope="module")
-def llm():
-    with running("llm") as url:
-        yield url
-
-
 @pytest.fixture
-def control(llm):
-    with httpx2.Client(base_url=f"{llm}/_sandbox") as http:
-        http.post("/reset").raise_for_status()
-        yield http
-
-
-@pytest.fixture
-async def scene(world, llm, control):
+async def scene(world, model):
     """A chat whose agent asks a model; its base has one article and the company's facts."""
     scene = await Scene.open(world)
-    parts = urlsplit(llm)
-    allow = frozenset({(parts.hostname, parts.port)})
-    model = OpenAiCompatible(allow, f"{llm}/v1", "key", "sandbox", patience=Patience(first_pause=0.01))
     scene.runner = replace(scene.runner, responder=ModelResponder(model))
     await scene.write_article("Delivery", "Delivery to the city costs 490 roubles. It takes two days.")
-    yield scene
-    await model.aclose()
+    return scene
 
 
 def script(control, first, second):

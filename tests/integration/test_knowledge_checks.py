@@ -7,8 +7,9 @@ import pytest
 from gptagent.features.audit import service as audit
 from gptagent.features.knowledge import service as knowledge
 from gptagent.features.knowledge.checks import jobs, service
+from gptagent.features.knowledge.checks.extraction import told_in
 from gptagent.features.knowledge.facts import service as facts
-from gptagent.features.knowledge.model import ArticleChange, NewArticle
+from gptagent.features.knowledge.model import ArticleChange, NewArticle, NewDocument, Piece
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.errors import NotFound
 from gptagent.kernel.jobs import JobContext
@@ -173,3 +174,36 @@ async def test_programs_read_findings_in_pages(database, scope, check):
         rest, end = await service.page_findings(session, Page.read(order, 2, after), "contradictions")
     assert (len(first), len(rest), end) == (2, 1, None)
     assert len({each.id for each in (*first, *rest)}) == 3
+
+
+async def test_passages_that_two_checks_have_read_at_once_say_what_they_say_once(database, scope):
+    """KB-29: the one that comes second finds them read."""
+    await write(database, scope, "Доставка", MOSCOW)
+    async with database.session(scope) as session:
+        passages = await service.unread_passages(session, after=0, limit=10)
+    told = [(one.chunk_id, each) for one in passages for each in told_in(one.content, one.above)]
+    for _ in range(2):
+        async with database.session(scope) as session:
+            await service.keep_statements(session, told, [one.chunk_id for one in passages], now=utcnow())
+    async with database.session(scope) as session:
+        statements, _left_out = await service.read_statements(session)
+    assert len(statements) == len(told) > 0
+
+
+async def test_a_finding_in_a_page_of_a_site_leads_to_the_page(database, scope, check, alice):
+    """KB-19, KB-29"""
+    await write(database, scope, "Доставка", MOSCOW)
+    url = "https://shop.example/conditions"
+    async with database.session(scope) as session:
+        new = NewDocument("conditions.html", "text/html", 10, "sha", "key")
+        document = (await knowledge.register_document(session, new, now=utcnow())).document
+        claim = await knowledge.claim_document(session, document.id, now=utcnow())
+        pieces = [Piece("", None, ELSEWHERE, ELSEWHERE)]
+        async for _ in knowledge.record_pieces(session, claim, pieces, unread=[], now=utcnow()):
+            pass
+        await session.execute("update app.document set url = $1 where id = $2", url, document.id)
+    await check()
+    page = await alice.open("/knowledge-checks")
+    assert f'href="{url}"' in page.text and f"#document-{document.id}" not in page.text
+    (finding,) = await found(database, scope)
+    assert {finding.side.url, finding.other.url} == {None, url}

@@ -1,5 +1,6 @@
 """Questions that the base does not answer: collected with their turn, gathered, answered, erased."""
 
+import asyncio
 import json
 
 import pytest
@@ -215,6 +216,23 @@ async def test_programs_list_gaps_in_pages_and_link_what_they_wrote(scene, world
         )
         linked = await service.link_article(session, second.id, article.id, now=utcnow())
         assert (linked.status, linked.article_id) == ("answered", article.id)
+
+
+async def test_a_gap_that_is_erased_while_a_turn_ends_is_begun_anew(scene, world):
+    """KB-28, PRIV-2: the turn waits for the erasure and loses nothing."""
+    await ask(scene, ENGRAVING)
+    (old,) = await gaps_of(world)
+    other = await Scene.open(world)
+    await ask(other, "Здравствуйте!")
+    async with world.db.session(world.scope) as session:
+        await session.execute("delete from app.gap where id = $1", old.id)
+        ending = asyncio.create_task(ask(other, AGAIN))
+        while not await session.fetchval("select true from pg_locks where not granted limit 1"):
+            assert not ending.done()
+            await asyncio.sleep(0)
+    await ending
+    (gap,) = await gaps_of(world)
+    assert gap.id != old.id and (gap.title, gap.questions) == (AGAIN, 1)
 
 
 async def test_a_weakly_answered_gap_closes_only_when_the_base_answers_it_fully(scene, world):

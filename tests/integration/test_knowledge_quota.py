@@ -8,6 +8,7 @@ from starlette.datastructures import UploadFile
 
 from gptagent.features.knowledge import service
 from gptagent.features.knowledge.attachments.upload import store_file
+from gptagent.features.knowledge.exchange import service as exchange
 from gptagent.features.knowledge.model import NewArticle, NewDocument
 from gptagent.features.knowledge.quota.service import GIGABYTE, read_usage
 from gptagent.kernel.clock import utcnow
@@ -117,3 +118,17 @@ async def test_the_pages_count_and_say_what_to_do(alice, dora, database, scope):
     assert "The plan has room for 500 articles." in refused.text and "One more" in refused.text
     refused = await alice.send("/knowledge-base/documents", files={"files": ("a.txt", b"x" * 11)})
     assert "The plan's storage of 1 GB is full." in refused.text.replace("&#39;", "'")
+
+
+async def test_an_import_beyond_the_plan_is_a_conflict_as_any_other_article_is(alice, database, small):
+    """KB-8: nothing of the file is taken."""
+    await fill(database, small, articles=499)
+    data = f"title,content\nOne,{TEXT}\nTwo,{TEXT}\n".encode()
+    with pytest.raises(Conflict, match="article_limit"):
+        async with database.session(small) as session:
+            await exchange.import_articles(session, data, now=utcnow())
+    refused = await alice.send("/knowledge-items/import", {}, files={"file": ("a.csv", data)})
+    assert refused.status_code == 409
+    assert "The plan has room for 500 articles." in refused.text and "Nothing was taken." in refused.text
+    async with database.session(small) as session:
+        assert (await read_usage(session)).articles == 499

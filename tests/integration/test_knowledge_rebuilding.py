@@ -13,6 +13,7 @@ BASE = {
 }
 CACHES = {
     "posting": "select lexeme, chunk_id, tf, length from app.posting order by 1, 2",
+    "lexeme": "select lexeme, chunks from app.lexeme order by 1",
     "gram": "select gram, lexeme from app.gram order by 1, 2",
     "lexical_stats": "select chunks, lexemes from app.lexical_stats",
     "chunk": "select id, length from app.chunk order by id",
@@ -41,6 +42,8 @@ async def test_words_statistics_and_grams_are_made_anew_as_they_were(database, f
         await session.execute("delete from app.gram where lexeme > 'м' collate \"C\"")
         await session.execute("update app.lexical_stats set chunks = 77, lexemes = 3")
         await session.execute("update app.chunk set length = 1")
+        await session.execute("update app.lexeme set chunks = chunks * 2 where lexeme > 'м' collate \"C\"")
+        await session.execute("delete from app.lexeme where lexeme > 'т' collate \"C\"")
     async with database.session(filled) as session:
         assert await service.rebuild(session) == len(BASE)
     async with database.session(filled) as session:

@@ -5,9 +5,10 @@ import random
 
 import pytest
 
-from gptagent.features.knowledge import service
+from gptagent.features.knowledge import retrieval, service
 from gptagent.features.knowledge.lexical import BM25_B, BM25_K1
 from gptagent.features.knowledge.model import ArticleChange, NewArticle
+from gptagent.features.knowledge.scoring import store as scoring
 from gptagent.kernel.clock import utcnow
 
 BASE = {
@@ -151,3 +152,24 @@ async def test_the_search_reads_the_postings_by_their_key(database, scope):
         )
     text = "\n".join(row[0] for row in plan)
     assert "posting_pkey" in text and "Index Cond" in text and "lexeme >=" in text
+
+
+async def test_frequent_words_are_looked_up_in_what_the_rare_ones_have_named(database, scope):
+    """A passage is worth the same however its words were looked for."""
+    rng = random.Random(11)
+    known = ["апельсин", "берёза", "вишня", "груша", "дыня", "ежевика", "жасмин", "крыжовник"]
+    async with database.session(scope) as session:
+        for number in range(30):
+            words = [known[min(int(rng.expovariate(0.4)), 7)] for _ in range(8)]
+            await service.create_article(session, NewArticle(f"T{number}", " ".join(words)), now=utcnow())
+        for question in ("апельсин берёза крыжовник", "ежевика апельсин", "вишня жасмин апельсин"):
+            asking = await retrieval.read_question(session, question)
+            forms = await retrieval._forms(session, asking)
+            every = await scoring.rank(session, forms, len(asking.words), 30)
+            few = await scoring.rank(session, forms, len(asking.words), 30, named_min=1)
+            assert few and len(few) < len(every)
+            worth = {one.chunk_id: (one.score, one.coverage) for one in every}
+            assert {one.chunk_id: (one.score, one.coverage) for one in few}.items() <= {
+                key: pytest.approx(value) for key, value in worth.items()
+            }.items()
+            assert [one.chunk_id for one in few][:1] == [one.chunk_id for one in every][:1]

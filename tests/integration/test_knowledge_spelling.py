@@ -19,6 +19,7 @@ BASE = {
 # What app.gram has to hold: worked out from all postings afresh.
 TRUE_GRAMS = """select distinct p.lexeme, g from app.posting p, app.grams(p.lexeme) g
                  where app.has_grams(p.lexeme)"""
+TRUE_COUNTS = "select lexeme, count(*) from app.posting group by lexeme"
 
 
 async def fill(session, base=None):
@@ -35,6 +36,14 @@ async def titles(session, question):
 
 async def grams(session):
     return {tuple(row) for row in await session.fetch("select lexeme, gram from app.gram")}
+
+
+async def are_words_true(session):
+    """Whether words, their 3-grams and the number of their passages are those of the postings."""
+    kept = {tuple(row) for row in await session.fetch("select lexeme, chunks from app.lexeme")}
+    return await grams(session) == {tuple(row) for row in await session.fetch(TRUE_GRAMS)} and kept == {
+        tuple(row) for row in await session.fetch(TRUE_COUNTS)
+    }
 
 
 @pytest.mark.parametrize(
@@ -100,6 +109,7 @@ async def test_words_are_forgotten_with_their_last_passage(database, scope):
         assert await titles(session, "катшука") == ["T2"]
         await service.update_article(session, ArticleChange(made["T2"], is_active=False), now=utcnow())
         assert await grams(session) == set()
+        assert not await session.fetchval("select exists (select from app.lexeme)")
         await service.update_article(session, ArticleChange(made["T2"], is_active=True), now=utcnow())
         assert await titles(session, "катшука") == ["T2"]
 
@@ -129,15 +139,27 @@ async def test_words_stay_true_through_any_changes(database, scope):
                 await service.update_article(session, change, now=utcnow())
             else:
                 await service.delete_article(session, made.pop(rng.randrange(len(made))))
-            assert await grams(session) == {tuple(row) for row in await session.fetch(TRUE_GRAMS)}
+            assert await are_words_true(session)
         assert made and await grams(session)
 
 
-async def add_document(session, text):
-    new = NewDocument(f"{new_id().hex}.txt", TXT, len(text), new_id().hex, new_id().hex)
+async def add_document(session, *texts):
+    new = NewDocument(f"{new_id().hex}.txt", TXT, 1, new_id().hex, new_id().hex)
     document = await store.insert_document(session, new_id(), new, utcnow())
-    await store.insert_pieces(session, "document", document.id, [Piece("", None, text, text)], 0)
+    await store.insert_pieces(session, "document", document.id, [Piece("", None, t, t) for t in texts], 0)
     return document.id
+
+
+async def test_the_words_of_a_document_are_forgotten_before_its_passages(database, scope):
+    async with database.session(scope) as session:
+        kept = await add_document(session, "катушка")
+        long = await add_document(session, "катушка", "катушка висит", "проволока")
+        await session.execute("select app.forget_postings($1)", long)
+        assert await session.fetchval("select count(distinct chunk_id) from app.posting") == 1
+        assert await are_words_true(session)
+        await store.delete_document(session, long)
+        await store.delete_pieces(session, "document", kept)
+        assert await are_words_true(session) and not await grams(session)
 
 
 @pytest.mark.parametrize("is_adding_first", [True, False])
@@ -165,7 +187,7 @@ async def test_a_word_added_while_its_last_passage_is_deleted_stays(database, sc
             await asyncio.sleep(0)
     await second
     async with database.session(scope) as session:
-        assert await grams(session) == {tuple(row) for row in await session.fetch(TRUE_GRAMS)}
+        assert await are_words_true(session)
         assert len(await service.search(session, "катшука")) == 1
 
 

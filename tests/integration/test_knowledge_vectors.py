@@ -11,16 +11,18 @@ import pytest
 from gptagent.adapters.embeddings.port import OpenAiEmbeddings, Patience
 from gptagent.features.inference.model import EmbeddingModel
 from gptagent.features.knowledge import service
+from gptagent.features.knowledge.categories import service as categories
+from gptagent.features.knowledge.categories.model import NewCategory
 from gptagent.features.knowledge.model import ArticleChange, NewArticle
 from gptagent.features.knowledge.questions import service as questions
+from gptagent.features.knowledge.vectors import jobs, store
 from gptagent.features.knowledge.vectors import service as vectors
-from gptagent.features.knowledge.vectors import store
 from gptagent.features.knowledge.vectors.jobs import VectorJobs
 from gptagent.features.knowledge.vectors.service import Understanding
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database
 from gptagent.kernel.egress import Egress
-from gptagent.kernel.errors import UpstreamUnavailable
+from gptagent.kernel.errors import Conflict, UpstreamUnavailable
 from gptagent.kernel.scope import Scope
 from gptagent.migrations.run import make_vectors
 from gptagent.sandbox.spawn import running
@@ -387,3 +389,43 @@ async def test_a_database_without_the_table_says_so_and_words_answer(desk, roles
     assert (standing.following.error_code, standing.state) == ("no_pgvector", "failed")
     assert found[0] == "Доставка"
     assert (await desk.embed()).state == "ready"
+
+
+async def test_the_nearest_are_looked_for_within_the_categories(desk):
+    """KB-17: what is near elsewhere does not take the place of what is here."""
+    articles = await desk.write(BASE)
+    await desk.save_questions(articles)
+    await desk.embed()
+    async with desk.database.session(desk.scope) as session:
+        new = NewCategory("Одна")
+        only = await categories.create_category(session, new, now=utcnow())
+        change = ArticleChange(articles["Монтаж"].id, categories=(only.id,))
+        await service.update_article(session, change, now=utcnow())
+    meaning = await Understanding(desk.embedder).understand(desk.database, desk.scope, "free assembly")
+    within = service.within([only.id])
+    async with desk.database.session(desk.scope) as session:
+        assert [len(await store.nearest(session, meaning, 1, one)) for one in (None, within)] == [1, 1]
+        for question in ("courier delivery", "free assembly"):
+            found = await service.search(session, question, meaning=meaning, within=within)
+            assert [one.source_title for one in found] == ["Монтаж"]
+        trial = await questions.try_question(session, "free assembly", meaning, within=within)
+        assert [one.source_title for leg in trial.legs for one in leg.passages] == ["Монтаж"]
+        assert await store.nearest(session, meaning, 5, service.within([])) == []
+
+
+async def test_a_measurement_keeps_its_lease_and_ends_where_another_has_taken_over(desk):
+    """Before each part of the questions: else two jobs would measure one index."""
+    await desk.save_questions(await desk.write(BASE))
+    async with desk.database.session(desk.scope) as session:
+        index = await vectors.claim_index(session, desk.embedder.model, 1)
+        await session.execute("update app.vector_index set lease_until = now()")
+    await jobs._measure(desk, desk.embedder, index)
+    async with desk.database.session(desk.scope) as session:
+        left = "select lease_until > now() + interval '10 seconds' from app.vector_index"
+        assert await session.fetchval(left)
+        assert await vectors.claim_index(session, desk.embedder.model, 2) is None
+        await session.execute("update app.vector_index set claim = claim + 1")
+    before = len(desk.calls())
+    with pytest.raises(Conflict):
+        await jobs._measure(desk, desk.embedder, index)
+    assert len(desk.calls()) == before

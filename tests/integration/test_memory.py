@@ -3,24 +3,22 @@
 import json
 from dataclasses import replace
 from datetime import timedelta
-from urllib.parse import urlsplit
 
 import httpx2
 import pytest
 
 from cast import make_scope
-from gptagent.adapters.llm.port import OpenAiCompatible, Patience
 from gptagent.features.audit import service as audit
 from gptagent.features.conversations.memory import service
 from gptagent.features.conversations.memory.jobs import MemoryJobs
 from gptagent.features.conversations.memory.model import KEPT_MAX, NewMemory
 from gptagent.features.dialog.prompting import ModelResponder
+from gptagent.features.organizations import service as organizations
 from gptagent.features.privacy import service as privacy
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.errors import AppError, Conflict, Invalid, NotFound, UpstreamUnavailable
 from gptagent.kernel.ids import new_id
 from gptagent.kernel.jobs import JobContext
-from gptagent.sandbox.spawn import running
 from integration.conftest import serving_here
 from readers import reader_of, texts
 from scenes import Scene
@@ -28,28 +26,6 @@ from worlds import Account, make_world
 
 NOTES = "You keep notes"  # how the question for notes begins
 INTRODUCED = "Hello! My name is Anna, I live in Kazan. I'll pay on Friday."
-
-
-@pytest.fixture(scope="module")
-def llm():
-    with running("llm") as url:
-        yield url
-
-
-@pytest.fixture
-def control(llm):
-    with httpx2.Client(base_url=f"{llm}/_sandbox") as http:
-        http.post("/reset").raise_for_status()
-        yield http
-
-
-@pytest.fixture
-async def model(llm, control):
-    parts = urlsplit(llm)
-    allow = frozenset({(parts.hostname, parts.port)})
-    model = OpenAiCompatible(allow, f"{llm}/v1", "key", "sandbox", patience=Patience(first_pause=0.01))
-    yield model
-    await model.aclose()
 
 
 async def chat(world, model, like=None):
@@ -434,3 +410,59 @@ async def test_what_a_customer_said_is_in_no_job(scene, model, control):
             str(scene.world.scope.org_id),
         )
     assert rows and not [row for row in rows if "Canary" in row["payload"]]
+
+
+@pytest.mark.parametrize("column", ["suspended_at", "delete_at"])
+async def test_what_a_silenced_workspaces_customer_says_is_not_noted(column, scene, world, model, control):
+    """MSG-16: suspended or about to be deleted, neither by a reading under way nor by a later one."""
+    script(control, note("Lives in Kazan", "I live in Kazan"))
+    await talk(scene, INTRODUCED)
+
+    async def silence(since):
+        async with world.db.session(world.scope) as session:
+            await session.execute(f"update app.organization set {column} = {since}")  # noqa: S608 - words above
+
+    class Silencing:
+        async def complete(self, request):
+            await silence("now()")
+            return await model.complete(request)
+
+    await read(scene, Silencing())
+    assert len(calls(control, notes=True)) == 1 and await texts_of(scene) == set()
+    await scene.says("My name is Anna")
+    await read(scene)
+    await silence("null")
+    await read(scene)
+    assert await texts_of(scene) == set()
+
+
+async def test_what_comes_while_a_wordless_message_is_passed_over_is_read(scene, monkeypatch):
+    """MSG-16: the other message lands after the reading has looked and before it counts as read."""
+    real, waiting = organizations.find_silence, ["My name is Anna"]
+    await scene.says("", attachment="picture")
+
+    async def meanwhile(session):
+        while waiting:
+            await scene.says(waiting.pop())
+        return await real(session)
+
+    monkeypatch.setattr(organizations, "find_silence", meanwhile)
+    await read(scene)
+    assert not waiting and await remembered(scene) == []
+    await read(scene)
+    assert await texts_of(scene) == {"My name is Anna"}
+
+
+async def test_a_change_of_the_words_makes_the_workspaces_period_nobodys_own_day(scene, world):
+    """MSG-16: the day that is shown is the period's; a longer period still moves it."""
+    await talk(scene, "My name is Anna")
+    await read(scene)
+    async with world.db.session(world.scope) as session:
+        await privacy.set_retention(session, {"memories": 7})
+    (shown,) = await remembered(scene)
+    changed = NewMemory("fact", "Is called Anna", shown.expires_on)
+    await run(scene, service.change_memory, shown.id, changed, now=utcnow())
+    async with world.db.session(world.scope) as session:
+        await privacy.set_retention(session, {"memories": 60})
+    (kept,) = await remembered(scene)
+    assert kept.text == "Is called Anna" and kept.expires_on == kept.said_at.date() + timedelta(days=60)

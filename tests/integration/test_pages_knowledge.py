@@ -73,7 +73,7 @@ async def test_a_full_category_is_deleted_only_with_its_box_ticked(alice, made):
     top, _below, _articles = made
     path = f"/knowledge-categories/{top.id}/delete"
     refused = await alice.follow(await alice.send(path, {}))
-    assert "A category with subcategories or articles cannot be deleted like this." in texts(refused)
+    assert "A category that is not empty cannot be deleted like this." in texts(refused)
     gone = await alice.follow(await alice.send(path, {"cascade": "on"}))
     assert rows(gone) == ["General"]
 

@@ -3,11 +3,9 @@
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
-import httpx2
 import pytest
 
 from gptagent.adapters.embeddings.port import OpenAiEmbeddings
-from gptagent.adapters.llm.port import OpenAiCompatible, Patience
 from gptagent.features.agents import service as agents
 from gptagent.features.conversations.model import Conversation, Message
 from gptagent.features.crm.service import LeadCard
@@ -28,7 +26,6 @@ from gptagent.kernel.db import Database
 from gptagent.kernel.egress import Egress
 from gptagent.kernel.ids import new_id
 from gptagent.kernel.scope import Scope
-from gptagent.sandbox.spawn import running
 
 QUESTION = "What does delivery to Moscow cost?"
 DELIVERY = NewArticle("Delivery", "Delivery to Moscow costs 490 roubles. It takes two days.")
@@ -40,26 +37,9 @@ HOSTILE = NewArticle(
 )
 
 
-@pytest.fixture(scope="module")
-def llm():
-    with running("llm") as url:
-        yield url
-
-
 @pytest.fixture
-def control(llm):
-    with httpx2.Client(base_url=f"{llm}/_sandbox") as http:
-        http.post("/reset").raise_for_status()
-        yield http
-
-
-@pytest.fixture
-async def responder(llm, control):
-    parts = urlsplit(llm)
-    allow = frozenset({(parts.hostname, parts.port)})
-    model = OpenAiCompatible(allow, f"{llm}/v1", "key", "sandbox", patience=Patience(first_pause=0.01))
-    yield ModelResponder(model)
-    await model.aclose()
+def responder(model):
+    return ModelResponder(model)
 
 
 @pytest.fixture

@@ -163,3 +163,15 @@ async def test_the_pages_write_filter_report_variables_and_keep_what_was_typed(a
     page = await alice.follow(await alice.send("/knowledge-objections/create", objection))
     assert "Dear!" in page.text
     assert (await dora.open("/knowledge-objections")).status_code == 200
+
+
+async def test_the_name_that_the_crm_was_asked_for_is_in_the_very_reply(scene):
+    """KB-26: the turn that reads it says it."""
+    await write(scene, "objection", OBJECTION)
+    await scene.says("Hello")
+    await scene.calm()
+    await scene.says("But it is too expensive!")
+    async with scene.world.db.session(scene.world.scope) as session:
+        await session.execute("update app.conversation set customer_name = ''")
+    await scene.calm()
+    assert (await scene.sent())[-1] == "We pay in parts, Ann: 0 over a year. Shall I count it?"

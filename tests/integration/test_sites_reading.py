@@ -8,6 +8,7 @@ import pytest
 
 from gptagent.features.knowledge import jobs as ingestion
 from gptagent.features.knowledge import service as knowledge
+from gptagent.features.knowledge.quota.service import GIGABYTE
 from gptagent.features.knowledge.sites import crawling, fetching, service, store
 from gptagent.features.knowledge.sites import jobs as reading
 from gptagent.features.knowledge.sites.jobs import SiteJobs
@@ -433,3 +434,22 @@ async def test_another_workspace_sees_nothing_of_a_site(desk, web_site, other_sc
     await desk.read(site_id)
     assert await theirs.fetch("select count(*)::int from app.document") == [(1,)]
     assert isinstance(own, UUID) and own != site_id
+
+
+async def test_a_page_that_changes_needs_only_what_it_is_larger_by(desk, web_site):
+    """KB-8, KB-19"""
+    web_site.page("/", "Tea costs 300 roubles")
+    site_id = await desk.add(web_site.url(), "page")
+    await desk.read(site_id)
+    async with desk.db.session(desk.scope) as session:
+        await session.execute("update app.organization set plan = 'free'")
+        await session.execute(
+            """insert into app.document (id, title, file_name, mime, size_bytes, sha256, blob_key,
+                                         created_at, updated_at)
+               select gen_random_uuid(), 'Big', 'big.txt', 'text/plain', $1 - sum(size_bytes), 'big', 'big',
+                      now(), now() from app.document""",
+            GIGABYTE,
+        )
+    web_site.page("/", "Tea costs 400 roubles")
+    site = await desk.read(site_id, again=True)
+    assert await desk.pages(site_id) == {"/": ("taken", None)} and site.state == "completed"

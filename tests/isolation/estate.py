@@ -124,6 +124,7 @@ async def furnish(db: Database, vault: Vault, canary: str) -> Estate:
             **await _verbs(session, canary),
             **await _connection(session, vault, canary, secret, workspace.number),
         }
+        await _places(session, made)
         made |= await _scripts(session, canary, made["connection_id"])
         made |= await _conversation(session, canary, made["connection_id"], made["agent_id"])
         made |= await _access(session, vault, canary)
@@ -207,6 +208,11 @@ async def _graph(session: Session, canary: str) -> dict[str, UUID]:
     used = {"calls": 1, "tokens_in": 1, "tokens_out": 1}
     await insert(session, "graph_usage", day=utcnow().date(), **used)
     await insert(session, "graph_settings", daily_tokens=1)
+    await session.execute(
+        """update app.graph_benefit
+              set is_used = true, sample_size = 10, measured_at = now() + interval '1 day',
+                  base_changes = 1000000"""
+    )
     return {"entity_id": entity_id, "fact_id": fact_id}
 
 
@@ -221,6 +227,12 @@ async def _vectors(session: Session, canary: str) -> None:
         index_id,
         "[1]",
     )
+
+
+async def _places(session: Session, made: dict[str, UUID]) -> None:
+    for kind in ("document", "site"):
+        placed = {f"{kind}_id": made[f"{kind}_id"], "category_id": made["category_id"]}
+        await insert(session, f"{kind}_category", **placed)
 
 
 async def _scripts(session: Session, canary: str, connection_id: UUID) -> dict[str, UUID]:

@@ -36,6 +36,7 @@ CASES = {
     "dialog.propose_article": {"conversation_id": "conversation_id"},
     "knowledge.scan": {},
     "knowledge.extract_graph": {"source_id": "article_id"},
+    "knowledge.measure_graph": {},
 }
 
 

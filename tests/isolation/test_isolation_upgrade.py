@@ -9,7 +9,8 @@ import pytest
 
 from gptagent.kernel.postgres import read_roles
 
-MADE = ("article_related", "article_version", "article_category", "category", "company_facts")
+MADE = ("article_related", "article_version", "article_category", "document_category", "site_category")
+MADE += ("category", "company_facts")
 
 
 @pytest.fixture

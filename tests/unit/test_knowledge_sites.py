@@ -4,6 +4,7 @@ import gzip
 
 import pytest
 
+from gptagent.features.knowledge.sites import robots
 from gptagent.features.knowledge.sites.addresses import is_same_site, link_on, normal, typed
 from gptagent.features.knowledge.sites.reading import decoded, in_utf8, read_page, read_sitemap
 from gptagent.features.knowledge.sites.robots import DELAY_MAX_SECONDS, Robots
@@ -215,3 +216,21 @@ def test_an_index_names_sitemaps():
 def test_a_bomb_in_a_sitemap_ends_at_the_cap():
     bomb = gzip.compress(b"<urlset>" + b" " * 50_000_000)
     assert read_sitemap(bomb, START) == ([], [])
+
+
+def test_names_and_lines_of_a_hostile_robots_txt_are_looked_at_once_each(monkeypatch):
+    """KB-19: not every line against every name above it."""
+    looked = []
+    real = robots._is_ours
+    monkeypatch.setattr(robots, "_is_ours", lambda name: looked.append(name) or real(name))
+    names = [f"User-agent: bot{number}" for number in range(300)]
+    lines = [f"Disallow: /{number}" for number in range(robots.RULES_MAX + 100)]
+    found = Robots.parse("\n".join([*names, "User-agent: *", *lines, "User-agent: last", "Disallow: /"]))
+    assert len(looked) == 302 and len(found.rules) == robots.RULES_MAX
+    assert not found.allows(START + "7") and found.allows(START)
+
+
+def test_an_address_of_steps_up_is_walked_once():
+    """KB-19: taken step by step from a copy of the rest, this one would take hours."""
+    steps = 400_000
+    assert normal(START + "a/" * steps + "%2e%2e/" * steps) == START

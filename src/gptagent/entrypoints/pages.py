@@ -17,6 +17,7 @@ from gptagent.entrypoints.error_pages import ErrorPages
 from gptagent.features.admin.audit_web import AuditPages, PlatformAuditPages
 from gptagent.features.admin.people_web import ImpersonationPages, PeoplePages
 from gptagent.features.admin.web import KeyPages, OrganizationPages, OverviewPages
+from gptagent.features.agents.asking import list_askers
 from gptagent.features.agents.editing import AgentEditor
 from gptagent.features.agents.web import AgentPages
 from gptagent.features.crm import service as crm
@@ -196,7 +197,7 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         ArticleFilePages(db, pages, platform.files, editor).router(),
         CategoryPages(db, pages).router(),
         FactsPages(db, pages).router(),
-        BenchPages(db, pages, platform.understanding).router(),
+        BenchPages(db, pages, platform.understanding, list_askers).router(),
         GapPages(db, pages).router(),
         DraftPages(db, pages).router(),
         CheckPages(db, pages).router(),

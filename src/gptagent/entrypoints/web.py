@@ -32,6 +32,7 @@ from gptagent.features.admin.api import AdminApi
 from gptagent.features.admin.audit_api import AuditApi, PlatformAuditApi
 from gptagent.features.admin.people_api import PeopleApi
 from gptagent.features.agents.api import AgentsApi
+from gptagent.features.agents.asking import list_askers
 from gptagent.features.conversations.memory.api import MemoryApi
 from gptagent.features.crm.actions.api import ActionsApi
 from gptagent.features.crm.actions.journal_api import JournalApi
@@ -216,7 +217,7 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
     app.include_router(ArticleFilesApi(platform.db, platform.files).router())
     app.include_router(CategoriesApi(platform.db).router())
     app.include_router(FactsApi(platform.db).router())
-    app.include_router(QuestionsApi(platform.db, platform.understanding).router())
+    app.include_router(QuestionsApi(platform.db, platform.understanding, list_askers).router())
     app.include_router(RunsApi(platform.db).router())
     app.include_router(GapsApi(platform.db).router())
     app.include_router(DraftsApi(platform.db).router())

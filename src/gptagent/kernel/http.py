@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 from uuid import UUID
 
 from fastapi import Depends, FastAPI, Query, Request
@@ -38,9 +38,14 @@ Moment = Annotated[
 
 
 class Wire(BaseModel):
-    """Base of request and response bodies: unknown fields are refused, attributes are read."""
+    """Base of request and response bodies: unknown fields are refused, attributes are read.
+
+    `moving` names the fields of an object that change though nobody has changed it: `If-Match` means none of
+    them, or who reads a script that is in use could never change it.
+    """
 
     model_config = ConfigDict(extra="forbid", from_attributes=True)
+    moving: ClassVar[frozenset[str]] = frozenset()
 
 
 def _storable(value: object) -> object:

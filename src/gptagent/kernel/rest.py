@@ -4,6 +4,7 @@ A router of the API is made by `api_router`; nothing else is needed for it.
 """
 
 import hashlib
+import json
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -41,6 +42,7 @@ class ApiRoute(APIRoute):
         parts = list(_with_parts(self.dependant))
         known = frozenset(one.alias for part in parts for one in part.query_params)
         fields = frozenset(one.alias for part in parts for one in part.body_params)
+        moving = _moving_of(self.response_model)
 
         async def answer(request: Request) -> Response:
             refuse_unknown(request.query_params, known)
@@ -49,7 +51,7 @@ class ApiRoute(APIRoute):
             if self.takes_form:
                 await _check_form(request, fields)
             response = await self._once(request, handle)
-            return tagged(request, response)
+            return tagged(request, response, moving)
 
         return answer
 
@@ -103,19 +105,39 @@ def refuse_other_types(request: Request, wanted: str) -> None:
 
 def etag_of(current: BaseModel) -> str:
     """Return the strong tag of what GET answers for this object."""
-    return _tag(current.model_dump_json().encode())
+    return _tag(current.model_dump_json().encode(), _moving_of(current))
 
 
-def _tag(body: bytes) -> str:
-    return f'"{hashlib.sha256(body).hexdigest()[:TAG_CHARS]}"'
+def _tag(body: bytes, moving: frozenset[str]) -> str:
+    """With moving fields it is two tags with a dot between: without those fields, and of the whole."""
+    whole = _digest(body)
+    if not moving:
+        return f'"{whole}"'
+    rest = {name: value for name, value in json.loads(body).items() if name not in moving}
+    return f'"{_digest(json.dumps(rest).encode())}.{whole}"'
 
 
-def tagged(request: Request, response: Response) -> Response:
+def _digest(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()[:TAG_CHARS]
+
+
+def _moving_of(model: object) -> frozenset[str]:
+    """Return the fields of an answer that change by themselves: see Wire."""
+    found: frozenset[str] = getattr(model, "moving", frozenset())
+    return found
+
+
+def _meant(tag: str) -> str:
+    """Return what of a tag a change depends on."""
+    return tag.strip().partition(".")[0].rstrip('"')
+
+
+def tagged(request: Request, response: Response, moving: frozenset[str] = frozenset()) -> Response:
     """Add the tag to what was read or changed; 304 without a body if the client has just that."""
     body = bytes(getattr(response, "body", b""))  # a file that is written while it is read has none yet
     if request.method not in _TAGGED_METHODS or response.status_code != 200 or not body:
         return response
-    tag = _tag(body)
+    tag = _tag(body, moving)
     response.headers["etag"] = tag
     response.headers.add_vary_header("Accept-Language")  # sentences in it are in the reader's language
     held = request.headers.get("if-none-match", "")
@@ -143,7 +165,7 @@ class Match:
         if self.header is None or self.header.strip() == "*":
             return
         # A weak tag never matches here (RFC 9110, 13.1.1).
-        if etag_of(current) not in {part.strip() for part in self.header.split(",")}:
+        if _meant(etag_of(current)) not in {_meant(part) for part in self.header.split(",")}:
             raise PreconditionFailed(
                 "precondition_failed", "It has been changed since you read it. Read it again."
             )

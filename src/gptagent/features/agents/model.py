@@ -85,6 +85,11 @@ class KnowledgeAccess:
     all: bool = True
     categories: tuple[UUID, ...] = ()
 
+    @property
+    def part(self) -> tuple[UUID, ...] | None:
+        """The categories the agent is kept to; None for everything."""
+        return None if self.all else self.categories
+
 
 @dataclass(frozen=True, slots=True)
 class Readable:

@@ -10,6 +10,7 @@ from gptagent.features.conversations.model import Conversation, Message
 from gptagent.features.crm.service import ContactCard, LeadCard
 from gptagent.features.dialog.model import Answer
 from gptagent.features.knowledge.model import Given, Passage
+from gptagent.features.knowledge.service import Within, within
 from gptagent.kernel.db import Database
 from gptagent.kernel.scope import Scope
 
@@ -63,6 +64,11 @@ class TurnContext(Seen):
     @property
     def settings(self) -> Settings:
         return self.agent.settings
+
+    @property
+    def within(self) -> Within | None:
+        """What of the base the agent answers from; None for the whole."""
+        return within(self.settings.knowledge.part)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,9 @@ class ExtractiveResponder:
         self, db: Database, scope: Scope, context: TurnContext, passages: list[Passage]
     ) -> tuple[Answer, Spent]:
         async with db.session(scope) as session:
-            quotes = await knowledge.best_sentences(session, context.question, passages, limit=SENTENCES)
+            quotes = await knowledge.best_sentences(
+                session, context.question, passages, limit=SENTENCES, within=context.within
+            )
         if not quotes:
             return _objected(context) or not_found(context.agent, BY), Spent()
         sources = tuple(_source(group, rank) for rank, group in enumerate(_by_passage(quotes), start=1))

@@ -171,8 +171,10 @@ class TurnRunner:
             return not_found(context.agent, "gate"), Spent()
         meaning = await self.understanding.understand(db, scope, context.question)
         async with db.session(scope) as session:
-            found = await knowledge.search(session, context.question, limit=PASSAGES, meaning=meaning)
-            passages = await knowledge.add_related(session, context.question, found)
+            found = await knowledge.search(
+                session, context.question, limit=PASSAGES, meaning=meaning, within=context.within
+            )
+            passages = await knowledge.add_related(session, context.question, found, within=context.within)
             company = (await knowledge.get_facts(session)).content
             memories, scripts = await _recall(session, context), await scripts_of(session, context)
             contact = await _contact(session, context)

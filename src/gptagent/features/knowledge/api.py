@@ -5,21 +5,26 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Request, UploadFile
+from fastapi import APIRouter, Form, Request, UploadFile
+from pydantic import Field
 from starlette.responses import Response
 
 from gptagent.features.knowledge import service
+from gptagent.features.knowledge.articles.model import CATEGORIES_MAX
 from gptagent.features.knowledge.model import Document, DocumentStatus
 from gptagent.features.knowledge.upload import read_chunks, store_upload
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database
+from gptagent.kernel.errors import Invalid
 from gptagent.kernel.files import FileStore
-from gptagent.kernel.http import CurrentScope, QueryText, Wire, locale_of
+from gptagent.kernel.http import Body, CurrentScope, QueryText, Wire, example, locale_of
 from gptagent.kernel.i18n import translate
 from gptagent.kernel.paging import Page, page_of
 from gptagent.kernel.rest import CurrentMatch, api_router
+
+Chosen = Annotated[list[UUID], Field(max_length=CATEGORIES_MAX)]
 
 
 class UnreadOut(Wire):
@@ -35,6 +40,9 @@ class DocumentOut(Wire):
 
     An archive has `entry_count` documents made of its files. `unread` names files of it, or pages, that were
     left out. `expected_at` is when the reading under way is likely to end. `url` is where a site's page lies.
+
+    `categories` are where it is, of a site's page where its site is. What is in none of an agent's categories
+    is not found by it.
     """
 
     id: UUID
@@ -54,6 +62,15 @@ class DocumentOut(Wire):
     created_at: datetime
     updated_at: datetime
     url: str | None
+    categories: list[UUID]
+
+
+class DocumentPatch(Body):
+    """`categories` are ids; it is taken out of all others."""
+
+    model_config = example({"categories": ["0198c0de-0000-7000-8000-000000000001"]})
+
+    categories: Chosen
 
 
 class DocumentsOut(Wire):
@@ -76,6 +93,7 @@ class DocumentsApi:
             responses={200: {"model": DocumentOut, "description": "The same bytes are here already"}},
         )(self.upload)
         router.get("/{document_id}", summary="Get a document")(self.get)
+        router.patch("/{document_id}", summary="Put a document into categories")(self.update)
         router.post("/{document_id}/retry", status_code=202, summary="Read a failed document again")(
             self.retry
         )
@@ -96,15 +114,27 @@ class DocumentsApi:
         return DocumentsOut(items=[_document(item, request) for item in found], next_cursor=after)
 
     async def upload(
-        self, request: Request, response: Response, scope: CurrentScope, file: UploadFile
+        self,
+        request: Request,
+        response: Response,
+        scope: CurrentScope,
+        file: UploadFile,
+        categories: Annotated[str, Form(max_length=CATEGORIES_MAX * 40)] = "",
     ) -> DocumentOut:
         """Take one file. The same bytes again are the document that is here already (200 instead of 201).
 
-        Another file of the same name takes the place of the document that has it.
+        Another file of the same name takes the place of the document that has it. `categories`, ids with
+        commas between them, are those it is in from then on; without any it stays where it is.
         """
         require(scope, policy.EDIT_KNOWLEDGE)
         registration = await store_upload(
-            self.db, self.files, scope, file.filename or "", read_chunks(file), now=utcnow()
+            self.db,
+            self.files,
+            scope,
+            file.filename or "",
+            read_chunks(file),
+            categories=_ids(categories),
+            now=utcnow(),
         )
         response.status_code = 201 if registration.is_new else 200
         return _document(registration.document, request)
@@ -113,6 +143,22 @@ class DocumentsApi:
         require(scope, policy.VIEW)
         async with self.db.session(scope) as session:
             return _document(await service.get_document(session, document_id), request)
+
+    async def update(
+        self,
+        request: Request,
+        scope: CurrentScope,
+        match: CurrentMatch,
+        document_id: UUID,
+        body: DocumentPatch,
+    ) -> DocumentOut:
+        """It counts from the next question on. A page of a site is where its site is (409)."""
+        require(scope, policy.EDIT_KNOWLEDGE)
+        async with self.db.session(scope) as session:
+            if match:
+                current = await service.get_document(session, document_id, lock=True)
+                match.check(_document(current, request))
+            return _document(await service.place_document(session, document_id, body.categories), request)
 
     async def retry(self, request: Request, scope: CurrentScope, document_id: UUID) -> DocumentOut:
         require(scope, policy.EDIT_KNOWLEDGE)
@@ -141,3 +187,11 @@ def _document(document: Document, request: Request) -> DocumentOut:
         for one in document.unread
     ]
     return DocumentOut(**values, failure=failure, unread=unread)
+
+
+def _ids(text: str) -> list[UUID]:
+    """Return the ids of a form field. Raises Invalid for what is none."""
+    try:
+        return [UUID(one.strip()) for one in text.split(",") if one.strip()]
+    except ValueError as error:
+        raise Invalid.field("categories", "There is no such category.") from error

@@ -1,6 +1,6 @@
 """The verbs of documents: uploads, their way through ingestion, their end."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -19,6 +19,7 @@ from gptagent.features.knowledge.model import (
     Registration,
     Unread,
 )
+from gptagent.features.knowledge.placing import service as placing
 from gptagent.features.knowledge.quota import service as quota
 from gptagent.features.knowledge.vectors.service import note_changed
 from gptagent.kernel.db import Session
@@ -38,12 +39,13 @@ async def register_document(session: Session, new: NewDocument, *, now: datetime
     """Store what is known of an upload and queue its ingestion. The bytes lie in the file store already.
 
     The same bytes give the existing document; of an archive they are unpacked anew. Other bytes under the
-    name of a document take its place; what it said answers until they are read. Raises TooLarge, and Conflict
-    if the plan's storage is full.
+    name of a document take its place; what it said answers until they are read. Raises TooLarge, Invalid for
+    a category that is not there, and Conflict if the plan's storage is full.
     """
     if new.size_bytes > FILE_MAX_BYTES:
         limit = FILE_MAX_BYTES // 1_000_000
         raise TooLarge("file_too_large", "The file is larger than {limit} MB.", params={"limit": limit})
+    await placing.check(session, new.categories)
     await quota.hold(session)
     same = await store.fetch_document(session, sha256=new.sha256)
     if same is None:
@@ -53,7 +55,7 @@ async def register_document(session: Session, new: NewDocument, *, now: datetime
         changed, key = replaced
         await _queue(session, changed.id)
         await audit.record(session, Entry("document.replaced", "document", str(changed.id)))
-        return Registration(changed, is_new=True, replaced_key=key)
+        return Registration(await _placed(session, changed, new), is_new=True, replaced_key=key)
     document = None if same else await store.insert_document(session, new_id(), new, now)
     if document is None:
         same = same or await store.fetch_document(session, sha256=new.sha256)
@@ -61,10 +63,10 @@ async def register_document(session: Session, new: NewDocument, *, now: datetime
             raise Conflict("document_changed", "This file was deleted at the same moment. Upload it again.")
         if same.mime == ZIP:
             same = await _unpack_anew(session, same, now)
-        return Registration(same, is_new=False)
+        return Registration(await _placed(session, same, new), is_new=False)
     await _queue(session, document.id)
     await audit.record(session, Entry("document.uploaded", "document", str(document.id)))
-    return Registration(document, is_new=True)
+    return Registration(await _placed(session, document, new), is_new=True)
 
 
 async def retry_document(session: Session, document_id: UUID, *, now: datetime) -> Document:
@@ -89,6 +91,21 @@ async def delete_document(session: Session, document_id: UUID) -> str:
     await _announce(session, document_id)
     await audit.record(session, Entry("document.deleted", "document", str(document_id)))
     return key
+
+
+async def place_document(session: Session, document_id: UUID, categories: Collection[UUID]) -> Document:
+    """Put a document into these categories and no other. Raises NotFound, Invalid for one that is not there,
+    and Conflict for a page of a site, which is where its site is.
+    """
+    document = await get_document(session, document_id, lock=True)
+    if document.url is not None:
+        raise Conflict("document_of_site", "A page of a site is in the categories of its site.")
+    if await placing.place_document(session, document_id, categories):
+        await audit.record(
+            session, Entry("document.updated", "document", str(document_id), {"categories": None})
+        )
+        await _announce(session, document_id)
+    return await get_document(session, document_id)
 
 
 async def get_document(session: Session, document_id: UUID, *, lock: bool = False) -> Document:
@@ -198,6 +215,13 @@ async def _unpack_anew(session: Session, archive: Document, now: datetime) -> Do
         return archive
     await _queue(session, reset.id)
     return reset
+
+
+async def _placed(session: Session, document: Document, new: NewDocument) -> Document:
+    """Return the document with the categories that came with its bytes; without any it stays where it is."""
+    if not new.categories or document.url is not None:
+        return document
+    return await place_document(session, document.id, new.categories)
 
 
 async def _queue(session: Session, document_id: UUID) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from time import perf_counter
@@ -29,6 +30,7 @@ from gptagent.features.knowledge.parsing import (
     read_scans,
     unpack_file,
 )
+from gptagent.features.knowledge.placing.service import categories_of_document
 from gptagent.features.knowledge.ports import Recogniser
 from gptagent.features.knowledge.upload import drop_spare
 from gptagent.kernel.clock import utcnow
@@ -120,7 +122,7 @@ async def _unpack(ctx: IngestContext, archive: Document) -> None:
     taken, unread = 0, list[Unread]()
     async for file in unpack_file(await _path(ctx, archive)):
         try:
-            await _take(ctx, file)
+            await _take(ctx, file, archive)
             taken += 1
         except ParseFailed as failed:
             unread.append(Unread(file.name, failed.code))
@@ -132,8 +134,8 @@ async def _unpack(ctx: IngestContext, archive: Document) -> None:
         await service.record_entries(session, archive, taken, unread, now=utcnow())
 
 
-async def _take(ctx: IngestContext, file: Unpacked) -> None:
-    """Make a document of an archive's file. Raises ParseFailed."""
+async def _take(ctx: IngestContext, file: Unpacked, archive: Document) -> None:
+    """Make a document of an archive's file, in the categories of the archive. Raises ParseFailed."""
     mime = mime_by_name(file.name)
     if file.failed or mime is None:
         raise ParseFailed(file.failed or "type_unsupported")
@@ -145,6 +147,7 @@ async def _take(ctx: IngestContext, file: Unpacked) -> None:
     new = NewDocument(file.name, mime, stored.size_bytes, stored.sha256, stored.key)
     try:
         async with ctx.db.session(ctx.scope) as session:
+            new = replace(new, categories=await categories_of_document(session, archive.id))
             registration = await service.register_document(session, new, now=utcnow())
     except Conflict as error:
         await ctx.files.delete(stored.key)

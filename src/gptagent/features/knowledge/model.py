@@ -94,13 +94,17 @@ FAILURES: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class NewDocument:
-    """An upload whose bytes are already in the file store under `blob_key`. `sha256` in hex."""
+    """An upload whose bytes are already in the file store under `blob_key`. `sha256` in hex.
+
+    `categories`, if there are any, are those it is in from now on, also if the document is here already.
+    """
 
     file_name: str
     mime: str
     size_bytes: int
     sha256: str
     blob_key: str
+    categories: tuple[UUID, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +125,8 @@ class Document:
     """`progress` in per cent; `error_code` is a key of FAILURES while the status is failed, else None.
 
     `expected_at` is when the attempt under way is likely to end. An archive has `entry_count` documents made
-    of its files and no passages of its own; `unread` names what could not be read. `url` is a site's page's.
+    of its files and no passages of its own; `unread` names what could not be read. `url` is a site's page's,
+    which is in the categories of its site.
     """
 
     id: UUID
@@ -142,6 +147,7 @@ class Document:
     created_at: datetime
     updated_at: datetime
     url: str | None = None
+    categories: tuple[UUID, ...] = ()
 
     @property
     def failure(self) -> str | None:
@@ -189,11 +195,15 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """One lexeme of the base that answers to word number `term` of the question, with its weight."""
+    """One lexeme of the base that answers to word number `term` of the question, with its weight.
+
+    `chunks` passages hold it.
+    """
 
     term: int
     lexeme: str
     weight: float
+    chunks: int
 
 
 def place_of(mime: str | None) -> Place:

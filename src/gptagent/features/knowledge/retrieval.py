@@ -1,11 +1,15 @@
 """Questions to passages, and passages to the sentences that answer."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gptagent.features.knowledge import lexical, store
 from gptagent.features.knowledge.answering import REFUSAL_SUPPORT, Judge, Spoken, best_of, sentences_of
+from gptagent.features.knowledge.categories.model import Within
 from gptagent.features.knowledge.model import Form, Passage, Quote
+from gptagent.features.knowledge.naming.model import Named, Naming, other_words
+from gptagent.features.knowledge.naming.service import find_names
+from gptagent.features.knowledge.scoring import store as scoring
 from gptagent.features.knowledge.spelling.service import respell
 from gptagent.features.knowledge.vectors import store as vectors
 from gptagent.features.knowledge.vectors.model import POOL, Meaning, fuse
@@ -20,10 +24,15 @@ RELATED_PASSAGES = 3  # of related articles, one of each, besides what was found
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """A question's informative words, and the base's words that a misspelt one may mean, with weights."""
+    """A question's informative words, and what a misspelt one may mean, with weights.
+
+    `named` holds the words of other names of what the question names, `names` these names themselves.
+    """
 
     words: Sequence[str]
     respelt: Mapping[str, Mapping[str, float]]
+    named: Named = field(default_factory=dict)
+    names: Sequence[Naming] = ()
 
     @property
     def known(self) -> list[str]:
@@ -32,30 +41,49 @@ class Asking:
 
 
 async def search(
-    session: Session, question: str, *, limit: int = SEARCH_LIMIT, meaning: Meaning | None = None
+    session: Session,
+    question: str,
+    *,
+    limit: int = SEARCH_LIMIT,
+    meaning: Meaning | None = None,
+    within: Within | None = None,
+    by_names: bool | None = None,
 ) -> list[Passage]:
     """Return the passages that best match the question, best first: by words, and by its meaning if given.
 
-    A word that is not known, but is near to known ones by its letters, is taken for these. Whether the
-    passages answer the question is told by `is_answerable`: one found by meaning may hold few of its words.
+    A word that is not known, but is near to known ones by its letters, is taken for these. What is
+    called by one of its names is also found by the others, where that helps or as `by_names` says. Whether
+    the passages answer the question is told by `is_answerable`: one found by meaning may hold few of its
+    words. With `within` nothing else of the base is looked at.
     """
-    asking = await read_question(session, question)
+    asking = await read_question(session, question, within, by_names=by_names)
     forms = await _forms(session, asking)
     terms = len(asking.words)
-    found = await store.rank(session, forms, terms, POOL if meaning else limit) if forms else []
+    found = await scoring.rank(session, forms, terms, POOL if meaning else limit, within) if forms else []
     if meaning is not None:
-        near = [one.chunk_id for one in await vectors.nearest(session, meaning, POOL)]
+        near = [one.chunk_id for one in await vectors.nearest(session, meaning, POOL, within)]
         best = fuse([passage.chunk_id for passage in found], near, meaning.weight)[:limit]
         found = await _chosen(session, best, found, forms, terms)
     return await judge(session, asking, found)
 
 
-async def search_by_meaning(session: Session, question: str, meaning: Meaning) -> list[Passage]:
+async def search_by_meaning(
+    session: Session, question: str, meaning: Meaning, within: Within | None = None
+) -> list[Passage]:
     """Return the passages nearest in meaning alone, nearest first, as `search` weighs them in."""
-    asking = await read_question(session, question)
-    near = [one.chunk_id for one in await vectors.nearest(session, meaning, SEARCH_LIMIT)]
+    asking = await read_question(session, question, within)
+    near = [one.chunk_id for one in await vectors.nearest(session, meaning, SEARCH_LIMIT, within)]
     forms = await _forms(session, asking)
     return await judge(session, asking, await _chosen(session, near, [], forms, len(asking.words)))
+
+
+async def search_by_names(session: Session, question: str, within: Within | None = None) -> list[Passage]:
+    """Return the passages found by nothing but other names of what the question names."""
+    asking = await read_question(session, question, within, by_names=True)
+    words = [word for word in asking.words if word in asking.named]
+    forms = await _kin(session, _others(words, asking.named))
+    found = await scoring.rank(session, forms, len(words), SEARCH_LIMIT, within) if forms else []
+    return await judge(session, asking, found)
 
 
 async def _chosen(
@@ -65,15 +93,18 @@ async def _chosen(
     found = {passage.chunk_id: passage for passage in known}
     lacking = [chunk_id for chunk_id in chunk_ids if chunk_id not in found]
     if lacking:
-        found |= {one.chunk_id: one for one in await store.score(session, lacking, forms, terms)}
+        found |= {one.chunk_id: one for one in await scoring.score(session, lacking, forms, terms)}
     return [found[chunk_id] for chunk_id in chunk_ids if chunk_id in found]
 
 
-async def add_related(session: Session, question: str, passages: Sequence[Passage]) -> list[Passage]:
+async def add_related(
+    session: Session, question: str, passages: Sequence[Passage], *, within: Within | None = None
+) -> list[Passage]:
     """Return the passages and, after them, one of each article related to the articles that were found.
 
     It is the one with most of the question's words, else the article's beginning; of an article that is
-    switched off there is none. A passage that holds too little of the question brings no relatives.
+    switched off, or not `within`, there is none. A passage that holds too little of the question brings no
+    relatives.
     """
     threshold = await refusal_support(session)
     found = [
@@ -83,11 +114,13 @@ async def add_related(session: Session, question: str, passages: Sequence[Passag
     ]
     if not found:
         return list(passages)
-    words = (await read_question(session, question)).known
+    words = (await read_question(session, question, within)).known
     known = [passage.source_id for passage in passages]
     return [
         *passages,
-        *await store.related(session, list(dict.fromkeys(found)), known, words, RELATED_PASSAGES),
+        *await store.related(
+            session, list(dict.fromkeys(found)), known, words, limit=RELATED_PASSAGES, within=within
+        ),
     ]
 
 
@@ -102,30 +135,43 @@ def is_answerable(passages: Sequence[Passage], threshold: float = REFUSAL_SUPPOR
 
 
 async def best_sentences(
-    session: Session, question: str, passages: Sequence[Passage], *, limit: int = QUOTES
+    session: Session,
+    question: str,
+    passages: Sequence[Passage],
+    *,
+    limit: int = QUOTES,
+    within: Within | None = None,
 ) -> list[Quote]:
     """Return up to `limit` sentences, word for word, that hold most of the question; none if refused."""
     threshold = await refusal_support(session) if passages else 0.0
     answering = [passage for passage in passages if passage.support >= threshold]
     if not answering:
         return []
-    asking = await read_question(session, question)
-    by = Judge(await store.weigh(session, asking.known), len(asking.words))
+    asking = await read_question(session, question, within)
+    by = Judge(await scoring.weigh(session, asking.known), len(asking.words), asking.named)
     return best_of([quote for one in await _spoken(session, answering) for quote in by.quotes(one)], limit)
 
 
-async def read_question(session: Session, question: str) -> Asking:
-    """Return what a question asks by."""
-    stems = await store.stem(session, [lexical.normalise_question(question[:SEARCH_MAX_CHARS])])
+async def read_question(
+    session: Session, question: str, within: Within | None = None, *, by_names: bool | None = None
+) -> Asking:
+    """Return what a question asks by; with other names where these help, or as `by_names` says.
+
+    Its misspelt words are those that are not known `within`.
+    """
+    stems = await scoring.stem(session, [lexical.normalise_question(question[:SEARCH_MAX_CHARS])])
     words = lexical.informative(stems[0])
-    return Asking(words, await respell(session, words))
+    names = [] if by_names is False else await find_names(session, stems[0], always=by_names is True)
+    named = other_words(names, words)
+    respelt = await respell(session, [word for word in words if word not in named], within)
+    return Asking(words, respelt, named, names)
 
 
 async def judge(session: Session, asking: Asking, passages: Sequence[Passage]) -> list[Passage]:
     """Return the passages with their support, however they were found."""
     if not passages:
         return []
-    by = Judge(await store.weigh(session, asking.known), len(asking.words))
+    by = Judge(await scoring.weigh(session, asking.known), len(asking.words), asking.named)
     return [by.judge(one) for one in await _spoken(session, passages)]
 
 
@@ -136,7 +182,7 @@ async def _spoken(session: Session, passages: Sequence[Passage]) -> list[Spoken]
         for passage, own in zip(passages, sentences, strict=True)
         for text in (passage.source_title, passage.heading, *own)
     ]
-    stems = iter(await store.stem(session, texts))
+    stems = iter(await scoring.stem(session, texts))
     spoken = []
     for passage, own in zip(passages, sentences, strict=True):
         title, heading = next(stems), next(stems)
@@ -146,16 +192,29 @@ async def _spoken(session: Session, passages: Sequence[Passage]) -> list[Spoken]
 
 async def _forms(session: Session, asking: Asking) -> list[Form]:
     """Return the base's lexemes that count for each word: itself, its kin, or what it may mean."""
-    words, respelt = asking.words, asking.respelt
-    meant = [(n, word, 1.0) for n, word in enumerate(words)]
-    meant += [
-        (n, near, share) for n, word in enumerate(words) for near, share in respelt.get(word, {}).items()
+    meant = [(n, word, 1.0) for n, word in enumerate(asking.words)]
+    return await _kin(
+        session, [*meant, *_others(asking.words, asking.respelt), *_others(asking.words, asking.named)]
+    )
+
+
+def _others(
+    words: Sequence[str], standing: Mapping[str, Mapping[str, float]]
+) -> list[tuple[int, str, float]]:
+    """Return what stands for the words: the number of the word, the other one, its weight."""
+    return [
+        (n, other, share) for n, word in enumerate(words) for other, share in standing.get(word, {}).items()
     ]
+
+
+async def _kin(session: Session, meant: Sequence[tuple[int, str, float]]) -> list[Form]:
     if not meant:
         return []
-    weights: dict[tuple[int, str], float] = {}
-    for number, form in await store.find_forms(session, [lexical.kin_range(word) for _, word, _ in meant]):
+    found: dict[tuple[int, str], Form] = {}
+    ranges = [lexical.kin_range(word) for _, word, _ in meant]
+    for number, lexeme, chunks in await scoring.find_forms(session, ranges):
         term, word, share = meant[number]
-        weight = share * lexical.kinship(word, form)
-        weights[term, form] = max(weight, weights.get((term, form), 0.0))
-    return [Form(term, form, weight) for (term, form), weight in weights.items() if weight > 0]
+        form = Form(term, lexeme, share * lexical.kinship(word, lexeme), chunks)
+        if form.weight > 0 and ((term, lexeme) not in found or form.weight > found[term, lexeme].weight):
+            found[term, lexeme] = form
+    return list(found.values())

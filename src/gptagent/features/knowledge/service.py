@@ -16,6 +16,7 @@ from gptagent.features.knowledge.articles.service import (
     update_article,
 )
 from gptagent.features.knowledge.attachments.service import files_to_send, path_of
+from gptagent.features.knowledge.categories.model import Within, within
 from gptagent.features.knowledge.categories.service import read_tree
 from gptagent.features.knowledge.citing import supporting_sentences
 from gptagent.features.knowledge.documents import (
@@ -30,6 +31,7 @@ from gptagent.features.knowledge.documents import (
     list_documents,
     note_progress,
     page_documents,
+    place_document,
     record_entries,
     record_pieces,
     register_document,
@@ -43,6 +45,7 @@ from gptagent.features.knowledge.drafts.service import propose as propose_draft
 from gptagent.features.knowledge.facts.service import get_facts
 from gptagent.features.knowledge.gaps.model import Asked
 from gptagent.features.knowledge.gaps.service import note_question
+from gptagent.features.knowledge.questions.asking import Asker
 from gptagent.features.knowledge.rebuilding.service import Proof, prove, rebuild, workspaces
 from gptagent.features.knowledge.retrieval import (
     add_related,
@@ -63,8 +66,10 @@ __all__ = [
     "LIVE_TOPIC",
     "VERSION_ORDERS",
     "Asked",
+    "Asker",
     "Proof",
     "Understanding",
+    "Within",
     "add_related",
     "article_titles",
     "best_sentences",
@@ -94,6 +99,7 @@ __all__ = [
     "page_documents",
     "page_versions",
     "path_of",
+    "place_document",
     "placeholders_in",
     "propose_draft",
     "prove",
@@ -110,6 +116,7 @@ __all__ = [
     "search",
     "supporting_sentences",
     "update_article",
+    "within",
     "without_sentences",
     "workspaces",
 ]

@@ -1,7 +1,7 @@
 """All SQL of knowledge. Tenancy is the database's: no statement names the workspace."""
 # ruff: noqa: S608 - what is put into statements are this module's columns, the two kinds and constants
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -9,27 +9,31 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from gptagent.features.knowledge.lexical import BM25_B, BM25_K1, COVERAGE_PRIOR
+from gptagent.features.knowledge.categories.model import Within
+from gptagent.features.knowledge.categories.store import SOURCES_WITHIN
 from gptagent.features.knowledge.model import (
     Document,
     DocumentStatus,
     Done,
-    Form,
     KnowledgeCounts,
     NewDocument,
     Passage,
     Piece,
     SourceKind,
     Unread,
-    place_of,
     title_of,
 )
+from gptagent.features.knowledge.scoring.store import passage_of
 from gptagent.kernel.db import Session
 from gptagent.kernel.paging import Page
 
 _DOCUMENT = """id, title, file_name, mime, size_bytes, sha256, blob_key, status, progress, error_code,
                attempts, chunk_count, expected_at, entry_count, unread::text as unread, created_at,
-               updated_at, url"""
+               updated_at, url,
+               array(select m.category_id from app.document_category m where m.document_id = document.id
+                     union select m.category_id
+                             from app.site_category m join app.site_page p on p.site_id = m.site_id
+                            where p.id = document.page_id order by 1) as categories"""
 
 
 async def page_documents(session: Session, page: Page, search: str, status: str | None) -> list[Document]:
@@ -69,7 +73,8 @@ async def fetch_document(
     session: Session, document_id: UUID | None = None, *, sha256: str | None = None, lock: bool = False
 ) -> Document | None:
     row = await session.fetchrow(
-        f"select {_DOCUMENT} from app.document where id = $1 or sha256 = $2{' for update' if lock else ''}",
+        f"""select {_DOCUMENT} from app.document where id = $1 or sha256 = $2
+            {"for no key update" if lock else ""}""",
         document_id,
         sha256,
     )
@@ -232,7 +237,16 @@ async def count_sources(session: Session) -> KnowledgeCounts:
 
 
 async def delete_pieces(session: Session, kind: SourceKind, source_id: UUID) -> None:
-    await session.execute(f"delete from app.chunk where {kind}_id = $1", source_id)
+    """Delete passages, if there are any: a new document shall not hold the graph's lock while it is recorded.
+
+    An article is short, and always takes the lock: what is locked after it is locked after it always.
+    """
+    found = kind == "article" or await session.fetchval(
+        f"select exists (select from app.chunk where {kind}_id = $1)", source_id
+    )
+    if found:
+        await session.execute("select app.forget_postings($1)", source_id)
+        await session.execute(f"delete from app.chunk where {kind}_id = $1", source_id)
 
 
 async def insert_pieces(
@@ -262,113 +276,6 @@ async def insert_pieces(
     )
 
 
-async def stem(session: Session, texts: Sequence[str]) -> list[list[str]]:
-    """Return the distinct lexemes of each normalised text."""
-    rows = await session.fetch(
-        """select tsvector_to_array(to_tsvector('russian', t)) as lexemes
-             from unnest($1::text[]) with ordinality as x (t, n) order by n""",
-        list(texts),
-    )
-    return [row["lexemes"] for row in rows]
-
-
-async def find_forms(session: Session, ranges: Iterable[tuple[str, str]]) -> list[tuple[int, str]]:
-    """Return (number of the range, lexeme) for the base's lexemes in each range [low, high)."""
-    low, high = zip(*ranges, strict=True)
-    rows = await session.fetch(
-        """select r.n::int - 1 as n, f.lexeme
-             from unnest($1::text[], $2::text[]) with ordinality as r (low, high, n),
-                  lateral (select distinct p.lexeme from app.posting p
-                            where p.lexeme >= r.low collate "C" and p.lexeme < r.high collate "C") f""",
-        list(low),
-        list(high),
-    )
-    return [(row["n"], row["lexeme"]) for row in rows]
-
-
-_SCORES = f"""
-with form as (
-  select * from unnest($1::int[], $2::text[], $3::float8[]) as f (term, lexeme, weight)
-), hit as (
-  select f.term, p.chunk_id, sum(p.tf * f.weight) as tf, min(p.length) as length
-    from form f join app.posting p on p.lexeme = f.lexeme collate "C" group by f.term, p.chunk_id
-), stats as (
-  select chunks::float8 as chunks, greatest(lexemes, 1)::float8 / greatest(chunks, 1) as average
-    from app.lexical_stats
-), term as (
-  select n.term, ln(1 + (s.chunks - coalesce(h.found, 0) + 0.5) / (coalesce(h.found, 0) + 0.5)) as idf
-    from stats s cross join generate_series(0, $4::int - 1) as n (term)
-         left join (select term, count(*) as found from hit group by term) h using (term)
-), scored as (
-  select chunk_id,
-         sum(idf * tf * ({BM25_K1} + 1)
-             / (tf + {BM25_K1} * (1 - {BM25_B} + {BM25_B} * length / average))) as score,
-         sum(({COVERAGE_PRIOR} + idf) * least(tf, 1)) as covered
-    from hit join term using (term) cross join stats
-   group by chunk_id
-)"""
-_PASSAGES = f"""
-select c.id as chunk_id, c.article_id, c.document_id, coalesce(a.title, d.title) as source_title, c.heading,
-       coalesce(a.version, d.version) as version, d.mime, c.page, c.content, d.url,
-       coalesce(top.score, 0) as score,
-       coalesce(top.covered / (select sum({COVERAGE_PRIOR} + idf) from term), 0) as coverage"""
-_SOURCES = """
-       left join app.article a on a.id = c.article_id left join app.document d on d.id = c.document_id"""
-
-_RANKED = f"""{_SCORES}, top as (
-  select * from scored order by score desc, chunk_id limit $5
-) {_PASSAGES}
-  from top join app.chunk c on c.id = top.chunk_id {_SOURCES}
- order by top.score desc, c.id
-"""
-_CHOSEN = f"""{_SCORES} {_PASSAGES}
-  from unnest($5::bigint[]) as x (id) join app.chunk c on c.id = x.id
-       left join scored top on top.chunk_id = c.id {_SOURCES}
-"""
-
-
-async def rank(session: Session, forms: Collection[Form], terms: int, limit: int) -> list[Passage]:
-    """Return the best passages by BM25, a word's kin counted as its weighted occurrences."""
-    rows = await session.fetch(
-        _RANKED,
-        [form.term for form in forms],
-        [form.lexeme for form in forms],
-        [form.weight for form in forms],
-        terms,
-        limit,
-    )
-    return [_passage(row) for row in rows]
-
-
-async def score(
-    session: Session, chunk_ids: Collection[int], forms: Collection[Form], terms: int
-) -> list[Passage]:
-    """Return these passages, in any order, with what `rank` would say of them."""
-    rows = await session.fetch(
-        _CHOSEN,
-        [form.term for form in forms],
-        [form.lexeme for form in forms],
-        [form.weight for form in forms],
-        terms,
-        list(chunk_ids),
-    )
-    return [_passage(row) for row in rows]
-
-
-_WEIGHTS = f"""
-select w.lexeme,
-       {COVERAGE_PRIOR} + ln(1 + (coalesce(s.chunks, 0) - f.found + 0.5) / (f.found + 0.5)) as weight
-  from unnest($1::text[]) as w (lexeme) left join app.lexical_stats s on true,
-       lateral (select count(*)::float8 as found from app.posting p where p.lexeme = w.lexeme collate "C") f
-"""
-
-
-async def weigh(session: Session, lexemes: Sequence[str]) -> dict[str, float]:
-    """Return how much each lexeme tells in this base: its inverse document frequency and the prior."""
-    rows = await session.fetch(_WEIGHTS, list(lexemes))
-    return {row["lexeme"]: float(row["weight"]) for row in rows}
-
-
 async def calibrated_support(session: Session) -> float | None:
     """Return what the last run of the base's questions told; None if there was none."""
     support: float | None = await session.fetchval(
@@ -380,54 +287,53 @@ async def calibrated_support(session: Session) -> float | None:
 def _document(row: asyncpg.Record | Mapping[str, Any]) -> Document:
     values = dict(row)
     unread = msgspec.json.decode(values.pop("unread"), type=list[tuple[str, str]])
-    return Document(**values, unread=tuple(Unread(*one) for one in unread))
+    categories = tuple(values.pop("categories"))
+    return Document(**values, unread=tuple(Unread(*one) for one in unread), categories=categories)
 
 
 def _unread_json(unread: Sequence[Unread]) -> str:
     return msgspec.json.encode([(one.name, one.error_code) for one in unread]).decode()
 
 
+_BEST_RELATED = """
+select best.*, 0 as score, 0 as coverage
+  from (select distinct on (r.related_id) r.related_id, x.n, r.position
+          from app.article_related r
+               join unnest($1::uuid[]) with ordinality as x (id, n) on x.id = r.article_id
+         where r.related_id <> all($2::uuid[]) $only
+         order by r.related_id, x.n, r.position) r,
+       lateral (select c.id as chunk_id, c.article_id, c.document_id, a.title as source_title,
+                       a.version, null as mime, c.heading, c.page, c.content, null as url
+                  from app.chunk c join app.article a on a.id = c.article_id
+                 where c.article_id = r.related_id
+                 order by (select count(*) from app.posting p
+                            where p.chunk_id = c.id and p.lexeme = any($3::text[])) desc, c.ordinal
+                 limit 1) best
+ order by r.n, r.position limit $4"""
+_RELATED = _BEST_RELATED.replace("$only", "")
+_RELATED_WITHIN = f"""with recursive {SOURCES_WITHIN.replace("$within", "$5")}
+{_BEST_RELATED.replace("$only", "and r.related_id in (select id from source_within)")}"""
+
+
 async def related(
-    session: Session, found: Sequence[UUID], known: Sequence[UUID], words: Sequence[str], limit: int
+    session: Session,
+    found: Sequence[UUID],
+    known: Sequence[UUID],
+    words: Sequence[str],
+    *,
+    limit: int,
+    within: Within | None = None,
 ) -> list[Passage]:
     """Return the best passage of each article related to those found, in their order, without those known."""
     rows = await session.fetch(
-        """select best.*, 0 as score, 0 as coverage
-             from (select distinct on (r.related_id) r.related_id, x.n, r.position
-                     from app.article_related r join unnest($1::uuid[]) with ordinality as x (id, n)
-                            on x.id = r.article_id
-                    where r.related_id <> all($2::uuid[]) order by r.related_id, x.n, r.position) r,
-                  lateral (select c.id as chunk_id, c.article_id, c.document_id, a.title as source_title,
-                                  a.version, null as mime, c.heading, c.page, c.content, null as url
-                             from app.chunk c join app.article a on a.id = c.article_id
-                            where c.article_id = r.related_id
-                            order by (select count(*) from app.posting p
-                                       where p.chunk_id = c.id and p.lexeme = any($3::text[])) desc, c.ordinal
-                            limit 1) best
-            order by r.n, r.position limit $4""",
+        _RELATED if within is None else _RELATED_WITHIN,
         list(found),
         list(known),
         list(words),
         limit,
+        *([] if within is None else [list(within.categories)]),
     )
-    return [_passage(row) for row in rows]
-
-
-def _passage(row: asyncpg.Record) -> Passage:
-    return Passage(
-        chunk_id=row["chunk_id"],
-        source_kind="article" if row["article_id"] else "document",
-        source_id=row["article_id"] or row["document_id"],
-        source_title=row["source_title"],
-        heading=row["heading"],
-        page=row["page"],
-        content=row["content"],
-        score=float(row["score"]),
-        coverage=float(row["coverage"]),
-        version=row["version"],
-        place=place_of(row["mime"]),
-        url=row["url"],
-    )
+    return [passage_of(row) for row in rows]
 
 
 def _some(row: asyncpg.Record | None) -> asyncpg.Record:

@@ -1,7 +1,8 @@
 """Taking in a file: store the bytes, then the row; the same bytes twice are one document."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
+from uuid import UUID
 
 from starlette.datastructures import UploadFile
 
@@ -24,9 +25,18 @@ UPLOAD_CHUNK_BYTES = 1_000_000
 
 
 async def store_upload(
-    db: Database, files: FileStore, scope: Scope, name: str, chunks: AsyncIterator[bytes], *, now: datetime
+    db: Database,
+    files: FileStore,
+    scope: Scope,
+    name: str,
+    chunks: AsyncIterator[bytes],
+    *,
+    categories: Sequence[UUID] = (),
+    now: datetime,
 ) -> Registration:
-    """Store an upload and queue its reading. Raises UnsupportedType, TooLarge; keeps nothing then."""
+    """Store an upload and queue its reading. Raises UnsupportedType, TooLarge, Invalid for a category that is
+    not there; keeps nothing then.
+    """
     file_name = clean_file_name(name)
     mime = mime_by_name(file_name)
     if mime is None:
@@ -36,7 +46,7 @@ async def store_upload(
             params={"formats": FORMATS},
         )
     stored = await files.put(scope.key("documents", new_id().hex), chunks, max_bytes=FILE_MAX_BYTES)
-    new = NewDocument(file_name, mime, stored.size_bytes, stored.sha256, stored.key)
+    new = NewDocument(file_name, mime, stored.size_bytes, stored.sha256, stored.key, tuple(categories))
     try:
         async with db.session(scope) as session:
             registration = await service.register_document(session, new, now=now)

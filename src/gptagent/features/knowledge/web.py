@@ -13,7 +13,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gptagent.features.knowledge import service
+from gptagent.features.knowledge.categories import service as categories
 from gptagent.features.knowledge.documents import PAGE_LIMIT
+from gptagent.features.knowledge.listing import ids_of
 from gptagent.features.knowledge.model import EXTENSIONS, FILE_MAX_BYTES, FORMATS, Document
 from gptagent.features.knowledge.quota.service import read_usage
 from gptagent.features.knowledge.upload import read_chunks, store_upload
@@ -25,7 +27,7 @@ from gptagent.kernel.errors import AppError, Conflict, Invalid
 from gptagent.kernel.files import FileStore
 from gptagent.kernel.http import CurrentScope, QueryText
 from gptagent.kernel.scope import Scope
-from gptagent.ui.web import Notice, Pages, base_of, message_of
+from gptagent.ui.web import Notice, Pages, base_of, field_errors, message_of
 
 ACCEPT = ",".join(EXTENSIONS)
 FILE_MAX_MB = FILE_MAX_BYTES // 1_000_000
@@ -41,6 +43,8 @@ class DocumentPages:
         router = APIRouter(prefix="/manage/{workspace}/knowledge-base")
         router.get("")(self.list)
         router.post("/documents")(self.upload)
+        router.get("/documents/{document_id}/edit")(self.edit_form)
+        router.post("/documents/{document_id}/edit")(self.edit)
         router.post("/documents/{document_id}/retry")(self.retry)
         router.post("/documents/{document_id}/delete")(self.delete)
         return router
@@ -65,16 +69,19 @@ class DocumentPages:
         before: UUID | None = None,
         part: str = "",
         failures: Sequence[tuple[str, str]] = (),
+        chosen: Sequence[UUID] = (),
     ) -> Response:
         async with self.db.session(scope) as session:
             documents = await service.list_documents(session, search=q, before=before)
             counts = await service.count_sources(session)
             usage = await read_usage(session)
+            tree = await categories.read_tree(session)
             shell = None if part else await self.pages.shell(request, session)
         context: dict[str, Any] = {
             "documents": documents,
             "counts": counts,
             "usage": usage,
+            "tree": tree,
             "q": q,
             "before": before,
             "older": documents[-1].id if len(documents) == PAGE_LIMIT else None,
@@ -89,6 +96,7 @@ class DocumentPages:
             shell,
             status=422 if failures else 200,
             failures=failures,
+            chosen=chosen,
             accept=ACCEPT,
             formats=FORMATS,
             limit=FILE_MAX_MB,
@@ -99,12 +107,19 @@ class DocumentPages:
         """Take every file that can be taken and name the others with their reason."""
         require(scope, policy.EDIT_KNOWLEDGE)
         form = await request.form()
+        chosen = ids_of(form.getlist("categories"))
         files = [file for file in form.getlist("files") if isinstance(file, UploadFile) and file.filename]
         failures: list[tuple[str, str]] = []
         for file in files:
             try:
                 await store_upload(
-                    self.db, self.files, scope, file.filename or "", read_chunks(file), now=utcnow()
+                    self.db,
+                    self.files,
+                    scope,
+                    file.filename or "",
+                    read_chunks(file),
+                    categories=chosen,
+                    now=utcnow(),
                 )
             except AppError as error:
                 failures.append((file.filename or "", message_of(request, error)))
@@ -112,9 +127,48 @@ class DocumentPages:
             nothing = Invalid("invalid", "Choose a file first.")
             failures.append(("", message_of(request, nothing)))
         if failures:
-            return await self._list(request, scope, failures=failures)
+            return await self._list(request, scope, failures=failures, chosen=chosen)
         taken = Notice("success", "The upload is done", "Reading has begun. The page shows how far it is.")
         return self.pages.redirect(f"{base_of(request)}/knowledge-base", taken)
+
+    async def edit_form(self, request: Request, scope: CurrentScope, document_id: UUID) -> Response:
+        require(scope, policy.EDIT_KNOWLEDGE)
+        return await self._document(request, scope, document_id)
+
+    async def edit(self, request: Request, scope: CurrentScope, document_id: UUID) -> Response:
+        """Put the document into the ticked categories, and take it out of all others."""
+        require(scope, policy.EDIT_KNOWLEDGE)
+        chosen = ids_of((await request.form()).getlist("categories"))
+        try:
+            async with self.db.session(scope) as session:
+                await service.place_document(session, document_id, chosen)
+        except (Invalid, Conflict) as error:
+            return await self._document(request, scope, document_id, chosen, error)
+        return self.pages.redirect(f"{base_of(request)}/knowledge-base", Notice("success", "Saved"))
+
+    async def _document(
+        self,
+        request: Request,
+        scope: Scope,
+        document_id: UUID,
+        chosen: Sequence[UUID] | None = None,
+        error: AppError | None = None,
+    ) -> Response:
+        async with self.db.session(scope) as session:
+            document = await service.get_document(session, document_id)
+            tree = await categories.read_tree(session)
+            shell = await self.pages.shell(request, session)
+        return self.pages.show(
+            request,
+            "knowledge/document.html",
+            shell,
+            status=error.status if error else 200,
+            document=document,
+            tree=tree,
+            chosen=document.categories if chosen is None else chosen,
+            errors=field_errors(request, error) if error else {},
+            failure=message_of(request, error) if error and not error.fields else "",
+        )
 
     async def retry(self, request: Request, scope: CurrentScope, document_id: UUID) -> Response:
         require(scope, policy.EDIT_KNOWLEDGE)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -32,6 +32,8 @@ class NewApiKeyBody(Body):
 
 class ApiKeyOut(Wire):
     """`key_start` and `key_end` are what the key is known by; the key itself is kept nowhere."""
+
+    moving: ClassVar[frozenset[str]] = frozenset({"last_used_at"})
 
     id: UUID
     name: str

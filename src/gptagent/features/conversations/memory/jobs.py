@@ -95,12 +95,16 @@ async def _claim(ctx: JobContext, conversation_id: UUID) -> _Batch | None:
         messages = await conversations.list_messages(
             session, conversation_id, from_seq=reading.read_seq + 1, limit=BATCH_MESSAGES
         )
-        if agent is None or not messages:
+        if not messages:
             return None
         has_words = any(one.author == "customer" and one.text.strip() for one in messages)
         is_silent = await organizations.find_silence(session) is not None
-        if is_silent or not agent.settings.remembers_customers or not has_words:
-            await store.pass_over(session, conversation_id)
+        if agent is None and not is_silent:
+            return None
+        remembers = agent is not None and agent.settings.remembers_customers
+        if agent is None or is_silent or not remembers or not has_words:
+            # What came just now is for another reading, which is queued with it.
+            await store.pass_over(session, conversation_id, messages[-1].seq)
             return None
         known = await service.known_of(session, conversation_id)
     return _Batch(reading.read_seq, tuple(messages), tuple(known), agent.settings.model)
@@ -116,12 +120,13 @@ async def _keep(  # noqa: PLR0917 - all that one reading has come to
 ) -> None:
     async with ctx.db.session(ctx.scope) as session:
         await conversations.pin_conversation(session, conversation_id)
+        is_silent = await organizations.find_silence(session) is not None
         if not await store.advance_reading(
             session, conversation_id, batch.read_seq, batch.last_seq, error_code
         ):
             return  # another has read the same, or the customer was erased
         agent = await speaking.find_speaker(session, conversation_id)
-        # Not if it was switched off while the model thought.
-        if agent is not None and agent.settings.remembers_customers:
+        # Neither switched off nor suspended while the model thought.
+        if agent is not None and agent.settings.remembers_customers and not is_silent:
             await service.keep_found(session, conversation_id, found, author)
         await service.tell(session, conversation_id)

@@ -9,6 +9,8 @@ from gptagent.features.conversations.memory.model import Found, NewMemory
 from gptagent.kernel.db import Session
 from gptagent.kernel.ids import new_id
 
+LAST = 2**63 - 1  # no conversation has a message after it
+
 # All conversations of the customer who has the conversation $1.
 _KIN = """select $1::uuid as id union
           select c.id from app.conversation named join app.conversation c
@@ -151,14 +153,15 @@ async def note_due(session: Session, conversation_id: UUID, delay: timedelta, lo
     return bool(done)
 
 
-async def pass_over(session: Session, conversation_id: UUID) -> None:
-    """Count all messages as read."""
+async def pass_over(session: Session, conversation_id: UUID, up_to: int = LAST) -> None:
+    """Count messages as read, all that there are or those up to one."""
     await session.execute(
         """insert into app.memory_reading as r (conversation_id, read_seq)
-           select id, last_seq from app.conversation where id = $1
+           select id, least(last_seq, $2) from app.conversation where id = $1
            on conflict (org_id, conversation_id) do update
               set read_seq = greatest(r.read_seq, excluded.read_seq)""",
         conversation_id,
+        up_to,
     )
 
 

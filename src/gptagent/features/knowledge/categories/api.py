@@ -44,7 +44,7 @@ class CategoryMove(Body):
 
 
 class CategoryOut(Wire):
-    """`articles` and `subcategories` count what is directly in it."""
+    """`articles`, `subcategories`, `documents` and `sites` count what is directly in it."""
 
     id: UUID
     parent_id: UUID | None
@@ -55,6 +55,8 @@ class CategoryOut(Wire):
     version: int
     articles: int
     subcategories: int
+    documents: int
+    sites: int
     created_at: datetime
     updated_at: datetime
 

@@ -38,8 +38,23 @@ class NewCategory:
 
 
 @dataclass(frozen=True, slots=True)
+class Within:
+    """What of a base may be found: what is in one of these categories or below it.
+
+    None in its place is the whole base. With none at all, or only with some that are gone, nothing is found.
+    """
+
+    categories: tuple[UUID, ...]
+
+
+def within(categories: Iterable[UUID] | None) -> Within | None:
+    """Return the part of the base that is in these categories or below them; None, the whole, for None."""
+    return None if categories is None else Within(tuple(categories))
+
+
+@dataclass(frozen=True, slots=True)
 class Category:
-    """`position` is its place among its siblings. `articles` counts those in it, not those below."""
+    """`position` is its place among its siblings. What is counted is directly in it, not below."""
 
     id: UUID
     parent_id: UUID | None
@@ -50,6 +65,8 @@ class Category:
     version: int
     articles: int
     subcategories: int
+    documents: int
+    sites: int
     created_at: datetime
     updated_at: datetime
 

@@ -1,6 +1,6 @@
 """The verbs of categories. Each change of the tree locks it: what is checked holds until the commit."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from uuid import UUID
 
@@ -82,9 +82,10 @@ async def move_category(
 
 
 async def delete_category(session: Session, category_id: UUID, *, cascade: bool, now: datetime) -> None:
-    """Delete an empty category; with `cascade` one with subcategories and articles.
+    """Delete an empty category; with `cascade` one with subcategories and what is in them.
 
-    Articles stay: those left without a category go to the default one. Raises NotFound and Conflict.
+    All that stays: articles left without a category go to the default one, documents and sites are in none.
+    Raises NotFound and Conflict.
     """
     tree = await lock_tree(session, now=now)
     default = tree.default()
@@ -95,11 +96,9 @@ async def delete_category(session: Session, category_id: UUID, *, cascade: bool,
         raise Conflict(
             "category_is_default", "Articles without another category are kept here. It cannot be deleted."
         )
-    articles = await store.claim_categories(session, doomed)
-    if not cascade and (len(doomed) > 1 or articles):
-        raise Conflict(
-            "category_not_empty", "A category with subcategories or articles cannot be deleted like this."
-        )
+    held = await store.claim_categories(session, doomed)
+    if not cascade and (len(doomed) > 1 or held):
+        raise Conflict("category_not_empty", "A category that is not empty cannot be deleted like this.")
     await store.delete_categories(session, doomed, default.id)
     await audit.record(session, Entry("category.deleted", "category", str(category_id)))
 
@@ -110,6 +109,12 @@ async def get_category(session: Session, category_id: UUID) -> Category:
     if found is None:
         raise _missing()
     return found
+
+
+async def check_categories(session: Session, ids: Collection[UUID]) -> None:
+    """Raise Invalid on `categories` if one of these is not there."""
+    if ids and await store.find_categories(session, ids) != set(ids):
+        raise Invalid.field("categories", "There is no such category.")
 
 
 async def lock_category(session: Session, category_id: UUID, *, now: datetime) -> Category:

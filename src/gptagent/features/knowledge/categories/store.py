@@ -14,7 +14,26 @@ from gptagent.kernel.paging import Page
 _CATEGORY = """c.id, c.parent_id, c.title, c.description, c.position, c.is_default, c.version,
   c.created_at, c.updated_at,
   (select count(*) from app.article_category m where m.category_id = c.id) as articles,
-  (select count(*) from app.category s where s.parent_id = c.id) as subcategories"""
+  (select count(*) from app.category s where s.parent_id = c.id) as subcategories,
+  (select count(*) from app.document_category m where m.category_id = c.id) as documents,
+  (select count(*) from app.site_category m join app.site s on s.id = m.site_id
+    where m.category_id = c.id and s.deleted_at is null) as sites"""
+
+# What is in some categories, $within, or below them: articles and documents, and their passages. They are put
+# before the other parts of a statement that begins with `with recursive`.
+SOURCES_WITHIN = """place as (
+  select id from app.category where id = any($within::uuid[])
+  union select c.id from app.category c join place p on c.parent_id = p.id
+), source_within as (
+  select m.article_id as id from app.article_category m join place on place.id = m.category_id
+  union select m.document_id from app.document_category m join place on place.id = m.category_id
+  union select d.id from app.site_category m join place on place.id = m.category_id
+          join app.site_page p on p.site_id = m.site_id join app.document d on d.page_id = p.id
+)"""
+CHUNKS_WITHIN = f"""{SOURCES_WITHIN}, chunk_within as (
+  select c.id from source_within s join app.chunk c on c.article_id = s.id
+  union all select c.id from source_within s join app.chunk c on c.document_id = s.id
+)"""
 
 
 async def ensure_default(session: Session, category_id: UUID, now: datetime) -> UUID:
@@ -100,6 +119,12 @@ async def number_categories(session: Session, ids: Collection[UUID]) -> None:
     )
 
 
+async def find_categories(session: Session, ids: Collection[UUID]) -> set[UUID]:
+    """Return those of the categories that exist."""
+    rows = await session.fetch("select id from app.category where id = any($1::uuid[])", list(ids))
+    return {row["id"] for row in rows}
+
+
 async def hold_categories(session: Session, ids: Collection[UUID]) -> set[UUID]:
     """Return those of the categories that exist, and keep them from being deleted until the commit."""
     rows = await session.fetch(
@@ -109,19 +134,22 @@ async def hold_categories(session: Session, ids: Collection[UUID]) -> set[UUID]:
 
 
 async def claim_categories(session: Session, ids: Collection[UUID]) -> int:
-    """Wait for those who are putting articles in, keep others from it; return how many are in them."""
+    """Wait for those who are putting something in, keep others from it; return how much is in them."""
     await session.execute(
         "select from app.category where id = any($1::uuid[]) order by id for update", list(ids)
     )
     found: int = await session.fetchval(
-        "select count(distinct article_id) from app.article_category where category_id = any($1::uuid[])",
+        """select (select count(*) from app.article_category where category_id = any($1::uuid[]))
+                + (select count(*) from app.document_category where category_id = any($1::uuid[]))
+                + (select count(*) from app.site_category m join app.site s on s.id = m.site_id
+                    where m.category_id = any($1::uuid[]) and s.deleted_at is null)""",
         list(ids),
     )
     return found
 
 
 async def delete_categories(session: Session, ids: Collection[UUID], default_id: UUID) -> None:
-    """Articles that are in no other category go to the default one."""
+    """Articles that are in no other category go to the default one, documents and sites to none."""
     await session.execute(
         """insert into app.article_category (article_id, category_id)
            select distinct m.article_id, $2::uuid from app.article_category m

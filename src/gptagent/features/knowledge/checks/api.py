@@ -37,13 +37,17 @@ class SourceOut(Wire):
 
 
 class SideOut(Wire):
-    """An amount is all that it may mean, with bars between: 1,500 is `1500|1.5`. Dates: year first."""
+    """An amount is all that it may mean, with bars between: 1,500 is `1500|1.5`. Dates: year first.
+
+    `url` is where a site's page lies.
+    """
 
     source: SourceOut
     title: str
     sentence: str
     amounts: tuple[str, ...]
     changed_at: datetime | None
+    url: str | None
 
 
 class FindingOut(Wire):

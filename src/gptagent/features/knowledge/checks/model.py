@@ -63,13 +63,17 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One sentence of a finding, as it stands in its source, which changed last at `changed_at`."""
+    """One sentence of a finding, as it stands in its source, which changed last at `changed_at`.
+
+    `url` is where a site's page lies.
+    """
 
     source: Source
     title: str
     sentence: str
     amounts: tuple[str, ...]
     changed_at: datetime | None
+    url: str | None
 
 
 @dataclass(frozen=True, slots=True)

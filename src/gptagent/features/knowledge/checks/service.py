@@ -9,12 +9,12 @@ from uuid import UUID
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
 from gptagent.features.knowledge import lexical
-from gptagent.features.knowledge import store as pieces
 from gptagent.features.knowledge.checks import store
 from gptagent.features.knowledge.checks.extraction import told_in
 from gptagent.features.knowledge.checks.model import Check, Finding, Hit, Shown, Source, Statement, Told
 from gptagent.features.knowledge.checks.store import NewFinding, Passage
 from gptagent.features.knowledge.facts import service as facts
+from gptagent.features.knowledge.scoring import store as scoring
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import NotFound
 from gptagent.kernel.ids import new_id
@@ -176,7 +176,7 @@ async def _get(session: Session, finding_id: UUID) -> Finding:
 
 
 async def _words(session: Session, told: Sequence[Told]) -> list[list[str]]:
-    stems = await pieces.stem(session, [lexical.normalise(one.subject) for one in told])
+    stems = await scoring.stem(session, [lexical.normalise(one.subject) for one in told])
     return [sorted(set(own) - lexical.ASKING) for own in stems]
 
 

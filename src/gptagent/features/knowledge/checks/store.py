@@ -233,6 +233,7 @@ _FINDING = """
 select f.id, f.kind, f.unit, f.article_id, f.document_id, f.sentence, f.amounts, f.other_article_id,
        f.other_document_id, f.other_sentence, f.other_amounts, f.is_dismissed, f.found_at,
        coalesce(a.title, d.title, '') as title, coalesce(oa.title, od.title, '') as other_title,
+       d.url, od.url as other_url,
        coalesce(a.updated_at, d.updated_at, cf.updated_at) as changed_at,
        coalesce(oa.updated_at, od.updated_at, cf.updated_at) as other_changed_at, f.rank
   from app.finding f
@@ -319,6 +320,7 @@ def _finding(row: Record) -> Finding:
             row[f"{prefix}sentence"],
             tuple(row[f"{prefix}amounts"]),
             row[f"{prefix}changed_at"],
+            row[f"{prefix}url"],
         )
 
     return Finding(

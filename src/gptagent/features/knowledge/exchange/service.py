@@ -20,7 +20,7 @@ from gptagent.features.knowledge.exchange.files import (
 )
 from gptagent.features.knowledge.quota import service as quota
 from gptagent.kernel.db import Database, Session
-from gptagent.kernel.errors import AppError, FieldError, Invalid
+from gptagent.kernel.errors import FieldError, Invalid
 from gptagent.kernel.scope import Scope
 
 EXPORT_ROWS = 100  # of one transaction: a long export holds none open
@@ -38,7 +38,7 @@ async def export_articles(db: Database, scope: Scope, form: FileFormat) -> Async
 async def import_articles(session: Session, data: bytes, *, now: datetime) -> int:
     """Write every article of a file, or none; return how many. Categories that are missing are made.
 
-    Raises Invalid naming each fault as `line/field`.
+    Raises Invalid naming each fault as `line/field`, Conflict if there is no room for so much.
     """
     rows = read_file(data)
     await quota.hold(session)
@@ -55,8 +55,6 @@ async def import_articles(session: Session, data: bytes, *, now: datetime) -> in
                 await articles.create_article(session, new, now=now)
         except Invalid as error:
             faults += [FieldError(f"{line}/{one.pointer}", one.message, one.params) for one in error.fields]
-        except AppError as error:
-            faults.append(FieldError(f"{line}/categories", error.message, error.params))
     if faults:
         raise Invalid("invalid", "Please correct the marked lines.", fields=tuple(faults))
     counted = {"count": (None, len(rows))}

@@ -14,11 +14,11 @@ from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database
-from gptagent.kernel.errors import AppError, Invalid
+from gptagent.kernel.errors import AppError, Conflict, Invalid
 from gptagent.kernel.http import CurrentScope, QueryText, locale_of
 from gptagent.kernel.i18n import translate
 from gptagent.kernel.scope import Scope
-from gptagent.ui.web import Notice, Pages, base_of
+from gptagent.ui.web import Notice, Pages, base_of, message_of
 
 FAULTS_SHOWN = 100
 
@@ -54,12 +54,12 @@ class ExchangePages:
             data = await file.read()
             async with self.db.session(scope) as session:
                 count = await service.import_articles(session, data, now=utcnow())
-        except Invalid as error:
+        except (Invalid, Conflict) as error:
             return await self._page(request, scope, error)
         taken = Notice("success", "Articles taken from the file: {count}", params={"count": str(count)})
         return self.pages.redirect(f"{base_of(request)}/knowledge-items", taken)
 
-    async def _page(self, request: Request, scope: Scope, error: Invalid | None) -> Response:
+    async def _page(self, request: Request, scope: Scope, error: AppError | None) -> Response:
         async with self.db.session(scope) as session:
             shell = await self.pages.shell(request, session)
         faults = faults_of(error, locale_of(request)) if error else []
@@ -67,7 +67,8 @@ class ExchangePages:
             request,
             "knowledge/import.html",
             shell,
-            status=422 if error else 200,
+            status=error.status if error else 200,
+            failure=message_of(request, error) if error and not error.fields else "",
             faults=faults[:FAULTS_SHOWN],
             more=len(faults) - FAULTS_SHOWN,
             columns=COLUMNS,

@@ -7,7 +7,6 @@ from uuid import UUID
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
 from gptagent.features.knowledge import lexical, retrieval
-from gptagent.features.knowledge import store as pieces
 from gptagent.features.knowledge.articles import store as articles
 from gptagent.features.knowledge.gaps import store
 from gptagent.features.knowledge.gaps.masking import masked
@@ -25,6 +24,7 @@ from gptagent.features.knowledge.gaps.model import (
     needed_support,
 )
 from gptagent.features.knowledge.model import Passage
+from gptagent.features.knowledge.scoring import store as scoring
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import Invalid, NotFound
 from gptagent.kernel.ids import new_id
@@ -88,7 +88,7 @@ async def _near(session: Session, words: list[str]) -> UUID | None:
     """Return the gap that is about the same."""
     near = await store.find_near(session, [lexical.kin_range(word) for word in words], CANDIDATES)
     every = {*words, *(word for own in near.values() for word in own)}
-    return nearest(await pieces.weigh(session, sorted(every)), words, near)
+    return nearest(await scoring.weigh(session, sorted(every)), words, near)
 
 
 async def find_near(session: Session, text: str) -> Gap | None:
@@ -270,5 +270,5 @@ def _fitting(passages: Collection[Passage], article_id: UUID | None, needed: flo
 
 async def words_of(session: Session, text: str) -> list[str]:
     """Return the words that say what is asked about; none of a greeting."""
-    stems = await pieces.stem(session, [lexical.normalise_question(text[:QUESTION_MAX_CHARS])])
+    stems = await scoring.stem(session, [lexical.normalise_question(text[:QUESTION_MAX_CHARS])])
     return sorted(set(stems[0]) - lexical.ASKING)

@@ -10,10 +10,12 @@ from fastapi import APIRouter, UploadFile
 from pydantic import Field
 from starlette.responses import Response
 
+from gptagent.features.knowledge.categories.model import CATEGORIES_MAX
 from gptagent.features.knowledge.exchange.api import EXPORTED, Format
 from gptagent.features.knowledge.exchange.files import MEDIA, FileFormat
 from gptagent.features.knowledge.model import Passage
 from gptagent.features.knowledge.questions import exchange, service
+from gptagent.features.knowledge.questions.asking import Askers, part_asked
 from gptagent.features.knowledge.questions.calibration import Run, compare
 from gptagent.features.knowledge.questions.model import Question
 from gptagent.features.knowledge.vectors.service import Understanding
@@ -27,9 +29,13 @@ from gptagent.kernel.rest import CurrentMatch, api_router
 
 
 class TrialBody(Body):
+    """Asked is what is in these `categories` or below them, or what the agent answers from; else all."""
+
     model_config = example({"text": "How long does delivery to Kazan take?"})
 
     text: str
+    categories: list[UUID] = Field(default_factory=list, max_length=CATEGORIES_MAX)
+    agent_id: UUID | None = None
 
 
 class QuestionBody(Body):
@@ -63,11 +69,15 @@ class PassageOut(Wire):
 
 
 class LegOut(Wire):
-    """What one way of searching found, `words` or `meaning`. `taken_for`: what misspelt words stood for."""
+    """What one way of searching found: `words`, `meaning` or `graph`, which is by other names.
+
+    `taken_for`: what words of the question stood for. Without `is_used` it was found for this answer only.
+    """
 
     name: str
     passages: list[PassageOut]
     taken_for: dict[str, list[str]]
+    is_used: bool
 
 
 class QuoteOut(Wire):
@@ -161,6 +171,7 @@ class RunDetail(RunOut):
 class QuestionsApi:
     db: Database
     understanding: Understanding
+    askers: Askers
 
     def router(self) -> APIRouter:
         router = api_router("/knowledge-questions", tags=["knowledge questions"])
@@ -181,10 +192,16 @@ class QuestionsApi:
         require(scope, policy.VIEW)
         meaning = await self.understanding.understand(self.db, scope, service.check_text(body.text))
         async with self.db.session(scope) as session:
-            trial = await service.try_question(session, body.text, meaning)
+            part = await part_asked(session, self.askers, body.agent_id, body.categories)
+            trial = await service.try_question(session, body.text, meaning, within=part)
         return TrialOut(
             legs=[
-                LegOut(name=leg.name, passages=_passages(leg.passages), taken_for=leg.taken_for)
+                LegOut(
+                    name=leg.name,
+                    passages=_passages(leg.passages),
+                    taken_for=leg.taken_for,
+                    is_used=leg.is_used,
+                )
                 for leg in trial.legs
             ],
             passages=_passages(trial.passages),

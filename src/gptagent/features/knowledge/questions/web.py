@@ -11,10 +11,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gptagent.features.knowledge import service as knowledge
+from gptagent.features.knowledge.categories.service import read_tree
 from gptagent.features.knowledge.exchange.files import FileFormat
 from gptagent.features.knowledge.exchange.web import FAULTS_SHOWN, faults_of
+from gptagent.features.knowledge.listing import id_of
 from gptagent.features.knowledge.questions import exchange, service
 from gptagent.features.knowledge.questions.api import as_file
+from gptagent.features.knowledge.questions.asking import Askers, part_asked
 from gptagent.features.knowledge.questions.calibration import SAMPLE_MIN, compare
 from gptagent.features.knowledge.questions.files import COLUMNS
 from gptagent.features.knowledge.questions.model import QUESTIONS_MAX, TEXT_MAX_CHARS
@@ -34,6 +37,7 @@ class BenchPages:
     db: Database
     pages: Pages
     understanding: Understanding
+    askers: Askers
 
     def router(self) -> APIRouter:
         router = APIRouter(prefix="/manage/{workspace}/knowledge-bench")
@@ -51,7 +55,10 @@ class BenchPages:
 
     async def show(self, request: Request, scope: CurrentScope) -> Response:
         require(scope, policy.VIEW)
-        return await self._page(request, scope, request.query_params.get("q", ""))
+        said = request.query_params
+        chosen = tuple(_id(text) for text in said.getlist("categories") if text)
+        agent_id = _id(said["agent"]) if said.get("agent") else None
+        return await self._page(request, scope, said.get("q", ""), chosen=chosen, agent_id=agent_id)
 
     async def runs(self, request: Request, scope: CurrentScope) -> Response:
         """Return the part that shows the last run, for a page that heard of another."""
@@ -179,7 +186,14 @@ class BenchPages:
         return self.pages.redirect(f"{base_of(request)}/knowledge-bench", gone)
 
     async def _page(
-        self, request: Request, scope: Scope, asked: str, error: AppError | None = None
+        self,
+        request: Request,
+        scope: Scope,
+        asked: str,
+        error: AppError | None = None,
+        *,
+        chosen: Sequence[UUID] = (),
+        agent_id: UUID | None = None,
     ) -> Response:
         trial, meaning = None, None
         with suppress(Invalid):  # said below, beside the field
@@ -187,12 +201,15 @@ class BenchPages:
         async with self.db.session(scope) as session:
             if asked.strip():
                 try:
-                    trial = await service.try_question(session, asked, meaning)
+                    part = await part_asked(session, self.askers, agent_id, chosen)
+                    trial = await service.try_question(session, asked, meaning, within=part)
                 except Invalid as wrong:
                     error = error or wrong
             values = await _runs(session)
             questions = await service.list_questions(session)
             counts = await knowledge.count_sources(session)
+            tree = await read_tree(session)
+            agents = await self.askers(session)
             shell = await self.pages.shell(request, session)
         return self.pages.show(
             request,
@@ -201,6 +218,10 @@ class BenchPages:
             status=error.status if error else 200,
             asked=asked,
             trial=trial,
+            tree=tree,
+            chosen=chosen,
+            agents=[(str(one.id), one.name) for one in agents],
+            agent=str(agent_id or ""),
             choices=_choices(trial) if trial else [],
             questions=questions,
             counts=counts,
@@ -210,6 +231,11 @@ class BenchPages:
             may_edit=policy.EDIT_KNOWLEDGE in scope.permissions,
             **values,
         )
+
+
+def _id(text: str) -> UUID:
+    """Return the id; nobody's for what is none, so that it is refused as any that is not there."""
+    return id_of(text) or UUID(int=0)
 
 
 def _sources(form: FormData) -> list[UUID]:

@@ -79,6 +79,7 @@ async def workspaces(session: Session) -> list[UUID]:
 
 async def _rebuild_words(session: Session) -> int:
     await store.forget_grams(session)
+    await store.count_words(session)
     after, count = 0, 0
     while rows := await store.pieces_after(session, after, PIECES_PER_STATEMENT):
         words = [normalise(f"{title}\n{heading}\n{content}") for _, title, heading, content in rows]

@@ -16,6 +16,14 @@ async def forget_grams(session: Session) -> None:
     await session.execute("delete from app.gram")
 
 
+async def count_words(session: Session) -> None:
+    """Count anew how many passages hold each word; from here on what is deleted and written keeps it true."""
+    await session.execute("delete from app.lexeme")
+    await session.execute(
+        "insert into app.lexeme (lexeme, chunks) select lexeme, count(*) from app.posting group by lexeme"
+    )
+
+
 async def pieces_after(session: Session, after: int, limit: int) -> list[tuple[int, str, str, str]]:
     """Return passages by id: their id, the title of their source, their heading and content."""
     rows = await session.fetch(

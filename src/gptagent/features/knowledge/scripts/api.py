@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, ClassVar
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -73,6 +73,8 @@ class ScriptOut(Wire):
 
     Not `is_everywhere` and without `stages` it is used nowhere: their account is disconnected.
     """
+
+    moving: ClassVar[frozenset[str]] = frozenset({"used", "used_at"})
 
     id: UUID
     kind: str

@@ -10,8 +10,8 @@ from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
 from gptagent.features.crm import service as crm
 from gptagent.features.knowledge import lexical
-from gptagent.features.knowledge import store as words
 from gptagent.features.knowledge.retrieval import SEARCH_MAX_CHARS
+from gptagent.features.knowledge.scoring import store as scoring
 from gptagent.features.knowledge.scripts import store
 from gptagent.features.knowledge.scripts.model import (
     GIVEN_MAX_CHARS,
@@ -157,7 +157,7 @@ async def _answering(session: Session, objections: Sequence[Script], message: st
     texts = [
         lexical.normalise_question(text) for text in (message[:SEARCH_MAX_CHARS], *(w for _, w in wordings))
     ]
-    said, *stems = await words.stem(session, texts)
+    said, *stems = await scoring.stem(session, texts)
     near: dict[str, list[str]] = {}  # kin share a beginning: only such words are compared
     for lexeme in said:
         near.setdefault(lexeme[: lexical.KIN_MIN_CHARS], []).append(lexeme)

@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, ClassVar
 from uuid import UUID
 
 from fastapi import APIRouter, Request
 from pydantic import Field
 
+from gptagent.features.knowledge.articles.model import CATEGORIES_MAX
 from gptagent.features.knowledge.sites import service
 from gptagent.features.knowledge.sites.fetching import judged
 from gptagent.features.knowledge.sites.model import (
@@ -40,6 +41,7 @@ class SiteBody(Body):
     """`kind` page takes the one address; site follows its links and sitemap, `depth` links far at most.
 
     `every` none, daily or weekly says how often it is read again.
+    `categories` are ids: its pages are in them.
     """
 
     model_config = example({"url": "https://example.com", "kind": "site", "every": "weekly"})
@@ -49,16 +51,21 @@ class SiteBody(Body):
     depth: Depth = DEPTH
     page_limit: PageLimit = PAGES
     every: Every = "none"
+    categories: list[UUID] = Field(default_factory=list, max_length=CATEGORIES_MAX)
 
 
 class SitePatch(Body):
-    """Fields left out stay as they are. `version` refuses the change if another one came first."""
+    """Fields left out stay as they are. `version` refuses the change if another one came first.
+
+    `categories` count for all pages from the next question on.
+    """
 
     model_config = example({"every": "daily", "page_limit": 500})
 
     depth: Depth = DEPTH
     page_limit: PageLimit = PAGES
     every: Every = "none"
+    categories: list[UUID] = Field(default_factory=list, max_length=CATEGORIES_MAX)
     version: int | None = Field(None, ge=0, le=2**31 - 1)
 
 
@@ -83,12 +90,17 @@ class CountsOut(Wire):
 class SiteOut(Wire):
     """`state` queued, running, completed or failed; `failure` says why the latest reading failed."""
 
+    moving: ClassVar[frozenset[str]] = frozenset(
+        {"state", "error_code", "failure", "counts", "next_at", "started_at", "finished_at"}
+    )
+
     id: UUID
     kind: str
     url: str
     depth: int
     page_limit: int
     every: str
+    categories: list[UUID]
     state: str
     error_code: str | None
     failure: str | None
@@ -163,7 +175,8 @@ class SitesApi:
         """Reading begins at once. Private addresses are refused; robots.txt and noindex are obeyed."""
         require(scope, policy.EDIT_KNOWLEDGE)
         url = await judged(self.egress, body.url)
-        new = NewSite(body.kind, url, body.depth, body.page_limit, body.every)
+        chosen = tuple(body.categories)
+        new = NewSite(body.kind, url, body.depth, body.page_limit, body.every, chosen)
         async with self.db.session(scope) as session:
             return _site(await service.add_site(session, new, now=utcnow()), request)
 

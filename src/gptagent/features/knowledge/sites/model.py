@@ -54,13 +54,14 @@ REASONS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class NewSite:
-    """`url` is a normal address."""
+    """`url` is a normal address. `categories` are those of all its pages."""
 
     kind: SiteKind
     url: str
     depth: int = DEPTH
     page_limit: int = PAGES
     every: Every = "none"
+    categories: tuple[UUID, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,7 @@ class Site:
     """One address (`page`) or what can be reached from it on its host (`site`).
 
     `run` numbers the readings, `claim` those who read. `error_code` is a key of REASONS once a run failed.
+    `categories` are those of all its pages.
     """
 
     id: UUID
@@ -102,6 +104,7 @@ class Site:
     finished_at: datetime | None
     created_at: datetime
     updated_at: datetime
+    categories: tuple[UUID, ...] = ()
     counts: Counts = Counts()
 
     @property

@@ -1,12 +1,13 @@
 """The verbs of sites: add, change, read again, delete; what a reading records."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
+from gptagent.features.knowledge.placing import service as placing
 from gptagent.features.knowledge.sites import store
 from gptagent.features.knowledge.sites.crawling import CRAWL, announce, queue
 from gptagent.features.knowledge.sites.model import (
@@ -61,6 +62,7 @@ async def add_site(session: Session, new: NewSite, *, now: datetime) -> Site:
     site_id = new_id()
     if not await store.insert_site(session, site_id, new, _next(new.every, now)):
         raise Invalid.field("url", "This address is here already.")
+    await placing.place_site(session, site_id, new.categories)
     await queue(session, site_id)
     await announce(session, site_id)
     await audit.record(session, Entry("site.added", "site", str(site_id)))
@@ -70,7 +72,8 @@ async def add_site(session: Session, new: NewSite, *, now: datetime) -> Site:
 async def update_site(
     session: Session, site_id: UUID, changes: Mapping[str, object], *, now: datetime
 ) -> Site:
-    """Change `depth`, `page_limit`, `every`, if they are named; with `version` only if it is still that.
+    """Change `depth`, `page_limit`, `every`, `categories`, if they are named; with `version` only if it is
+    still that. Categories count for its pages from the next question on.
 
     A reading under way goes on with what it began with. Raises NotFound, Invalid, Conflict.
     """
@@ -81,9 +84,12 @@ async def update_site(
     if old.kind == "page":
         values |= {"depth": old.depth, "page_limit": old.page_limit}
     _check(values["depth"], values["page_limit"], values["every"])
-    changed = {
+    changed: dict[str, tuple[object, object] | None] = {
         name: (getattr(old, name), value) for name, value in values.items() if value != getattr(old, name)
     }
+    chosen = changes.get("categories")
+    if isinstance(chosen, Collection) and await placing.place_site(session, site_id, chosen):
+        changed["categories"] = None
     if not changed:
         return await get_site(session, site_id)
     await store.update_site(session, site_id, values, _rescheduled(old, values["every"], now))

@@ -3,7 +3,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 import asyncpg
@@ -23,7 +23,9 @@ from gptagent.kernel.ids import new_id
 from gptagent.kernel.paging import Page
 
 _SITE = """id, kind, url, depth, page_limit, every, state, error_code, run, claim, version, next_at,
-           started_at, finished_at, created_at, updated_at"""
+           started_at, finished_at, created_at, updated_at,
+           array(select m.category_id from app.site_category m where m.site_id = site.id
+                  order by 1) as categories"""
 # The text of a page whose bytes were taken may still turn out to be unreadable.
 _STATE = "case when d.status = 'failed' and p.state in ('taken', 'unchanged') then 'failed' else p.state end"
 # A sitemap is listed if something is wrong with it.
@@ -66,19 +68,19 @@ async def fetch_site(session: Session, site_id: UUID, *, lock: bool = False) -> 
             {"for no key update" if lock else ""}""",
         site_id,
     )
-    return Site(**dict(row)) if row else None
+    return _site(row) if row else None
 
 
 async def list_sites(session: Session) -> list[Site]:
     rows = await session.fetch(f"select {_SITE} from app.site where deleted_at is null order by url")
-    return [Site(**dict(row)) for row in rows]
+    return [_site(row) for row in rows]
 
 
 async def page_sites(session: Session, page: Page) -> list[Site]:
     rows = await session.fetch(
         f"select {_SITE} from app.site where deleted_at is null and {page.clause(1)}", *page.args
     )
-    return [Site(**dict(row)) for row in rows]
+    return [_site(row) for row in rows]
 
 
 async def count_pages(session: Session, site_ids: Sequence[UUID]) -> dict[UUID, Counts]:
@@ -235,7 +237,7 @@ async def claim_site(session: Session, site_id: UUID) -> tuple[Site, str | None]
     )
     if row is None:
         return None
-    return Site(**{k: v for k, v in row.items() if k != "robots"}), row["robots"]
+    return _site({name: value for name, value in row.items() if name != "robots"}), row["robots"]
 
 
 async def hold_claim(session: Session, site: Site) -> bool:
@@ -471,3 +473,8 @@ async def is_due(session: Session, site_id: UUID, stale: timedelta) -> bool:
             stale,
         )
     )
+
+
+def _site(row: asyncpg.Record | Mapping[str, Any]) -> Site:
+    values = dict(row)
+    return Site(**values | {"categories": tuple(values["categories"])})

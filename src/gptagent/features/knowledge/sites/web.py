@@ -1,6 +1,6 @@
 """The pages of sites: the list, the form that adds one, and one site with its pages."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -11,7 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gptagent.features.knowledge import service as knowledge
-from gptagent.features.knowledge.listing import SIZE_OPTIONS, Listing
+from gptagent.features.knowledge.categories import service as categories
+from gptagent.features.knowledge.listing import SIZE_OPTIONS, Listing, ids_of
 from gptagent.features.knowledge.sites import service
 from gptagent.features.knowledge.sites.fetching import judged
 from gptagent.features.knowledge.sites.model import (
@@ -75,20 +76,28 @@ class SitePages:
         require(scope, policy.EDIT_KNOWLEDGE)
         form = await request.form()
         typed = {name: words(form, name).strip() for name in EMPTY}
+        chosen = ids_of(form.getlist("categories"))
         try:
             url = await judged(self.egress, typed["url"])
             new = NewSite("page" if typed["kind"] == "page" else "site", url, **_settings(form))
             async with self.db.session(scope) as session:
                 site = await service.add_site(session, new, now=utcnow())
         except (Invalid, Conflict) as error:
-            return await self._form(request, scope, typed, error)
+            return await self._form(request, scope, typed, error, chosen=chosen)
         added = Notice("success", "The site is added", "Reading has begun. The page shows how far it is.")
         return self.pages.redirect(f"{base_of(request)}/knowledge-sites/{site.id}", added)
 
     async def _form(
-        self, request: Request, scope: Scope, values: Mapping[str, str], error: AppError | None = None
+        self,
+        request: Request,
+        scope: Scope,
+        values: Mapping[str, str],
+        error: AppError | None = None,
+        *,
+        chosen: Sequence[UUID] = (),
     ) -> Response:
         async with self.db.session(scope) as session:
+            tree = await categories.read_tree(session)
             shell = await self.pages.shell(request, session)
         return self.pages.show(
             request,
@@ -96,6 +105,8 @@ class SitePages:
             shell,
             status=error.status if error else 200,
             values=values,
+            tree=tree,
+            chosen=chosen,
             limits=LIMITS,
             errors=field_errors(request, error) if error else {},
             failure=message_of(request, error) if error and not error.fields else "",
@@ -116,7 +127,8 @@ class SitePages:
                 await service.update_site(session, site_id, changes, now=utcnow())
         except (Invalid, Conflict) as error:
             typed = {name: words(form, name) for name in service.SETTINGS}
-            return await self._site(request, scope, site_id, typed=typed, error=error)
+            chosen = ids_of(form.getlist("categories"))
+            return await self._site(request, scope, site_id, typed=typed, chosen=chosen, error=error)
         return self.pages.redirect(_address(request, site_id), Notice("success", "Saved"))
 
     async def _site(
@@ -127,12 +139,14 @@ class SitePages:
         *,
         part: str = "",
         typed: Mapping[str, str] | None = None,
+        chosen: Sequence[UUID] | None = None,
         error: AppError | None = None,
     ) -> Response:
         listing = Listing.read(request.query_params, ("state",), ())
         state = listing.get("state") if listing.get("state") in STATES else None
         async with self.db.session(scope) as session:
             site = await service.get_site(session, site_id)
+            tree = await categories.read_tree(session)
             found, total = await service.list_pages(
                 session, site_id, state=state, offset=listing.offset, limit=listing.size
             )
@@ -153,6 +167,8 @@ class SitePages:
             shell,
             status=error.status if error else 200,
             values=typed or _values(site),
+            tree=tree,
+            chosen=site.categories if chosen is None else chosen,
             limits=LIMITS,
             errors=field_errors(request, error) if error else {},
             failure=message_of(request, error) if error and not error.fields else "",
@@ -186,6 +202,8 @@ def _settings(form: FormData) -> dict[str, Any]:
         if name in form:
             text = words(form, name).strip()
             found[name] = int(text) if text.isascii() and text.isdecimal() and len(text) < 9 else NO_NUMBER
+    if "categories" in form:
+        found["categories"] = ids_of(form.getlist("categories"))
     if "every" in form:
         found["every"] = every if (every := words(form, "every")) in EVERY else ""
     return found

@@ -2,29 +2,44 @@
 
 from collections.abc import Sequence
 
+from gptagent.features.knowledge.categories.model import Within
+from gptagent.features.knowledge.categories.store import CHUNKS_WITHIN
 from gptagent.kernel.db import Session
 
 MOST_WORDS = 20  # of a question; what is pasted in holds more that no passage does
 CANDIDATES = 30  # of a word, most 3-grams in common first; the nearest are among them
 
+_FIND_ALIKE = """
+select w.word, c.lexeme
+  from (select u.lexeme as word from unnest($1::text[]) with ordinality as u (lexeme, n)
+         where not exists (select from app.posting p where p.lexeme = u.lexeme collate "C" $known)
+         order by u.n limit $4) w,
+       lateral (select g.lexeme from app.gram g
+                 where g.gram = any(array(select app.grams(w.word)))
+                   and length(g.lexeme) between length(w.word) - $2 and length(w.word) + $2
+                 group by g.lexeme
+                $near
+                 order by count(*)::float8 / (length(w.word) + length(g.lexeme)) desc, g.lexeme
+                 limit $3) c"""
+_ALIKE = _FIND_ALIKE.replace("$known", "").replace("$near", "")
+# A word that stands elsewhere only is as unknown here as one that stands nowhere, and none to be taken for.
+_KNOWN = "and p.chunk_id in (select id from chunk_within)"
+_NEAR = f"having exists (select from app.posting p where p.lexeme = g.lexeme {_KNOWN})"
+_ALIKE_WITHIN = f"""with recursive {CHUNKS_WITHIN.replace("$within", "$5")}
+{_FIND_ALIKE.replace("$known", _KNOWN).replace("$near", _NEAR)}"""
 
-async def find_alike(session: Session, lexemes: Sequence[str], most_edits: int) -> dict[str, list[str]]:
+
+async def find_alike(
+    session: Session, lexemes: Sequence[str], most_edits: int, within: Within | None = None
+) -> dict[str, list[str]]:
     """Return, for lexemes that no passage holds, words of the base that share 3-grams with them."""
     rows = await session.fetch(
-        """select w.lexeme as word, c.lexeme
-             from (select u.lexeme from unnest($1::text[]) with ordinality as u (lexeme, n)
-                    where not exists (select from app.posting p where p.lexeme = u.lexeme collate "C")
-                    order by u.n limit $4) w,
-                  lateral (select g.lexeme from app.gram g
-                            where g.gram = any(array(select app.grams(w.lexeme)))
-                              and length(g.lexeme) between length(w.lexeme) - $2 and length(w.lexeme) + $2
-                            group by g.lexeme
-                            order by count(*)::float8 / (length(w.lexeme) + length(g.lexeme)) desc, g.lexeme
-                            limit $3) c""",
+        _ALIKE if within is None else _ALIKE_WITHIN,
         list(lexemes),
         most_edits,
         CANDIDATES,
         MOST_WORDS,
+        *([] if within is None else [list(within.categories)]),
     )
     found: dict[str, list[str]] = {}
     for row in rows:

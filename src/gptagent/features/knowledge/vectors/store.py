@@ -9,6 +9,8 @@ from uuid import UUID
 import asyncpg
 
 from gptagent.features.inference.model import EmbeddingModel
+from gptagent.features.knowledge.categories.model import Within
+from gptagent.features.knowledge.categories.store import CHUNKS_WITHIN
 from gptagent.features.knowledge.vectors.model import Benefit, Meaning, Near, Progress, VectorIndex
 from gptagent.kernel.db import Session
 
@@ -244,20 +246,27 @@ async def count_progress(session: Session, index_id: UUID | None) -> Progress:
     return Progress(row["embedded"], row["chunks"]) if row else Progress(0, 0)
 
 
-async def nearest(session: Session, meaning: Meaning, limit: int) -> list[Near]:
+_NEAR = """near as (
+  select chunk_id, -(embedding <#> $2::halfvec) as similarity from app.chunk_vector
+   where index_id = $1 $only order by embedding <#> $2::halfvec, chunk_id limit $3
+)
+select n.chunk_id, n.similarity, coalesce(c.article_id, c.document_id) as source_id
+  from near n join app.chunk c on c.id = n.chunk_id
+ where n.similarity >= $4 order by n.similarity desc, n.chunk_id"""
+_NEAREST = f"with {_NEAR.replace('$only', '')}"
+_NEAREST_WITHIN = f"""with recursive {CHUNKS_WITHIN.replace("$within", "$5")},
+{_NEAR.replace("$only", "and chunk_id in (select id from chunk_within)")}"""
+
+
+async def nearest(session: Session, meaning: Meaning, limit: int, within: Within | None = None) -> list[Near]:
     """Return the passages most similar to a question: an exact scan of the tenant's vectors."""
     rows = await session.fetch(
-        """with near as (
-             select chunk_id, -(embedding <#> $2::halfvec) as similarity from app.chunk_vector
-              where index_id = $1 order by embedding <#> $2::halfvec, chunk_id limit $3
-           )
-           select n.chunk_id, n.similarity, coalesce(c.article_id, c.document_id) as source_id
-             from near n join app.chunk c on c.id = n.chunk_id
-            where n.similarity >= $4 order by n.similarity desc, n.chunk_id""",
+        _NEAREST if within is None else _NEAREST_WITHIN,
         meaning.index_id,
         _text(meaning.vector),
         limit,
         meaning.lowest,
+        *([] if within is None else [list(within.categories)]),
     )
     return [Near(row["chunk_id"], row["source_id"], float(row["similarity"])) for row in rows]
 

@@ -1,4 +1,4 @@
-"""A model that fails is left alone for a while; each of its calls says what for and at what cost."""
+"""Documents and sites have categories, as articles do."""
 
 from importlib.resources import files
 from typing import cast
@@ -6,11 +6,11 @@ from typing import cast
 import psycopg
 from alembic import op
 
-revision = "0025"
-down_revision = "0024"
+revision = "0026"
+down_revision = "0025"
 
 
 def upgrade() -> None:
     folder = files("gptagent.migrations") / "sql"
     connection = cast("psycopg.Connection[tuple[object, ...]]", op.get_bind().connection.driver_connection)
-    connection.execute((folder / "models.sql").read_bytes())
+    connection.execute((folder / "places.sql").read_bytes())

@@ -1,0 +1,1 @@
+"""In which categories documents and sites are."""

@@ -1,0 +1,1 @@
+"""Which passages hold most of a question's words."""
