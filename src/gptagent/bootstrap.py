@@ -65,7 +65,9 @@ from gptagent.features.dialog.turn import TurnRunner
 from gptagent.features.identity.limits import LoginLimits
 from gptagent.features.identity.model import Links
 from gptagent.features.identity.tokens import AccessTokens
+from gptagent.features.inference.breaker import PostgresBreaker
 from gptagent.features.inference.model import Embedder, EmbeddingModel, LanguageModel
+from gptagent.features.inference.prices import load_prices
 from gptagent.features.knowledge import jobs as knowledge_jobs
 from gptagent.features.knowledge.checks import jobs as check_jobs
 from gptagent.features.knowledge.checks import service as checks
@@ -273,7 +275,7 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
     action_jobs = ActionJobs(platform.crm, platform.vault, mailer)
     sync_jobs = SyncJobs(platform.crm, platform.vault)
     extractive = ExtractiveResponder()
-    model = _model(platform.settings)
+    model = _model(platform)
     responder: Responder = extractive if model is None else ModelResponder(model)
     memory_jobs = MemoryJobs(model)
     graph_jobs = GraphJobs(model)
@@ -323,13 +325,22 @@ def _mailer(settings: Settings) -> SmtpMailer | None:
     return SmtpMailer(SmtpServer.parse(settings.smtp_url.get_secret_value()), settings.mail_from or "")
 
 
-def _model(settings: Settings) -> LanguageModel | None:
+def _model(platform: Platform) -> LanguageModel | None:
+    settings = platform.settings
     if settings.llm_model is None:
         return None
     from gptagent.adapters.llm.port import OpenAiCompatible
 
     key = settings.llm_api_key.get_secret_value() if settings.llm_api_key else ""
-    return OpenAiCompatible(settings.allowed_egress, settings.llm_base_url, key, settings.llm_model)
+    return OpenAiCompatible(
+        settings.allowed_egress,
+        settings.llm_base_url,
+        key,
+        settings.llm_model,
+        fallback_model=settings.llm_fallback_model,
+        breaker=PostgresBreaker(platform.db, settings.llm_base_url),
+        prices=load_prices(settings.llm_base_url, settings.llm_prices_file),
+    )
 
 
 def build_embedder(settings: Settings, egress: Egress) -> Embedder | None:
@@ -340,4 +351,5 @@ def build_embedder(settings: Settings, egress: Egress) -> Embedder | None:
     model = EmbeddingModel(
         settings.embedding_base_url, settings.embedding_model, settings.embedding_dimensions
     )
-    return OpenAiEmbeddings(egress, model, key)
+    prices = load_prices(settings.embedding_base_url, settings.llm_prices_file)
+    return OpenAiEmbeddings(egress, model, key, prices=prices)

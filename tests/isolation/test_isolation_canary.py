@@ -15,6 +15,7 @@ VOCABULARY = {
     "asked_question.kind",
     "attachment.state",
     "base_change.part",
+    "llm_usage.purpose",
     "base_check.state",
     "finding.kind",
     "gap.status",

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from gptagent.bootstrap import app_dsn, build_embedder, build_platform
+from gptagent.features.inference import service as inference
 from gptagent.kernel import installation
 from gptagent.kernel.crypto import load_vault
 from gptagent.kernel.db import Database
@@ -45,6 +46,8 @@ async def examine(settings: Settings) -> list[Finding]:
         else:
             findings.append(Finding(what, ok=False, detail="not checked: it needs the database"))
     findings.append(await _try("model", _model, settings))
+    if settings.llm_model is not None and all(one.ok for one in findings[3:5]):
+        findings.append(await _try("breaker", _breaker, settings))
     findings.append(await _try("embeddings", _embeddings, settings))
     return findings
 
@@ -62,6 +65,8 @@ _MENDS = {
     "migrations": "Run `gptagent migrate`.",
     "crm": "Run `gptagent migrate`, and set the SECRET_KEYS this installation began with.",
     "model": "Check LLM_BASE_URL and LLM_API_KEY; a private address needs EGRESS_ALLOW=host:port.",
+    "breaker": "It is tried again every minute or sooner. Look at the provider's status page; with "
+    "LLM_FALLBACK_MODEL another model answers meanwhile.",
     "embeddings": "Check EMBEDDING_BASE_URL, EMBEDDING_API_KEY, EMBEDDING_MODEL and EMBEDDING_DIMENSIONS; a "
     "private address needs EGRESS_ALLOW=host:port.",
 }
@@ -152,6 +157,17 @@ async def _model(settings: Settings) -> Finding:
         await egress.aclose()
     host = urlsplit(settings.llm_base_url).hostname
     return Finding("model", answer.status == 200, f"{host} answers {answer.status}", _MENDS["model"])
+
+
+async def _breaker(settings: Settings) -> Finding:
+    db = await Database.connect(app_dsn(settings), max_connections=1)
+    try:
+        async with db.installation() as session:
+            resting = await inference.resting_models(session)
+    finally:
+        await db.close()
+    detail = f"left alone after failures: {', '.join(resting)}" if resting else "no model is left alone"
+    return Finding("breaker", not resting, detail, _MENDS["breaker"])
 
 
 async def _embeddings(settings: Settings) -> Finding:

@@ -49,6 +49,7 @@ from gptagent.features.dialog.api import ConversationsApi
 from gptagent.features.dialog.drafts.api import ReplyDraftsApi
 from gptagent.features.identity.model import RelyingParty
 from gptagent.features.identity.recovery_api import RecoveryApi
+from gptagent.features.inference import service as inference
 from gptagent.features.knowledge.api import DocumentsApi
 from gptagent.features.knowledge.articles.api import ArticlesApi
 from gptagent.features.knowledge.attachments.api import ArticleFilesApi
@@ -256,14 +257,7 @@ def _add_operations(app: FastAPI, platform: Platform) -> None:
         return JSONResponse({"status": "alive"})
 
     async def ready(_request: Request) -> Response:
-        try:
-            async with platform.db.installation() as session:
-                await session.fetchval("select 1")
-        except AppError as error:
-            return JSONResponse({"status": "not ready", "database": error.code}, 503, {"Retry-After": "2"})
-        if platform.limiter.is_degraded:  # it serves; each process counts for itself
-            return JSONResponse({"status": "degraded", "redis": "redis_unavailable"})
-        return JSONResponse({"status": "ready"})
+        return await _readiness(platform)
 
     async def metrics(request: Request) -> Response:
         token = platform.settings.metrics_token
@@ -287,6 +281,20 @@ def _add_operations(app: FastAPI, platform: Platform) -> None:
         app.router.routes.append(PatternRoute(path, answer))
 
 
+async def _readiness(platform: Platform) -> Response:
+    try:
+        async with platform.db.installation() as session:
+            resting = await inference.resting_models(session)
+    except AppError as error:
+        return JSONResponse({"status": "not ready", "database": error.code}, 503, {"Retry-After": "2"})
+    troubles = {}
+    if platform.limiter.is_degraded:  # it serves; each process counts for itself
+        troubles["redis"] = "redis_unavailable"
+    if resting:  # agents quote the knowledge base, or the fallback model answers
+        troubles["model"] = "llm_circuit_open"
+    return JSONResponse({"status": "degraded" if troubles else "ready", **troubles})
+
+
 def _security_txt(settings: Settings, now: datetime) -> str:
     """Return whom to tell about a hole (RFC 9116). It is good as long as it is served, so it ends soon."""
     expires = (now + SECURITY_TXT_LIFE).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -305,10 +313,12 @@ async def _measure_queue(platform: Platform) -> None:
         depths = await installation.queue_depths(session)
         overdue = await installation.count_overdue_lanes(session, OVERDUE_AFTER)
         circuits = await installation.count_open_circuits(session, FAILURES_UNTIL_OPEN)
+        resting = await inference.resting_models(session)
     for state in ("queued", "picked", "failed"):
         observe.QUEUE_JOBS.labels(state).set(depths.get(state, 0))
     observe.LANES_OVERDUE.set(overdue)
     observe.CRM_CIRCUITS_OPEN.set(circuits)
+    observe.LLM_CIRCUITS_OPEN.set(len(resting))
 
 
 def _registry() -> CollectorRegistry:

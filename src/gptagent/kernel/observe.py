@@ -54,6 +54,13 @@ LLM_SECONDS = Histogram(
     ["outcome"],
     buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60),
 )
+LLM_FALLBACKS = Counter(
+    "gptagent_llm_fallbacks_total", "Requests that went to the fallback model, by why", ["reason"]
+)
+LLM_CIRCUITS = Counter("gptagent_llm_circuits_opened_total", "Models given up after failures in a row")
+LLM_CIRCUITS_OPEN = Gauge(
+    "gptagent_llm_circuits_open", "Models that do not answer", multiprocess_mode="mostrecent"
+)
 LLM_TOKENS = Counter("gptagent_llm_tokens_total", "Tokens by the provider's own count", ["direction"])
 EMBEDDING_SECONDS = Histogram(
     "gptagent_embedding_request_seconds",

@@ -52,6 +52,8 @@ class Settings(BaseSettings):
     llm_base_url: str = "https://api.openai.com/v1"
     llm_api_key: SecretStr | None = None
     llm_model: str | None = None
+    llm_fallback_model: str | None = None
+    llm_prices_file: Path | None = None
     embedding_base_url: str = "https://api.openai.com/v1"
     embedding_api_key: SecretStr | None = None
     embedding_model: str | None = None
@@ -188,6 +190,12 @@ class Settings(BaseSettings):
     def _letters_have_a_sender(self) -> Self:
         if self.smtp_url is not None and self.mail_from is None:
             raise ValueError("set MAIL_FROM to the address letters come from, or unset SMTP_URL")
+        return self
+
+    @model_validator(mode="after")
+    def _fallback_of_a_model(self) -> Self:
+        if self.llm_fallback_model is not None and self.llm_model is None:
+            raise ValueError("set LLM_MODEL too: LLM_FALLBACK_MODEL answers in its place")
         return self
 
     @model_validator(mode="after")

@@ -3,11 +3,12 @@
 import datetime as dt
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import lru_cache
 
 from babel import Locale
 from babel.dates import format_date, format_time, format_timedelta
-from babel.numbers import format_decimal, format_percent
+from babel.numbers import format_currency, format_decimal, format_percent
 from jinja2 import pass_context
 from jinja2.runtime import Context
 
@@ -30,6 +31,13 @@ def _local(value: datetime) -> datetime:
 
 def number(value: float) -> str:
     return format_decimal(value, locale=_locale(current_view.get().language))
+
+
+def dollars(micro: int) -> str:
+    """Show millionths of a US dollar, with as many digits as there are: $0.000123."""
+    locale = _locale(current_view.get().language)
+    pattern = locale.currency_formats["standard"].pattern.replace("0.00", "0.00####")
+    return format_currency(Decimal(micro) / 1_000_000, "USD", pattern, locale=locale, currency_digits=False)
 
 
 def percent(fraction: float) -> str:
@@ -103,5 +111,5 @@ def _for_reader(formatter: Callable[..., str]) -> Callable[..., str]:
 
 FILTERS = {
     formatter.__name__: _for_reader(formatter)
-    for formatter in (number, percent, date, clock, moment, when, ago, filesize, initials)
+    for formatter in (number, dollars, percent, date, clock, moment, when, ago, filesize, initials)
 }

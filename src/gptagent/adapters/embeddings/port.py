@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from gptagent.features.inference.model import EMBEDDING_MAX_SIZE, EmbeddingModel, Embeddings
+from gptagent.features.inference.model import EMBEDDING_MAX_SIZE, EmbeddingModel, Embeddings, PriceList
 from gptagent.kernel import observe
 from gptagent.kernel.egress import Egress, Response
 from gptagent.kernel.errors import AppError, Forbidden, Invalid, OutcomeUnknown, UpstreamUnavailable
@@ -56,6 +56,7 @@ class OpenAiEmbeddings:
     model: EmbeddingModel
     api_key: str = field(repr=False)
     patience: Patience = PATIENCE
+    prices: PriceList = field(default_factory=PriceList, repr=False)
 
     async def embed(
         self, texts: Sequence[str], *, model: EmbeddingModel | None = None, deadline: float | None = None
@@ -77,7 +78,8 @@ class OpenAiEmbeddings:
                 passed = time.monotonic() - started
                 observe.EMBEDDING_SECONDS.labels(purpose, "ok").observe(passed)
                 observe.EMBEDDING_TOKENS.inc(tokens)
-                return Embeddings(vectors, tokens, round(passed * 1000))
+                cost = self.prices.cost((wanted.name,), tokens, 0)
+                return Embeddings(vectors, tokens, round(passed * 1000), cost)
 
     def _pause(self, error: AppError, started: float, attempt: int) -> float | None:
         """Return how long to wait before the next attempt; None if there is none."""

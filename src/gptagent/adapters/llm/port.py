@@ -17,7 +17,7 @@ from limits import parse
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import MovingWindowRateLimiter
 
-from gptagent.features.inference.model import ModelReply, ModelRequest
+from gptagent.features.inference.model import Breaker, ModelReply, ModelRequest, PriceList
 from gptagent.kernel import observe
 from gptagent.kernel.egress import GuardedTransport
 from gptagent.kernel.errors import AppError, Forbidden, Invalid, UpstreamUnavailable
@@ -31,20 +31,42 @@ log = structlog.get_logger(__name__)
 
 REQUESTS_PER_MINUTE = parse("500/minute")  # below the lowest paid tier of the large providers
 LEAST_CALL_SECONDS = 1.0
+UNKNOWN_MODEL = 404  # of OpenAI's and OpenRouter's chat completions
 TRANSIENT = frozenset({408, 409, 425, 429})
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Seconds for one call and for all its attempts together; pauses double from the first one."""
+    """Seconds for one call and for all its attempts together; pauses double from the first one.
+
+    Of all the time `spare` is kept for the fallback model, if there is one.
+    """
 
     call: float = 20.0
     total: float = 30.0  # a reply or a hand-off comes within half a minute
     attempts: int = 3
     first_pause: float = 0.5
+    spare: float = 10.0
 
 
 PATIENCE = Patience()
+
+
+class _UnknownModelError(Invalid):
+    """The provider has no model of this name: another may do."""
+
+
+@dataclass(slots=True)
+class _Effort:
+    """One request's attempts, at whichever model: `total` seconds from `started` on."""
+
+    started: float
+    total: float
+    calls: int = 0
+
+    @property
+    def passed(self) -> float:
+        return time.monotonic() - self.started
 
 
 @dataclass(slots=True)
@@ -55,6 +77,9 @@ class OpenAiCompatible:
     base_url: str
     api_key: str = field(repr=False)
     default_model: str
+    fallback_model: str | None = None
+    breaker: Breaker | None = None
+    prices: PriceList = field(default_factory=PriceList, repr=False)
     patience: Patience = PATIENCE
     _limiter: MovingWindowRateLimiter = field(
         default_factory=lambda: MovingWindowRateLimiter(MemoryStorage()), repr=False
@@ -63,46 +88,83 @@ class OpenAiCompatible:
     _models: "dict[str, OpenAIChatModel]" = field(default_factory=dict, repr=False)
 
     async def complete(self, request: ModelRequest) -> ModelReply:
-        """See `LanguageModel`. Waits for Retry-After if there is time, retries with jitter, then gives up."""
+        """See `LanguageModel`. Waits for Retry-After if there is time, retries with jitter, then gives up.
+
+        A model that is away or unknown is replaced by the fallback model, in the time that is kept for it.
+        """
         if not self._models:
             await asyncio.to_thread(_import_library)  # the process's other work goes on meanwhile
-        started = time.monotonic()
+        total = self.patience.total if request.within is None else min(request.within, self.patience.total)
+        effort = _Effort(time.monotonic(), total)
+        chosen = request.model or self.default_model
+        if self.fallback_model is None or self.fallback_model == chosen:
+            return await self._persist(request, chosen, effort)
+        effort.total -= min(self.patience.spare, total / 2)
+        try:
+            return await self._persist(request, chosen, effort)
+        except (UpstreamUnavailable, _UnknownModelError) as error:
+            if error.code == "llm_busy":  # the address's own limit: it is the fallback's too
+                raise
+            observe.LLM_FALLBACKS.labels(error.code).inc()
+            log.warning("llm_fallback", reason=error.code)
+        effort.total = total
+        return await self._persist(request, self.fallback_model, effort)
+
+    async def _persist(self, request: ModelRequest, name: str, effort: _Effort) -> ModelReply:
+        """Ask one model until it answers or there is no use."""
         attempt = 1
         while True:
+            await self._check_circuit(name)
             try:
-                reply = await self._call(request, started, attempt)
+                reply = await self._call(request, name, effort)
             except AppError as error:
-                observe.LLM_SECONDS.labels(error.code).observe(time.monotonic() - started)
-                pause = self._pause(error, started, attempt)
+                observe.LLM_SECONDS.labels(error.code).observe(effort.passed)
+                if error.code == "llm_unavailable":
+                    await self._tell(name, failed=True)
+                pause = self._pause(error, effort, attempt)
                 if pause is None:
                     raise
                 await asyncio.sleep(pause)
                 attempt += 1
             else:
-                observe.LLM_SECONDS.labels("ok").observe(time.monotonic() - started)
+                await self._tell(name, failed=False)
+                observe.LLM_SECONDS.labels("ok").observe(effort.passed)
                 observe.LLM_TOKENS.labels("in").inc(reply.tokens_in)
                 observe.LLM_TOKENS.labels("out").inc(reply.tokens_out)
                 return reply
+
+    async def _check_circuit(self, name: str) -> None:
+        open_for = 0.0 if self.breaker is None else await self.breaker.ask(name)
+        if open_for > 0:
+            raise UpstreamUnavailable(
+                "llm_circuit_open",
+                "The model has not answered for a while. It is tried again shortly.",
+                retry_after=open_for,
+            )
+
+    async def _tell(self, name: str, *, failed: bool) -> None:
+        if self.breaker is not None:
+            await self.breaker.tell(name, failed=failed)
 
     async def aclose(self) -> None:
         if self._client is not None:
             await self._client.aclose()
 
-    def _pause(self, error: AppError, started: float, attempt: int) -> float | None:
+    def _pause(self, error: AppError, effort: _Effort, attempt: int) -> float | None:
         """Return how long to wait before the next attempt; None if there is none."""
         pause = max(error.retry_after or 0, self.patience.first_pause * 2 ** (attempt - 1))
         pause *= random.uniform(1, 1.3)  # noqa: S311 - jitter
-        late = time.monotonic() - started + pause > self.patience.total
+        late = effort.passed + pause > effort.total
         return None if late or attempt == self.patience.attempts or not error.retryable else pause
 
-    async def _call(self, request: ModelRequest, started: float, attempt: int) -> ModelReply:
+    async def _call(self, request: ModelRequest, name: str, effort: _Effort) -> ModelReply:
         from pydantic_ai.direct import model_request
         from pydantic_ai.exceptions import ModelAPIError as CallFailed
         from pydantic_ai.exceptions import ModelHTTPError, UnexpectedModelBehavior
 
         await self._check_rate()
-        name = request.model or self.default_model
-        left = self.patience.total - (time.monotonic() - started)
+        effort.calls += 1
+        left = effort.total - effort.passed
         try:
             async with asyncio.timeout(min(self.patience.call, max(left, LEAST_CALL_SECONDS))):
                 response = await model_request(
@@ -115,7 +177,21 @@ class OpenAiCompatible:
             raise _refusal(error.status_code, error.__cause__) from error
         except (CallFailed, UnexpectedModelBehavior, TimeoutError) as error:
             raise _unanswered(error) from error
-        return _reply(response, name, started, attempt)
+        return self._reply(response, name, effort)
+
+    def _reply(self, response: "ModelResponse", name: str, effort: _Effort) -> ModelReply:
+        used, model = response.usage, response.model_name or name
+        cached = used.cache_read_tokens
+        return ModelReply(
+            text=response.text or "",
+            model=model,
+            tokens_in=used.input_tokens,
+            tokens_out=used.output_tokens,
+            duration_ms=round(effort.passed * 1000),
+            calls=effort.calls,
+            tokens_cached=cached,
+            cost_micro_usd=self.prices.cost((model, name), used.input_tokens, used.output_tokens, cached),
+        )
 
     async def _check_rate(self) -> None:
         """Stay below the provider's rate. An endpoint the operator has let in by name is their own."""
@@ -174,24 +250,14 @@ def _messages(request: ModelRequest) -> "list[ModelMessage]":
     return messages
 
 
-def _reply(response: "ModelResponse", name: str, started: float, attempt: int) -> ModelReply:
-    return ModelReply(
-        text=response.text or "",
-        model=response.model_name or name,
-        tokens_in=response.usage.input_tokens,
-        tokens_out=response.usage.output_tokens,
-        duration_ms=round((time.monotonic() - started) * 1000),
-        calls=attempt,
-    )
-
-
 def _refusal(status: int, cause: object) -> AppError:
     if status in {401, 403}:
         return Forbidden("llm_unauthorized", "The model's provider does not accept LLM_API_KEY.")
     if status in TRANSIENT or status >= 500:
         headers = getattr(getattr(cause, "response", None), "headers", {})
         return _unavailable(_seconds(headers.get("retry-after", "")))
-    return Invalid("llm_rejected", "The model's provider refuses the request. Check LLM_MODEL.")
+    refused = Invalid("llm_rejected", "The model's provider refuses the request. Check LLM_MODEL.")
+    return _UnknownModelError(refused.code, refused.message) if status == UNKNOWN_MODEL else refused
 
 
 def _seconds(text: str) -> float | None:

@@ -13,8 +13,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 from gptagent.features.crm.calling import store
-from gptagent.features.crm.calling.lines import Circuit, Claim, Line, Ticket
+from gptagent.features.crm.calling.lines import Claim, Line, Ticket
 from gptagent.features.crm.model import CallPriority
+from gptagent.kernel.circuits import Circuit
 from gptagent.kernel.db import CONNECTION_LOST, Database
 from gptagent.kernel.errors import RateLimited, UpstreamUnavailable
 from gptagent.kernel.observe import CRM_CIRCUITS, CRM_WAIT_SECONDS

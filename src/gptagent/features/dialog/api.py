@@ -20,6 +20,8 @@ from gptagent.features.dialog.enclosures.model import ReplyFile
 from gptagent.features.dialog.inbox import service as inbox
 from gptagent.features.dialog.inbox.model import SEARCH_MAX_CHARS, View, Wanted
 from gptagent.features.dialog.model import TurnRecord
+from gptagent.features.inference import service as inference
+from gptagent.features.inference.model import TurnUsage
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
@@ -87,11 +89,25 @@ class ReplyFileOut(Wire):
     reason: str | None
 
 
+class UsageOut(Wire):
+    """What a turn's model calls used, by the provider's numbers; `tokens_cached` are part of `tokens_in`.
+
+    `cost_micro_usd`: millionths of a US dollar, nothing if the price of a model is not known.
+    """
+
+    calls: int
+    tokens_in: int
+    tokens_out: int
+    tokens_cached: int
+    duration_ms: int
+    cost_micro_usd: int | None
+
+
 class TurnOut(Wire):
     """How a turn ended: `outcome` reply, not_found, handed_off, refused, draft or rejected;
     `by` a model or extractive.
 
-    `files` belong to the article the reply was drawn from.
+    `files` belong to the article the reply was drawn from. `usage` is shown to those who may edit agents.
     """
 
     id: UUID
@@ -100,6 +116,7 @@ class TurnOut(Wire):
     by: str | None
     sources: list[SourceOut]
     files: list[ReplyFileOut]
+    usage: UsageOut | None = None
     first_seq: int
     last_seq: int
 
@@ -197,10 +214,13 @@ class ConversationsApi:
             seqs = [message.seq for message in messages] or [0]
             turns = await service.list_turns(session, conversation_id, (min(seqs), max(seqs)))
             files = await attaching.list_attachments(session, conversation_id, seqs)
-            enclosed = await enclosures.list_files(session, [turn.id for turn in turns])
+            ids = [turn.id for turn in turns]
+            enclosed = await enclosures.list_files(session, ids)
+            may_see = policy.EDIT_AGENTS in scope.permissions
+            used = await inference.usage_of_turns(session, ids) if may_see else {}
         return MessagesOut(
             items=[_message(message, files) for message in messages],
-            turns=[_turn(turn, enclosed) for turn in turns],
+            turns=[_turn(turn, enclosed, used.get(turn.id)) for turn in turns],
             next_cursor=after,
         )
 
@@ -261,7 +281,7 @@ def _attachment(one: Attachment) -> AttachmentOut:
     return AttachmentOut(**{name: getattr(one, name) for name in AttachmentOut.model_fields})
 
 
-def _turn(turn: TurnRecord, files: list[ReplyFile]) -> TurnOut:
+def _turn(turn: TurnRecord, files: list[ReplyFile], used: TurnUsage | None) -> TurnOut:
     answer = turn.answer
     own = [ReplyFileOut.model_validate(file) for file in files if file.turn_id == turn.id]
     return TurnOut(
@@ -271,6 +291,7 @@ def _turn(turn: TurnRecord, files: list[ReplyFile]) -> TurnOut:
         by=answer.by if answer else None,
         sources=[SourceOut.model_validate(source) for source in (answer.sources if answer else ())],
         files=own,
+        usage=UsageOut.model_validate(used) if used else None,
         first_seq=turn.first_seq,
         last_seq=turn.last_seq,
     )

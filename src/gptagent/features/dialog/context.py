@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Protocol
+from uuid import UUID
 
 from gptagent.features.agents.model import Agent, Place, Settings
 from gptagent.features.conversations.memory.model import Memory
@@ -58,6 +59,7 @@ class TurnContext(Seen):
     memories: tuple[Memory, ...] = ()
     scripts: tuple[Given, ...] = ()
     contact: ContactCard | None = None
+    turn_id: UUID | None = None
 
     @property
     def settings(self) -> Settings:

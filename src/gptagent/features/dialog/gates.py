@@ -78,6 +78,7 @@ async def choose(session: Session, turn: Turn, seen: Seen, pace: Pace) -> TurnCo
         history=seen.history,
         unanswered=seen.unanswered,
         agent=agent,
+        turn_id=turn.id,
     )
 
 

@@ -1,6 +1,7 @@
 """The responder that asks a language model, grounded in the passages and nothing else."""
 
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -10,7 +11,7 @@ from gptagent.features.dialog.context import Spent, TurnContext, not_found
 from gptagent.features.dialog.model import FACT_GATE, Answer, Source
 from gptagent.features.dialog.reading import contact_facts, deal_facts
 from gptagent.features.inference import service as inference
-from gptagent.features.inference.model import ChatTurn, LanguageModel, ModelReply, ModelRequest
+from gptagent.features.inference.model import ChatTurn, LanguageModel, ModelReply, ModelRequest, Purpose
 from gptagent.features.knowledge import service as knowledge
 from gptagent.features.knowledge.grounding.gate import unsourced
 from gptagent.features.knowledge.model import Given, Passage
@@ -20,6 +21,8 @@ from gptagent.kernel.errors import AppError
 from gptagent.kernel.scope import Scope
 
 ANSWER_MAX_TOKENS = 700
+REPLY_SECONDS = 30.0  # for the reply and its second wording together
+REWRITE_MIN_SECONDS = 3.0  # the model has just answered: a little is worth a try
 PASSAGE_MAX_CHARS = 1_500
 FACTS_NAMED_MAX = 20  # to the model that is to rewrite
 NOT_FOUND_MARK = "NO_ANSWER"
@@ -75,8 +78,8 @@ class ModelResponder:
             max_tokens=ANSWER_MAX_TOKENS,
             model=context.settings.model,
         )
-        asked = _Asked(context, passages, request)
-        reply = await self._ask(db, scope, request)
+        asked = _Asked(context, passages, request, time.monotonic() + REPLY_SECONDS)
+        reply = await self._ask(db, scope, asked, request, "reply")
         answer = asked.read(reply)
         invented = asked.invented(answer)
         if invented:
@@ -88,10 +91,10 @@ class ModelResponder:
     async def _rewrite(
         self, db: Database, scope: Scope, asked: "_Asked", first: ModelReply, invented: list[str]
     ) -> tuple[Answer, Spent]:
-        """Let the model take out what has no source, once. What it cannot mend is not said."""
+        """Let the model take out what has no source, once, in the time left. What it cannot is not said."""
         blocked, spent = not_found(asked.context.agent, first.model, FACT_GATE), _spent(first)
         try:
-            reply = await self._ask(db, scope, asked.objection(first, invented))
+            reply = await self._ask(db, scope, asked, asked.objection(first, invented), "rewrite")
         except AppError:  # the model has gone away, and what it said before must not be said
             observe.FACT_GATE.labels("blocked").inc()
             return blocked, spent
@@ -102,20 +105,23 @@ class ModelResponder:
         observe.FACT_GATE.labels("rewritten").inc()
         return answer, spent + _spent(reply)
 
-    async def _ask(self, db: Database, scope: Scope, request: ModelRequest) -> ModelReply:
+    async def _ask(
+        self, db: Database, scope: Scope, asked: "_Asked", request: ModelRequest, purpose: Purpose
+    ) -> ModelReply:
         reply = await self.model.complete(request)
         async with db.session(scope) as session:
-            await inference.record_usage(session, None, reply)
+            await inference.record_usage(session, asked.context.turn_id, reply, purpose)
         return reply
 
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What a model was asked and given, to judge its reply by."""
+    """What a model was asked and given, to judge its reply by, and until when it may speak (monotonic)."""
 
     context: TurnContext
     passages: list[Passage]
     request: ModelRequest
+    until: float
 
     def read(self, reply: ModelReply) -> Answer:
         text = self._without_placeholders(_CITATION.sub("", reply.text).strip())
@@ -151,7 +157,8 @@ class _Asked:
         named = "\n".join(f"- {fact}" for fact in invented[:FACTS_NAMED_MAX])
         wrong = ChatTurn("user", _REWRITE.format(facts=named, mark=NOT_FOUND_MARK))
         turns = (*self.request.turns, ChatTurn("assistant", reply.text), wrong)
-        return replace(self.request, turns=turns)
+        left = max(self.until - time.monotonic(), REWRITE_MIN_SECONDS)
+        return replace(self.request, turns=turns, within=left)
 
 
 def _spent(reply: ModelReply) -> Spent:

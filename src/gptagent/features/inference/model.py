@@ -1,8 +1,21 @@
 """What the platform asks of models, whoever serves them."""
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Literal, Protocol
+
+from gptagent.kernel.circuits import Circuit
+
+# What a call of a model was for.
+Purpose = Literal["reply", "rewrite", "memory", "graph", "draft", "embedding", "other"]
+# After five failures in a row a model is left alone; longer than the pause of a CRM it need not be.
+CIRCUIT = Circuit(
+    trip=5, first=timedelta(seconds=5), longest=timedelta(minutes=1), probe=timedelta(seconds=30)
+)
+_DAY_OF_RELEASE = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +30,8 @@ class ChatTurn:
 class ModelRequest:
     """`model` None means the installation's model. `temperature` 0 - 2. `max_tokens` bounds the answer.
 
-    `schema` asks for JSON of this form; what comes must be checked all the same.
+    `schema` asks for JSON of this form; what comes must be checked all the same. `within`: seconds, if less
+    than the adapter's own deadline is left.
     """
 
     system: str
@@ -26,11 +40,16 @@ class ModelRequest:
     max_tokens: int
     model: str | None = None
     schema: Mapping[str, object] | None = None
+    within: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ModelReply:
-    """Token counts are the provider's own; `duration_ms` includes retries."""
+    """Token counts are the provider's own; `duration_ms` and `calls` include those that failed.
+
+    `tokens_cached` are those of `tokens_in` that the provider had kept from an earlier request.
+    `cost_micro_usd`: millionths of a US dollar; None if no price of the model is known.
+    """
 
     text: str
     model: str
@@ -38,14 +57,75 @@ class ModelReply:
     tokens_out: int
     duration_ms: int
     calls: int = 1
+    tokens_cached: int = 0
+    cost_micro_usd: int | None = None
 
 
 class LanguageModel(Protocol):
     async def complete(self, request: ModelRequest) -> ModelReply:
-        """Answer within the adapter's deadline. Raises UpstreamUnavailable once retries are used up,
+        """Answer within the adapter's deadline, by the fallback model if the chosen one is away.
+
+        Raises UpstreamUnavailable once retries are used up or while the model is left alone,
         Invalid("llm_rejected") if the provider refuses the request, Forbidden("llm_unauthorized") the key.
         """
         ...
+
+
+class Breaker(Protocol):
+    """Knows for all processes which models do not answer."""
+
+    async def ask(self, model: str) -> float:
+        """Return for how many seconds the model is left alone; 0 if it may be asked."""
+        ...
+
+    async def tell(self, model: str, *, failed: bool) -> None:
+        """Note how a call ended. Never raises because the database does not answer."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """US dollars for a million tokens, so millionths of a dollar for one. `cached` None: as any other."""
+
+    input: Decimal
+    output: Decimal
+    cached: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PriceList:
+    """Prices by the name of the model. Where there is none, no cost is told."""
+
+    prices: Mapping[str, Price] = field(default_factory=dict)
+
+    def cost(self, names: Sequence[str], tokens_in: int, tokens_out: int, cached: int = 0) -> int | None:
+        """Return the cost in millionths of a US dollar by the first name that has a price, rounded half up.
+
+        A name may end in the day of its release, which the list need not know.
+        """
+        price = self._find(names)
+        if price is None:
+            return None
+        kept = min(cached, tokens_in)
+        dear = price.input * (tokens_in - kept) + price.output * tokens_out
+        sum_ = dear + (price.input if price.cached is None else price.cached) * kept
+        return int(sum_.quantize(Decimal(1), ROUND_HALF_UP))
+
+    def _find(self, names: Sequence[str]) -> Price | None:
+        known = (self.prices.get(name) for one in names for name in (one, _DAY_OF_RELEASE.sub("", one)))
+        return next((price for price in known if price is not None), None)
+
+
+@dataclass(frozen=True, slots=True)
+class TurnUsage:
+    """What all model calls of one turn used. `cost_micro_usd` is None as soon as one of them has no price."""
+
+    calls: int
+    tokens_in: int
+    tokens_out: int
+    tokens_cached: int
+    duration_ms: int
+    cost_micro_usd: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +144,7 @@ class Embeddings:
     vectors: tuple[Sequence[float], ...]
     tokens: int
     duration_ms: int
+    cost_micro_usd: int | None = None
 
 
 class Embedder(Protocol):

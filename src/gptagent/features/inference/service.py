@@ -1,19 +1,37 @@
 """Verbs of inference."""
 
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from uuid import UUID
 
 from gptagent.features.inference import store
-from gptagent.features.inference.model import EmbeddingModel, Embeddings, ModelReply
+from gptagent.features.inference.model import EmbeddingModel, Embeddings, ModelReply, Purpose, TurnUsage
 from gptagent.kernel.db import Session
 
+ASKED_WITHIN = timedelta(minutes=10)
 
-async def record_usage(session: Session, turn_id: UUID | None, reply: ModelReply) -> None:
-    """Keep what a call used, by the provider's own numbers."""
-    await store.insert_usage(session, turn_id, reply)
+
+async def record_usage(
+    session: Session, turn_id: UUID | None, reply: ModelReply, purpose: Purpose = "other"
+) -> None:
+    """Keep what a call used, by the provider's own numbers. `turn_id`: of the turn it was for, if any."""
+    await store.insert_usage(session, turn_id, reply, purpose)
 
 
 async def record_embedding(session: Session, model: EmbeddingModel, answer: Embeddings) -> None:
     """Keep what vectors cost, if the provider told it."""
     if answer.tokens:
-        used = ModelReply("", model.name, answer.tokens, 0, answer.duration_ms)
-        await store.insert_usage(session, None, used)
+        used = ModelReply(
+            "", model.name, answer.tokens, 0, answer.duration_ms, cost_micro_usd=answer.cost_micro_usd
+        )
+        await store.insert_usage(session, None, used, "embedding")
+
+
+async def usage_of_turns(session: Session, turn_ids: Sequence[UUID]) -> Mapping[UUID, TurnUsage]:
+    """Return what turns have used; those for which no model was asked are missing."""
+    return await store.select_usage(session, turn_ids) if turn_ids else {}
+
+
+async def resting_models(session: Session) -> list[str]:
+    """Return the models, each with its endpoint, that are left alone because they do not answer."""
+    return await store.resting_models(session, ASKED_WITHIN)

@@ -66,7 +66,7 @@ class MemoryJobs:
         except Invalid:  # an endpoint that knows no schemas may know JSON
             reply = await self.model.complete(replace(request, schema=None))
         async with ctx.db.session(ctx.scope) as session:
-            await inference.record_usage(session, None, reply)
+            await inference.record_usage(session, None, reply, "memory")
         return reply
 
 

@@ -32,18 +32,6 @@ class Claim:
     due: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Circuit:
-    """After `trip` failures in a row an account is left alone, first for `first`, then ever longer up to
-    `longest`. One call looks how it is and has `probe` for that.
-    """
-
-    trip: int
-    first: timedelta
-    longest: timedelta
-    probe: timedelta
-
-
 def _new_future() -> "asyncio.Future[Claim]":
     return asyncio.get_running_loop().create_future()
 

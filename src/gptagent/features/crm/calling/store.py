@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from gptagent.features.crm.calling.lines import Circuit, Claim
+from gptagent.features.crm.calling.lines import Claim
+from gptagent.kernel.circuits import Circuit
 from gptagent.kernel.db import Session
 
 

@@ -55,7 +55,7 @@ class ProposingJobs:
         except Invalid:
             return None
         async with ctx.db.session(ctx.scope) as session:
-            await inference.record_usage(session, None, reply)
+            await inference.record_usage(session, None, reply, "draft")
         return knowledge.read_draft(reply.text, taken.material)
 
 

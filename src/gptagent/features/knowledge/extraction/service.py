@@ -74,7 +74,7 @@ async def record_findings(
 
 async def record_call(session: Session, reply: ModelReply, *, now: datetime) -> None:
     """Account for a call: in the workspace's use of models, and in what the graph has used today."""
-    await inference.record_usage(session, None, reply)
+    await inference.record_usage(session, None, reply, "graph")
     await store.add_usage(session, now.astimezone(UTC).date(), reply.tokens_in, reply.tokens_out)
 
 
