@@ -230,13 +230,15 @@ def test_a_cost_is_told_by_a_price_and_never_guessed(tmp_path):
     shipped = load_prices("https://api.openai.com/v1", None)
     assert shipped.cost(("gpt-4o-mini",), 1_000_000, 1_000_000) == 750_000
     assert shipped.cost(("gpt-4o-mini-2024-07-18",), 1_000, 0, 600) == 105
-    assert shipped.cost(("gpt-4o-2024-05-13",), 1_000, 0) == 5_000, "a release with a price of its own"
     assert shipped.cost(("gpt-99", "gpt-4o-mini-turbo"), 1_000, 1_000) is None
     assert load_prices("http://127.0.0.1:11434/v1", None).cost(("gpt-4o-mini",), 1_000, 0) is None
     file = tmp_path / "prices.json"
-    file.write_text('{"usd_per_million_tokens": {"mine": {"input": 0.5, "output": 1}}}')
+    own = '"mine-2024-05-13": {"input": 5, "output": 1}'
+    file.write_text(f'{{"usd_per_million_tokens": {{"mine": {{"input": 0.5, "output": 1}}, {own}}}}}')
     mine = load_prices("http://127.0.0.1:11434/v1", file)
     assert mine.cost(("unknown", "mine"), 3, 1, 2) == 3, "2.5, rounded half up"
+    assert mine.cost(("mine-2024-05-13",), 1_000, 0) == 5_000, "a release with a price of its own"
+    assert mine.cost(("mine-2025-01-01",), 1_000, 0) == 500
     for wrong in ("{", '{"usd_per_million_tokens": {"mine": {"input": -1, "output": 1}}}'):
         file.write_text(wrong)
         with pytest.raises(Misconfigured, match="prices_unreadable"):
