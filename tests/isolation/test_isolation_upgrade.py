@@ -106,7 +106,9 @@ def before_documents(house):
     with psycopg.connect(read_roles(house).owner_dsn) as owner:
         owner.execute("drop trigger join_settings on app.agent; drop function app.join_settings")
         owner.execute("alter table app.agent drop column settings")
-        owner.execute("alter table app.agent alter instructions drop default, alter not_found_text drop default")
+        owner.execute(
+            "alter table app.agent alter instructions drop default, alter not_found_text drop default"
+        )
         owner.execute(
             """alter table app.organization drop column stop_on_human, drop column resume_after_hours,
                       drop column resume_command"""
@@ -117,11 +119,14 @@ def before_documents(house):
 
 
 # What a release before documents writes: all its columns, those it does not change with what they were.
-OLD_INSERT = "insert into app.agent (id, name, instructions, not_found_text) values (%s, %s, 'Be kind.', 'Hm.')"
+OLD_INSERT = (
+    "insert into app.agent (id, name, instructions, not_found_text) values (%s, %s, 'Be kind.', 'Hm.')"
+)
 OLD_UPDATE = """update app.agent set name = name, instructions = %(instructions)s, model = %(model)s,
                        creativity = %(creativity)s, response_delay_seconds = %(response_delay_seconds)s,
                        not_found_text = %(not_found_text)s, not_found_task = %(not_found_task)s,
-                       remembers_customers = %(remembers_customers)s, version = version + 1 where id = %(id)s"""
+                       remembers_customers = %(remembers_customers)s, version = version + 1
+                 where id = %(id)s"""
 OLD = {
     "instructions": "Be brief.",
     "model": "gpt-old",

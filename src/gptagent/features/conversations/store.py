@@ -64,7 +64,8 @@ async def open_conversation(session: Session, connection_id: UUID, message: Inbo
                   contact_id = coalesce(excluded.contact_id, c.contact_id),
                   lead_id = coalesce(excluded.lead_id, c.lead_id),
                   customer_name = case when excluded.customer_name <> '' then excluded.customer_name
-                                       else c.customer_name end
+                                       else c.customer_name end,
+                  channel = case when c.channel = '' then excluded.channel else c.channel end
            returning c.id, c.last_seq, c.taken_over_at,
                      exists (select from app.message m
                               where m.conversation_id = c.id and m.provider_id = $9) as known,
