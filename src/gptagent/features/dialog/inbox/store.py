@@ -11,8 +11,8 @@ from gptagent.kernel.db import Session
 from gptagent.kernel.paging import Page
 
 _COLUMNS = ", ".join(f"c.{one.name}" for one in fields(Conversation))
-# Messages are looked at only where the conversation itself says that there may be new ones, by `case`: what is
-# joined by "and" the planner may do in any order. A message that came a day after it was sent is nobody's news.
+# Messages are looked at only where the conversation itself says that there may be new ones, by `case`: what
+# is joined by "and" is done in any order. A message that came a day after it was sent is nobody's news.
 _UNREAD = """coalesce((select case when c.last_seq > coalesce(r.seq, 0)
                                     and c.last_message_at > who.unread_since - interval '1 day'
                                    then exists (select from app.message m
