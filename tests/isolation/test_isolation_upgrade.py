@@ -142,11 +142,8 @@ NEW |= {"not_found_text": "Two moments.", "not_found_task": True, "remembers_cus
 
 def old_and_new(owner, agent_id):
     """What a process of the release before reads of the agent, and what one of this release does."""
-    row = owner.execute(
-        f"select jsonb_build_array({', '.join(OLD)}), settings from app.agent where id = %s",  # noqa: S608
-        [agent_id],
-    ).fetchone()
-    return dict(zip(OLD, row[0], strict=True)), row[1]
+    row = owner.execute("select to_jsonb(a), settings from app.agent a where id = %s", [agent_id]).fetchone()
+    return {name: row[0][name] for name in OLD}, row[1]
 
 
 def test_agents_keep_their_settings_while_two_releases_run(before_documents):
