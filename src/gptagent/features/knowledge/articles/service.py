@@ -110,7 +110,9 @@ async def change_articles(
         raise Invalid.field("ids", "Choose at most {max}.", max=BULK_MAX)
     if action == "move" and not categories:
         raise Invalid.field("categories", "Choose a category.")
-    for article_id in sorted(set(ids)):  # in one order, so that two such changes do not wait for each other
+    # All of them before any is changed: who changes a later one has it and waits for what the first change locks.
+    await store.lock_articles(session, set(ids))
+    for article_id in sorted(set(ids)):
         if action == "delete":
             await delete_article(session, article_id)
         elif action == "move":

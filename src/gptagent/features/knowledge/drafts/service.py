@@ -127,6 +127,8 @@ async def accept(session: Session, draft_id: UUID, decision: Decision, *, now: d
     title = draft.title if decision.title is None else decision.title
     content = draft.content if decision.content is None else decision.content
     new = NewArticle(title, content, decision.is_active)
+    if draft.gap_id is not None:  # before the article, whose passages take locks that others take after a gap
+        await gaps.lock_gap(session, draft.gap_id)
     article = await articles.create_article(session, new, now=now)
     if draft.gap_id is not None:
         await gaps.fill(session, draft.gap_id, article.id, now=now)
