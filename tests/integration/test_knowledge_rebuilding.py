@@ -54,9 +54,10 @@ async def test_words_statistics_and_grams_are_made_anew_as_they_were(database, f
         assert await kept(session) == neighbour, "nobody else's was touched"
 
 
-async def until_waiting(session, count):
-    """Return once so many others wait for a lock."""
-    while await session.fetchval("select count(*) from pg_locks where not granted") < count:
+async def until_waiting(session, *tasks):
+    """Return once all of them wait for a lock."""
+    while await session.fetchval("select count(*) from pg_locks where not granted") < len(tasks):
+        assert not any(task.done() for task in tasks)
         await asyncio.sleep(0.01)
 
 
@@ -77,15 +78,15 @@ async def test_a_base_is_made_anew_beside_articles_that_come_and_go(database, fi
     async with database.session(filled) as session:
         await service.delete_article(session, ids["Warranty"])
         rebuilding = asyncio.create_task(make_anew())
-        await until_waiting(session, 1)
+        await until_waiting(session, rebuilding)
         await service.delete_article(session, ids["Доставка"])
     assert await rebuilding == 1
     async with database.session(filled) as session:
         await service.create_article(session, NewArticle("Доставка", BASE["Доставка"]), now=utcnow())
         rebuilding = asyncio.create_task(make_anew())
-        await until_waiting(session, 1)
+        await until_waiting(session, rebuilding)
         deleting = asyncio.create_task(delete(ids["Возврат"]))
-        await until_waiting(session, 2)
+        await until_waiting(session, rebuilding, deleting)
     assert await rebuilding == 2
     await deleting
     async with database.session(filled) as session:

@@ -125,8 +125,7 @@ async def test_pages_are_deleted_beside_a_document_of_theirs_that_is_recorded(is
     async with desk.db.session(desk.scope) as session:
         await session.execute("update app.site_page set state = 'skipped' where site_id = $1", site_id)
     async with desk.db.session(desk.scope) as session:
-        last = "(select id from app.document order by id desc limit 1)"
-        held = await session.fetchval(f"select id from app.document where id = {last} for update")
+        held = await session.fetchval("select id from app.document order by id desc limit 1 for update")
         deleting = asyncio.create_task(delete())
         while not await session.fetchval("select true from pg_locks where not granted limit 1"):
             assert not deleting.done()
