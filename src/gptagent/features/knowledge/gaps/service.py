@@ -190,7 +190,7 @@ async def link_article(session: Session, gap_id: UUID, article_id: UUID, *, now:
 
 
 async def hold_gap(session: Session, gap_id: UUID) -> None:
-    """Keep others from changing a gap. Before an article is written for it: passages are locked after gaps."""
+    """Keep others from changing a gap: before an article is written for it, for passages are locked later."""
     await store.lock_gap(session, gap_id)
 
 
