@@ -188,3 +188,43 @@ def test_agents_of_workspaces_that_are_there_still_stop_for_a_person(before_docu
     assert [owner.execute(rule, [org_id]).fetchone() for org_id in made] == [(True, 0, "/agent")] * 2
     made.append(workspace(owner, "en"))
     assert owner.execute(rule, [made[-1]]).fetchone()[0] is False
+
+
+@pytest.fixture
+def owner(house):
+    """A transaction of the owner, never committed."""
+    with psycopg.connect(read_roles(house).owner_dsn) as owner:
+        yield owner
+        owner.rollback()
+
+
+LOCKS = """select relation::regclass::text, mode from pg_locks
+            where pid = pg_backend_pid() and locktype = 'relation'
+              and relation in ('app.posting'::regclass, 'app.lexical_stats'::regclass, 'app.chunk'::regclass,
+                               'app.article'::regclass, 'app.document'::regclass)
+              and mode in ('AccessExclusiveLock', 'ShareRowExclusiveLock')"""
+
+
+def test_the_words_of_each_base_that_is_there_are_counted_while_searches_go_on(owner):
+    made = {workspace(owner, "ru"): word for word in ("канарейка", "снегирь")}
+    for org_id, word in made.items():
+        owner.execute("select set_config('app.org_id', %s, true)", [str(org_id)])
+        owner.execute(
+            """with added as (
+                 insert into app.chunk (article_id, ordinal, heading, content, length)
+                 select a.id, n, '', 'x', 3 from app.article a, generate_series(1, 3) n returning id
+               ), one as (select min(id) as id from added)
+               insert into app.posting (lexeme, chunk_id, tf, length)
+               select %s, id, 5, 3 from added union all select 'usb', id, 1, 3 from one""",
+            [word],
+        )
+    owner.execute("drop trigger forget_postings on app.document; drop trigger forget_postings on app.article")
+    owner.execute("drop function app.forget_source, app.forget_postings; drop table app.lexeme")
+    before = set(owner.execute(LOCKS).fetchall())
+    import_module("gptagent.migrations.versions.0027_words").apply(owner)
+    written = {(f"app.{table}", "ShareRowExclusiveLock") for table in ("article", "document", "posting")}
+    assert set(owner.execute(LOCKS).fetchall()) - before == written
+    for org_id, word in made.items():
+        owner.execute("select set_config('app.org_id', %s, true)", [str(org_id)])
+        found = owner.execute("select lexeme, chunks from app.lexeme").fetchall()
+        assert sorted(found) == sorted([(word, 3), ("usb", 1)])

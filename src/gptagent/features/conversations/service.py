@@ -88,14 +88,15 @@ class Inbox:
     async def _person_wrote(self, session: Session, conversation_id: UUID, message: InboundMessage) -> None:
         """What the customer has asked is the person's to answer; whether the agent stops is a setting."""
         rules = await organizations.get_stopping(session)
-        if rules.is_command(message.text):
+        is_given_back = rules.is_command(message.text)
+        if is_given_back:
             if await store.release(session, conversation_id):
                 await _record(session, "conversation.resumed", conversation_id)
         else:
             if rules.stop_on_human:
                 await store.hold(session, conversation_id, message.author_name, message.sent_at)
             await _plan_resume(session, conversation_id, rules, utcnow())
-        await self.subscribers.publish(session, HoldChanged(conversation_id))
+        await self.subscribers.publish(session, HoldChanged(conversation_id, is_given_back))
 
     async def on_said(self, session: Session, event: CustomerSaid) -> None:
         """Store what only a bot of the CRM has told, once; should the message come, it is the same one."""
@@ -142,7 +143,7 @@ class Inbox:
         """Give the chat back to the agent: it answers from the next message on. Raises NotFound."""
         await get_conversation(session, conversation_id)
         if await store.release(session, conversation_id):
-            await self.subscribers.publish(session, HoldChanged(conversation_id))
+            await self.subscribers.publish(session, HoldChanged(conversation_id, is_given_back=True))
             await tell(session, conversation_id)
             await _record(session, "conversation.resumed", conversation_id)
 

@@ -189,6 +189,11 @@ async def link_article(session: Session, gap_id: UUID, article_id: UUID, *, now:
     return await get_gap(session, gap_id)
 
 
+async def hold_gap(session: Session, gap_id: UUID) -> None:
+    """Keep others from changing a gap: before an article is written for it, for passages are locked later."""
+    await store.lock_gap(session, gap_id)
+
+
 async def fill(session: Session, gap_id: UUID, article_id: UUID, *, now: datetime) -> None:
     """Link an article that was just written to a gap, if that is still there."""
     await store.lock_gap(session, gap_id)
