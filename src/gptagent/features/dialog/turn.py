@@ -92,6 +92,8 @@ class TurnRunner:
             seen = await self._choose(db, scope, turn, seen)
         if isinstance(seen, Refusal):
             await finish(db, scope, turn, Answer("", "refused", "gate", reason=seen.reason))
+        elif isinstance(seen, TurnContext) and turn.answer is not None and turn.agent_id != seen.agent.id:
+            await sender.drop(turn)  # whether it may leave is not for the settings of another agent to say
         elif isinstance(seen, TurnContext):
             if turn.answer is None:
                 turn = await self._answer(db, scope, turn, seen)

@@ -10,7 +10,8 @@ from gptagent.features.dialog.inbox.model import SEARCHED_CONVERSATIONS, SEARCHE
 from gptagent.kernel.db import Session
 from gptagent.kernel.paging import Page
 
-_COLUMNS = ", ".join(f"c.{one.name}" for one in fields(Conversation))
+_COMPUTED = {"resume_at": "app.resume_at(c.quiet_since) as resume_at"}
+_COLUMNS = ", ".join(_COMPUTED.get(one.name, f"c.{one.name}") for one in fields(Conversation))
 _UNREAD = """exists (select from app.message m join app.member who on who.person_id = $1
                       where m.conversation_id = c.id and m.author = 'customer' and m.seq > coalesce(
                               (select r.seq from app.conversation_read r
