@@ -12,9 +12,11 @@ from gptagent.features.dialog.inbox.model import Wanted
 from gptagent.features.identity.tokens import AccessClaims, AccessTokens
 from gptagent.features.organizations import service as organizations
 from gptagent.kernel.clock import utcnow
+from gptagent.kernel.crypto import load_vault
 from gptagent.kernel.errors import Invalid
 from gptagent.kernel.ids import new_id
 from gptagent.kernel.paging import Page
+from gptagent.kernel.settings import Settings
 from integration.conftest import serving_here
 from members import add_member, bearer, cookie_of
 from readers import reader_of, texts
@@ -98,7 +100,7 @@ async def ids_of(world, person_id):
     return [str(one) for one in await shown(world, view="mine", person_id=person_id)]
 
 
-async def test_whoever_is_impersonated_has_read_nothing_over_the_api_either(world, scenes, site):
+async def test_whoever_is_impersonated_has_read_nothing_over_the_api_either(world, scenes, site, home):
     """TEN-10"""
     member, other = [await add_member(world.db, world.scope, "viewer") for _ in range(2)]
     await cookie_of(world.db, member)
@@ -109,9 +111,10 @@ async def test_whoever_is_impersonated_has_read_nothing_over_the_api_either(worl
             other.actor.id,
             member.actor.id,
         )
+    vault = load_vault(Settings(gptagent_home=home))
     claims = AccessClaims(member.actor.id, member.org_id, entered, other.actor.id)
-    eyes = {"authorization": f"Bearer {AccessTokens(world.vault).issue(claims, now=utcnow())}"}
-    own = await bearer(world.db, world.vault, member)
+    eyes = {"authorization": f"Bearer {AccessTokens(vault).issue(claims, now=utcnow())}"}
+    own = await bearer(world.db, vault, member)
     path = f"/api/v1/conversations/{scenes[0].conversation_id}/read"
     async with httpx2.AsyncClient(base_url=site) as http:
         for headers, marks in ((eyes, 0), (own, 1)):
