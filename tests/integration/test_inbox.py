@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import httpx2
 import pytest
 from playwright.async_api import async_playwright, expect
 
@@ -13,11 +14,16 @@ from gptagent.features.conversations.service import ORDERS
 from gptagent.features.dialog.inbox import service as inbox
 from gptagent.features.dialog.inbox import store
 from gptagent.features.dialog.inbox.model import Wanted
+from gptagent.features.identity.tokens import AccessClaims, AccessTokens
+from gptagent.features.organizations import service as organizations
+from gptagent.kernel.clock import utcnow
+from gptagent.kernel.crypto import load_vault
 from gptagent.kernel.errors import Invalid
 from gptagent.kernel.ids import new_id
 from gptagent.kernel.paging import Page
+from gptagent.kernel.settings import Settings
 from integration.conftest import serving_here
-from members import add_member, cookie_of, number_of
+from members import add_member, bearer, cookie_of, number_of
 from readers import reader_of, texts
 from scenes import Scene
 
@@ -129,6 +135,45 @@ async def test_a_chat_without_a_channel_gets_that_of_its_next_message(world, sce
     assert await shown(world, channel="telegram") == [second]
 
 
+async def assigned_to_somebody_who_left(world, scene, owner):
+    """Who is responsible stays chosen in the form also when they may answer no more."""
+    gone = (await add_member(world.db, world.scope, "admin")).actor.id
+    async with world.db.session(world.scope) as session:
+        await assigning.assign(session, scene.conversation_id, gone)
+        await organizations.suspend_member(session, gone)
+    at = f"/conversations/{scene.conversation_id}"
+    assert re.search(rf'<option value="{gone}" selected[^>]*>Bob Member<', (await owner.open(at)).text)
+    await owner.send(f"{at}/assignment", {"assignee_id": str(gone)})
+    assert str(scene.conversation_id) in await ids_of(world, gone)
+
+
+async def ids_of(world, person_id):
+    return [str(one) for one in await shown(world, view="mine", person_id=person_id)]
+
+
+async def test_whoever_is_impersonated_has_read_nothing_over_the_api_either(world, scenes, site, home):
+    """TEN-10"""
+    member, other = [await add_member(world.db, world.scope, "viewer") for _ in range(2)]
+    await cookie_of(world.db, member)
+    async with world.db.session(member) as session:
+        entered = await session.fetchval(
+            """update app.web_session set impersonator_id = $1, impersonation_reason = 'asked'
+                where person_id = $2 returning id""",
+            other.actor.id,
+            member.actor.id,
+        )
+    vault = load_vault(Settings(gptagent_home=home))
+    claims = AccessClaims(member.actor.id, member.org_id, entered, other.actor.id)
+    eyes = {"authorization": f"Bearer {AccessTokens(vault).issue(claims, now=utcnow())}"}
+    own = await bearer(world.db, vault, member)
+    path = f"/api/v1/conversations/{scenes[0].conversation_id}/read"
+    async with httpx2.AsyncClient(base_url=site) as http:
+        for headers, marks in ((eyes, 0), (own, 1)):
+            assert (await http.put(path, headers=headers)).status_code == 204
+            async with world.db.session(world.scope) as session:
+                assert await session.fetchval("select count(*) from app.conversation_read") == marks
+
+
 async def test_people_decide_about_drafts_and_see_what_is_unread_without_a_script(world, scenes, site):
     """AGT-19: the screen; each member has read marks of their own."""
     first, second = scenes
@@ -159,6 +204,7 @@ async def test_people_decide_about_drafts_and_see_what_is_unread_without_a_scrip
         assert assigned.status_code == 303
         wrong = await owner.send(f"{at}/assignment", {"assignee_id": "me"})
         assert wrong.status_code == 422 and "Choose a member who may answer" in texts(wrong)
+        await assigned_to_somebody_who_left(world, first, owner)
         none = await owner.open("/conversations?q=nowhere&view=nonsense&agent=x")
         assert "Nothing fits what you have chosen." in texts(none)
     viewer = await add_member(world.db, world.scope, "viewer")

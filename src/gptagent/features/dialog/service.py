@@ -78,7 +78,8 @@ async def _stir(
     cap = max(BURST_MIN_CAP, BURST_CAP_FACTOR * delay)
     wait = await store.stir(session, conversation_id, wanted=wanted, delay=delay, burst_cap=cap)
     if await drafts.take_back(session, conversation_id) is not None and wanted is None:
-        wait = await store.stir(session, conversation_id, wanted=None, delay=delay, burst_cap=cap)
+        later = await store.stir(session, conversation_id, wanted=None, delay=delay, burst_cap=cap)
+        wait = wait if later is None else later  # None: the wake-up that was asked for first is earlier
     if wait is not None:
         await session.enqueue(ADVANCE, {"conversation_id": str(conversation_id)}, delay=wait)
 

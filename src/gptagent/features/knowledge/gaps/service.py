@@ -68,6 +68,13 @@ async def note_question(session: Session, asked: Asked) -> None:
         await _place(session, asked, kind, text, kept)
 
 
+async def forget_questions(session: Session, turn_ids: Sequence[UUID]) -> None:
+    """Let the questions of these turns count no more; a gap that held nothing else is gone with them."""
+    if turn_ids:
+        await store.lock_gaps(session)
+        await store.delete_questions(session, turn_ids)
+
+
 async def _place(session: Session, asked: Asked, kind: Kind, text: str, words: list[str]) -> None:
     await store.lock_gaps(session)
     gap_id = await _near(session, words)
