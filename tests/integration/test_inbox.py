@@ -95,7 +95,7 @@ async def test_no_message_is_read_for_conversations_in_which_nothing_is_new(worl
         second.conversation_id,
         first.conversation_id,
     ]
-    plan = "explain (analyze, format json) select c.id from app.conversation c where " + store._UNREAD
+    plan = f"explain (analyze, format json) select c.id from app.conversation c where {store._UNREAD}"  # noqa: S608 - a constant of the store
     assert await looked_up(world, plan, owner) > 0
     async with world.db.session(world.scope) as session:
         for scene in scenes:
