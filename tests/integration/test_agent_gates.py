@@ -231,12 +231,24 @@ async def test_if_the_crm_never_tells_where_the_deal_is_a_person_is_asked(scene)
     assert len(await scene.tasks()) == 1 and await scene.sent() == []
 
 
-async def test_before_a_reply_by_bot_the_deal_is_read_if_it_decides_who_answers(scene):
-    """CRM-22, AGT-13: else that reply does without, for it takes two calls itself"""
+@pytest.mark.parametrize("is_told", [True, False])
+async def test_before_a_reply_by_bot_the_webhook_of_the_deal_is_waited_for(scene, is_told):
+    """CRM-22, AGT-13: that reply takes two calls; the deal is read only if it stays unknown who answers"""
     await use_bot(scene, mode="salesbot")
     pipeline = await pipeline_of(scene)
     await scene.set_agent(pipelines=only(pipeline))
+    await break_reading(scene)
     await scene.says("Hello")
+    await scene.advance()
+    assert await scene.turns() == []
+    await scene.world.account.call("DELETE", "/faults")
+    if is_told:
+        await break_reading(scene)
+        await move(scene, pipeline, pipeline.stages[1])
+    else:
+        async with scene.world.db.session(scene.world.scope) as session:
+            await session.execute("update app.message set sent_at = sent_at - interval '2 minutes'")
+    await make_due(scene)
     await scene.calm()
     assert await scene.sent() == [NOT_FOUND]
 

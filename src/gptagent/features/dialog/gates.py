@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from gptagent.features.agents import service as agents
 from gptagent.features.agents.model import Agent
@@ -126,9 +126,19 @@ def _history(turn: Turn, messages: Sequence[Message], unanswered: tuple[Message,
     )
 
 
+def is_waited_for(seen: Seen, pace: Pace) -> bool:
+    """Whether the webhook of the deal should have come by now, and did not."""
+    asked = _asked_at(seen.unanswered)
+    return asked is None or asked < utcnow() - pace.deal_webhook_within
+
+
+def _asked_at(unanswered: Sequence[Message]) -> datetime | None:
+    return max((message.sent_at for message in unanswered), default=None)
+
+
 async def _await_deal(session: Session, turn: Turn, seen: Seen, pace: Pace) -> bool:
     """Whether the turn is given back until the CRM tells where the deal is, within limits."""
-    asked = max((message.sent_at for message in seen.unanswered), default=None)
+    asked = _asked_at(seen.unanswered)
     if turn.answer is not None or asked is None or asked < utcnow() - pace.deal_gives_up_after:
         return False
     await service.give_back(session, turn, due_in=pace.deal_retry)
@@ -188,7 +198,7 @@ def _is_too_late(
     """Nobody waits any more; while no agent works, nobody expects an answer yet. Where the channel itself
     closes, a task with the reply is made instead.
     """
-    last = max((message.sent_at for message in unanswered), default=None)
+    last = _asked_at(unanswered)
     if last is None:
         return False
     waits = [agents.wait_until_open(one.settings.hours, last) or timedelta(0) for one in fitting]
