@@ -189,6 +189,7 @@ async def test_a_request_over_the_limit_is_not_the_one_that_looks(database, pass
     with pytest.raises(UpstreamUnavailable, match="llm_busy"):
         await busy.complete(REQUEST)
     assert await breaker.ask(name) == 0, "another may look"
+    await breaker.tell(name, failed=False)
 
 
 async def test_a_model_that_is_left_alone_is_told_of(open_model, control, stranger, pass_time, name):

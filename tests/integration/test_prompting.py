@@ -66,6 +66,8 @@ async def context(database, scope):
         taken_over_at=None,
         taken_over_by=None,
         created_at=now,
+        assignee_id=None,
+        resume_at=None,
     )
     return TurnContext(
         conversation=conversation,
@@ -73,6 +75,8 @@ async def context(database, scope):
         lead=LeadCard(7, "Sofa for\nAnn", 100, "Sales", "New", None, is_fresh=True),
         history=(said(1, "customer", "Hello"), said(2, "agent", "Good day!")),
         unanswered=(said(3, "customer", QUESTION),),
+        asks_stage=False,
+        is_unread=False,
     )
 
 

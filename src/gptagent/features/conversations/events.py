@@ -16,10 +16,14 @@ class CustomerWrote(Event):
 
 @dataclass(frozen=True, slots=True)
 class HoldChanged(Event):
-    """A person took the chat over, wrote in it, or gave it back: what is in the making is stale."""
+    """A person took the chat over, wrote in it, or gave it back: what is in the making is stale.
+
+    Unless the agent is given a chat that it had: `outdates` is False then.
+    """
 
     conversation_id: UUID
     is_given_back: bool = False
+    outdates: bool = True
 
 
 @dataclass(frozen=True, slots=True)

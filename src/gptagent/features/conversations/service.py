@@ -85,16 +85,16 @@ class Inbox:
     async def _person_wrote(self, session: Session, conversation_id: UUID, message: InboundMessage) -> None:
         """What the customer has asked is the person's to answer; whether the agent stops is a setting."""
         rules = await organizations.get_stopping(session)
-        is_given_back = rules.is_command(message.text)
+        is_given_back, outdates = rules.is_command(message.text), True
         if is_given_back:
-            if not await store.release(session, conversation_id):
-                return  # the agent has the chat: what it does there goes on
-            await _record(session, "conversation.resumed", conversation_id)
+            outdates = await store.release(session, conversation_id)
+            if outdates:
+                await _record(session, "conversation.resumed", conversation_id)
         else:
             if rules.stop_on_human:
                 await store.hold(session, conversation_id, message.author_name, message.sent_at)
             await store.note_quiet(session, conversation_id, utcnow())
-        await self.subscribers.publish(session, HoldChanged(conversation_id, is_given_back))
+        await self.subscribers.publish(session, HoldChanged(conversation_id, is_given_back, outdates))
 
     async def on_said(self, session: Session, event: CustomerSaid) -> None:
         """Store what only a bot of the CRM has told, once; should the message come, it is the same one."""

@@ -44,7 +44,8 @@ class Lanes:
 
     async def on_hold_changed(self, session: Session, event: HoldChanged) -> None:
         """A person took the chat or gave it back: a reply in the making is stale from this commit on."""
-        await _stir(session, event.conversation_id)
+        if event.outdates:
+            await _stir(session, event.conversation_id)
         await proposing.note_hold(session, event.conversation_id, is_given_back=event.is_given_back)
 
     async def on_stage_changed(self, session: Session, event: StageChanged) -> None:
