@@ -168,12 +168,14 @@ class OpenAiCompatible:
         from pydantic_ai.exceptions import ModelHTTPError, UnexpectedModelBehavior
 
         effort.calls += 1
+        # What the first request of a process takes to build is not the provider's time.
+        model, messages = self._model(name), _messages(request)
         left = effort.total - effort.passed
         try:
             async with asyncio.timeout(min(self.patience.call, max(left, LEAST_CALL_SECONDS))):
                 response = await model_request(
-                    self._model(name),
-                    _messages(request),
+                    model,
+                    messages,
                     model_settings={"temperature": request.temperature, "max_tokens": request.max_tokens},
                     model_request_parameters=_form(request),
                 )
