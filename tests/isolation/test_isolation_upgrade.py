@@ -113,7 +113,6 @@ def before_documents(house):
             """alter table app.organization drop column stop_on_human, drop column resume_after_hours,
                       drop column resume_command"""
         )
-        owner.execute("alter table app.conversation drop column resume_at")
         yield owner
         owner.rollback()
 
