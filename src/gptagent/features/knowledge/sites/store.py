@@ -199,6 +199,18 @@ async def delete_site(session: Session, site_id: UUID) -> None:
     await session.execute("delete from app.site where id = $1 and deleted_at is not null", site_id)
 
 
+# Documents are locked before the first is deleted, which takes the graph's lock: who records one of them has
+# the document and waits for that.
+_HOLD_OF_PAGES = "select id from app.document where page_id = any($1::uuid[]) order by id for update"
+_HOLD_LEFT_OUT = """
+select id from app.document
+ where (org_id, id) in (
+   select d.org_id, d.id
+     from app.site_page p join app.document d on d.org_id = p.org_id and d.page_id = p.id
+    where p.site_id = $1 and p.run = $2 and p.state = 'skipped' order by d.id limit $3)
+ order by id for update"""
+
+
 async def delete_some_pages(session: Session, site_id: UUID, most: int, *, before_run: int | None) -> int:
     """Delete pages with their documents: those that no reading since `before_run` has seen; None: any."""
     pages = await session.fetch(
@@ -209,28 +221,16 @@ async def delete_some_pages(session: Session, site_id: UUID, most: int, *, befor
         most,
     )
     ids = [row["id"] for row in pages]
-    await _hold_documents(session, "page_id = any($1::uuid[])", ids)
+    await session.execute(_HOLD_OF_PAGES, ids)
     await session.execute("delete from app.site_page where id = any($1::uuid[])", ids)
     return len(ids)
 
 
 async def delete_some_documents(session: Session, site_id: UUID, run: int, most: int) -> int:
     """Delete documents of pages that this run leaves out."""
-    left_out = """(org_id, id) in (
-        select d.org_id, d.id
-          from app.site_page p join app.document d on d.org_id = p.org_id and d.page_id = p.id
-         where p.site_id = $1 and p.run = $2 and p.state = 'skipped' order by d.id limit $3)"""
-    ids = await _hold_documents(session, left_out, site_id, run, most)
+    ids = [row["id"] for row in await session.fetch(_HOLD_LEFT_OUT, site_id, run, most)]
     await session.execute("delete from app.document where id = any($1::uuid[])", ids)
     return len(ids)
-
-
-async def _hold_documents(session: Session, where: str, *args: object) -> list[UUID]:
-    """Lock documents before the first is deleted, which takes the graph's lock: who records one of them has
-    the document and waits for that.
-    """
-    rows = await session.fetch(f"select id from app.document where {where} order by id for update", *args)
-    return [row["id"] for row in rows]
 
 
 async def claim_site(session: Session, site_id: UUID) -> tuple[Site, str | None] | None:
