@@ -126,12 +126,6 @@ def _history(turn: Turn, messages: Sequence[Message], unanswered: tuple[Message,
     )
 
 
-def is_waited_for(seen: Seen, pace: Pace) -> bool:
-    """Whether the webhook of the deal should have come by now, and did not."""
-    asked = _asked_at(seen.unanswered)
-    return asked is None or asked < utcnow() - pace.deal_webhook_within
-
-
 def _asked_at(unanswered: Sequence[Message]) -> datetime | None:
     return max((message.sent_at for message in unanswered), default=None)
 

@@ -55,7 +55,6 @@ class Pace:
     crowded_retry: timedelta = timedelta(seconds=10)
     closed_retry: timedelta = timedelta(minutes=15)  # outside of working hours, which may be changed
     deal_retry: timedelta = timedelta(seconds=15)  # the CRM did not tell where the deal is
-    deal_webhook_within: timedelta = timedelta(minutes=1)
     deal_gives_up_after: timedelta = timedelta(minutes=10)
     send_retry_first: timedelta = timedelta(seconds=2)
     send_retry_cap: timedelta = timedelta(minutes=5)

@@ -119,8 +119,8 @@ class TurnRunner:
 
     async def _refresh(self, db: Database, scope: Scope, context: T) -> T:
         """Read what the mirror lacks, in one call at most; in none where the reply takes two, so that no turn
-        costs more. If it hangs on the deal who answers, its webhook is waited for and the deal read only if
-        that stays away. A CRM that does not answer stops no reply.
+        costs more: if it hangs on the deal who answers, its webhook is waited for. A CRM that does not answer
+        stops no reply.
         """
         conversation, needs_lead = context.conversation, context.lacks_lead
         needs_name = not conversation.customer_name and conversation.contact_id is not None
@@ -130,7 +130,7 @@ class TurnRunner:
             async with db.session(scope) as session:
                 link = await crm_service.open_link(session, conversation.connection_id, self.vault)
                 route = await replying.find_route(session, link, conversation.lead_id, conversation.talk_id)
-            if route == "salesbot" and not (context.lacks_stage and gates.is_waited_for(context, self.pace)):
+            if route == "salesbot":
                 return replace(context, is_unread=context.lacks_stage)
             if needs_lead:
                 return await self._read_lead(db, scope, context, link)
