@@ -1,5 +1,6 @@
 """What a turn did is kept beside it; a rehearsal does the same without any effect."""
 
+import html
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,9 @@ from gptagent.features.dialog.generating import Generation
 from gptagent.features.dialog.prompting import ModelResponder
 from gptagent.features.dialog.rehearsing.service import Place, Rehearsal, Said, rehearse
 from gptagent.features.dialog.tracing import service as tracing
+from integration.conftest import serving_here
+from members import add_member
+from readers import reader_of
 from scenes import Scene
 from worlds import NOT_FOUND
 
@@ -83,9 +87,9 @@ async def test_a_model_that_is_away_is_told_with_its_error(scene, control):
 
 
 async def test_a_refused_turn_tells_at_which_gate_it_ended(scene):
-    await scene.set_agent(channels={"all": False, "chosen": ["telegram"]})
+    await scene.set_agent(is_active=False)
     told = await explanation_of(scene, await ask(scene))
-    assert [(gate.name, gate.is_passed) for gate in told.gates][-1] == ("no_fitting_agent", False)
+    assert [(gate.name, gate.is_passed) for gate in told.gates][-1] == ("no_active_agent", False)
     assert not told.blocks and not told.calls
 
 
@@ -104,6 +108,35 @@ async def test_memories_are_not_kept_a_second_time(scene, control):
     assert block.chars > 0 and not block.is_kept
     assert "Canaryville" in str(control.get("/calls").json()["calls"][-1]["prompt"])
     assert "Canaryville" not in str(told)
+
+
+async def test_the_conversation_shows_how_each_reply_was_made(scene, control, home, kommo):
+    """Owners see what the model was told, members everything but its words, viewers nothing of it."""
+    await scene.set_agent(instructions="Speak like canary-7788.")
+    script(control, {"reply": TRUE})
+    turn = await ask(scene)
+    world, at = scene.world, f"/conversations/{scene.conversation_id}"
+    page = f"{at}/turns/{turn['id']}"
+    bob = await add_member(world.db, world.scope, "member")
+    dora = await add_member(world.db, world.scope, "viewer")
+    async with (
+        serving_here(home, kommo_sandbox_url=kommo) as url,
+        reader_of(url, world.db, world.scope) as owner,
+        reader_of(url, world.db, bob) as member,
+        reader_of(url, world.db, dora) as viewer,
+    ):
+        assert page in (await owner.open(at)).text and page in (await member.open(at)).text
+        assert page not in (await viewer.open(at)).text
+        told = html.unescape((await owner.open(page)).text)
+        assert "canary-7788" in told and "Instructions of the agent" in told
+        assert "Delivery to the city costs 490 roubles." in told
+        part = html.unescape((await owner.open(f"{page}?part=drawer")).text)
+        assert "canary-7788" in part and "<html" not in part
+        less = html.unescape((await member.open(page)).text)
+        assert "canary-7788" not in less and "Instructions of the agent" in less
+        owner.http.cookies.set("language", "ru")
+        assert "Инструкции агента" in html.unescape((await owner.open(page)).text)
+        assert (await viewer.open(page)).status_code == 403
 
 
 async def rows(world):

@@ -35,5 +35,5 @@ document.addEventListener("click", (event) => {
   event.preventDefault();
   drawer.showPopover();
   drawer.querySelector("button").focus();
-  htmx.ajax("GET", `${link.href}?part=drawer`, { target: drawer.querySelector(".drawer__body"), swap: "innerHTML" });
+  htmx.ajax("GET", `${link.href}?part=drawer`, { target: drawer.querySelector(".drawer__body") });
 });
