@@ -55,11 +55,14 @@ from gptagent.features.dialog.delivery import DeliveryJobs as ReplyDeliveryJobs
 from gptagent.features.dialog.enclosures import service as enclosures
 from gptagent.features.dialog.enclosures.jobs import EnclosureJobs
 from gptagent.features.dialog.extractive import ExtractiveResponder
+from gptagent.features.dialog.generating import Generation
 from gptagent.features.dialog.model import Pace
 from gptagent.features.dialog.prompting import ModelResponder
 from gptagent.features.dialog.proposing import service as proposing
 from gptagent.features.dialog.proposing.jobs import ProposingJobs
 from gptagent.features.dialog.service import Lanes
+from gptagent.features.dialog.trying import service as trying
+from gptagent.features.dialog.trying.jobs import RehearsalJobs
 from gptagent.features.dialog.turn import TurnRunner
 from gptagent.features.identity.limits import LoginLimits
 from gptagent.features.identity.model import Links
@@ -281,6 +284,7 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
     proposing_jobs = ProposingJobs(model)
     attachment_jobs = AttachmentJobs(platform.crm, platform.vault)
     reply_jobs = ReplyJobs(platform.crm, platform.vault, platform.subscribers)
+    rehearsing = RehearsalJobs(Generation(responder, extractive, platform.understanding))
     runner = TurnRunner(platform.crm, platform.vault, responder, extractive, Pace(), platform.understanding)
     deliveries = DeliveryJobs(platform.crm, platform.vault, platform.subscribers, platform.settings.base_url)
     connecting_jobs = ConnectingJobs(platform.renewal, platform.links)
@@ -290,6 +294,7 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
     ingest = partial(knowledge_jobs.ingest, recogniser=Tesseract())
     return (
         JobSpec(dialog.ADVANCE, runner.advance, JobClass.DEFAULT, runner.give_up),
+        JobSpec(trying.REHEARSE, rehearsing.rehearse, JobClass.DEFAULT, rehearsing.give_up),
         JobSpec(syncing.RUN, sync_jobs.run, JobClass.LONG, sync_jobs.give_up),
         JobSpec(dialog.RESUME, dialog.resume_lanes, JobClass.DEFAULT),
         JobSpec(connecting.RENEW, connecting_jobs.renew_token, JobClass.DEFAULT),

@@ -91,6 +91,8 @@ ASSIGNED = {"json": {"assignee_id": str(UUID(int=1))}}
 DRAFT = "knowledge-drafts/{draft_id}"
 ONE_QUESTION = b"text\r\nTaken?\r\n"
 FINDING = "knowledge-checks/findings/{finding_id}/dismissal"
+TEST_CHAT = "test-chats/{chat_id}"
+TESTED = {"json": {"agent_id": str(UUID(int=1)), "title": "Delivery"}}
 CONNECTION, CONVERSATION = "connections/{connection_id}", "conversations/{conversation_id}"
 
 PLACE, WHO = "admin/organizations/{number}", "admin/people/{person_id}"
@@ -333,6 +335,24 @@ OPERATIONS = tuple(
         ("GET", f"{CONVERSATION}/messages", VIEW, {}),
         ("GET", f"{CONVERSATION}/attachments/{{attachment_id}}", READ_ATTACHMENTS, {}),
         ("GET", f"{CONVERSATION}/turns/{{turn_id}}/explanation", READ_EXPLANATIONS, {}),
+        ("GET", f"{CONVERSATION}/turns/{{turn_id}}/replays", READ_EXPLANATIONS, {}),
+        (
+            "POST",
+            f"{CONVERSATION}/turns/{{turn_id}}/replays",
+            EDIT_AGENTS,
+            {"json": {"overrides": {"goal": "A visit."}}},
+        ),
+        ("GET", f"{CONVERSATION}/turns/{{turn_id}}/replays/{{played_id}}", READ_EXPLANATIONS, {}),
+        ("GET", "test-chats", EDIT_AGENTS, {}),
+        ("POST", "test-chats", EDIT_AGENTS, TESTED),
+        ("GET", TEST_CHAT, EDIT_AGENTS, {}),
+        ("PUT", TEST_CHAT, EDIT_AGENTS, TESTED),
+        ("DELETE", TEST_CHAT, EDIT_AGENTS, {}),
+        ("GET", f"{TEST_CHAT}/messages", EDIT_AGENTS, {}),
+        ("POST", f"{TEST_CHAT}/messages", EDIT_AGENTS, {"json": {"text": "Hello"}}),
+        ("DELETE", f"{TEST_CHAT}/messages", EDIT_AGENTS, {}),
+        ("GET", f"{TEST_CHAT}/messages/{{played_id}}", EDIT_AGENTS, {}),
+        ("POST", f"{TEST_CHAT}/regeneration", EDIT_AGENTS, {}),
         ("PUT", f"{CONVERSATION}/takeover", WORK_CONVERSATIONS, {}),
         ("DELETE", f"{CONVERSATION}/takeover", WORK_CONVERSATIONS, {}),
         (

@@ -33,6 +33,8 @@ CUSTOMER, TAKEOVER = (
     f"{V1}/privacy/customers/{{conversation_id}}",
     f"{V1}/conversations/{{conversation_id}}/takeover",
 )
+TEST_CHAT = f"{V1}/test-chats/{{chat_id}}"
+REPLAYS = "conversations/{conversation_id}/turns/{turn_id}/replays"
 MEMBER, INVITATION = f"{V1}/members/{{person_id}}", f"{V1}/invitations/{{invitation_id}}"
 PROVIDER = f"{V1}/sign-in-providers/{{provider_id}}"
 SECURITY = f"{ACCOUNT}/security"
@@ -204,6 +206,13 @@ ACTIONS: dict[str, str | Why] = {
     f"POST {PAGES}/conversations/{{conversation_id}}/assignment": (
         f"PUT {V1}/conversations/{{conversation_id}}/assignment"
     ),
+    f"POST {PAGES}/{REPLAYS}": f"POST {V1}/{REPLAYS}",
+    f"POST {PAGES}/test-chat": f"POST {V1}/test-chats",
+    f"POST {PAGES}/test-chat/{{chat_id}}/messages": f"POST {TEST_CHAT}/messages",
+    f"POST {PAGES}/test-chat/{{chat_id}}/regeneration": f"POST {TEST_CHAT}/regeneration",
+    f"POST {PAGES}/test-chat/{{chat_id}}/settings": f"PUT {TEST_CHAT}",
+    f"POST {PAGES}/test-chat/{{chat_id}}/clear": f"DELETE {TEST_CHAT}/messages",
+    f"POST {PAGES}/test-chat/{{chat_id}}/delete": f"DELETE {TEST_CHAT}",
     f"POST {PAGES}/{REPLY_DRAFT}/approval": f"POST {V1}/{REPLY_DRAFT}/approval",
     f"POST {PAGES}/{REPLY_DRAFT}/rejection": f"POST {V1}/{REPLY_DRAFT}/rejection",
     f"POST {PAGES}/{MEMORIES}": f"POST {V1}/{MEMORIES}",

@@ -27,6 +27,7 @@ CASES = {
     "dialog.resume": {"connection_id": "connection_id"},
     "mail.send": {"letter_id": "letter_id"},
     "knowledge.crawl": {"site_id": "site_id"},
+    "dialog.rehearse": {"rehearsal_id": "replay_id"},
     "knowledge.embed": {},
     "dialog.send_files": {"turn_id": "turn_id"},
     "knowledge.ingest": {"document_id": "document_id"},

@@ -32,6 +32,8 @@ from gptagent.features.dashboard.web import DashboardPages
 from gptagent.features.dialog.drafts.web import ReplyDraftPages
 from gptagent.features.dialog.memory_web import MemoryPages
 from gptagent.features.dialog.tracing.web import ExplanationPages
+from gptagent.features.dialog.trying.replay_web import ReplayPages
+from gptagent.features.dialog.trying.web import TestChatPages
 from gptagent.features.dialog.web import ConversationPages
 from gptagent.features.identity import service as identity
 from gptagent.features.identity.email_web import EmailPages
@@ -102,7 +104,13 @@ NAVIGATION = (
             NavItem("Conversations", "/conversations", "inbox", "/conversations"),
         ),
     ),
-    NavSection("Agents", (NavItem("AI agents", "/ai-agents", "bot", "/ai-agents"),)),
+    NavSection(
+        "Agents",
+        (
+            NavItem("AI agents", "/ai-agents", "bot", "/ai-agents"),
+            NavItem("Test chat", "/test-chat", "message-square-text", "/test-chat", needs=policy.EDIT_AGENTS),
+        ),
+    ),
     NavSection(
         "Knowledge base",
         (
@@ -211,6 +219,8 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         MemoryPages(threads).router(),
         ReplyDraftPages(threads).router(),
         ExplanationPages(db, pages).router(),
+        ReplayPages(db, pages, platform.login_limits, settings.llm_model).router(),
+        TestChatPages(db, pages, platform.login_limits, settings.llm_model).router(),
         DeliveryPages(db, pages).router(),
         ConnectingPages(platform.connecting, pages).router(),
         ConnectionPages(platform.connecting, pages).router(),

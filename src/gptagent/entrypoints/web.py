@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from types import FrameType
 
 import structlog
-from fastapi import Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.middleware.gzip import GZipMiddleware
@@ -48,6 +48,7 @@ from gptagent.features.crm.syncing.api import SyncsApi
 from gptagent.features.dialog.api import ConversationsApi
 from gptagent.features.dialog.drafts.api import ReplyDraftsApi
 from gptagent.features.dialog.tracing.api import ExplanationsApi
+from gptagent.features.dialog.trying.api import ReplaysApi, TestChatsApi
 from gptagent.features.identity.model import RelyingParty
 from gptagent.features.identity.recovery_api import RecoveryApi
 from gptagent.features.inference import service as inference
@@ -241,8 +242,8 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
     app.include_router(RepliesApi(platform.db, platform.crm, keys, settings.base_url).router())
     app.include_router(MemoryApi(platform.db).router())
     app.include_router(ConversationsApi(platform.db, platform.inbox, platform.files).router())
-    app.include_router(ReplyDraftsApi(platform.db).router())
-    app.include_router(ExplanationsApi(platform.db).router())
+    for router in _answering(platform):
+        app.include_router(router)
     app.include_router(AuditApi(platform.db).router())
     app.include_router(PlatformAuditApi(platform.db).router())
     app.include_router(AdminApi(platform.db, facts_of(settings)).router())
@@ -252,6 +253,16 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
     app.router.routes.append(widget.route())  # its path would fit the door below as well
     door = WebhookDoor(platform.db, platform.crm, platform.subscribers, settings.hook_networks)
     app.router.routes.append(door.route())
+
+
+def _answering(platform: Platform) -> tuple[APIRouter, ...]:
+    """Return what looks into answers: those that wait, how they were made, and those that are tried."""
+    return (
+        ReplyDraftsApi(platform.db).router(),
+        ExplanationsApi(platform.db).router(),
+        ReplaysApi(platform.db, platform.login_limits).router(),
+        TestChatsApi(platform.db, platform.login_limits).router(),
+    )
 
 
 def _add_operations(app: FastAPI, platform: Platform) -> None:

@@ -45,6 +45,7 @@ __all__ = [
     "list_agents",
     "overshadowed_by",
     "page_agents",
+    "preview_settings",
     "stage_text",
     "takes_all",
     "takes_channel",
@@ -90,6 +91,20 @@ async def update_agent(session: Session, agent_id: UUID, changes: Mapping[str, o
     new = await get_agent(session, agent_id)
     await _record_changes(session, old, new)
     return new
+
+
+async def preview_settings(session: Session, agent: Agent, changes: Mapping[str, object]) -> Settings:
+    """Return the agent's settings with these changed, checked as by `update_agent`, and store nothing.
+
+    Raises Invalid naming every wrong field; name and state are no settings.
+    """
+    settings, faults = merge(agent.settings, changes)
+    named = {fault.pointer for fault in faults}
+    unknown = await references.unknown_references(session, agent.settings, settings)
+    faults += [one for one in unknown if one.pointer not in named]
+    if faults:
+        raise _invalid(faults)
+    return settings
 
 
 async def _record_changes(session: Session, old: Agent, new: Agent) -> None:

@@ -180,6 +180,14 @@ class _Asked:
         return replace(self.request, turns=turns, within=left)
 
 
+def as_spoken(text: str) -> str:
+    """Return a model's words as a reader may see them before they are checked: without numbers of passages,
+    and nothing of the sign that there is no answer.
+    """
+    words = _CITATION.sub("", text).strip()
+    return "" if NOT_FOUND_MARK.startswith(words) else words.replace(NOT_FOUND_MARK, "")
+
+
 def _spent(reply: ModelReply) -> Spent:
     return Spent(reply.calls, reply.tokens_in, reply.tokens_out)
 

@@ -31,6 +31,7 @@ _KINDS: tuple[tuple[str, str, Forget], ...] = (
     ("deliveries", "deliveries", store.forget_deliveries),
     ("answers", "answers", store.forget_answers),
     ("traces", "answers", store.forget_traces),
+    ("rehearsals", "answers", store.forget_rehearsals),
     ("memories", "memories", store.forget_memories),
 )
 

@@ -29,6 +29,9 @@ _TOLD_ABOUT = f"""connection_id = $1 and payload is not null
 _TASKS = """connection_id = $1 and case record_kind when 'lead' then lead_id = any($2::bigint[])
                                                     when 'contact' then lead_id = any($3::bigint[]) end"""
 
+# Test chats as a customer: with one of the deals $2 or contacts $3.
+_CHATS = "c.connection_id = $1 and (c.lead_id = any($2::bigint[]) or c.contact_id = any($3::bigint[]))"
+
 PAGE_ROWS = 100
 EVENT_PAGE_ROWS = 10  # one may be as large as the webhook it came with: a megabyte
 
@@ -207,6 +210,28 @@ def kept_of_customer(
             )
             for one in ids
         ],
+        "rehearsals": [
+            *(
+                Query(
+                    "select * from app.rehearsal where conversation_id = $1",
+                    ("created_at", "id"),
+                    args=(one,),
+                )
+                for one in ids
+            ),
+            Query(
+                f"select r.* from app.rehearsal r join app.test_chat c on c.id = r.chat_id where {_CHATS}",  # noqa: S608 - a constant
+                ("created_at", "id"),
+                args=(*deals, list(contacts)),
+            ),
+        ],
+        "test_chats": [
+            Query(
+                f"select c.* from app.test_chat c where {_CHATS}",  # noqa: S608 - a constant
+                ("created_at", "id"),
+                args=(*deals, list(contacts)),
+            )
+        ],
         "questions": [
             Query(
                 "select * from app.asked_question where conversation_id = $1",
@@ -324,6 +349,8 @@ async def erase_customer(
         list(ids),
     )
     await session.execute("delete from app.conversation where id = any($1)", list(ids))
+    chats = f"delete from app.test_chat c where {_CHATS}"  # noqa: S608 - a constant
+    await session.execute(chats, connection_id, list(leads), list(contacts))
     about = f"delete from app.crm_event where {_ABOUT}"  # noqa: S608 - a constant
     await session.execute(about, connection_id, *_as_values(numbers))
     told = f"delete from app.crm_delivery where {_TOLD_ABOUT}"  # noqa: S608 - a constant
@@ -494,6 +521,18 @@ async def forget_traces(session: Session, age: timedelta, limit: int) -> int:
              select x.turn_id from app.turn_trace x join app.turn t on t.id = x.turn_id
               where x.created_at < now() - $1::interval and t.state in ('ended', 'superseded')
               limit $2 for update of x skip locked)""",
+        age,
+        limit,
+    )
+
+
+async def forget_rehearsals(session: Session, age: timedelta, limit: int) -> int:
+    """Delete what was played in test chats or as a turn again so long ago."""
+    return await _count(
+        session,
+        """delete from app.rehearsal where id in (
+             select id from app.rehearsal where created_at < now() - $1::interval
+              limit $2 for update skip locked)""",
         age,
         limit,
     )
