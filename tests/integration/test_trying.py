@@ -49,7 +49,7 @@ async def agent(scene):
     return agent
 
 
-class Tester:
+class Person:
     """One person, a chat of theirs, and the worker."""
 
     def __init__(self, world, jobs):
@@ -80,7 +80,7 @@ class Tester:
 
 @pytest.fixture
 async def tester(scene, jobs, agent):
-    tester = Tester(scene.world, jobs)
+    tester = Person(scene.world, jobs)
     await tester.begin(NewChat(agent.id))
     return tester
 
@@ -217,7 +217,7 @@ async def test_the_page_works_with_forms_alone(  # noqa: PLR0917 - all that a pa
     world = scene.world
     await scene.set_agent(not_found_task=True)
     script(control, {"reply": "NO_ANSWER"})
-    tester = Tester(world, jobs)
+    tester = Person(world, jobs)
     async with (
         serving_here(home, kommo_sandbox_url=kommo) as url,
         reader_of(url, world.db, world.scope) as alice,
@@ -281,7 +281,7 @@ async def test_a_turn_is_played_again_with_other_settings_and_compared(scene, jo
     await scene.calm()
     turn, world = (await scene.turns())[-1], scene.world
     asked = prompt(control)
-    sent, tester = await scene.sent(), Tester(world, jobs)
+    sent, tester = await scene.sent(), Person(world, jobs)
     script(control, {"reply": "Delivery costs 490 roubles, tralala [1]."})
     async with (
         serving_here(home, kommo_sandbox_url=kommo) as url,

@@ -30,6 +30,7 @@ from gptagent.kernel.crypto import Vault
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.ids import new_id
 from gptagent.kernel.scope import Actor, Scope
+from isolation.trials import furnish_tests
 
 PASSWORD = "correct horse battery"
 NEVER = datetime(9000, 1, 1, tzinfo=UTC)
@@ -130,7 +131,7 @@ async def furnish(db: Database, vault: Vault, canary: str) -> Estate:
         await _places(session, made)
         made |= await _scripts(session, canary, made["connection_id"])
         made |= await _conversation(session, canary, made["connection_id"], made["agent_id"])
-        made |= await _tests(session, canary, made)
+        made |= await furnish_tests(session, insert, canary, made | {"lead_id": LEAD, "contact_id": CONTACT})
         made |= await _access(session, vault, canary)
         made |= await _account(session, canary)
     return Estate(
@@ -497,25 +498,6 @@ async def _conversation(
     turns = {"turn_id": turn_id, "reply_draft_id": reply_draft_id}
     made = {"memory_id": memory_id, "gap_id": gap_id, "draft_id": draft_id}
     return {**own, **files, **turns, **made}
-
-
-async def _tests(session: Session, canary: str, made: dict[str, UUID]) -> dict[str, UUID]:
-    """A test chat with an answer, and a turn that was played again."""
-    chat_id, played_id, replay_id = new_id(), new_id(), new_id()
-    person_id, place = session.scope.actor.id, {"lead_id": LEAD, "contact_id": CONTACT, "channel": canary}
-    place |= {"connection_id": made["connection_id"], "overrides": json.dumps({"goal": canary})}
-    own = {"person_id": person_id, "agent_id": made["agent_id"], "title": canary}
-    await insert(session, "test_chat", id=chat_id, **own, **place)
-    told = {"agent_name": canary}
-    result = {"text": canary, "outcome": "reply", "reason": canary, "by": canary, "sources": [], "plans": []}
-    used = {"tokens_in": 1, "tokens_out": 1, "cost_micro_usd": 1, "millis": 1}
-    said = {"person_id": person_id, "question": canary, "draft": canary, "error_code": canary}
-    said |= {"result": json.dumps({**result, **used, "explanation": told}), "state": "done"}
-    said |= {"overrides": json.dumps({"goal": canary})}
-    await insert(session, "rehearsal", id=played_id, chat_id=chat_id, **said)
-    of_turn = {"turn_id": made["reply_draft_id"], "conversation_id": made["conversation_id"]}
-    await insert(session, "rehearsal", id=replay_id, **of_turn, **said)
-    return {"chat_id": chat_id, "played_id": played_id, "replay_id": replay_id}
 
 
 async def _access(session: Session, vault: Vault, canary: str) -> dict[str, UUID]:

@@ -210,28 +210,6 @@ def kept_of_customer(
             )
             for one in ids
         ],
-        "rehearsals": [
-            *(
-                Query(
-                    "select * from app.rehearsal where conversation_id = $1",
-                    ("created_at", "id"),
-                    args=(one,),
-                )
-                for one in ids
-            ),
-            Query(
-                f"select r.* from app.rehearsal r join app.test_chat c on c.id = r.chat_id where {_CHATS}",  # noqa: S608 - a constant
-                ("created_at", "id"),
-                args=(*deals, list(contacts)),
-            ),
-        ],
-        "test_chats": [
-            Query(
-                f"select c.* from app.test_chat c where {_CHATS}",  # noqa: S608 - a constant
-                ("created_at", "id"),
-                args=(*deals, list(contacts)),
-            )
-        ],
         "questions": [
             Query(
                 "select * from app.asked_question where conversation_id = $1",
@@ -293,6 +271,33 @@ def kept_of_customer(
                 ("id",),
                 args=(connection_id, *_as_values(numbers)),
                 rows=EVENT_PAGE_ROWS,
+            )
+        ],
+    }
+
+
+def kept_of_tests(
+    connection_id: UUID, ids: Sequence[UUID], leads: Sequence[int], contacts: Sequence[int]
+) -> dict[str, list[Query]]:
+    """Return what finds their turns played again, and the test chats that members held as them."""
+    as_them = (connection_id, list(leads), list(contacts))
+    return {
+        "replays": [
+            Query("select * from app.rehearsal where conversation_id = $1", ("created_at", "id"), args=(one,))
+            for one in ids
+        ],
+        "rehearsals": [
+            Query(
+                f"select r.* from app.rehearsal r join app.test_chat c on c.id = r.chat_id where {_CHATS}",  # noqa: S608 - a constant
+                ("created_at", "id"),
+                args=as_them,
+            )
+        ],
+        "test_chats": [
+            Query(
+                f"select c.* from app.test_chat c where {_CHATS}",  # noqa: S608 - a constant
+                ("created_at", "id"),
+                args=as_them,
             )
         ],
     }
