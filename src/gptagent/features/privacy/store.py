@@ -199,14 +199,6 @@ def kept_of_customer(
             Query("select * from app.turn where conversation_id = $1", ("created_at", "id"), args=(one,))
             for one in ids
         ],
-        "turn_traces": [
-            Query(
-                "select * from app.turn_trace where conversation_id = $1",
-                ("created_at", "turn_id"),
-                args=(one,),
-            )
-            for one in ids
-        ],
         "questions": [
             Query(
                 "select * from app.asked_question where conversation_id = $1",
@@ -271,6 +263,12 @@ def kept_of_customer(
             )
         ],
     }
+
+
+def kept_of_answers(ids: Sequence[UUID]) -> dict[str, list[Query]]:
+    """Return what finds how answers in these conversations were made."""
+    traces = "select * from app.turn_trace where conversation_id = $1"
+    return {"turn_traces": [Query(traces, ("created_at", "turn_id"), args=(one,)) for one in ids]}
 
 
 async def count(session: Session, queries: Sequence[Query]) -> int:
