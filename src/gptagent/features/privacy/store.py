@@ -202,14 +202,6 @@ def kept_of_customer(
             Query("select * from app.turn where conversation_id = $1", ("created_at", "id"), args=(one,))
             for one in ids
         ],
-        "turn_traces": [
-            Query(
-                "select * from app.turn_trace where conversation_id = $1",
-                ("created_at", "turn_id"),
-                args=(one,),
-            )
-            for one in ids
-        ],
         "questions": [
             Query(
                 "select * from app.asked_question where conversation_id = $1",
@@ -276,12 +268,14 @@ def kept_of_customer(
     }
 
 
-def kept_of_tests(
+def kept_of_answers(
     connection_id: UUID, ids: Sequence[UUID], leads: Sequence[int], contacts: Sequence[int]
 ) -> dict[str, list[Query]]:
-    """Return what finds their turns played again, and the test chats that members held as them."""
+    """Return what finds how they were answered, turns played again, and test chats that members held as them."""
     as_them = (connection_id, list(leads), list(contacts))
+    traces = "select * from app.turn_trace where conversation_id = $1"
     return {
+        "turn_traces": [Query(traces, ("created_at", "turn_id"), args=(one,)) for one in ids],
         "replays": [
             Query("select * from app.rehearsal where conversation_id = $1", ("created_at", "id"), args=(one,))
             for one in ids
