@@ -271,7 +271,7 @@ def kept_of_customer(
 def kept_of_answers(
     connection_id: UUID, ids: Sequence[UUID], leads: Sequence[int], contacts: Sequence[int]
 ) -> dict[str, list[Query]]:
-    """Return what finds how they were answered, turns played again, and test chats that members held as them."""
+    """Return what finds how they were answered, what was played again, and test chats held as them."""
     as_them = (connection_id, list(leads), list(contacts))
     traces = "select * from app.turn_trace where conversation_id = $1"
     return {

@@ -93,7 +93,7 @@ async def say(session: Session, person_id: UUID, chat_id: UUID, text: str) -> Pl
     chat = await get_chat(session, person_id, chat_id, lock=True)
     words = text.strip()
     if not 1 <= len(words) <= MESSAGE_MAX_CHARS:
-        raise Invalid.field("text", "From {low} to {high} characters.", {"low": 1, "high": MESSAGE_MAX_CHARS})
+        raise Invalid.field("text", "From {low} to {high} characters.", low=1, high=MESSAGE_MAX_CHARS)
     played = await _at_rest(session, chat)
     if len(played) >= EXCHANGES_MAX:
         raise Conflict("test_chat_full", "This chat is full. Clear it, or begin a new one.")

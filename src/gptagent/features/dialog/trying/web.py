@@ -164,7 +164,12 @@ class TestChatPages:
             shell = None if part else await self.pages.shell(request, session)
         if played.result is None:
             raise NotFound
-        context = {"chat": chat, "played": played, "result": played.result, "reasons": REASONS}
+        context: dict[str, Any] = {
+            "chat": chat,
+            "played": played,
+            "result": played.result,
+            "reasons": REASONS,
+        }
         context |= {"told": played.result.explanation, **shown(scope), **EVERYTHING}
         if part:
             return self.pages.part(request, "dialog/_played.html", **context)
