@@ -246,7 +246,7 @@ async def count_progress(session: Session, index_id: UUID | None) -> Progress:
     return Progress(row["embedded"], row["chunks"]) if row else Progress(0, 0)
 
 
-# From so many passages on, the exact scan takes too long: their signs name those that are then compared exactly.
+# From so many passages on the exact scan takes too long: signs name those that are then compared exactly.
 EXACT_MAX = 10_000
 ALIKE = 400
 _ALIKE = f"""alike as (
