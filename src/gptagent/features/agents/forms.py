@@ -27,6 +27,7 @@ TABS: Mapping[Tab, tuple[str, ...]] = {
         "knowledge.categories",
         "not_found_task",
         "not_found_text",
+        "handoff_text",
     ),
     "leads-contacts": ("readable.lead", "readable.contact"),
     "advanced-settings": (

@@ -37,6 +37,7 @@ DEFAULT_INSTRUCTIONS = "You are a helpful employee of our company. Answer briefl
 DEFAULT_NOT_FOUND = (
     "I do not have enough information to answer this. I will check the details and come back to you."
 )
+DEFAULT_HANDOFF = "I am handing you over to a colleague, who will answer you here."
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +149,7 @@ class Settings:
     knowledge: KnowledgeAccess = field(default_factory=KnowledgeAccess)
     not_found_task: bool = True
     not_found_text: str = DEFAULT_NOT_FOUND
+    handoff_text: str = DEFAULT_HANDOFF
     readable: Readable = field(default_factory=Readable)
     model: str | None = None
     language: Language = field(default_factory=Language)

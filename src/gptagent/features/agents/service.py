@@ -14,6 +14,7 @@ from gptagent.features.agents.choosing import (
     takes_channel,
 )
 from gptagent.features.agents.model import (
+    DEFAULT_HANDOFF,
     DEFAULT_INSTRUCTIONS,
     DEFAULT_NOT_FOUND,
     Agent,
@@ -64,6 +65,7 @@ async def create_agent(session: Session, name: str, *, locale: str) -> Agent:
     settings = Settings(
         instructions=translate(locale, DEFAULT_INSTRUCTIONS),
         not_found_text=translate(locale, DEFAULT_NOT_FOUND),
+        handoff_text=translate(locale, DEFAULT_HANDOFF),
     )
     agent_id = new_id()
     if not await store.insert_agent(session, agent_id, checked, settings):

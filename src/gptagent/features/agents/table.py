@@ -11,6 +11,7 @@ NAME_MAX_CHARS = 255
 INSTRUCTIONS_MIN_CHARS = 10
 INSTRUCTIONS_MAX_CHARS = 20_000
 NOT_FOUND_MAX_CHARS = 500
+HANDOFF_MAX_CHARS = 500
 DELAY_MAX_SECONDS = 3_600
 REPLY_MIN_CHARS = 50
 REPLY_MAX_CHARS = 4_000
@@ -106,6 +107,14 @@ SETTINGS: Mapping[str, Setting] = {
     "not_found_task": Setting("switch", "A manager sees the customer's question in the CRM and answers it."),
     "not_found_text": Setting(
         "text", "The customer gets this text instead of an invented answer.", 1, NOT_FOUND_MAX_CHARS
+    ),
+    "handoff_text": Setting(
+        "text",
+        "The customer gets this text when they ask for a person or the model cannot go on. A colleague "
+        "becomes responsible, a task and a summary are left on the deal, and the agent is silent in this "
+        "chat.",
+        1,
+        HANDOFF_MAX_CHARS,
     ),
     "readable.lead": Setting(
         "fields",

@@ -92,6 +92,7 @@ class AgentPatch(Body):
     knowledge: KnowledgePatch | None = None
     not_found_task: bool | None = None
     not_found_text: str | None = None
+    handoff_text: str | None = None
     readable: ReadablePatch | None = None
     model: str | None = None
     language: LanguagePatch | None = None
@@ -175,6 +176,7 @@ class AgentOut(Wire):
     knowledge: KnowledgeOut
     not_found_task: bool
     not_found_text: str
+    handoff_text: str
     readable: ReadableOut
     model: str | None
     language: LanguageOut

@@ -25,6 +25,8 @@ from gptagent.features.dialog.drafts import service as drafts
 from gptagent.features.dialog.ending import finish
 from gptagent.features.dialog.extractive import BY as EXTRACTIVE
 from gptagent.features.dialog.gates import Postponed, Refusal
+from gptagent.features.dialog.handing import turns as handing
+from gptagent.features.dialog.handing.model import hands_over
 from gptagent.features.dialog.model import Answer, Outcome, Pace, Turn
 from gptagent.features.dialog.scripting import scripts_of
 from gptagent.features.dialog.sending import Sender
@@ -98,7 +100,9 @@ class TurnRunner:
         elif isinstance(seen, TurnContext):
             if turn.answer is None:
                 turn = await self._answer(db, scope, turn, seen)
-            if seen.settings.check_before_sending and not turn.is_approved and turn.answer is not None:
+            if hands_over(turn.answer):
+                await handing.end_turn(db, scope, turn, seen, self.pace)
+            elif seen.settings.check_before_sending and not turn.is_approved and turn.answer is not None:
                 await drafts.put_down(db, scope, turn, turn.answer, self.pace)
             else:
                 await sender.send(turn, seen)
@@ -174,6 +178,8 @@ class TurnRunner:
     async def _generate(self, db: Database, scope: Scope, context: TurnContext) -> tuple[Answer, Spent]:
         if not context.question:
             return not_found(context.agent, "gate"), Spent()
+        if (handed := handing.asked_for(context)) is not None:
+            return handed, Spent()
         meaning = await self.understanding.understand(db, scope, context.question)
         async with db.session(scope) as session:
             found = await knowledge.search(

@@ -232,6 +232,14 @@ def kept_of_customer(
             )
             for one in ids
         ],
+        "outgoing_messages": [
+            Query("select * from app.outgoing where conversation_id = $1", ("seq", "id"), args=(one,))
+            for one in ids
+        ],
+        "handoffs": [
+            Query("select * from app.handoff where conversation_id = $1", ("created_at", "id"), args=(one,))
+            for one in ids
+        ],
         "deals": [
             Query(
                 "select * from app.crm_lead where connection_id = $1 and external_id = any($2)",
@@ -397,6 +405,8 @@ async def forget_conversations(session: Session, age: timedelta, limit: int) -> 
                 and not exists (select from app.lane l where l.conversation_id = c.id and l.done < l.wanted)
                 and not exists (select from app.turn t
                                  where t.conversation_id = c.id and t.state in ('open', 'sending'))
+                and not exists (select from app.outgoing o
+                                 where o.conversation_id = c.id and o.state in ('waiting', 'sending'))
               order by c.id limit $2 for update skip locked)""",
         age,
         limit,
