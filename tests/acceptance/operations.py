@@ -350,6 +350,8 @@ OPERATIONS = tuple(
             {"json": {"assignee_id": str(UUID(int=1)), "text": "Bob will answer you.", "note": "Be quick."}},
         ),
         ("GET", f"{CONVERSATION}/handoff", VIEW, {}),
+        ("POST", f"{CONVERSATION}/suggestion", WORK_CONVERSATIONS, {}),
+        ("GET", f"{CONVERSATION}/suggestion", VIEW, {}),
         ("GET", f"{CONVERSATION}/draft", VIEW, {}),
         (
             "POST",

@@ -60,9 +60,7 @@ async def test_a_form_sent_twice_is_one_reply_that_stops_the_agent(scene):
     assert (await scene.outcomes())[-1] == ("refused", "taken_over")
 
 
-async def test_where_people_stop_no_agents_the_question_is_answered_and_the_next_one_theirs(
-    scene, world
-):
+async def test_where_people_stop_no_agents_the_question_is_answered_and_the_next_one_theirs(scene, world):
     async with world.db.session(world.scope) as session:
         await organizations.update_settings(session, {"stop_on_human": False})
     await scene.set_agent(response_delay_seconds=5)

@@ -104,6 +104,11 @@ async def act(session, connection_id, scene):
         scene.conversation_id,
     )
     await session.execute(
+        "insert into app.suggestion (conversation_id, id, upto_seq) values ($1, $2, 1)",
+        scene.conversation_id,
+        new_id(),
+    )
+    await session.execute(
         """insert into app.handoff (id, conversation_id, made_by, by_name, reason)
            values ($1, $2, 'agent', 'Agent', 'asked_for_person')""",
         new_id(),
@@ -135,6 +140,7 @@ async def test_a_customers_data_is_handed_out_whole(scene, world):
     of_crm = ("deals", "contacts", "tasks", "actions", "changes", "events", "deliveries")
     of_chat = ("conversations", "messages", "attachments", "memories", "turns", "reply_files")
     of_chat += ("questions", "question_words", "article_drafts", "outgoing_messages", "handoffs")
+    of_chat += ("suggestions",)
     assert {kind: bool(rows) for kind, rows in kept.items()} == dict.fromkeys((*of_crm, *of_chat), True)
     assert [event["payload"]["name"] for event in kept["events"]] == ["Ann canary5511"]
     assert [delivery["kind"] for delivery in kept["deliveries"]] == ["InboundMessage", "contacts[update]"]

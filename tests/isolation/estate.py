@@ -490,6 +490,10 @@ async def _conversation(
     handed = {"made_by": "person", "by_name": canary, "reason": "person", "note": canary}
     me = {"assignee_id": session.scope.actor.id, "outgoing_id": outgoing_id}
     await insert(session, "handoff", **own, id=new_id(), **handed, **me)
+    silence = {"agent_id": agent_id, "stage_id": STAGE, "after_seq": 1, "due_at": NEVER}
+    await insert(session, "follow_up", **own, **silence)
+    thought = {"upto_seq": 1, "state": "ready", "answer": answer}
+    await insert(session, "suggestion", **own, id=new_id(), **thought)
     used = {"outcome": canary, "tokens_in": 1, "tokens_out": 1, "duration_ms": 1}
     await insert(session, "llm_usage", turn_id=turn_id, model=canary, **used)
     files = {"attachment_id": attachment_id, "pending_id": pending_id}

@@ -86,6 +86,7 @@ VOCABULARY = {
     "reply_file.state",
     "script.family",
     "script.kind",
+    "suggestion.state",
     "turn.draft_state",
     "turn.outcome",
     "turn.send_route",

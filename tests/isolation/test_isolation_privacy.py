@@ -50,6 +50,7 @@ HANDED_OUT = {
     "passkey": "passkeys",
     "person": "person",
     "reply_file": "reply_files",
+    "suggestion": "suggestions",
     "turn": "turns",
     "web_session": "sessions",
 }
@@ -64,6 +65,7 @@ NOTHING_TO_HAND_OUT = {
     "memory_reading": "how far a conversation was read for it; goes with the conversation",
     "conversation_read": "how far a member has read a conversation; goes with either",
     "delivery_watch": "when to ask after a reply; goes with the conversation",
+    "follow_up": "until when a customer's silence is waited for; goes with the conversation",
     "draft_watch": "how far a conversation was read for an article; goes with the conversation",
     "credential": "a hash; when it was changed is handed out",
     "crm_consent": "that the person is on the way to a CRM's consent page, for ten minutes",

@@ -33,6 +33,7 @@ from gptagent.features.dialog.drafts.web import ReplyDraftPages
 from gptagent.features.dialog.handing.web import HandoffPages
 from gptagent.features.dialog.memory_web import MemoryPages
 from gptagent.features.dialog.outgoing.web import ReplyPages
+from gptagent.features.dialog.suggesting.web import SuggestionPages
 from gptagent.features.dialog.web import ConversationPages
 from gptagent.features.identity import service as identity
 from gptagent.features.identity.email_web import EmailPages
@@ -213,6 +214,7 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         ReplyDraftPages(threads).router(),
         ReplyPages(threads).router(),
         HandoffPages(threads).router(),
+        SuggestionPages(threads).router(),
         DeliveryPages(db, pages).router(),
         ConnectingPages(platform.connecting, pages).router(),
         ConnectionPages(platform.connecting, pages).router(),

@@ -49,6 +49,15 @@ class StageText:
 
 
 @dataclass(frozen=True, slots=True)
+class StageFollowUp:
+    """What a customer is sent, once, who is silent for so long while their deal is at this stage."""
+
+    stage_id: int
+    after_hours: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class PipelineRule:
     """Whether an agent works in a pipeline, at which stages, and what it is told at some of them."""
 
@@ -58,13 +67,14 @@ class PipelineRule:
     all_stages: bool = True
     stages: tuple[int, ...] = ()
     instructions: tuple[StageText, ...] = ()
+    follow_ups: tuple[StageFollowUp, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Pipelines:
     """Where an agent works: in all deals and without one, or only where a rule of `chosen` says so.
 
-    Instructions of a stage count either way.
+    Instructions and follow-ups of a stage count either way.
     """
 
     all: bool = True

@@ -38,7 +38,9 @@ def references_of(settings: Settings) -> dict[str, list[str]]:
 def names_of(rule: PipelineRule) -> Iterator[str]:
     pipeline = pipeline_name(rule.connection_id, rule.pipeline_id)
     yield pipeline
-    for stage in dict.fromkeys([*rule.stages, *(one.stage_id for one in rule.instructions)]):
+    for stage in dict.fromkeys(
+        [*rule.stages, *(one.stage_id for one in (*rule.instructions, *rule.follow_ups))]
+    ):
         yield f"{pipeline}/{stage}"
 
 

@@ -80,7 +80,7 @@ NOT_SENT = "The CRM did not take the reply. A task asks a manager to answer."
 REFUSED = "Not answered."
 OUTDATED = "A draft was taken back: something newer happened."
 LINES_PER_PAGE = 25
-PARTS = frozenset({"thread", "changes", "memory"})
+PARTS = frozenset({"thread", "changes", "memory", "deal"})
 MEMORY_KINDS: Mapping[str, str] = {
     "fact": "Fact",
     "preference": "Preference",
@@ -173,6 +173,8 @@ class ConversationPages:
                 context = await self._thread(session, conversation_id, timezone_of(request))
             elif part == "memory":
                 context = await self._memory(session, conversation_id)
+            elif part == "deal":
+                context = await self._deal(session, conversation_id)
             else:
                 context = await self._changes(session, conversation_id)
         context |= _rights(scope, conversation_id)
@@ -224,16 +226,12 @@ class ConversationPages:
         return {"conversation": conversation, "lines": lines, "actors": actions.ACTORS}
 
     async def _thread(self, session: Session, conversation_id: UUID, zone: tzinfo) -> dict[str, Any]:
-        conversation = await conversations.get_conversation(session, conversation_id)
         messages = await conversations.list_messages(session, conversation_id)
         turns = await service.list_turns(session, conversation_id)
         files = await attaching.list_attachments(session, conversation_id, [m.seq for m in messages])
         handed = await handing.list_handoffs(session, conversation_id)
-        lead = None
-        if conversation.lead_id is not None:
-            lead = await crm.get_lead_card(session, conversation.connection_id, conversation.lead_id)
         return {
-            "conversation": conversation,
+            **await self._deal(session, conversation_id),
             "entries": list(tell(messages, turns, zone, handed)),
             "files": files,
             "usage": await inference.usage_of_turns(session, [turn.id for turn in turns]),
@@ -241,8 +239,6 @@ class ConversationPages:
             "file_reasons": FILE_REASONS,
             "file_not_sent": FILE_NOT_SENT,
             "is_cut": len(messages) == THREAD_SIZE,
-            "lead": lead,
-            "connection": await crm.get_connection(session, conversation.connection_id),
             "speaker": await speaking.find_speaker(session, conversation_id),
             "has_active": bool(await agents.list_active(session)),
             "rules": await organizations.get_stopping(session),
@@ -251,9 +247,18 @@ class ConversationPages:
             **await reply_box(session, conversation_id, messages),
         }
 
+    async def _deal(self, session: Session, conversation_id: UUID) -> dict[str, Any]:
+        conversation = await conversations.get_conversation(session, conversation_id)
+        lead = None
+        if conversation.lead_id is not None:
+            lead = await crm.get_lead_card(session, conversation.connection_id, conversation.lead_id)
+        connection = await crm.get_connection(session, conversation.connection_id)
+        return {"conversation": conversation, "lead": lead, "connection": connection}
+
     async def _draft(self, session: Session, conversation_id: UUID) -> dict[str, Any]:
         return {
             "draft": await drafts.find_current(session, conversation_id),
+            "next_draft": await drafts.find_next(session, conversation_id),
             "draft_limits": {"text": DRAFT_MAX_CHARS, "note": NOTE_MAX_CHARS},
             "draft_typed": {},
             "draft_errors": {},

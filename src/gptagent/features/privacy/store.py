@@ -236,6 +236,10 @@ def kept_of_customer(
             Query("select * from app.outgoing where conversation_id = $1", ("seq", "id"), args=(one,))
             for one in ids
         ],
+        "suggestions": [
+            Query("select * from app.suggestion where conversation_id = $1", ("id",), args=(one,))
+            for one in ids
+        ],
         "handoffs": [
             Query("select * from app.handoff where conversation_id = $1", ("created_at", "id"), args=(one,))
             for one in ids
@@ -484,6 +488,16 @@ async def forget_answers(session: Session, age: timedelta, limit: int) -> int:
               where answer is not null and state in ('ended', 'superseded')
                 and ended_at < now() - $1::interval
               limit $2 for update skip locked)""",
+        age,
+        limit,
+    )
+
+
+async def forget_suggestions(session: Session, age: timedelta, limit: int) -> int:
+    return await _count(
+        session,
+        """delete from app.suggestion where conversation_id in (
+             select conversation_id from app.suggestion where asked_at < now() - $1::interval limit $2)""",
         age,
         limit,
     )

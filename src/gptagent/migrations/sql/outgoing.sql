@@ -55,3 +55,42 @@ update app.agent a
    set settings = a.settings || jsonb_build_object('handoff_text', 'Передаю вас коллеге, он ответит вам здесь.')
   from app.organization o where o.id = a.org_id and o.locale = 'ru' and not a.settings ? 'handoff_text';
 alter table app.agent force row level security;
+
+-- What an agent would answer, asked for by a colleague; the last one of each conversation. It answers what was said up to
+-- `upto_seq`, and is shown until somebody writes.
+create table app.suggestion (
+  org_id uuid not null default app.org(),
+  conversation_id uuid not null,
+  id uuid not null,
+  upto_seq bigint not null,
+  state text not null default 'pending' check (state in ('pending', 'ready', 'none', 'failed')),
+  answer jsonb,
+  asked_at timestamptz not null default clock_timestamp(),
+  primary key (org_id, conversation_id),
+  foreign key (org_id, conversation_id) references app.conversation on delete cascade
+);
+call app.protect('app.suggestion');
+
+-- A customer who is silent at a stage for which the agent has a follow-up: when to look, and after which message. Whatever
+-- is written raises `last_seq` of the conversation, and nothing is sent.
+create table app.follow_up (
+  org_id uuid not null default app.org(),
+  conversation_id uuid not null,
+  agent_id uuid not null,
+  stage_id bigint not null,
+  after_seq bigint not null,
+  silent_since timestamptz not null default clock_timestamp(),
+  due_at timestamptz not null,
+  primary key (org_id, conversation_id),
+  foreign key (org_id, conversation_id) references app.conversation on delete cascade
+);
+create index follow_up_due on app.follow_up (due_at);
+call app.protect('app.follow_up', lookup => true);
+
+create function app.follow_ups_due(most integer) returns table (org_id uuid, conversation_id uuid)
+language sql stable security definer set search_path = app, pg_temp as $$
+  select f.org_id, f.conversation_id from app.follow_up f
+         join app.organization o on o.id = f.org_id
+   where f.due_at <= clock_timestamp() and o.delete_at is null and o.suspended_at is null
+   order by f.due_at limit most
+$$;

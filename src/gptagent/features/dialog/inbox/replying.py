@@ -10,6 +10,7 @@ from gptagent.features.conversations.model import Message
 from gptagent.features.dialog.handing.model import NOTE_MAX_CHARS
 from gptagent.features.dialog.outgoing import service as outgoing
 from gptagent.features.dialog.outgoing.model import TEXT_MAX_CHARS
+from gptagent.features.dialog.suggesting import service as suggesting
 from gptagent.kernel.db import Session
 from gptagent.kernel.ids import new_id
 
@@ -28,5 +29,6 @@ async def reply_box(session: Session, conversation_id: UUID, messages: Sequence[
         "handoff_errors": {},
         "handoff_limits": {"text": TEXT_MAX_CHARS, "note": NOTE_MAX_CHARS},
         "handoff_default": DEFAULT_HANDOFF,
+        "suggestion": await suggesting.find_suggestion(session, conversation_id),
         "assignable": await assigning.list_assignable(session),
     }
