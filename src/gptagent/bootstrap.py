@@ -62,6 +62,8 @@ from gptagent.features.dialog.prompting import ModelResponder
 from gptagent.features.dialog.proposing import service as proposing
 from gptagent.features.dialog.proposing.jobs import ProposingJobs
 from gptagent.features.dialog.service import Lanes
+from gptagent.features.dialog.suggesting import service as suggesting
+from gptagent.features.dialog.suggesting.jobs import SuggestionJobs
 from gptagent.features.dialog.turn import TurnRunner
 from gptagent.features.identity.limits import LoginLimits
 from gptagent.features.identity.model import Links
@@ -289,6 +291,7 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
     site_jobs = SiteJobs(platform.reading)
     vector_jobs = VectorJobs(platform.embedder)
     enclosing = EnclosureJobs(platform.crm, platform.vault, Pace())
+    suggestions = SuggestionJobs(runner)
     sending = OutgoingJobs(platform.crm, platform.vault, Pace())
     ingest = partial(knowledge_jobs.ingest, recogniser=Tesseract())
     return (
@@ -303,6 +306,7 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
         JobSpec(memory.READ, memory_jobs.read, JobClass.DEFAULT, memory_jobs.give_up),
         JobSpec(delivery.FOLLOW, ReplyDeliveryJobs(platform.crm, platform.vault).follow, JobClass.FAST),
         JobSpec(enclosures.SEND, enclosing.send, JobClass.LONG, enclosing.give_up),
+        JobSpec(suggesting.SUGGEST, suggestions.suggest, JobClass.LONG, suggestions.give_up),
         JobSpec(outgoing.SEND, sending.send, JobClass.DEFAULT, sending.give_up),
         JobSpec(widget.SAID, reply_jobs.pass_on, JobClass.DEFAULT),
         JobSpec(delivery_jobs.PROCESS, deliveries.process, JobClass.DEFAULT, deliveries.bury),

@@ -4,14 +4,11 @@ import re
 from pathlib import Path
 
 import pytest
-from gptagent.features.dialog.generating import Generation
 from playwright.async_api import async_playwright, expect
 
 from browsers import CHROMIUM
 from gptagent.features.agents import service as agents
-from gptagent.features.dialog.extractive import ExtractiveResponder
 from gptagent.features.dialog.suggesting.jobs import SuggestionJobs
-from gptagent.features.knowledge.service import Understanding
 from gptagent.kernel.jobs import JobContext
 from members import cookie_of, number_of
 from scenes import Scene
@@ -67,8 +64,7 @@ async def press(page, key):
 
 async def suggest(scene):
     world = scene.world
-    extractive = ExtractiveResponder()
-    jobs = SuggestionJobs(Generation(extractive, extractive, Understanding(None)))
+    jobs = SuggestionJobs(scene.runner)
     ctx = JobContext(world.db, None, world.scope, 1, 1)
     await jobs.suggest(ctx, conversation_id=str(scene.conversation_id))
 

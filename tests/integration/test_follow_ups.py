@@ -54,7 +54,8 @@ async def place(scene, channel):
 async def pass_hours(scene, hours):
     async with scene.world.db.session(scene.world.scope) as session:
         await session.execute(
-            "update app.follow_up set due_at = due_at - $1::interval, silent_since = silent_since - $1::interval",
+            """update app.follow_up
+                  set due_at = due_at - $1::interval, silent_since = silent_since - $1::interval""",
             timedelta(hours=hours),
         )
 

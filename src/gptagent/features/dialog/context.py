@@ -62,7 +62,7 @@ class TurnContext(Seen):
     `company` is what a model is told about the company with every question, `memories` what the customer has
     said about themselves before, in this conversation or another one, `scripts` what the company says at this
     stage of the deal and to what the customer objects, `contact` who the customer is in the CRM, read only
-    for an agent that may know it.
+    for an agent that may know it. `is_suggestion`: a colleague asks what could be answered.
     """
 
     agent: Agent
@@ -71,6 +71,7 @@ class TurnContext(Seen):
     scripts: tuple[Given, ...] = ()
     contact: ContactCard | None = None
     turn_id: UUID | None = None
+    is_suggestion: bool = False
 
     @property
     def settings(self) -> Settings:

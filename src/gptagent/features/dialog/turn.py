@@ -165,7 +165,7 @@ class TurnRunner:
 
     async def _answer(self, db: Database, scope: Scope, turn: Turn, context: TurnContext) -> Turn:
         """Generate and record the answer. Raises StaleClaim if the lane was lost meanwhile."""
-        answer, spent = await self._generate(db, scope, context)
+        answer, spent = await self.generate(db, scope, context)
         async with db.session(scope) as session:
             if not await conversations.has_spoken(session, turn.conversation_id):
                 answer = welcoming(answer, context.settings.welcome_text)
@@ -175,7 +175,8 @@ class TurnRunner:
                 raise service.StaleClaim
         return replace(turn, answer=answer, agent_id=context.agent.id)
 
-    async def _generate(self, db: Database, scope: Scope, context: TurnContext) -> tuple[Answer, Spent]:
+    async def generate(self, db: Database, scope: Scope, context: TurnContext) -> tuple[Answer, Spent]:
+        """Return what is to be said and what that cost; it has no effect on anybody."""
         if not context.question:
             return not_found(context.agent, "gate"), Spent()
         if (handed := handing.asked_for(context)) is not None:

@@ -24,8 +24,8 @@ from gptagent.kernel.scope import Scope
 
 SWEEP_BATCH = 200
 FOLLOW_UP_TASK = (
-    "The customer has been silent, and the agent's follow-up could not be sent by itself. Please write to them: "
-    "“{reply}”"
+    "The customer has been silent, and the agent's follow-up could not be sent by itself. Please write to "
+    "them: “{reply}”"
 )
 
 

@@ -21,7 +21,9 @@ from gptagent.kernel.scope import Scope
 
 def asked_for(context: TurnContext) -> Answer | None:
     """Return the answer to a customer who asks for a person; no model is asked."""
-    return handed_off(context.agent, "gate", ASKED) if asks_for_person(context.question) else None
+    if context.is_suggestion or not asks_for_person(context.question):
+        return None
+    return handed_off(context.agent, "gate", ASKED)
 
 
 def chosen_by_model(agent: Agent, text: str, model: str) -> Answer | None:
