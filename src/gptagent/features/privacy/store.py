@@ -165,6 +165,21 @@ async def forget_actions(session: Session, age: timedelta, limit: int) -> int:
     )
 
 
+# What was owed to customers outside of turns, who took over, and what was suggested.
+_BESIDE = {
+    "outgoing_messages": ("select * from app.outgoing where conversation_id = $1", ("seq", "id")),
+    "suggestions": ("select * from app.suggestion where conversation_id = $1", ("id",)),
+    "handoffs": ("select * from app.handoff where conversation_id = $1", ("created_at", "id")),
+}
+
+
+def _beside_the_chat(ids: Sequence[UUID]) -> dict[str, list[Query]]:
+    return {
+        kind: [Query(statement, order, args=(one,)) for one in ids]
+        for kind, (statement, order) in _BESIDE.items()
+    }
+
+
 def kept_of_customer(
     connection_id: UUID,
     ids: Sequence[UUID],
@@ -232,18 +247,7 @@ def kept_of_customer(
             )
             for one in ids
         ],
-        "outgoing_messages": [
-            Query("select * from app.outgoing where conversation_id = $1", ("seq", "id"), args=(one,))
-            for one in ids
-        ],
-        "suggestions": [
-            Query("select * from app.suggestion where conversation_id = $1", ("id",), args=(one,))
-            for one in ids
-        ],
-        "handoffs": [
-            Query("select * from app.handoff where conversation_id = $1", ("created_at", "id"), args=(one,))
-            for one in ids
-        ],
+        **_beside_the_chat(ids),
         "deals": [
             Query(
                 "select * from app.crm_lead where connection_id = $1 and external_id = any($2)",
