@@ -13,7 +13,7 @@ from scenes import Scene
 from worlds import NOT_FOUND
 
 HOURS = 24
-TEXT = "{{customer_name}}, is there anything else? {{crm.lead.Colour}}"
+TEXT = "{{customer_name}}, is there anything else?\n{{crm.lead.Colour}}"
 
 
 @pytest.fixture
@@ -118,13 +118,17 @@ async def test_outside_of_working_hours_it_waits(scene):
     assert len(await look(scene)) == 1
 
 
-@pytest.mark.parametrize("case", ["window", "checked", "off"])
+@pytest.mark.parametrize("case", ["window", "checked", "unknown", "off"])
 async def test_where_nothing_may_leave_by_itself_a_person_is_asked_once(scene, world, case):
-    """AGT-19: the channel is closed, or replies are checked first; an agent that is off asks nobody."""
+    """AGT-19: the channel is closed, replies are checked first, or nothing is known of what the text names; an
+    agent that is off asks nobody.
+    """
     if case == "window":
         await place(scene, "waba")
         async with world.db.session(world.scope) as session:
             await session.execute("update app.message set sent_at = sent_at - interval '25 hours'")
+    elif case == "unknown":
+        await set_rule(scene, text="{{crm.lead.Colour}}")
     else:
         await scene.set_agent(
             **({"check_before_sending": True} if case == "checked" else {"is_active": False})

@@ -69,6 +69,8 @@ async def follow_up(session: Session, conversation_id: UUID) -> None:
     text = knowledge.fill(rule.text, await values_of(session, conversation, lead, agent))
     if text:
         await _send(session, conversation, agent, text)
+    else:  # nothing is known of what all its sentences name
+        await owe_task(session, conversation, FOLLOW_UP_TASK, reply=rule.text[:TASK_REPLY_CHARS])
 
 
 async def _send(session: Session, conversation: Conversation, agent: Agent, text: str) -> None:
