@@ -120,7 +120,7 @@ async def test_outside_of_working_hours_it_waits(scene):
 
 @pytest.mark.parametrize("case", ["window", "checked", "unknown", "off"])
 async def test_where_nothing_may_leave_by_itself_a_person_is_asked_once(scene, world, case):
-    """AGT-19: the channel is closed, replies are checked first, or nothing is known of what the text names; an
+    """AGT-19: the channel is closed, replies are checked, or nothing is known of what the text names; an
     agent that is off asks nobody.
     """
     if case == "window":
