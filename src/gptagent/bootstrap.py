@@ -55,6 +55,7 @@ from gptagent.features.dialog.delivery import DeliveryJobs as ReplyDeliveryJobs
 from gptagent.features.dialog.enclosures import service as enclosures
 from gptagent.features.dialog.enclosures.jobs import EnclosureJobs
 from gptagent.features.dialog.extractive import ExtractiveResponder
+from gptagent.features.dialog.generating import Generation
 from gptagent.features.dialog.model import Pace
 from gptagent.features.dialog.outgoing import service as outgoing
 from gptagent.features.dialog.outgoing.jobs import OutgoingJobs
@@ -291,7 +292,7 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
     site_jobs = SiteJobs(platform.reading)
     vector_jobs = VectorJobs(platform.embedder)
     enclosing = EnclosureJobs(platform.crm, platform.vault, Pace())
-    suggestions = SuggestionJobs(runner)
+    suggestions = SuggestionJobs(Generation(responder, extractive, platform.understanding))
     sending = OutgoingJobs(platform.crm, platform.vault, Pace())
     ingest = partial(knowledge_jobs.ingest, recogniser=Tesseract())
     return (

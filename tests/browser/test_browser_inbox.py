@@ -8,6 +8,7 @@ from playwright.async_api import async_playwright, expect
 
 from browsers import CHROMIUM
 from gptagent.features.agents import service as agents
+from gptagent.features.dialog.generating import Generation
 from gptagent.features.dialog.suggesting.jobs import SuggestionJobs
 from gptagent.kernel.jobs import JobContext
 from members import cookie_of, number_of
@@ -64,7 +65,8 @@ async def press(page, key):
 
 async def suggest(scene):
     world = scene.world
-    jobs = SuggestionJobs(scene.runner)
+    runner = scene.runner
+    jobs = SuggestionJobs(Generation(runner.responder, runner.fallback, runner.understanding))
     ctx = JobContext(world.db, None, world.scope, 1, 1)
     await jobs.suggest(ctx, conversation_id=str(scene.conversation_id))
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from gptagent.features.dialog.generating import Generation
 from gptagent.features.dialog.prompting import ModelResponder
 from gptagent.features.dialog.suggesting import service
 from gptagent.features.dialog.suggesting.jobs import SuggestionJobs
@@ -27,7 +28,8 @@ async def ask(scene):
 async def suggest(scene, **runner):
     """Run the job twice; return what the page shows then."""
     world = scene.world
-    jobs = SuggestionJobs(replace(scene.runner, **runner))
+    played = replace(scene.runner, **runner)
+    jobs = SuggestionJobs(Generation(played.responder, played.fallback, played.understanding))
     for _ in range(2):
         ctx = JobContext(world.db, None, world.scope, 1, 1)
         await jobs.suggest(ctx, conversation_id=str(scene.conversation_id))

@@ -52,6 +52,7 @@ HANDED_OUT = {
     "reply_file": "reply_files",
     "suggestion": "suggestions",
     "turn": "turns",
+    "turn_trace": "turn_traces",
     "web_session": "sessions",
 }
 # Handed out under another name than the column's.

@@ -34,6 +34,7 @@ from gptagent.features.dialog.handing.web import HandoffPages
 from gptagent.features.dialog.memory_web import MemoryPages
 from gptagent.features.dialog.outgoing.web import ReplyPages
 from gptagent.features.dialog.suggesting.web import SuggestionPages
+from gptagent.features.dialog.tracing.web import ExplanationPages
 from gptagent.features.dialog.web import ConversationPages
 from gptagent.features.identity import service as identity
 from gptagent.features.identity.email_web import EmailPages
@@ -215,6 +216,7 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         ReplyPages(threads).router(),
         HandoffPages(threads).router(),
         SuggestionPages(threads).router(),
+        ExplanationPages(db, pages).router(),
         DeliveryPages(db, pages).router(),
         ConnectingPages(platform.connecting, pages).router(),
         ConnectionPages(platform.connecting, pages).router(),

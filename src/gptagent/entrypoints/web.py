@@ -50,6 +50,7 @@ from gptagent.features.dialog.drafts.api import ReplyDraftsApi
 from gptagent.features.dialog.handing.api import HandoffsApi
 from gptagent.features.dialog.outgoing.api import HumanRepliesApi
 from gptagent.features.dialog.suggesting.api import SuggestionsApi
+from gptagent.features.dialog.tracing.api import ExplanationsApi
 from gptagent.features.identity.model import RelyingParty
 from gptagent.features.identity.recovery_api import RecoveryApi
 from gptagent.features.inference import service as inference
@@ -258,6 +259,7 @@ def _add_conversations(app: FastAPI, platform: Platform) -> None:
     app.include_router(ConversationsApi(platform.db, platform.inbox, platform.files).router())
     app.include_router(ReplyDraftsApi(platform.db).router())
     app.include_router(HumanRepliesApi(platform.db).router())
+    app.include_router(ExplanationsApi(platform.db).router())
     app.include_router(HandoffsApi(platform.db).router())
     app.include_router(SuggestionsApi(platform.db).router())
 

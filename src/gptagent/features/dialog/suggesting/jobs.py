@@ -9,9 +9,9 @@ from gptagent.features.conversations import service as conversations
 from gptagent.features.conversations.speaking import service as speaking
 from gptagent.features.crm import service as crm_service
 from gptagent.features.dialog.context import TurnContext
+from gptagent.features.dialog.generating import Generation
 from gptagent.features.dialog.suggesting import service, store
 from gptagent.features.dialog.suggesting.model import SuggestionState, split
-from gptagent.features.dialog.turn import TurnRunner
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import AppError
 from gptagent.kernel.jobs import JobContext
@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 class SuggestionJobs:
     """Handlers with what generates. Nothing is sent or written into the CRM."""
 
-    generation: TurnRunner
+    generation: Generation
 
     async def suggest(self, ctx: JobContext, /, conversation_id: str) -> None:
         """Make what was asked for; done again it changes nothing."""
@@ -37,7 +37,7 @@ class SuggestionJobs:
             await self._keep(ctx, own, asked.id, "none")
             return
         try:
-            answer, _spent = await self.generation.generate(ctx.db, ctx.scope, context)
+            answer, _spent, _used = await self.generation.generate(ctx.db, ctx.scope, context)
         except AppError as error:
             log.info("suggestion_failed", error=error.code)
             await self._keep(ctx, own, asked.id, "failed")
