@@ -17,6 +17,7 @@ from gptagent.features.dialog.trying import service
 from gptagent.features.dialog.trying.jobs import RehearsalJobs
 from gptagent.features.dialog.trying.model import MESSAGE_MAX_CHARS, NewChat
 from gptagent.features.knowledge.service import Understanding
+from gptagent.features.privacy import service as privacy
 from gptagent.kernel.errors import Conflict, Invalid, NotFound
 from gptagent.kernel.jobs import JobContext
 from integration.conftest import serving_here
@@ -143,6 +144,10 @@ async def test_a_chat_is_as_a_deal_of_the_mirror_and_names_nothing_else(tester, 
     wrong = replace(place, lead_id=987654321)
     with pytest.raises(Invalid):
         await tester.do(service.change_chat, tester.chat_id, NewChat(agent.id, place=wrong))
+    async with scene.world.db.session(scene.world.scope) as session:
+        await privacy.erase_customer(session, scene.conversation_id)
+    with pytest.raises(NotFound):  # what was said as the customer goes with the customer
+        await tester.do(service.get_chat, tester.chat_id)
 
 
 async def test_limits_hold(tester, control):

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from types import FrameType
 
 import structlog
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import Depends, FastAPI
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.middleware.gzip import GZipMiddleware
@@ -47,6 +47,9 @@ from gptagent.features.crm.replying.widget import WidgetDoor
 from gptagent.features.crm.syncing.api import SyncsApi
 from gptagent.features.dialog.api import ConversationsApi
 from gptagent.features.dialog.drafts.api import ReplyDraftsApi
+from gptagent.features.dialog.handing.api import HandoffsApi
+from gptagent.features.dialog.outgoing.api import HumanRepliesApi
+from gptagent.features.dialog.suggesting.api import SuggestionsApi
 from gptagent.features.dialog.tracing.api import ExplanationsApi
 from gptagent.features.dialog.trying.api import ReplaysApi, TestChatsApi
 from gptagent.features.identity.model import RelyingParty
@@ -241,9 +244,7 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
     app.include_router(JournalApi(Reverting(platform.db, platform.crm, platform.vault)).router())
     app.include_router(RepliesApi(platform.db, platform.crm, keys, settings.base_url).router())
     app.include_router(MemoryApi(platform.db).router())
-    app.include_router(ConversationsApi(platform.db, platform.inbox, platform.files).router())
-    for router in _answering(platform):
-        app.include_router(router)
+    _add_conversations(app, platform)
     app.include_router(AuditApi(platform.db).router())
     app.include_router(PlatformAuditApi(platform.db).router())
     app.include_router(AdminApi(platform.db, facts_of(settings)).router())
@@ -255,14 +256,15 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
     app.router.routes.append(door.route())
 
 
-def _answering(platform: Platform) -> tuple[APIRouter, ...]:
-    """Return what looks into answers: those that wait, how they were made, and those that are tried."""
-    return (
-        ReplyDraftsApi(platform.db).router(),
-        ExplanationsApi(platform.db).router(),
-        ReplaysApi(platform.db, platform.login_limits).router(),
-        TestChatsApi(platform.db, platform.login_limits).router(),
-    )
+def _add_conversations(app: FastAPI, platform: Platform) -> None:
+    app.include_router(ConversationsApi(platform.db, platform.inbox, platform.files).router())
+    app.include_router(ReplyDraftsApi(platform.db).router())
+    app.include_router(HumanRepliesApi(platform.db).router())
+    app.include_router(ExplanationsApi(platform.db).router())
+    app.include_router(HandoffsApi(platform.db).router())
+    app.include_router(SuggestionsApi(platform.db).router())
+    app.include_router(ReplaysApi(platform.db, platform.login_limits).router())
+    app.include_router(TestChatsApi(platform.db, platform.login_limits).router())
 
 
 def _add_operations(app: FastAPI, platform: Platform) -> None:
