@@ -474,10 +474,6 @@ async def _conversation(
     waits = {"state": "ended", "outcome": "draft", "draft_state": "waiting", "draft_at": utcnow()}
     decided = {"draft_by": canary, "draft_note": canary}
     await insert(session, "turn", **own, id=reply_draft_id, **place, **waits, **decided)
-    told = {"agent_id": str(agent_id), "agent_name": canary}
-    told |= {"input": {"connection_id": str(connection_id), "channel": canary, "unanswered": [1]}}
-    trace = json.dumps({**told, "blocks": [{"kind": "rules", "text": canary, "chars": 1}]})
-    await insert(session, "turn_trace", **own, turn_id=reply_draft_id, trace=trace)
     gap_id = new_id()
     gathered = {"created_at": utcnow(), "updated_at": utcnow()}
     await insert(session, "gap", id=gap_id, **gathered)
