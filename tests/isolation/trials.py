@@ -13,10 +13,8 @@ async def furnish_tests(session, insert, canary, made):
     of_draft = {"conversation_id": made["conversation_id"], "turn_id": made["reply_draft_id"]}
     await insert(session, "turn_trace", **of_draft, trace=trace)
     chat_id, played_id, replay_id = new_id(), new_id(), new_id()
-    person_id, place = (
-        session.scope.actor.id,
-        {**{name: made[name] for name in ("lead_id", "contact_id")}, "channel": canary},
-    )
+    person_id = session.scope.actor.id
+    place = {"lead_id": made["lead_id"], "contact_id": made["contact_id"], "channel": canary}
     place |= {"connection_id": made["connection_id"], "overrides": json.dumps({"goal": canary})}
     own = {"person_id": person_id, "agent_id": made["agent_id"], "title": canary}
     await insert(session, "test_chat", id=chat_id, **own, **place)
