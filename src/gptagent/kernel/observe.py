@@ -76,6 +76,11 @@ FACT_GATE = Counter(
     "Replies of a model by what the comparison with their sources found",
     ["outcome"],
 )
+BUDGET_REFUSALS = Counter(
+    "gptagent_budget_refusals_total",
+    "Calls of a model that were not made because a budget is used up",
+    ["level"],
+)
 CRM_CALLS = Counter(
     "gptagent_crm_calls_total", "Calls to the CRM by endpoint and outcome", ["endpoint", "outcome"]
 )

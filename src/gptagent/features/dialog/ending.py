@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from uuid import uuid5
 
 from gptagent.features.agents import service as agents
 from gptagent.features.conversations import service as conversations
@@ -15,6 +14,7 @@ from gptagent.features.dialog import service, store
 from gptagent.features.dialog.enclosures import service as enclosures
 from gptagent.features.dialog.model import FACT_GATE, Answer, Turn
 from gptagent.features.dialog.scripting import used_scripts
+from gptagent.features.inference.budgets.model import EXHAUSTED
 from gptagent.features.knowledge import service as knowledge
 from gptagent.features.organizations import service as organizations
 from gptagent.kernel import observe
@@ -39,6 +39,10 @@ NOT_SENT_TASK = (
 WINDOW_TASK = (
     "The agent's reply was not sent: the channel takes messages only within 24 hours of the customer's last "
     "one. Please write with a template. The reply was: “{reply}”"
+)
+BUDGET_TASK = (
+    "The budget for AI models is used up, so the agent has not answered. Please answer the customer: "
+    "“{question}”"
 )
 FAILED_TASK = (
     "The channel did not deliver the agent's reply to the customer. Please look after it. The reply was: "
@@ -95,6 +99,8 @@ async def _follow(session: Session, turn: Turn, conversation: Conversation, answ
             await owe_turn_task(session, turn, conversation, task)
     elif answer.reason == WINDOW_CLOSED:
         await owe_task(session, conversation, WINDOW_TASK, reply=answer.text[:TASK_REPLY_CHARS])
+    elif answer.reason == EXHAUSTED and answer.outcome == "handed_off":
+        await owe_turn_task(session, turn, conversation, BUDGET_TASK)
     elif answer.outcome == "handed_off":
         await owe_turn_task(session, turn, conversation, NOT_SENT_TASK, reason=answer.reason or "")
 
@@ -107,11 +113,10 @@ async def note_question(session: Session, turn: Turn, conversation: Conversation
     answer = turn.answer
     if answer is None or answer.support is None or answer.outcome not in {"reply", "not_found"}:
         return
-    contact = conversation.contact_id
     asked = knowledge.Asked(
         turn_id=turn.id,
         conversation_id=conversation.id,
-        customer=uuid5(conversation.connection_id, str(contact)) if contact else conversation.id,
+        customer=conversation.customer,
         question=await _question(session, turn, conversation),
         is_answered=answer.outcome == "reply",
         support=answer.support,

@@ -11,7 +11,16 @@ from gptagent.features.dialog.context import Spent, TurnContext, not_found
 from gptagent.features.dialog.model import FACT_GATE, Answer, Source
 from gptagent.features.dialog.reading import contact_facts, deal_facts
 from gptagent.features.inference import service as inference
-from gptagent.features.inference.model import ChatTurn, LanguageModel, ModelReply, ModelRequest, Purpose
+from gptagent.features.inference.fencing import as_data
+from gptagent.features.inference.masking.service import marks_left
+from gptagent.features.inference.model import (
+    ChatTurn,
+    LanguageModel,
+    ModelReply,
+    ModelRequest,
+    Purpose,
+    Use,
+)
 from gptagent.features.knowledge import service as knowledge
 from gptagent.features.knowledge.grounding.gate import unsourced
 from gptagent.features.knowledge.model import Given, Passage
@@ -28,7 +37,6 @@ FACTS_NAMED_MAX = 20  # to the model that is to rewrite
 NOT_FOUND_MARK = "NO_ANSWER"
 _CITATION = re.compile(r"\s*\[(\d{1,2}(?:\s*[,;]\s*\d{1,2})*)\]")
 _NUMBER = re.compile(r"\d+")
-_OUR_TAG = re.compile(r"<(?=/?(?:passage|deal|contact|company|memory|script)\b)", re.IGNORECASE)
 
 _RULES = """\
 You answer a customer of the company in a chat, as its employee, in {language}, briefly.
@@ -77,6 +85,7 @@ class ModelResponder:
             temperature=TEMPERATURES[context.settings.creativity],
             max_tokens=ANSWER_MAX_TOKENS,
             model=context.settings.model,
+            use=Use(scope, context.conversation.customer, context.agent.id, context.settings.budget),
         )
         asked = _Asked(context, passages, request, time.monotonic() + REPLY_SECONDS)
         reply = await self._ask(db, scope, asked, request, "reply")
@@ -145,8 +154,12 @@ class _Asked:
         return unsourced(answer.text, [*found, self.context.company, *scripts, *deal, *said], remembered)
 
     def _without_placeholders(self, text: str) -> str:
-        """Take out the sentences in which a variable of a template was left, unless a passage says it so."""
-        left = [one for one in knowledge.placeholders_in(text) if not self._is_said(one)]
+        """Take out the sentences in which a variable of a template was left, unless a passage says it so.
+
+        So also those with a mark of personal data that the model has made up.
+        """
+        named = (*knowledge.placeholders_in(text), *marks_left(text))
+        left = [one for one in named if not self._is_said(one)]
         return knowledge.without_sentences(text, left) if left else text
 
     def _is_said(self, placeholder: str) -> bool:
@@ -210,17 +223,17 @@ def _rules(settings: Settings) -> str:
 def _system(context: TurnContext, passages: list[Passage]) -> str:
     blocks = [*_told_by_owner(context), _rules(context.settings)]
     if context.company:
-        blocks.append(f"{_ABOUT}\n<company>\n{_data(context.company)}\n</company>")
+        blocks.append(f"{_ABOUT}\n<company>\n{as_data(context.company)}\n</company>")
     for tag, facts in (("deal", deal_facts(context)), ("contact", contact_facts(context))):
-        lines = [f"{_data(label)}: {_data(value)}" for label, value in facts]
+        lines = [f"{as_data(label)}: {as_data(value)}" for label, value in facts]
         if lines:
             blocks.append("\n".join((f"<{tag}>", *lines, f"</{tag}>")))
     if context.memories:
-        told = (f"- {one.kind}, {one.said_at.date()}: {_data(one.text)}" for one in context.memories)
+        told = (f"- {one.kind}, {one.said_at.date()}: {as_data(one.text)}" for one in context.memories)
         blocks.append("\n".join((_REMEMBERED, "<memory>", *told, "</memory>")))
     blocks += [
-        f"<passage>\n[{number}] {_data(' '.join(passage.source_title.split()))}\n"
-        f"{_data(passage.content[:PASSAGE_MAX_CHARS])}\n</passage>"
+        f"<passage>\n[{number}] {as_data(' '.join(passage.source_title.split()))}\n"
+        f"{as_data(passage.content[:PASSAGE_MAX_CHARS])}\n</passage>"
         for number, passage in enumerate(passages, start=1)
     ]
     if not passages:
@@ -228,25 +241,20 @@ def _system(context: TurnContext, passages: list[Passage]) -> str:
     if context.scripts:
         blocks.append(_SCRIPTS)
     blocks += [
-        f"<script>\n[{number}] {_NAMES[one.family]} ({one.kind}): {_data(' '.join(one.title.split()))}\n"
-        f"{_data(one.text)}\n</script>"
+        f"<script>\n[{number}] {_NAMES[one.family]} ({one.kind}): {as_data(' '.join(one.title.split()))}\n"
+        f"{as_data(one.text)}\n</script>"
         for number, one in enumerate(context.scripts, start=len(passages) + 1)
     ]
     return "\n\n".join(blocks)
 
 
-def _data(text: str) -> str:
-    """Keep a text inside its block: it cannot close it or open one of its own."""
-    return _OUR_TAG.sub("‹", text)
-
-
 def _turns(context: TurnContext) -> tuple[ChatTurn, ...]:
     history = tuple(
-        ChatTurn("user" if message.author == "customer" else "assistant", message.text)
+        ChatTurn("user" if message.author == "customer" else "assistant", as_data(message.text))
         for message in context.history
         if message.text.strip()
     )
-    return (*history, ChatTurn("user", context.question))
+    return (*history, ChatTurn("user", as_data(context.question)))
 
 
 def _source(passage: Passage, statements: str, rank: int) -> Source:

@@ -25,6 +25,7 @@ from gptagent.features.dialog.drafts import service as drafts
 from gptagent.features.dialog.ending import finish
 from gptagent.features.dialog.extractive import BY as EXTRACTIVE
 from gptagent.features.dialog.gates import Postponed, Refusal
+from gptagent.features.dialog.guarding.degrading import instead
 from gptagent.features.dialog.model import Answer, Outcome, Pace, Turn
 from gptagent.features.dialog.scripting import scripts_of
 from gptagent.features.dialog.sending import Sender
@@ -98,7 +99,9 @@ class TurnRunner:
         elif isinstance(seen, TurnContext):
             if turn.answer is None:
                 turn = await self._answer(db, scope, turn, seen)
-            if seen.settings.check_before_sending and not turn.is_approved and turn.answer is not None:
+            if turn.answer is not None and turn.answer.outcome == "handed_off":
+                await finish(db, scope, turn, turn.answer)
+            elif seen.settings.check_before_sending and not turn.is_approved and turn.answer is not None:
                 await drafts.put_down(db, scope, turn, turn.answer, self.pace)
             else:
                 await sender.send(turn, seen)
@@ -192,6 +195,9 @@ class TurnRunner:
         except AppError as error:
             # The model is away or refuses: the base's own words, or the not-found path, are an answer.
             log.warning("model_failed", error=error.code, conversation_id=str(context.conversation.id))
+            handed_off = instead(error)
+            if handed_off is not None:
+                return replace(handed_off, support=support), Spent()
             answer, spent = await self.fallback.respond(db, scope, context, passages)
             answer = replace(answer, reason=answer.reason or error.code)
         return replace(answer, support=support), spent
