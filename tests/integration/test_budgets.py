@@ -67,10 +67,8 @@ async def held(database, scope):
 
 
 def answered(control):
-    calls = control.get("/calls?prompts=0").json()["calls"]
-    return [
-        call["usage"]["prompt_tokens"] + call["usage"]["completion_tokens"] for call in calls if call["usage"]
-    ]
+    used = [call["usage"] for call in control.get("/calls?prompts=0").json()["calls"] if call["usage"]]
+    return [one["prompt_tokens"] + one["completion_tokens"] for one in used]
 
 
 async def test_fifty_at_once_never_spend_more_than_one_turn_above_the_limit(door, database, scope, control):
@@ -100,8 +98,9 @@ async def test_what_a_killed_process_held_is_free_again_later(door, database, sc
     control.post("/faults", json={"action": "stall", "count": 1}).raise_for_status()
     await allow(database, scope, day_tokens=1)
     killed = asyncio.create_task(door.complete(asking(scope)))
-    while not control.get("/calls?prompts=0").json()["calls"]:
-        await asyncio.sleep(0.02)
+    async with asyncio.timeout(20):
+        while not control.get("/calls?prompts=0").json()["calls"]:  # noqa: ASYNC110 - of another process
+            await asyncio.sleep(0.02)
     killed.cancel()
     with pytest.raises(asyncio.CancelledError):
         await killed
@@ -253,10 +252,9 @@ async def test_limits_are_checked_recorded_and_kept_from_being_overwritten(datab
             await budgets.set_budgets(session, Budgets(Limits(day_tokens=-1)), now=utcnow())
 
 
-async def test_the_page_and_the_api_say_what_is_used_and_of_what(
-    alice, dora, web, database, scope, door, home
-):
+async def test_the_page_and_the_api_say_what_is_used_and_of_what(alice, dora, door, home, request):
     """What is typed and is no number stays, with the word about it beside the field."""
+    web, database, scope = (request.getfixturevalue(name) for name in ("web", "database", "scope"))
     page = "/settings/models"
     wrong = await alice.send(f"{page}/budgets", {"workspace.day_cents": "ten", "contact.day_tokens": "7"})
     assert wrong.status_code == 422

@@ -12,7 +12,7 @@ from gptagent.features.crm.model import NewTask
 from gptagent.features.crm.replying import service as replying
 from gptagent.features.dialog import service, store
 from gptagent.features.dialog.enclosures import service as enclosures
-from gptagent.features.dialog.model import FACT_GATE, Answer, Turn
+from gptagent.features.dialog.model import FACT_GATE, LEAK, Answer, Turn
 from gptagent.features.dialog.scripting import used_scripts
 from gptagent.features.inference.budgets.model import EXHAUSTED
 from gptagent.features.knowledge import service as knowledge
@@ -32,6 +32,10 @@ NOT_FOUND_TASK = (
 FACT_GATE_TASK = (
     "The agent's reply named numbers or contacts that have no source and was not sent. Please answer the "
     "customer: “{question}”"
+)
+LEAK_TASK = (
+    "The agent's reply held what no customer is to see, such as its instructions, and was not sent. Please "
+    "answer the customer: “{question}”"
 )
 NOT_SENT_TASK = (
     "The agent's reply could not be delivered ({reason}). Please answer the customer: “{question}”"
@@ -95,7 +99,7 @@ async def _follow(session: Session, turn: Turn, conversation: Conversation, answ
     if answer.outcome == "not_found":
         agent = await agents.find_agent(session, turn.agent_id)
         if agent is not None and agent.settings.not_found_task:
-            task = FACT_GATE_TASK if answer.reason == FACT_GATE else NOT_FOUND_TASK
+            task = {FACT_GATE: FACT_GATE_TASK, LEAK: LEAK_TASK}.get(answer.reason or "", NOT_FOUND_TASK)
             await owe_turn_task(session, turn, conversation, task)
     elif answer.reason == WINDOW_CLOSED:
         await owe_task(session, conversation, WINDOW_TASK, reply=answer.text[:TASK_REPLY_CHARS])

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from gptagent.features.agents import service as agents
 from gptagent.features.agents.model import LANGUAGES, TEMPERATURES, Settings
 from gptagent.features.dialog.context import Spent, TurnContext, not_found
-from gptagent.features.dialog.model import FACT_GATE, Answer, Source
+from gptagent.features.dialog.guarding.watching import leak_of, watch
+from gptagent.features.dialog.model import FACT_GATE, LEAK, Answer, Source
 from gptagent.features.dialog.reading import contact_facts, deal_facts
 from gptagent.features.inference import service as inference
 from gptagent.features.inference.fencing import as_data
-from gptagent.features.inference.masking.service import marks_left
+from gptagent.features.inference.masking.service import SAID, marks_left
 from gptagent.features.inference.model import (
     ChatTurn,
     LanguageModel,
@@ -64,6 +65,8 @@ _SCRIPTS = """\
 Scripts say how the company speaks at this stage of the deal, and what it answers when a customer objects.
 Follow those that fit the customer's words, in the language of your answer. They may be used as the passages
 may, with their numbers. What a script answers needs no passage."""
+# What the platform itself tells a model; nobody else is to read it.
+OWN_WORDS = (_RULES, _REWRITE, _ABOUT, _REMEMBERED, _SCRIPTS, SAID)
 _NAMES = {"script": "Script", "objection": "The customer objects"}
 
 
@@ -79,6 +82,7 @@ class ModelResponder:
     async def respond(
         self, db: Database, scope: Scope, context: TurnContext, passages: list[Passage]
     ) -> tuple[Answer, Spent]:
+        watch(context, passages)
         request = ModelRequest(
             system=_system(context, passages),
             turns=_turns(context),
@@ -136,6 +140,8 @@ class _Asked:
         text = self._without_placeholders(_CITATION.sub("", reply.text).strip())
         if NOT_FOUND_MARK in text or not text:
             return not_found(self.context.agent, reply.model)
+        if leak_of(text, self.context, self.passages, OWN_WORDS) is not None:
+            return not_found(self.context.agent, reply.model, LEAK)
         return Answer(text, "reply", reply.model, _cited(reply.text, self.passages, self.context.scripts))
 
     def invented(self, answer: Answer) -> list[str]:

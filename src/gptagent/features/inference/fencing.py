@@ -2,8 +2,8 @@
 
 import re
 
-# Signs that nobody sees and a model reads: of no width, of another direction, and the letters of "tags". Emoji
-# are joined by U+200D and flags are written with tags, which stay where they are part of one.
+# Signs that nobody sees and a model reads: of no width, of another direction, and the letters of "tags".
+# Emoji are joined by U+200D and flags are written with tags, which stay where they are part of one.
 HIDDEN = re.compile(
     "(?<!\U0001f3f4)(?<![\U000e0020-\U000e007f])[\U000e0000-\U000e007f]+"
     "|[\u200b\u200c\u2060-\u2064\u180e\ufeff\u202a-\u202e\u2066-\u2069\u206a-\u206f]"

@@ -25,7 +25,7 @@ PATTERNS: dict[Kind, re.Pattern[str]] = {
         r"|\bnew\s+(?:instructions|rules)\s*:|\bновые\s+(?:инструкции|правила)\s*:"
     ),
     "role": re.compile(
-        r"(?i)\byou\s+are\s+(?:now|no\s+longer)\b|\b(?:act|behave)\s+as\s+(?:if|an?)\b|\bpretend\s+(?:to\s+be|that)\b"
+        r"(?i)\byou\s+are\s+(?:now|no\s+longer)\b|\b(?:act|behave)\s+as\s+(?:if|an?\s+(?:ai|assistant|admin|unrestricted))\b|\bpretend\s+(?:to\s+be|that)\b"
         r"|\b(?:developer|debug|god|jailbreak|dan)\s+mode\b|\bdo\s+anything\s+now\b"
         r"|\b(?:теперь\s+ты|ты\s+теперь|ты\s+больше\s+не)\b|\bпритворись\b|\bпредставь,?\s+что\s+ты\b"
         r"|\bрежим\w*\s+(?:разработчик|отладк|бога)\w*"
@@ -58,9 +58,7 @@ PATTERNS: dict[Kind, re.Pattern[str]] = {
         r"|https?://[^\s)]{0,200}[?&][\w-]{1,40}=(?:\{|\[|<|%7B)"
     ),
     "block": re.compile(
-        FENCE.pattern
-        + r"|\[/?INST\]|^\s*#{2,}\s*(?:system|instruction|система|инструкция)|^\s*(?:system|assistant)\s*:",
-        re.IGNORECASE | re.MULTILINE,
+        r"(?im)\[/?INST\]|^\s*#{2,}\s*(?:system|instruction|система|инструкция)|^\s*(?:system|assistant)\s*:"
     ),
     "hidden": HIDDEN,
     "encoded": re.compile(
@@ -92,7 +90,10 @@ def signs_in(texts: Sequence[tuple[Origin, str]]) -> list[Sign]:
 def _kinds(text: str) -> Iterator[Kind]:
     looked_at = text[:LOOKED_AT_CHARS]
     plain = HIDDEN.sub("", looked_at)  # so that an order in pieces is one
+    seen_as: dict[Kind, bool] = {
+        "hidden": bool(HIDDEN.search(looked_at) or HIDING.search(plain)),
+        "block": bool(FENCE.search(plain)),
+    }
     for kind, pattern in PATTERNS.items():
-        is_hiding = kind == "hidden" and (HIDDEN.search(looked_at) or HIDING.search(plain))
-        if is_hiding or (kind != "hidden" and pattern.search(plain)):
+        if seen_as.get(kind) or (kind != "hidden" and pattern.search(plain)):
             yield kind

@@ -9,7 +9,6 @@ from gptagent.features.audit.model import Entry
 from gptagent.features.identity.model import Links
 from gptagent.features.inference.budgets import store
 from gptagent.features.inference.budgets.model import (
-    EXHAUSTED,
     HOLD_FOR,
     LIMIT_MAX,
     PERIODS,
@@ -42,7 +41,7 @@ class BudgetExhausted(RateLimited):
     """No model is asked until the period ends. `then`: what becomes of a customer's question."""
 
     def __init__(self, then: Degrade, seconds: float) -> None:
-        super().__init__(EXHAUSTED, "The budget for AI models is used up.", retry_after=seconds)
+        super().__init__("budget_exhausted", "The budget for AI models is used up.", retry_after=seconds)
         self.then = then
 
 
@@ -166,9 +165,13 @@ async def _tell(session: Session, bearer: Bearer, period: Period, used: Amount, 
         return
     if not await store.note_told(session, bearer, period, begin_of(period, now), mark):
         return
-    action = "budget.used_up" if mark == 100 else "budget.nearly_used"
-    changes: dict[str, tuple[object, object] | None] = {"period": (None, period)}
-    await audit.record(session, Entry(action, bearer.level, str(bearer.id), changes))
+    entry = Entry(
+        "budget.used_up" if mark == 100 else "budget.nearly_used",
+        bearer.level,
+        str(bearer.id),
+        {"period": (None, period)},
+    )
+    await audit.record(session, entry)
     await session.enqueue(TELL, {})
 
 

@@ -6,13 +6,14 @@ from datetime import datetime
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
 from gptagent.features.inference.masking import store
-from gptagent.features.inference.masking.covering import Cover, marks_left
+from gptagent.features.inference.masking.covering import SAID, Cover, marks_left
 from gptagent.features.inference.masking.model import KINDS, Kind, Masking
 from gptagent.features.inference.masking.recognising import find, replaced
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import Conflict, Invalid
 
 __all__ = (
+    "SAID",
     "Cover",
     "find",
     "get_masking",
