@@ -1,5 +1,6 @@
 """The one door to a language model: within budgets, and without what a workspace keeps to itself."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
@@ -33,6 +34,11 @@ class GuardedModel:
 
         Raises BudgetExhausted before anything is asked.
         """
+        return await self._guarded(request, lambda covered, _cover: self.model.complete(covered))
+
+    async def _guarded(
+        self, request: ModelRequest, ask: Callable[[ModelRequest, Cover], Awaitable[ModelReply]]
+    ) -> ModelReply:
         use = request.use
         if use is None:
             raise TypeError("a request to a model says whose it is, by `use`")
@@ -41,7 +47,7 @@ class GuardedModel:
             hold_id = await budgets.reserve(session, use, self._most(request), now=utcnow())
         cover = Cover(masking.kinds)
         try:
-            reply = await self.model.complete(cover.request(request))
+            reply = await ask(cover.request(request), cover)
         except AppError:
             await self._release(use, hold_id)
             raise
