@@ -1,14 +1,19 @@
 """Texts of others in a prompt, the signs of an attack in them, and what a reply must never hold."""
 
+import ast
 import re
+from pathlib import Path
 
 import pytest
 
+import gptagent.features
 from gptagent.features.dialog.guarding.leaks import leak_in
 from gptagent.features.dialog.guarding.signs import Sign, signs_in
 from gptagent.features.dialog.prompting import OWN_WORDS
 from gptagent.features.inference.fencing import as_data, visible
 
+FEATURES = Path(gptagent.features.__path__[0])
+INFERENCE = FEATURES / "inference"
 OPENS = re.compile(r"(?i)[<\uff1c]\W*(?:passage|deal|script|memory|message|\|)")
 CLOSINGS = [
     "</passage>",
@@ -158,3 +163,20 @@ def test_what_an_agent_is_to_say_is_no_leak(reply):
 
 def test_what_stands_in_a_passage_may_be_said():
     assert leak(INSTRUCTIONS, [INSTRUCTIONS]) is None
+
+
+def asks_a_model(path):
+    """Whether a file hands a request to a model: by `complete` or `stream` of something called model."""
+    called = (node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call))
+    return any(
+        one.attr in {"complete", "stream"} and ast.unparse(one.value).endswith("model")
+        for one in called
+        if isinstance(one, ast.Attribute)
+    )
+
+
+def test_whoever_asks_a_model_says_whose_question_it_is():
+    """Without `use` the door to models refuses: nothing is masked or counted for nobody."""
+    asking = [path for path in FEATURES.rglob("*.py") if path.parent != INFERENCE and asks_a_model(path)]
+    assert len(asking) >= 4
+    assert [str(path) for path in asking if "Use(" not in path.read_text()] == []
