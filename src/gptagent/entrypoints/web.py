@@ -47,6 +47,7 @@ from gptagent.features.crm.replying.widget import WidgetDoor
 from gptagent.features.crm.syncing.api import SyncsApi
 from gptagent.features.dialog.api import ConversationsApi
 from gptagent.features.dialog.drafts.api import ReplyDraftsApi
+from gptagent.features.dialog.tracing.api import ExplanationsApi
 from gptagent.features.identity.model import RelyingParty
 from gptagent.features.identity.recovery_api import RecoveryApi
 from gptagent.features.inference import api as inference_api
@@ -233,8 +234,7 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
     app.include_router(SitesApi(platform.db, platform.reading).router())
     app.include_router(DeliveriesApi(platform.db).router())
     app.include_router(ConnectionsApi(platform.connecting).router())
-    for router in IntegrationsApi(platform.connecting).routers():
-        app.include_router(router)
+    _include(app, IntegrationsApi(platform.connecting).routers())
     app.include_router(SyncsApi(platform.db).router())
     app.include_router(MirrorApi(platform.db).router())
     app.include_router(ActionsApi(platform.db, settings.sends_letters).router())
@@ -243,6 +243,7 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
     app.include_router(MemoryApi(platform.db).router())
     app.include_router(ConversationsApi(platform.db, platform.inbox, platform.files).router())
     app.include_router(ReplyDraftsApi(platform.db).router())
+    app.include_router(ExplanationsApi(platform.db).router())
     app.include_router(AuditApi(platform.db).router())
     app.include_router(PlatformAuditApi(platform.db).router())
     app.include_router(AdminApi(platform.db, facts_of(settings)).router())

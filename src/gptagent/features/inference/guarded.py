@@ -7,7 +7,7 @@ from uuid import UUID
 from gptagent.features.inference.budgets import service as budgets
 from gptagent.features.inference.budgets.model import Amount
 from gptagent.features.inference.masking.service import Cover, get_masking
-from gptagent.features.inference.model import LanguageModel, ModelReply, ModelRequest, PriceList, Use
+from gptagent.features.inference.model import Hear, LanguageModel, ModelReply, ModelRequest, PriceList, Use
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import AppError
@@ -36,6 +36,17 @@ class GuardedModel:
         """
         return await self._guarded(request, lambda covered, _cover: self.model.complete(covered))
 
+    async def stream(self, request: ModelRequest, hear: Hear) -> ModelReply:
+        """See `LanguageModel`. What is heard has the values too: it comes in whole words."""
+
+        async def ask(covered: ModelRequest, cover: Cover) -> ModelReply:
+            words = _Words(hear, cover)
+            reply = await self.model.stream(covered, words.hear)
+            await words.end()
+            return reply
+
+        return await self._guarded(request, ask)
+
     async def _guarded(
         self, request: ModelRequest, ask: Callable[[ModelRequest, Cover], Awaitable[ModelReply]]
     ) -> ModelReply:
@@ -54,7 +65,7 @@ class GuardedModel:
         used = Amount(reply.cost_micro_usd or 0, reply.tokens_in + reply.tokens_out)
         async with self.db.session(use.scope) as session:
             await budgets.settle(session, use, hold_id, used, now=utcnow())
-        return replace(reply, text=cover.uncover(reply.text))
+        return replace(reply, text=cover.uncover(reply.text), masked=cover.counts())
 
     async def _release(self, use: Use, hold_id: UUID | None) -> None:
         if hold_id is not None:
@@ -68,3 +79,27 @@ class GuardedModel:
         names = (request.model, *self.names) if request.model else self.names
         costs = [self.prices.cost((name,), tokens_in, request.max_tokens) or 0 for name in names]
         return Amount(max(costs, default=0), tokens_in + request.max_tokens)
+
+
+@dataclass(slots=True)
+class _Words:
+    """Passes on what a model says as far as words are whole: a mark has no space in it."""
+
+    to: Hear
+    cover: Cover
+    waiting: str = ""
+
+    async def hear(self, piece: str | None) -> None:
+        if piece is None:  # another attempt begins
+            self.waiting = ""
+            await self.to(None)
+            return
+        self.waiting += piece
+        end = max(self.waiting.rfind(space) for space in " \n\t") + 1
+        whole, self.waiting = self.waiting[:end], self.waiting[end:]
+        if whole:
+            await self.to(self.cover.uncover(whole))
+
+    async def end(self) -> None:
+        if self.waiting:
+            await self.to(self.cover.uncover(self.waiting))

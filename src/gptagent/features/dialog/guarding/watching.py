@@ -20,6 +20,7 @@ def watch(context: TurnContext, passages: Sequence[Passage]) -> list[Sign]:
     found = signs_in(list(_of_others(context, passages)))
     for sign in found:
         observe.INJECTION_SIGNS.labels(sign.kind, sign.origin).inc()
+        context.trace.note("injection_sign", str(sign))
     if found:
         log.info(
             "injection_signs",

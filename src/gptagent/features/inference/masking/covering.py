@@ -13,6 +13,7 @@ MARK = re.compile(
     r"\\?\[?(?<![A-Za-z])(EMAIL|IBAN|CARD|SNILS|PASSPORT|INN|PHONE|TEXT)\\?_(\d{1,4})(?!\d)\\?\]?",
     re.IGNORECASE,
 )
+LITERAL = "TEXT"  # what looks like a mark already
 SAID = (
     "Marks such as [PHONE_1] stand in the place of personal data. Where you need the value, write its mark "
     "unchanged; never make one up."
@@ -29,7 +30,7 @@ class Cover:
 
     def cover(self, text: str) -> str:
         """Return the text with marks. What looks like one already gets one too, and so means nothing else."""
-        plain = MARK.sub(lambda mark: self._mark("TEXT", mark[0], mark[0]), text)
+        plain = MARK.sub(lambda mark: self._mark(LITERAL, mark[0], mark[0]), text)
         return replaced(plain, self.kinds, self._of)
 
     def uncover(self, text: str) -> str:
@@ -45,6 +46,11 @@ class Cover:
         if self._values:
             system = f"{system}\n\n{SAID}"
         return replace(request, system=system, turns=turns)
+
+    def counts(self) -> tuple[str, ...]:
+        """Return how many values of each kind were hidden, such as "phone 2"."""
+        kinds = [kind for kind, _ in self._marks if kind != LITERAL]
+        return tuple(f"{kind.casefold()} {kinds.count(kind)}" for kind in dict.fromkeys(kinds))
 
     def _of(self, found: Found) -> str:
         return self._mark(found.kind.upper(), found.key, found.text)

@@ -1,4 +1,4 @@
-"""What models may cost: limits, what is used of them, and what calls that go on hold."""
+"""What a turn did is kept beside it."""
 
 from importlib.resources import files
 from typing import cast
@@ -6,11 +6,11 @@ from typing import cast
 import psycopg
 from alembic import op
 
-revision = "0031"
-down_revision = "0030"
+revision = "0030"
+down_revision = "0029"
 
 
 def upgrade() -> None:
     folder = files("gptagent.migrations") / "sql"
     connection = cast("psycopg.Connection[tuple[object, ...]]", op.get_bind().connection.driver_connection)
-    connection.execute((folder / "budgets.sql").read_bytes())
+    connection.execute((folder / "turn_trace.sql").read_bytes())
