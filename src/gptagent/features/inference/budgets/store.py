@@ -1,9 +1,10 @@
 """All SQL of budgets. Tenancy is the database's: no statement names the workspace."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
+
+from asyncpg import Record
 
 from gptagent.features.inference.budgets.model import (
     Amount,
@@ -182,7 +183,7 @@ async def delete_old_uses(session: Session, level: Level, before: datetime) -> N
     await session.execute("delete from app.budget_use where level = $1 and began_at < $2", level, before)
 
 
-def _budgets(row: Mapping[str, Any]) -> Budgets:
+def _budgets(row: Record) -> Budgets:
     return Budgets(
         workspace=Limits(row["day_cents"], row["month_cents"], row["day_tokens"], row["month_tokens"]),
         contact=Limits(
