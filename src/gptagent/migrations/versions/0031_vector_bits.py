@@ -1,4 +1,4 @@
-"""What of a person no provider of models is told, by the choice of a workspace."""
+"""In a large base the vectors near a question are found by the signs of their dimensions."""
 
 from importlib.resources import files
 from typing import cast
@@ -13,4 +13,4 @@ down_revision = "0030"
 def upgrade() -> None:
     folder = files("gptagent.migrations") / "sql"
     connection = cast("psycopg.Connection[tuple[object, ...]]", op.get_bind().connection.driver_connection)
-    connection.execute((folder / "masking.sql").read_bytes())
+    connection.execute((folder / "vector_bits.sql").read_bytes())
