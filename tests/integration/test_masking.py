@@ -112,6 +112,7 @@ async def test_memory_the_graph_and_vectors_are_made_without_the_values(scene, c
         "k",
     )
     await VectorJobs(embedder).embed(ctx)
+    await egress.aclose()
     calls = control.get("/calls").json()["calls"]
     assert {call["kind"] for call in calls} == {"chat", "embeddings"}
     assert len([call for call in calls if call["kind"] == "chat"]) >= 2
