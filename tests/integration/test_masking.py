@@ -106,11 +106,8 @@ async def test_memory_the_graph_and_vectors_are_made_without_the_values(scene, c
         source = await session.fetchval("select id from app.article")
     await GraphJobs(scene.door, pause=0).extract(ctx, str(source))
     parts = urlsplit(llm)
-    embedder = OpenAiEmbeddings(
-        Egress(frozenset({(parts.hostname, parts.port)})),
-        EmbeddingModel(f"{llm}/v1", "sandbox-embedding"),
-        "k",
-    )
+    egress = Egress(frozenset({(parts.hostname, parts.port)}))
+    embedder = OpenAiEmbeddings(egress, EmbeddingModel(f"{llm}/v1", "sandbox-embedding"), "key")
     await VectorJobs(embedder).embed(ctx)
     await egress.aclose()
     calls = control.get("/calls").json()["calls"]

@@ -137,7 +137,7 @@ def test_a_reply_with_the_prompt_is_found(reply):
         "sk-proj-abcdefghijklmnopqrstuvwx",
         "gpa_abcdefghijklmnopqrstuvwx",
         "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N",
-        "Authorization: Bearer abcdefghijklmnopqrstuvwx",
+        "Bearer abcdefghijklmnopqrstuvwx",
         "AKIAIOSFODNN7EXAMPLE",
         "-----BEGIN PRIVATE KEY-----",
     ],

@@ -31,7 +31,7 @@ def leak_in(reply: str, rules: Sequence[str], told: Sequence[str], known: Iterab
     anyway, from passages or their own words, is no secret.
     """
     open_texts = list(known)
-    if any(not any(key in text for text in open_texts) for key in KEYS.findall(reply)):
+    if any(not any(key.rstrip(".") in text for text in open_texts) for key in KEYS.findall(reply)):
         return "key"
     said = _words(reply)
     free = {run for text in open_texts for run in _runs(_words(text))}
