@@ -195,8 +195,8 @@ def raised_codes():
 
 
 def codes_in(node, tree, kinds):
-    """Yield the kind and code of `Kind("code", ...)`, of a table's `(Kind, "code", ...)`, and of a class of its
-    own, which hands it to `super().__init__`.
+    """Yield the kind and code of `Kind("code", ...)`, of a table's `(Kind, "code", ...)`, and of a class of
+    its own, which hands it to `super().__init__`.
     """
     if isinstance(node, ast.ClassDef):
         base = next((one.id for one in node.bases if isinstance(one, ast.Name) and one.id in kinds), None)
