@@ -72,6 +72,9 @@ from gptagent.features.identity.limits import LoginLimits
 from gptagent.features.identity.model import Links
 from gptagent.features.identity.tokens import AccessTokens
 from gptagent.features.inference.breaker import PostgresBreaker
+from gptagent.features.inference.budgets import service as budgets
+from gptagent.features.inference.budgets.jobs import BudgetJobs
+from gptagent.features.inference.guarded import GuardedModel
 from gptagent.features.inference.model import Embedder, EmbeddingModel, LanguageModel
 from gptagent.features.inference.prices import load_prices
 from gptagent.features.knowledge import jobs as knowledge_jobs
@@ -326,6 +329,7 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
         JobSpec(checks.SCAN, check_jobs.scan, JobClass.LONG, check_jobs.give_up),
         JobSpec(EXTRACT_JOB, graph_jobs.extract, JobClass.LONG, graph_jobs.give_up),
         JobSpec(naming.MEASURE_JOB, naming_jobs.measure, JobClass.LONG, naming_jobs.give_up),
+        JobSpec(budgets.TELL, BudgetJobs(platform.links).tell, JobClass.DEFAULT),
         JobSpec(vectors.EMBED_JOB, vector_jobs.embed, JobClass.LONG, vector_jobs.give_up),
     )
 
@@ -343,15 +347,18 @@ def _model(platform: Platform) -> LanguageModel | None:
     from gptagent.adapters.llm.port import OpenAiCompatible
 
     key = settings.llm_api_key.get_secret_value() if settings.llm_api_key else ""
-    return OpenAiCompatible(
+    prices = load_prices(settings.llm_base_url, settings.llm_prices_file)
+    endpoint = OpenAiCompatible(
         settings.allowed_egress,
         settings.llm_base_url,
         key,
         settings.llm_model,
         fallback_model=settings.llm_fallback_model,
         breaker=PostgresBreaker(platform.db, settings.llm_base_url),
-        prices=load_prices(settings.llm_base_url, settings.llm_prices_file),
+        prices=prices,
     )
+    names = tuple(name for name in (settings.llm_model, settings.llm_fallback_model) if name)
+    return GuardedModel(platform.db, endpoint, prices, names)
 
 
 def build_embedder(settings: Settings, egress: Egress) -> Embedder | None:

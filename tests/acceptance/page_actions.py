@@ -92,6 +92,8 @@ ACTIONS: dict[str, str | Why] = {
     f"POST {SECURITY}/passkeys/{{passkey_id}}/remove": f"DELETE {V1}/account/passkeys/{{passkey_id}}",
     f"POST {PAGES}/settings": f"PATCH {V1}/workspace",
     f"POST {PAGES}/settings/second-factor": f"PATCH {V1}/workspace",
+    f"POST {PAGES}/settings/models/masking": f"PUT {V1}/masking",
+    f"POST {PAGES}/settings/models/budgets": f"PUT {V1}/budgets",
     f"POST {PAGES}/settings/stopping": f"PATCH {V1}/workspace",
     f"POST {PAGES}/settings/deletion": f"PUT {V1}/workspace/deletion",
     f"POST {PAGES}/settings/deletion/cancel": f"DELETE {V1}/workspace/deletion",

@@ -14,6 +14,7 @@ from gptagent.features.crm.connecting.service import INTEGRATION_PURPOSE, REFRES
 from gptagent.features.crm.replying import service as replying
 from gptagent.features.crm.replying import transports
 from gptagent.features.identity.service import hash_token
+from gptagent.features.inference.masking.service import set_masking
 from gptagent.features.knowledge import service as knowledge
 from gptagent.features.knowledge.categories import service as categories
 from gptagent.features.knowledge.categories.model import NewCategory
@@ -130,6 +131,7 @@ async def furnish(db: Database, vault: Vault, canary: str) -> Estate:
             **await _connection(session, vault, canary, secret, workspace.number),
         }
         await _places(session, made)
+        await set_masking(session, ["card"], now=utcnow())
         made |= await _scripts(session, canary, made["connection_id"])
         made |= await _conversation(session, canary, made["connection_id"], made["agent_id"])
         made |= await furnish_tests(session, insert, canary, made | {"lead_id": LEAD, "contact_id": CONTACT})

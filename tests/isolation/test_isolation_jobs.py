@@ -39,6 +39,7 @@ CASES = {
     "knowledge.scan": {},
     "knowledge.extract_graph": {"source_id": "article_id"},
     "knowledge.measure_graph": {},
+    "inference.tell_budget": {},
 }
 
 

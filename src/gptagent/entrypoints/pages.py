@@ -17,7 +17,7 @@ from gptagent.entrypoints.error_pages import ErrorPages
 from gptagent.features.admin.audit_web import AuditPages, PlatformAuditPages
 from gptagent.features.admin.people_web import ImpersonationPages, PeoplePages
 from gptagent.features.admin.web import KeyPages, OrganizationPages, OverviewPages
-from gptagent.features.agents.asking import list_askers
+from gptagent.features.agents.asking import list_askers, name_agents
 from gptagent.features.agents.editing import AgentEditor
 from gptagent.features.agents.web import AgentPages
 from gptagent.features.crm import service as crm
@@ -42,6 +42,7 @@ from gptagent.features.identity import service as identity
 from gptagent.features.identity.email_web import EmailPages
 from gptagent.features.identity.model import Links, Person, RelyingParty
 from gptagent.features.identity.recovery_web import RecoveryPages
+from gptagent.features.inference.web import ModelPages
 from gptagent.features.knowledge.articles.editor import ArticleEditor
 from gptagent.features.knowledge.articles.web import ArticlePages
 from gptagent.features.knowledge.attachments.web import ArticleFilePages
@@ -90,6 +91,7 @@ TEMPLATES = {
         "identity",
         "organizations",
         "sign_in",
+        "inference",
         "knowledge",
         "agents",
         "crm",
@@ -144,6 +146,7 @@ TABS = (
             NavItem("Members", "/settings/members", "", "/settings/members"),
             NavItem("API keys", "/settings/api-keys", "", "/settings/api-keys", needs=policy.MANAGE_API_KEYS),
             NavItem("Sign-in", "/settings/sign-in", "", "/settings/sign-in", needs=policy.OWN_WORKSPACE),
+            NavItem("AI models", "/settings/models", "", "/settings/models"),
             NavItem("Privacy", "/settings/privacy", "", "/settings/privacy", needs=policy.MANAGE_PRIVACY),
             NavItem("Audit", "/settings/audit", "", "/settings/audit", needs=policy.READ_AUDIT),
         ),
@@ -209,6 +212,7 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         ArticleFilePages(db, pages, platform.files, editor).router(),
         CategoryPages(db, pages).router(),
         FactsPages(db, pages).router(),
+        ModelPages(db, pages, name_agents).router(),
         BenchPages(db, pages, platform.understanding, list_askers).router(),
         GapPages(db, pages).router(),
         DraftPages(db, pages).router(),

@@ -4,13 +4,13 @@ import asyncio
 import hmac
 import signal
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from types import FrameType
 
 import structlog
-from fastapi import Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.middleware.gzip import GZipMiddleware
@@ -54,6 +54,7 @@ from gptagent.features.dialog.tracing.api import ExplanationsApi
 from gptagent.features.dialog.trying.api import ReplaysApi, TestChatsApi
 from gptagent.features.identity.model import RelyingParty
 from gptagent.features.identity.recovery_api import RecoveryApi
+from gptagent.features.inference import api as inference_api
 from gptagent.features.inference import service as inference
 from gptagent.features.knowledge.api import DocumentsApi
 from gptagent.features.knowledge.articles.api import ArticlesApi
@@ -221,7 +222,7 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
     app.include_router(ArticlesApi(platform.db).router())
     app.include_router(ArticleFilesApi(platform.db, platform.files).router())
     app.include_router(CategoriesApi(platform.db).router())
-    app.include_router(FactsApi(platform.db).router())
+    _include(app, (FactsApi(platform.db).router(), *inference_api.routers(platform.db)))
     app.include_router(QuestionsApi(platform.db, platform.understanding, list_askers).router())
     app.include_router(RunsApi(platform.db).router())
     app.include_router(GapsApi(platform.db).router())
@@ -236,8 +237,7 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
     app.include_router(SitesApi(platform.db, platform.reading).router())
     app.include_router(DeliveriesApi(platform.db).router())
     app.include_router(ConnectionsApi(platform.connecting).router())
-    for router in IntegrationsApi(platform.connecting).routers():
-        app.include_router(router)
+    _include(app, IntegrationsApi(platform.connecting).routers())
     app.include_router(SyncsApi(platform.db).router())
     app.include_router(MirrorApi(platform.db).router())
     app.include_router(ActionsApi(platform.db, settings.sends_letters).router())
@@ -254,6 +254,11 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
     app.router.routes.append(widget.route())  # its path would fit the door below as well
     door = WebhookDoor(platform.db, platform.crm, platform.subscribers, settings.hook_networks)
     app.router.routes.append(door.route())
+
+
+def _include(app: FastAPI, routers: Iterable[APIRouter]) -> None:
+    for one in routers:
+        app.include_router(one)
 
 
 def _add_conversations(app: FastAPI, platform: Platform) -> None:

@@ -76,6 +76,21 @@ FACT_GATE = Counter(
     "Replies of a model by what the comparison with their sources found",
     ["outcome"],
 )
+INJECTION_SIGNS = Counter(
+    "gptagent_injection_signs_total",
+    "Signs in texts that they want to give a model orders; they block nothing",
+    ["sign", "origin"],
+)
+REPLY_LEAKS = Counter(
+    "gptagent_reply_leaks_total",
+    "Replies of a model that were not sent because they held its instructions or a key",
+    ["leak"],
+)
+BUDGET_REFUSALS = Counter(
+    "gptagent_budget_refusals_total",
+    "Calls of a model that were not made because a budget is used up",
+    ["level"],
+)
 CRM_CALLS = Counter(
     "gptagent_crm_calls_total", "Calls to the CRM by endpoint and outcome", ["endpoint", "outcome"]
 )

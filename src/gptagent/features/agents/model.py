@@ -6,6 +6,8 @@ from datetime import date, datetime
 from typing import Literal, get_args
 from uuid import UUID
 
+from gptagent.features.inference.budgets.model import Limits
+
 Creativity = Literal["precise", "balanced", "creative"]
 CREATIVITIES: tuple[Creativity, ...] = get_args(Creativity)
 # Sampling temperature of the model (0 - 2) behind each word.
@@ -170,6 +172,7 @@ class Settings:
     welcome_text: str = ""
     hours: Hours = field(default_factory=Hours)
     remembers_customers: bool = True
+    budget: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gptagent.features.agents.model import CREATIVITIES, LANGUAGES
+from gptagent.features.inference.budgets.model import LIMIT_MAX
 from gptagent.features.knowledge.model import CATEGORIES_MAX
 
 NAME_MAX_CHARS = 255
@@ -194,5 +195,28 @@ SETTINGS: Mapping[str, Setting] = {
         "switch",
         "Names, wishes and promises are noted from the customer's messages and known in later chats of the "
         "same contact. Off: nothing more is noted or used; what was noted stays visible in the conversation.",
+    ),
+    "budget.day_cents": Setting(
+        "number",
+        "What this agent's replies and its memory may cost in a day (UTC), in US cents. Once it is used up, "
+        "happens what the workspace has set. A model without a known price counts in tokens only.",
+        0,
+        LIMIT_MAX,
+        is_optional=True,
+        needs_model=True,
+    ),
+    "budget.month_cents": Setting(
+        "number", "The same for a calendar month.", 0, LIMIT_MAX, is_optional=True, needs_model=True
+    ),
+    "budget.day_tokens": Setting(
+        "number",
+        "How many tokens this agent may use in a day (UTC), of questions and answers together.",
+        0,
+        LIMIT_MAX,
+        is_optional=True,
+        needs_model=True,
+    ),
+    "budget.month_tokens": Setting(
+        "number", "The same for a calendar month of tokens.", 0, LIMIT_MAX, is_optional=True, needs_model=True
     ),
 }

@@ -86,6 +86,15 @@ class HoursPatch(Body):
     holidays: list[date] | None = Field(None, max_length=366)
 
 
+class BudgetPatch(Body):
+    """US cents and tokens of a day and a month by UTC; null: any number."""
+
+    day_cents: int | None = None
+    month_cents: int | None = None
+    day_tokens: int | None = None
+    month_tokens: int | None = None
+
+
 class AgentPatch(Body):
     """Settings left out stay as they are, also inside of groups; lists are replaced as a whole."""
 
@@ -112,6 +121,7 @@ class AgentPatch(Body):
     welcome_text: str | None = None
     hours: HoursPatch | None = None
     remembers_customers: bool | None = None
+    budget: BudgetPatch | None = None
 
 
 class StageTextOut(Wire):
@@ -173,6 +183,13 @@ class HoursOut(Wire):
     holidays: list[date]
 
 
+class BudgetOut(Wire):
+    day_cents: int | None
+    month_cents: int | None
+    day_tokens: int | None
+    month_tokens: int | None
+
+
 class ProblemOut(Wire):
     """The setting, by its pointer, still names something that is no longer there."""
 
@@ -203,6 +220,7 @@ class AgentOut(Wire):
     welcome_text: str
     hours: HoursOut
     remembers_customers: bool
+    budget: BudgetOut
     problems: list[ProblemOut]
     version: int
     created_at: datetime

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from uuid import uuid5
 
 from gptagent.features.agents import service as agents
 from gptagent.features.conversations import service as conversations
@@ -14,10 +13,11 @@ from gptagent.features.crm.replying import service as replying
 from gptagent.features.dialog import service, store
 from gptagent.features.dialog.enclosures import service as enclosures
 from gptagent.features.dialog.following.planning import wait_for_silence
-from gptagent.features.dialog.model import FACT_GATE, Answer, Turn
+from gptagent.features.dialog.model import FACT_GATE, LEAK, Answer, Turn
 from gptagent.features.dialog.scripting import used_scripts
 from gptagent.features.dialog.tracing import service as tracing
 from gptagent.features.dialog.tracing.model import Trace
+from gptagent.features.inference.budgets.model import EXHAUSTED
 from gptagent.features.knowledge import service as knowledge
 from gptagent.features.organizations import service as organizations
 from gptagent.kernel import observe
@@ -36,12 +36,20 @@ FACT_GATE_TASK = (
     "The agent's reply named numbers or contacts that have no source and was not sent. Please answer the "
     "customer: “{question}”"
 )
+LEAK_TASK = (
+    "The agent's reply held what no customer is to see, such as its instructions, and was not sent. Please "
+    "answer the customer: “{question}”"
+)
 NOT_SENT_TASK = (
     "The agent's reply could not be delivered ({reason}). Please answer the customer: “{question}”"
 )
 WINDOW_TASK = (
     "The agent's reply was not sent: the channel takes messages only within 24 hours of the customer's last "
     "one. Please write with a template. The reply was: “{reply}”"
+)
+BUDGET_TASK = (
+    "The budget for AI models is used up, so the agent has not answered. Please answer the customer: "
+    "“{question}”"
 )
 FAILED_TASK = (
     "The channel did not deliver the agent's reply to the customer. Please look after it. The reply was: "
@@ -108,10 +116,12 @@ async def _follow(session: Session, turn: Turn, conversation: Conversation, answ
     if answer.outcome == "not_found":
         agent = await agents.find_agent(session, turn.agent_id)
         if agent is not None and agent.settings.not_found_task:
-            task = FACT_GATE_TASK if answer.reason == FACT_GATE else NOT_FOUND_TASK
+            task = {FACT_GATE: FACT_GATE_TASK, LEAK: LEAK_TASK}.get(answer.reason or "", NOT_FOUND_TASK)
             await owe_turn_task(session, turn, conversation, task)
     elif answer.reason == WINDOW_CLOSED:
         await owe_task(session, conversation, WINDOW_TASK, reply=answer.text[:TASK_REPLY_CHARS])
+    elif answer.reason == EXHAUSTED and answer.outcome == "handed_off":
+        await owe_turn_task(session, turn, conversation, BUDGET_TASK)
     elif answer.outcome == "handed_off":
         await owe_turn_task(session, turn, conversation, NOT_SENT_TASK, reason=answer.reason or "")
 
@@ -124,11 +134,10 @@ async def note_question(session: Session, turn: Turn, conversation: Conversation
     answer = turn.answer
     if answer is None or answer.support is None or answer.outcome not in {"reply", "not_found"}:
         return
-    contact = conversation.contact_id
     asked = knowledge.Asked(
         turn_id=turn.id,
         conversation_id=conversation.id,
-        customer=uuid5(conversation.connection_id, str(contact)) if contact else conversation.id,
+        customer=conversation.customer,
         question=await _question(session, turn, conversation),
         is_answered=answer.outcome == "reply",
         support=answer.support,

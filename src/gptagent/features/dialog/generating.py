@@ -11,6 +11,7 @@ from gptagent.features.crm import service as crm_service
 from gptagent.features.crm.service import ContactCard
 from gptagent.features.dialog.context import Responder, Spent, TurnContext, not_found
 from gptagent.features.dialog.extractive import BY as EXTRACTIVE
+from gptagent.features.dialog.guarding.degrading import instead
 from gptagent.features.dialog.handing import turns as handing
 from gptagent.features.dialog.model import Answer
 from gptagent.features.dialog.scripting import scripts_of
@@ -75,6 +76,9 @@ class Generation:
             # The model is away or refuses: the base's own words, or the not-found path, are an answer.
             log.warning("model_failed", error=error.code, conversation_id=str(context.conversation.id))
             context.trace.failed("reply", context.settings.model or "", error.code)
+            handed_off = instead(error)
+            if handed_off is not None:
+                return handed_off, Spent()
             answer, spent = await self.fallback.respond(db, scope, context, passages)
             answer = replace(answer, reason=answer.reason or error.code)
         return answer, spent

@@ -24,6 +24,7 @@ OVERDUE_AFTER = timedelta(seconds=5)
 SEND_WINDOW_SECONDS = 5.0
 # Why a turn ends with the not-found text though the model has spoken.
 FACT_GATE = "fact_gate"
+LEAK = "leak"
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from gptagent.features.dialog.drafts import service as drafts
 from gptagent.features.dialog.ending import finish
 from gptagent.features.dialog.gates import Postponed, Refusal
 from gptagent.features.dialog.generating import Generation
+from gptagent.features.dialog.guarding.degrading import is_left_to_a_person
 from gptagent.features.dialog.handing import turns as handing
 from gptagent.features.dialog.handing.model import hands_over
 from gptagent.features.dialog.model import Answer, Outcome, Pace, Turn
@@ -95,7 +96,9 @@ class TurnRunner:
         elif isinstance(seen, TurnContext):
             if turn.answer is None:
                 turn = await self._answer(db, scope, turn, seen)
-            if hands_over(turn.answer):
+            if turn.answer is not None and is_left_to_a_person(turn.answer):
+                await finish(db, scope, turn, turn.answer)
+            elif hands_over(turn.answer):
                 await handing.end_turn(db, scope, turn, seen, self.pace)
             elif seen.settings.check_before_sending and not turn.is_approved and turn.answer is not None:
                 await drafts.put_down(db, scope, turn, turn.answer, self.pace)

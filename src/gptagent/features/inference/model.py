@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Literal, Protocol
+from uuid import UUID
 
+from gptagent.features.inference.budgets.model import Limits
 from gptagent.kernel.circuits import Circuit
+from gptagent.kernel.scope import Scope
 
 # What a call of a model was for.
 Purpose = Literal["reply", "rewrite", "memory", "graph", "draft", "embedding", "rehearsal", "other"]
@@ -29,11 +32,21 @@ class ChatTurn:
 
 
 @dataclass(frozen=True, slots=True)
+class Use:
+    """Whose a request is: of a workspace; if they have to do with it, about a contact, of an agent."""
+
+    scope: Scope
+    contact: UUID | None = None
+    agent_id: UUID | None = None
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, slots=True)
 class ModelRequest:
     """`model` None means the installation's model. `temperature` 0 - 2. `max_tokens` bounds the answer.
 
     `schema` asks for JSON of this form; what comes must be checked all the same. `within`: seconds, if less
-    than the adapter's own deadline is left.
+    than the adapter's own deadline is left. `use` says whose it is: without it nothing leaves the platform.
     """
 
     system: str
@@ -43,6 +56,7 @@ class ModelRequest:
     model: str | None = None
     schema: Mapping[str, object] | None = None
     within: float | None = None
+    use: Use | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +65,7 @@ class ModelReply:
 
     `tokens_cached` are those of `tokens_in` that the provider had kept from an earlier request.
     `cost_micro_usd`: millionths of a US dollar; None if no price of the model is known.
+    `masked`: how many values of which kind the provider was not told.
     """
 
     text: str
@@ -61,6 +76,7 @@ class ModelReply:
     calls: int = 1
     tokens_cached: int = 0
     cost_micro_usd: int | None = None
+    masked: tuple[str, ...] = ()
 
 
 class LanguageModel(Protocol):

@@ -58,6 +58,10 @@ OUTCOMES: Mapping[str, str] = {
     "draft": "A draft",
     "rejected": "A rejected draft",
 }
+NOTES: Mapping[str, str] = {
+    "injection_sign": "Looks like orders to the model",
+    "masked": "Hidden from the model's provider",
+}
 EVERYTHING: Mapping[str, Mapping[str, str]] = {
     "gate_names": GATES,
     "closed_names": CLOSED,
@@ -67,4 +71,5 @@ EVERYTHING: Mapping[str, Mapping[str, str]] = {
     "rewrite_names": REWRITES,
     "tool_states": TOOLS,
     "outcome_names": OUTCOMES,
+    "note_names": NOTES,
 }
