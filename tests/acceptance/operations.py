@@ -342,6 +342,10 @@ OPERATIONS = tuple(
         ("DELETE", f"{CONVERSATION}/assignment", WORK_CONVERSATIONS, {}),
         ("PUT", f"{CONVERSATION}/read", VIEW, {}),
         ("GET", f"{CONVERSATION}/draft", VIEW, {}),
+        ("GET", "proposals", VIEW, {}),
+        ("GET", f"{CONVERSATION}/intent", VIEW, {}),
+        ("POST", f"{CONVERSATION}/proposals/{{proposal_id}}/approval", WORK_CONVERSATIONS, {}),
+        ("POST", f"{CONVERSATION}/proposals/{{proposal_id}}/rejection", WORK_CONVERSATIONS, {}),
         (
             "POST",
             f"{CONVERSATION}/drafts/{{draft_id}}/approval",

@@ -35,6 +35,8 @@ CONVERSATION = {"conversation_id": "conversation_id"}
 MEMORY = {**CONVERSATION, "memory_id": "memory_id"}
 REMEMBERED = {"kind": "fact", "text": "Stolen"}
 REPLY_DRAFTED = {**CONVERSATION, "draft_id": "reply_draft_id"}
+PROPOSED = {**CONVERSATION, "proposal_id": "proposal_id"}
+PROPOSAL = "conversations/{conversation_id}/proposals/{proposal_id}"
 REPLY_DRAFT = "conversations/{conversation_id}/drafts/{draft_id}"
 MEMORIES = "conversations/{conversation_id}/memories"
 FILE = {**CONVERSATION, "attachment_id": "attachment_id"}
@@ -204,6 +206,10 @@ CASES: dict[str, Case] = {
     "DELETE /api/v1/conversations/{conversation_id}/assignment": Foreign(CONVERSATION),
     "PUT /api/v1/conversations/{conversation_id}/read": Foreign(CONVERSATION),
     "GET /api/v1/conversations/{conversation_id}/draft": Foreign(CONVERSATION),
+    "GET /api/v1/proposals": Own(),
+    "GET /api/v1/conversations/{conversation_id}/intent": Foreign(CONVERSATION),
+    f"POST /api/v1/{PROPOSAL}/approval": Foreign(PROPOSED),
+    f"POST /api/v1/{PROPOSAL}/rejection": Foreign(PROPOSED),
     f"POST /api/v1/{REPLY_DRAFT}/approval": Foreign(REPLY_DRAFTED, {"json": {"text": "Stolen"}}),
     f"POST /api/v1/{REPLY_DRAFT}/rejection": Foreign(REPLY_DRAFTED, {"json": {"reason": "Stolen"}}),
     f"GET /api/v1/{MEMORIES}": Foreign(CONVERSATION),
@@ -430,6 +436,9 @@ CASES: dict[str, Case] = {
     f"POST {PAGES}/conversations/{{conversation_id}}/takeover": Foreign(CONVERSATION),
     f"POST {PAGES}/conversations/{{conversation_id}}/resume": Foreign(CONVERSATION),
     f"POST {PAGES}/conversations/{{conversation_id}}/assignment": Foreign(CONVERSATION),
+    f"GET {PAGES}/proposals": Own(),
+    f"POST {PAGES}/{PROPOSAL}/approval": Foreign(PROPOSED),
+    f"POST {PAGES}/{PROPOSAL}/rejection": Foreign(PROPOSED),
     f"POST {PAGES}/{REPLY_DRAFT}/approval": Foreign(REPLY_DRAFTED),
     f"POST {PAGES}/{REPLY_DRAFT}/rejection": Foreign(REPLY_DRAFTED),
     f"POST {PAGES}/{MEMORIES}": Foreign(CONVERSATION, {"data": REMEMBERED}),

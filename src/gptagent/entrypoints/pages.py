@@ -29,6 +29,7 @@ from gptagent.features.crm.replying.web import RepliesPages
 from gptagent.features.crm.syncing.web import SyncPages
 from gptagent.features.crm.web import ConnectionPages
 from gptagent.features.dashboard.web import DashboardPages
+from gptagent.features.dialog.acting.web import ProposalPages
 from gptagent.features.dialog.drafts.web import ReplyDraftPages
 from gptagent.features.dialog.memory_web import MemoryPages
 from gptagent.features.dialog.web import ConversationPages
@@ -209,6 +210,7 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         threads.router(),
         MemoryPages(threads).router(),
         ReplyDraftPages(threads).router(),
+        ProposalPages(platform.db, pages).router(),
         DeliveryPages(db, pages).router(),
         ConnectingPages(platform.connecting, pages).router(),
         ConnectionPages(platform.connecting, pages).router(),

@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 
 from gptagent.features.agents import service as agents
 from gptagent.features.agents.model import LANGUAGES, TEMPERATURES, Settings
+from gptagent.features.dialog.acting.promises import DUE_MINUTES, unmarked
+from gptagent.features.dialog.acting.promising import promise_rule
 from gptagent.features.dialog.context import Spent, TurnContext, not_found
-from gptagent.features.dialog.model import FACT_GATE, Answer, Source
+from gptagent.features.dialog.model import FACT_GATE, Answer, Promised, Source
 from gptagent.features.dialog.reading import contact_facts, deal_facts
 from gptagent.features.inference import service as inference
 from gptagent.features.inference.model import ChatTurn, LanguageModel, ModelReply, ModelRequest, Purpose
@@ -124,10 +126,13 @@ class _Asked:
     until: float
 
     def read(self, reply: ModelReply) -> Answer:
-        text = self._without_placeholders(_CITATION.sub("", reply.text).strip())
+        said, marked = unmarked(_CITATION.sub("", reply.text))
+        text = self._without_placeholders(said)
         if NOT_FOUND_MARK in text or not text:
             return not_found(self.context.agent, reply.model)
-        return Answer(text, "reply", reply.model, _cited(reply.text, self.passages, self.context.scripts))
+        sources = _cited(reply.text, self.passages, self.context.scripts)
+        promises = tuple(Promised(one, DUE_MINUTES) for one in marked)
+        return Answer(text, "reply", reply.model, sources, promises=promises)
 
     def invented(self, answer: Answer) -> list[str]:
         """Return the facts of a reply that are in nothing the model was given as a source, nor asked about.
@@ -208,7 +213,8 @@ def _rules(settings: Settings) -> str:
 
 
 def _system(context: TurnContext, passages: list[Passage]) -> str:
-    blocks = [*_told_by_owner(context), _rules(context.settings)]
+    rules = f"{_rules(context.settings)}\n{promise_rule(context.conversation)}"
+    blocks = [*_told_by_owner(context), rules]
     if context.company:
         blocks.append(f"{_ABOUT}\n<company>\n{_data(context.company)}\n</company>")
     for tag, facts in (("deal", deal_facts(context)), ("contact", contact_facts(context))):

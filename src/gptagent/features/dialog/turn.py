@@ -20,6 +20,7 @@ from gptagent.features.crm.ports import CrmPort
 from gptagent.features.crm.replying import service as replying
 from gptagent.features.crm.service import ContactCard
 from gptagent.features.dialog import gates, service, store
+from gptagent.features.dialog.acting import promising
 from gptagent.features.dialog.context import Responder, Seen, Spent, TurnContext, not_found
 from gptagent.features.dialog.drafts import service as drafts
 from gptagent.features.dialog.ending import finish
@@ -188,7 +189,8 @@ class TurnRunner:
         try:
             answer, spent = await self.responder.respond(db, scope, context, passages)
             if answer.by != EXTRACTIVE:  # quotations are the base's own words
-                answer = worded(answer, context.settings)
+                known = [one.content for one in passages]
+                answer = promising.settled(context, worded(answer, context.settings), known)
         except AppError as error:
             # The model is away or refuses: the base's own words, or the not-found path, are an answer.
             log.warning("model_failed", error=error.code, conversation_id=str(context.conversation.id))
