@@ -1,4 +1,4 @@
-"""What an agent does in the CRM after its answers: fields by rules, actions in three degrees, in real turns."""
+"""What an agent does in the CRM after its answers: fields by rules, actions by degrees, in real turns."""
 
 import asyncio
 from dataclasses import replace
@@ -16,11 +16,15 @@ from gptagent.features.crm.syncing import service as syncing
 from gptagent.features.crm.syncing.jobs import SyncJobs
 from gptagent.features.dialog.acting import service
 from gptagent.features.dialog.acting.jobs import ActingJobs
+from gptagent.features.dialog.drafts import service as drafts
 from gptagent.features.dialog.prompting import ModelResponder
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.errors import Conflict, UpstreamUnavailable
 from gptagent.kernel.jobs import JobContext
+from gptagent.kernel.scope import SYSTEM, Scope
 from gptagent.sandbox.spawn import running
+from integration.conftest import serving_here
+from readers import reader_of, texts
 from scenes import Scene
 
 LOOKING = "You look after the CRM"
@@ -50,6 +54,7 @@ class Desk:
     async def open(self):
         scene = self.scene
         scene.runner = replace(scene.runner, responder=ModelResponder(self.model))
+        await self.world.account.call("POST", "/tags", {"entity": "leads", "name": "VIP"})
         async with self.session() as session:
             sync = await syncing.request_sync(session, self.id, "manual")
         await SyncJobs(scene.crm, self.world.vault).run(self.context(), sync_id=str(sync.id))
@@ -62,7 +67,7 @@ class Desk:
         return self.world.db.session(self.world.scope)
 
     def context(self, attempt=1):
-        return JobContext(self.world.db, None, self.world.scope, 1, attempt)
+        return JobContext(self.world.db, None, Scope(self.world.scope.org_id, SYSTEM), 1, attempt)
 
     def field(self, entity, kind):
         return next(one for one in self.known.fields if one.entity == entity and one.type == kind)
@@ -184,17 +189,17 @@ async def test_a_rule_writes_a_value_that_fits_once_and_a_person_takes_it_back(d
 
 async def test_a_value_that_is_there_stays_unless_the_rule_overwrites(desk):
     """AGT-25: also if the mirror does not know yet that it is there"""
-    text = desk.field("leads", "text")
-    first, second = f"cf_{text.id}", "price"
+    number = desk.field("leads", "numeric")
+    first, second = f"cf_{number.id}", "price"
     await desk.scene.set_agent(update_rules={"lead": [rule(first), rule(second)]})
-    desk.calls(write(1, "Kitchen"), write(2, "100"))
+    desk.calls(write(1, "7"), write(2, "100"))
     await desk.says()
     assert (await desk.values())["price"].value == 100
     await desk.scene.set_agent(update_rules={"lead": [rule(first), rule(second, overwrite=True)]})
-    desk.calls(write(1, "Bathroom"), write(2, "200"))
+    desk.calls(write(1, "9"), write(2, "200"))
     await desk.says("And now?")
     values = await desk.values()
-    assert (values[f"field:{text.id}"].field.text, values["price"].value) == ("Kitchen", 200)
+    assert (values[f"field:{number.id}"].field.text, values["price"].value) == ("7", 200)
 
 
 async def test_rules_count_in_their_order_and_what_does_not_fit_is_not_written(desk):
@@ -359,11 +364,13 @@ async def test_an_action_is_done_alone_only_from_the_certainty_on_and_never_clos
     desk.calls(
         ("move_deal", {"stage": names["won"], "reason": "", "confidence": 1}),
         ("change_responsible", {"person": person.name, **sure}),
+        ("add_tags", {"tags": ["vip"], **sure}),
     )
     await desk.says("I have paid.")
     won = next(one for one in await desk.proposals() if one.state == "waiting" and one.action == "move_deal")
     assert won.degree == "approve"
-    assert (await desk.values())["place"].stage_id == second.id
+    values = await desk.values()
+    assert (values["place"].stage_id, values["tags"].names) == (second.id, ("VIP",))
 
 
 async def test_an_action_survives_a_killed_worker_and_is_done_once(desk):
@@ -439,3 +446,90 @@ async def test_settings_of_now_decide_about_what_was_planned_before(desk):
     (only,) = await desk.proposals()
     assert (only.action, only.degree, only.state) == ("add_note", "suggest", "waiting")
     assert await desk.rows("select id from app.crm_action") == []
+
+
+PROMISING = "Delivery to the city costs 490 roubles [1]. I will call you back tomorrow. Good bye."
+
+
+async def owed(desk):
+    """Run the jobs of the tasks, each twice; return what they have made in the CRM."""
+    await desk.scene.perform_tasks()
+    return [entry["text"] for entry in await desk.ledger("task")]
+
+
+async def test_what_a_reply_promises_becomes_one_task_as_it_is_sent(desk):
+    desk.calls(reply=PROMISING)
+    await desk.says(acts=False)
+    assert (await desk.scene.sent())[-1].endswith("I will call you back tomorrow. Good bye.")
+    assert await owed(desk) == [
+        "The agent has promised the customer: “I will call you back tomorrow.” Please see that it is kept."
+    ]
+    (task,) = await desk.rows("select due_at - created_at as time from app.crm_task")
+    assert round(task["time"].total_seconds() / 3600) == 24
+    told = [one["prompt"][0]["content"] for one in desk.control.get("/calls").json()["calls"]]
+    assert "write [PROMISE] right after" in told[-1]
+    desk.calls(reply="Two days [1]. Ann sees to your parcel. [PROMISE]")
+    await desk.says("And how long does delivery take?", acts=False)
+    assert (await desk.scene.sent())[-1] == "Two days. Ann sees to your parcel."
+    assert len(await owed(desk)) == 2
+
+
+async def test_where_nobody_would_know_of_a_promise_it_is_not_said(desk):
+    desk.scene.chat = {**desk.scene.chat, "lead_id": None, "contact_id": None}
+    desk.calls(reply=PROMISING)
+    await desk.says(acts=False)
+    assert await desk.scene.sent() == ["Delivery to the city costs 490 roubles. Good bye."]
+    told = [one["prompt"][0]["content"] for one in desk.control.get("/calls").json()["calls"]]
+    assert "Do not promise that anybody will call" in told[-1] and "[PROMISE]" not in told[-1]
+    desk.calls(reply="I will call you back tomorrow.")
+    await desk.says("And how much is delivery to the city now?", acts=False)
+    assert (await desk.scene.outcomes())[-1] == ("not_found", "promise")
+    assert await owed(desk) == []
+
+
+async def test_a_draft_promises_nothing_before_it_is_sent(desk):
+    await desk.scene.set_agent(check_before_sending=True, update_rules={"lead": [rule("price")]})
+    desk.calls(write(1, "77"), reply=PROMISING)
+    await desk.says()
+    assert (await desk.values())["price"].value == 77, "what the customer has said is written all the same"
+    assert not any("promised" in text for text in await owed(desk))
+    async with desk.session() as session:
+        draft = await drafts.find_current(session, desk.scene.conversation_id)
+        await drafts.approve(session, desk.scene.conversation_id, draft.id, by="Alice")
+    await desk.scene.calm()
+    await desk.act()
+    assert [one.state for one in await desk.runs()] == ["done"]
+    assert sum("promised" in text for text in await owed(desk)) == 1
+
+
+async def test_a_person_decides_on_the_page_of_the_conversation_and_in_the_list_of_all(home, desk):
+    """MSG-14, MSG-15"""
+    await desk.scene.set_agent(actions={"create_task": "suggest", "add_note": "approve"})
+    note = {"text": "Wants <a call>", "reason": "As she says", "confidence": 0.61}
+    intent = {"intent": "request_callback", "confidence": 0.95}
+    desk.calls(("tell_intent", intent), ("create_task", due()), ("add_note", note))
+    await desk.says("Please call me. How much does delivery to the city cost?")
+    task, note = await desk.proposals()
+    task, note = (task, note) if task.action == "create_task" else (note, task)
+    chat = f"/conversations/{desk.scene.conversation_id}"
+    scope = desk.world.scope
+    async with serving_here(home) as url, reader_of(url, desk.world.db, scope) as owner:
+        shown = texts(page := await owner.open(chat))
+        assert "Wants to be called" in shown and "Call Ann back" in shown and "Wants &lt;a call&gt;" in shown
+        assert "1 action to approve" in shown and "Suggested" in shown and "Waits for approval" in shown
+        assert page.text.count('class="badge badge--warning"') >= 2
+        queue = await owner.open("/proposals")
+        assert "Wants &lt;a call&gt;" in texts(queue) and "Call Ann back" not in texts(queue)
+        done = await owner.follow(await owner.send(f"{chat}/proposals/{task.id}/approval", {}))
+        assert "It is being done in the CRM" in texts(done) and "is being done" in texts(done)
+        again = await owner.follow(await owner.send(f"{chat}/proposals/{task.id}/approval", {}))
+        assert "Somebody has decided about this already, or it is outdated." in texts(again)
+        back = await owner.follow(
+            await owner.send(f"{chat}/proposals/{note.id}/rejection", {"back": "queue"})
+        )
+        assert back.url.path.endswith("/proposals") and "Nothing waits for approval" in texts(back)
+        await desk.perform()
+        assert "Done" in texts(await owner.open(f"{chat}?part=proposals"))
+    assert [one["text"] for one in await desk.ledger("task")] == ["Call Ann back"]
+    (action,) = await desk.rows("select actor_kind from app.crm_action")
+    assert action["actor_kind"] == "person"

@@ -1,4 +1,4 @@
-"""What of a reply is a promise that somebody must keep, in Russian and English, and what only looks like one."""
+"""What of a reply is a promise that somebody must keep, and what only looks like one."""
 
 import pytest
 
@@ -21,6 +21,8 @@ from gptagent.features.dialog.acting.promises import due_in, is_promise, promise
         "Как только узнаю, напишу.",
         "Дадим вам знать.",
         "Передам ваш вопрос коллегам.",
+        "Спрошу у коллег.",
+        "I will ask my colleagues.",
         "I will call you back.",
         "We'll send you the contract tomorrow.",
         "I’ll check with the warehouse and get back to you.",

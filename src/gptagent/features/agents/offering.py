@@ -17,7 +17,7 @@ from gptagent.features.agents.model import (
 from gptagent.features.agents.references import pipeline_name, written_fields
 from gptagent.features.crm import service as crm
 from gptagent.features.crm.actions.model import WrittenKind
-from gptagent.features.crm.actions.service import CHOOSING
+from gptagent.features.crm.actions.service import has_choices
 from gptagent.features.crm.model import Connection
 from gptagent.features.knowledge import service as knowledge
 from gptagent.kernel.db import Session
@@ -43,7 +43,7 @@ ACTION_NAMES: Mapping[str, str] = {
     "add_tags": "Add tags",
 }
 DEGREE_NAMES: Mapping[str, str] = {
-    "off": "Off",
+    "off": "Never",
     "suggest": "Suggest beside the conversation",
     "approve": "Ask for approval",
     "alone": "Do it alone",
@@ -127,7 +127,7 @@ class RuleField:
 async def _rule_fields(session: Session, kind: WrittenKind, own: Sequence[str]) -> list[RuleField]:
     custom = [
         RuleField(f"{CUSTOM_FIELD}{one.id}", one.name, False, tuple(enum.value for enum in one.enums))
-        if one.type in CHOOSING
+        if has_choices(one)
         else RuleField(f"{CUSTOM_FIELD}{one.id}", one.name, False)
         for one in await written_fields(session, kind)
     ]

@@ -15,6 +15,7 @@ from gptagent.features.crm import store as crm_store
 from gptagent.features.crm.actions import checking, store
 from gptagent.features.crm.actions.checking import Asked
 from gptagent.features.crm.actions.fieldvalues import (
+    CHOOSING,
     NAME_MAX_CHARS,
     SAID_TYPES,
     TEXT_MAX_CHARS,
@@ -111,6 +112,11 @@ async def update_record(
 def takes_words(field: MirroredField) -> bool:
     """Whether what somebody says can be written into a field."""
     return field.is_known and field.type in SAID_TYPES and not field.is_api_only
+
+
+def has_choices(field: MirroredField) -> bool:
+    """Whether a field takes only what its own list has."""
+    return field.type in CHOOSING
 
 
 async def create_record(

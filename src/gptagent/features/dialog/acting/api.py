@@ -53,10 +53,14 @@ class ProposalsOut(Wire):
 
 
 class CalledOut(Wire):
-    """A tool the model has called, and what became of it: `taken`, or the code of why not."""
+    """A tool the model has called, and what became of it: `taken`, or the code of why not.
+
+    An empty `tool` is one that there is not.
+    """
 
     tool: str
     verdict: str
+    arguments: dict[str, str]
 
 
 class RunOut(Wire):
@@ -114,7 +118,7 @@ class ProposalsApi:
         return RunOut.model_validate(run)
 
     async def approve(self, scope: CurrentScope, conversation_id: UUID, proposal_id: UUID) -> ProposalOut:
-        """It is done once, however often this is called; 409 once it was decided, or cannot be done any more."""
+        """It is done once, however often this is called; 409 once it was decided, or cannot be done."""
         require(scope, policy.WORK_CONVERSATIONS)
         async with self.db.session(scope) as session:
             await service.approve(session, conversation_id, proposal_id, by=BY_API)

@@ -31,8 +31,20 @@ PROPOSAL_STATES: tuple[ProposalState, ...] = get_args(ProposalState)
 
 # The same is not proposed twice in a conversation within this time, whatever was decided about it.
 REPEATED_WITHIN = timedelta(days=1)
+ARGUMENTS_MAX, ARGUMENT_MAX_CHARS = 8, 300  # of a call, kept
 CALLS_MAX = 20  # of one answer of a model; what comes after them is not looked at
 TASK_DUE_MAX_HOURS = 24 * 90
+
+
+class Declined(Exception):  # noqa: N818 - it states what became of a call
+    """A call of a model that comes to nothing; `code` is its verdict.
+
+    unknown_tool, tool_not_allowed, unknown_argument, argument_invalid, value_unfit, nothing_to_do.
+    """
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +122,13 @@ class Proposal:
 class Called:
     """What a model asked for and what became of it: `verdict` is `taken`, or the code of why not.
 
-    `tool` is one of ours; a name that none of ours has is not repeated, it is empty.
+    `tool` is one of ours; a name that none of ours has is not repeated, it is empty. `arguments` are as the
+    model gave them, each as a text of ARGUMENT_MAX_CHARS at most.
     """
 
     tool: str
     verdict: str
+    arguments: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,11 +19,11 @@ _SENTENCE = re.compile(r"[^.!?…\n]+(?:[.](?=\S)[^.!?…\n]*)*[.!?…]*")
 _QUOTED = re.compile(r"«[^»]*»|“[^”]*”|\"[^\"\n]*\"")
 _WORD = re.compile(r"\w+")
 
-_BEFORE = r"(?:\w+\s+){0,3}?"  # "сразу же вам", "happily also"
+_BEFORE = r"(?:\w+\s+){0,5}?"  # "сразу же вам", "happily also"
 _RU_FIRST = (
     r"перезвон(?:ю|им)|позвон(?:ю|им)|набер(?:у|[её]м)|отправ(?:лю|им)|пришл(?:ю|[её]м)|выш(?:лю|лем)"
     r"|скин(?:у|ем)|направ(?:лю|им)|переш(?:лю|л[её]м)|верн(?:усь|[её]мся)|свяж(?:усь|емся)|уточн(?:ю|им)"
-    r"|узна(?:ю|ем)|провер(?:ю|им)|напиш(?:у|ем)|переда(?:м|дим)|сообщ(?:у|им)|напомн(?:ю|им)"
+    r"|узна(?:ю|ем)|провер(?:ю|им)|напиш(?:у|ем)|переда(?:м|дим)|сообщ(?:у|им)|напомн(?:ю|им)|спро(?:шу|сим)"
     r"|да(?:м|дим)\s+(?:вам\s+)?знать"
 )
 _RU_OTHERS = (
@@ -34,11 +34,14 @@ _RU_WHO = (
     r"менеджер\w*|специалист\w*|коллег\w*|сотрудник\w*|консультант\w*|оператор\w*|администратор\w*|эксперт\w*"
 )
 _EN_VERB = (
-    r"call|ring|phone|send|e-?mail|text|write|message|forward|get\s+back|come\s+back|be\s+in\s+touch|get\s+in\s+touch"
+    r"call|ring|phone|ask|send|e-?mail|text|write|message|forward|get\s+back|come\s+back|be\s+in\s+touch|get\s+in\s+touch"
     r"|reach\s+out|contact|check|find\s+out|clarify|look\s+into|let\s+you\s+know|follow\s+up|pass|update\s+you"
     r"|notify|remind|inform"
 )
-_EN_WHO = r"manager|colleagues?|specialist|team|representative|consultant|operator|advis[eo]r|somebody|someone|expert"
+_EN_WHO = (
+    r"manager|colleagues?|specialist|team|representative|consultant|operator|advis[eo]r|expert"
+    r"|somebody|someone"
+)
 _EN_SOON = r"(?:(?:also|then|gladly|happily|definitely|certainly|just|surely|personally|be\s+sure\s+to)\s+)?"
 _PROMISE = re.compile(
     rf"\b(?:{_RU_FIRST})\b"

@@ -1,4 +1,4 @@
-"""The ledger of promises: what a reply promises becomes a task in the CRM with its sending, or is not said."""
+"""The ledger of promises: what a reply promises becomes a task in the CRM as it is sent, or is not said."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,8 +20,8 @@ from gptagent.kernel.i18n import translate
 TASK_PROMISE_CHARS = 1_000
 PROMISE_TASK = "The agent has promised the customer: “{promise}” Please see that it is kept."
 _MAY = (
-    "If you promise that somebody of the company will call, send, check or come back, write {mark} right after "
-    "that sentence: a colleague gets it as a task."
+    "If you promise that somebody of the company will call, send, check or come back, write {mark} right "
+    "after that sentence: a colleague gets it as a task."
 )
 _MAY_NOT = "Do not promise that anybody will call, send, check or come back: nobody would get to know of it."
 

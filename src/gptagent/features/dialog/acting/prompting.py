@@ -5,12 +5,21 @@ from collections.abc import Mapping, Sequence
 
 from gptagent.features.conversations.model import Message
 from gptagent.features.dialog.acting import tools
-from gptagent.features.dialog.acting.model import CALLS_MAX, Called, Considered, Plan, Proposal, RuleField
+from gptagent.features.dialog.acting.model import (
+    ARGUMENT_MAX_CHARS,
+    ARGUMENTS_MAX,
+    CALLS_MAX,
+    Called,
+    Considered,
+    Declined,
+    Plan,
+    Proposal,
+    RuleField,
+)
 from gptagent.features.dialog.acting.rules import rules_here, value_for, written
 from gptagent.features.dialog.acting.tools import FieldSaid, IntentSaid
 from gptagent.features.inference.model import ChatTurn, LanguageModel, ModelReply, ModelRequest, ToolCall
 from gptagent.kernel.clock import utcnow
-from gptagent.kernel.errors import Invalid
 
 ANSWER_MAX_TOKENS = 900
 MESSAGE_MAX_CHARS = 2_000
@@ -79,9 +88,9 @@ def read_plan(considered: Considered, rules: Sequence[RuleField], calls: Sequenc
                 case Proposal():
                     verdict = REPEATED if asked.key in proposals else TAKEN
                     proposals.setdefault(asked.key, asked)
-        except Invalid as error:
+        except Declined as error:
             verdict = error.code
-        noted.append(Called(tool, verdict))
+        noted.append(Called(tool, verdict, _kept(call) if tool else {}))
     return Plan(
         writes=tuple(written(considered, rules, said)),
         proposals=tuple(proposals.values()),
@@ -91,17 +100,19 @@ def read_plan(considered: Considered, rules: Sequence[RuleField], calls: Sequenc
     )
 
 
+def _kept(call: ToolCall) -> dict[str, str]:
+    own = list(call.arguments.items())[:ARGUMENTS_MAX]
+    return {key[:ARGUMENT_MAX_CHARS]: str(value)[:ARGUMENT_MAX_CHARS] for key, value in own}
+
+
 def _take_value(
     considered: Considered, rules: Sequence[RuleField], asked: FieldSaid, said: dict[int, str]
 ) -> str:
-    """Keep the first value of a rule. Raises Invalid if it does not fit."""
+    """Keep the first value of a rule. Raises Declined if it does not fit."""
     rule = next(one for one in rules if one.number == asked.number)
     if asked.number in said:
         return REPEATED
-    try:
-        value_for(considered.known, rule, asked.value)
-    except Invalid as error:
-        raise Invalid("value_unfit", "The value does not fit the field.") from error
+    value_for(considered.known, rule, asked.value)
     said[asked.number] = asked.value
     return TAKEN
 

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from gptagent.features.agents.model import CUSTOM_FIELD, UpdateRule
 from gptagent.features.crm.actions.checking import Asked, check_values
 from gptagent.features.crm.actions.model import Known, WrittenKind, field_id_of, field_key
-from gptagent.features.crm.actions.service import CHOOSING, takes_words
+from gptagent.features.crm.actions.service import has_choices, takes_words
 from gptagent.features.crm.service import FieldValue, MirroredField
-from gptagent.features.dialog.acting.model import Considered, FieldWrite, RuleField
+from gptagent.features.dialog.acting.model import Considered, Declined, FieldWrite, RuleField
 from gptagent.features.dialog.acting.values import said_value, whole_number
 from gptagent.kernel.errors import Invalid
 
@@ -49,14 +49,17 @@ def written(considered: Considered, rules: Sequence[RuleField], said: Mapping[in
 
 
 def value_for(known: Known, rule: RuleField, said: str) -> object:
-    """Return the value as `crm.actions` takes it. Raises Invalid if it fits neither type nor choices."""
+    """Return the value as `crm.actions` takes it. Raises Declined if it fits neither type nor choices."""
     field_id = field_id_of(rule.key)
     field = next((one for one in known.fields if one.id == field_id and one.entity == rule.entity), None)
     if field_id is None:
         value: object = whole_number(said) if rule.key == "price" else said.strip()
     else:
         value = said_value(rule.type, field.code if field else None, rule.choices, said)
-    check_values(known, rule.entity, asked_of([(rule.key, value)]), None)
+    try:
+        check_values(known, rule.entity, asked_of([(rule.key, value)]), None)
+    except Invalid as error:
+        raise Declined("value_unfit") from error
     return value
 
 
@@ -71,7 +74,7 @@ def asked_of(values: Iterable[tuple[str, object]]) -> Asked:
         elif isinstance(value, str | int):
             given[key] = value
         else:
-            raise Invalid("value_unfit", "The value does not fit the field.")
+            raise Declined("value_unfit")
     return Asked(given, fields=fields)
 
 
@@ -92,7 +95,7 @@ def _field(considered: Considered, entity: WrittenKind, rule: UpdateRule, number
         field_key(field_id),
         field.name,
         field.type,
-        tuple(one.value for one in field.enums) if field.type in CHOOSING else (),
+        tuple(one.value for one in field.enums) if has_choices(field) else (),
         _now(card.fields if card else (), field_id),
     )
 

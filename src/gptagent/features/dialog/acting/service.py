@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from gptagent.features.agents import service as agents
-from gptagent.features.agents.model import Agent
+from gptagent.features.agents.model import DEGREES, Agent, Degree
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
 from gptagent.features.conversations import service as conversations
@@ -50,7 +50,6 @@ ORDERS = {
 }
 # Of these only the newest counts: an older one that waits is taken back.
 SINGLE = ("move_deal", "change_responsible")
-IMPOSSIBLE = "proposal_impossible"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +149,9 @@ async def approve(session: Session, conversation_id: UUID, proposal_id: UUID, *,
     try:
         action = await _do(session, conversation, proposal, now=utcnow())
     except (Invalid, NotFound) as error:
-        raise Conflict(IMPOSSIBLE, "This cannot be done any more: the CRM is no longer as it was.") from error
+        raise Conflict(
+            "proposal_impossible", "This cannot be done any more: the CRM is no longer as it was."
+        ) from error
     await store.set_action(session, proposal_id, action.id)
     await _note_decision(session, proposal, "action_proposal.approved")
     return action
@@ -263,9 +264,8 @@ def _allowed_now(plan: Plan, agent: Agent | None) -> Plan:
     )
 
 
-def _lower(planned: str, allowed: str) -> str:
-    order = ("suggest", "approve", "alone")
-    return min(planned, allowed, key=order.index)
+def _lower(planned: Degree, allowed: Degree) -> Degree:
+    return min(planned, allowed, key=DEGREES.index)
 
 
 async def _write(session: Session, taken: Taken, writes: Sequence[FieldWrite]) -> list[Called]:
@@ -361,7 +361,7 @@ def _text(value: object) -> str:
 
 def _whole(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise Invalid("argument_invalid", "An argument of the tool is not what it may be.")
+        raise NotFound
     return value
 
 

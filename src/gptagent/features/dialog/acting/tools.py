@@ -19,6 +19,7 @@ from gptagent.features.dialog.acting.model import (
     TASK_DUE_MAX_HOURS,
     ActionName,
     Considered,
+    Declined,
     Intent,
     Proposal,
 )
@@ -72,18 +73,15 @@ def offered(considered: Considered, *, rules: int) -> list[ToolSpec]:
 
 
 def read_call(considered: Considered, call: ToolCall, *, rules: int) -> FieldSaid | IntentSaid | Proposal:
-    """Return what a call asks for, checked. Raises Invalid with the code of what is wrong.
-
-    Codes: unknown_tool, tool_not_allowed, unknown_argument, argument_invalid, nothing_to_do.
-    """
+    """Return what a call asks for, checked. Raises Declined."""
     tool = TOOLS.get(call.name)
     if tool is None:
-        raise Invalid("unknown_tool", "There is no such tool.")
+        raise Declined("unknown_tool")
     form = _form(tool, considered, rules)
     if form is None:
-        raise Invalid("tool_not_allowed", "This tool may not be called here.")
+        raise Declined("tool_not_allowed")
     if not call.arguments.keys() <= form.keys():
-        raise Invalid("unknown_argument", "The tool has no such argument.")
+        raise Declined("unknown_argument")
     if tool.name == WRITE_FIELD:
         return _field_said(call.arguments, rules)
     if tool.name == TELL_INTENT:
@@ -140,8 +138,6 @@ def _checked(
     try:
         return read(considered, arguments)
     except Invalid as error:
-        if error.code in {"nothing_to_do", "argument_invalid"}:
-            raise
         raise _wrong() from error
 
 
@@ -186,12 +182,12 @@ def _key(action: ActionName, fields: Mapping[str, object]) -> str:
     return hashlib.sha256(action.encode() + msgspec.json.encode(counted)).hexdigest()[:32]
 
 
-def _wrong() -> Invalid:
-    return Invalid("argument_invalid", "An argument of the tool is not what it may be.")
+def _wrong() -> Declined:
+    return Declined("argument_invalid")
 
 
-def _idle() -> Invalid:
-    return Invalid("nothing_to_do", "It is so already.")
+def _idle() -> Declined:
+    return Declined("nothing_to_do")
 
 
 def _object(form: Schema) -> Schema:

@@ -2,7 +2,7 @@
 
 import re
 
-from gptagent.kernel.errors import Invalid
+from gptagent.features.dialog.acting.model import Declined
 
 VALUE_MAX_CHARS = 1_000
 _SPACES = re.compile(r"[\s\u00a0\u202f']+")
@@ -16,7 +16,7 @@ _PHONE_DIGITS = range(7, 16)  # E.164
 
 
 def said_value(kind: str, code: str | None, choices: tuple[str, ...], said: str) -> object:
-    """Return the value for a field of this type. Raises Invalid if the words are no such value."""
+    """Return the value for a field of this type. Raises Declined if the words are no such value."""
     text = said.replace("\0", "").strip()
     if not 1 <= len(text) <= VALUE_MAX_CHARS:
         raise _unfit()
@@ -32,7 +32,7 @@ def said_value(kind: str, code: str | None, choices: tuple[str, ...], said: str)
 
 
 def whole_number(text: str) -> int:
-    """Return a sum of money as deals have it. Raises Invalid unless it is a whole number."""
+    """Return a sum of money as deals have it. Raises Declined unless it is a whole number."""
     number = _number(text.strip())
     whole, _, rest = number.partition(".")
     if rest.strip("0"):
@@ -73,5 +73,5 @@ def _reach(text: str, code: str | None) -> str:
     return text
 
 
-def _unfit() -> Invalid:
-    return Invalid("value_unfit", "The value does not fit the field.")
+def _unfit() -> Declined:
+    return Declined("value_unfit")
