@@ -420,6 +420,25 @@ async def test_what_a_newer_message_calls_for_takes_the_place_of_what_waits(desk
     ]
 
 
+async def test_a_deal_may_go_back_and_forth_and_a_proposal_stays_with_its_own_deal(desk):
+    await desk.scene.set_agent(actions={"move_deal": "alone", "add_note": "approve"})
+    pipeline = next(one for one in desk.known.pipelines if one.is_main)
+    stages = [one for one in pipeline.stages if one.kind == "open"][1:3]
+    sure = {"reason": "", "confidence": 1}
+    for number, stage in enumerate((*stages, stages[0], stages[0])):
+        desk.calls(("move_deal", {"stage": stage.name, **sure}), ("add_note", {"text": "Call", **sure}))
+        await desk.says(f"And now? {number}")
+        assert (await desk.values())["place"].stage_id == stage.id
+    assert len(await desk.rows("select id from app.crm_action")) == 3
+    (note,) = [one for one in await desk.proposals() if one.action == "add_note"]
+    other = await desk.world.account.new_chat()
+    async with desk.session() as session:
+        await session.execute("update app.conversation set lead_id = $1", other["lead_id"])
+        await service.approve(session, desk.scene.conversation_id, note.id, by="Alice")
+    (action,) = await desk.rows("select entity_id from app.crm_action where kind = 'add_note'")
+    assert action["entity_id"] == desk.scene.chat["lead_id"]
+
+
 async def test_a_model_that_takes_no_tools_leaves_the_reply_alone_and_says_so(desk):
     await desk.scene.set_agent(actions={"create_task": "alone"})
     desk.calls(("create_task", due()))

@@ -26,6 +26,8 @@ create table app.action_proposal (
   id uuid not null,
   conversation_id uuid not null,
   turn_id uuid not null,
+  lead_id bigint,    -- the deal and the contact it was proposed for, whatever the conversation belongs to by now
+  contact_id bigint,
   action text not null check (action in ('move_deal', 'create_task', 'add_note', 'change_responsible', 'add_tags')),
   fields jsonb not null,
   shown text not null,

@@ -144,12 +144,14 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class KeptProposal:
-    """A proposal as it is kept. `action_id` is the action in the CRM it became."""
+    """A proposal as it is kept, for the deal and contact of then. `action_id`: what it became in the CRM."""
 
     id: UUID
     conversation_id: UUID
     connection_id: UUID
     turn_id: UUID
+    lead_id: int | None
+    contact_id: int | None
     action: ActionName
     fields: Mapping[str, object]
     degree: Degree

@@ -147,7 +147,7 @@ async def approve(session: Session, conversation_id: UUID, proposal_id: UUID, *,
     if not await store.decide(session, conversation_id, proposal_id, "done", by):
         raise _decided()
     try:
-        action = await _do(session, conversation, proposal, now=utcnow())
+        action = await _do(session, proposal, now=utcnow())
     except (Invalid, NotFound) as error:
         raise Conflict(
             "proposal_impossible", "This cannot be done any more: the CRM is no longer as it was."
@@ -291,9 +291,8 @@ async def _write(session: Session, taken: Taken, writes: Sequence[FieldWrite]) -
 
 
 async def _propose(session: Session, taken: Taken, conversation: Conversation, proposal: Proposal) -> None:
-    proposal_id = await store.insert_proposal(
-        session, conversation.id, taken.turn_id, proposal, REPEATED_WITHIN
-    )
+    asked_for, lately = taken.considered.conversation, store.Lately(REPEATED_WITHIN, SINGLE)
+    proposal_id = await store.insert_proposal(session, asked_for, taken.turn_id, proposal, lately)
     if proposal_id is None or proposal.degree != "alone":
         return
     if await store.count_alone(session, conversation.id, ALONE_WITHIN) >= ALONE_AT_MOST:
@@ -301,7 +300,7 @@ async def _propose(session: Session, taken: Taken, conversation: Conversation, p
         return
     kept = await get_proposal(session, conversation.id, proposal_id)
     try:
-        action = await _do(session, conversation, kept, now=utcnow())
+        action = await _do(session, kept, now=utcnow())
     except (Invalid, NotFound, Conflict) as error:
         await store.ask_instead(session, proposal_id, error.code)
         return
@@ -309,13 +308,11 @@ async def _propose(session: Session, taken: Taken, conversation: Conversation, p
     await store.set_action(session, proposal_id, action.id)
 
 
-async def _do(
-    session: Session, conversation: Conversation, proposal: KeptProposal, *, now: datetime
-) -> Action:
-    """Give the action to the CRM's queue. It goes to the conversation's own deal or contact."""
+async def _do(session: Session, proposal: KeptProposal, *, now: datetime) -> Action:
+    """Give the action to the CRM's queue: for the deal or contact it was proposed for."""
     fields = proposal.fields
-    evidence = Evidence(conversation.id, None, proposal.turn_id, proposal.reason[:REASON_MAX_CHARS])
-    lead, contact = _target(conversation, "leads"), _target(conversation, "contacts")
+    evidence = Evidence(proposal.conversation_id, None, proposal.turn_id, proposal.reason[:REASON_MAX_CHARS])
+    lead, contact = _target(proposal, "leads"), _target(proposal, "contacts")
     if proposal.action in {"create_task", "add_note"}:
         target = lead if lead is not None and await _is_known(session, lead) else contact
         if target is None:
@@ -345,9 +342,9 @@ async def _is_known(session: Session, target: Target) -> bool:
     return await crm.get_lead_card(session, target.connection_id, target.id) is not None
 
 
-def _target(conversation: Conversation, kind: WrittenKind) -> Target | None:
-    record_id = conversation.lead_id if kind == "leads" else conversation.contact_id
-    return None if record_id is None else Target(conversation.connection_id, kind, record_id)
+def _target(of: Conversation | KeptProposal, kind: WrittenKind) -> Target | None:
+    record_id = of.lead_id if kind == "leads" else of.contact_id
+    return None if record_id is None else Target(of.connection_id, kind, record_id)
 
 
 def _evidence(taken: Taken, reason: str) -> Evidence:

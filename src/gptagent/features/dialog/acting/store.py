@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 from asyncpg import Record
 
+from gptagent.features.conversations.model import Conversation
 from gptagent.features.dialog.acting.model import Called, KeptProposal, Plan, Proposal, Run
 from gptagent.features.dialog.model import Answer
 from gptagent.features.dialog.store import read_answer
@@ -19,7 +20,7 @@ from gptagent.kernel.paging import Page
 _calls = msgspec.json.Decoder(tuple[Called, ...])
 _fields = msgspec.json.Decoder(dict[str, Any])
 
-_PROPOSAL = """select p.id, p.conversation_id, c.connection_id, p.turn_id, p.action, p.fields, p.degree,
+_PROPOSAL = """select p.id, p.conversation_id, c.connection_id, p.turn_id, p.lead_id, p.contact_id, p.action, p.fields, p.degree,
                       p.confidence, p.shown, p.reason, p.state, p.action_id, a.state as action_state,
                       coalesce(p.error_code, a.error_code) as error_code, p.decided_by, p.decided_at,
                       p.created_at, c.customer_name
@@ -38,6 +39,14 @@ class EndedTurn:
     last_seq: int
     answer: Answer | None
     is_stale: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Lately:
+    """Within which time the same is not proposed again. Of actions in `single` only the newest one counts."""
+
+    within: timedelta
+    single: Sequence[str]
 
 
 async def insert_run(session: Session, turn_id: UUID, conversation_id: UUID) -> bool:
@@ -111,21 +120,27 @@ async def latest_run(session: Session, conversation_id: UUID) -> Run | None:
 
 
 async def insert_proposal(
-    session: Session, conversation_id: UUID, turn_id: UUID, proposal: Proposal, within: timedelta
+    session: Session, conversation: Conversation, turn_id: UUID, proposal: Proposal, lately: Lately
 ) -> UUID | None:
     """Return its id; None if the same waits already or was decided lately."""
     proposal_id = new_id()
     done: UUID | None = await session.fetchval(
         """insert into app.action_proposal
-             (id, conversation_id, turn_id, action, fields, shown, reason, degree, confidence, key)
-           select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10
-            where not exists (select from app.action_proposal
-                               where conversation_id = $2 and key = $10
-                                 and (state = 'waiting' or (state in ('done', 'rejected')
-                                      and created_at > clock_timestamp() - $11::interval)))
+             (id, conversation_id, turn_id, action, fields, shown, reason, degree, confidence, key, lead_id,
+              contact_id)
+           select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12
+            where not exists (
+              select from app.action_proposal p
+               where p.conversation_id = $2 and p.key = $10
+                 and (p.state = 'waiting'
+                      or (p.state in ('done', 'rejected') and p.created_at > clock_timestamp() - $13::interval
+                          and ($4 <> all($14)
+                               or not exists (select from app.action_proposal later
+                                               where later.conversation_id = $2 and later.action = $4
+                                                 and later.state = 'done' and later.id > p.id)))))
            returning id""",
         proposal_id,
-        conversation_id,
+        conversation.id,
         turn_id,
         proposal.action,
         msgspec.json.encode(proposal.fields).decode(),
@@ -134,7 +149,10 @@ async def insert_proposal(
         proposal.degree,
         proposal.confidence,
         proposal.key,
-        within,
+        conversation.lead_id,
+        conversation.contact_id,
+        lately.within,
+        list(lately.single),
     )
     return done
 
