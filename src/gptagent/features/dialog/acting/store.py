@@ -20,10 +20,10 @@ from gptagent.kernel.paging import Page
 _calls = msgspec.json.Decoder(tuple[Called, ...])
 _fields = msgspec.json.Decoder(dict[str, Any])
 
-_PROPOSAL = """select p.id, p.conversation_id, c.connection_id, p.turn_id, p.lead_id, p.contact_id, p.action, p.fields, p.degree,
-                      p.confidence, p.shown, p.reason, p.state, p.action_id, a.state as action_state,
-                      coalesce(p.error_code, a.error_code) as error_code, p.decided_by, p.decided_at,
-                      p.created_at, c.customer_name
+_PROPOSAL = """select p.id, p.conversation_id, c.connection_id, p.turn_id, p.lead_id, p.contact_id, p.action,
+                      p.fields, p.degree, p.confidence, p.shown, p.reason, p.state, p.action_id,
+                      a.state as action_state, coalesce(p.error_code, a.error_code) as error_code,
+                      p.decided_by, p.decided_at, p.created_at, c.customer_name
                  from app.action_proposal p
                       join app.conversation c on c.id = p.conversation_id
                       left join app.crm_action a on a.id = p.action_id"""
