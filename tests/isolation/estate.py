@@ -470,7 +470,7 @@ async def _conversation(
     decided = {"draft_by": canary, "draft_note": canary}
     await insert(session, "turn", **own, id=reply_draft_id, **place, **waits, **decided)
     proposal_id = new_id()
-    looked = {"state": "done", "intent": canary, "error_code": canary}
+    looked = {"state": "done", "intent": canary, "intent_confidence": 0.5, "error_code": canary}
     calls = json.dumps([{"tool": canary, "verdict": canary}])
     await insert(session, "action_run", **own, turn_id=turn_id, calls=calls, **looked)
     proposed = {"action": "create_task", "degree": "approve", "confidence": 0.5, "key": canary}

@@ -9,7 +9,7 @@ from fastapi import APIRouter
 
 from gptagent.features.conversations import service as conversations
 from gptagent.features.dialog.acting import service
-from gptagent.features.dialog.acting.model import ActionName, Intent, KeptProposal, ProposalState
+from gptagent.features.dialog.acting.model import ActionName, KeptProposal, ProposalState
 from gptagent.features.dialog.api import BY_API
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
@@ -66,12 +66,13 @@ class CalledOut(Wire):
 class RunOut(Wire):
     """What was found in the latest messages an agent has answered, and which tools its model has called.
 
-    `state`: done, skipped or failed, with `error_code`.
+    `state`: done, skipped or failed, with `error_code`. `intent`: inquiry, complaint, request_callback, booking,
+    payment, support, feedback, unsubscribe or other; null if the model did not say.
     """
 
     turn_id: UUID
     state: str
-    intent: Intent | None
+    intent: str | None
     intent_confidence: float | None
     error_code: str | None
     calls: list[CalledOut]
