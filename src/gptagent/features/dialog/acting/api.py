@@ -66,8 +66,8 @@ class CalledOut(Wire):
 class RunOut(Wire):
     """What was found in the latest messages an agent has answered, and which tools its model has called.
 
-    `state`: done, skipped or failed, with `error_code`. `intent`: inquiry, complaint, request_callback, booking,
-    payment, support, feedback, unsubscribe or other; null if the model did not say.
+    `state`: done, skipped or failed, with `error_code`. `intent`: inquiry, complaint, request_callback,
+    booking, payment, support, feedback, unsubscribe or other; null if the model did not say.
     """
 
     turn_id: UUID
