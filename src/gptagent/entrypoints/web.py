@@ -48,6 +48,7 @@ from gptagent.features.crm.syncing.api import SyncsApi
 from gptagent.features.dialog.acting.api import ProposalsApi
 from gptagent.features.dialog.api import ConversationsApi
 from gptagent.features.dialog.drafts.api import ReplyDraftsApi
+from gptagent.features.dialog.tracing.api import ExplanationsApi
 from gptagent.features.identity.model import RelyingParty
 from gptagent.features.identity.recovery_api import RecoveryApi
 from gptagent.features.inference import service as inference
@@ -241,8 +242,8 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
     app.include_router(RepliesApi(platform.db, platform.crm, keys, settings.base_url).router())
     app.include_router(MemoryApi(platform.db).router())
     app.include_router(ConversationsApi(platform.db, platform.inbox, platform.files).router())
-    app.include_router(ReplyDraftsApi(platform.db).router())
-    app.include_router(ProposalsApi(platform.db).router())
+    for of_dialog in (ReplyDraftsApi(platform.db), ProposalsApi(platform.db), ExplanationsApi(platform.db)):
+        app.include_router(of_dialog.router())
     app.include_router(AuditApi(platform.db).router())
     app.include_router(PlatformAuditApi(platform.db).router())
     app.include_router(AdminApi(platform.db, facts_of(settings)).router())

@@ -123,12 +123,14 @@ class Called:
     """What a model asked for and what became of it: `verdict` is `taken`, or the code of why not.
 
     `tool` is one of ours; a name that none of ours has is not repeated, it is empty. `arguments` are as the
-    model gave them, each as a text of ARGUMENT_MAX_CHARS at most.
+    model gave them, each as a text of ARGUMENT_MAX_CHARS at most. `degree` is that of an action that was
+    taken.
     """
 
     tool: str
     verdict: str
     arguments: Mapping[str, str] = field(default_factory=dict, repr=False)
+    degree: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,9 +26,9 @@ _MAY = (
 _MAY_NOT = "Do not promise that anybody will call, send, check or come back: nobody would get to know of it."
 
 
-def promise_rule(conversation: Conversation) -> str:
+def promise_rule(context: TurnContext) -> str:
     """Return what a model is told about promises in this conversation."""
-    return _MAY.format(mark=MARK) if _record(conversation) else _MAY_NOT
+    return _MAY.format(mark=MARK) if _can_owe(context) else _MAY_NOT
 
 
 def settled(context: TurnContext, answer: Answer, known: Sequence[str]) -> Answer:
@@ -39,7 +39,7 @@ def settled(context: TurnContext, answer: Answer, known: Sequence[str]) -> Answe
     if answer.outcome != "reply":
         return replace(answer, promises=())
     found = promises_in(answer.text, marked=[one.text for one in answer.promises], known=known)
-    if not found or _record(context.conversation):
+    if not found or _can_owe(context):
         return replace(answer, promises=tuple(found))
     observe.PROMISES.labels("unsaid").inc()
     text = without(answer.text, found)
@@ -54,12 +54,22 @@ async def owe_promises(session: Session, conversation: Conversation, answer: Ans
     record = _record(conversation)
     if not kept or record is None:
         return
-    said = " ".join(one.text for one in kept)[:TASK_PROMISE_CHARS]
-    locale = await organizations.get_locale(session)
     due = utcnow() + timedelta(minutes=min(one.due_in_minutes for one in kept))
-    task = NewTask(record[1], translate(locale, PROMISE_TASK, promise=said), due, kind=record[0])
+    text = promise_task(await organizations.get_locale(session), answer)
+    task = NewTask(record[1], text, due, kind=record[0])
     await crm.owe_task(session, conversation.connection_id, task)
     observe.PROMISES.labels("task").inc()
+
+
+def promise_task(locale: str, answer: Answer) -> str:
+    """Return what the task says; empty if what was said promises nothing."""
+    kept = [one.text for one in answer.promises if one.text in answer.text]
+    return translate(locale, PROMISE_TASK, promise=" ".join(kept)[:TASK_PROMISE_CHARS]) if kept else ""
+
+
+def _can_owe(context: TurnContext) -> bool:
+    """A chat that is only played may have no deal where a real one would."""
+    return context.is_rehearsal or _record(context.conversation) is not None
 
 
 def _record(conversation: Conversation) -> tuple[Literal["lead", "contact"], int] | None:

@@ -77,7 +77,7 @@ def read_plan(considered: Considered, rules: Sequence[RuleField], calls: Sequenc
     intent: IntentSaid | None = None
     noted: list[Called] = []
     for call in calls[:CALLS_MAX]:
-        tool = call.name if call.name in tools.TOOLS else ""
+        tool, degree = call.name if call.name in tools.TOOLS else "", ""
         try:
             asked = tools.read_call(considered, call, rules=len(rules))
             match asked:
@@ -86,11 +86,11 @@ def read_plan(considered: Considered, rules: Sequence[RuleField], calls: Sequenc
                 case IntentSaid():
                     intent, verdict = intent or asked, TAKEN
                 case Proposal():
-                    verdict = REPEATED if asked.key in proposals else TAKEN
+                    verdict, degree = REPEATED if asked.key in proposals else TAKEN, asked.degree
                     proposals.setdefault(asked.key, asked)
         except Declined as error:
             verdict = error.code
-        noted.append(Called(tool, verdict, _kept(call) if tool else {}))
+        noted.append(Called(tool, verdict, _kept(call) if tool else {}, degree))
     return Plan(
         writes=tuple(written(considered, rules, said)),
         proposals=tuple(proposals.values()),

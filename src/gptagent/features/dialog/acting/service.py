@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Literal
 from uuid import UUID
 
 from gptagent.features.agents import service as agents
@@ -28,11 +29,14 @@ from gptagent.features.dialog.acting.model import (
     Run,
     wants_acting,
 )
-from gptagent.features.dialog.acting.prompting import HISTORY_MESSAGES
+from gptagent.features.dialog.acting.prompting import HISTORY_MESSAGES, TAKEN
 from gptagent.features.dialog.acting.rules import asked_of
 from gptagent.features.dialog.acting.tools import WRITE_FIELD
 from gptagent.features.dialog.context import TurnContext
 from gptagent.features.dialog.model import Turn
+from gptagent.features.dialog.tracing import service as tracing
+from gptagent.features.dialog.tracing.model import Trace
+from gptagent.features.inference.model import ModelReply
 from gptagent.features.organizations import service as organizations
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Session
@@ -80,6 +84,9 @@ async def take(session: Session, turn_id: UUID) -> Taken | None:
     if closed is not None or agent is None:
         await store.end_run(session, turn_id, "skipped", Plan(), closed)
         return None
+    lead = None
+    if conversation.lead_id is not None:
+        lead = await crm.get_lead_card(session, conversation.connection_id, conversation.lead_id)
     since = max(1, turn.first_seq - HISTORY_MESSAGES)
     messages = await conversations.list_messages(session, conversation.id, from_seq=since)
     considered = await _considered(
@@ -89,6 +96,7 @@ async def take(session: Session, turn_id: UUID) -> Taken | None:
         [one for one in messages if one.seq < turn.first_seq],
         [one for one in messages if turn.first_seq <= one.seq <= turn.last_seq and one.author == "customer"],
         turn.answer.text if turn.answer else "",
+        lead,
     )
     return Taken(turn_id, replace(considered, turn_id=turn_id))
 
@@ -96,11 +104,32 @@ async def take(session: Session, turn_id: UUID) -> Taken | None:
 async def consider(session: Session, context: TurnContext, reply: str) -> Considered:
     """Return what a turn's actions are planned from, before or without its end. See `prompting.plan`."""
     return await _considered(
-        session, context.agent, context.conversation, context.history, context.unanswered, reply
+        session,
+        context.agent,
+        context.conversation,
+        context.history,
+        context.unanswered,
+        reply,
+        context.lead,
     )
 
 
-async def keep(session: Session, taken: Taken, plan: Plan) -> None:
+def told_of(plan: Plan, reply: ModelReply | None, trace: Trace, *, is_played: bool) -> None:
+    """Note in a trace what the model was asked and has called. `is_played`: nothing of it is done."""
+    if reply is not None:
+        trace.called("actions", reply)
+    for one in plan.calls:
+        is_done = one.degree in {"", "alone"} and not is_played
+        state: Literal["done", "planned", "refused"] = "done" if is_done else "planned"
+        trace.used(
+            one.tool or "?",
+            one.arguments,
+            state if one.verdict == TAKEN else "refused",
+            one.degree if one.verdict == TAKEN else one.verdict,
+        )
+
+
+async def keep(session: Session, taken: Taken, plan: Plan, reply: ModelReply | None) -> None:
     """Do and propose what was planned, all in one transaction, and once: a second run finds it done.
 
     A person who took the chat meanwhile, or an agent switched off, ends it without an effect.
@@ -126,6 +155,9 @@ async def keep(session: Session, taken: Taken, plan: Plan) -> None:
     )
     for proposal in plan.proposals:
         await _propose(session, taken, conversation, proposal)
+    trace = Trace()
+    told_of(plan, reply, trace, is_played=False)
+    await tracing.add(session, conversation.id, taken.turn_id, trace)
     if failed:
         await store.note_calls(session, taken.turn_id, (*plan.calls, *failed))
     await conversations.tell(session, conversation.id)
@@ -214,10 +246,9 @@ async def _considered(  # noqa: PLR0917 - what a conversation is made of
     history: Sequence[Message],
     unanswered: Sequence[Message],
     reply: str,
+    lead: crm.LeadCard | None,
 ) -> Considered:
-    connection_id, lead, contact = conversation.connection_id, None, None
-    if conversation.lead_id is not None:
-        lead = await crm.get_lead_card(session, connection_id, conversation.lead_id)
+    connection_id, contact = conversation.connection_id, None
     if conversation.contact_id is not None:
         contact = await crm.get_contact_card(session, connection_id, conversation.contact_id)
     tags = await crm.list_tags(session, connection_id, "leads")
