@@ -18,6 +18,7 @@ from gptagent.features.agents.offering import languages, offered_in_basics, offe
 from gptagent.features.agents.rule_forms import REARRANGE, rearranged
 from gptagent.features.agents.table import (
     CONDITION_MAX_CHARS,
+    FOLLOW_UP_MAX_CHARS,
     NAME_MAX_CHARS,
     RULES_MAX,
     SETTINGS,
@@ -122,6 +123,7 @@ class AgentEditor:
             condition_max=CONDITION_MAX_CHARS,
             name_max=NAME_MAX_CHARS,
             stage_text_max=STAGE_TEXT_MAX_CHARS,
+            follow_up_max=FOLLOW_UP_MAX_CHARS,
             **offered,
             **context,
         )

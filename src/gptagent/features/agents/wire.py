@@ -9,7 +9,7 @@ import msgspec
 from pydantic import Field
 
 from gptagent.features.agents.model import Agent, Creativity, Degree, Problem
-from gptagent.features.agents.table import PIPELINES_MAX, RULES_MAX, STAGES_MAX
+from gptagent.features.agents.table import FOLLOW_UP_MAX_HOURS, PIPELINES_MAX, RULES_MAX, STAGES_MAX
 from gptagent.features.knowledge.model import CATEGORIES_MAX
 from gptagent.kernel.http import Body, Wire, example
 
@@ -28,6 +28,14 @@ class StageTextBody(Body):
     text: str
 
 
+class StageFollowUpBody(Body):
+    """Sent once after `after_hours` of the customer's silence; variables as in scripts."""
+
+    stage_id: CrmId
+    after_hours: Annotated[int, Field(ge=1, le=FOLLOW_UP_MAX_HOURS)]
+    text: str
+
+
 class PipelineRuleBody(Body):
     connection_id: UUID
     pipeline_id: CrmId
@@ -35,6 +43,7 @@ class PipelineRuleBody(Body):
     all_stages: bool = True
     stages: list[CrmId] = Field(default_factory=list, max_length=STAGES_MAX)
     instructions: list[StageTextBody] = Field(default_factory=list, max_length=STAGES_MAX)
+    follow_ups: list[StageFollowUpBody] = Field(default_factory=list, max_length=STAGES_MAX)
 
 
 class PipelinesPatch(Body):
@@ -114,6 +123,7 @@ class AgentPatch(Body):
     knowledge: KnowledgePatch | None = None
     not_found_task: bool | None = None
     not_found_text: str | None = None
+    handoff_text: str | None = None
     readable: ReadablePatch | None = None
     update_rules: UpdateRulesPatch | None = None
     actions: ActionsPatch | None = None
@@ -133,6 +143,12 @@ class StageTextOut(Wire):
     text: str
 
 
+class StageFollowUpOut(Wire):
+    stage_id: int
+    after_hours: int
+    text: str
+
+
 class PipelineRuleOut(Wire):
     connection_id: UUID
     pipeline_id: int
@@ -140,6 +156,7 @@ class PipelineRuleOut(Wire):
     all_stages: bool
     stages: list[int]
     instructions: list[StageTextOut]
+    follow_ups: list[StageFollowUpOut]
 
 
 class PipelinesOut(Wire):
@@ -221,6 +238,7 @@ class AgentOut(Wire):
     knowledge: KnowledgeOut
     not_found_task: bool
     not_found_text: str
+    handoff_text: str
     readable: ReadableOut
     update_rules: UpdateRulesOut
     actions: ActionsOut

@@ -15,6 +15,7 @@ from gptagent.features.dialog import service, store
 from gptagent.features.dialog.acting import service as acting
 from gptagent.features.dialog.acting.promising import owe_promises
 from gptagent.features.dialog.enclosures import service as enclosures
+from gptagent.features.dialog.following.planning import wait_for_silence
 from gptagent.features.dialog.model import FACT_GATE, Answer, Turn
 from gptagent.features.dialog.scripting import used_scripts
 from gptagent.features.dialog.tracing import service as tracing
@@ -92,6 +93,7 @@ async def finish(
             await enclosures.owe_files(session, turn, answer)
             await owe_promises(session, conversation, answer)
             await knowledge.note_scripts_used(session, used_scripts(answer), now=utcnow())
+            await wait_for_silence(session, conversation.id, turn.agent_id)
         await _follow(session, turn, conversation, answer)
         if answer.outcome in {"reply", "not_found"}:
             await acting.owe_acting(session, turn)

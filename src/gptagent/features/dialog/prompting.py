@@ -11,6 +11,8 @@ from gptagent.features.agents.model import LANGUAGES, TEMPERATURES, Settings
 from gptagent.features.dialog.acting.promises import DUE_MINUTES, unmarked
 from gptagent.features.dialog.acting.promising import promise_rule
 from gptagent.features.dialog.context import Spent, TurnContext, not_found
+from gptagent.features.dialog.handing import turns as handing
+from gptagent.features.dialog.handing.model import RULE as HANDOFF_RULE
 from gptagent.features.dialog.model import FACT_GATE, Answer, Promised, Source
 from gptagent.features.dialog.reading import Facts, contact_facts, deal_facts
 from gptagent.features.dialog.tracing.model import Block, BlockKind
@@ -138,6 +140,8 @@ class _Asked:
     until: float
 
     def read(self, reply: ModelReply) -> Answer:
+        if (handed := handing.chosen_by_model(self.context.agent, reply.text, reply.model)) is not None:
+            return handed
         said, marked = unmarked(_CITATION.sub("", reply.text))
         text = self._without_placeholders(said)
         if NOT_FOUND_MARK in text or not text:
@@ -228,6 +232,7 @@ def _rules(settings: Settings) -> str:
         mark=NOT_FOUND_MARK,
         language="the customer's language" if language.detect else LANGUAGES[language.fixed][0],
     )
+    rules += f"\n{HANDOFF_RULE}"
     if not settings.markdown:
         rules += "\nWrite plain text, no Markdown."
     if settings.reply_max_chars is not None:

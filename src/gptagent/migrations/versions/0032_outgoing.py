@@ -1,4 +1,4 @@
-"""What agents do in the CRM after their answers, and what waits for approval."""
+"""Messages owed to a customer outside of a turn, and hand-offs to colleagues."""
 
 from importlib.resources import files
 from typing import cast
@@ -13,4 +13,4 @@ down_revision = "0031"
 def upgrade() -> None:
     folder = files("gptagent.migrations") / "sql"
     connection = cast("psycopg.Connection[tuple[object, ...]]", op.get_bind().connection.driver_connection)
-    connection.execute((folder / "acting.sql").read_bytes())
+    connection.execute((folder / "outgoing.sql").read_bytes())
