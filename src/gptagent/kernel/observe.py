@@ -91,6 +91,11 @@ BUDGET_REFUSALS = Counter(
     "Calls of a model that were not made because a budget is used up",
     ["level"],
 )
+PROMISES = Counter(
+    "gptagent_promises_total",
+    "Replies of a model with a promise, by whether it became a task or was taken out",
+    ["outcome"],
+)
 CRM_CALLS = Counter(
     "gptagent_crm_calls_total", "Calls to the CRM by endpoint and outcome", ["endpoint", "outcome"]
 )

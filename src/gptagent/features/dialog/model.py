@@ -25,6 +25,8 @@ SEND_WINDOW_SECONDS = 5.0
 # Why a turn ends with the not-found text though the model has spoken.
 FACT_GATE = "fact_gate"
 LEAK = "leak"
+# As above, where all it said was a promise that nobody would keep.
+PROMISE = "promise"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,14 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Promised:
+    """A sentence of a reply that promises something, and in how many minutes it is to be kept."""
+
+    text: str
+    due_in_minutes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What the turn decided to say, recorded before it is sent. `by` is the model's name or 'extractive'.
 
@@ -104,6 +114,7 @@ class Answer:
     sources: tuple[Source, ...] = ()
     reason: str | None = None
     support: float | None = None
+    promises: tuple[Promised, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
