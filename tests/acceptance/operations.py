@@ -159,6 +159,8 @@ OPERATIONS = tuple(
         ("POST", f"{PROVIDER}/test", OWN_WORKSPACE, {}),
         ("GET", "agents", VIEW, {}),
         ("POST", "agents", EDIT_AGENTS, {"json": {"name": "Agent #"}}),
+        ("POST", "agents/bulk", EDIT_AGENTS, {"json": {"ids": [], "action": "activate"}}),
+        ("POST", f"{AGENT}/copy", EDIT_AGENTS, {}),
         ("GET", AGENT, VIEW, {}),
         ("PATCH", AGENT, EDIT_AGENTS, {"json": {"name": "Agent #"}}),
         ("DELETE", AGENT, EDIT_AGENTS, {}),

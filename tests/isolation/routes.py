@@ -139,6 +139,8 @@ CASES: dict[str, Case] = {
     "DELETE /api/v1/invitations/{invitation_id}": Foreign(INVITATION),
     "GET /api/v1/agents": Own(),
     "POST /api/v1/agents": Own(201, {"json": {"name": "New agent"}}),
+    "POST /api/v1/agents/bulk": Own(200, {"json": {"ids": [], "action": "activate"}}),
+    "POST /api/v1/agents/{agent_id}/copy": Foreign(AGENT),
     "GET /api/v1/agents/{agent_id}": Foreign(AGENT),
     "PATCH /api/v1/agents/{agent_id}": Foreign(AGENT, {"json": {"name": "Stolen", "is_active": False}}),
     "DELETE /api/v1/agents/{agent_id}": Foreign(AGENT),
@@ -354,6 +356,10 @@ CASES: dict[str, Case] = {
     f"POST {MEMBERS}/{{person_id}}/resume": Foreign(MEMBER),
     f"POST {MEMBERS}/{{person_id}}/remove": Foreign(MEMBER),
     f"GET {PAGES}/ai-agents": Own(),
+    f"POST {PAGES}/ai-agents/bulk": Own(303, {"data": {"action": "activate"}}),
+    f"POST {PAGES}/ai-agents/columns": Own(
+        303, {"data": {"column": "model"}}, why="a cookie of this browser", of_oneself=True
+    ),
     f"GET {PAGES}/ai-agents/create": Own(),
     f"POST {PAGES}/ai-agents/create": Own(303, {"data": {"name": "New on a page"}}),
     f"GET {PAGES}/ai-agents/{{agent_id}}/edit": Foreign(AGENT),
@@ -367,6 +373,7 @@ CASES: dict[str, Case] = {
         AGENT, {"data": {"response_delay_seconds": "9"}}
     ),
     f"POST {PAGES}/ai-agents/{{agent_id}}/active": Foreign(AGENT),
+    f"POST {PAGES}/ai-agents/{{agent_id}}/copy": Foreign(AGENT),
     f"POST {PAGES}/ai-agents/{{agent_id}}/delete": Foreign(AGENT),
     f"GET {PAGES}/integrations": Own(),
     f"POST {PAGES}/integrations": Own(422, {"data": {"address": "not an address", "token": "x"}}),

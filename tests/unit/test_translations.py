@@ -7,8 +7,9 @@ import pytest
 from babel.messages.pofile import read_po
 from ui_support import SOURCE
 
-from gptagent.features.agents import forms, offering, table
+from gptagent.features.agents import copying, forms, offering, table
 from gptagent.features.agents import model as agents
+from gptagent.features.agents.listing import web as agent_list
 from gptagent.features.audit import service as audit
 from gptagent.features.crm import frame
 from gptagent.features.crm import web as crm
@@ -44,6 +45,9 @@ NAMED = {
     agents.DEFAULT_NOT_FOUND,
     *(setting.says for setting in table.SETTINGS.values()),
     *forms.WEEKDAYS,
+    copying.COPY,
+    copying.COPY_NUMBERED,
+    *agent_list.COLUMNS.values(),
     *offering.FIELD_NAMES.values(),
     ending.FACT_GATE_TASK,
     ending.FAILED_TASK,

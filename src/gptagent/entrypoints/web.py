@@ -211,7 +211,7 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
     keys = platform.connecting.keys
     app.include_router(ApiKeysApi(platform.db).router())
     app.include_router(ProvidersApi(platform.sign_in).router())
-    app.include_router(AgentsApi(platform.db).router())
+    app.include_router(AgentsApi(platform.db, settings.llm_model).router())
     app.include_router(ExchangeApi(platform.db).router())
     app.include_router(ArticlesApi(platform.db).router())
     app.include_router(ArticleFilesApi(platform.db, platform.files).router())

@@ -13,6 +13,7 @@ from gptagent.features.agents.choosing import (
     takes_all,
     takes_channel,
 )
+from gptagent.features.agents.copying import free_name
 from gptagent.features.agents.model import (
     DEFAULT_INSTRUCTIONS,
     DEFAULT_NOT_FOUND,
@@ -28,12 +29,11 @@ from gptagent.kernel.db import Session
 from gptagent.kernel.errors import FieldError, Invalid, NotFound
 from gptagent.kernel.i18n import translate
 from gptagent.kernel.ids import new_id
-from gptagent.kernel.paging import Page
 
 __all__ = [
-    "ORDERS",
     "TOPIC",
     "choose",
+    "copy_agent",
     "create_agent",
     "delete_agent",
     "find_agent",
@@ -43,7 +43,6 @@ __all__ = [
     "list_active",
     "list_agents",
     "overshadowed_by",
-    "page_agents",
     "stage_text",
     "takes_all",
     "takes_channel",
@@ -52,7 +51,6 @@ __all__ = [
 ]
 
 TOPIC = "agents"
-ORDERS = store.ORDERS
 NAME_TAKEN = "An agent with this name exists already."
 
 
@@ -71,6 +69,20 @@ async def create_agent(session: Session, name: str, *, locale: str) -> Agent:
     await _tell(session, agent_id)
     await audit.record(session, Entry("agent.created", "agent", str(agent_id)))
     return await get_agent(session, agent_id)
+
+
+async def copy_agent(session: Session, agent_id: UUID, *, locale: str) -> Agent:
+    """Create a silent agent with all settings of this one, called "<name> (copy)". Raises NotFound."""
+    source = await get_agent(session, agent_id, lock=True)
+    copy_id = new_id()
+    name = await free_name(session, source, locale=locale)
+    if not await store.insert_agent(session, copy_id, name, source.settings):
+        raise Invalid.field("name", NAME_TAKEN)
+    await _tell(session, copy_id)
+    await audit.record(
+        session, Entry("agent.copied", "agent", str(copy_id), {"copied_from": (None, str(agent_id))})
+    )
+    return await get_agent(session, copy_id)
 
 
 async def update_agent(session: Session, agent_id: UUID, changes: Mapping[str, object]) -> Agent:
@@ -128,14 +140,6 @@ async def find_agent(session: Session, agent_id: UUID | None) -> Agent | None:
 
 async def list_agents(session: Session) -> list[Agent]:
     return await store.select_agents(session)
-
-
-async def page_agents(
-    session: Session, page: Page, *, is_active: bool | None = None
-) -> tuple[list[Agent], str | None]:
-    """Return a page of the agents, and the cursor of the next one if there is more."""
-    found = await store.select_page(session, page, is_active)
-    return page.cut(found, lambda agent: (getattr(agent, page.order.column), agent.id))
 
 
 async def list_active(session: Session) -> list[Agent]:

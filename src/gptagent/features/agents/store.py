@@ -7,10 +7,8 @@ from asyncpg import Record, UniqueViolationError
 
 from gptagent.features.agents.model import Agent, Settings
 from gptagent.kernel.db import Session
-from gptagent.kernel.paging import Page, orders
 
-ORDERS = orders(name="name")
-_AGENT = "select id, name, is_active, settings, version, created_at, updated_at from app.agent"
+AGENT = "select id, name, is_active, settings, version, created_at, updated_at from app.agent"
 _settings = msgspec.json.Decoder(Settings)
 
 
@@ -51,28 +49,21 @@ async def delete_agent(session: Session, agent_id: UUID) -> bool:
 
 
 async def select_agent(session: Session, agent_id: UUID, *, lock: bool = False) -> Agent | None:
-    row = await session.fetchrow(f"{_AGENT} where id = $1{' for update' if lock else ''}", agent_id)
-    return _agent(row) if row else None
-
-
-async def select_page(session: Session, page: Page, is_active: bool | None) -> list[Agent]:
-    rows = await session.fetch(
-        f"{_AGENT} where ($1::boolean is null or is_active = $1) and {page.clause(2)}", is_active, *page.args
-    )
-    return [_agent(row) for row in rows]
+    row = await session.fetchrow(f"{AGENT} where id = $1{' for update' if lock else ''}", agent_id)
+    return agent_of(row) if row else None
 
 
 async def select_agents(session: Session) -> list[Agent]:
-    return [_agent(row) for row in await session.fetch(f"{_AGENT} order by created_at, id")]
+    return [agent_of(row) for row in await session.fetch(f"{AGENT} order by created_at, id")]
 
 
 async def select_active(session: Session) -> list[Agent]:
     """Return the active agents, oldest first. A suspended workspace has none."""
     rows = await session.fetch(
-        f"""{_AGENT} where is_active and exists (select from app.organization where suspended_at is null)
+        f"""{AGENT} where is_active and exists (select from app.organization where suspended_at is null)
             order by created_at, id"""
     )
-    return [_agent(row) for row in rows]
+    return [agent_of(row) for row in rows]
 
 
 async def name_taken(session: Session, name: str, except_id: UUID | None) -> bool:
@@ -86,7 +77,8 @@ async def name_taken(session: Session, name: str, except_id: UUID | None) -> boo
     )
 
 
-def _agent(row: Record) -> Agent:
+def agent_of(row: Record) -> Agent:
+    """Return the agent of a row that AGENT selects."""
     return Agent(**{**dict(row), "settings": _settings.decode(row["settings"])})
 
 

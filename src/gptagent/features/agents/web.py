@@ -1,8 +1,6 @@
-"""The pages of agents: list, create, switch, delete. The editor is in editing.py."""
+"""What is done to one agent: create, switch, copy, delete. List and editor have their own files."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -10,7 +8,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gptagent.features.agents import service
-from gptagent.features.agents.model import Agent
 from gptagent.features.agents.table import NAME_MAX_CHARS
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
@@ -23,41 +20,17 @@ from gptagent.ui.web import Notice, Pages, base_of, field_errors, words
 
 @dataclass(frozen=True, slots=True)
 class AgentPages:
-    """`llm_model` is the installation's model, None if answers are quoted from the knowledge base."""
-
     db: Database
     pages: Pages
-    llm_model: str | None
 
     def router(self) -> APIRouter:
         router = APIRouter(prefix="/manage/{workspace}/ai-agents")
-        router.get("")(self.list)
         router.get("/create")(self.create_form)
         router.post("/create")(self.create)
         router.post("/{agent_id}/active")(self.switch)
+        router.post("/{agent_id}/copy")(self.copy)
         router.post("/{agent_id}/delete")(self.delete)
         return router
-
-    async def list(
-        self, request: Request, scope: CurrentScope, q: str = "", status: str = "all", part: str = ""
-    ) -> Response:
-        require(scope, policy.VIEW)
-        async with self.db.session(scope) as session:
-            agents = await service.list_agents(session)
-            shell = None if part else await self.pages.shell(request, session)
-        context: dict[str, Any] = {
-            "agents": _filtered(agents, q, status),
-            "total": len(agents),
-            "active": sum(agent.is_active for agent in agents),
-            "waiting": {one.id for one in agents if service.overshadowed_by(agents, one)},
-            "q": q,
-            "status_filter": status,
-            "llm_model": self.llm_model,
-            "may_edit": policy.EDIT_AGENTS in scope.permissions,
-        }
-        if part:
-            return self.pages.part(request, "agents/_list.html", **context)
-        return self.pages.show(request, "agents/list.html", shell, **context)
 
     async def create_form(self, request: Request, scope: CurrentScope) -> Response:
         require(scope, policy.EDIT_AGENTS)
@@ -101,14 +74,17 @@ class AgentPages:
         notice = Notice("success", "The agent is on" if is_active else "The agent is off")
         return self.pages.redirect(f"{base_of(request)}/ai-agents/{agent_id}/edit", notice)
 
+    async def copy(self, request: Request, scope: CurrentScope, agent_id: UUID) -> Response:
+        require(scope, policy.EDIT_AGENTS)
+        async with self.db.session(scope) as session:
+            made = await service.copy_agent(session, agent_id, locale=locale_of(request))
+        copied = Notice(
+            "success", "The agent is copied", "It is off and stays silent until you switch it on."
+        )
+        return self.pages.redirect(f"{base_of(request)}/ai-agents/{made.id}/edit", copied)
+
     async def delete(self, request: Request, scope: CurrentScope, agent_id: UUID) -> Response:
         require(scope, policy.EDIT_AGENTS)
         async with self.db.session(scope) as session:
             await service.delete_agent(session, agent_id)
         return self.pages.redirect(f"{base_of(request)}/ai-agents", Notice("success", "The agent is deleted"))
-
-
-def _filtered(agents: Sequence[Agent], query: str, status: str) -> list[Agent]:
-    wanted = {"active": (True,), "inactive": (False,)}.get(status, (True, False))
-    text = query.strip().lower()
-    return [agent for agent in agents if agent.is_active in wanted and text in agent.name.lower()]

@@ -8,12 +8,14 @@ from uuid import UUID
 import msgspec
 from pydantic import Field
 
+from gptagent.features.agents.listing.model import BulkAction
 from gptagent.features.agents.model import Agent, Creativity, Problem
 from gptagent.features.agents.table import PIPELINES_MAX, STAGES_MAX
 from gptagent.features.knowledge.model import CATEGORIES_MAX
 from gptagent.kernel.http import Body, Wire, example
 
 CrmId = Annotated[int, Field(ge=1, le=2**63 - 1)]
+IDS_MAX = 1_000  # repeated ones count here; of different ones BULK_MAX says how many
 Day = Annotated[int, Field(ge=1, le=7)]
 
 
@@ -21,6 +23,20 @@ class NewAgentBody(Body):
     model_config = example({"name": "Sales"})
 
     name: str
+
+
+class AgentsChange(Body):
+    """`model` is what `set_model` sets; without one it is the installation's."""
+
+    model_config = example({"ids": [], "action": "deactivate"})
+
+    ids: Annotated[list[UUID], Field(max_length=IDS_MAX)]
+    action: BulkAction
+    model: str | None = None
+
+
+class AgentsChanged(Wire):
+    changed: int
 
 
 class StageTextBody(Body):

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 SENTENCES: Mapping[str, str] = {
     "administrator.appointed": "Made an administrator of the platform",
     "administrator.dismissed": "No longer an administrator of the platform",
+    "agent.copied": "Agent copied",
     "agent.created": "Agent made",
     "agent.deleted": "Agent deleted",
     "agent.updated": "Agent changed",
