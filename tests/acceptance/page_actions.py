@@ -116,6 +116,11 @@ ACTIONS: dict[str, str | Why] = {
     f"POST {PAGES}/ai-agents/{{agent_id}}/active": f"PATCH {AGENT}",
     f"POST {PAGES}/ai-agents/{{agent_id}}/copy": f"POST {AGENT}/copy",
     f"POST {PAGES}/ai-agents/{{agent_id}}/delete": f"DELETE {AGENT}",
+    f"POST {PAGES}/ai-agents/{{agent_id}}/versions/{{version}}/restore": (
+        f"POST {AGENT}/versions/{{version}}/restore"
+    ),
+    f"POST {PAGES}/ai-agents/{{agent_id}}/draft/publish": f"POST {AGENT}/versions",
+    f"POST {PAGES}/ai-agents/{{agent_id}}/draft/discard": f"DELETE {AGENT}/draft",
     f"POST {PAGES}/ai-agents/bulk": f"POST {V1}/agents/bulk",
     f"POST {PAGES}/ai-agents/columns": BROWSER,
     f"POST {PAGES}/knowledge-base/documents": f"POST {V1}/documents",

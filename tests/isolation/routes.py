@@ -20,6 +20,7 @@ from isolation.estate import Estate
 from isolation.knowledge_routes import KNOWLEDGE
 
 AGENT = {"agent_id": "agent_id"}
+VERSION = {"version": "version"}
 CONNECTION = {"connection_id": "connection_id"}
 DEAL = CONNECTION | {"lead_id": "lead_id"}
 PERSON_OF_CRM = CONNECTION | {"contact_id": "contact_id"}
@@ -141,6 +142,14 @@ CASES: dict[str, Case] = {
     "POST /api/v1/agents": Own(201, {"json": {"name": "New agent"}}),
     "POST /api/v1/agents/bulk": Own(200, {"json": {"ids": [], "action": "activate"}}),
     "POST /api/v1/agents/{agent_id}/copy": Foreign(AGENT),
+    "GET /api/v1/agents/{agent_id}/draft": Foreign(AGENT),
+    "PATCH /api/v1/agents/{agent_id}/draft": Foreign(AGENT, {"json": {"goal": "Stolen"}}),
+    "DELETE /api/v1/agents/{agent_id}/draft": Foreign(AGENT),
+    "GET /api/v1/agents/{agent_id}/versions": Foreign(AGENT),
+    "POST /api/v1/agents/{agent_id}/versions": Foreign(AGENT, {"json": {"note": "Stolen"}}),
+    "GET /api/v1/agents/{agent_id}/versions/{version}": Foreign(AGENT | VERSION),
+    "POST /api/v1/agents/{agent_id}/versions/{version}/restore": Foreign(AGENT | VERSION),
+    "GET /api/v1/agents/{agent_id}/diff": Foreign(AGENT),
     "GET /api/v1/agents/{agent_id}": Foreign(AGENT),
     "PATCH /api/v1/agents/{agent_id}": Foreign(AGENT, {"json": {"name": "Stolen", "is_active": False}}),
     "DELETE /api/v1/agents/{agent_id}": Foreign(AGENT),
@@ -374,6 +383,10 @@ CASES: dict[str, Case] = {
     ),
     f"POST {PAGES}/ai-agents/{{agent_id}}/active": Foreign(AGENT),
     f"POST {PAGES}/ai-agents/{{agent_id}}/copy": Foreign(AGENT),
+    f"GET {PAGES}/ai-agents/{{agent_id}}/versions": Foreign(AGENT),
+    f"POST {PAGES}/ai-agents/{{agent_id}}/versions/{{version}}/restore": Foreign(AGENT | VERSION),
+    f"POST {PAGES}/ai-agents/{{agent_id}}/draft/publish": Foreign(AGENT),
+    f"POST {PAGES}/ai-agents/{{agent_id}}/draft/discard": Foreign(AGENT),
     f"POST {PAGES}/ai-agents/{{agent_id}}/delete": Foreign(AGENT),
     f"GET {PAGES}/integrations": Own(),
     f"POST {PAGES}/integrations": Own(422, {"data": {"address": "not an address", "token": "x"}}),

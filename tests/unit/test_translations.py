@@ -10,6 +10,7 @@ from ui_support import SOURCE
 from gptagent.features.agents import copying, forms, offering, table
 from gptagent.features.agents import model as agents
 from gptagent.features.agents.listing import web as agent_list
+from gptagent.features.agents.versions import telling
 from gptagent.features.audit import service as audit
 from gptagent.features.crm import frame
 from gptagent.features.crm import web as crm
@@ -45,6 +46,11 @@ NAMED = {
     agents.DEFAULT_NOT_FOUND,
     *(setting.says for setting in table.SETTINGS.values()),
     *forms.WEEKDAYS,
+    *telling.TITLES.values(),
+    *telling.WORDS.values(),
+    telling.ALL_STAGES,
+    telling.RULE_OFF,
+    telling.STAGE_TOLD,
     copying.COPY,
     copying.COPY_NUMBERED,
     *agent_list.COLUMNS.values(),

@@ -20,6 +20,7 @@ from gptagent.features.admin.web import KeyPages, OrganizationPages, OverviewPag
 from gptagent.features.agents.asking import list_askers
 from gptagent.features.agents.editing import AgentEditor
 from gptagent.features.agents.listing.web import AgentListPages
+from gptagent.features.agents.versions.web import AgentVersionPages
 from gptagent.features.agents.web import AgentPages
 from gptagent.features.crm import service as crm
 from gptagent.features.crm.actions.reverting import Reverting
@@ -188,9 +189,10 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         SignInPages(platform.sign_in, pages, platform.login_limits).router(),
         ProviderPages(platform.sign_in, pages).router(),
         DashboardPages(db, pages, settings.llm_model).router(),
-        AgentListPages(db, pages, settings.llm_model).router(),
+        AgentListPages(db, pages, settings.llm_model, platform.publish_condition).router(),
         AgentPages(db, pages).router(),
-        AgentEditor(db, pages, settings.llm_model).router(),
+        AgentEditor(db, pages, settings.llm_model, platform.publish_condition).router(),
+        AgentVersionPages(db, pages, settings.llm_model, platform.publish_condition).router(),
         DocumentPages(db, pages, platform.files).router(),
         SitePages(db, pages, platform.reading).router(),
         ExchangePages(db, pages).router(),

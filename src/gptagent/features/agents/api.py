@@ -11,6 +11,7 @@ from gptagent.features.agents import service
 from gptagent.features.agents.listing import service as listing
 from gptagent.features.agents.listing.model import AgentFilter
 from gptagent.features.agents.model import Agent
+from gptagent.features.agents.ports import PublishCondition
 from gptagent.features.agents.wire import (
     AgentOut,
     AgentPatch,
@@ -29,13 +30,15 @@ from gptagent.kernel.rest import CurrentMatch, Match, api_router
 
 
 def _filter(
+    *,
     search: QueryText = "",
     is_active: bool | None = None,
+    has_draft: bool | None = None,
     model: QueryText = "",
     changed_from: AwareDatetime | None = None,
     changed_before: AwareDatetime | None = None,
 ) -> AgentFilter:
-    return AgentFilter(search, is_active, model, changed_from, changed_before)
+    return AgentFilter(search, is_active, has_draft, model, changed_from, changed_before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ class AgentsApi:
 
     db: Database
     llm_model: str | None
+    condition: PublishCondition
 
     def router(self) -> APIRouter:
         router = api_router("/agents", tags=["agents"])
@@ -72,24 +76,26 @@ class AgentsApi:
         require(scope, policy.EDIT_AGENTS)
         async with self.db.session(scope) as session:
             agent = await service.create_agent(session, body.name, locale=locale_of(request))
-            return await self._out(session, agent)
+            return await agent_out(session, agent)
 
     async def change(self, scope: CurrentScope, body: AgentsChange) -> AgentsChanged:
         require(scope, policy.EDIT_AGENTS)
         async with self.db.session(scope) as session:
-            changed = await listing.change_agents(session, body.ids, body.action, model=body.model)
+            changed = await listing.change_agents(
+                session, body.ids, body.action, model=body.model, condition=self.condition
+            )
         return AgentsChanged(changed=changed)
 
     async def copy(self, request: Request, scope: CurrentScope, agent_id: UUID) -> AgentOut:
         require(scope, policy.EDIT_AGENTS)
         async with self.db.session(scope) as session:
             made = await service.copy_agent(session, agent_id, locale=locale_of(request))
-            return await self._out(session, made)
+            return await agent_out(session, made)
 
     async def get(self, scope: CurrentScope, agent_id: UUID) -> AgentOut:
         require(scope, policy.VIEW)
         async with self.db.session(scope) as session:
-            return await self._out(session, await service.get_agent(session, agent_id))
+            return await agent_out(session, await service.get_agent(session, agent_id))
 
     async def update(
         self, scope: CurrentScope, match: CurrentMatch, agent_id: UUID, body: AgentPatch
@@ -98,7 +104,8 @@ class AgentsApi:
         changes = body.model_dump(exclude_unset=True)
         async with self.db.session(scope) as session:
             await self._check(session, match, agent_id)
-            return await self._out(session, await service.update_agent(session, agent_id, changes))
+            changed = await service.update_agent(session, agent_id, changes, condition=self.condition)
+            return await agent_out(session, changed)
 
     async def delete(self, scope: CurrentScope, match: CurrentMatch, agent_id: UUID) -> None:
         require(scope, policy.EDIT_AGENTS)
@@ -108,8 +115,10 @@ class AgentsApi:
 
     async def _check(self, session: Session, match: Match, agent_id: UUID) -> None:
         if match:
-            match.check(await self._out(session, await service.get_agent(session, agent_id, lock=True)))
+            match.check(await agent_out(session, await service.get_agent(session, agent_id, lock=True)))
 
-    async def _out(self, session: Session, agent: Agent) -> AgentOut:
-        problems = await service.find_problems(session, [agent])
-        return told(agent, problems[agent.id])
+
+async def agent_out(session: Session, agent: Agent) -> AgentOut:
+    """Return the agent as answers tell it, with what its settings name and is not there."""
+    problems = await service.find_problems(session, [agent])
+    return told(agent, problems[agent.id])

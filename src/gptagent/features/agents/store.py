@@ -8,36 +8,40 @@ from asyncpg import Record, UniqueViolationError
 from gptagent.features.agents.model import Agent, Settings
 from gptagent.kernel.db import Session
 
-AGENT = "select id, name, is_active, settings, version, created_at, updated_at from app.agent"
+AGENT = """select id, name, is_active, settings, version, created_at, updated_at, published, draft
+             from app.agent"""
 _settings = msgspec.json.Decoder(Settings)
 
 
-async def insert_agent(session: Session, agent_id: UUID, name: str, settings: Settings) -> bool:
+async def insert_agent(
+    session: Session, agent_id: UUID, name: str, settings: Settings, draft: Settings | None = None
+) -> bool:
     """Return False if somebody took the name in the meantime: the transaction is then of no more use."""
     try:
         await session.execute(
-            "insert into app.agent (id, name, settings) values ($1, $2, $3)",
+            "insert into app.agent (id, name, settings, draft) values ($1, $2, $3, $4)",
             agent_id,
             name,
-            _packed(settings),
+            packed(settings),
+            packed(draft) if draft is not None else None,
         )
     except UniqueViolationError:
         return False
     return True
 
 
-async def update_agent(
-    session: Session, agent_id: UUID, name: str, settings: Settings, *, is_active: bool
-) -> bool:
+async def update_agent(session: Session, agent: Agent) -> bool:
     """Write the agent and raise its version. False: see insert_agent."""
     try:
         await session.execute(
-            """update app.agent set name = $2, is_active = $3, settings = $4, version = version + 1,
-                      updated_at = now() where id = $1""",
-            agent_id,
-            name,
-            is_active,
-            _packed(settings),
+            """update app.agent set name = $2, is_active = $3, settings = $4, published = $5, draft = $6,
+                      version = version + 1, updated_at = now() where id = $1""",
+            agent.id,
+            agent.name,
+            agent.is_active,
+            packed(agent.settings),
+            agent.published,
+            packed(agent.draft) if agent.draft is not None else None,
         )
     except UniqueViolationError:
         return False
@@ -79,8 +83,15 @@ async def name_taken(session: Session, name: str, except_id: UUID | None) -> boo
 
 def agent_of(row: Record) -> Agent:
     """Return the agent of a row that AGENT selects."""
-    return Agent(**{**dict(row), "settings": _settings.decode(row["settings"])})
+    draft = row["draft"]
+    documents = {"settings": unpacked(row["settings"]), "draft": unpacked(draft) if draft else None}
+    return Agent(**{**dict(row), **documents})
 
 
-def _packed(settings: Settings) -> str:
+def packed(settings: Settings) -> str:
     return msgspec.json.encode(settings).decode()
+
+
+def unpacked(document: str) -> Settings:
+    """Return the settings of a document; what it does not name has its default."""
+    return _settings.decode(document)

@@ -93,13 +93,11 @@ class HoursPatch(Body):
     holidays: list[date] | None = Field(None, max_length=366)
 
 
-class AgentPatch(Body):
+class SettingsPatch(Body):
     """Settings left out stay as they are, also inside of groups; lists are replaced as a whole."""
 
-    model_config = example({"is_active": True, "response_delay_seconds": 10, "knowledge": {"all": True}})
+    model_config = example({"response_delay_seconds": 10, "knowledge": {"all": True}})
 
-    name: str | None = None
-    is_active: bool | None = None
     instructions: str | None = None
     check_before_sending: bool | None = None
     goal: str | None = None
@@ -118,6 +116,15 @@ class AgentPatch(Body):
     welcome_text: str | None = None
     hours: HoursPatch | None = None
     remembers_customers: bool | None = None
+
+
+class AgentPatch(SettingsPatch):
+    """Settings left out stay as they are, also inside of groups; what is changed is published at once."""
+
+    model_config = example({"is_active": True, "response_delay_seconds": 10, "knowledge": {"all": True}})
+
+    name: str | None = None
+    is_active: bool | None = None
 
 
 class StageTextOut(Wire):
@@ -179,10 +186,7 @@ class ProblemOut(Wire):
     reference: str
 
 
-class AgentOut(Wire):
-    id: UUID
-    name: str
-    is_active: bool
+class SettingsOut(Wire):
     instructions: str
     check_before_sending: bool
     goal: str
@@ -201,8 +205,18 @@ class AgentOut(Wire):
     welcome_text: str
     hours: HoursOut
     remembers_customers: bool
+
+
+class AgentOut(SettingsOut):
+    """`published_version` is what customers get; `has_draft`: changes wait that nobody gets yet."""
+
+    id: UUID
+    name: str
+    is_active: bool
     problems: list[ProblemOut]
     version: int
+    published_version: int
+    has_draft: bool
     created_at: datetime
     updated_at: datetime
 
@@ -218,5 +232,17 @@ OWN = ("id", "name", "is_active", "version", "created_at", "updated_at")
 def told(agent: Agent, problems: Sequence[Problem]) -> AgentOut:
     """Return the agent as an answer tells it."""
     own = {key: getattr(agent, key) for key in OWN}
-    flags = [{"setting": f"/{one.setting.replace('.', '/')}", "reference": one.reference} for one in problems]
-    return AgentOut.model_validate({**msgspec.to_builtins(agent.settings), **own, "problems": flags})
+    own |= {"published_version": agent.published, "has_draft": agent.draft is not None}
+    return AgentOut.model_validate(
+        {**msgspec.to_builtins(agent.settings), **own, "problems": flagged(problems)}
+    )
+
+
+def flagged(problems: Sequence[Problem]) -> list[dict[str, str]]:
+    """Return problems as answers tell them."""
+    return [{"setting": pointer_of(one.setting), "reference": one.reference} for one in problems]
+
+
+def pointer_of(path: str) -> str:
+    """Return a setting's JSON pointer."""
+    return f"/{path.replace('.', '/')}"

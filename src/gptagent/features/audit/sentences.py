@@ -11,6 +11,7 @@ SENTENCES: Mapping[str, str] = {
     "agent.copied": "Agent copied",
     "agent.created": "Agent made",
     "agent.deleted": "Agent deleted",
+    "agent.drafted": "Draft of an agent changed",
     "agent.updated": "Agent changed",
     "api_key.created": "Key made",
     "api_key.revoked": "Key revoked",

@@ -18,6 +18,7 @@ class AgentFilter:
 
     search: str = ""
     is_active: bool | None = None
+    has_draft: bool | None = None
     model: str = ""
     changed_from: datetime | None = None
     changed_before: datetime | None = None
@@ -25,8 +26,12 @@ class AgentFilter:
 
 @dataclass(frozen=True, slots=True)
 class AgentCounts:
-    """How many agents there are. `models` are those that agents name themselves, in order."""
+    """How many agents there are; those of `drafts` have changes that wait to be published.
+
+    `models` are those that agents name themselves, in order.
+    """
 
     total: int
     active: int
+    drafts: int
     models: tuple[str, ...]

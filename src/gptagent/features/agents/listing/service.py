@@ -7,6 +7,7 @@ from gptagent.features.agents import service
 from gptagent.features.agents.listing import store
 from gptagent.features.agents.listing.model import BULK_MAX, AgentCounts, AgentFilter, BulkAction
 from gptagent.features.agents.model import Agent
+from gptagent.features.agents.ports import PublishCondition, may_always_publish
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import Invalid
 from gptagent.kernel.paging import Page
@@ -39,11 +40,17 @@ async def count_agents(session: Session) -> AgentCounts:
 
 
 async def change_agents(
-    session: Session, ids: Collection[UUID], action: BulkAction, *, model: str | None = None
+    session: Session,
+    ids: Collection[UUID],
+    action: BulkAction,
+    *,
+    model: str | None = None,
+    condition: PublishCondition = may_always_publish,
 ) -> int:
     """Do the same to several agents, all or none; return how many. `model` is what `set_model` sets.
 
-    Raises NotFound if one is missing; Invalid for too many, and for a model that may not be named.
+    Raises NotFound if one is missing; Invalid for too many, and for a model that may not be named; what
+    `condition` raises for one whose model may not be changed now.
     """
     if len(set(ids)) > BULK_MAX:
         raise Invalid.field("ids", "Choose at most {max}.", max=BULK_MAX)
@@ -53,7 +60,7 @@ async def change_agents(
         if action == "delete":
             await service.delete_agent(session, agent_id)
         elif action == "set_model":
-            await service.update_agent(session, agent_id, {"model": model})
+            await service.update_agent(session, agent_id, {"model": model}, condition=condition)
         else:
             await service.update_agent(session, agent_id, {"is_active": action == "activate"})
     return len(chosen)

@@ -13,8 +13,9 @@ from gptagent.kernel.paging import Order, Page, orders
 # A filter; its parameters are those that _args returns.
 _FITS = """($1 = '' or strpos(lower(name), lower($1)) > 0) and ($2::boolean is null or is_active = $2)
        and ($3 = '' or coalesce(settings ->> 'model', $4) = $3)
-       and ($5::timestamptz is null or updated_at >= $5) and ($6::timestamptz is null or updated_at < $6)"""
-_ARGS = 6
+       and ($5::timestamptz is null or updated_at >= $5) and ($6::timestamptz is null or updated_at < $6)
+       and ($7::boolean is null or (draft is not null) = $7)"""
+_ARGS = 7
 SORTS: Mapping[str, str] = {
     "": "created_at, id",
     "name": "lower(name), id",
@@ -61,11 +62,12 @@ async def count_fitting(session: Session, wanted: AgentFilter, own_model: str) -
 async def count_agents(session: Session) -> AgentCounts:
     row = await session.fetchrow(
         """select count(*) as total, count(*) filter (where is_active) as active,
+                  count(*) filter (where draft is not null) as drafts,
                   array(select distinct settings ->> 'model' from app.agent
                          where settings ->> 'model' is not null order by 1) as models
              from app.agent"""
     )
-    return AgentCounts(row["total"], row["active"], tuple(row["models"]))
+    return AgentCounts(row["total"], row["active"], row["drafts"], tuple(row["models"]))
 
 
 async def lock_agents(session: Session, ids: Collection[UUID]) -> None:
@@ -83,4 +85,5 @@ def _args(wanted: AgentFilter, own_model: str) -> tuple[object, ...]:
         own_model,
         wanted.changed_from,
         wanted.changed_before,
+        wanted.has_draft,
     )

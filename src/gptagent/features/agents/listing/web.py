@@ -13,6 +13,8 @@ from gptagent.features.agents import service as agents
 from gptagent.features.agents.listing import service
 from gptagent.features.agents.listing.model import BULK_MAX, AgentFilter, BulkAction
 from gptagent.features.agents.listing.store import SORTS
+from gptagent.features.agents.ports import PublishCondition
+from gptagent.features.agents.versions.web import refusal
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.db import Database
@@ -50,6 +52,7 @@ class AgentListPages:
     db: Database
     pages: Pages
     llm_model: str | None
+    condition: PublishCondition
 
     def router(self) -> APIRouter:
         router = APIRouter(prefix="/manage/{workspace}/ai-agents")
@@ -107,11 +110,13 @@ class AgentListPages:
             if not ids or action is None:
                 raise Invalid.field("ids", "Choose agents first.")
             async with self.db.session(scope) as session:
-                await service.change_agents(session, ids, action, model=words(form, "model") or None)
+                await service.change_agents(
+                    session, ids, action, model=words(form, "model") or None, condition=self.condition
+                )
         except NotFound:
             notice = Notice("warning", "One of the agents is gone. Nothing was changed.")
         except AppError as error:
-            notice = _refused(error)
+            notice = refusal(error)
         listing = Listing.read(form, FILTERS, SORTS)
         return self.pages.redirect(f"{base_of(request)}/ai-agents{listing.query()}", notice)
 
@@ -124,13 +129,6 @@ class AgentListPages:
         response = self.pages.redirect(f"{base_of(request)}/ai-agents{listing.query()}")
         self.pages.remember(response, COLUMNS_COOKIE, ".".join(wanted) or "none")
         return response
-
-
-def _refused(error: AppError) -> Notice:
-    """Return what is wrong with a change of several: the first fault, or the error's own sentence."""
-    fault = error.fields[0] if error.fields else None
-    message, params = (fault.message, fault.params) if fault else (error.message, error.params)
-    return Notice("warning", message, params={name: str(value) for name, value in (params or {}).items()})
 
 
 def _listing_of(request: Request) -> Listing:
@@ -146,6 +144,7 @@ def _wanted(listing: Listing, zone: tzinfo) -> AgentFilter:
     return AgentFilter(
         listing.get("q"),
         STATES.get(listing.get("status")),
+        True if listing.get("status") == "draft" else None,
         listing.get("model"),
         _midnight(_day(listing.get("from")), zone),
         _midnight(until + timedelta(days=1) if until else None, zone),
