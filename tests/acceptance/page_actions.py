@@ -121,6 +121,7 @@ ACTIONS: dict[str, str | Why] = {
     ),
     f"POST {PAGES}/ai-agents/{{agent_id}}/draft/publish": f"POST {AGENT}/versions",
     f"POST {PAGES}/ai-agents/{{agent_id}}/draft/discard": f"DELETE {AGENT}/draft",
+    f"POST {PAGES}/ai-agents/import": f"POST {V1}/agents/import",
     f"POST {PAGES}/ai-agents/bulk": f"POST {V1}/agents/bulk",
     f"POST {PAGES}/ai-agents/columns": BROWSER,
     f"POST {PAGES}/knowledge-base/documents": f"POST {V1}/documents",

@@ -160,7 +160,7 @@ async def test_filters_order_and_pages_are_in_the_address(owner, database, scope
         "Desk 10",
     ]
     nothing = await owner.open("/ai-agents?from=2099-01-01")
-    assert "Nothing found" in texts(nothing) and ">Reset</a>" in nothing.text
+    assert "Nothing found" in texts(nothing) and "Reset" in texts(nothing)
     assert len(shown(await owner.open("/ai-agents?to=2099-01-01&from=nonsense"))) == 13
     part = await owner.open("/ai-agents?part=list&q=night")
     assert shown(part) == ["Night"] and "<html" not in part.text
@@ -189,7 +189,7 @@ async def test_the_ticked_ones_are_changed_and_the_same_list_is_shown(owner, dat
     bulk = "/ai-agents/bulk"
     ticked = {"ids": [str(one.id), str(two.id)], "q": "o"}
     page = await owner.follow(await owner.send(bulk, {**ticked, "action": "activate"}))
-    assert "The agents are on" in texts(page) and shown(page) == ["Two", "One"]
+    assert "The agents are on" in texts(page) and shown(page) == ["One", "Two"]
     page = await owner.follow(await owner.send(bulk, {**ticked, "action": "set_model", "model": "gpt-5"}))
     assert texts(page).count("gpt-5") >= 2
     for fields, said in (

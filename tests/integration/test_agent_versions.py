@@ -1,4 +1,4 @@
-"""Versions of an agent: what is published acts, a draft does not; two are compared, an earlier one comes back."""
+"""Versions of an agent: what is published acts, a draft does not; an earlier version comes back."""
 
 import re
 from dataclasses import replace

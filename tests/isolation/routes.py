@@ -20,6 +20,7 @@ from isolation.estate import Estate
 from isolation.knowledge_routes import KNOWLEDGE
 
 AGENT = {"agent_id": "agent_id"}
+AGENT_FILE = {"format": "gptagent.agent", "name": "From a file", "settings": {"goal": "A visit"}}
 VERSION = {"version": "version"}
 CONNECTION = {"connection_id": "connection_id"}
 DEAL = CONNECTION | {"lead_id": "lead_id"}
@@ -140,6 +141,9 @@ CASES: dict[str, Case] = {
     "DELETE /api/v1/invitations/{invitation_id}": Foreign(INVITATION),
     "GET /api/v1/agents": Own(),
     "POST /api/v1/agents": Own(201, {"json": {"name": "New agent"}}),
+    "GET /api/v1/agent-templates": Own(),
+    "POST /api/v1/agents/import": Own(201, {"json": AGENT_FILE}),
+    "GET /api/v1/agents/{agent_id}/export": Foreign(AGENT),
     "POST /api/v1/agents/bulk": Own(200, {"json": {"ids": [], "action": "activate"}}),
     "POST /api/v1/agents/{agent_id}/copy": Foreign(AGENT),
     "GET /api/v1/agents/{agent_id}/draft": Foreign(AGENT),
@@ -369,6 +373,9 @@ CASES: dict[str, Case] = {
     f"POST {PAGES}/ai-agents/columns": Own(
         303, {"data": {"column": "model"}}, why="a cookie of this browser", of_oneself=True
     ),
+    f"GET {PAGES}/ai-agents/import": Own(),
+    f"POST {PAGES}/ai-agents/import": Own(422),
+    f"GET {PAGES}/ai-agents/{{agent_id}}/export": Foreign(AGENT),
     f"GET {PAGES}/ai-agents/create": Own(),
     f"POST {PAGES}/ai-agents/create": Own(303, {"data": {"name": "New on a page"}}),
     f"GET {PAGES}/ai-agents/{{agent_id}}/edit": Foreign(AGENT),

@@ -9,6 +9,7 @@ from ui_support import SOURCE
 
 from gptagent.features.agents import copying, forms, offering, table
 from gptagent.features.agents import model as agents
+from gptagent.features.agents.exchange import web as agent_files
 from gptagent.features.agents.listing import web as agent_list
 from gptagent.features.agents.versions import telling
 from gptagent.features.audit import service as audit
@@ -46,6 +47,9 @@ NAMED = {
     agents.DEFAULT_NOT_FOUND,
     *(setting.says for setting in table.SETTINGS.values()),
     *forms.WEEKDAYS,
+    agent_files.NO_AGENT,
+    agent_files.WRONG,
+    agent_files.LACKS,
     *telling.TITLES.values(),
     *telling.WORDS.values(),
     telling.ALL_STAGES,

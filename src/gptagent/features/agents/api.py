@@ -75,7 +75,9 @@ class AgentsApi:
     async def create(self, request: Request, scope: CurrentScope, body: NewAgentBody) -> AgentOut:
         require(scope, policy.EDIT_AGENTS)
         async with self.db.session(scope) as session:
-            agent = await service.create_agent(session, body.name, locale=locale_of(request))
+            agent = await service.create_agent(
+                session, body.name, locale=locale_of(request), preset=body.template
+            )
             return await agent_out(session, agent)
 
     async def change(self, scope: CurrentScope, body: AgentsChange) -> AgentsChanged:

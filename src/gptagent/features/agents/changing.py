@@ -9,6 +9,7 @@ from uuid import UUID
 
 from gptagent.features.agents import references, store
 from gptagent.features.agents.checking import described, merge
+from gptagent.features.agents.limits import plan_faults
 from gptagent.features.agents.model import Agent, Settings
 from gptagent.features.agents.naming import NAME_TAKEN, check_name
 from gptagent.features.agents.ports import PublishCondition, may_always_publish
@@ -110,6 +111,7 @@ async def _changed(session: Session, old: Agent, base: Agent, changes: Mapping[s
         faults.append(FieldError("is_active", "Yes or no."))
     settings, wrong = merge(base.settings, _settings_of(changes))
     faults += wrong
+    faults += await plan_faults(session, base.settings, settings)
     named = {fault.pointer for fault in faults}
     unknown = await references.unknown_references(session, base.settings, settings)
     faults += [one for one in unknown if one.pointer not in named]
@@ -154,8 +156,6 @@ async def _record(session: Session, old: Agent, new: Agent, version: NewVersion 
         for key, value in after.items()
         if before[key] != value
     }
-    if new.published != old.published:
-        shown["version"] = (old.published, new.published)
     if version is not None and version.restored_from is not None:
         shown["restored_from"] = (None, version.restored_from)
     verb = "drafted" if not shown else "updated"

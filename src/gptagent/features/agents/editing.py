@@ -13,11 +13,13 @@ from starlette.responses import Response
 from gptagent.features.agents import service
 from gptagent.features.agents.checking import timezones
 from gptagent.features.agents.forms import TABS, WEEKDAYS, Tab, nested, read, rules_of, values_of, version_of
+from gptagent.features.agents.limits import instructions_max
 from gptagent.features.agents.model import Agent, Problem
 from gptagent.features.agents.offering import languages, offered_in_basics, offered_in_fields
 from gptagent.features.agents.ports import PublishCondition
 from gptagent.features.agents.table import NAME_MAX_CHARS, SETTINGS, STAGE_TEXT_MAX_CHARS
 from gptagent.features.organizations import policy
+from gptagent.features.organizations import service as organizations
 from gptagent.features.organizations.service import require
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import AppError, Conflict, Invalid
@@ -92,6 +94,7 @@ class AgentEditor:
             problems = (await service.find_problems(session, [edited]))[agent_id]
             earlier = service.overshadowed_by(await service.list_agents(session), agent)
             offered = {} if part else await self._offered(session, tab, problems)
+            plan = await organizations.get_entitlements(session)
             shell = None if part else await self.pages.shell(request, session)
         context: dict[str, Any] = {
             "agent": agent,
@@ -117,6 +120,7 @@ class AgentEditor:
             failure=message_of(request, error) if error and not error.fields else "",
             table=SETTINGS,
             name_max=NAME_MAX_CHARS,
+            instructions_max=instructions_max(plan, edited.settings.model),
             stage_text_max=STAGE_TEXT_MAX_CHARS,
             **offered,
             **context,

@@ -1,5 +1,7 @@
 """Verbs of agents."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from uuid import UUID
 
 from gptagent.features.agents import store
@@ -13,6 +15,7 @@ from gptagent.features.agents.changing import (
     tell,
     update_agent,
 )
+from gptagent.features.agents.checking import merge
 from gptagent.features.agents.choosing import (
     choose,
     fits,
@@ -22,6 +25,7 @@ from gptagent.features.agents.choosing import (
     takes_channel,
 )
 from gptagent.features.agents.copying import free_name
+from gptagent.features.agents.limits import plan_faults, take_agent
 from gptagent.features.agents.model import (
     DEFAULT_INSTRUCTIONS,
     DEFAULT_NOT_FOUND,
@@ -30,8 +34,11 @@ from gptagent.features.agents.model import (
 )
 from gptagent.features.agents.naming import NAME_TAKEN, check_name
 from gptagent.features.agents.opening import wait_until_open
+from gptagent.features.agents.presets.model import PresetKey
+from gptagent.features.agents.presets.service import list_presets
 from gptagent.features.agents.reading import as_edited, find_agent, get_agent, list_active, list_agents
 from gptagent.features.agents.references import find_problems
+from gptagent.features.agents.table import NAME_MAX_CHARS
 from gptagent.features.agents.versions import store as versions
 from gptagent.features.agents.versions.model import NewVersion
 from gptagent.features.agents.versions.service import get_version
@@ -55,6 +62,7 @@ __all__ = [
     "fits",
     "get_agent",
     "get_version",
+    "import_agent",
     "list_active",
     "list_agents",
     "overshadowed_by",
@@ -69,25 +77,54 @@ __all__ = [
 ]
 
 
-async def create_agent(session: Session, name: str, *, locale: str) -> Agent:
-    """Create a silent agent that has nothing but its name. Raises Invalid on `name`."""
+async def create_agent(session: Session, name: str, *, locale: str, preset: PresetKey | None = None) -> Agent:
+    """Create a silent agent that has nothing but its name, or what a template has.
+
+    Raises Invalid on `name`, Conflict if the plan has room for no more.
+    """
     checked, faults = await check_name(session, name, None)
     if faults:
         raise invalid(faults)
-    settings = Settings(
+    settings = first_settings(locale)
+    if preset is not None:
+        settings = list_presets(locale)[preset].put_into(settings)
+    return await _insert(session, checked, settings, "agent.created")
+
+
+async def import_agent(session: Session, name: str, settings: Mapping[str, object], *, locale: str) -> Agent:
+    """Create a silent agent from an exported document; what it does not name has its default.
+
+    What it names and this workspace does not have stays, as a problem of the agent. A name that is taken gets
+    a number. Raises Invalid naming every wrong field, Conflict if the plan has room for no more.
+    """
+    checked = name.strip()
+    if not 1 <= len(checked) <= NAME_MAX_CHARS:
+        raise Invalid.field("name", "From {low} to {high} characters.", low=1, high=NAME_MAX_CHARS)
+    document, faults = merge(first_settings(locale), settings)
+    faults += await plan_faults(session, None, document)
+    if faults:
+        raise invalid([replace(one, pointer=f"settings.{one.pointer}") for one in faults])
+    if await store.name_taken(session, checked, None):
+        checked = await free_name(session, checked, locale=locale)
+    return await _insert(session, checked, document, "agent.imported")
+
+
+def first_settings(locale: str) -> Settings:
+    """Return what a new agent has, its texts in the language of who makes it."""
+    return Settings(
         instructions=translate(locale, DEFAULT_INSTRUCTIONS),
         not_found_text=translate(locale, DEFAULT_NOT_FOUND),
     )
-    return await _insert(session, checked, settings, "agent.created")
 
 
 async def copy_agent(session: Session, agent_id: UUID, *, locale: str) -> Agent:
     """Create a silent agent with all settings of this one, called "<name> (copy)". Raises NotFound.
 
-    What waits in a draft waits in the copy's as well; earlier versions are not copied.
+    What waits in a draft waits in the copy's as well; earlier versions are not copied. Raises Conflict if the
+    plan has room for no more.
     """
     source = await get_agent(session, agent_id, lock=True)
-    name = await free_name(session, source, locale=locale)
+    name = await free_name(session, source.name, locale=locale)
     return await _insert(session, name, source.settings, "agent.copied", source)
 
 
@@ -102,6 +139,7 @@ async def delete_agent(session: Session, agent_id: UUID) -> None:
 async def _insert(
     session: Session, name: str, settings: Settings, action: str, source: Agent | None = None
 ) -> Agent:
+    await take_agent(session)
     agent_id = new_id()
     await versions.insert_version(session, agent_id, 1, settings, NewVersion())
     if not await store.insert_agent(session, agent_id, name, settings, source.draft if source else None):

@@ -70,6 +70,15 @@ async def select_active(session: Session) -> list[Agent]:
     return [agent_of(row) for row in rows]
 
 
+async def lock_number(session: Session) -> None:
+    """Let nobody else add an agent to this workspace until the commit."""
+    await session.execute("select pg_advisory_xact_lock(hashtextextended('agents:' || app.org()::text, 0))")
+
+
+async def count(session: Session) -> int:
+    return int(await session.fetchval("select count(*) from app.agent"))
+
+
 async def name_taken(session: Session, name: str, except_id: UUID | None) -> bool:
     return bool(
         await session.fetchval(

@@ -8,14 +8,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gptagent.features.agents import service
+from gptagent.features.agents.presets.model import PRESETS
+from gptagent.features.agents.presets.service import list_presets
 from gptagent.features.agents.table import NAME_MAX_CHARS
+from gptagent.features.agents.versions.web import refusal
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.db import Database
-from gptagent.kernel.errors import Invalid
+from gptagent.kernel.errors import AppError, Conflict, Invalid
 from gptagent.kernel.http import CurrentScope, locale_of
 from gptagent.kernel.scope import Scope
-from gptagent.ui.web import Notice, Pages, base_of, field_errors, words
+from gptagent.ui.web import Notice, Pages, base_of, field_errors, message_of, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +41,24 @@ class AgentPages:
 
     async def create(self, request: Request, scope: CurrentScope) -> Response:
         require(scope, policy.EDIT_AGENTS)
-        name = words(await request.form(), "name")
+        form = await request.form()
+        name, chosen = words(form, "name"), words(form, "template")
+        preset = next((key for key in PRESETS if key == chosen), None)
         try:
             async with self.db.session(scope) as session:
-                agent = await service.create_agent(session, name, locale=locale_of(request))
-        except Invalid as error:
-            return await self._create_page(request, scope, name, error)
+                agent = await service.create_agent(session, name, locale=locale_of(request), preset=preset)
+        except (Invalid, Conflict) as error:
+            return await self._create_page(request, scope, name, preset or "", error)
         made = Notice("success", "The agent is created", "It is off and stays silent until you switch it on.")
         return self.pages.redirect(f"{base_of(request)}/ai-agents/{agent.id}/edit", made)
 
     async def _create_page(
-        self, request: Request, scope: Scope, name: str = "", error: Invalid | None = None
+        self,
+        request: Request,
+        scope: Scope,
+        name: str = "",
+        template: str = "",
+        error: AppError | None = None,
     ) -> Response:
         async with self.db.session(scope) as session:
             shell = await self.pages.shell(request, session)
@@ -56,9 +66,12 @@ class AgentPages:
             request,
             "agents/create.html",
             shell,
-            status=422 if error else 200,
+            status=error.status if error else 200,
             name=name,
+            template=template,
+            presets=list_presets(locale_of(request)),
             errors=field_errors(request, error) if error else {},
+            failure=message_of(request, error) if error and not error.fields else "",
             name_max=NAME_MAX_CHARS,
         )
 
@@ -76,8 +89,11 @@ class AgentPages:
 
     async def copy(self, request: Request, scope: CurrentScope, agent_id: UUID) -> Response:
         require(scope, policy.EDIT_AGENTS)
-        async with self.db.session(scope) as session:
-            made = await service.copy_agent(session, agent_id, locale=locale_of(request))
+        try:
+            async with self.db.session(scope) as session:
+                made = await service.copy_agent(session, agent_id, locale=locale_of(request))
+        except Conflict as error:
+            return self.pages.redirect(f"{base_of(request)}/ai-agents", refusal(error))
         copied = Notice(
             "success", "The agent is copied", "It is off and stays silent until you switch it on."
         )

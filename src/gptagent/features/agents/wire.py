@@ -10,6 +10,7 @@ from pydantic import Field
 
 from gptagent.features.agents.listing.model import BulkAction
 from gptagent.features.agents.model import Agent, Creativity, Problem
+from gptagent.features.agents.presets.model import PresetKey
 from gptagent.features.agents.table import PIPELINES_MAX, STAGES_MAX
 from gptagent.features.knowledge.model import CATEGORIES_MAX
 from gptagent.kernel.http import Body, Wire, example
@@ -20,9 +21,12 @@ Day = Annotated[int, Field(ge=1, le=7)]
 
 
 class NewAgentBody(Body):
-    model_config = example({"name": "Sales"})
+    """`template` is one of `GET /api/v1/agent-templates`, in the language of the request."""
+
+    model_config = example({"name": "Sales", "template": "sales"})
 
     name: str
+    template: PresetKey | None = None
 
 
 class AgentsChange(Body):

@@ -12,6 +12,7 @@ SENTENCES: Mapping[str, str] = {
     "agent.created": "Agent made",
     "agent.deleted": "Agent deleted",
     "agent.drafted": "Draft of an agent changed",
+    "agent.imported": "Agent made from a file",
     "agent.updated": "Agent changed",
     "api_key.created": "Key made",
     "api_key.revoked": "Key revoked",

@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from gptagent.features.agents.checking import described
 from gptagent.features.agents.model import Settings
 from gptagent.features.agents.table import SETTINGS
@@ -48,7 +50,7 @@ class Difference:
 
 def differences(before: Settings, after: Settings) -> Iterator[Difference]:
     """Yield each setting whose value differs, in the order of the table of settings."""
-    old, new = described(before), described(after)
+    old, new = (msgspec.json.decode(msgspec.json.encode(described(one))) for one in (before, after))
     for path in SETTINGS:
         if old[path] != new[path]:
             yield Difference(path, old[path], new[path])
