@@ -151,7 +151,7 @@ async def _write(
 async def _record(session: Session, old: Agent, new: Agent, version: NewVersion | None) -> None:
     """Of long texts the record holds that they changed: they may name people."""
     before, after = _recorded(old), _recorded(new)
-    shown: dict[str, object] = {
+    shown: dict[str, tuple[object, object] | None] = {
         key: None if key in SETTINGS and SETTINGS[key].is_quiet else (before[key], value)
         for key, value in after.items()
         if before[key] != value
