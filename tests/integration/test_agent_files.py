@@ -77,7 +77,7 @@ def test_each_template_is_whole_and_within_the_limits_of_settings(locale):
     for one in presets.values():
         settings = one.put_into(Settings())
         assert merge(Settings(), described_as_changes(settings)) == (settings, [])
-        assert len(one.instructions) > 900 and one.instructions.count("\n- ") >= 8
+        assert len(one.instructions) > 900 and len(one.instructions.splitlines()) >= 16
         assert one.title and one.summary and one.welcome_text and one.not_found_text
         assert one.instructions.isascii() == (locale == "en")
 

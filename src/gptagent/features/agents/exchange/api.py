@@ -20,7 +20,7 @@ from gptagent.kernel.db import Database
 from gptagent.kernel.http import Body, CurrentScope, Wire, example, locale_of
 from gptagent.kernel.rest import api_router
 
-FORMAT = "gptagent.agent"
+FORMAT: Literal["gptagent.agent"] = "gptagent.agent"
 
 
 class AgentFileBody(Body):

@@ -60,7 +60,7 @@ async def count_fitting(session: Session, wanted: AgentFilter, own_model: str) -
 
 
 async def count_agents(session: Session) -> AgentCounts:
-    row = await session.fetchrow(
+    (row,) = await session.fetch(
         """select count(*) as total, count(*) filter (where is_active) as active,
                   count(*) filter (where draft is not null) as drafts,
                   array(select distinct settings ->> 'model' from app.agent
