@@ -218,8 +218,11 @@ async def test_turns_use_what_is_published_and_keep_its_number(world):
     async def ask():
         await scene.says("Do you repair clocks?")
         await scene.calm()
-        row = await scene._row("""select agent_version from app.turn where conversation_id = $1
-                                     order by created_at desc limit 1""")
+        row = await scene._row("""select agent_version, (trace ->> 'agent_version')::int as explained
+                                      from app.turn t join app.turn_trace e on e.turn_id = t.id
+                                     where t.conversation_id = $1
+                                     order by t.created_at desc limit 1""")
+        assert row["explained"] == row["agent_version"]
         return (await scene.sent())[-1], row["agent_version"]
 
     await scene.set_agent(not_found_text=FIRST)

@@ -158,8 +158,9 @@ async def _record(session: Session, old: Agent, new: Agent, version: NewVersion 
     }
     if version is not None and version.restored_from is not None:
         shown["restored_from"] = (None, version.restored_from)
-    verb = "drafted" if not shown else "updated"
-    await audit.record(session, Entry(f"agent.{verb}", "agent", str(old.id), shown))
+    await audit.record(
+        session, Entry("agent.updated" if shown else "agent.drafted", "agent", str(old.id), shown)
+    )
 
 
 def _recorded(agent: Agent) -> dict[str, object]:

@@ -23,6 +23,7 @@ from gptagent.features.agents.choosing import (
     stage_text,
     takes_all,
     takes_channel,
+    takes_deal,
 )
 from gptagent.features.agents.copying import free_name
 from gptagent.features.agents.limits import plan_faults, take_agent
@@ -72,6 +73,7 @@ __all__ = [
     "stage_text",
     "takes_all",
     "takes_channel",
+    "takes_deal",
     "update_agent",
     "wait_until_open",
 ]
@@ -125,7 +127,7 @@ async def copy_agent(session: Session, agent_id: UUID, *, locale: str) -> Agent:
     """
     source = await get_agent(session, agent_id, lock=True)
     name = await free_name(session, source.name, locale=locale)
-    return await _insert(session, name, source.settings, "agent.copied", source)
+    return await _insert(session, name, source.settings, "agent.copied", source=source)
 
 
 async def delete_agent(session: Session, agent_id: UUID) -> None:

@@ -10,12 +10,11 @@ from gptagent.features.agents.store import AGENT, agent_of
 from gptagent.kernel.db import Session
 from gptagent.kernel.paging import Order, Page, orders
 
-# A filter; its parameters are those that _args returns.
+# A filter; its parameters are the seven that _args returns.
 _FITS = """($1 = '' or strpos(lower(name), lower($1)) > 0) and ($2::boolean is null or is_active = $2)
        and ($3 = '' or coalesce(settings ->> 'model', $4) = $3)
        and ($5::timestamptz is null or updated_at >= $5) and ($6::timestamptz is null or updated_at < $6)
        and ($7::boolean is null or (draft is not null) = $7)"""
-_ARGS = 7
 SORTS: Mapping[str, str] = {
     "": "created_at, id",
     "name": "lower(name), id",
@@ -36,7 +35,7 @@ ORDERS = orders(name="name") | {
 
 async def select_page(session: Session, page: Page, wanted: AgentFilter, own_model: str) -> list[Agent]:
     rows = await session.fetch(
-        f"{AGENT} where {_FITS} and {page.clause(_ARGS + 1)}", *_args(wanted, own_model), *page.args
+        f"{AGENT} where {_FITS} and {page.clause(8)}", *_args(wanted, own_model), *page.args
     )
     return [agent_of(row) for row in rows]
 
@@ -45,7 +44,7 @@ async def find_agents(
     session: Session, wanted: AgentFilter, own_model: str, *, sort: str, limit: int, offset: int
 ) -> list[Agent]:
     rows = await session.fetch(
-        f"{AGENT} where {_FITS} order by {SORTS[sort]} limit ${_ARGS + 1} offset ${_ARGS + 2}",
+        f"{AGENT} where {_FITS} order by {SORTS[sort]} limit $8 offset $9",
         *_args(wanted, own_model),
         limit,
         offset,
