@@ -202,12 +202,15 @@ def test_differences_are_told_by_setting_with_names_and_lines():
 def test_rules_of_pipelines_are_told_by_the_names_of_the_crm():
     rule = {"connection_id": "c", "pipeline_id": 1, "is_active": True, "all_stages": False, "stages": [5, 6]}
     rule["instructions"] = [{"stage_id": 5, "text": "Ask for the size."}]
+    rule["follow_ups"] = [{"stage_id": 5, "after_hours": 24, "text": "Still there?"}]
     names = {"c/1": "Sales", "c/1/5": "New"}
     assert lines_of("pipelines.chosen", [rule, {**rule, "is_active": False}], names, str) == [
         "Sales: New, 6",
         "Sales, told at “New”: Ask for the size.",
+        "Sales, follow-up at “New” after 24 h: Still there?",
         "Sales: off",
         "Sales, told at “New”: Ask for the size.",
+        "Sales, follow-up at “New” after 24 h: Still there?",
     ]
 
 
@@ -246,6 +249,7 @@ async def test_the_pages_save_a_draft_show_it_compare_publish_and_go_back(home, 
     async with serving_here(home, llm_model="gpt-test") as url, reader_of(url, database, scope) as owner:
         place = f"/ai-agents/{agent.id}"
         typed = {"name": "Sales", "instructions": "Be kind to all.", "not_found_text": "One moment."}
+        typed |= {"handoff_text": "A colleague comes."}
         typed |= {"channels.all": "on", "pipelines.all": "on", "knowledge.categories": str(delivery.id)}
         page = await owner.follow(await owner.send(f"{place}/edit", {**typed, "action": "draft"}))
         assert "There are unpublished changes." in texts(page) and "Be kind to all.</textarea>" in page.text

@@ -55,6 +55,7 @@ NAMED = {
     telling.ALL_STAGES,
     telling.RULE_OFF,
     telling.STAGE_TOLD,
+    telling.FOLLOW_UP,
     copying.COPY,
     copying.COPY_NUMBERED,
     *agent_list.COLUMNS.values(),

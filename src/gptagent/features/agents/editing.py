@@ -17,7 +17,7 @@ from gptagent.features.agents.limits import instructions_max
 from gptagent.features.agents.model import Agent, Problem
 from gptagent.features.agents.offering import languages, offered_in_basics, offered_in_fields
 from gptagent.features.agents.ports import PublishCondition
-from gptagent.features.agents.table import NAME_MAX_CHARS, SETTINGS, STAGE_TEXT_MAX_CHARS
+from gptagent.features.agents.table import FOLLOW_UP_MAX_CHARS, NAME_MAX_CHARS, SETTINGS, STAGE_TEXT_MAX_CHARS
 from gptagent.features.organizations import policy
 from gptagent.features.organizations import service as organizations
 from gptagent.features.organizations.service import require
@@ -122,6 +122,7 @@ class AgentEditor:
             name_max=NAME_MAX_CHARS,
             instructions_max=instructions_max(plan, edited.settings.model),
             stage_text_max=STAGE_TEXT_MAX_CHARS,
+            follow_up_max=FOLLOW_UP_MAX_CHARS,
             **offered,
             **context,
         )

@@ -20,6 +20,7 @@ from gptagent.features.agents.choosing import (
     choose,
     fits,
     overshadowed_by,
+    stage_follow_up,
     stage_text,
     takes_all,
     takes_channel,
@@ -28,6 +29,7 @@ from gptagent.features.agents.choosing import (
 from gptagent.features.agents.copying import free_name
 from gptagent.features.agents.limits import plan_faults, take_agent
 from gptagent.features.agents.model import (
+    DEFAULT_HANDOFF,
     DEFAULT_INSTRUCTIONS,
     DEFAULT_NOT_FOUND,
     Agent,
@@ -70,6 +72,7 @@ __all__ = [
     "publish",
     "publish_draft",
     "save_draft",
+    "stage_follow_up",
     "stage_text",
     "takes_all",
     "takes_channel",
@@ -116,6 +119,7 @@ def first_settings(locale: str) -> Settings:
     return Settings(
         instructions=translate(locale, DEFAULT_INSTRUCTIONS),
         not_found_text=translate(locale, DEFAULT_NOT_FOUND),
+        handoff_text=translate(locale, DEFAULT_HANDOFF),
     )
 
 

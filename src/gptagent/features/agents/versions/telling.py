@@ -28,6 +28,7 @@ TITLES: Mapping[str, str] = {
     "knowledge.categories": "Chosen categories",
     "not_found_task": "Create a task in the deal if there is no answer",
     "not_found_text": "What the customer is told then",
+    "handoff_text": "What the customer is told when a colleague takes over",
     "readable.lead": "What the agent may read of the deal",
     "readable.contact": "What the agent may read of the contact",
     "model": "Model",
@@ -52,6 +53,7 @@ WORDS: Mapping[object, str] = {
     "creative": "Creative",
 }
 ALL_STAGES, STAGE_TOLD, RULE_OFF = "all stages", "told at “%(stage)s”: %(text)s", "off"
+FOLLOW_UP = "follow-up at “%(stage)s” after %(hours)s h: %(text)s"
 CONTEXT_LINES = 2
 
 
@@ -118,6 +120,10 @@ def _pipelines(value: Any, names: Mapping[str, str], say: Say) -> Iterable[str]:
         for one in rule["instructions"]:
             stage = names.get(f"{key}/{one['stage_id']}", str(one["stage_id"]))
             yield f"{name}, {say(STAGE_TOLD) % {'stage': stage, 'text': one['text']}}"
+        for one in rule.get("follow_ups", ()):
+            stage = names.get(f"{key}/{one['stage_id']}", str(one["stage_id"]))
+            after = {"stage": stage, "hours": one["after_hours"], "text": one["text"]}
+            yield f"{name}, {say(FOLLOW_UP) % after}"
 
 
 def _week(value: Any, _names: Mapping[str, str], say: Say) -> Iterable[str]:
