@@ -7,6 +7,7 @@ import pytest
 from gptagent.features.agents import service
 from gptagent.features.agents.checking import described, merge
 from gptagent.features.agents.exchange.api import as_file
+from gptagent.features.agents.limits import SHORT_MODELS
 from gptagent.features.agents.model import Problem, Settings
 from gptagent.features.agents.presets.model import PRESETS
 from gptagent.features.agents.presets.service import list_presets
@@ -17,6 +18,8 @@ from gptagent.kernel.errors import Conflict, Invalid
 from gptagent.kernel.i18n import LOCALES
 from integration.conftest import serving_here
 from readers import reader_of, texts
+
+SHORT = f"{SHORT_MODELS}-4"
 
 
 @pytest.fixture
@@ -117,8 +120,8 @@ async def test_the_plan_bounds_instructions(session):
     agent = await service.create_agent(session, "One", locale="en")
     await service.update_agent(session, agent.id, {"instructions": "x" * 40_000})
     with pytest.raises(Invalid):
-        await service.update_agent(session, agent.id, {"model": "claude-sonnet-4"})
-    await service.update_agent(session, agent.id, {"instructions": "x" * 20_000, "model": "claude-sonnet-4"})
+        await service.update_agent(session, agent.id, {"model": SHORT})
+    await service.update_agent(session, agent.id, {"instructions": "x" * 20_000, "model": SHORT})
     await service.update_agent(session, agent.id, {"instructions": "x" * 40_000, "model": None})
     await on_plan(session, "premium")
     assert (await service.update_agent(session, agent.id, {"goal": "A visit"})).settings.goal == "A visit"
@@ -136,7 +139,7 @@ async def test_a_model_that_is_not_of_the_plan_is_refused(session):
     await service.update_agent(session, agent.id, {"model": "anything"})
     await on_plan(session, "free")
     assert (await service.update_agent(session, agent.id, {"goal": "A visit"})).settings.model == "anything"
-    for model in ("gemini-2.5-flash", "claude-sonnet-4"):
+    for model in ("gemini-2.5-flash", SHORT):
         for change in (
             service.update_agent(session, agent.id, {"model": model}),
             service.save_draft(session, agent.id, {"model": model}),

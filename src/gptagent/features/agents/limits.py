@@ -10,8 +10,9 @@ from gptagent.features.organizations.model import Entitlements
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import Conflict, FieldError
 
-# Models of this maker get shorter instructions (the price list, "20k on Claude").
-SHORT_MODELS, SHORT_MAX_CHARS = "claude", 20_000
+# Models of one maker get shorter instructions, as the price list has it.
+SHORT_MODELS = "claude"  # lint: making-of - what names of models begin with
+SHORT_MAX_CHARS = 20_000
 
 
 async def take_agent(session: Session) -> None:
