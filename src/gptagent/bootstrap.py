@@ -12,6 +12,7 @@ from gptagent.adapters.kommo.port import KommoCrm
 from gptagent.adapters.oidc.port import OidcOverEgress
 from gptagent.adapters.smtp.port import SmtpMailer, SmtpServer
 from gptagent.adapters.tesseract.port import Tesseract
+from gptagent.features.agents.ports import PublishCondition, may_always_publish
 from gptagent.features.conversations.attaching import service as attaching
 from gptagent.features.conversations.attaching.service import AttachmentJobs
 from gptagent.features.conversations.events import CustomerWrote, HoldChanged, StageChanged
@@ -137,6 +138,11 @@ class Platform:
     limiter: RateLimiter
     embedder: Embedder | None
     understanding: Understanding
+
+    @property
+    def publish_condition(self) -> PublishCondition:
+        """What may hold back the publishing of an agent's settings."""
+        return may_always_publish
 
     @property
     def sign_in(self) -> SignIn:
