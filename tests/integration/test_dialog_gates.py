@@ -60,6 +60,21 @@ async def test_each_message_restarts_the_delay_up_to_the_cap(scene):
     assert await scene.turns() == []
 
 
+async def test_a_whole_message_waits_a_part_of_the_delay_and_what_may_go_on_all_of_it(scene, world):
+    """AGT-20: a later fragment restarts the whole wait; a file is not the end of the words."""
+    await scene.set_agent(response_delay_seconds=100)
+    for text, attachment, seconds in (
+        ("How much is it?", None, 55),
+        ("and in red", None, 100),
+        ("How much is it?", "picture", 100),
+    ):
+        async with world.db.session(world.scope) as session:
+            await session.execute("delete from app.lane")
+        await scene.says(text, attachment=attachment)
+        lane = await scene.lane()
+        assert lane["due_at"] - lane["burst_started_at"] == timedelta(seconds=seconds), text
+
+
 async def test_a_burst_never_waits_longer_than_its_cap(scene, world):
     await scene.set_agent(response_delay_seconds=10)
     await scene.says("first")

@@ -12,6 +12,8 @@ class CustomerWrote(Event):
 
     conversation_id: UUID
     seq: int
+    text: str = ""
+    has_file: bool = False
 
 
 @dataclass(frozen=True, slots=True)
