@@ -11,10 +11,11 @@ from gptagent.adapters.embeddings.port import OpenAiEmbeddings
 from gptagent.adapters.kommo.port import KommoCrm
 from gptagent.adapters.oidc.port import OidcOverEgress
 from gptagent.adapters.smtp.port import SmtpMailer, SmtpServer
+from gptagent.adapters.speech.port import OpenAiSpeech
 from gptagent.adapters.tesseract.port import Tesseract
 from gptagent.features.conversations.attaching import service as attaching
 from gptagent.features.conversations.attaching.service import AttachmentJobs
-from gptagent.features.conversations.events import CustomerWrote, HoldChanged, StageChanged
+from gptagent.features.conversations.events import CustomerWrote, FileKept, HoldChanged, StageChanged
 from gptagent.features.conversations.memory import service as memory
 from gptagent.features.conversations.memory.jobs import MemoryJobs
 from gptagent.features.conversations.service import Inbox
@@ -55,6 +56,7 @@ from gptagent.features.dialog.delivery import DeliveryJobs as ReplyDeliveryJobs
 from gptagent.features.dialog.enclosures import service as enclosures
 from gptagent.features.dialog.enclosures.jobs import EnclosureJobs
 from gptagent.features.dialog.extractive import ExtractiveResponder
+from gptagent.features.dialog.hearing import jobs as hearing
 from gptagent.features.dialog.model import Pace
 from gptagent.features.dialog.prompting import ModelResponder
 from gptagent.features.dialog.proposing import service as proposing
@@ -65,7 +67,7 @@ from gptagent.features.identity.limits import LoginLimits
 from gptagent.features.identity.model import Links
 from gptagent.features.identity.tokens import AccessTokens
 from gptagent.features.inference.breaker import PostgresBreaker
-from gptagent.features.inference.model import Embedder, EmbeddingModel, LanguageModel
+from gptagent.features.inference.model import Embedder, EmbeddingModel, LanguageModel, SpeechModel
 from gptagent.features.inference.prices import load_prices
 from gptagent.features.knowledge import jobs as knowledge_jobs
 from gptagent.features.knowledge.checks import jobs as check_jobs
@@ -279,7 +281,9 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
     memory_jobs = MemoryJobs(model)
     graph_jobs = GraphJobs(model)
     proposing_jobs = ProposingJobs(model)
-    attachment_jobs = AttachmentJobs(platform.crm, platform.vault)
+    kept = Subscribers(outbox={FileKept: (hearing.HEAR,)})
+    attachment_jobs = AttachmentJobs(platform.crm, platform.vault, kept)
+    hearing_jobs = hearing.HearingJobs(_speech(platform), _vision(platform))
     reply_jobs = ReplyJobs(platform.crm, platform.vault, platform.subscribers)
     runner = TurnRunner(platform.crm, platform.vault, responder, extractive, Pace(), platform.understanding)
     deliveries = DeliveryJobs(platform.crm, platform.vault, platform.subscribers, platform.settings.base_url)
@@ -297,6 +301,7 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
         JobSpec(crm_service.PERFORM_TASK, crm_jobs.perform_task, JobClass.CRITICAL, crm_jobs.give_up_task),
         JobSpec(crm_actions.PERFORM, action_jobs.perform, JobClass.DEFAULT, action_jobs.give_up),
         JobSpec(attaching.FETCH, attachment_jobs.fetch, JobClass.LONG, attachment_jobs.give_up),
+        JobSpec(hearing.HEAR, hearing_jobs.hear, JobClass.DEFAULT, hearing_jobs.give_up),
         JobSpec(memory.READ, memory_jobs.read, JobClass.DEFAULT, memory_jobs.give_up),
         JobSpec(delivery.FOLLOW, ReplyDeliveryJobs(platform.crm, platform.vault).follow, JobClass.FAST),
         JobSpec(enclosures.SEND, enclosing.send, JobClass.LONG, enclosing.give_up),
@@ -338,6 +343,37 @@ def _model(platform: Platform) -> LanguageModel | None:
         fallback_model=settings.llm_fallback_model,
         breaker=PostgresBreaker(platform.db, settings.llm_base_url),
         prices=load_prices(settings.llm_base_url, settings.llm_prices_file),
+    )
+
+
+def _speech(platform: Platform) -> SpeechModel | None:
+    """Return what writes voice messages down; None if no model is set."""
+    settings = platform.settings
+    if settings.speech_model is None:
+        return None
+    key = settings.speech_api_key.get_secret_value() if settings.speech_api_key else ""
+    prices = load_prices(settings.speech_base_url, settings.llm_prices_file)
+    return OpenAiSpeech(platform.egress, settings.speech_base_url, settings.speech_model, key, prices=prices)
+
+
+def _vision(platform: Platform) -> LanguageModel | None:
+    """Return what looks at pictures, at an address of its own or at that of the language model; None if no
+    model is set.
+    """
+    settings = platform.settings
+    if settings.vision_model is None:
+        return None
+    from gptagent.adapters.llm.port import OpenAiCompatible
+
+    url = settings.vision_base_url or settings.llm_base_url
+    key = settings.vision_api_key or (None if settings.vision_base_url else settings.llm_api_key)
+    return OpenAiCompatible(
+        settings.allowed_egress,
+        url,
+        key.get_secret_value() if key else "",
+        settings.vision_model,
+        breaker=PostgresBreaker(platform.db, url),
+        prices=load_prices(url, settings.llm_prices_file),
     )
 
 

@@ -33,3 +33,10 @@ class StageChanged(Event):
     """The deal of this conversation moved."""
 
     conversation_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class FileKept(Event):
+    """A file of a customer is here."""
+
+    attachment_id: UUID

@@ -13,6 +13,7 @@ from gptagent.features.crm.model import Connection
 from gptagent.features.crm.replying import service as replying
 from gptagent.features.dialog import service, store
 from gptagent.features.dialog.context import HISTORY_MESSAGES, Seen, TurnContext
+from gptagent.features.dialog.hearing import service as hearing
 from gptagent.features.dialog.model import ANSWER_WINDOW, Pace, Turn
 from gptagent.features.organizations import service as organizations
 from gptagent.kernel.clock import utcnow
@@ -49,6 +50,8 @@ async def gather(session: Session, turn: Turn, pace: Pace) -> Seen | Refusal | P
         return Refusal("person_answered")
     if not turn.is_approved and _is_too_late(conversation, unanswered, fitting):
         return Refusal("too_late")
+    if await hearing.await_files(session, turn, unanswered, pace):
+        return Postponed()
     pause = await _pause(session, connection.status, conversation, pace)
     if pause is not None:
         await service.give_back(session, turn, due_in=pause)

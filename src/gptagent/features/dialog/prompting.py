@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from gptagent.features.agents import service as agents
 from gptagent.features.agents.model import LANGUAGES, TEMPERATURES, Settings
 from gptagent.features.dialog.context import Spent, TurnContext, not_found
+from gptagent.features.dialog.hearing import service as hearing
 from gptagent.features.dialog.model import FACT_GATE, Answer, Source
 from gptagent.features.dialog.reading import contact_facts, deal_facts
 from gptagent.features.inference import service as inference
@@ -24,6 +25,8 @@ ANSWER_MAX_TOKENS = 700
 REPLY_SECONDS = 30.0  # for the reply and its second wording together
 REWRITE_MIN_SECONDS = 3.0  # the model has just answered: a little is worth a try
 PASSAGE_MAX_CHARS = 1_500
+HISTORY_MESSAGE_MAX_CHARS = 4_000
+QUESTION_TOLD_MAX_CHARS = 8_000  # with what is in the files
 FACTS_NAMED_MAX = 20  # to the model that is to rewrite
 NOT_FOUND_MARK = "NO_ANSWER"
 _CITATION = re.compile(r"\s*\[(\d{1,2}(?:\s*[,;]\s*\d{1,2})*)\]")
@@ -138,7 +141,7 @@ class _Asked:
             return []
         found = [f"{one.source_title}\n{one.heading}\n{one.content}" for one in self.passages]
         messages = (*self.context.history, *self.context.unanswered)
-        said = [message.text for message in messages if message.author == "customer"]
+        said = [message.told for message in messages if message.author == "customer"]
         deal = [value for _label, value in (*deal_facts(self.context), *contact_facts(self.context))]
         remembered = [one.own_words for one in self.context.memories]
         scripts = [f"{one.title}\n{one.text}" for one in self.context.scripts]
@@ -209,6 +212,7 @@ def _rules(settings: Settings) -> str:
 
 def _system(context: TurnContext, passages: list[Passage]) -> str:
     blocks = [*_told_by_owner(context), _rules(context.settings)]
+    blocks += filter(None, [hearing.note((*context.history, *context.unanswered))])
     if context.company:
         blocks.append(f"{_ABOUT}\n<company>\n{_data(context.company)}\n</company>")
     for tag, facts in (("deal", deal_facts(context)), ("contact", contact_facts(context))):
@@ -242,11 +246,12 @@ def _data(text: str) -> str:
 
 def _turns(context: TurnContext) -> tuple[ChatTurn, ...]:
     history = tuple(
-        ChatTurn("user" if message.author == "customer" else "assistant", message.text)
+        ChatTurn("user" if message.author == "customer" else "assistant", told)
         for message in context.history
-        if message.text.strip()
+        if (told := hearing.tell(message)[:HISTORY_MESSAGE_MAX_CHARS])
     )
-    return (*history, ChatTurn("user", context.question))
+    question = "\n".join(filter(None, map(hearing.tell, context.unanswered)))
+    return (*history, ChatTurn("user", question[:QUESTION_TOLD_MAX_CHARS]))
 
 
 def _source(passage: Passage, statements: str, rank: int) -> Source:

@@ -20,11 +20,12 @@ from gptagent.features.crm.ports import CrmPort
 from gptagent.features.crm.replying import service as replying
 from gptagent.features.crm.service import ContactCard
 from gptagent.features.dialog import gates, service, store
-from gptagent.features.dialog.context import Responder, Seen, Spent, TurnContext, not_found
+from gptagent.features.dialog.context import Responder, Seen, Spent, TurnContext
 from gptagent.features.dialog.drafts import service as drafts
 from gptagent.features.dialog.ending import finish
 from gptagent.features.dialog.extractive import BY as EXTRACTIVE
 from gptagent.features.dialog.gates import Postponed, Refusal
+from gptagent.features.dialog.hearing import service as hearing
 from gptagent.features.dialog.model import Answer, Outcome, Pace, Turn
 from gptagent.features.dialog.scripting import scripts_of
 from gptagent.features.dialog.sending import Sender
@@ -98,7 +99,9 @@ class TurnRunner:
         elif isinstance(seen, TurnContext):
             if turn.answer is None:
                 turn = await self._answer(db, scope, turn, seen)
-            if seen.settings.check_before_sending and not turn.is_approved and turn.answer is not None:
+            if turn.answer is not None and turn.answer.outcome == "handed_off":
+                await finish(db, scope, turn, turn.answer)
+            elif seen.settings.check_before_sending and not turn.is_approved and turn.answer is not None:
                 await drafts.put_down(db, scope, turn, turn.answer, self.pace)
             else:
                 await sender.send(turn, seen)
@@ -173,7 +176,8 @@ class TurnRunner:
 
     async def _generate(self, db: Database, scope: Scope, context: TurnContext) -> tuple[Answer, Spent]:
         if not context.question:
-            return not_found(context.agent, "gate"), Spent()
+            async with db.session(scope) as session:
+                return await hearing.answer_wordless(session, context), Spent()
         meaning = await self.understanding.understand(db, scope, context.question)
         async with db.session(scope) as session:
             found = await knowledge.search(

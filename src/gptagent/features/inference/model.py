@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 from gptagent.kernel.circuits import Circuit
 
 # What a call of a model was for.
-Purpose = Literal["reply", "rewrite", "memory", "graph", "draft", "embedding", "other"]
+Purpose = Literal["reply", "rewrite", "memory", "graph", "draft", "embedding", "hearing", "other"]
 # After five failures in a row a model is left alone; longer than the pause of a CRM it need not be.
 CIRCUIT = Circuit(
     trip=5, first=timedelta(seconds=5), longest=timedelta(minutes=1), probe=timedelta(seconds=30)
@@ -19,11 +19,20 @@ _DAY_OF_RELEASE = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture a model is to look at. `mime` is what its bytes are."""
+
+    mime: str
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class ChatTurn:
-    """One message of the dialogue as the model sees it."""
+    """One message of the dialogue as the model sees it. `pictures` only of a user."""
 
     role: Literal["user", "assistant"]
     text: str
+    pictures: tuple[Picture, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +76,26 @@ class LanguageModel(Protocol):
 
         Raises UpstreamUnavailable once retries are used up or while the model is left alone,
         Invalid("llm_rejected") if the provider refuses the request, Forbidden("llm_unauthorized") the key.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What somebody has said. Endpoints go by the ending of `name`, so it is that of the type."""
+
+    name: str
+    mime: str
+    content: bytes = field(repr=False)
+
+
+class SpeechModel(Protocol):
+    async def transcribe(self, recording: Recording) -> ModelReply:
+        """Return what is said, in the language it is said in; empty if nothing is.
+
+        Raises UpstreamUnavailable once retries are used up, Invalid("speech_rejected") if the provider
+        refuses the recording, Invalid("speech_malformed") for an answer that is no transcript,
+        Forbidden("speech_unauthorized") the key.
         """
         ...
 
