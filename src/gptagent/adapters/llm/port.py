@@ -244,7 +244,6 @@ def _form(request: ModelRequest) -> "ModelRequestParameters | None":
 
 
 def _messages(request: ModelRequest) -> "list[ModelMessage]":
-    from pydantic_ai.messages import ModelRequest as Request
     from pydantic_ai.messages import (
         BinaryContent,
         ModelResponse,
@@ -252,6 +251,7 @@ def _messages(request: ModelRequest) -> "list[ModelMessage]":
         TextPart,
         UserPromptPart,
     )
+    from pydantic_ai.messages import ModelRequest as Request
 
     messages: list[ModelMessage] = [Request(parts=[SystemPromptPart(content=request.system)])]
     for turn in request.turns:

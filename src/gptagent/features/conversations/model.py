@@ -8,7 +8,7 @@ from uuid import UUID
 TOPIC = "conversations"
 Author = Literal["customer", "agent", "human", "bot"]
 DeliveryStatus = Literal["sent", "delivered", "read", "failed"]
-# What a machine made of a customer's file: the words of a voice message, or what is on a picture or in a document.
+# What a machine made of a file: the words of a voice message, what is on a picture or in a document.
 Medium = Literal["voice", "picture", "document"]
 
 

@@ -50,12 +50,10 @@ async def gather(session: Session, turn: Turn, pace: Pace) -> Seen | Refusal | P
         return Refusal("person_answered")
     if not turn.is_approved and _is_too_late(conversation, unanswered, fitting):
         return Refusal("too_late")
-    if await hearing.await_files(session, turn, unanswered, pace):
-        return Postponed()
     pause = await _pause(session, connection.status, conversation, pace)
     if pause is not None:
         await service.give_back(session, turn, due_in=pause)
-    if pause is not None or await _await_hours(session, turn, fitting, pace):
+    if pause is not None or await _await_others(session, turn, unanswered, fitting, pace):
         return Postponed()
     lead = None
     if conversation.lead_id is not None:
@@ -68,6 +66,15 @@ async def gather(session: Session, turn: Turn, pace: Pace) -> Seen | Refusal | P
         asks_stage=any(not one.settings.pipelines.all for one in fitting),
         is_unread=False,
     )
+
+
+async def _await_others(
+    session: Session, turn: Turn, unanswered: Sequence[Message], fitting: Sequence[Agent], pace: Pace
+) -> bool:
+    """Whether the turn is given back: it is outside of hours, or files of it are still to be heard."""
+    if await _await_hours(session, turn, fitting, pace):
+        return True
+    return await hearing.await_files(session, turn, unanswered, pace)
 
 
 async def choose(session: Session, turn: Turn, seen: Seen, pace: Pace) -> TurnContext | Refusal | Postponed:

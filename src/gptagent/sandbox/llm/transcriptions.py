@@ -1,7 +1,7 @@
 """`POST /v1/audio/transcriptions`: what is "said" in a recording is the text that its bytes hold.
 
-A fake recording is a header, then words: `OggS\\0What does delivery cost?`. Scripted rules come first; they are
-matched against those words.
+A fake recording is a header, a zero byte, then words. Scripted rules come first; they are matched against
+those words.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""What a customer's file is, by its first bytes: its name may say anything, and in Kommo it often does; pure."""
+"""What a customer's file is, by its first bytes: in Kommo its name may say anything (M4A in .ogg); pure."""
 
 from dataclasses import dataclass
 

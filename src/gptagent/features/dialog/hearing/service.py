@@ -1,4 +1,4 @@
-"""The media barrier: a turn waits for the files it is about, within bounds, and says so where it cannot tell."""
+"""The media barrier: a turn waits for the files it is about, within bounds; what is not known is not told."""
 
 import re
 from collections.abc import Sequence
@@ -16,11 +16,10 @@ ASK_AGAIN_VOICE = "Unfortunately I cannot listen to voice messages here. Could y
 ASK_AGAIN = (
     "Unfortunately I cannot open what you have sent. Could you write in words what it is about, please?"
 )
-NOTE = (
-    "What a machine wrote down of voice messages, pictures and documents of the customer is marked as such and "
-    "may be inexact. Where a file's content is not known, say that you cannot open it and ask the customer to "
-    "write it in words. Never guess what is in it."
-)
+NOTE = """\
+What a machine made of the customer's voice messages, pictures and documents is marked as such and may be
+inexact. Where the content of a file is not known, say that you cannot open it and ask the customer to write
+it in words. Never guess what is in it."""
 _SPOKEN = frozenset({"voice", "audio"})
 _CYRILLIC = re.compile(r"[а-яё]", re.IGNORECASE)
 _LATIN = re.compile(r"[a-z]", re.IGNORECASE)
