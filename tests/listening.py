@@ -56,9 +56,11 @@ class Listening:
     async def ids(self):
         world = self.scene.world
         async with world.db.session(world.scope) as session:
-            return [
-                str(row["id"]) for row in await session.fetch("select id from app.attachment order by id")
-            ]
+            rows = await session.fetch(
+                "select id from app.attachment where conversation_id = $1 order by id",
+                self.scene.conversation_id,
+            )
+        return [str(row["id"]) for row in rows]
 
     async def fetch(self, crm=None):
         fetching = AttachmentJobs(crm or self.scene.crm, self.scene.world.vault)
@@ -73,11 +75,6 @@ class Listening:
     async def give_up(self):
         for one in await self.ids():
             await self.jobs.give_up(self._context(), attachment_id=one)
-
-    async def queued(self, job):
-        world = self.scene.world
-        async with world.db.session(world.scope) as session:
-            return await session.fetchval("select count(*) from pgqueuer where entrypoint = $1", job)
 
     async def shown(self, seq=1):
         world = self.scene.world

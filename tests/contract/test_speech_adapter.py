@@ -1,4 +1,4 @@
-"""Speech recognition, and pictures in chats, by OpenAI-compatible endpoints: against the fake model over HTTP."""
+"""Speech recognition, and pictures in chats, against the fake model over HTTP."""
 
 from urllib.parse import urlsplit
 

@@ -18,6 +18,7 @@ from gptagent.kernel.errors import UpstreamUnavailable
 from gptagent.kernel.files import LocalFiles
 from gptagent.kernel.i18n import translate
 from listening import Listening, recording
+from readers import texts
 from scenes import Scene, Wrapped
 from worlds import NOT_FOUND
 
@@ -236,3 +237,26 @@ async def test_nobody_listens_where_no_agent_is_on_nor_to_what_a_colleague_sends
     ]
     assert (await listening.shown())[0].unheard_reason == "not_wanted"
     assert control.get("/calls").json()["calls"] == []
+
+
+async def test_the_thread_shows_what_a_machine_made_of_a_file_and_that_it_did(
+    scene, files, speech, control, alice
+):
+    """MSG-21, MSG-25: what was said is no markup, and a long document unfolds."""
+    listening = Listening(scene, files, speech=speech)
+    await listening.sends("voice", recording("What does <b>delivery</b> cost?"))
+    await listening.sends("file", recording("Paid & packed. " * 60, "file"))
+    await listening.sends("picture", recording("red lamp", "picture"))
+    await listening.fetch()
+    waiting = await alice.open(f"/conversations/{scene.conversation_id}")
+    assert "is being listened to" in texts(waiting)
+    await listening.hear()
+    page = await alice.open(f"/conversations/{scene.conversation_id}")
+    shown = texts(page)
+    assert "Written down by a machine · sandbox-speech What does &lt;b&gt;delivery&lt;/b&gt; cost?" in shown
+    assert "Read by a machine" in shown
+    assert page.text.count("<details><summary>Paid &amp; packed.") == 1
+    assert "not understood: no model for it is set up in this installation" in shown
+    assert "is being listened to" not in shown
+    russian = await alice.open(f"/conversations/{scene.conversation_id}", cookies={"language": "ru"})
+    assert "Записано машиной" in texts(russian)

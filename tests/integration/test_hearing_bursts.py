@@ -34,7 +34,7 @@ class Repeating:
 
     meanwhile: list = field(default_factory=list)
 
-    async def respond(self, db, scope, context, passages):
+    async def respond(self, _db, _scope, context, _passages):
         while self.meanwhile:
             await self.meanwhile.pop()()
         return Answer(f"You said: {context.question}", "reply", "repeating"), Spent()
