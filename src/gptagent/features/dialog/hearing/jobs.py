@@ -117,7 +117,7 @@ class HearingJobs:
         try:
             words, by = await self._words(ctx, file, path, kind, locale)
         except ParseFailed as error:
-            log.info("file_not_heard", error=error.code)
+            log.warning("file_not_heard", error=error.code)
             raise _Unheard("not_readable") from error
         except (Invalid, Forbidden, TooLarge) as error:
             log.warning("file_not_heard", error=error.code)
