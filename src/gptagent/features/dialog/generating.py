@@ -11,6 +11,7 @@ from gptagent.features.crm import service as crm_service
 from gptagent.features.crm.service import ContactCard
 from gptagent.features.dialog.context import Responder, Spent, TurnContext
 from gptagent.features.dialog.extractive import BY as EXTRACTIVE
+from gptagent.features.dialog.handing import turns as handing
 from gptagent.features.dialog.hearing import service as hearing
 from gptagent.features.dialog.model import Answer
 from gptagent.features.dialog.scripting import scripts_of
@@ -46,6 +47,8 @@ class Generation:
         if not context.question:
             async with db.session(scope) as session:
                 return await hearing.answer_wordless(session, context), Spent(), context
+        if (handed := handing.asked_for(context)) is not None:
+            return handed, Spent(), context
         with trace.timed("understand"):
             meaning = await self.understanding.understand(db, scope, context.question)
         with trace.timed("gather"):
