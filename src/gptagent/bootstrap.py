@@ -11,11 +11,12 @@ from gptagent.adapters.embeddings.port import OpenAiEmbeddings
 from gptagent.adapters.kommo.port import KommoCrm
 from gptagent.adapters.oidc.port import OidcOverEgress
 from gptagent.adapters.smtp.port import SmtpMailer, SmtpServer
+from gptagent.adapters.speech.port import OpenAiSpeech
 from gptagent.adapters.tesseract.port import Tesseract
 from gptagent.features.agents.ports import PublishCondition, may_always_publish
 from gptagent.features.conversations.attaching import service as attaching
 from gptagent.features.conversations.attaching.service import AttachmentJobs
-from gptagent.features.conversations.events import CustomerWrote, HoldChanged, StageChanged
+from gptagent.features.conversations.events import CustomerWrote, FileKept, HoldChanged, StageChanged
 from gptagent.features.conversations.memory import service as memory
 from gptagent.features.conversations.memory.jobs import MemoryJobs
 from gptagent.features.conversations.service import Inbox
@@ -59,6 +60,7 @@ from gptagent.features.dialog.enclosures import service as enclosures
 from gptagent.features.dialog.enclosures.jobs import EnclosureJobs
 from gptagent.features.dialog.extractive import ExtractiveResponder
 from gptagent.features.dialog.generating import Generation
+from gptagent.features.dialog.hearing import jobs as hearing
 from gptagent.features.dialog.model import Pace
 from gptagent.features.dialog.outgoing import service as outgoing
 from gptagent.features.dialog.outgoing.jobs import OutgoingJobs
@@ -78,7 +80,7 @@ from gptagent.features.inference.breaker import PostgresBreaker
 from gptagent.features.inference.budgets import service as budgets
 from gptagent.features.inference.budgets.jobs import BudgetJobs
 from gptagent.features.inference.guarded import GuardedModel
-from gptagent.features.inference.model import Embedder, EmbeddingModel, LanguageModel
+from gptagent.features.inference.model import Embedder, EmbeddingModel, LanguageModel, SpeechModel
 from gptagent.features.inference.prices import load_prices
 from gptagent.features.knowledge import jobs as knowledge_jobs
 from gptagent.features.knowledge.checks import jobs as check_jobs
@@ -298,7 +300,9 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
     graph_jobs = GraphJobs(model)
     proposing_jobs = ProposingJobs(model)
     acting_jobs = ActingJobs(model)
-    attachment_jobs = AttachmentJobs(platform.crm, platform.vault)
+    kept = Subscribers(outbox={FileKept: (hearing.HEAR,)})
+    attachment_jobs = AttachmentJobs(platform.crm, platform.vault, kept)
+    hearing_jobs = hearing.HearingJobs(_speech(platform), _vision(platform))
     reply_jobs = ReplyJobs(platform.crm, platform.vault, platform.subscribers)
     rehearsing = RehearsalJobs(Generation(responder, extractive, platform.understanding))
     runner = TurnRunner(platform.crm, platform.vault, responder, extractive, Pace(), platform.understanding)
@@ -321,6 +325,7 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
         JobSpec(crm_service.PERFORM_TASK, crm_jobs.perform_task, JobClass.CRITICAL, crm_jobs.give_up_task),
         JobSpec(crm_actions.PERFORM, action_jobs.perform, JobClass.DEFAULT, action_jobs.give_up),
         JobSpec(attaching.FETCH, attachment_jobs.fetch, JobClass.LONG, attachment_jobs.give_up),
+        JobSpec(hearing.HEAR, hearing_jobs.hear, JobClass.DEFAULT, hearing_jobs.give_up),
         JobSpec(memory.READ, memory_jobs.read, JobClass.DEFAULT, memory_jobs.give_up),
         JobSpec(delivery.FOLLOW, ReplyDeliveryJobs(platform.crm, platform.vault).follow, JobClass.FAST),
         JobSpec(enclosures.SEND, enclosing.send, JobClass.LONG, enclosing.give_up),
@@ -369,6 +374,39 @@ def _model(platform: Platform) -> LanguageModel | None:
     )
     names = tuple(name for name in (settings.llm_model, settings.llm_fallback_model) if name)
     return GuardedModel(platform.db, endpoint, prices, names)
+
+
+def _speech(platform: Platform) -> SpeechModel | None:
+    """Return what writes voice messages down; None if no model is set."""
+    settings = platform.settings
+    if settings.speech_model is None:
+        return None
+    key = settings.speech_api_key.get_secret_value() if settings.speech_api_key else ""
+    prices = load_prices(settings.speech_base_url, settings.llm_prices_file)
+    return OpenAiSpeech(platform.egress, settings.speech_base_url, settings.speech_model, key, prices=prices)
+
+
+def _vision(platform: Platform) -> LanguageModel | None:
+    """Return what looks at pictures, at an address of its own or at that of the language model; None if no
+    model is set.
+    """
+    settings = platform.settings
+    if settings.vision_model is None:
+        return None
+    from gptagent.adapters.llm.port import OpenAiCompatible
+
+    url = settings.vision_base_url or settings.llm_base_url
+    key = settings.vision_api_key or (None if settings.vision_base_url else settings.llm_api_key)
+    prices = load_prices(url, settings.llm_prices_file)
+    endpoint = OpenAiCompatible(
+        settings.allowed_egress,
+        url,
+        key.get_secret_value() if key else "",
+        settings.vision_model,
+        breaker=PostgresBreaker(platform.db, url),
+        prices=prices,
+    )
+    return GuardedModel(platform.db, endpoint, prices, (settings.vision_model,))
 
 
 def build_embedder(settings: Settings, egress: Egress) -> Embedder | None:

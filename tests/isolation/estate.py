@@ -454,7 +454,8 @@ async def _conversation(
     file = {"seq": 1, "kind": canary, "name": canary}
     await insert(session, "attachment", **own, id=pending_id, **file, url_sealed=sealed)
     kept = {"state": "stored", "blob_key": session.scope.key("attachments", canary), "sha256": canary}
-    await insert(session, "attachment", **own, id=attachment_id, **file, **kept, size_bytes=1)
+    told = {"hearing": "waiting", "words": canary, "heard_by": canary, "unheard_reason": canary}
+    await insert(session, "attachment", **own, id=attachment_id, **file, **kept, **told, size_bytes=1)
     memory_id = new_id()
     noted = {"kind": "fact", "topic": canary, "text": canary, "quote": canary, "author": "model"}
     await insert(session, "memory", **own, id=memory_id, seq=1, confidence=0.9, said_at=utcnow(), **noted)

@@ -13,6 +13,8 @@ VOCABULARY = {
     "audit_event.actor_kind",
     "audit_event.target_kind",
     "asked_question.kind",
+    "attachment.heard_as",
+    "attachment.hearing",
     "attachment.state",
     "base_change.part",
     "llm_usage.purpose",

@@ -17,6 +17,7 @@ CASES = {
     "crm.perform_action": {"action_id": "action_id"},
     "crm.widget_said": {"slot_id": "slot_id"},
     "conversations.fetch_attachment": {"attachment_id": "pending_id"},
+    "dialog.hear": {"attachment_id": "attachment_id"},
     "conversations.remember": {"conversation_id": "conversation_id"},
     "dialog.follow_delivery": {"conversation_id": "conversation_id"},
     "crm.process_delivery": {"delivery_id": "delivery_id"},

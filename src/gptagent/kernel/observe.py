@@ -71,6 +71,12 @@ EMBEDDING_SECONDS = Histogram(
 EMBEDDING_TOKENS = Counter(
     "gptagent_embedding_tokens_total", "Tokens of embedded texts by the provider's count"
 )
+SPEECH_SECONDS = Histogram(
+    "gptagent_speech_request_seconds",
+    "Time until a voice message was written down, with all attempts",
+    ["outcome"],
+    buckets=(0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60),
+)
 FACT_GATE = Counter(
     "gptagent_fact_gate_total",
     "Replies of a model by what the comparison with their sources found",

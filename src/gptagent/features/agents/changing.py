@@ -95,7 +95,7 @@ async def restore(session: Session, old: Agent, settings: Settings, number: int,
 
 
 async def preview_settings(session: Session, agent: Agent, changes: Mapping[str, object]) -> Settings:
-    """Return the settings as they are edited, with these changed and checked as by `save_draft`; store nothing.
+    """Return the settings as they are edited, with these changes, checked as by `save_draft`; store nothing.
 
     Raises Invalid naming every wrong field; name and state are no settings.
     """

@@ -192,7 +192,7 @@ SETTINGS: Mapping[str, Setting] = {
     "response_delay_seconds": Setting(
         "number",
         "The agent waits for so much silence, so that a customer who writes in several messages gets one "
-        "answer.",
+        "answer. After a question, a whole sentence or a long message about half of it is enough.",
         0,
         DELAY_MAX_SECONDS,
     ),

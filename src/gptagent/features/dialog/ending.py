@@ -15,7 +15,7 @@ from gptagent.features.dialog.acting import service as acting
 from gptagent.features.dialog.acting.promising import owe_promises
 from gptagent.features.dialog.enclosures import service as enclosures
 from gptagent.features.dialog.following.planning import wait_for_silence
-from gptagent.features.dialog.model import FACT_GATE, LEAK, Answer, Turn
+from gptagent.features.dialog.model import FACT_GATE, LEAK, NOT_HEARD, Answer, Turn
 from gptagent.features.dialog.scripting import used_scripts
 from gptagent.features.dialog.tracing import service as tracing
 from gptagent.features.dialog.tracing.model import Trace
@@ -56,6 +56,9 @@ BUDGET_TASK = (
 FAILED_TASK = (
     "The channel did not deliver the agent's reply to the customer. Please look after it. The reply was: "
     "“{reply}”"
+)
+NOT_HEARD_TASK = (
+    "The customer sends what the agent cannot hear or open. Please look at it in the chat and answer."
 )
 WINDOW_CLOSED = "window_closed"
 
@@ -127,6 +130,8 @@ async def _follow(session: Session, turn: Turn, conversation: Conversation, answ
         await owe_task(session, conversation, WINDOW_TASK, reply=answer.text[:TASK_REPLY_CHARS])
     elif answer.reason == EXHAUSTED and answer.outcome == "handed_off":
         await owe_turn_task(session, turn, conversation, BUDGET_TASK)
+    elif answer.outcome == "handed_off" and answer.reason == NOT_HEARD:
+        await owe_task(session, conversation, NOT_HEARD_TASK)
     elif answer.outcome == "handed_off":
         await owe_turn_task(session, turn, conversation, NOT_SENT_TASK, reason=answer.reason or "")
 
@@ -177,7 +182,7 @@ async def owe_turn_task(
 
 async def _question(session: Session, turn: Turn, conversation: Conversation) -> str:
     asked = await conversations.list_messages(session, conversation.id, from_seq=turn.first_seq)
-    return " ".join(m.text for m in asked if m.author == "customer" and m.seq <= turn.last_seq)
+    return " ".join(m.told for m in asked if m.author == "customer" and m.seq <= turn.last_seq)
 
 
 async def owe_task(session: Session, conversation: Conversation, template: str, **params: str) -> None:

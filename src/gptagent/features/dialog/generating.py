@@ -10,10 +10,11 @@ from gptagent.features.conversations.memory.model import Memory
 from gptagent.features.crm import service as crm_service
 from gptagent.features.crm.service import ContactCard
 from gptagent.features.dialog.acting import promising
-from gptagent.features.dialog.context import Responder, Spent, TurnContext, not_found
+from gptagent.features.dialog.context import Responder, Spent, TurnContext
 from gptagent.features.dialog.extractive import BY as EXTRACTIVE
 from gptagent.features.dialog.guarding.degrading import instead
 from gptagent.features.dialog.handing import turns as handing
+from gptagent.features.dialog.hearing import service as hearing
 from gptagent.features.dialog.model import Answer
 from gptagent.features.dialog.scripting import scripts_of
 from gptagent.features.dialog.wording import worded
@@ -46,7 +47,8 @@ class Generation:
         """
         trace = context.trace
         if not context.question:
-            return not_found(context.agent, "gate"), Spent(), context
+            async with db.session(scope) as session:
+                return await hearing.answer_wordless(session, context), Spent(), context
         if (handed := handing.asked_for(context)) is not None:
             return handed, Spent(), context
         with trace.timed("understand"):

@@ -14,6 +14,7 @@ from gptagent.features.dialog.context import Spent, TurnContext, not_found
 from gptagent.features.dialog.guarding.watching import leak_of, watch
 from gptagent.features.dialog.handing import turns as handing
 from gptagent.features.dialog.handing.model import RULE as HANDOFF_RULE
+from gptagent.features.dialog.hearing import service as hearing
 from gptagent.features.dialog.model import FACT_GATE, LEAK, Answer, Promised, Source
 from gptagent.features.dialog.reading import Facts, contact_facts, deal_facts
 from gptagent.features.dialog.tracing.model import Block, BlockKind
@@ -40,6 +41,8 @@ ANSWER_MAX_TOKENS = 700
 REPLY_SECONDS = 30.0  # for the reply and its second wording together
 REWRITE_MIN_SECONDS = 3.0  # the model has just answered: a little is worth a try
 PASSAGE_MAX_CHARS = 1_500
+HISTORY_MESSAGE_MAX_CHARS = 4_000
+QUESTION_TOLD_MAX_CHARS = 8_000  # with what is in the files
 FACTS_NAMED_MAX = 20  # to the model that is to rewrite
 NOT_FOUND_MARK = "NO_ANSWER"
 _CITATION = re.compile(r"\s*\[(\d{1,2}(?:\s*[,;]\s*\d{1,2})*)\]")
@@ -176,7 +179,7 @@ class _Asked:
             return []
         found = [f"{one.source_title}\n{one.heading}\n{one.content}" for one in self.passages]
         messages = (*self.context.history, *self.context.unanswered)
-        said = [message.text for message in messages if message.author == "customer"]
+        said = [message.told for message in messages if message.author == "customer"]
         deal = [value for _label, value in (*deal_facts(self.context), *contact_facts(self.context))]
         remembered = [one.own_words for one in self.context.memories]
         scripts = [f"{one.title}\n{one.text}" for one in self.context.scripts]
@@ -273,6 +276,9 @@ def _blocks(context: TurnContext, passages: list[Passage]) -> list[Block]:
     """Return what the model is told before the dialogue, in its order."""
     rules = f"{_rules(context.settings)}\n{promise_rule(context)}"
     blocks = [*_told_by_owner(context), Block.of("rules", rules)]
+    files = hearing.note((*context.history, *context.unanswered))
+    if files:
+        blocks.append(Block.of("files", files))
     if context.company:
         blocks.append(Block.of("company", f"{_ABOUT}\n<company>\n{as_data(context.company)}\n</company>"))
     of_crm: tuple[tuple[BlockKind, Facts], ...] = (
@@ -320,11 +326,12 @@ def _said(turns: Sequence[ChatTurn]) -> list[Block]:
 
 def _turns(context: TurnContext) -> tuple[ChatTurn, ...]:
     history = tuple(
-        ChatTurn("user" if message.author == "customer" else "assistant", as_data(message.text))
+        ChatTurn("user" if message.author == "customer" else "assistant", as_data(told))
         for message in context.history
-        if message.text.strip()
+        if (told := hearing.tell(message)[:HISTORY_MESSAGE_MAX_CHARS])
     )
-    return (*history, ChatTurn("user", as_data(context.question)))
+    question = "\n".join(filter(None, map(hearing.tell, context.unanswered)))
+    return (*history, ChatTurn("user", as_data(question[:QUESTION_TOLD_MAX_CHARS])))
 
 
 def _source(passage: Passage, statements: str, rank: int) -> Source:

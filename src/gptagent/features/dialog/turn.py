@@ -100,6 +100,8 @@ class TurnRunner:
                 await finish(db, scope, turn, turn.answer)
             elif hands_over(turn.answer):
                 await handing.end_turn(db, scope, turn, seen, self.pace)
+            elif turn.answer is not None and turn.answer.outcome == "handed_off":
+                await finish(db, scope, turn, turn.answer)
             elif seen.settings.check_before_sending and not turn.is_approved and turn.answer is not None:
                 await drafts.put_down(db, scope, turn, turn.answer, self.pace)
             else:

@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
+import msgspec
+
 from gptagent.features.inference.budgets import service as budgets
 from gptagent.features.inference.budgets.model import Amount
 from gptagent.features.inference.masking.service import Cover, get_masking
@@ -14,6 +16,7 @@ from gptagent.kernel.errors import AppError
 
 # No known tokeniser makes more of a text: of Russian one for each letter, of English one for two.
 BYTES_PER_TOKEN = 2
+PICTURE_TOKENS = 3_000  # more than known models make of one
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ class GuardedModel:
         used = Amount(reply.cost_micro_usd or 0, reply.tokens_in + reply.tokens_out)
         async with self.db.session(use.scope) as session:
             await budgets.settle(session, use, hold_id, used, now=utcnow())
-        return replace(reply, text=cover.uncover(reply.text), masked=cover.counts())
+        return replace(cover.reply(reply), masked=cover.counts())
 
     async def _release(self, use: Use, hold_id: UUID | None) -> None:
         if hold_id is not None:
@@ -75,7 +78,9 @@ class GuardedModel:
     def _most(self, request: ModelRequest) -> Amount:
         """Return what the call may come to at most, by the dearest model that may answer."""
         size = len(request.system.encode()) + sum(len(turn.text.encode()) for turn in request.turns)
-        tokens_in = -(-size // BYTES_PER_TOKEN)
+        size += sum(len(msgspec.json.encode(tool)) for tool in request.tools)
+        pictures = sum(len(turn.pictures) for turn in request.turns)
+        tokens_in = -(-size // BYTES_PER_TOKEN) + pictures * PICTURE_TOKENS
         names = (request.model, *self.names) if request.model else self.names
         costs = [self.prices.cost((name,), tokens_in, request.max_tokens) or 0 for name in names]
         return Amount(max(costs, default=0), tokens_in + request.max_tokens)

@@ -14,7 +14,16 @@ from gptagent.kernel.scope import Scope
 
 # What a call of a model was for.
 Purpose = Literal[
-    "reply", "rewrite", "memory", "graph", "draft", "actions", "embedding", "rehearsal", "other"
+    "reply",
+    "rewrite",
+    "memory",
+    "graph",
+    "draft",
+    "actions",
+    "embedding",
+    "hearing",
+    "rehearsal",
+    "other",
 ]
 # Is given what a model says, piece by piece; None: what was said is void, another attempt begins.
 Hear = Callable[[str | None], Awaitable[None]]
@@ -26,11 +35,20 @@ _DAY_OF_RELEASE = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture a model is to look at. `mime` is what its bytes are."""
+
+    mime: str
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class ChatTurn:
-    """One message of the dialogue as the model sees it."""
+    """One message of the dialogue as the model sees it. `pictures` only of a user."""
 
     role: Literal["user", "assistant"]
     text: str
+    pictures: tuple[Picture, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +104,8 @@ class ModelReply:
 
     `tokens_cached` are those of `tokens_in` that the provider had kept from an earlier request.
     `cost_micro_usd`: millionths of a US dollar; None if no price of the model is known.
-    `masked`: how many values of which kind the provider was not told. `tool_calls` in the model's order; those
-    whose arguments are no JSON object are left out.
+    `masked`: how many values of which kind the provider was not told. `tool_calls` in the model's order;
+    those whose arguments are no JSON object are left out.
     """
 
     text: str
@@ -113,6 +131,26 @@ class LanguageModel(Protocol):
 
     async def stream(self, request: ModelRequest, hear: Hear) -> ModelReply:
         """Answer as `complete` does, and let `hear` have the pieces as they come. Raises what it raises."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What somebody has said. Endpoints go by the ending of `name`, so it is that of the type."""
+
+    name: str
+    mime: str
+    content: bytes = field(repr=False)
+
+
+class SpeechModel(Protocol):
+    async def transcribe(self, recording: Recording) -> ModelReply:
+        """Return what is said, in the language it is said in; empty if nothing is.
+
+        Raises UpstreamUnavailable once retries are used up, Invalid("speech_rejected") if the provider
+        refuses the recording, Invalid("speech_malformed") for an answer that is no transcript,
+        Forbidden("speech_unauthorized") the key.
+        """
         ...
 
 

@@ -206,7 +206,8 @@ def kept_of_customer(
         ],
         "attachments": [
             Query(
-                """select id, conversation_id, seq, kind, name, state, size_bytes, sha256, created_at
+                """select id, conversation_id, seq, kind, name, state, size_bytes, sha256, created_at,
+                          hearing, heard_as, heard_by, words, unheard_reason, heard_at
                      from app.attachment where conversation_id = $1""",
                 ("seq", "id"),
                 args=(one,),

@@ -20,7 +20,7 @@ class Knobs(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     With an `api_key` any other is refused. `dimensions` is the size of embeddings that name none.
     `languages` are those the embeddings know: `many`, or `english` like models whose name says so.
-    `embedding_ms` passes before vectors are answered.
+    `embedding_ms` passes before vectors are answered, `speech_ms` before a transcript is.
     """
 
     first_token_ms: int = 0
@@ -29,8 +29,15 @@ class Knobs(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     dimensions: int = 256
     languages: Literal["many", "english"] = "many"
     embedding_ms: int = 0
+    speech_ms: int = 0
     models: list[str] = msgspec.field(
-        default_factory=lambda: ["sandbox", "sandbox-mini", "sandbox-embedding", "sandbox-embedding-english"]
+        default_factory=lambda: [
+            "sandbox",
+            "sandbox-mini",
+            "sandbox-embedding",
+            "sandbox-embedding-english",
+            "sandbox-speech",
+        ]
     )
 
 

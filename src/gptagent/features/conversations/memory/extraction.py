@@ -97,9 +97,9 @@ def request(messages: Iterable[Message], known: Sequence[Memory], model: str | N
     ]
     lines += [
         f'<message number="{one.seq}" author="{"customer" if one.author == "customer" else "company"}" '
-        f'date="{one.sent_at.date()}">{_data(one.text[:MESSAGE_MAX_CHARS])}</message>'
+        f'date="{one.sent_at.date()}">{_data(one.said[:MESSAGE_MAX_CHARS])}</message>'
         for one in messages
-        if one.text.strip()
+        if one.said
     ]
     return ModelRequest(
         system=_SYSTEM,
@@ -134,7 +134,7 @@ def _note(note: object, said: Mapping[int, Message], known: Sequence[Memory]) ->
     confidence = note.get("confidence")
     if message is None or kind is None or not isinstance(confidence, int | float):
         return None
-    if not CONFIDENCE_MIN <= confidence <= 1 or not is_borne_out(text, quote, message.text):
+    if not CONFIDENCE_MIN <= confidence <= 1 or not is_borne_out(text, quote, message.said):
         return None
     number = _int(note.get("replaces"))
     return Found(

@@ -87,7 +87,7 @@ def by_patterns(messages: Sequence[Message]) -> list[Found]:
         found
         for one in messages
         if one.author == "customer"
-        for found in found_in(one.text[: extraction.MESSAGE_MAX_CHARS], one.seq, one.sent_at)
+        for found in found_in(one.said[: extraction.MESSAGE_MAX_CHARS], one.seq, one.sent_at)
         if not extraction.is_about_company(found.text)
     ]
 
@@ -108,7 +108,7 @@ async def _claim(ctx: JobContext, conversation_id: UUID) -> _Batch | None:
         )
         if not messages:
             return None
-        has_words = any(one.author == "customer" and one.text.strip() for one in messages)
+        has_words = any(one.author == "customer" and one.said for one in messages)
         is_silent = await organizations.find_silence(session) is not None
         if agent is None and not is_silent:
             return None

@@ -25,6 +25,7 @@ BLOCKS: Mapping[str, str] = {
     "stage": "Instructions for the stage",
     "goal": "Goal",
     "rules": "Rules of the platform",
+    "files": "How the customer's files are used",
     "company": "Facts about the company",
     "deal": "Fields of the deal shown to the model",
     "contact": "Fields of the contact shown to the model",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from gptagent.features.inference.masking.model import Found, Kind
 from gptagent.features.inference.masking.recognising import replaced
-from gptagent.features.inference.model import ModelRequest
+from gptagent.features.inference.model import ModelReply, ModelRequest
 
 # Models put such a mark into other brackets, or escape it for Markdown.
 MARK = re.compile(
@@ -46,6 +46,23 @@ class Cover:
         if self._values:
             system = f"{system}\n\n{SAID}"
         return replace(request, system=system, turns=turns)
+
+    def reply(self, reply: ModelReply) -> ModelReply:
+        """Return the reply with the values, also in what tools are called with."""
+        calls = tuple(
+            replace(call, arguments={name: self._uncovered(value) for name, value in call.arguments.items()})
+            for call in reply.tool_calls
+        )
+        return replace(reply, text=self.uncover(reply.text), tool_calls=calls)
+
+    def _uncovered(self, value: object) -> object:
+        if isinstance(value, str):
+            return self.uncover(value)
+        if isinstance(value, list):
+            return [self._uncovered(one) for one in value]
+        if isinstance(value, dict):
+            return {key: self._uncovered(one) for key, one in value.items()}
+        return value
 
     def counts(self) -> tuple[str, ...]:
         """Return how many values of each kind were hidden, such as "phone 2"."""
