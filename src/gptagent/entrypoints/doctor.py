@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from gptagent.bootstrap import app_dsn, build_embedder, build_platform
+from gptagent.bootstrap import app_dsn, build_embedder, build_reranker, build_platform
 from gptagent.kernel import installation
 from gptagent.kernel.crypto import load_vault
 from gptagent.kernel.db import Database
@@ -46,6 +46,7 @@ async def examine(settings: Settings) -> list[Finding]:
             findings.append(Finding(what, ok=False, detail="not checked: it needs the database"))
     findings.append(await _try("model", _model, settings))
     findings.append(await _try("embeddings", _embeddings, settings))
+    findings.append(await _try("reranking", _reranking, settings))
     return findings
 
 
@@ -62,6 +63,8 @@ _MENDS = {
     "migrations": "Run `gptagent migrate`.",
     "crm": "Run `gptagent migrate`, and set the SECRET_KEYS this installation began with.",
     "model": "Check LLM_BASE_URL and LLM_API_KEY; a private address needs EGRESS_ALLOW=host:port.",
+    "reranking": "Check RERANKER_BASE_URL, RERANKER_API_KEY and RERANKER_MODEL; a private address needs "
+    "EGRESS_ALLOW=host:port.",
     "embeddings": "Check EMBEDDING_BASE_URL, EMBEDDING_API_KEY, EMBEDDING_MODEL and EMBEDDING_DIMENSIONS; a "
     "private address needs EGRESS_ALLOW=host:port.",
 }
@@ -166,3 +169,18 @@ async def _embeddings(settings: Settings) -> Finding:
         await egress.aclose()
     host = urlsplit(settings.embedding_base_url).hostname
     return Finding("embeddings", ok=True, detail=f"{host} answers {len(answer.vectors[0])} dimensions")
+
+
+async def _reranking(settings: Settings) -> Finding:
+    """Have two texts put in order."""
+    egress = Egress(settings.allowed_egress)
+    reranker = build_reranker(settings, egress)
+    if reranker is None:
+        return Finding("reranking", ok=True, detail="none set: passages stay as found (RERANKER_MODEL)")
+    try:
+        texts = ["Nobody is there.", "Somebody is there."]
+        answer = await reranker.rerank("Is anybody there?", texts, deadline=MODEL_SECONDS)
+    finally:
+        await egress.aclose()
+    host = urlsplit(settings.reranker_base_url).hostname
+    return Finding("reranking", ok=True, detail=f"{host} answers in {answer.duration_ms} ms")

@@ -28,6 +28,7 @@ SENTENCES: Mapping[str, str] = {
     "question.updated": "The expected sources of a test question changed",
     "question.deleted": "A test question was deleted",
     "vectors.measured": "The search by meaning was to be measured again",
+    "reranker.measured": "The reranking model was to be measured again",
     "company_facts.updated": "Facts about the company changed",
     "graph.budget_changed": "Budget of the graph changed",
     "graph.read_anew": "Passages read for the graph again",
