@@ -15,6 +15,7 @@ from gptagent.features.knowledge.model import NewArticle
 from gptagent.features.knowledge.ports import RerankingModel
 from gptagent.features.knowledge.questions import service as questions
 from gptagent.features.knowledge.reranking import service as reranking
+from gptagent.features.knowledge.reranking import store
 from gptagent.features.knowledge.reranking.jobs import RerankingJobs
 from gptagent.features.knowledge.reranking.service import Reranking
 from gptagent.features.knowledge.vectors.service import Understanding
@@ -30,8 +31,8 @@ SUBJECTS = ("sofa", "table", "chair", "kitchen", "watch", "battery", "book", "fi
 
 
 def pair(subject):
-    noise = f"The {subject} catalogue {subject} mentions a courier of {subject} and whatever else there is."
-    answer = f"We deliver the {subject}: three days."
+    noise = f"Whatever the {subject} catalogue, {subject} leaflet and {subject} page mention is on paper."
+    answer = f"Delivery, courier delivery, quick delivery and delivery by post: {subject}."
     return noise, answer
 
 
@@ -193,8 +194,9 @@ async def test_another_model_is_measured_anew_and_not_used_before(desk):
 async def test_the_schedule_finds_bases_in_which_the_model_is_new_or_that_have_changed(desk, other_scope):
     async def due():
         async with desk.database.installation() as session:
-            pause = timedelta(seconds=0)
-            return desk.scope.org_id in await reranking.store.fetch_due(session, desk.reranker.model, pause, 10**6)
+            none = timedelta(seconds=0)
+            found = await store.fetch_due(session, desk.reranker.model, none, 10**6)
+            return desk.scope.org_id in found
 
     assert not await due(), "it is empty"
     await desk.write(saved=False)
