@@ -69,6 +69,8 @@ from gptagent.features.knowledge.checks import jobs as check_jobs
 from gptagent.features.knowledge.checks import service as checks
 from gptagent.features.knowledge.extraction.jobs import GraphJobs
 from gptagent.features.knowledge.extraction.service import EXTRACT_JOB
+from gptagent.features.knowledge.naming import jobs as naming_jobs
+from gptagent.features.knowledge.naming import service as naming
 from gptagent.features.knowledge.questions import jobs as question_jobs
 from gptagent.features.knowledge.questions import service as questions
 from gptagent.features.knowledge.ports import Reranker, RerankingModel
@@ -316,6 +318,7 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
         JobSpec(questions.MEASURE_JOB, question_jobs.measure, JobClass.LONG, question_jobs.give_up),
         JobSpec(checks.SCAN, check_jobs.scan, JobClass.LONG, check_jobs.give_up),
         JobSpec(EXTRACT_JOB, graph_jobs.extract, JobClass.LONG, graph_jobs.give_up),
+        JobSpec(naming.MEASURE_JOB, naming_jobs.measure, JobClass.LONG, naming_jobs.give_up),
         JobSpec(vectors.EMBED_JOB, vector_jobs.embed, JobClass.LONG, vector_jobs.give_up),
         JobSpec(reranking.MEASURE_JOB, reranking_jobs.measure, JobClass.LONG, reranking_jobs.give_up),
     )

@@ -157,6 +157,7 @@ ACTIONS: dict[str, str | Why] = {
     ),
     f"POST {GRAPH}/readings": f"POST {V1}/graph/readings",
     f"POST {GRAPH}/budget": f"PATCH {V1}/graph",
+    f"POST {GRAPH}/measure": f"POST {V1}/graph/measurements",
     f"POST {GRAPH}/{{entity_id}}/edit": f"PATCH {ENTITY}",
     f"POST {GRAPH}/{{entity_id}}/merge": f"POST {ENTITY}/merge",
     f"POST {GRAPH}/{{entity_id}}/delete": f"DELETE {ENTITY}",

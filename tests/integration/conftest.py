@@ -1,15 +1,18 @@
 """The web application on the tests' database, served over real HTTP, and its readers."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import httpx2
 import pytest
 import uvicorn
 
 from administrators import enter_with, make_administrator
 from cast import make_scope
+from gptagent.adapters.llm.port import OpenAiCompatible, Patience
 from gptagent.bootstrap import build_platform
 from gptagent.entrypoints.demo.ports import free_port
 from gptagent.entrypoints.web import build_web
@@ -17,6 +20,7 @@ from gptagent.kernel.db import Database
 from gptagent.kernel.ids import new_id
 from gptagent.kernel.scope import Scope
 from gptagent.kernel.settings import Settings
+from gptagent.sandbox.spawn import running
 from members import add_member
 from readers import Reader, reader_of, stranger_at
 
@@ -64,6 +68,31 @@ async def serving_here(home: Path, **settings: object) -> AsyncIterator[str]:
 async def web(home: Path, roles) -> AsyncIterator[str]:
     async with serving_here(home, registration="open") as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def llm() -> Iterator[str]:
+    """Address of an emulated model."""
+    with running("llm") as url:
+        yield url
+
+
+@pytest.fixture
+def control(llm: str) -> Iterator[httpx2.Client]:
+    """What the emulated model is told to answer, and what it was asked; it has forgotten other tests."""
+    with httpx2.Client(base_url=f"{llm}/_sandbox") as http:
+        http.post("/reset").raise_for_status()
+        yield http
+
+
+@pytest.fixture
+async def model(llm: str, control: httpx2.Client) -> AsyncIterator[OpenAiCompatible]:
+    """The adapter that asks the emulated model."""
+    parts = urlsplit(llm)
+    allow = frozenset({(parts.hostname, parts.port)})
+    model = OpenAiCompatible(allow, f"{llm}/v1", "key", "sandbox", patience=Patience(first_pause=0.01))
+    yield model
+    await model.aclose()
 
 
 @pytest.fixture

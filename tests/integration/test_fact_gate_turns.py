@@ -25,30 +25,13 @@ TRAPS = range(3)
 OBJECTION = "has no source"
 
 
-@pytest.fixture(scope="module")
-def llm():
-    with running("llm") as url:
-        yield url
-
-
 @pytest.fixture
-def control(llm):
-    with httpx2.Client(base_url=f"{llm}/_sandbox") as http:
-        http.post("/reset").raise_for_status()
-        yield http
-
-
-@pytest.fixture
-async def scene(world, llm, control):
+async def scene(world, model):
     """A chat whose agent asks a model; its base has one article and the company's facts."""
     scene = await Scene.open(world)
-    parts = urlsplit(llm)
-    allow = frozenset({(parts.hostname, parts.port)})
-    model = OpenAiCompatible(allow, f"{llm}/v1", "key", "sandbox", patience=Patience(first_pause=0.01))
     scene.runner = replace(scene.runner, responder=ModelResponder(model))
     await scene.write_article("Delivery", "Delivery to the city costs 490 roubles. It takes two days.")
-    yield scene
-    await model.aclose()
+    return scene
 
 
 def script(control, first, second):

@@ -1,5 +1,6 @@
 """Passages become a graph: by patterns, or by a model held to the text; what fails shows."""
 
+import asyncio
 import json
 from datetime import UTC, date, datetime, timedelta
 from urllib.parse import urlsplit
@@ -19,6 +20,7 @@ from gptagent.features.knowledge.model import NewArticle
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.errors import UpstreamUnavailable
 from gptagent.kernel.jobs import JobContext
+from gptagent.kernel.paging import Page
 from gptagent.sandbox.spawn import running
 
 CONTACTS = """ООО «Ромашка» работает с 1 мая 2024 года.
@@ -73,26 +75,9 @@ FOUND = {
 }
 
 
-@pytest.fixture(scope="module")
-def llm():
-    with running("llm") as url:
-        yield url
-
-
 @pytest.fixture
-def control(llm):
-    with httpx2.Client(base_url=f"{llm}/_sandbox") as http:
-        http.post("/reset").raise_for_status()
-        yield http
-
-
-@pytest.fixture
-async def by_model(llm, control):
-    parts = urlsplit(llm)
-    allow = frozenset({(parts.hostname, parts.port)})
-    model = OpenAiCompatible(allow, f"{llm}/v1", "key", "sandbox", patience=Patience(first_pause=0.01))
-    yield GraphJobs(model, pause=0)
-    await model.aclose()
+def by_model(model):
+    return GraphJobs(model, pause=0)
 
 
 PATTERNS = GraphJobs(None)
@@ -370,3 +355,114 @@ async def test_a_graph_is_its_workspaces_own(database, scope, other_scope):
         await graph.delete_entity(session, (await cards(database, scope))["Стул"].entity.id)
         assert (await reading.get_progress(session, now=datetime(2026, 1, 1, tzinfo=UTC))).done == 1
     assert "Стул" in await cards(database, other_scope)
+
+
+async def test_a_fact_that_a_reader_finds_again_is_not_forgotten_with_its_first_source(database, scope):
+    """KB-21: whoever deletes passages waits for the reader, and sees what it has found."""
+    first = await write(database, scope, "Первая", "- Стул — 3 200 ₽")
+    second = await write(database, scope, "Вторая", "- Стул — 3 200 ₽")
+    await read(PATTERNS, database, scope, first)
+    async with database.session(scope) as session:
+        waiting = await store.next_passages(session, second, utcnow(), 5)
+        claimed = await reading.claim_passages(session, waiting, now=utcnow())
+    async with database.session(scope) as session:
+        found = [(one, patterns_of(one)) for one in claimed]
+        await reading.record_findings(session, found, "patterns", now=utcnow())
+        deleting = asyncio.create_task(delete(database, scope, first))
+        await until_waiting(session)
+    await deleting
+    known = await cards(database, scope)
+    assert set(known) == {"Вторая", "Стул"}
+    assert facts(known["Стул"]) == {("price", "3 200 ₽")}
+
+
+async def test_a_reader_and_whoever_changes_several_sources_do_not_wait_for_each_other(database, scope):
+    first = await write(database, scope, "Первая", "- Стул — 3 200 ₽")
+    second = await write(database, scope, "Вторая", "- Стол — 9 000 ₽")
+    await read(PATTERNS, database, scope, first)
+    async with database.session(scope) as session:
+        (waiting,) = await store.next_passages(session, second, utcnow(), 5)
+        claimed = await reading.claim_passages(session, [waiting], now=utcnow())
+
+    async def record():
+        async with database.session(scope) as session:
+            found = [(one, patterns_of(one)) for one in claimed]
+            await reading.record_findings(session, found, "patterns", now=utcnow())
+
+    async with database.session(scope) as session:
+        await knowledge.delete_article(session, first)
+        recording = asyncio.create_task(record())
+        await until_waiting(session)
+        await knowledge.delete_article(session, second)
+    await recording
+    assert await cards(database, scope) == {}
+
+
+async def delete(database, scope, article_id):
+    async with database.session(scope) as session:
+        await knowledge.delete_article(session, article_id)
+
+
+async def until_waiting(session):
+    async with asyncio.timeout(20):
+        while not await session.fetchval("select true from pg_locks where not granted limit 1"):
+            await asyncio.sleep(0.01)
+
+
+async def test_readings_that_were_let_go_are_no_tries_that_failed(database, scope, by_model, control):
+    """KB-22"""
+    article_id = await write(database, scope, "Staff", STAFF)
+    for _ in range(reading.TRIES):
+        async with database.session(scope) as session:
+            waiting = await store.next_passages(session, article_id, utcnow(), 5)
+            mine = await reading.claim_passages(session, waiting, now=utcnow())
+            await store.release(session, mine, "llm_unavailable", utcnow())
+    script(control, {"reply": "I would rather not."})
+    await read(by_model, database, scope, article_id)
+    now = await progress(database, scope)
+    assert (now.failed, now.calls) == (1, reading.TRIES), "as often as one that was never let go"
+    async with database.session(scope) as session:
+        await reading.read_anew(session, now=utcnow())
+    await read(by_model, database, scope, article_id)
+    assert (await progress(database, scope)).calls == 2 * reading.TRIES, "as often as the first time"
+
+
+async def test_all_sources_are_queued_in_one_statement(database, scope):
+    for number in range(4):
+        article_id = await write(database, scope, f"Article {number}", "- Стул — 3 200 ₽")
+        await read(PATTERNS, database, scope, article_id)
+    for queue in (reading.read_anew, _raise_budget):
+        async with database.session(scope) as session:
+            await session.execute("delete from jobs.pgqueuer where headers->>'org' = $1", str(scope.org_id))
+            await queue(session, now=utcnow())
+            rows = await session.fetch(  # rows of one statement bear its number
+                "select cmin::text as statement from jobs.pgqueuer where headers->>'org' = $1",
+                str(scope.org_id),
+            )
+        assert len(rows) == 4 and len({row["statement"] for row in rows}) == 1
+
+
+async def _raise_budget(session, *, now):
+    await reading.set_budget(session, 50_000_000)
+
+
+async def test_facts_and_relations_come_in_pages(database, scope):
+    """KB-21"""
+    many = graph.SHOWN + 3
+    article_id = await write(
+        database, scope, "Цены", "ООО «Ромашка»\n\n" + "\n".join(f"- Товар {n:02} — {n + 1} ₽" for n in range(many))
+    )
+    await read(PATTERNS, database, scope, article_id)
+    async with database.session(scope) as session:
+        found, _types = await graph.find_entities(session, search="Цены", limit=5)
+        page = Page(graph.RELATION_ORDERS["name"], 30)
+        seen, cursor = await graph.page_relations(session, found[0].id, page)
+        while cursor:
+            part, cursor = await graph.page_relations(session, found[0].id, Page.read(page.order, 30, cursor))
+            seen += part
+        card = await graph.get_card(session, found[0].id)
+        last = await graph.get_card(session, found[0].id, relations=99)
+    assert len(card.relations) == graph.SHOWN and card.entity.relations == many + 1
+    assert len(last.relations) == many + 1 - graph.SHOWN, "past the end there is the last page"
+    assert len({one.id for one in seen}) == many + 1
+    assert [one.other_name for one in seen] == sorted(one.other_name for one in seen)

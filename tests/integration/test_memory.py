@@ -30,28 +30,6 @@ NOTES = "You keep notes"  # how the question for notes begins
 INTRODUCED = "Hello! My name is Anna, I live in Kazan. I'll pay on Friday."
 
 
-@pytest.fixture(scope="module")
-def llm():
-    with running("llm") as url:
-        yield url
-
-
-@pytest.fixture
-def control(llm):
-    with httpx2.Client(base_url=f"{llm}/_sandbox") as http:
-        http.post("/reset").raise_for_status()
-        yield http
-
-
-@pytest.fixture
-async def model(llm, control):
-    parts = urlsplit(llm)
-    allow = frozenset({(parts.hostname, parts.port)})
-    model = OpenAiCompatible(allow, f"{llm}/v1", "key", "sandbox", patience=Patience(first_pause=0.01))
-    yield model
-    await model.aclose()
-
-
 async def chat(world, model, like=None):
     """Open a chat; `like`: one of the same contact."""
     scene = await Scene.open(world)

@@ -10,6 +10,7 @@ from gptagent.features.knowledge.extraction import store
 from gptagent.features.knowledge.extraction.jobs import GraphJobs
 from gptagent.features.knowledge.graph import service as graph
 from gptagent.features.knowledge.model import NewArticle
+from gptagent.features.knowledge.naming import jobs as naming_jobs
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.ids import new_id
 from gptagent.kernel.jobs import JobContext
@@ -178,3 +179,51 @@ async def test_a_program_does_the_same_over_the_api(api, made, database, scope):
         "graph_fact.updated",
     }
     assert not any(word in row["changes"] for row in actions for word in ("Stool", "Chair", "green"))
+
+
+async def test_what_other_names_add_is_measured_by_a_button_and_told(alice, dora, made, api, database, scope):
+    """KB-21"""
+    page = texts(await alice.open("/knowledge-graph"))
+    assert "Other names in the search Not used" in page and "It is measured two minutes after" in page
+    assert (await dora.send("/knowledge-graph/measure")).status_code == 403
+    begun = texts(await alice.follow(await alice.send("/knowledge-graph/measure")))
+    assert "It is being measured" in begun and "Being measured" in begun
+    again = texts(await alice.follow(await alice.send("/knowledge-graph/measure")))
+    assert "It is being measured already" in again
+    assert (await api.post("/graph/measurements")).json()["use"]["is_queued"]
+    await naming_jobs.measure(JobContext(database, None, scope, 1, 1))
+    part = texts(await dora.open("/knowledge-graph", params={"part": "use"}))
+    assert "There are too few questions to tell." in part and "Measure again" not in part
+    use = (await api.get("/graph")).json()["use"]
+    assert (use["is_used"], use["is_queued"], use["named"]) == (False, False, 0) and use["sample_size"] > 0
+    async with database.session(scope) as session:
+        await session.execute(
+            """update app.graph_benefit set is_used = true, sample_size = 20, named = 7, recall_with = 0.9,
+                      recall_without = 0.5"""
+        )
+    told = texts(await alice.open("/knowledge-graph"))
+    assert "In use" in told and "that finds more here" in told and "own words 50%" in told
+
+
+async def test_facts_and_relations_are_shown_in_pages(alice, api, made, database, scope):
+    chair = made["Chair"]
+    async with database.session(scope) as session:
+        await session.execute(
+            """insert into app.graph_fact (id, entity_id, attribute, value, digest)
+               select gen_random_uuid(), $1, 'size', 'number ' || n, n::text from generate_series(1, 60) n""",
+            chair,
+        )
+    first, second = [
+        texts(await alice.open(f"/knowledge-graph/{chair}", params={"facts": n})) for n in ("1", "2")
+    ]
+    assert "1 to 50 of 61" in first and "51 to 61 of 61" in second
+    assert "51 to 61 of 61" in texts(await alice.open(f"/knowledge-graph/{chair}", params={"facts": "9"}))
+    assert len((await api.get(f"/graph/entities/{chair}")).json()["facts"]) == 50
+    listed = (await api.get(f"/graph/entities/{chair}/facts", params={"limit": 40})).json()
+    rest = await api.get(
+        f"/graph/entities/{chair}/facts", params={"limit": 40, "cursor": listed["next_cursor"]}
+    )
+    assert len(listed["items"]) == 40 and len(rest.json()["items"]) == 21
+    assert rest.json()["next_cursor"] is None
+    relations = (await api.get(f"/graph/entities/{chair}/relations")).json()
+    assert [one["other_name"] for one in relations["items"]] == ["Prices"]

@@ -40,26 +40,9 @@ HOSTILE = NewArticle(
 )
 
 
-@pytest.fixture(scope="module")
-def llm():
-    with running("llm") as url:
-        yield url
-
-
 @pytest.fixture
-def control(llm):
-    with httpx2.Client(base_url=f"{llm}/_sandbox") as http:
-        http.post("/reset").raise_for_status()
-        yield http
-
-
-@pytest.fixture
-async def responder(llm, control):
-    parts = urlsplit(llm)
-    allow = frozenset({(parts.hostname, parts.port)})
-    model = OpenAiCompatible(allow, f"{llm}/v1", "key", "sandbox", patience=Patience(first_pause=0.01))
-    yield ModelResponder(model)
-    await model.aclose()
+def responder(model):
+    return ModelResponder(model)
 
 
 @pytest.fixture

@@ -206,6 +206,10 @@ async def _graph(session: Session, canary: str) -> dict[str, UUID]:
     used = {"calls": 1, "tokens_in": 1, "tokens_out": 1}
     await insert(session, "graph_usage", day=utcnow().date(), **used)
     await insert(session, "graph_settings", daily_tokens=1)
+    await session.execute(
+        """update app.graph_benefit
+              set is_used = true, sample_size = 10, measured_at = now() + interval '1 day', base_changes = 1000000"""
+    )
     return {"entity_id": entity_id, "fact_id": fact_id}
 
 

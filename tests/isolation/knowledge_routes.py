@@ -79,12 +79,15 @@ KNOWLEDGE: dict[str, Case] = {
     "GET /api/v1/graph": Own(),
     "PATCH /api/v1/graph": Own(200, {"json": {"daily_tokens": 1}}),
     "POST /api/v1/graph/readings": Own(202, {"json": {"failed_only": True}}),
+    "POST /api/v1/graph/measurements": Own(202),
     "GET /api/v1/graph/entities": Own(),
     "GET /api/v1/graph/entities/{entity_id}": Foreign(ENTITY),
     "PATCH /api/v1/graph/entities/{entity_id}": Foreign(ENTITY, RENAMED),
     "DELETE /api/v1/graph/entities/{entity_id}": Foreign(ENTITY),
     "POST /api/v1/graph/entities/{entity_id}/merge": Foreign(ENTITY, {"json": {"other_id": str(uuid4())}}),
     "POST /api/v1/graph/entities/{entity_id}/facts": Foreign(ENTITY, {"json": SAID}),
+    "GET /api/v1/graph/entities/{entity_id}/facts": Foreign(ENTITY),
+    "GET /api/v1/graph/entities/{entity_id}/relations": Foreign(ENTITY),
     "PUT /api/v1/graph/entities/{entity_id}/facts/{fact_id}": Foreign(FACT, {"json": SAID}),
     "DELETE /api/v1/graph/entities/{entity_id}/facts/{fact_id}": Foreign(FACT),
     "GET /api/v1/meaning": Own(),
@@ -179,6 +182,7 @@ KNOWLEDGE: dict[str, Case] = {
     f"GET {PAGES}/knowledge-graph": Own(),
     f"POST {PAGES}/knowledge-graph/readings": Own(303, {"data": {"only": "failed"}}),
     f"POST {PAGES}/knowledge-graph/budget": Own(303, {"data": {"daily_tokens": "1"}}),
+    f"POST {PAGES}/knowledge-graph/measure": Own(303),
     f"GET {PAGES}/knowledge-graph/{{entity_id}}": Foreign(ENTITY),
     f"POST {PAGES}/knowledge-graph/{{entity_id}}/edit": Foreign(
         ENTITY, {"data": {"name": "Stolen", "type": "person"}}

@@ -34,6 +34,7 @@ CASES = {
     "knowledge.measure": {"run_id": "run_id"},
     "knowledge.scan": {},
     "knowledge.extract_graph": {"source_id": "article_id"},
+    "knowledge.measure_graph": {},
 }
 
 

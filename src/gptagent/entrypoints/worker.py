@@ -18,6 +18,7 @@ from gptagent.features.crm.syncing.service import queue_due_syncs
 from gptagent.features.dialog.delivery import sweep_deliveries
 from gptagent.features.dialog.service import sweep_lanes
 from gptagent.features.knowledge.checks.service import queue_due_checks
+from gptagent.features.knowledge.naming.service import queue_due_measurements
 from gptagent.features.knowledge.questions.service import queue_due_runs
 from gptagent.features.knowledge.sites.service import queue_due_sites
 from gptagent.features.knowledge.reranking.service import queue_due as queue_rerankings
@@ -40,6 +41,7 @@ DISCARD_EVERY = timedelta(minutes=1)
 FORGET_EVERY = timedelta(minutes=10)
 DELETE_EVERY = timedelta(minutes=1)
 MEASURE_EVERY = timedelta(minutes=1)  # how often it is asked which base has changed notably
+NAMES_EVERY = timedelta(minutes=1)  # how often it is asked whose graph has changed since it was measured
 SYNC_EVERY = timedelta(minutes=1)  # how often it is asked which connection was not read for a day
 SITES_EVERY = timedelta(minutes=1)
 CHECK_EVERY = timedelta(seconds=30)  # how often it is asked which base has changed since its last check
@@ -173,6 +175,11 @@ async def _measure(platform: Platform) -> None:
         log.info("bases_measured", count=count)
 
 
+async def _measure_names(platform: Platform) -> None:
+    if count := await queue_due_measurements(platform.db):
+        log.info("graphs_measured", count=count)
+
+
 async def _embed(platform: Platform) -> None:
     if platform.embedder is not None and (count := await queue_due(platform.db, platform.embedder.model)):
         log.info("embeddings_queued", count=count)
@@ -204,6 +211,7 @@ def _schedules() -> tuple[tuple[timedelta, Tick], ...]:
         (CHECK_EVERY, _check_bases),
         (RENEW_EVERY, _renew),
         (MEASURE_EVERY, _measure),
+        (NAMES_EVERY, _measure_names),
         (EMBED_EVERY, _embed),
         (RERANK_EVERY, _rerank),
         (TIDY_EVERY, _tidy),

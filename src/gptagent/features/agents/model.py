@@ -133,7 +133,8 @@ SETTINGS: Mapping[str, Setting] = {
     ),
     "knowledge.categories": Setting(
         "categories",
-        "The agent answers from articles in these categories only; subcategories belong to them.",
+        "The agent answers from articles, documents and sites in these categories or below them. What is in "
+        "no category it does not find.",
         high=CATEGORIES_MAX,
     ),
 }

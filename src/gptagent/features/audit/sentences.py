@@ -31,6 +31,7 @@ SENTENCES: Mapping[str, str] = {
     "reranker.measured": "The reranking model was to be measured again",
     "company_facts.updated": "Facts about the company changed",
     "graph.budget_changed": "Budget of the graph changed",
+    "graph.measured": "What the graph adds was to be measured again",
     "graph.read_anew": "Passages read for the graph again",
     "graph_entity.deleted": "Entity of the graph deleted",
     "graph_entity.merged": "Entities of the graph merged",

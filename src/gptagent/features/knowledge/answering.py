@@ -44,10 +44,16 @@ def sentences_of(passage: Passage) -> list[str]:
 
 
 class Judge:
-    """Weighs texts by the words of one question. `weights` say how much each of these tells in the base."""
+    """Weighs texts by the words of one question. `weights` say how much each of these tells in the base.
 
-    def __init__(self, weights: Mapping[str, float], words: int) -> None:
+    Of `named` words the texts may hold others instead, whose shares add up.
+    """
+
+    def __init__(
+        self, weights: Mapping[str, float], words: int, named: Mapping[str, Mapping[str, float]] | None = None
+    ) -> None:
         self._weights = weights
+        self._named = {word: others for word, others in (named or {}).items() if word in weights}
         self._total = sum(weights.values())
         self._words = words
         self._kin: dict[str, Held] = {}
@@ -80,9 +86,13 @@ class Judge:
     def _held(self, lexemes: Iterable[str]) -> Held:
         """Return which of the question's words these lexemes hold, kin counted in part."""
         held: dict[str, float] = {}
-        for lexeme in lexemes:
+        said = dict.fromkeys(lexemes)
+        for lexeme in said:
             for word, kin in self._kinship(lexeme).items():
                 held[word] = max(kin, held.get(word, 0.0))
+        for word, others in self._named.items():
+            told = sum(share for other, share in others.items() if other in said)
+            held[word] = max(min(told, 1.0), held.get(word, 0.0))
         return held
 
     def _kinship(self, lexeme: str) -> Held:

@@ -1,12 +1,14 @@
 """Questions to passages, and passages to the sentences that answer."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gptagent.features.knowledge import lexical, store
 from gptagent.features.knowledge.answering import REFUSAL_SUPPORT, Judge, Spoken, best_of, sentences_of
 from gptagent.features.knowledge.categories.model import Within
 from gptagent.features.knowledge.model import Form, Passage, Quote
+from gptagent.features.knowledge.naming.model import Named, Naming, other_words
+from gptagent.features.knowledge.naming.service import find_names
 from gptagent.features.knowledge.reranking.model import reordered
 from gptagent.features.knowledge.spelling.service import respell
 from gptagent.features.knowledge.vectors import store as vectors
@@ -22,10 +24,15 @@ RELATED_PASSAGES = 3  # of related articles, one of each, besides what was found
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """A question's informative words, and the base's words that a misspelt one may mean, with weights."""
+    """A question's informative words, and what a misspelt one may mean, with weights.
+
+    `named` holds the words of other names of what the question names, `names` these names themselves.
+    """
 
     words: Sequence[str]
     respelt: Mapping[str, Mapping[str, float]]
+    named: Named = field(default_factory=dict)
+    names: Sequence[Naming] = ()
 
     @property
     def known(self) -> list[str]:
@@ -40,16 +47,18 @@ async def search(
     limit: int = SEARCH_LIMIT,
     meaning: Meaning | None = None,
     within: Within | None = None,
+    by_names: bool | None = None,
     order: Sequence[int] | None = None,
 ) -> list[Passage]:
     """Return the passages that best match the question, best first: by words, and by its meaning if given.
 
-    A word that is not known, but is near to known ones by its letters, is taken for these. Whether the
-    passages answer the question is told by `is_answerable`: one found by meaning may hold few of its words.
-    With `within` nothing else of the base is looked at. `order` are the best passages as a reranking model
-    has put them.
+    A word that is not known, but is near to known ones by its letters, is taken for these. What is
+    called by one of its names is also found by the others, where that helps or as `by_names` says. Whether
+    the passages answer the question is told by `is_answerable`: one found by meaning may hold few of its
+    words. With `within` nothing else of the base is looked at. `order` are the best passages as a reranking
+    model has put them.
     """
-    asking = await read_question(session, question, within)
+    asking = await read_question(session, question, within, by_names=by_names)
     found = await _find(session, asking, limit, meaning, within, order)
     return await judge(session, asking, found)
 
@@ -95,6 +104,17 @@ async def search_by_meaning(
     near = [one.chunk_id for one in await vectors.nearest(session, meaning, SEARCH_LIMIT, within)]
     forms = await _forms(session, asking)
     return await judge(session, asking, await _chosen(session, near, [], forms, len(asking.words)))
+
+
+async def search_by_names(
+    session: Session, question: str, within: Within | None = None
+) -> list[Passage]:
+    """Return the passages found by nothing but other names of what the question names."""
+    asking = await read_question(session, question, within, by_names=True)
+    words = [word for word in asking.words if word in asking.named]
+    forms = await _kin(session, _others(words, asking.named))
+    found = await store.rank(session, forms, len(words), SEARCH_LIMIT, within) if forms else []
+    return await judge(session, asking, found)
 
 
 async def _chosen(
@@ -157,22 +177,30 @@ async def best_sentences(
     if not answering:
         return []
     asking = await read_question(session, question, within)
-    by = Judge(await store.weigh(session, asking.known), len(asking.words))
+    by = Judge(await store.weigh(session, asking.known), len(asking.words), asking.named)
     return best_of([quote for one in await _spoken(session, answering) for quote in by.quotes(one)], limit)
 
 
-async def read_question(session: Session, question: str, within: Within | None = None) -> Asking:
-    """Return what a question asks by; its misspelt words are those that are not known `within`."""
+async def read_question(
+    session: Session, question: str, within: Within | None = None, *, by_names: bool | None = None
+) -> Asking:
+    """Return what a question asks by; with other names where these help, or as `by_names` says.
+
+    Its misspelt words are those that are not known `within`.
+    """
     stems = await store.stem(session, [lexical.normalise_question(question[:SEARCH_MAX_CHARS])])
     words = lexical.informative(stems[0])
-    return Asking(words, await respell(session, words, within))
+    names = [] if by_names is False else await find_names(session, stems[0], always=by_names is True)
+    named = other_words(names, words)
+    respelt = await respell(session, [word for word in words if word not in named], within)
+    return Asking(words, respelt, named, names)
 
 
 async def judge(session: Session, asking: Asking, passages: Sequence[Passage]) -> list[Passage]:
     """Return the passages with their support, however they were found."""
     if not passages:
         return []
-    by = Judge(await store.weigh(session, asking.known), len(asking.words))
+    by = Judge(await store.weigh(session, asking.known), len(asking.words), asking.named)
     return [by.judge(one) for one in await _spoken(session, passages)]
 
 
@@ -193,11 +221,16 @@ async def _spoken(session: Session, passages: Sequence[Passage]) -> list[Spoken]
 
 async def _forms(session: Session, asking: Asking) -> list[Form]:
     """Return the base's lexemes that count for each word: itself, its kin, or what it may mean."""
-    words, respelt = asking.words, asking.respelt
-    meant = [(n, word, 1.0) for n, word in enumerate(words)]
-    meant += [
-        (n, near, share) for n, word in enumerate(words) for near, share in respelt.get(word, {}).items()
-    ]
+    meant = [(n, word, 1.0) for n, word in enumerate(asking.words)]
+    return await _kin(session, [*meant, *_others(asking.words, asking.respelt), *_others(asking.words, asking.named)])
+
+
+def _others(words: Sequence[str], standing: Mapping[str, Mapping[str, float]]) -> list[tuple[int, str, float]]:
+    """Return what stands for the words: the number of the word, the other one, its weight."""
+    return [(n, other, share) for n, word in enumerate(words) for other, share in standing.get(word, {}).items()]
+
+
+async def _kin(session: Session, meant: Sequence[tuple[int, str, float]]) -> list[Form]:
     if not meant:
         return []
     weights: dict[tuple[int, str], float] = {}

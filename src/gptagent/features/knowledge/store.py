@@ -238,7 +238,13 @@ async def count_sources(session: Session) -> KnowledgeCounts:
 
 
 async def delete_pieces(session: Session, kind: SourceKind, source_id: UUID) -> None:
-    await session.execute(f"delete from app.chunk where {kind}_id = $1", source_id)
+    """Delete passages, if there are any: else the graph's lock would be held while a new document is recorded.
+
+    An article is short, and always takes the lock: what is locked after it is locked after it always.
+    """
+    own = f"from app.chunk where {kind}_id = $1"
+    if kind == "article" or await session.fetchval(f"select exists (select {own})", source_id):
+        await session.execute(f"delete {own}", source_id)
 
 
 async def insert_pieces(

@@ -36,6 +36,12 @@ async def queue_source(session: Session, source_id: UUID, *, delay: timedelta = 
     await session.enqueue(EXTRACT_JOB, payload, delay=delay, priority=BEHIND_REPLIES)
 
 
+async def queue_sources(session: Session, source_ids: Sequence[UUID]) -> None:
+    """Have the passages of many sources read, queued at once: a base may have thousands."""
+    payloads = [{"source_id": str(source_id)} for source_id in source_ids]
+    await session.enqueue_all(EXTRACT_JOB, payloads, priority=BEHIND_REPLIES)
+
+
 async def claim_passages(session: Session, passages: Sequence[Excerpt], *, now: datetime) -> list[Excerpt]:
     """Return those of the passages that are now the caller's to read, for the time of CLAIM."""
     attempts = await store.claim(session, [one.chunk_id for one in passages], now, now + CLAIM)
@@ -57,8 +63,8 @@ async def record_findings(
 
     A reading that is outdated, or whose passage is gone, changes nothing.
     """
-    await store.hold_passages(session, [excerpt.chunk_id for excerpt, _findings in read])
     await graph.lock_graph(session)
+    await store.hold_passages(session, [excerpt.chunk_id for excerpt, _findings in read])
     touched: set[UUID] = set()
     for excerpt, findings in read:
         if await store.finish(session, excerpt, method, now):
@@ -88,8 +94,7 @@ async def read_anew(session: Session, *, now: datetime, failed_only: bool = Fals
     What people have corrected stays.
     """
     sources = await store.reset(session, now, failed_only=failed_only)
-    for source_id in sources:
-        await queue_source(session, source_id)
+    await queue_sources(session, sources)
     await audit.record(session, Entry("graph.read_anew", "graph", ""))
     return len(sources)
 
@@ -102,8 +107,7 @@ async def set_budget(session: Session, daily_tokens: int) -> None:
     if before == daily_tokens:
         return
     if daily_tokens > before:
-        for source_id in await store.waiting_sources(session):
-            await queue_source(session, source_id)
+        await queue_sources(session, await store.waiting_sources(session))
     changes = {"daily_tokens": (before, daily_tokens)}
     await audit.record(session, Entry("graph.budget_changed", "graph", "", changes))
 

@@ -85,11 +85,11 @@ async def finish(session: Session, excerpt: Excerpt, method: Method, now: dateti
 async def set_back(
     session: Session, excerpts: Sequence[Excerpt], error_code: str, now: datetime, *, give_up_after: int
 ) -> None:
-    """Let passages wait for another try, each by itself; one that was alone so often fails."""
+    """Let passages wait for another try, each by itself; one that has spoilt so many tries fails."""
     await session.execute(
         """update app.graph_reading r
-              set state = case when r.is_alone and r.attempts >= $4 then 'failed' else 'waiting' end,
-                  is_alone = true, error_code = $3, claimed_until = null, updated_at = $5
+              set state = case when r.is_alone and r.failures + 1 >= $4 then 'failed' else 'waiting' end,
+                  failures = r.failures + 1, is_alone = true, error_code = $3, claimed_until = null, updated_at = $5
              from unnest($1::bigint[], $2::int[]) as x (id, attempt)
             where r.chunk_id = x.id and r.attempts = x.attempt and r.state = 'running'""",
         [one.chunk_id for one in excerpts],
@@ -101,7 +101,10 @@ async def set_back(
 
 
 async def release(session: Session, excerpts: Sequence[Excerpt], error_code: str, now: datetime) -> None:
-    """Let passages wait as if they had not been tried: nothing is wrong with them."""
+    """Let passages wait as if they had not been tried: nothing is wrong with them.
+
+    The number of the attempt stays, so that whoever comes late with one that is outdated changes nothing.
+    """
     await session.execute(
         """update app.graph_reading r
               set state = 'waiting', error_code = $3, claimed_until = null, updated_at = $4
@@ -137,8 +140,8 @@ async def reset(session: Session, now: datetime, *, failed_only: bool) -> list[U
     """Let passages wait for another reading; return the sources with any that wait."""
     await session.execute(
         """update app.graph_reading
-              set state = 'waiting', attempts = attempts + 1, is_alone = false, error_code = null,
-                  updated_at = $2
+              set state = 'waiting', attempts = attempts + 1, failures = 0, is_alone = false,
+                  error_code = null, updated_at = $2
             where state = 'failed' or (state = 'done' and not $1)""",
         failed_only,
         now,
@@ -335,7 +338,7 @@ async def drop_other_support(session: Session, chunk_id: int, kept: Collection[i
 
 
 async def hold_passages(session: Session, ids: Collection[int]) -> None:
-    """Keep passages from being deleted until the commit: before all else, as whoever deletes them does."""
+    """Keep passages from being deleted until the commit. Only under the graph's lock: who deletes takes that first."""
     await session.execute(
         "select from app.chunk where id = any($1::bigint[]) order by id for key share", list(ids)
     )

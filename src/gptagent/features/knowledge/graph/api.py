@@ -1,172 +1,43 @@
 """The graph over REST."""
 
-from dataclasses import dataclass
-from datetime import date, datetime
+from dataclasses import asdict, dataclass
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Request
-from pydantic import Field
 
 from gptagent.features.knowledge.extraction import service as reading
 from gptagent.features.knowledge.graph import service
-from gptagent.features.knowledge.graph.model import (
-    DAILY_TOKENS_MAX,
-    Card,
-    EntityType,
-    FactText,
-    Progress,
-    RelationKind,
+from gptagent.features.knowledge.graph.model import Card, EntityType, Progress
+from gptagent.features.knowledge.graph.wire import (
+    CardOut,
+    EntitiesOut,
+    EntityOut,
+    EntityPatch,
+    FactBody,
+    FactOut,
+    FactsOut,
+    FailedSourceOut,
+    GraphOut,
+    GraphPatch,
+    GraphUseOut,
+    MergeBody,
+    ReadingBody,
+    ReadingOut,
+    RelationOut,
+    RelationsOut,
 )
+from gptagent.features.knowledge.naming import service as naming
+from gptagent.features.knowledge.naming.benefit import Benefit, GraphUse
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database, Session
-from gptagent.kernel.http import Body, CurrentScope, QueryText, Wire, example, locale_of
+from gptagent.kernel.http import CurrentScope, QueryText, locale_of
 from gptagent.kernel.i18n import translate
 from gptagent.kernel.paging import Page, page_of
 from gptagent.kernel.rest import CurrentMatch, Match, api_router
 
-Version = Annotated[int | None, Field(ge=1, le=2**31 - 1)]
-
-
-class FailedSourceOut(Wire):
-    kind: str
-    id: UUID
-    title: str
-    passages: int
-    error_code: str
-    failure: str
-
-
-class GraphOut(Wire):
-    """Entities by type; passages by how far their reading is; what the model has used, and may use in a day.
-
-    `read_by_model` counts passages that a model has read; patterns read the others.
-    """
-
-    types: dict[str, int]
-    done: int
-    waiting: int
-    failed: int
-    read_by_model: int
-    calls: int
-    tokens_in: int
-    tokens_out: int
-    tokens_today: int
-    daily_tokens: int
-    failures: list[FailedSourceOut]
-
-
-class GraphPatch(Body):
-    model_config = example({"daily_tokens": 500_000})
-
-    daily_tokens: Annotated[int, Field(ge=0, le=DAILY_TOKENS_MAX)]
-
-
-class ReadingBody(Body):
-    """`failed_only` reads again only what failed."""
-
-    model_config = example({"failed_only": True})
-
-    failed_only: bool
-
-
-class ReadingOut(Wire):
-    sources: int
-
-
-class EntityOut(Wire):
-    id: UUID
-    type: EntityType
-    name: str
-    confidence: float
-    is_corrected: bool
-    version: int
-    facts: int
-    relations: int
-    sources: int
-    created_at: datetime
-    updated_at: datetime
-
-
-class EntitiesOut(Wire):
-    items: list[EntityOut]
-    next_cursor: str | None
-
-
-class FactOut(Wire):
-    id: UUID
-    attribute: str
-    value: str
-    valid_from: date | None
-    valid_until: date | None
-    is_corrected: bool
-    sources: int
-
-
-class RelationOut(Wire):
-    """`is_outgoing`: the kind is said of this entity; else of the other one."""
-
-    id: UUID
-    kind: RelationKind
-    is_outgoing: bool
-    other_id: UUID
-    other_name: str
-    other_type: EntityType
-
-
-class OriginOut(Wire):
-    """A passage that names the entity. `version` is of the article or document."""
-
-    chunk_id: int
-    source_kind: str
-    source_id: UUID
-    source_title: str
-    version: int
-    heading: str
-    page: int | None
-    written_as: str
-
-
-class CardOut(Wire):
-    """An entity with all that is known of it; `origins` are up to 50 passages."""
-
-    entity: EntityOut
-    aliases: list[str]
-    facts: list[FactOut]
-    relations: list[RelationOut]
-    origins: list[OriginOut]
-
-
-class EntityPatch(Body):
-    """Fields left out stay; `version` refuses the change if another one came first."""
-
-    model_config = example({"name": "Acme Ltd", "type": "organization"})
-
-    name: str | None = None
-    type: EntityType | None = None
-    version: Version = None
-
-
-class MergeBody(Body):
-    """The entity that goes: all it has becomes the other's."""
-
-    model_config = example({"other_id": "0190a1b2-0000-7000-8000-000000000001"})
-
-    other_id: UUID
-
-
-class FactBody(Body):
-    model_config = example({"attribute": "price", "value": "490 roubles", "valid_until": "2026-12-31"})
-
-    attribute: str
-    value: str
-    valid_from: date | None = None
-    valid_until: date | None = None
-
-    def text(self) -> FactText:
-        return FactText(self.attribute, self.value, self.valid_from, self.valid_until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +49,7 @@ class GraphApi:
         router.get("", summary="Get how far the graph is")(self.status)
         router.patch("", summary="Set what a day's reading may use")(self.configure)
         router.post("/readings", status_code=202, summary="Read passages again")(self.read)
+        router.post("/measurements", status_code=202, summary="Measure again what the graph adds")(self.measure)
         router.get("/entities", summary="List entities")(self.list)
         one = "/entities/{entity_id}"
         router.get(one, summary="Get an entity")(self.get)
@@ -185,6 +57,8 @@ class GraphApi:
         router.delete(one, status_code=204, summary="Delete an entity")(self.delete)
         router.post(f"{one}/merge", summary="Make one entity of two")(self.merge)
         router.post(f"{one}/facts", status_code=201, summary="Add a fact")(self.add_fact)
+        router.get(f"{one}/facts", summary="List facts of an entity")(self.facts)
+        router.get(f"{one}/relations", summary="List relations of an entity")(self.relations)
         router.put(f"{one}/facts/{{fact_id}}", summary="Correct a fact")(self.change_fact)
         router.delete(f"{one}/facts/{{fact_id}}", status_code=204, summary="Delete a fact")(self.delete_fact)
         return router
@@ -211,6 +85,13 @@ class GraphApi:
             found = await reading.read_anew(session, now=utcnow(), failed_only=body.failed_only)
         return ReadingOut(sources=found)
 
+    async def measure(self, request: Request, scope: CurrentScope) -> GraphOut:
+        """The saved questions are asked, else the base's own headings and first sentences."""
+        require(scope, policy.EDIT_KNOWLEDGE)
+        async with self.db.session(scope) as session:
+            await naming.measure_again(session, now=utcnow())
+            return await _status(session, request)
+
     async def list(
         self,
         scope: CurrentScope,
@@ -227,6 +108,28 @@ class GraphApi:
         require(scope, policy.VIEW)
         async with self.db.session(scope) as session:
             return CardOut.model_validate(await service.get_card(session, entity_id))
+
+    async def facts(
+        self,
+        scope: CurrentScope,
+        entity_id: UUID,
+        page: Annotated[Page, page_of(service.FACT_ORDERS, "attribute")],
+    ) -> FactsOut:
+        require(scope, policy.VIEW)
+        async with self.db.session(scope) as session:
+            found, after = await service.page_facts(session, entity_id, page)
+        return FactsOut(items=[FactOut.model_validate(one) for one in found], next_cursor=after)
+
+    async def relations(
+        self,
+        scope: CurrentScope,
+        entity_id: UUID,
+        page: Annotated[Page, page_of(service.RELATION_ORDERS, "name")],
+    ) -> RelationsOut:
+        require(scope, policy.VIEW)
+        async with self.db.session(scope) as session:
+            found, after = await service.page_relations(session, entity_id, page)
+        return RelationsOut(items=[RelationOut.model_validate(one) for one in found], next_cursor=after)
 
     async def update(
         self, scope: CurrentScope, match: CurrentMatch, entity_id: UUID, body: EntityPatch
@@ -300,7 +203,13 @@ async def _status(session: Session, request: Request) -> GraphOut:
         tokens_today=progress.tokens_today,
         daily_tokens=progress.daily_tokens,
         failures=failures,
+        use=_use(await naming.get_use(session)),
     )
+
+
+def _use(use: GraphUse) -> GraphUseOut:
+    one = use.benefit or Benefit(False, 0, 0, 0.0, 0.0, 0.0, 0.0)
+    return GraphUseOut(**asdict(one), is_queued=use.is_queued, measured_at=use.measured_at)
 
 
 def _card(card: Card) -> CardOut:

@@ -136,7 +136,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One entity with all that is known of it."""
+    """One entity with a page of its facts and of its relations; `entity` counts them all."""
 
     entity: Entity
     aliases: tuple[str, ...]

@@ -15,17 +15,22 @@ from gptagent.features.knowledge.graph.model import (
     VALUE_MAX_CHARS,
     Card,
     Entity,
+    Fact,
     FactText,
+    Relation,
     fact_digest,
     normalise,
 )
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import Conflict, FieldError, Invalid, NotFound
 from gptagent.kernel.ids import new_id
-from gptagent.kernel.paging import Page, orders
+from gptagent.kernel.paging import Order, Page, orders
 
 ENTITY_ORDERS = orders(name="name")
+FACT_ORDERS = {"attribute": Order("attribute", "attribute", "text")}
+RELATION_ORDERS = {"name": Order("name", "other_name", "text")}
 ORIGINS_SHOWN = 50
+SHOWN = 50  # facts and relations of an entity at once
 SIMILAR_SHOWN = 20
 
 
@@ -50,16 +55,43 @@ async def count_types(session: Session) -> dict[str, int]:
     return await store.count_types(session, "")
 
 
-async def get_card(session: Session, entity_id: UUID) -> Card:
-    """Return an entity with names, facts, relations and up to ORIGINS_SHOWN passages. Raises NotFound."""
+async def get_card(session: Session, entity_id: UUID, *, facts: int = 1, relations: int = 1) -> Card:
+    """Return an entity with names, SHOWN facts and relations of these pages (from 1) and up to ORIGINS_SHOWN
+    passages. Raises NotFound.
+    """
     entity = await _entity(session, entity_id)
     return Card(
         entity,
         tuple(await store.list_aliases(session, entity_id)),
-        tuple(await store.list_facts(session, entity_id)),
-        tuple(await store.list_relations(session, entity_id)),
+        tuple(await store.list_facts(session, entity_id, SHOWN, _offset(facts, entity.facts))),
+        tuple(await store.list_relations(session, entity_id, SHOWN, _offset(relations, entity.relations))),
         tuple(await store.list_origins(session, entity_id, ORIGINS_SHOWN)),
     )
+
+
+def page_within(number: int, total: int) -> int:
+    """Return the page of SHOWN rows with this number, the last one if there are not so many."""
+    return max(min(number, -(-total // SHOWN)), 1)
+
+
+def _offset(number: int, total: int) -> int:
+    return (page_within(number, total) - 1) * SHOWN
+
+
+async def page_facts(session: Session, entity_id: UUID, page: Page) -> tuple[list[Fact], str | None]:
+    """Return a page of what is said of an entity, and the cursor of the next one. Raises NotFound."""
+    await _entity(session, entity_id)
+    found = await store.page_facts(session, entity_id, page)
+    return page.cut(found, lambda fact: (fact.attribute, fact.id))
+
+
+async def page_relations(
+    session: Session, entity_id: UUID, page: Page
+) -> tuple[list[Relation], str | None]:
+    """Return a page of an entity's relations, and the cursor of the next one. Raises NotFound."""
+    await _entity(session, entity_id)
+    found = await store.page_relations(session, entity_id, page)
+    return page.cut(found, lambda relation: (relation.other_name, relation.id))
 
 
 async def find_similar(session: Session, entity_id: UUID, search: str) -> list[Entity]:

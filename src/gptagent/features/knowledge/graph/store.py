@@ -18,6 +18,16 @@ _ENTITY = """e.id, e.type, e.name, e.confidence, e.is_corrected, e.version, e.cr
 _FITS = """($1 = '' or strpos(lower(e.name), lower($1)) > 0 or exists (
     select from app.graph_alias a where a.entity_id = e.id and strpos(lower(a.name), lower($1)) > 0))
   and ($2::text is null or e.type = $2)"""
+_FACTS = """
+  select f.id, f.attribute, f.value, f.valid_from, f.valid_until, f.is_corrected,
+         (select count(*)::int from app.graph_support s where s.fact_id = f.id) as sources
+    from app.graph_fact f where f.entity_id = $1 and not f.is_removed"""
+_RELATIONS = """
+  select r.id, r.kind, r.source_id = $1 as is_outgoing, o.id as other_id, o.name as other_name,
+         o.type as other_type
+    from app.graph_relation r
+    join app.graph_entity o on o.id = case r.source_id when $1 then r.target_id else r.source_id end
+   where $1 in (r.source_id, r.target_id)"""
 
 
 async def lock_graph(session: Session) -> None:
@@ -78,26 +88,33 @@ async def list_aliases(session: Session, entity_id: UUID) -> list[str]:
     return [row["name"] for row in rows]
 
 
-async def list_facts(session: Session, entity_id: UUID) -> list[Fact]:
+async def list_facts(session: Session, entity_id: UUID, limit: int, offset: int) -> list[Fact]:
     rows = await session.fetch(
-        """select f.id, f.attribute, f.value, f.valid_from, f.valid_until, f.is_corrected,
-                  (select count(*)::int from app.graph_support s where s.fact_id = f.id) as sources
-             from app.graph_fact f where f.entity_id = $1 and not f.is_removed
-            order by f.attribute, f.value, f.id""",
-        entity_id,
+        f"{_FACTS} order by f.attribute, f.value, f.id limit $2 offset $3", entity_id, limit, offset
     )
     return [Fact(**row) for row in rows]
 
 
-async def list_relations(session: Session, entity_id: UUID) -> list[Relation]:
+async def page_facts(session: Session, entity_id: UUID, page: Page) -> list[Fact]:
     rows = await session.fetch(
-        """select r.id, r.kind, r.source_id = $1 as is_outgoing, o.id as other_id, o.name as other_name,
-                  o.type as other_type
-             from app.graph_relation r
-             join app.graph_entity o on o.id = case r.source_id when $1 then r.target_id else r.source_id end
-            where $1 in (r.source_id, r.target_id)
-            order by r.source_id <> $1, r.kind, lower(o.name), r.id""",
+        f"select * from ({_FACTS}) f where {page.clause(2)}", entity_id, *page.args
+    )
+    return [Fact(**row) for row in rows]
+
+
+async def list_relations(session: Session, entity_id: UUID, limit: int, offset: int) -> list[Relation]:
+    rows = await session.fetch(
+        f"{_RELATIONS} order by r.source_id <> $1, r.kind, lower(o.name), r.id limit $2 offset $3",
         entity_id,
+        limit,
+        offset,
+    )
+    return [Relation(**row) for row in rows]
+
+
+async def page_relations(session: Session, entity_id: UUID, page: Page) -> list[Relation]:
+    rows = await session.fetch(
+        f"select * from ({_RELATIONS}) r where {page.clause(2)}", entity_id, *page.args
     )
     return [Relation(**row) for row in rows]
 

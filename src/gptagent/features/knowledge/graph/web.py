@@ -24,6 +24,8 @@ from gptagent.features.knowledge.graph.model import (
 )
 from gptagent.features.knowledge.graph.words import ATTRIBUTE_WORDS, TYPE_WORDS, relation_word
 from gptagent.features.knowledge.listing import SIZE_OPTIONS, Listing, id_of
+from gptagent.features.knowledge.naming import service as naming
+from gptagent.features.knowledge.vectors.model import SAMPLE_MIN
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
@@ -37,6 +39,7 @@ PLACE = "knowledge-graph"
 LIMITS = {"name": NAME_MAX_CHARS, "attribute": ATTRIBUTE_MAX_CHARS, "value": VALUE_MAX_CHARS}
 DIGITS_MAX = 12
 SAVED = Notice("success", "Saved")
+WAITS = Notice("info", "It is being measured already")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,7 @@ class GraphPages:
         router.get("")(self.list)
         router.post("/readings")(self.read)
         router.post("/budget")(self.budget)
+        router.post("/measure")(self.measure)
         router.get("/{entity_id}")(self.show)
         router.post("/{entity_id}/edit")(self.edit)
         router.post("/{entity_id}/merge")(self.merge)
@@ -77,9 +81,20 @@ class GraphPages:
         router.post("/{entity_id}/facts/{fact_id}/delete")(self.delete_fact)
         return router
 
-    async def list(self, request: Request, scope: CurrentScope) -> Response:
+    async def list(self, request: Request, scope: CurrentScope, part: str = "") -> Response:
         require(scope, policy.VIEW)
+        if part:
+            return await self._use(request, scope)
         return await self._list(request, scope)
+
+    async def _use(self, request: Request, scope: Scope) -> Response:
+        """Return the part that shows what the graph adds, for a page that heard of news."""
+        async with self.db.session(scope) as session:
+            use = await naming.get_use(session)
+        may_edit = policy.EDIT_KNOWLEDGE in scope.permissions
+        return self.pages.part(
+            request, "knowledge/_graph_use.html", use=use, sample_min=SAMPLE_MIN, may_edit=may_edit
+        )
 
     async def _list(self, request: Request, scope: Scope, wrong: _Wrong | None = None) -> Response:
         listing = Listing.read(request.query_params, ("q", "type"), ())
@@ -89,6 +104,7 @@ class GraphPages:
                 session, search=listing.get("q"), kind=kind, limit=listing.size, offset=listing.offset
             )
             progress = await reading.get_progress(session, now=utcnow())
+            use = await naming.get_use(session)
             counts = await knowledge.count_sources(session)
             shell = await self.pages.shell(request, session)
         return self.pages.show(
@@ -105,6 +121,8 @@ class GraphPages:
             listing=listing,
             sizes=SIZE_OPTIONS,
             progress=progress,
+            use=use,
+            sample_min=SAMPLE_MIN,
             counts=counts,
             typed_budget=wrong.typed["daily_tokens"] if wrong else progress.daily_tokens,
             errors=field_errors(request, wrong.error) if wrong else {},
@@ -131,6 +149,13 @@ class GraphPages:
             return await self._list(request, scope, _Wrong("budget", {"daily_tokens": typed}, error))
         return self.pages.redirect(f"{base_of(request)}/{PLACE}", SAVED)
 
+    async def measure(self, request: Request, scope: CurrentScope) -> Response:
+        require(scope, policy.EDIT_KNOWLEDGE)
+        async with self.db.session(scope) as session:
+            begun = await naming.measure_again(session, now=utcnow())
+        notice = Notice("success", "It is being measured") if begun else WAITS
+        return self.pages.redirect(f"{base_of(request)}/{PLACE}", notice)
+
     async def show(
         self, request: Request, scope: CurrentScope, entity_id: UUID, other: QueryText = ""
     ) -> Response:
@@ -147,12 +172,16 @@ class GraphPages:
         other: str = "",
         wrong: _Wrong | None = None,
     ) -> Response:
+        facts, relations = (_page(request.query_params.get(name, "")) for name in ("facts", "relations"))
         async with self.db.session(scope) as session:
-            card = await service.get_card(session, entity_id)
+            card = await service.get_card(session, entity_id, facts=facts, relations=relations)
             similar = await service.find_similar(session, entity_id, other) if other.strip() else None
             shell = await self.pages.shell(request, session)
         context: dict[str, Any] = {
             "card": card,
+            "facts_page": service.page_within(facts, card.entity.facts),
+            "relations_page": service.page_within(relations, card.entity.relations),
+            "shown": service.SHOWN,
             "drawing": draw(card),
             "width": WIDTH,
             "similar": similar,
@@ -247,6 +276,10 @@ class GraphPages:
             wrong = _Wrong(change.form, change.typed, error)
             return await self._card(request, scope, entity_id, wrong=wrong)
         return self.pages.redirect(f"{base_of(request)}/{PLACE}/{entity_id}", change.notice)
+
+
+def _page(number: str) -> int:
+    return Listing.read({"page": number}, (), ()).page
 
 
 def _typed(form: FormData) -> dict[str, str]:

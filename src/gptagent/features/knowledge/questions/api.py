@@ -65,14 +65,16 @@ class PassageOut(Wire):
 
 
 class LegOut(Wire):
-    """What one way of searching found: `words`, `meaning`, or all in the order of the `reranking` model.
+    """What one way of searching found: `words`, `meaning`, `graph`, which is by other names, or all of them in
+    the order of the `reranking` model.
 
-    `taken_for`: what misspelt words stood for.
+    `taken_for`: what words of the question stood for. Without `is_used` it was found for this answer only.
     """
 
     name: str
     passages: list[PassageOut]
     taken_for: dict[str, list[str]]
+    is_used: bool
 
 
 class QuoteOut(Wire):
@@ -181,7 +183,12 @@ class QuestionsApi:
             trial = await service.try_question(session, body.text, meaning, within=part, order=order)
         return TrialOut(
             legs=[
-                LegOut(name=leg.name, passages=_passages(leg.passages), taken_for=leg.taken_for)
+                LegOut(
+                    name=leg.name,
+                    passages=_passages(leg.passages),
+                    taken_for=leg.taken_for,
+                    is_used=leg.is_used,
+                )
                 for leg in trial.legs
             ],
             passages=_passages(trial.passages),

@@ -10,6 +10,7 @@ from gptagent.features.audit.model import Entry
 from gptagent.features.knowledge import retrieval
 from gptagent.features.knowledge.categories.model import Within
 from gptagent.features.knowledge.model import Passage, Quote
+from gptagent.features.knowledge.naming.model import other_names
 from gptagent.features.knowledge.questions import store
 from gptagent.features.knowledge.questions.calibration import (
     Outcome,
@@ -42,11 +43,15 @@ REMOVED_MAX = 25  # expected passages that are looked past when a question is as
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """What one way of searching found. `taken_for` says which words of the base misspelt ones stood for."""
+    """What one way of searching found. `taken_for` says what words of the question stood for.
+
+    What is found by a way that is not used here does not count.
+    """
 
     name: str
     passages: Sequence[Passage]
     taken_for: dict[str, list[str]]
+    is_used: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +90,14 @@ async def try_question(
     """
     question = check_text(text)
     asking = await retrieval.read_question(session, question, within)
-    by_words = await retrieval.search(session, question, within=within)
+    by_words = await retrieval.search(session, question, within=within, by_names=False)
     found = by_words
-    if meaning is not None or order is not None:
+    if meaning is not None or asking.named or order is not None:
         found = await retrieval.search(session, question, meaning=meaning, within=within, order=order)
     passages = await retrieval.add_related(session, question, found, within=within)
     threshold = await retrieval.refusal_support(session)
     respelt = {word: list(near) for word, near in asking.respelt.items()}
-    legs = [Leg("words", by_words, respelt)]
+    legs = [Leg("words", by_words, respelt), *await _by_names(session, question, asking, within)]
     if meaning is not None:
         near = await retrieval.search_by_meaning(session, question, meaning, within)
         legs.append(Leg("meaning", near, {}))
@@ -106,6 +111,17 @@ async def try_question(
         is_answerable=retrieval.is_answerable(found, threshold),
         quotes=await retrieval.best_sentences(session, question, passages, within=within),
     )
+
+
+async def _by_names(
+    session: Session, question: str, used: retrieval.Asking, within: Within | None
+) -> list[Leg]:
+    """Return what other names of what the question names would find, if it names anything that has some."""
+    asking = await retrieval.read_question(session, question, within, by_names=True)
+    if not asking.named:
+        return []
+    passages = await retrieval.search_by_names(session, question, within)
+    return [Leg("graph", passages, other_names(asking.names), is_used=bool(used.named))]
 
 
 async def list_questions(session: Session) -> list[Question]:

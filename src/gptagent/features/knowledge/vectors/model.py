@@ -1,12 +1,13 @@
 """An index of vectors, what it is worth, and how two lists of passages become one. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
 from gptagent.features.inference.model import EmbeddingModel
+from gptagent.features.knowledge.ranks import gained, mrr_of, recall_of
 
 State = Literal["making", "ready", "failed"]
 
@@ -20,7 +21,6 @@ RRF_RANK = 60
 WEIGHTS = (1.0, 0.5, 0.25)
 SAMPLE = 200  # questions that measure it
 SAMPLE_MIN = 10  # below that many nothing can be said, and the words are left alone
-MEASURED_AT = 5  # passages that are given to an answer
 LOWEST_SHARE = 0.05  # of right passages that are less similar to their question than what counts
 LOWEST_SLACK = 0.8  # customers ask in fewer words than a sample does
 CHANGED_SHARE = 0.1  # of the base since it was measured: it is measured again
@@ -181,41 +181,21 @@ def judge(trials: Sequence[Trial]) -> Benefit:
     """
     lowest = _lowest(trials)
     alone = [trial.rank(0, lowest) for trial in trials]
-    recall, mrr = _recall(alone), _mrr(alone)
+    recall, mrr = recall_of(alone), mrr_of(alone)
     best = Benefit(len(trials), recall, recall, mrr, mrr, 0.0, lowest)
     shown = None
     for weight in WEIGHTS:
         both = [trial.rank(weight, lowest) for trial in trials]
-        one = replace(best, recall_both=_recall(both), mrr_both=_mrr(both), weight=weight)
+        one = replace(best, recall_both=recall_of(both), mrr_both=mrr_of(both), weight=weight)
         shown = shown or replace(one, weight=0.0)
         is_sound = len(trials) >= SAMPLE_MIN and one.recall_both >= recall and one.mrr_both > mrr
-        if is_sound and _gained(alone, both) > 0 and _worth(one) > _worth(best):
+        if is_sound and gained(alone, both) > 0 and _worth(one) > _worth(best):
             best = one
     return best if best.helps else shown or best
 
 
 def _worth(benefit: Benefit) -> tuple[float, float]:
     return benefit.recall_both, benefit.mrr_both
-
-
-def _gained(alone: Iterable[int], both: Iterable[int]) -> int:
-    """Return how many more questions find a right passage earlier than later."""
-    return sum(
-        (_reciprocal(new) > _reciprocal(old)) - (_reciprocal(new) < _reciprocal(old))
-        for old, new in zip(alone, both, strict=True)
-    )
-
-
-def _recall(ranks: Sequence[int]) -> float:
-    return sum(0 < rank <= MEASURED_AT for rank in ranks) / max(len(ranks), 1)
-
-
-def _mrr(ranks: Sequence[int]) -> float:
-    return sum(map(_reciprocal, ranks)) / max(len(ranks), 1)
-
-
-def _reciprocal(rank: int) -> float:
-    return 1 / rank if rank else 0.0
 
 
 def _lowest(trials: Sequence[Trial]) -> float:
