@@ -78,9 +78,9 @@ from gptagent.features.knowledge.gaps import jobs as gap_jobs
 from gptagent.features.knowledge.gaps import service as gaps
 from gptagent.features.knowledge.naming import jobs as naming_jobs
 from gptagent.features.knowledge.naming import service as naming
+from gptagent.features.knowledge.ports import Reranker, RerankingModel
 from gptagent.features.knowledge.questions import jobs as question_jobs
 from gptagent.features.knowledge.questions import service as questions
-from gptagent.features.knowledge.ports import Reranker, RerankingModel
 from gptagent.features.knowledge.reranking import service as reranking
 from gptagent.features.knowledge.reranking.jobs import RerankingJobs
 from gptagent.features.knowledge.service import Reranking, Understanding

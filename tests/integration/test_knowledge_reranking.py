@@ -31,8 +31,8 @@ SUBJECTS = ("sofa", "table", "chair", "kitchen", "watch", "battery", "book", "fi
 
 
 def pair(subject):
-    noise = f"Whatever the {subject} catalogue, {subject} leaflet and {subject} page mention is on paper."
-    answer = f"Delivery, courier delivery, quick delivery and delivery by post: {subject}."
+    noise = f"The {subject} catalogue, leaflet and page of whatever {subject}: all {subject} paper is free."
+    answer = f"Delivery of a {subject}."
     return noise, answer
 
 
@@ -198,21 +198,29 @@ async def test_the_schedule_finds_bases_in_which_the_model_is_new_or_that_have_c
             found = await store.fetch_due(session, desk.reranker.model, none, 10**6)
             return desk.scope.org_id in found
 
+    async def queued():
+        async with desk.database.installation() as session:
+            rows = await session.fetch(
+                "select headers->>'org' as org from jobs.pgqueuer where entrypoint = $1",
+                reranking.MEASURE_JOB,
+            )
+        return sorted(row["org"] for row in rows)
+
     assert not await due(), "it is empty"
     await desk.write(saved=False)
     assert await due()
     assert await reranking.queue_due(desk.database, desk.reranker.model, most=10**6) > 0
-    async with desk.database.installation() as session:
-        queued = await session.fetch(
-            "select headers->>'org' as org from jobs.pgqueuer where entrypoint = $1", reranking.MEASURE_JOB
-        )
-    owners = [row["org"] for row in queued]
+    owners = await queued()
     assert str(desk.scope.org_id) in owners and str(other_scope.org_id) not in owners
     await desk.measure()
     assert not await due()
     async with desk.database.session(desk.scope) as session:
         await reranking.measure_again(session, desk.reranker.model)
     assert await due()
+    waiting = await queued()
+    async with desk.database.session(desk.scope) as session:
+        await reranking.measure_again(session, desk.reranker.model)
+    assert await queued() == waiting, "whoever presses twice pays once"
     await desk.measure()
     async with desk.database.session(desk.scope) as session:
         for n in range(11):

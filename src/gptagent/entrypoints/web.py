@@ -218,7 +218,9 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
     app.include_router(ArticleFilesApi(platform.db, platform.files).router())
     app.include_router(CategoriesApi(platform.db).router())
     app.include_router(FactsApi(platform.db).router())
-    app.include_router(QuestionsApi(platform.db, platform.understanding, list_askers, platform.reranking).router())
+    app.include_router(
+        QuestionsApi(platform.db, platform.understanding, list_askers, platform.reranking).router()
+    )
     app.include_router(RunsApi(platform.db).router())
     app.include_router(GapsApi(platform.db).router())
     app.include_router(DraftsApi(platform.db).router())

@@ -21,8 +21,8 @@ from gptagent.features.dialog.service import sweep_lanes
 from gptagent.features.knowledge.checks.service import queue_due_checks
 from gptagent.features.knowledge.naming.service import queue_due_measurements
 from gptagent.features.knowledge.questions.service import queue_due_runs
-from gptagent.features.knowledge.sites.service import queue_due_sites
 from gptagent.features.knowledge.reranking.service import queue_due as queue_rerankings
+from gptagent.features.knowledge.sites.service import queue_due_sites
 from gptagent.features.knowledge.vectors.service import check_embedder, queue_due
 from gptagent.features.privacy.service import apply_retention
 from gptagent.kernel import installation

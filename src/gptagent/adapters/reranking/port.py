@@ -1,7 +1,8 @@
-"""`Reranker` over `POST {base}/rerank` as Jina and Cohere define it and vLLM, LiteLLM and others speak it too.
+"""`Reranker` over `POST {base}/rerank` as Jina and Cohere define it; vLLM and LiteLLM speak it too.
 
-Asked: `{model, query, documents, top_n}`; answered: `{results: [{index, relevance_score}]}`, `index` being the
-document's place in the question, from 0. What a call used is told as `usage.total_tokens` (Jina, vLLM) or not at all.
+Asked: `{model, query, documents, top_n}`; answered: `{results: [{index, relevance_score}]}`, `index` being
+the document's place in the request, from 0. What a call used is told as `usage.total_tokens` (Jina, vLLM) or
+not at all.
 """
 
 import math
@@ -17,7 +18,7 @@ from gptagent.kernel.egress import Egress, Response
 from gptagent.kernel.errors import AppError, Forbidden, Invalid, OutcomeUnknown, UpstreamUnavailable
 
 ANSWER_MAX_BYTES = 1_000_000  # some send the documents back
-TEXT_MAX_CHARS = 4_000  # the usual limit is 1,024 tokens for a question with one document; what is longer is cut
+TEXT_MAX_CHARS = 4_000  # models read some 1,000 tokens of a question with a document
 TRANSIENT = frozenset({408, 409, 425, 429})
 
 
@@ -102,9 +103,7 @@ def _refusal(response: Response) -> AppError:
         return Forbidden("reranker_unauthorized", "The reranking provider does not accept RERANKER_API_KEY.")
     if response.status in TRANSIENT or response.status >= 500:
         return _unavailable()
-    return Invalid(
-        "reranker_rejected", "The reranking provider refuses the request. Check RERANKER_MODEL."
-    )
+    return Invalid("reranker_rejected", "The reranking provider refuses the request. Check RERANKER_MODEL.")
 
 
 def _malformed() -> Invalid:

@@ -60,7 +60,7 @@ async def search(
     model has put them.
     """
     asking = await read_question(session, question, within, by_names=by_names)
-    found = await _find(session, asking, limit, meaning, within, order)
+    found = await _find(session, asking, limit, meaning=meaning, within=within, order=order)
     return await judge(session, asking, found)
 
 
@@ -74,16 +74,17 @@ async def candidates(
 ) -> list[Passage]:
     """Return what `search` finds, without looking how far it answers."""
     asking = await read_question(session, question, within)
-    return await _find(session, asking, limit, meaning, within, None)
+    return await _find(session, asking, limit, meaning=meaning, within=within)
 
 
 async def _find(
     session: Session,
     asking: Asking,
     limit: int,
+    *,
     meaning: Meaning | None,
     within: Within | None,
-    order: Sequence[int] | None,
+    order: Sequence[int] | None = None,
 ) -> list[Passage]:
     forms = await _forms(session, asking)
     terms, is_wide = len(asking.words), meaning is not None or order is not None

@@ -70,8 +70,8 @@ class PassageOut(Wire):
 
 
 class LegOut(Wire):
-    """What one way of searching found: `words`, `meaning`, `graph`, which is by other names, or all of them in
-    the order of the `reranking` model.
+    """What one way of searching found: `words`, `meaning`, `graph`, which is by other names, or all of them
+    in the order of the `reranking` model.
 
     `taken_for`: what words of the question stood for. Without `is_used` it was found for this answer only.
     """

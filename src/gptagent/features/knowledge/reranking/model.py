@@ -40,7 +40,8 @@ class Worth:
 class Standing:
     """What a workspace knows of its reranking model. `error_code` is a key of FAILURES.
 
-    `missed_at`: when a question was last answered in the order before, for the provider did not answer in time.
+    `missed_at`: when a question was last answered in the order as found, for the provider did not answer in
+    time.
     """
 
     base_url: str
@@ -57,7 +58,7 @@ class Standing:
 
 
 def judge(before: Sequence[int], after: Sequence[int]) -> Worth:
-    """Tell what the model adds, from the places (from 1; 0 is none) of the first right passage of questions."""
+    """Tell what the model adds, from the place of each question's first right passage (from 1; 0 is none)."""
     recalls, mrrs = [_recall(ranks) for ranks in (before, after)], [_mrr(ranks) for ranks in (before, after)]
     gained = sum(
         (_reciprocal(new) > _reciprocal(old)) - (_reciprocal(new) < _reciprocal(old))

@@ -97,7 +97,7 @@ async def record_usage(session: Session, model: RerankingModel, ranking: Ranking
     """Keep what an order cost, if the provider told it."""
     if ranking.tokens:
         used = ModelReply("", model.name, ranking.tokens, 0, ranking.duration_ms)
-        await inference.record_usage(session, None, used)
+        await inference.record_usage(session, None, used, "reranking")
 
 
 async def queue_due(db: Database, model: RerankingModel, *, most: int = MOST_AT_ONCE) -> int:
@@ -117,12 +117,13 @@ async def get_standing(session: Session, model: RerankingModel | None) -> Standi
 
 
 async def measure_again(session: Session, model: RerankingModel | None) -> None:
-    """Queue a new measurement. Raises NotFound if no model is set."""
+    """Queue a new measurement, unless one that was asked for waits. Raises NotFound if no model is set."""
     if model is None:
         raise NotFound("no_reranker", "No reranking model is set.")
-    await store.begin(session, model)
-    await store.want(session)
-    await session.enqueue(MEASURE_JOB, {})
+    if not await store.is_wanted(session, model, PAUSE):
+        await store.begin(session, model)
+        await store.want(session)
+        await session.enqueue(MEASURE_JOB, {})
     await audit.record(session, Entry("reranker.measured", "reranker", model.name))
     await session.publish(LIVE_TOPIC, "changed", {})
 

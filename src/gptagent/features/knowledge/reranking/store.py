@@ -25,6 +25,9 @@ async def begin(session: Session, model: RerankingModel) -> None:
            on conflict (org_id) do update
               set base_url = $1, model = $2, asked_at = clock_timestamp(),
                   helps = r.helps and r.base_url = $1 and r.model = $2,
+                  is_wanted = r.is_wanted and r.base_url = $1 and r.model = $2,
+                  error_code = case when r.base_url = $1 and r.model = $2 then r.error_code end,
+                  missed_at = case when r.base_url = $1 and r.model = $2 then r.missed_at end,
                   sample_size = case when r.base_url = $1 and r.model = $2 then r.sample_size end,
                   measured_at = case when r.base_url = $1 and r.model = $2 then r.measured_at end""",
         model.base_url,
@@ -37,8 +40,9 @@ async def save_worth(session: Session, model: RerankingModel, worth: Worth) -> b
     return bool(
         await session.fetchval(
             """update app.reranking
-                  set sample_size = $3, recall_before = $4, recall_after = $5, mrr_before = $6, mrr_after = $7,
-                      helps = $8, measured_at = now(), error_code = null, is_wanted = false,
+                  set sample_size = $3, recall_before = $4, recall_after = $5,
+                      mrr_before = $6, mrr_after = $7, helps = $8,
+                      measured_at = now(), error_code = null, is_wanted = false,
                       measured_chunks = coalesce((select chunks from app.lexical_stats), 0),
                       measured_lexemes = coalesce((select lexemes from app.lexical_stats), 0)
                 where base_url = $1 and model = $2 returning true""",
@@ -55,7 +59,9 @@ async def save_worth(session: Session, model: RerankingModel, worth: Worth) -> b
 
 
 async def note_failed(session: Session, error_code: str) -> None:
-    await session.execute("update app.reranking set error_code = $1, asked_at = now()", error_code)
+    await session.execute(
+        "update app.reranking set error_code = $1, asked_at = now(), is_wanted = false", error_code
+    )
 
 
 async def note_missed(session: Session) -> None:
@@ -65,6 +71,20 @@ async def note_missed(session: Session) -> None:
 async def want(session: Session) -> None:
     """Have it measured again; what was measured counts until then."""
     await session.execute("update app.reranking set is_wanted = true")
+
+
+async def is_wanted(session: Session, model: RerankingModel, pause: timedelta) -> bool:
+    """Tell whether somebody has asked for a measurement that is queued or under way."""
+    return bool(
+        await session.fetchval(
+            """select exists (select from app.reranking
+                             where base_url = $1 and model = $2 and is_wanted
+                               and asked_at > now() - $3::interval)""",
+            model.base_url,
+            model.name,
+            pause,
+        )
+    )
 
 
 async def is_used(session: Session, model: RerankingModel) -> bool:
