@@ -116,12 +116,12 @@ async def test_a_worker_embeds_each_base_the_page_tells_and_it_can_be_made_anew(
             assert "sk-canary" not in log and CANARY not in log and "доставка" not in log
     code, said = gptagent(home, settings, "doctor")
     assert "ok       embeddings  127.0.0.1 answers 256 dimensions" in said
-    assert "ok       reranking  127.0.0.1 answers in " in said
+    assert "ok       reranking   127.0.0.1 answers in " in said
     httpx2.post(f"{provider}/_sandbox/faults", json={"action": "wrong_size"}).raise_for_status()
     code, said = gptagent(home, settings | {"EMBEDDING_DIMENSIONS": "64"}, "doctor")
     assert code == 1
     assert "PROBLEM  embeddings  The embedding model answers with 65 dimensions." in said
-    assert "PROBLEM  reranking  What the reranking provider answers is no order." in said
+    assert "PROBLEM  reranking   What the reranking provider answers is no order." in said
 
 
 async def until(worker, count, wanted):
