@@ -11,6 +11,7 @@ from gptagent.features.crm.model import LeadChanged
 from gptagent.features.crm.records import Channel
 from gptagent.features.dialog.service import ADVANCE
 from gptagent.kernel.errors import Invalid
+from reply_routes import use_bot
 from scenes import Scene
 from worlds import NOT_FOUND
 
@@ -185,6 +186,85 @@ async def test_a_welcome_whose_answer_was_never_sent_comes_with_the_next(scene):
     await scene.says("Are you there?")
     await scene.calm()
     assert await scene.sent() == [f"Good day!\n\n{NOT_FOUND}"]
+
+
+async def make_due(scene):
+    async with scene.world.db.session(scene.world.scope) as session:
+        await session.execute("update app.lane set due_at = clock_timestamp()")
+
+
+async def break_reading(scene):
+    fault = {"path": "/leads/", "method": "GET", "action": "status", "status": 500}
+    await scene.world.account.call("POST", "/faults", fault)
+
+
+async def test_who_answers_is_not_decided_before_the_crm_tells_where_the_deal_is(scene):
+    """AGT-13: a CRM that does not answer is no reason to leave the customer alone"""
+    pipeline = await pipeline_of(scene)
+    await scene.set_agent(pipelines=only(pipeline))
+    await add_agent(scene, "Everywhere")
+    await break_reading(scene)
+    for text in ("Hello", "Are you there?"):
+        await scene.says(text)
+        await scene.advance()
+        assert await scene.turns() == []
+        await make_due(scene)
+    await scene.world.account.call("DELETE", "/faults")
+    await scene.calm()
+    assert await scene.sent() == [NOT_FOUND], "by the one whose deal it is"
+    (turn,) = await scene.turns()
+    assert (turn["first_seq"], turn["last_seq"]) == (1, 2)
+
+
+async def test_if_the_crm_never_tells_where_the_deal_is_a_person_is_asked(scene):
+    pipeline = await pipeline_of(scene)
+    await scene.set_agent(pipelines=only(pipeline))
+    await break_reading(scene)
+    await scene.says("Hello")
+    await scene.advance()
+    async with scene.world.db.session(scene.world.scope) as session:
+        await session.execute("update app.message set sent_at = sent_at - interval '11 minutes'")
+    await make_due(scene)
+    await scene.calm()
+    assert await scene.outcomes() == [("handed_off", "deal_unknown")]
+    await scene.perform_tasks()
+    assert len(await scene.tasks()) == 1 and await scene.sent() == []
+
+
+async def test_before_a_reply_by_bot_the_deal_is_read_if_it_decides_who_answers(scene):
+    """CRM-22, AGT-13: else that reply does without, for it takes two calls itself"""
+    await use_bot(scene, mode="salesbot")
+    pipeline = await pipeline_of(scene)
+    await scene.set_agent(pipelines=only(pipeline))
+    await scene.says("Hello")
+    await scene.calm()
+    assert await scene.sent() == [NOT_FOUND]
+
+
+async def test_until_it_is_known_who_answers_the_longest_delay_gathers_the_burst(scene):
+    """AGT-20"""
+    pipeline = await pipeline_of(scene)
+    await scene.set_agent(pipelines=only(pipeline), response_delay_seconds=30)
+    await scene.says("Hello")
+    lane = await scene.lane()
+    assert lane["due_at"] - datetime.now(UTC) > timedelta(seconds=20)
+
+
+async def test_what_came_while_nobody_worked_is_not_too_old_when_the_hours_begin(scene):
+    """AGT-29: a weekend is no reason to leave a message without its answer"""
+    days = [{"day": day, "opens": "00:00", "closes": "23:59"} for day in range(1, 8)]
+    today = datetime.now(UTC).date()
+    closed = [str(today - timedelta(days=number)) for number in range(1, 5)]
+    hours = {"is_on": True, "timezone": "UTC", "week": days, "holidays": closed}
+    await scene.set_agent(hours=hours)
+    await scene.says("Hello")
+    async with scene.world.db.session(scene.world.scope) as session:
+        await session.execute("update app.message set sent_at = sent_at - interval '3 days'")
+        await session.execute("update app.conversation set channel = 'telegram'")
+    await scene.calm()
+    assert await scene.sent() == [NOT_FOUND]
+    async with scene.world.db.session(scene.world.scope) as session:
+        assert (await session.fetchval("select count(*) from app.turn where reason = 'too_late'")) == 0
 
 
 async def test_outside_of_its_hours_an_agent_is_silent_and_answers_once_when_they_begin(scene):

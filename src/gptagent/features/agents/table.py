@@ -172,7 +172,7 @@ SETTINGS: Mapping[str, Setting] = {
     "hours.is_on": Setting(
         "switch",
         "Outside of these hours the agent is silent, and no other one steps in. What customers write then "
-        "gets one answer when the hours begin, unless more than 24 hours have passed.",
+        "gets one answer when the hours begin.",
     ),
     "hours.timezone": Setting("timezone", "By the clocks of which place the hours count."),
     "hours.week": Setting("week", "On which days of the week the agent answers, and from when till when."),

@@ -20,12 +20,18 @@ QUESTION_MAX_CHARS = 4_000
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """`unanswered` are the customer's messages this turn answers; `history` those before, oldest first."""
+    """`unanswered` are the customer's messages this turn answers; `history` those before, oldest first.
+
+    `asks_stage`: of the agents in this channel some work in chosen pipelines only. `is_unread`: the CRM was
+    to tell where the deal is, and did not answer.
+    """
 
     conversation: Conversation
     lead: LeadCard | None
     history: tuple[Message, ...]
     unanswered: tuple[Message, ...]
+    asks_stage: bool
+    is_unread: bool
 
     @property
     def question(self) -> str:
@@ -36,6 +42,11 @@ class Seen:
     def lacks_lead(self) -> bool:
         """Whether the deal was never read, so that its stage may be another one by now."""
         return self.conversation.lead_id is not None and (self.lead is None or not self.lead.is_fresh)
+
+    @property
+    def lacks_stage(self) -> bool:
+        """Whether who answers hangs on the stage of a deal of which nothing is known."""
+        return self.asks_stage and self.conversation.lead_id is not None and self.lead is None
 
     @property
     def place(self) -> Place:

@@ -21,9 +21,10 @@ from gptagent.kernel.db import Session
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A gate is closed: the messages are recorded as not answered, and why."""
+    """A gate is closed: the messages are recorded as not answered, and why. `asks_person`: by a task."""
 
     reason: str
+    asks_person: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ async def gather(session: Session, turn: Turn, pace: Pace) -> Seen | Refusal | P
         return Refusal("person_answered")
     first = max(turn.first_seq, answered + 1)  # what came before is the person's
     unanswered = tuple(m for m in messages if first <= m.seq <= turn.last_seq and m.author == "customer")
-    if not turn.is_approved and _is_too_late(conversation, unanswered):
+    if not turn.is_approved and _is_too_late(conversation, unanswered, fitting):
         return Refusal("too_late")
     pause = await _pause(session, connection.status, conversation, pace)
     if pause is not None:
@@ -61,14 +62,25 @@ async def gather(session: Session, turn: Turn, pace: Pace) -> Seen | Refusal | P
     if conversation.lead_id is not None:
         lead = await crm_service.get_lead_card(session, connection.id, conversation.lead_id)
     history = tuple(m for m in messages if m.seq < first)
-    return Seen(conversation=conversation, lead=lead, history=history, unanswered=unanswered)
+    return Seen(
+        conversation=conversation,
+        lead=lead,
+        history=history,
+        unanswered=unanswered,
+        asks_stage=any(not one.settings.pipelines.all for one in fitting),
+        is_unread=False,
+    )
 
 
 async def choose(session: Session, turn: Turn, seen: Seen, pace: Pace) -> TurnContext | Refusal | Postponed:
     """Let the first agent speak that fits the channel and where the deal is."""
+    if seen.is_unread and seen.lacks_stage and await _await_deal(session, turn, seen, pace):
+        return Postponed()
     candidates = await agents.list_active(session)
     agent = agents.choose(candidates, seen.place)
     if agent is None:
+        if candidates and seen.is_unread and seen.lacks_stage:
+            return Refusal("deal_unknown", asks_person=True)
         return Refusal("no_fitting_agent" if candidates else "no_active_agent")
     if await _await_hours(session, turn, [agent], pace):
         return Postponed()
@@ -77,9 +89,21 @@ async def choose(session: Session, turn: Turn, seen: Seen, pace: Pace) -> TurnCo
         lead=seen.lead,
         history=seen.history,
         unanswered=seen.unanswered,
+        asks_stage=seen.asks_stage,
+        is_unread=seen.is_unread,
         agent=agent,
         turn_id=turn.id,
     )
+
+
+async def _await_deal(session: Session, turn: Turn, seen: Seen, pace: Pace) -> bool:
+    """Whether the turn is given back until the CRM tells where the deal is, within limits."""
+    asked = max((message.sent_at for message in seen.unanswered), default=None)
+    if turn.answer is not None or asked is None or asked < utcnow() - pace.deal_gives_up_after:
+        return False
+    await service.give_back(session, turn, due_in=pace.deal_retry)
+    await store.forget_turn(session, turn.id)
+    return True
 
 
 async def _await_hours(session: Session, turn: Turn, asked: Sequence[Agent], pace: Pace) -> bool:
@@ -128,9 +152,16 @@ async def _is_off(session: Session, connection: Connection, turn: Turn) -> bool:
     return asked is not None and asked < connection.active_since
 
 
-def _is_too_late(conversation: Conversation, unanswered: tuple[Message, ...]) -> bool:
-    """Nobody waits any more. Where the channel itself closes, a task with the reply is made instead."""
+def _is_too_late(
+    conversation: Conversation, unanswered: tuple[Message, ...], fitting: Sequence[Agent]
+) -> bool:
+    """Nobody waits any more; while no agent works, nobody expects an answer yet. Where the channel itself
+    closes, a task with the reply is made instead.
+    """
     last = max((message.sent_at for message in unanswered), default=None)
-    if last is None or last >= utcnow() - ANSWER_WINDOW:
+    if last is None:
+        return False
+    waits = [agents.wait_until_open(one.settings.hours, last) or timedelta(0) for one in fitting]
+    if last + min(waits) >= utcnow() - ANSWER_WINDOW:
         return False
     return not replying.window_is_closed(conversation.channel, last, utcnow())

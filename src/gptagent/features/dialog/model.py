@@ -54,6 +54,8 @@ class Pace:
     replies_per_minute: int = 10  # in one chat; more is two robots talking
     crowded_retry: timedelta = timedelta(seconds=10)
     closed_retry: timedelta = timedelta(minutes=15)  # outside of working hours, which may be changed
+    deal_retry: timedelta = timedelta(seconds=15)  # the CRM did not tell where the deal is
+    deal_gives_up_after: timedelta = timedelta(minutes=10)
     send_retry_first: timedelta = timedelta(seconds=2)
     send_retry_cap: timedelta = timedelta(minutes=5)
     send_attempts_max: int = 40  # some three hours of an unreachable CRM; then a person is asked

@@ -39,8 +39,7 @@ class Lanes:
 
     async def on_customer_wrote(self, session: Session, event: CustomerWrote) -> None:
         """Gather the burst: each new message restarts the agent's delay, up to the cap."""
-        agent = await speaking.find_speaker(session, event.conversation_id)
-        delay = timedelta(seconds=agent.settings.response_delay_seconds if agent else 0)
+        delay = timedelta(seconds=await speaking.find_delay(session, event.conversation_id))
         await _stir(session, event.conversation_id, wanted=event.seq, delay=delay)
 
     async def on_hold_changed(self, session: Session, event: HoldChanged) -> None:

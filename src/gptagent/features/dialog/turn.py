@@ -25,7 +25,7 @@ from gptagent.features.dialog.drafts import service as drafts
 from gptagent.features.dialog.ending import finish
 from gptagent.features.dialog.extractive import BY as EXTRACTIVE
 from gptagent.features.dialog.gates import Postponed, Refusal
-from gptagent.features.dialog.model import Answer, Pace, Turn
+from gptagent.features.dialog.model import Answer, Outcome, Pace, Turn
 from gptagent.features.dialog.scripting import scripts_of
 from gptagent.features.dialog.sending import Sender
 from gptagent.features.dialog.wording import welcoming, worded
@@ -92,7 +92,8 @@ class TurnRunner:
         if isinstance(seen, Seen):
             seen = await self._choose(db, scope, turn, seen)
         if isinstance(seen, Refusal):
-            await finish(db, scope, turn, Answer("", "refused", "gate", reason=seen.reason))
+            outcome: Outcome = "handed_off" if seen.asks_person else "refused"
+            await finish(db, scope, turn, Answer("", outcome, "gate", reason=seen.reason))
         elif isinstance(seen, TurnContext):
             if turn.answer is None:
                 turn = await self._answer(db, scope, turn, seen)
@@ -117,7 +118,7 @@ class TurnRunner:
 
     async def _refresh(self, db: Database, scope: Scope, context: T) -> T:
         """Read what the mirror lacks, in one call at most; in none where the reply takes two, so that no turn
-        costs more. A CRM that does not answer stops no reply.
+        costs more, unless it hangs on the deal who answers. A CRM that does not answer stops no reply.
         """
         conversation, needs_lead = context.conversation, context.lacks_lead
         needs_name = not conversation.customer_name and conversation.contact_id is not None
@@ -127,13 +128,14 @@ class TurnRunner:
             async with db.session(scope) as session:
                 link = await crm_service.open_link(session, conversation.connection_id, self.vault)
                 route = await replying.find_route(session, link, conversation.lead_id, conversation.talk_id)
-            if route == "salesbot":
+            if route == "salesbot" and not context.lacks_stage:
                 return context
             if needs_lead:
                 return await self._read_lead(db, scope, context, link)
             return await self._read_name(db, scope, context, link)
         except AppError as error:
             log.info("crm_not_read", error=error.code, conversation_id=str(conversation.id))
+            return replace(context, is_unread=True)
         return context
 
     async def _read_lead(self, db: Database, scope: Scope, context: T, link: CrmLink) -> T:

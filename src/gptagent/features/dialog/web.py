@@ -49,6 +49,7 @@ REASONS: Mapping[str, str] = {
     "person_answered": "Left to a person, who wrote in this chat.",
     "no_active_agent": "Not answered: no agent was active.",
     "no_fitting_agent": "Not answered: no active agent works in this channel or at this stage of the deal.",
+    "deal_unknown": "Not answered: the CRM did not tell where the deal is. A task asks a manager to answer.",
     "connection_off": "Not answered: the connection to the CRM was switched off.",
     "workspace_suspended": "Not answered: the workspace is suspended.",
     "workspace_deletion": "Not answered: the workspace is going to be deleted.",

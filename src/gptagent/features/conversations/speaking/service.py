@@ -23,6 +23,21 @@ async def find_speaker(session: Session, conversation_id: UUID) -> Agent | None:
     return (await _choose(session, candidates, [conversation]))[conversation_id]
 
 
+async def find_delay(session: Session, conversation_id: UUID) -> int:
+    """Return the seconds of silence waited for there; while nobody is known to answer, the longest of all who
+    may.
+    """
+    agent = await find_speaker(session, conversation_id)
+    if agent is not None:
+        return agent.settings.response_delay_seconds
+    candidates = await agents.list_active(session)
+    if not candidates:
+        return 0
+    channel = (await conversations.get_conversation(session, conversation_id)).channel
+    fitting = [one.settings for one in candidates if agents.takes_channel(one.settings, channel)]
+    return max((one.response_delay_seconds for one in fitting), default=0)
+
+
 async def find_speakers(session: Session, found: Sequence[Conversation]) -> dict[UUID, Agent | None]:
     """Return who answers in each of these conversations."""
     return await _choose(session, await agents.list_active(session), found)
