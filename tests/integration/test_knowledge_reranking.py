@@ -161,10 +161,10 @@ async def test_only_what_is_within_is_sent_and_found(desk):
     async with desk.database.session(desk.scope) as session:
         only = await categories.create_category(session, NewCategory("Only"), now=utcnow())
         for n, text in enumerate(pair("sofa")):
-            new = NewArticle(f"here {n}", text, categories=(only.id,))
+            new = NewArticle(f"sofa here {n}", text, categories=(only.id,))
             await service.create_article(session, new, now=utcnow())
     found = await desk.ask(question("sofa"), within=service.within([only.id]))
-    assert found == ["here 1", "here 0"]
+    assert found == ["sofa here 1", "sofa here 0"]
     assert len(desk.calls()[-1]["prompt"]) == 2
 
 
