@@ -52,7 +52,9 @@ class Scene:
     async def open(cls, world):
         return cls(world, await world.account.new_chat())
 
-    async def says(self, text, *, author="customer", provider_id=None, attachment=None, file_name=None):
+    async def says(
+        self, text, *, author="customer", provider_id=None, attachment=None, file_name=None, at=None
+    ):
         """Deliver one webhook message; return its provider id."""
         message = InboundMessage(
             provider_id=provider_id or str(uuid4()),
@@ -63,7 +65,7 @@ class Scene:
             author=author,
             author_name="Ann",
             text=text,
-            sent_at=utcnow(),
+            sent_at=at or utcnow(),
             origin="waba",
             attachment_type=attachment,
             attachment_name=file_name,

@@ -13,7 +13,6 @@ from gptagent.adapters.oidc.port import OidcOverEgress
 from gptagent.adapters.reranking.port import HttpReranker
 from gptagent.adapters.smtp.port import SmtpMailer, SmtpServer
 from gptagent.adapters.tesseract.port import Tesseract
-from gptagent.features.conversations import service as conversations
 from gptagent.features.conversations.attaching import service as attaching
 from gptagent.features.conversations.attaching.service import AttachmentJobs
 from gptagent.features.conversations.events import CustomerWrote, HoldChanged, StageChanged
@@ -307,7 +306,6 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
     return (
         JobSpec(dialog.ADVANCE, runner.advance, JobClass.DEFAULT, runner.give_up),
         JobSpec(syncing.RUN, sync_jobs.run, JobClass.LONG, sync_jobs.give_up),
-        JobSpec(conversations.RESUME, platform.inbox.resume_due, JobClass.DEFAULT),
         JobSpec(dialog.RESUME, dialog.resume_lanes, JobClass.DEFAULT),
         JobSpec(connecting.RENEW, connecting_jobs.renew_token, JobClass.DEFAULT),
         JobSpec(connecting.TELL_BROKEN, connecting_jobs.tell_broken, JobClass.DEFAULT),

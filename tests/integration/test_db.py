@@ -11,7 +11,7 @@ import pytest
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import Misconfigured, UpstreamUnavailable
 from gptagent.kernel.ids import new_id
-from gptagent.migrations.run import CLOSED_TABLES, is_current, migrate, refuse_powerful_role
+from gptagent.migrations.run import CLOSED_TABLES, has_rights, is_current, migrate, refuse_powerful_role
 
 INSERT = """insert into app.article (id, title, content, created_at, updated_at)
             values ($1, $2, 'ten letters', now(), now())"""
@@ -291,6 +291,25 @@ async def test_rights_that_a_killed_start_did_not_grant_are_granted_by_the_next(
         await count(database, scope)
     assert migrate(roles.owner_dsn, roles.app_dsn) is False
     assert await count(database, scope) == 0
+
+
+@pytest.mark.parametrize(
+    ("done", "right", "is_granted"),
+    [
+        ("revoke update on app.lexeme from {}", ("app.lexeme", "update"), True),  # as if the table were new
+        ("revoke all on jobs.pgqueuer from {}", ("jobs.pgqueuer", "select"), True),
+        ("grant select on app.letter to {}", ("app.letter", "select"), False),
+        ("grant update on app.audit_event to {}", ("app.audit_event", "update"), False),
+    ],
+)
+def test_the_next_start_gives_the_rights_of_each_table_as_they_are_meant(done, right, is_granted, roles):
+    with psycopg.connect(roles.owner_dsn) as connection:
+        connection.execute(done.format("gptagent_app"))
+    migrate(roles.owner_dsn, roles.app_dsn)
+    with psycopg.connect(roles.owner_dsn) as connection:
+        asked = "select has_table_privilege('gptagent_app', %s, %s)"
+        assert connection.execute(asked, right).fetchone() == (is_granted,)
+        assert has_rights(connection, "gptagent_app"), "else each start would grant anew"
 
 
 def test_a_role_that_could_step_around_the_policies_is_refused(roles):

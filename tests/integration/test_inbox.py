@@ -1,18 +1,29 @@
 """The shared inbox: what is shown to whom, whose a conversation is, what is unread."""
 
+import json
 import re
+from pathlib import Path
 
+import httpx2
 import pytest
+from playwright.async_api import async_playwright, expect
 
+from browsers import CHROMIUM
 from gptagent.features.conversations import assigning
 from gptagent.features.conversations.service import ORDERS
 from gptagent.features.dialog.inbox import service as inbox
+from gptagent.features.dialog.inbox import store
 from gptagent.features.dialog.inbox.model import Wanted
+from gptagent.features.identity.tokens import AccessClaims, AccessTokens
+from gptagent.features.organizations import service as organizations
+from gptagent.kernel.clock import utcnow
+from gptagent.kernel.crypto import load_vault
 from gptagent.kernel.errors import Invalid
 from gptagent.kernel.ids import new_id
 from gptagent.kernel.paging import Page
+from gptagent.kernel.settings import Settings
 from integration.conftest import serving_here
-from members import add_member
+from members import add_member, bearer, cookie_of, number_of
 from readers import reader_of, texts
 from scenes import Scene
 
@@ -78,6 +89,91 @@ async def test_a_conversation_is_assigned_to_somebody_who_may_answer_and_counts_
     assert await shown(world, view="mine", person_id=owner) == []
 
 
+async def test_no_message_is_read_for_conversations_in_which_nothing_is_new(world, scenes):
+    owner, (first, second) = world.scope.actor.id, scenes
+    assert await shown(world, view="unread", person_id=owner) == [
+        second.conversation_id,
+        first.conversation_id,
+    ]
+    plan = f"explain (analyze, format json) select c.id from app.conversation c where {store._UNREAD}"  # noqa: S608 - a constant of the store
+    assert await looked_up(world, plan, owner) > 0
+    async with world.db.session(world.scope) as session:
+        for scene in scenes:
+            await assigning.mark_read(session, scene.conversation_id, owner)
+    assert await looked_up(world, plan, owner) == 0
+    assert await shown(world, view="unread", person_id=owner) == []
+    late = await add_member(world.db, world.scope, "viewer")
+    assert await shown(world, view="unread", person_id=late.actor.id) == []
+    async with world.db.session(world.scope) as session:
+        await session.execute("update app.conversation set last_message_at = now() - interval '2 days'")
+    assert await looked_up(world, plan, late.actor.id) == 0
+    await first.says("And now?")
+    for person_id in (owner, late.actor.id):
+        assert await shown(world, view="unread", person_id=person_id) == [first.conversation_id]
+
+
+async def looked_up(world, plan, person_id):
+    """How often the plan went to the messages."""
+    async with world.db.session(world.scope) as session:
+        nodes = [json.loads(await session.fetchval(plan, person_id))[0]["Plan"]]
+    loops = 0
+    for node in nodes:
+        nodes += node.get("Plans", [])
+        loops += node["Actual Loops"] * (node.get("Relation Name") == "message")
+    return loops
+
+
+async def test_a_chat_without_a_channel_gets_that_of_its_next_message(world, scenes):
+    first, second = (scene.conversation_id for scene in scenes)
+    place = "update app.conversation set channel = $2 where id = $1"
+    async with world.db.session(world.scope) as session:
+        await session.execute(place, first, "")
+        await session.execute(place, second, "telegram")
+    for scene in scenes:
+        await scene.says("And now?")
+    assert await shown(world, channel="waba") == [first]
+    assert await shown(world, channel="telegram") == [second]
+
+
+async def assigned_to_somebody_who_left(world, scene, owner):
+    """Who is responsible stays chosen in the form also when they may answer no more."""
+    gone = (await add_member(world.db, world.scope, "admin")).actor.id
+    async with world.db.session(world.scope) as session:
+        await assigning.assign(session, scene.conversation_id, gone)
+        await organizations.suspend_member(session, gone)
+    at = f"/conversations/{scene.conversation_id}"
+    assert re.search(rf'<option value="{gone}" selected[^>]*>Bob Member<', (await owner.open(at)).text)
+    await owner.send(f"{at}/assignment", {"assignee_id": str(gone)})
+    assert str(scene.conversation_id) in await ids_of(world, gone)
+
+
+async def ids_of(world, person_id):
+    return [str(one) for one in await shown(world, view="mine", person_id=person_id)]
+
+
+async def test_whoever_is_impersonated_has_read_nothing_over_the_api_either(world, scenes, site, home):
+    """TEN-10"""
+    member, other = [await add_member(world.db, world.scope, "viewer") for _ in range(2)]
+    await cookie_of(world.db, member)
+    async with world.db.session(member) as session:
+        entered = await session.fetchval(
+            """update app.web_session set impersonator_id = $1, impersonation_reason = 'asked'
+                where person_id = $2 returning id""",
+            other.actor.id,
+            member.actor.id,
+        )
+    vault = load_vault(Settings(gptagent_home=home))
+    claims = AccessClaims(member.actor.id, member.org_id, entered, other.actor.id)
+    eyes = {"authorization": f"Bearer {AccessTokens(vault).issue(claims, now=utcnow())}"}
+    own = await bearer(world.db, vault, member)
+    path = f"/api/v1/conversations/{scenes[0].conversation_id}/read"
+    async with httpx2.AsyncClient(base_url=site) as http:
+        for headers, marks in ((eyes, 0), (own, 1)):
+            assert (await http.put(path, headers=headers)).status_code == 204
+            async with world.db.session(world.scope) as session:
+                assert await session.fetchval("select count(*) from app.conversation_read") == marks
+
+
 async def test_people_decide_about_drafts_and_see_what_is_unread_without_a_script(world, scenes, site):
     """AGT-19: the screen; each member has read marks of their own."""
     first, second = scenes
@@ -87,7 +183,11 @@ async def test_people_decide_about_drafts_and_see_what_is_unread_without_a_scrip
         assert inbox_page.text.count("is-unread") == 2 and "1 draft to approve" in texts(inbox_page)
         page = await owner.open(at)
         assert "Draft, the customer does not see it" in texts(page) and 'data-key="KeyA"' in page.text
+        assert "A and then Enter send" in texts(page)
         listed = await owner.open("/conversations?view=unread")
+        often = "live:conversations from:body throttle:300ms"
+        assert often in inbox_page.text and often not in listed.text
+        assert "live:conversations from:body throttle:5s" in listed.text
         assert str(second.conversation_id) in listed.text and str(first.conversation_id) not in listed.text
         draft = re.search(r"/drafts/([0-9a-f-]{36})/approval", page.text)[1]
         empty = await owner.send(f"{at}/drafts/{draft}/approval", {"text": " "})
@@ -104,6 +204,7 @@ async def test_people_decide_about_drafts_and_see_what_is_unread_without_a_scrip
         assert assigned.status_code == 303
         wrong = await owner.send(f"{at}/assignment", {"assignee_id": "me"})
         assert wrong.status_code == 422 and "Choose a member who may answer" in texts(wrong)
+        await assigned_to_somebody_who_left(world, first, owner)
         none = await owner.open("/conversations?q=nowhere&view=nonsense&agent=x")
         assert "Nothing fits what you have chosen." in texts(none)
     viewer = await add_member(world.db, world.scope, "viewer")
@@ -113,3 +214,40 @@ async def test_people_decide_about_drafts_and_see_what_is_unread_without_a_scrip
         assert "Assign" not in texts(page) and "is-unread" not in page.text.partition('id="thread"')[0]
         refused = await looker.send(f"{at}/assignment", {"assignee_id": ""})
         assert refused.status_code == 403
+
+
+@pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Chromium")
+async def test_a_key_alone_sends_no_draft_and_none_that_came_in_meanwhile(world, scenes, site):
+    first, values = scenes[0], {"session": await cookie_of(world.db, world.scope), "language": "en"}
+    await first.set_agent(check_before_sending=True)
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = await browser.new_page()
+        await page.context.add_cookies([{"name": n, "value": v, "url": site} for n, v in values.items()])
+        number = await number_of(world.db, world.scope)
+        await page.goto(f"{site}/manage/{number}/conversations/{first.conversation_id}")
+        send = page.locator("[data-key=KeyA]")
+        seen = await send.get_attribute("id")
+        await page.keyboard.press("a")
+        await expect(send).to_be_focused()
+        # Nothing comes in until the next draft is there: it is put in the place of the first one at once.
+        await page.route("**part=thread**", lambda route: route.abort())
+        await first.says("And where are my trousers?")
+        await first.calm()
+        await page.unroute("**part=thread**")
+        refreshed = (
+            "id => document.body.dispatchEvent(new Event('live:agents')) && !document.getElementById(id)"
+        )
+        await page.wait_for_function(refreshed, arg=seen, polling=400)
+        await expect(send).to_have_count(1)
+        await expect(send).not_to_be_focused()
+        await page.keyboard.press("Enter")
+        await first.calm()
+        assert await first.sent() == []
+        await page.keyboard.press("a")
+        await expect(send).to_be_focused()
+        await page.keyboard.press("Enter")
+        await expect(page.locator("body")).to_contain_text("it is being sent")
+        await first.calm()
+        assert len(await first.sent()) == 1
+        await browser.close()

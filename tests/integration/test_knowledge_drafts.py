@@ -1,5 +1,6 @@
 """Articles proposed from what people answered: when, of what, by whom accepted, gone with the customer."""
 
+import asyncio
 import json
 from datetime import timedelta
 from urllib.parse import urlsplit
@@ -15,6 +16,8 @@ from gptagent.features.knowledge import service as knowledge
 from gptagent.features.knowledge.drafts import service
 from gptagent.features.knowledge.drafts.model import Decision
 from gptagent.features.knowledge.gaps import service as gaps
+from gptagent.features.knowledge.model import NewArticle
+from gptagent.features.organizations import service as organizations
 from gptagent.features.privacy import service as privacy
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.errors import Conflict, Invalid, NotFound, UpstreamUnavailable
@@ -139,6 +142,42 @@ async def test_a_draft_is_made_of_the_words_once_the_person_is_done_and_once_for
         "Чините ли вы часы с кукушкой?",
         draft.question,
     ]
+
+
+async def test_a_person_who_writes_beside_the_agent_is_waited_for_and_the_command_is_no_answer(scene, world):
+    """KB-28"""
+    async with world.db.session(world.scope) as session:
+        await organizations.update_settings(session, {"stop_on_human": False})
+        command = (await organizations.get_stopping(session)).resume_command
+    assert command
+    await ask(scene, ENGRAVING)
+    await scene.says(ANSWER, author="human")
+    assert await watched(scene, "due_at > clock_timestamp() + interval '1 hour'")
+    await scene.says(command.upper(), author="human")
+    assert await watched(scene, "due_at < clock_timestamp() + interval '5 minutes'")
+    await propose(scene)
+    (draft,) = await drafts_of(world)
+    assert draft.content.endswith("звоните •••.")
+
+
+async def test_a_draft_is_accepted_beside_somebody_who_has_its_gap(scene, world):
+    """Who deletes an article has its gaps and waits for passages: nobody has those and waits for a gap."""
+    await finished(scene)
+    await propose(scene)
+    (draft,) = await drafts_of(world)
+
+    async def accept():
+        async with world.db.session(world.scope) as session:
+            return await service.accept(session, draft.id, Decision(is_active=True), now=utcnow())
+
+    async with world.db.session(world.scope) as session:
+        await gaps.dismiss(session, draft.gap_id, now=utcnow())
+        accepting = asyncio.create_task(accept())
+        while not await session.fetchval("select true from pg_locks where not granted limit 1"):
+            assert not accepting.done()
+            await asyncio.sleep(0.01)
+        await knowledge.create_article(session, NewArticle("Часы", "Чиним часы с кукушкой."), now=utcnow())
+    assert (await accepting).status == "accepted"
 
 
 async def test_a_person_accepts_it_edited_beside_the_talk_and_the_gap_closes(scene, world, web):
@@ -270,6 +309,17 @@ async def test_a_model_writes_it_and_what_the_person_did_not_say_is_left_out(sce
     await propose(other, model)
     (words, _model) = await drafts_of(world)
     assert (words.made_by, words.content) == ("words", "Чиним любые часы с кукушкой в мастерской.")
+
+    async with world.db.session(world.scope) as session:
+        add = """insert into app.llm_usage (model, outcome, purpose, calls, tokens_in, tokens_out,
+                                            duration_ms) values ('m', 'ok', $1, $2, 1, 1, 1)"""
+        await session.execute(add, "reply", 100)
+        await session.execute(add, "draft", service.BY_MODEL_A_DAY - 3)
+        assert await service.may_ask_model(session), "two calls were made, one of them for nothing"
+        await session.execute(add, "draft", 1)
+        assert not await service.may_ask_model(session)
+        await session.execute("update app.llm_usage set created_at = created_at - interval '25 hours'")
+        assert await service.may_ask_model(session)
 
     third = await Scene.open(world)
     await finished(

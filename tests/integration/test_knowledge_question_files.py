@@ -77,6 +77,7 @@ async def test_what_is_exported_is_imported_again_with_its_sources(form, databas
         ("{", {"file"}),
         ("text\r\n" + "".join(f"{n}?\r\n" for n in range(QUESTIONS_MAX + 1)), {"file"}),
         ("text,documents\r\nКогда?,Twin\r\n", {"2/documents"}),
+        ("text,articles\r\nКогда?,T1,,\r\nГде, и почём?,T1\r\n", {"3"}),
         ("text,articles\r\nКогда?,Twin\r\n", {"2/articles"}),
         ('text,articles\r\nКогда?,"' + "\n".join(f"T{n}" for n in range(11)) + '"\r\n', {"2/articles"}),
     ],
@@ -88,6 +89,20 @@ async def test_a_file_with_a_fault_is_not_taken_at_all_and_each_fault_is_named(t
             await take(session, text)
         assert {fault.pointer.strip("/") for fault in refused.value.fields} == faults
         assert await service.list_questions(session) == []
+
+
+@pytest.mark.parametrize("text", ["text\r\nКогда?\r\nГде?\r\n", '[{"text": "когда?"}, {"text": "Где?"}]'])
+async def test_a_file_that_says_nothing_of_sources_leaves_them_as_they_are(text, database, scope):
+    """KB-28"""
+    async with database.session(scope) as session:
+        (one,) = await write(session, "Доставка")
+        await service.save_question(session, "Когда?", [one], now=utcnow())
+        done = await take(session, text)
+        assert (done.created, done.changed) == (1, 0)
+        saved = {q.text: [s.id for s in q.sources] for q in await service.list_questions(session)}
+        assert saved == {"Когда?": [one], "Где?": []}
+        assert (await take(session, "text,articles\r\nКогда?,\r\n")).changed == 1
+        assert not any(q.sources for q in await service.list_questions(session))
 
 
 async def test_there_is_room_for_so_many_and_lists_come_in_pages(database, scope):

@@ -1,5 +1,7 @@
 """The search made anew from the texts: it finds the same, and what is kept of it is the same."""
 
+import asyncio
+
 import pytest
 
 from gptagent.features.knowledge import service
@@ -50,6 +52,48 @@ async def test_words_statistics_and_grams_are_made_anew_as_they_were(database, f
         assert await kept(session) == before
     async with database.session(other_scope) as session:
         assert await kept(session) == neighbour, "nobody else's was touched"
+
+
+async def until_waiting(session, *tasks):
+    """Return once all of them wait for a lock."""
+    while await session.fetchval("select count(*) from pg_locks where not granted") < len(tasks):
+        assert not any(task.done() for task in tasks)
+        await asyncio.sleep(0.01)
+
+
+async def test_a_base_is_made_anew_beside_articles_that_come_and_go(database, filled):
+    """Whoever comes second waits without holding what the other one needs."""
+
+    async def make_anew():
+        async with database.session(filled) as session:
+            return await service.rebuild(session)
+
+    async def delete(article_id):
+        async with database.session(filled) as session:
+            await service.delete_article(session, article_id)
+
+    async with database.session(filled) as session:
+        rows = await session.fetch("select title, id from app.article")
+        ids = {row["title"]: row["id"] for row in rows}
+    async with database.session(filled) as session:
+        await service.delete_article(session, ids["Warranty"])
+        rebuilding = asyncio.create_task(make_anew())
+        await until_waiting(session, rebuilding)
+        await service.delete_article(session, ids["Доставка"])
+    assert await rebuilding == 1
+    async with database.session(filled) as session:
+        await service.create_article(session, NewArticle("Доставка", BASE["Доставка"]), now=utcnow())
+        rebuilding = asyncio.create_task(make_anew())
+        await until_waiting(session, rebuilding)
+        deleting = asyncio.create_task(delete(ids["Возврат"]))
+        await until_waiting(session, rebuilding, deleting)
+    assert await rebuilding == 2
+    await deleting
+    async with database.session(filled) as session:
+        before = await kept(session)
+        assert len(before["chunk"]) == 1
+        assert await service.rebuild(session) == 1
+        assert await kept(session) == before
 
 
 async def test_the_proof_changes_nothing_and_tells_what_would_be_found(database, filled):

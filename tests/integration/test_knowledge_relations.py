@@ -1,5 +1,7 @@
 """What belongs to an article: tags, relatives, several changed at once, what it said before."""
 
+import asyncio
+
 import pytest
 
 from gptagent.features.knowledge import service
@@ -100,6 +102,24 @@ async def test_several_articles_are_changed_together_or_none(database, scope):
         assert (await service.find_articles(session, ArticleFilter()))[1] == 3
         await service.change_articles(session, ids, "delete", now=utcnow())
         assert (await service.find_articles(session, ArticleFilter()))[1] == 0
+
+
+async def test_several_articles_are_changed_beside_one_that_changes_a_later_one(database, scope):
+    async with database.session(scope) as session:
+        first, second = sorted([(await write(session, f"T{n}")).id for n in range(2)])
+
+    async def switch_off():
+        async with database.session(scope) as session:
+            return await service.change_articles(session, [first, second], "deactivate", now=utcnow())
+
+    async with database.session(scope) as session:
+        await service.get_article(session, second, lock=True)
+        switching = asyncio.create_task(switch_off())
+        while not await session.fetchval("select true from pg_locks where not granted limit 1"):
+            assert not switching.done()
+            await asyncio.sleep(0.01)
+        await service.update_article(session, ArticleChange(second, title="Other"), now=utcnow())
+    assert await switching == 2
 
 
 async def test_every_version_is_kept_with_who_made_it_and_can_be_restored(database, scope):

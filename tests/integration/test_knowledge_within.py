@@ -171,11 +171,18 @@ async def test_an_upload_says_where_it_goes_also_the_second_time_and_for_an_arch
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("inner.txt", "A rouble is a rouble.")
+        archive.writestr("copy.txt", "The price is two roubles.")
+        archive.writestr("terms.txt", "Payment within five days.")
+    terms = await upload(b"Payment within three days.", TXT, "terms.txt", sofas)
     whole = await upload(packed.getvalue(), ZIP, "all.zip", watches)
     await jobs.ingest(desk, str(whole.id))
     async with desk.db.session(desk.scope) as session:
-        (inner,) = [d for d in await service.list_documents(session) if d.file_name == "inner.txt"]
-    assert inner.categories == (watches.id,)
+        found = {d.file_name: d for d in await service.list_documents(session)}
+    assert found["inner.txt"].categories == (watches.id,)
+    for there in (first, terms):
+        kept = found[there.file_name]
+        assert (kept.id, kept.categories) == (there.id, (sofas.id,)), "what was there is not moved"
+    assert found["terms.txt"].sha256 != terms.sha256 and "copy.txt" not in found
 
 
 async def test_all_pages_of_a_site_are_where_the_site_is(database, scope):

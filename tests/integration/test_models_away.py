@@ -9,7 +9,7 @@ import httpx2
 import psycopg
 import pytest
 
-from gptagent.adapters.llm.port import OpenAiCompatible, Patience
+from gptagent.adapters.llm.port import REQUESTS_PER_MINUTE, OpenAiCompatible, Patience
 from gptagent.entrypoints.doctor import _breaker
 from gptagent.features.dialog.prompting import ModelResponder
 from gptagent.features.inference import service as inference
@@ -18,7 +18,7 @@ from gptagent.features.inference.model import CIRCUIT, ChatTurn, ModelRequest, P
 from gptagent.features.inference.prices import load_prices
 from gptagent.kernel import observe
 from gptagent.kernel.crypto import load_vault
-from gptagent.kernel.errors import Misconfigured, UpstreamUnavailable
+from gptagent.kernel.errors import AppError, Misconfigured, UpstreamUnavailable
 from gptagent.kernel.ids import new_id
 from gptagent.kernel.settings import Settings
 from gptagent.sandbox.spawn import running
@@ -158,6 +158,37 @@ async def test_after_five_failures_one_looks_and_others_wait(open_model, control
         assert (await model.complete(REQUEST)).model == name
     async with database.installation() as session:
         assert not [one for one in await inference.resting_models(session) if one.startswith(name)]
+
+
+@pytest.mark.parametrize("status", [400, 401, 404])
+async def test_a_refusal_is_an_answer_of_a_model_that_is_back(open_model, control, pass_time, name, status):
+    """MSG-10"""
+    first, other = open_model(name), open_model(name)
+    await give_up(first, control, name)
+    control.delete("/faults")
+    pass_time()
+    break_model(control, name, status=status)
+    with pytest.raises(AppError, match=r"llm_(rejected|unauthorized)"):
+        await other.complete(REQUEST)
+    control.delete("/faults")
+    for model in (first, other):
+        assert (await model.complete(REQUEST)).model == name
+
+
+async def test_a_request_over_the_limit_is_not_the_one_that_looks(database, pass_time, name):
+    """MSG-10"""
+    base = "https://models.invalid/v1"
+    breaker = PostgresBreaker(database, base)
+    for _ in range(CIRCUIT.trip):
+        await breaker.tell(name, failed=True)
+    pass_time()
+    patience = Patience(total=0.1)
+    busy = OpenAiCompatible(frozenset(), base, "key", name, breaker=breaker, patience=patience)
+    for _ in range(REQUESTS_PER_MINUTE.amount):
+        await busy._limiter.hit(REQUESTS_PER_MINUTE, "llm", base)
+    with pytest.raises(UpstreamUnavailable, match="llm_busy"):
+        await busy.complete(REQUEST)
+    assert await breaker.ask(name) == 0, "another may look"
 
 
 async def test_a_model_that_is_left_alone_is_told_of(open_model, control, stranger, pass_time, name):

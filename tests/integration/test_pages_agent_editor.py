@@ -108,3 +108,26 @@ async def test_fields_language_and_hours_are_saved_and_shown_again(owner, scene)
     assert (hours.timezone, day.day, day.opens, day.closes) == ("Asia/Almaty", 3, "10:00", "16:00")
     assert [str(one) for one in hours.holidays] == ["2027-01-01", "2027-01-07"]
     assert 'value="16:00"' in page.text and "2027-01-01\n2027-01-07</textarea>" in page.text
+
+
+async def test_who_saves_a_tab_that_a_colleague_changed_is_told_and_keeps_what_was_typed(owner, scene):
+    """AGT-1"""
+    agent = await the_agent(scene)
+    edit, advanced = (f"/ai-agents/{agent.id}/{tab}" for tab in ("edit", "advanced-settings"))
+    hidden = re.compile(r'name="version" value="([^"]+)"')
+    seen = hidden.search((await owner.open(edit)).text)[1]
+    typed = {"name": "Desk", "instructions": "Be kind to all.", "not_found_text": "One moment."}
+    typed |= {"knowledge.all": "on", "channels.all": "on", "pipelines.all": "on"}
+    await owner.follow(await owner.send(edit, {**typed, "version": seen}))
+    late = {**typed, "version": seen, "instructions": "Be brief, whoever asks."}
+    refused = await owner.send(edit, late)
+    assert refused.status_code == 409 and "Be brief, whoever asks." in refused.text
+    assert "Somebody else changed it." in texts(refused) and "Open the saved one" in texts(refused)
+    assert (await the_agent(scene)).settings.instructions == "Be kind to all."
+    now = hidden.search(refused.text)[1]
+    async with scene.world.db.session(scene.world.scope) as session:
+        await agents.update_agent(session, agent.id, {"is_active": False, "reply_max_chars": 400})
+    await owner.follow(await owner.send(edit, {**late, "version": now}))
+    kept = (await the_agent(scene)).settings
+    assert (kept.instructions, kept.reply_max_chars) == ("Be brief, whoever asks.", 400)
+    assert hidden.search((await owner.open(advanced)).text)[1] not in {seen, now}

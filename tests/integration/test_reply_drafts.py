@@ -5,7 +5,10 @@ from datetime import timedelta
 
 import pytest
 
+from gptagent.features.agents import service as agents
 from gptagent.features.dialog.drafts import service as drafts
+from gptagent.features.dialog.service import ADVANCE
+from gptagent.kernel.clock import utcnow
 from gptagent.kernel.errors import Conflict, Invalid, NotFound
 from gptagent.kernel.ids import new_id
 from scenes import Scene
@@ -180,6 +183,66 @@ async def test_the_setting_acts_at_once_on_a_reply_that_is_about_to_leave(scene)
     await scene.calm()
     assert await scene.sent() == []
     assert (await current(scene)).state == "waiting"
+
+
+async def test_words_of_a_persons_own_leave_without_the_drafts_sources(scene):
+    """AGT-19: the files of a reply are those of the article that its sources name."""
+    await scene.write_article("Delivery", "Delivery to the city costs 490 roubles.")
+    draft = await asked(scene, "How much does delivery to the city cost?")
+    assert draft.answer.sources
+    await approve(scene, draft.id, text="For you it is free.")
+    await scene.calm()
+    (turn,) = await scene.turns()
+    assert (turn["answer"]["text"], turn["answer"]["sources"]) == ("For you it is free.", [])
+    assert turn["draft_is_edited"]
+
+
+async def test_a_question_counts_once_however_often_its_draft_is_taken_back(scene, world):
+    for text in ("Do you repair wrist watches?", "I mean wrist watches of gold", "Are you there?"):
+        await asked(scene, text)
+    async with world.db.session(world.scope) as session:
+        noted = await session.fetch("select text from app.asked_question")
+        gaps = await session.fetchval("select count(*) from app.gap")
+    assert (len(noted), gaps) == (1, 1) and noted[0]["text"].endswith("gold Are you there?")
+    await reject(scene, (await current(scene)).id)
+    await asked(scene, "Do you repair shoes?")
+    async with world.db.session(world.scope) as session:
+        assert await session.fetchval("select count(*) from app.asked_question") == 2
+
+
+async def test_a_stirred_lane_is_woken_at_once_also_where_a_draft_waited(scene, world):
+    """MSG-24: what the customer wrote meanwhile does not wait for a wake-up that is queued for later."""
+    await asked(scene)
+    async with world.db.session(world.scope) as session:
+        await session.execute("delete from jobs.pgqueuer")
+        await session.execute(
+            """update app.lane set wanted = wanted + 1, due_at = clock_timestamp() + interval '1 hour',
+                      wake_at = clock_timestamp() + interval '1 hour'"""
+        )
+    async with world.db.session(world.scope) as session:
+        await world.inbox.take_over(session, scene.conversation_id, by="Bob", now=utcnow())
+    assert (await current(scene)) is None
+    async with world.db.installation() as session:
+        queued = await session.fetch("select payload from jobs.pgqueuer where entrypoint = $1", ADVANCE)
+    assert [row for row in queued if str(scene.conversation_id).encode() in row["payload"]]
+
+
+async def test_another_agent_neither_sends_nor_drafts_what_the_first_one_said(scene, world):
+    """AGT-19: its setting is for its own words."""
+    await scene.set_agent(check_before_sending=False)
+    await scene.says("Hello")
+    await scene.break_send(action="status", status=503)
+    await scene.advance()
+    await scene.set_agent(is_active=False)
+    async with world.db.session(world.scope) as session:
+        other = await agents.create_agent(session, "Checked", locale="en")
+        own = {"is_active": True, "check_before_sending": True, "not_found_text": WORDS}
+        await agents.update_agent(session, other.id, own)
+    await scene.calm()
+    draft = await current(scene)
+    assert (draft.agent_id, draft.text) == (other.id, WORDS)
+    assert [turn["state"] for turn in await scene.turns()] == ["superseded", "ended"]
+    assert await scene.sent() == []
 
 
 async def test_a_draft_of_another_chat_is_none(scene):

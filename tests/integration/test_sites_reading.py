@@ -1,5 +1,6 @@
 """A real small site, read into the knowledge base over real HTTP."""
 
+import asyncio
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
@@ -8,6 +9,7 @@ import pytest
 
 from gptagent.features.knowledge import jobs as ingestion
 from gptagent.features.knowledge import service as knowledge
+from gptagent.features.knowledge import store as pieces
 from gptagent.features.knowledge.quota.service import GIGABYTE
 from gptagent.features.knowledge.sites import crawling, fetching, service, store
 from gptagent.features.knowledge.sites import jobs as reading
@@ -102,6 +104,35 @@ async def test_a_page_that_the_plan_has_no_room_for_is_named_and_what_it_said_be
     pages = await desk.pages(site_id)
     assert pages["/tea"] == ("failed", "storage_full")
     assert await desk.fetch("select count(*)::int from app.document") == [(2,)]
+
+
+@pytest.mark.parametrize("is_deleted", [True, False])
+async def test_pages_are_deleted_beside_a_document_of_theirs_that_is_recorded(is_deleted, desk, web_site):
+    """Who records holds the document and waits for the graph: nobody has that and waits for the document."""
+    web_site.page("/", "Tea house", "/tea", "/cake")
+    web_site.page("/tea", "Tea costs 300 roubles")
+    web_site.page("/cake", "Cake costs 900 roubles")
+    site_id = await desk.add(web_site.url())
+    await desk.read(site_id)
+    await desk.index()
+
+    async def delete():
+        async with desk.db.session(desk.scope) as session:
+            if is_deleted:
+                return await crawling.delete_some(session, site_id)
+            return await store.delete_some_documents(session, site_id, 1, 100)
+
+    async with desk.db.session(desk.scope) as session:
+        await session.execute("update app.site_page set state = 'skipped' where site_id = $1", site_id)
+    async with desk.db.session(desk.scope) as session:
+        held = await session.fetchval("select id from app.document order by id desc limit 1 for update")
+        deleting = asyncio.create_task(delete())
+        while not await session.fetchval("select true from pg_locks where not granted limit 1"):
+            assert not deleting.done()
+            await asyncio.sleep(0.01)
+        await pieces.delete_pieces(session, "document", held)
+    await deleting
+    assert await desk.fetch("select count(*)::int from app.document") == [(0,)]
 
 
 async def test_a_site_is_read_found_and_cited_with_its_address(desk, web_site):

@@ -4,11 +4,14 @@ from datetime import timedelta
 
 import pytest
 
-from gptagent.features.conversations.service import RESUME
+from gptagent.features.conversations import service as conversations
+from gptagent.features.conversations.resuming import sweep_resumes
+from gptagent.features.dialog import gates
+from gptagent.features.dialog.service import claim_lane
 from gptagent.features.organizations import service as organizations
+from gptagent.kernel.clock import utcnow
 from gptagent.kernel.errors import Invalid
-from gptagent.kernel.jobs import JobContext
-from scenes import Scene
+from scenes import PACE, Scene
 from worlds import NOT_FOUND
 
 
@@ -23,21 +26,31 @@ async def rule(world, **changes):
 
 
 async def resume_due(scene):
-    """Run the job that gives the chat back, whether its time has come or not."""
-    ctx = JobContext(scene.world.db, None, scene.world.scope, 1, 1)
-    await scene.world.inbox.resume_due(ctx, conversation_id=str(scene.conversation_id))
+    """Look for chats whose time has come; tell whether this one is still held."""
+    await sweep_resumes(scene.world.db, scene.world.inbox)
+    return (await scene.conversation())["taken_over_at"] is not None
 
 
 async def pass_hours(scene, hours):
     async with scene.world.db.session(scene.world.scope) as session:
         await session.execute(
-            "update app.conversation set resume_at = resume_at - $1::interval", timedelta(hours=hours)
+            "update app.conversation set quiet_since = quiet_since - $1::interval", timedelta(hours=hours)
         )
 
 
-async def resumes_queued(scene):
-    async with scene.world.db.installation() as session:
-        return await session.fetchval("select count(*) from jobs.pgqueuer where entrypoint = $1", RESUME)
+async def resumes_at(scene):
+    async with scene.world.db.session(scene.world.scope) as session:
+        return (await conversations.get_conversation(session, scene.conversation_id)).resume_at
+
+
+async def seen_by_model(scene):
+    """Return the texts of the history and of the question that the next turn has; None if it is refused."""
+    async with scene.world.db.session(scene.world.scope) as session:
+        turn = await claim_lane(session, scene.conversation_id, 1, PACE.lease)
+        seen = await gates.gather(session, turn, PACE)
+    if isinstance(seen, gates.Refusal):
+        return None
+    return [one.text for one in seen.history], [one.text for one in seen.unanswered]
 
 
 async def test_a_new_workspace_lets_its_agents_go_on_and_a_persons_answer_stands_for_theirs(scene, world):
@@ -71,21 +84,68 @@ async def test_a_stopped_agent_resumes_by_itself_so_long_after_the_persons_last_
     await scene.says("Hello")
     await scene.says("I am on it", author="human")
     await scene.calm()
-    first = (await scene.conversation())["resume_at"]
+    first = await resumes_at(scene)
     await scene.says("Still on it", author="human")
-    assert (await scene.conversation())["resume_at"] > first
-    assert await resumes_queued(scene) == 1
-    await resume_due(scene)  # too early: it looks again later
-    assert (await scene.conversation())["taken_over_at"] is not None
+    assert await resumes_at(scene) > first
+    assert await resume_due(scene)  # too early
     await pass_hours(scene, 2)
-    await resume_due(scene)
-    held = await scene.conversation()
-    assert (held["taken_over_at"], held["resume_at"]) == (None, None)
-    await resume_due(scene)
+    assert not await resume_due(scene)
+    assert await resumes_at(scene) is None
+    assert not await resume_due(scene)
     assert await scene.sent() == []
     await scene.says("Anybody?")
     await scene.calm()
     assert await scene.sent() == [NOT_FOUND]
+
+
+async def test_a_held_chat_follows_the_rule_of_now(scene, world):
+    """AGT-27: switched off, switched on and shortened while a person holds the chat."""
+    await rule(world, resume_after_hours=2)
+    await scene.says("I am on it", author="human")
+    await pass_hours(scene, 3)
+    await rule(world, resume_after_hours=0)
+    assert await resumes_at(scene) is None and await resume_due(scene)
+    await rule(world, resume_after_hours=5)
+    assert await resumes_at(scene) is not None and await resume_due(scene)
+    await rule(world, resume_after_hours=3)
+    assert not await resume_due(scene)
+    async with world.db.session(world.scope) as session:
+        told = await session.fetchval(
+            "select count(*) from app.audit_event where action = 'conversation.resumed'"
+        )
+    assert told == 1
+
+
+async def test_the_command_is_no_answer_and_no_model_reads_it(scene, world):
+    """AGT-27: like the button, it leaves the question that has just been asked to the agent."""
+    await scene.set_agent(response_delay_seconds=30)
+    await scene.says("I will help", author="human")
+    await scene.says("Are you there?")
+    await scene.says("/agent", author="human")
+    assert await seen_by_model(scene) == (["I will help"], ["Are you there?"])
+
+
+async def test_the_command_in_a_chat_nobody_holds_leaves_a_reply_in_the_making_alone(scene):
+    """AGT-27"""
+    await scene.says("Hello")
+    await scene.break_send(action="status", status=503)
+    await scene.advance()
+    await scene.says("/agent", author="human")
+    await scene.calm()
+    assert await scene.sent() == [NOT_FOUND]
+    (turn,) = await scene.turns()
+    assert turn["outcome"] == "not_found"
+
+
+async def test_what_a_person_wrote_before_the_customer_is_no_answer_however_late_it_is_told(scene, world):
+    """MSG-26"""
+    await rule(world, stop_on_human=False)
+    now = utcnow()
+    await scene.says("And on Monday?", at=now)
+    await scene.says("On Sunday from ten.", author="human", at=now - timedelta(seconds=5))
+    assert await seen_by_model(scene) == (["On Sunday from ten."], ["And on Monday?"])
+    await scene.says("On Monday, too.", author="human", at=now)
+    assert await seen_by_model(scene) is None
 
 
 async def test_a_command_in_the_chat_gives_it_back_and_is_no_takeover(scene, world):

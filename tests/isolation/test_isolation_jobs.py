@@ -17,7 +17,6 @@ CASES = {
     "crm.widget_said": {"slot_id": "slot_id"},
     "conversations.fetch_attachment": {"attachment_id": "pending_id"},
     "conversations.remember": {"conversation_id": "conversation_id"},
-    "conversations.resume": {"conversation_id": "conversation_id"},
     "dialog.follow_delivery": {"conversation_id": "conversation_id"},
     "crm.process_delivery": {"delivery_id": "delivery_id"},
     "crm.check_webhook": {"connection_id": "connection_id"},

@@ -136,6 +136,7 @@ DEFINERS = {
     "crm_connections_of": "the CRM's notice of disconnecting: ids, each then opened as its tenant",
     "crm_grants_due": "housekeeping: ids, as above",
     "checks_due": "schedule: ids, each then opened in its own tenant's transaction",
+    "resumes_due": "schedule: ids, each then opened in its own tenant's transaction",
     "drafts_due": "schedule: ids, each then opened in its own tenant's transaction",
     "workspaces_to_tidy": "housekeeping: ids, each then opened in its own tenant's transaction",
     "workspaces_to_delete": "housekeeping: ids",

@@ -132,7 +132,6 @@ def test_every_job_has_its_line_and_class():
         renewal=None,
         links=None,
         subscribers=None,
-        inbox=SimpleNamespace(resume_due=None),
         embedder=None,
         understanding=None,
         reranking=SimpleNamespace(reranker=None),

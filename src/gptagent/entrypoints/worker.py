@@ -12,6 +12,7 @@ import structlog
 from gptagent.bootstrap import Platform, build_jobs
 from gptagent.entrypoints.deletion import delete_due_workspaces
 from gptagent.features.conversations.attaching.service import discard_files
+from gptagent.features.conversations.resuming import sweep_resumes
 from gptagent.features.crm.connecting.service import queue_renewals
 from gptagent.features.crm.deliveries.jobs import forget_seen, look_after_hooks
 from gptagent.features.crm.syncing.service import queue_due_syncs
@@ -37,6 +38,7 @@ LEADER_RETRY_SECONDS = 5.0
 DRAIN_SECONDS = 10.0  # below the supervisor's patience; what is left is picked up by another worker
 SWEEP_EVERY = timedelta(seconds=5)
 CARE_EVERY = timedelta(seconds=5)
+RESUME_EVERY = timedelta(seconds=30)  # how often it is asked which chats their agents take back
 DELIVERIES_EVERY = timedelta(seconds=10)
 DISCARD_EVERY = timedelta(minutes=1)
 FORGET_EVERY = timedelta(minutes=10)
@@ -120,6 +122,11 @@ async def _sweep(platform: Platform) -> None:
     woken = await sweep_lanes(platform.db)
     if woken:
         log.warning("lanes_woken", count=woken)
+
+
+async def _resume(platform: Platform) -> None:
+    if count := await sweep_resumes(platform.db, platform.inbox):
+        log.info("chats_resumed", count=count)
 
 
 async def _look_after_hooks(platform: Platform) -> None:
@@ -210,6 +217,7 @@ def _schedules() -> tuple[tuple[timedelta, Tick], ...]:
     return (
         (SWEEP_EVERY, _sweep),
         (CARE_EVERY, _look_after_hooks),
+        (RESUME_EVERY, _resume),
         (DELIVERIES_EVERY, _follow_deliveries),
         (DISCARD_EVERY, _discard),
         (FORGET_EVERY, _forget),

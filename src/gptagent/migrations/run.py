@@ -26,6 +26,25 @@ CLOSED_TABLES = (
 # Tables the application may read and never change: a function appends.
 APPEND_ONLY_TABLES = ("audit_event",)
 
+# Whether a role has of each table and sequence what `_grant` gives it, no less and no more.
+RIGHTS = """
+with own as (
+  select c.oid, c.relkind, n.nspname = 'app' and c.relname = any(%(closed)s) as is_closed,
+         n.nspname = 'app' and c.relname = any(%(kept)s) as is_kept
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+   where n.nspname in ('app', 'jobs') and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
+)
+select bool_and(case when relkind = 'S'
+                     then has_sequence_privilege(%(role)s, oid, 'usage')
+                          and has_sequence_privilege(%(role)s, oid, 'select')
+                     else has_table_privilege(%(role)s, oid, 'select') = not is_closed
+                          and has_table_privilege(%(role)s, oid, 'insert') = not (is_closed or is_kept)
+                          and has_table_privilege(%(role)s, oid, 'update') = not (is_closed or is_kept)
+                          and has_table_privilege(%(role)s, oid, 'delete') = not (is_closed or is_kept) end)
+       and has_schema_privilege(%(role)s, 'app', 'usage') and has_schema_privilege(%(role)s, 'jobs', 'usage')
+  from own
+"""
+
 
 def is_current(dsn: str) -> bool:
     """Whether the schema is this release's. Needs no Alembic, so a warm start stays quick."""
@@ -49,7 +68,7 @@ def migrate(owner_dsn: str, app_dsn: str) -> bool:
     with psycopg.connect(owner_dsn) as connection:
         refuse_powerful_role(connection, app_role)
         changed = make_vectors(connection) or changed
-        if changed or not _has_rights(connection, app_role):
+        if changed or not has_rights(connection, app_role):
             _grant(connection, app_role)
     return changed
 
@@ -110,10 +129,11 @@ def _upgrade(owner_dsn: str) -> None:
         command.upgrade(config, "head")
 
 
-def _has_rights(connection: "psycopg.Connection[tuple[object, ...]]", app_role: str) -> bool:
-    """Whether the role was granted its rights: it may be new, or a start may have been killed before that."""
+def has_rights(connection: "psycopg.Connection[tuple[object, ...]]", app_role: str) -> bool:
+    """Whether the role has exactly its rights: it may be new, or a start may have been killed before that."""
     row = connection.execute(
-        "select has_table_privilege(%s, 'app.organization', 'insert')", [app_role]
+        RIGHTS,
+        {"role": app_role, "closed": list(CLOSED_TABLES), "kept": ["alembic_version", *APPEND_ONLY_TABLES]},
     ).fetchone()
     return row is not None and bool(row[0])
 

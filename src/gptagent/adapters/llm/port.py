@@ -33,6 +33,7 @@ REQUESTS_PER_MINUTE = parse("500/minute")  # below the lowest paid tier of the l
 LEAST_CALL_SECONDS = 1.0
 UNKNOWN_MODEL = 404  # of OpenAI's and OpenRouter's chat completions
 TRANSIENT = frozenset({408, 409, 425, 429})
+ANSWERS = frozenset({"llm_unauthorized", "llm_rejected"})  # refusals, of a provider that is there
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +115,17 @@ class OpenAiCompatible:
         """Ask one model until it answers or there is no use."""
         attempt = 1
         while True:
-            await self._check_circuit(name)
             try:
+                # In this order: who may look whether the model is back must not be held up then.
+                await self._check_rate()
+                await self._check_circuit(name)
                 reply = await self._call(request, name, effort)
             except AppError as error:
+                if error.code == "llm_circuit_open":
+                    raise
                 observe.LLM_SECONDS.labels(error.code).observe(effort.passed)
-                if error.code == "llm_unavailable":
-                    await self._tell(name, failed=True)
+                if error.code == "llm_unavailable" or error.code in ANSWERS:
+                    await self._tell(name, failed=error.code not in ANSWERS)
                 pause = self._pause(error, effort, attempt)
                 if pause is None:
                     raise
@@ -162,7 +167,6 @@ class OpenAiCompatible:
         from pydantic_ai.exceptions import ModelAPIError as CallFailed
         from pydantic_ai.exceptions import ModelHTTPError, UnexpectedModelBehavior
 
-        await self._check_rate()
         effort.calls += 1
         left = effort.total - effort.passed
         try:

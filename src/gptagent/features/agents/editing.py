@@ -6,22 +6,23 @@ from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter
+from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gptagent.features.agents import service
 from gptagent.features.agents.checking import timezones
-from gptagent.features.agents.forms import TABS, WEEKDAYS, Tab, nested, read, rules_of, values_of
-from gptagent.features.agents.model import Problem
+from gptagent.features.agents.forms import TABS, WEEKDAYS, Tab, nested, read, rules_of, values_of, version_of
+from gptagent.features.agents.model import Agent, Problem
 from gptagent.features.agents.offering import languages, offered_in_basics, offered_in_fields
 from gptagent.features.agents.table import NAME_MAX_CHARS, SETTINGS, STAGE_TEXT_MAX_CHARS
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.db import Database, Session
-from gptagent.kernel.errors import Invalid
+from gptagent.kernel.errors import AppError, Conflict, Invalid
 from gptagent.kernel.http import CurrentScope
 from gptagent.kernel.scope import Scope
-from gptagent.ui.web import Notice, Pages, field_errors
+from gptagent.ui.web import Notice, Pages, field_errors, message_of, words
 
 Handler = Callable[..., Awaitable[Response]]
 
@@ -50,12 +51,15 @@ class AgentEditor:
 
     def _saves(self, tab: Tab) -> Handler:
         async def save(request: Request, scope: CurrentScope, agent_id: UUID) -> Response:
+            """Save, unless somebody else saved meanwhile: then what was typed stays and the page says so."""
             require(scope, policy.EDIT_AGENTS)
-            typed = read(await request.form(), tab, with_model=self.llm_model is not None)
+            form = await request.form()
+            typed = read(form, tab, with_model=self.llm_model is not None)
             try:
                 async with self.db.session(scope) as session:
+                    _check_version(form, await service.get_agent(session, agent_id, lock=True), tab)
                     await service.update_agent(session, agent_id, nested(typed))
-            except Invalid as error:
+            except (Invalid, Conflict) as error:
                 return await self._page(request, scope, agent_id, tab, typed=typed, error=error)
             return self.pages.redirect(request.url.path, Notice("success", "Saved"))
 
@@ -69,7 +73,7 @@ class AgentEditor:
         tab: Tab,
         *,
         typed: Mapping[str, object] | None = None,
-        error: Invalid | None = None,
+        error: AppError | None = None,
         part: str = "",
     ) -> Response:
         async with self.db.session(scope) as session:
@@ -92,12 +96,14 @@ class AgentEditor:
             request,
             "agents/edit.html",
             shell,
-            status=422 if error else 200,
+            status=error.status if error else 200,
             tab=tab,
+            version=version_of(agent, tab),
             values=values,
             rules=rules_of(values),
             week={one["day"]: one for one in values["hours.week"]},
             errors=field_errors(request, error) if error else {},
+            failure=message_of(request, error) if error and not error.fields else "",
             table=SETTINGS,
             name_max=NAME_MAX_CHARS,
             stage_text_max=STAGE_TEXT_MAX_CHARS,
@@ -116,3 +122,9 @@ class AgentEditor:
             "timezones": [(zone, zone) for zone in timezones()],
             "weekdays": WEEKDAYS,
         }
+
+
+def _check_version(form: FormData, agent: Agent, tab: Tab) -> None:
+    """Raise Conflict if the tab no longer holds what the form began with."""
+    if words(form, "version") not in {"", version_of(agent, tab)}:
+        raise Conflict("agent_changed", "Somebody else changed it. Reload it and try again.")

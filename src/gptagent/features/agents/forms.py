@@ -1,8 +1,10 @@
 """Tabs of the editor, and their forms read by the table of settings."""
 
 from collections.abc import Callable, Iterator, Mapping
+from hashlib import sha256
 from typing import Any, Literal
 
+import msgspec
 from starlette.datastructures import FormData
 
 from gptagent.features.agents.checking import described
@@ -55,6 +57,13 @@ def shown(tab: Tab, *, with_model: bool) -> list[str]:
 def values_of(agent: Agent) -> dict[str, Any]:
     """Return what the fields show."""
     return {"name": agent.name, **described(agent.settings)}
+
+
+def version_of(agent: Agent, tab: Tab) -> str:
+    """Return a sign that changes with what the tab's form holds: not with other tabs, nor with the switch."""
+    values = values_of(agent)
+    held = [values[path] for path in (("name", *TABS[tab]) if tab == "edit" else TABS[tab])]
+    return sha256(msgspec.json.encode(held)).hexdigest()[:16]
 
 
 def rules_of(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

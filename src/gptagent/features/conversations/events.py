@@ -19,6 +19,7 @@ class HoldChanged(Event):
     """A person took the chat over, wrote in it, or gave it back: what is in the making is stale."""
 
     conversation_id: UUID
+    is_given_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)

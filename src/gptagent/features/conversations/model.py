@@ -12,7 +12,10 @@ DeliveryStatus = Literal["sent", "delivered", "read", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """A customer's chat. `talk_id` is the CRM's current session inside it and changes."""
+    """A customer's chat. `talk_id` is the CRM's current session inside it and changes.
+
+    `resume_at` is when a held chat is given back by itself, as the workspace's rule is now; None: it is not.
+    """
 
     id: UUID
     connection_id: UUID

@@ -17,15 +17,12 @@ from gptagent.features.conversations.model import Conversation, DeliveryStatus, 
 from gptagent.features.crm.events import CustomerSaid, DeliveryOpened, LeadMoved, MessageArrived, TalkSeen
 from gptagent.features.crm.model import InboundMessage, same_words
 from gptagent.features.organizations import service as organizations
-from gptagent.features.organizations.model import Stopping
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import NotFound
 from gptagent.kernel.events import Subscribers
-from gptagent.kernel.jobs import JobContext
 from gptagent.kernel.paging import Order, Page, orders
 
-RESUME = "conversations.resume"
 PAGE_SIZE = 50
 THREAD_SIZE = 200
 MESSAGE_MAX_CHARS = 20_000  # longer ones are cut: no chat sends them, and every turn reads them
@@ -88,14 +85,16 @@ class Inbox:
     async def _person_wrote(self, session: Session, conversation_id: UUID, message: InboundMessage) -> None:
         """What the customer has asked is the person's to answer; whether the agent stops is a setting."""
         rules = await organizations.get_stopping(session)
-        if rules.is_command(message.text):
-            if await store.release(session, conversation_id):
-                await _record(session, "conversation.resumed", conversation_id)
+        is_given_back = rules.is_command(message.text)
+        if is_given_back:
+            if not await store.release(session, conversation_id):
+                return  # the agent has the chat: what it does there goes on
+            await _record(session, "conversation.resumed", conversation_id)
         else:
             if rules.stop_on_human:
                 await store.hold(session, conversation_id, message.author_name, message.sent_at)
-            await _plan_resume(session, conversation_id, rules, utcnow())
-        await self.subscribers.publish(session, HoldChanged(conversation_id))
+            await store.note_quiet(session, conversation_id, utcnow())
+        await self.subscribers.publish(session, HoldChanged(conversation_id, is_given_back))
 
     async def on_said(self, session: Session, event: CustomerSaid) -> None:
         """Store what only a bot of the CRM has told, once; should the message come, it is the same one."""
@@ -120,38 +119,18 @@ class Inbox:
         """Give the chat to a person: the agent is silent from this commit on. Raises NotFound."""
         await get_conversation(session, conversation_id)
         if await store.hold(session, conversation_id, by, now):
-            await _plan_resume(session, conversation_id, await organizations.get_stopping(session), now)
+            await store.note_quiet(session, conversation_id, now)
             await self.subscribers.publish(session, HoldChanged(conversation_id))
             await tell(session, conversation_id)
             await _record(session, "conversation.taken_over", conversation_id)
-
-    async def resume_due(self, ctx: JobContext, /, conversation_id: str) -> None:
-        """Job: give the chat back once its time has come; a person who wrote meanwhile has put that off."""
-        own = UUID(conversation_id)
-        async with ctx.db.session(ctx.scope) as session:
-            row = await store.select_conversation(session, own, lock=True)
-            if row is None or row["resume_at"] is None:
-                return
-            wait = row["resume_at"] - utcnow()
-            if wait > timedelta(0):
-                await session.enqueue(RESUME, {"conversation_id": conversation_id}, delay=wait)
-            else:
-                await self.resume(session, own)
 
     async def resume(self, session: Session, conversation_id: UUID) -> None:
         """Give the chat back to the agent: it answers from the next message on. Raises NotFound."""
         await get_conversation(session, conversation_id)
         if await store.release(session, conversation_id):
-            await self.subscribers.publish(session, HoldChanged(conversation_id))
+            await self.subscribers.publish(session, HoldChanged(conversation_id, is_given_back=True))
             await tell(session, conversation_id)
             await _record(session, "conversation.resumed", conversation_id)
-
-
-async def _plan_resume(session: Session, conversation_id: UUID, rules: Stopping, now: datetime) -> None:
-    """Let a held chat be given back so long after now, if the workspace wants that."""
-    after = timedelta(hours=rules.resume_after_hours)
-    if await store.set_resume(session, conversation_id, now + after if after else None):
-        await session.enqueue(RESUME, {"conversation_id": str(conversation_id)}, delay=after)
 
 
 def _said(event: CustomerSaid, place: Record | None) -> InboundMessage:

@@ -17,7 +17,7 @@ _MESSAGE = """select seq, author, author_name, text, attachment_type, turn_id, s
                 from app.message"""
 _CONVERSATION = """select id, connection_id, chat_id, talk_id, contact_id, lead_id, customer_name, channel,
                           last_seq, last_text, last_message_at, taken_over_at, taken_over_by, created_at,
-                          assignee_id, resume_at
+                          assignee_id, app.resume_at(quiet_since) as resume_at
                      from app.conversation"""
 
 
@@ -64,7 +64,8 @@ async def open_conversation(session: Session, connection_id: UUID, message: Inbo
                   contact_id = coalesce(excluded.contact_id, c.contact_id),
                   lead_id = coalesce(excluded.lead_id, c.lead_id),
                   customer_name = case when excluded.customer_name <> '' then excluded.customer_name
-                                       else c.customer_name end
+                                       else c.customer_name end,
+                  channel = case when c.channel = '' then excluded.channel else c.channel end
            returning c.id, c.last_seq, c.taken_over_at,
                      exists (select from app.message m
                               where m.conversation_id = c.id and m.provider_id = $9) as known,
@@ -177,7 +178,7 @@ async def adopt_message(
              update app.message set author = 'agent', author_name = $4, turn_id = $3
               where conversation_id = $1 and provider_id = $2 and author in ('human', 'bot')
              returning sent_at)
-           update app.conversation c set taken_over_at = null, taken_over_by = null, resume_at = null
+           update app.conversation c set taken_over_at = null, taken_over_by = null, quiet_since = null
              from ours where c.id = $1 and c.taken_over_at = ours.sent_at""",
         conversation_id,
         provider_id,
@@ -198,22 +199,23 @@ async def hold(session: Session, conversation_id: UUID, by: str, now: datetime) 
     return bool(done)
 
 
-async def set_resume(session: Session, conversation_id: UUID, at: datetime | None) -> bool:
-    """Say when a held chat is given back by itself, if ever. Returns whether nobody waits for that yet."""
-    is_first = await session.fetchval(
-        """update app.conversation c set resume_at = $2
-             from (select id, resume_at from app.conversation where id = $1) as old
-            where c.id = old.id and c.taken_over_at is not null
-        returning old.resume_at is null""",
+async def note_quiet(session: Session, conversation_id: UUID, since: datetime) -> None:
+    """Note since when the person who holds the chat has not written: the time to resume counts anew."""
+    await session.execute(
+        "update app.conversation set quiet_since = $2 where id = $1 and taken_over_at is not null",
         conversation_id,
-        at,
+        since,
     )
-    return bool(is_first) and at is not None
+
+
+async def resumes_due(session: Session, limit: int) -> list[tuple[UUID, UUID]]:
+    rows = await session.fetch("select org_id, conversation_id from app.resumes_due($1)", limit)
+    return [(row["org_id"], row["conversation_id"]) for row in rows]
 
 
 async def release(session: Session, conversation_id: UUID) -> bool:
     done = await session.fetchval(
-        """update app.conversation set taken_over_at = null, taken_over_by = null, resume_at = null
+        """update app.conversation set taken_over_at = null, taken_over_by = null, quiet_since = null
             where id = $1 and taken_over_at is not null returning true""",
         conversation_id,
     )

@@ -258,11 +258,14 @@ class ConversationsApi:
             await assigning.assign(session, conversation_id, None)
 
     async def mark_read(self, request: Request, scope: CurrentScope, conversation_id: UUID) -> None:
-        """For the person who asks; a key has read nothing."""
+        """For the person who asks; a key has read nothing, nor has whoever is impersonated."""
         require(scope, policy.VIEW)
         person_id = person_of(request)
         async with self.db.session(scope) as session:
-            await assigning.mark_read(session, conversation_id, person_id)
+            if scope.actor.impersonator is None:
+                await assigning.mark_read(session, conversation_id, person_id)
+            else:
+                await conversations.get_conversation(session, conversation_id)
 
     async def _check(self, session: Session, match: Match, conversation_id: UUID) -> None:
         if match:

@@ -100,7 +100,10 @@ async def _follow(session: Session, turn: Turn, conversation: Conversation, answ
 
 
 async def note_question(session: Session, turn: Turn, conversation: Conversation) -> None:
-    """Keep whether the base had an answer, also where that could not be sent."""
+    """Keep whether the base had an answer, also where that could not be sent.
+
+    The question of a draft that was taken back is part of this one, and counts as this one.
+    """
     answer = turn.answer
     if answer is None or answer.support is None or answer.outcome not in {"reply", "not_found"}:
         return
@@ -116,6 +119,8 @@ async def note_question(session: Session, turn: Turn, conversation: Conversation
         names=(conversation.customer_name,),
     )
     await knowledge.note_question(session, asked)
+    earlier = await store.outdated_turns(session, conversation.id, turn.first_seq)
+    await knowledge.forget_questions(session, [one for one in earlier if one != turn.id])
 
 
 async def _record_reply(session: Session, turn: Turn, answer: Answer, message_id: str | None) -> None:

@@ -43,14 +43,10 @@ async def gather(session: Session, turn: Turn, pace: Pace) -> Seen | Refusal | P
     fitting = [one for one in candidates if agents.takes_channel(one.settings, conversation.channel)]
     if not fitting:
         return Refusal("no_fitting_agent" if candidates else "no_active_agent")
-    messages = await conversations.list_messages(
-        session, conversation.id, from_seq=max(1, turn.first_seq - HISTORY_MESSAGES)
-    )
-    answered = max((m.seq for m in messages if m.author == "human"), default=0)
-    if answered > turn.last_seq:
+    messages = await _read(session, turn)
+    unanswered = _unanswered(turn, messages)
+    if unanswered is None:
         return Refusal("person_answered")
-    first = max(turn.first_seq, answered + 1)  # what came before is the person's
-    unanswered = tuple(m for m in messages if first <= m.seq <= turn.last_seq and m.author == "customer")
     if not turn.is_approved and _is_too_late(conversation, unanswered, fitting):
         return Refusal("too_late")
     pause = await _pause(session, connection.status, conversation, pace)
@@ -61,11 +57,10 @@ async def gather(session: Session, turn: Turn, pace: Pace) -> Seen | Refusal | P
     lead = None
     if conversation.lead_id is not None:
         lead = await crm_service.get_lead_card(session, connection.id, conversation.lead_id)
-    history = tuple(m for m in messages if m.seq < first)
     return Seen(
         conversation=conversation,
         lead=lead,
-        history=history,
+        history=_history(turn, messages, unanswered),
         unanswered=unanswered,
         asks_stage=any(not one.settings.pipelines.all for one in fitting),
         is_unread=False,
@@ -93,6 +88,41 @@ async def choose(session: Session, turn: Turn, seen: Seen, pace: Pace) -> TurnCo
         is_unread=seen.is_unread,
         agent=agent,
         turn_id=turn.id,
+    )
+
+
+async def _read(session: Session, turn: Turn) -> list[Message]:
+    """Return what was said lately. A command of a person is said to us, not to the customer."""
+    rules = await organizations.get_stopping(session)
+    since = max(1, turn.first_seq - HISTORY_MESSAGES)
+    found = await conversations.list_messages(session, turn.conversation_id, from_seq=since)
+    return [one for one in found if one.author != "human" or not rules.is_command(one.text)]
+
+
+def _unanswered(turn: Turn, messages: Sequence[Message]) -> tuple[Message, ...] | None:
+    """Return the turn's messages of the customer that are not left to a person; None if all of them are.
+
+    What a person wrote before the customer did is no answer, in whichever order the CRM has told of the two.
+    """
+    asked = [m for m in messages if turn.first_seq <= m.seq <= turn.last_seq and m.author == "customer"]
+    persons = [m for m in messages if m.author == "human"]
+    left = tuple(
+        one
+        for one in asked
+        if not any(said.seq > one.seq and said.sent_at >= one.sent_at for said in persons)
+    )
+    return None if asked and not left else left
+
+
+def _history(turn: Turn, messages: Sequence[Message], unanswered: tuple[Message, ...]) -> tuple[Message, ...]:
+    """Return what was said before; also what is a person's although the CRM has told of it later."""
+    first = unanswered[0].seq if unanswered else turn.first_seq
+    return tuple(
+        one
+        for one in messages
+        if one.seq < first
+        or one.author == "human"
+        or (one.author == "customer" and one.seq <= turn.last_seq and one not in unanswered)
     )
 
 

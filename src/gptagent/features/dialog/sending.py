@@ -88,6 +88,11 @@ class Sender:
                 await self._drop(session, turn)
         return current
 
+    async def drop(self, turn: Turn) -> None:
+        """The answer is another's to give by now. Raises StaleClaim."""
+        async with self.db.session(self.scope) as session:
+            await self._drop(session, turn)
+
     async def _drop(self, session: Session, turn: Turn) -> None:
         """This answer is not sent; the lane looks anew at what is to be done."""
         await service.give_back(session, turn)

@@ -45,7 +45,7 @@ class Lanes:
     async def on_hold_changed(self, session: Session, event: HoldChanged) -> None:
         """A person took the chat or gave it back: a reply in the making is stale from this commit on."""
         await _stir(session, event.conversation_id)
-        await proposing.note_hold(session, event.conversation_id)
+        await proposing.note_hold(session, event.conversation_id, is_given_back=event.is_given_back)
 
     async def on_stage_changed(self, session: Session, event: StageChanged) -> None:
         """The deal moved: what is in the making was made for another stage."""
@@ -78,7 +78,8 @@ async def _stir(
     cap = max(BURST_MIN_CAP, BURST_CAP_FACTOR * delay)
     wait = await store.stir(session, conversation_id, wanted=wanted, delay=delay, burst_cap=cap)
     if await drafts.take_back(session, conversation_id) is not None and wanted is None:
-        wait = await store.stir(session, conversation_id, wanted=None, delay=delay, burst_cap=cap)
+        later = await store.stir(session, conversation_id, wanted=None, delay=delay, burst_cap=cap)
+        wait = wait if later is None else later  # None: the wake-up that was asked for first is earlier
     if wait is not None:
         await session.enqueue(ADVANCE, {"conversation_id": str(conversation_id)}, delay=wait)
 

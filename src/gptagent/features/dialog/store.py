@@ -161,6 +161,17 @@ async def record_answer(session: Session, turn: Turn, agent_id: UUID | None, ans
     return bool(done)
 
 
+async def outdated_turns(session: Session, conversation_id: UUID, first_seq: int) -> list[UUID]:
+    """Return those whose draft was taken back and that answered messages from this one on."""
+    rows = await session.fetch(
+        """select id from app.turn
+            where conversation_id = $1 and draft_state = 'outdated' and last_seq >= $2""",
+        conversation_id,
+        first_seq,
+    )
+    return [row["id"] for row in rows]
+
+
 async def add_usage(session: Session, turn_id: UUID, calls: int, tokens_in: int, tokens_out: int) -> None:
     await session.execute(
         """update app.turn set model_calls = model_calls + $2, tokens_in = tokens_in + $3,

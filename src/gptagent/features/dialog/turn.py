@@ -94,6 +94,8 @@ class TurnRunner:
         if isinstance(seen, Refusal):
             outcome: Outcome = "handed_off" if seen.asks_person else "refused"
             await finish(db, scope, turn, Answer("", outcome, "gate", reason=seen.reason))
+        elif isinstance(seen, TurnContext) and turn.answer is not None and turn.agent_id != seen.agent.id:
+            await sender.drop(turn)  # whether it may leave is not for the settings of another agent to say
         elif isinstance(seen, TurnContext):
             if turn.answer is None:
                 turn = await self._answer(db, scope, turn, seen)

@@ -18,6 +18,11 @@ async def record_usage(
     await store.insert_usage(session, turn_id, reply, purpose)
 
 
+async def count_calls(session: Session, purpose: Purpose, within: timedelta) -> int:
+    """Return how often a model was asked for this lately, whatever became of its answers."""
+    return await store.count_calls(session, purpose, within)
+
+
 async def record_embedding(session: Session, model: EmbeddingModel, answer: Embeddings) -> None:
     """Keep what vectors cost, if the provider told it."""
     if answer.tokens:

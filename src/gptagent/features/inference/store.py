@@ -25,6 +25,16 @@ async def insert_usage(session: Session, turn_id: UUID | None, reply: ModelReply
     )
 
 
+async def count_calls(session: Session, purpose: Purpose, within: timedelta) -> int:
+    calls: int = await session.fetchval(
+        """select coalesce(sum(calls), 0)::bigint from app.llm_usage
+            where purpose = $1 and created_at > clock_timestamp() - $2::interval""",
+        purpose,
+        within,
+    )
+    return calls
+
+
 async def select_usage(session: Session, turn_ids: Sequence[UUID]) -> dict[UUID, TurnUsage]:
     rows = await session.fetch(
         """select turn_id, sum(calls)::bigint as calls, sum(tokens_in)::bigint as tokens_in,

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from time import perf_counter
@@ -34,7 +33,7 @@ from gptagent.features.knowledge.placing.service import categories_of_document
 from gptagent.features.knowledge.ports import Recogniser
 from gptagent.features.knowledge.upload import drop_spare
 from gptagent.kernel.clock import utcnow
-from gptagent.kernel.db import Database
+from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import Conflict, NotFound, TooLarge
 from gptagent.kernel.files import FileStore
 from gptagent.kernel.ids import new_id
@@ -135,7 +134,9 @@ async def _unpack(ctx: IngestContext, archive: Document) -> None:
 
 
 async def _take(ctx: IngestContext, file: Unpacked, archive: Document) -> None:
-    """Make a document of an archive's file, in the categories of the archive. Raises ParseFailed."""
+    """Make a document of an archive's file, in the categories of the archive; one that is there already
+    stays where people have put it. Raises ParseFailed.
+    """
     mime = mime_by_name(file.name)
     if file.failed or mime is None:
         raise ParseFailed(file.failed or "type_unsupported")
@@ -147,8 +148,9 @@ async def _take(ctx: IngestContext, file: Unpacked, archive: Document) -> None:
     new = NewDocument(file.name, mime, stored.size_bytes, stored.sha256, stored.key)
     try:
         async with ctx.db.session(ctx.scope) as session:
-            new = replace(new, categories=await categories_of_document(session, archive.id))
             registration = await service.register_document(session, new, now=utcnow())
+            if registration.is_new and registration.replaced_key is None:
+                await _place_with(session, registration.document.id, archive.id)
     except Conflict as error:
         await ctx.files.delete(stored.key)
         raise ParseFailed("storage_full" if error.code == "storage_full" else "internal") from error
@@ -156,6 +158,12 @@ async def _take(ctx: IngestContext, file: Unpacked, archive: Document) -> None:
         await ctx.files.delete(stored.key)
         raise
     await drop_spare(ctx.files, stored.key, registration)
+
+
+async def _place_with(session: Session, document_id: UUID, archive_id: UUID) -> None:
+    categories = await categories_of_document(session, archive_id)
+    if categories:
+        await service.place_document(session, document_id, categories)
 
 
 async def _record(ctx: IngestContext, claim: Document, found: list[Piece], unread: Sequence[Unread]) -> None:

@@ -44,7 +44,7 @@ from gptagent.features.knowledge.drafts.service import may_ask_model, read_talk
 from gptagent.features.knowledge.drafts.service import propose as propose_draft
 from gptagent.features.knowledge.facts.service import get_facts
 from gptagent.features.knowledge.gaps.model import Asked
-from gptagent.features.knowledge.gaps.service import note_question
+from gptagent.features.knowledge.gaps.service import forget_questions, note_question
 from gptagent.features.knowledge.questions.asking import Asker
 from gptagent.features.knowledge.rebuilding.service import Proof, prove, rebuild, workspaces
 from gptagent.features.knowledge.reranking.service import Reranking
@@ -87,6 +87,7 @@ __all__ = [
     "fail_document",
     "files_to_send",
     "find_articles",
+    "forget_questions",
     "get_article",
     "get_document",
     "get_facts",

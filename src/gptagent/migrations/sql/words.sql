@@ -52,13 +52,15 @@ end $$;
 
 -- The cascade of a foreign key deletes the postings of one passage at a time, and so often would the words be counted.
 -- What goes with its source goes at once, before; in the order of locks that deleting passages has (graph_use.sql).
+-- The workspace is named, for in a cascade row-level security does not and the indexes begin with it.
 create function app.forget_postings(source uuid) returns void language plpgsql as $$
 declare
-  own bigint[] := array(select id from app.chunk where article_id = source or document_id = source);
+  own bigint[] := array(
+    select id from app.chunk where org_id = app.org() and (article_id = source or document_id = source));
 begin
   if cardinality(own) > 0 then
     perform pg_advisory_xact_lock(hashtextextended('graph ' || app.org()::text, 0));
-    delete from app.posting where chunk_id = any(own);
+    delete from app.posting where org_id = app.org() and chunk_id = any(own);
   end if;
 end $$;
 

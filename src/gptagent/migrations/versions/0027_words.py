@@ -15,11 +15,14 @@ def upgrade() -> None:
 
 
 def apply(connection: "psycopg.Connection[tuple[object, ...]]") -> None:
-    """Make the table and fill it for the bases that are there, each in its own name (as 0007 does)."""
+    """Make the table and fill it for the bases that are there, each in its own name (as 0007 does).
+
+    Nobody writes passages until the words are counted; searches go on. The tables are locked in the order
+    in which a source is written.
+    """
+    connection.execute("lock table app.article, app.document, app.posting in share row exclusive mode")
     connection.execute((files("gptagent.migrations") / "sql" / "words.sql").read_bytes())
-    connection.execute("alter table app.lexical_stats no force row level security")
     workspaces = connection.execute("select org_id::text from app.lexical_stats").fetchall()
-    connection.execute("alter table app.lexical_stats force row level security")
     for (org_id,) in workspaces:
         connection.execute("select set_config('app.org_id', %s, true)", [org_id])
         connection.execute(

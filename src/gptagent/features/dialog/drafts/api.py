@@ -39,7 +39,7 @@ class ReplyDraftOut(Wire):
 
 
 class ApprovalBody(Body):
-    """`text` is sent in place of the draft's; null or left out: the draft as it is."""
+    """`text` is sent in place of the draft's, without its sources and files; null or left out: the draft."""
 
     model_config = example({"text": "Yes, we are open on Saturday from ten to four."})
 

@@ -56,6 +56,7 @@ async def was_told(session: Session, conversation_id: UUID, first_seq: int) -> b
 async def approve(session: Session, conversation_id: UUID, draft_id: UUID, by: str, text: str | None) -> bool:
     """Open the turn of the draft again, for the lane as it stands now, and let the lane be due.
 
+    Words of a person's own are drawn from no source: what hangs on the sources does not go with them.
     False if it does not wait any more, or something newer is to be answered.
     """
     lane = await session.fetchrow(
@@ -70,7 +71,7 @@ async def approve(session: Session, conversation_id: UUID, draft_id: UUID, by: s
                   draft_is_edited = $5::text is not null,
                   answer = case when $5::text is null then answer
                                 else answer || jsonb_build_object('text', $5::text, 'outcome', 'reply',
-                                                              'reason', null) end
+                                                              'reason', null, 'sources', '[]'::jsonb) end
             where id = $2 and conversation_id = $1 and draft_state = 'waiting' and state = 'ended'
               and answer is not null and last_seq >= $6
         returning first_seq""",

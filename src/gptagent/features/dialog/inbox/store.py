@@ -10,12 +10,21 @@ from gptagent.features.dialog.inbox.model import SEARCHED_CONVERSATIONS, SEARCHE
 from gptagent.kernel.db import Session
 from gptagent.kernel.paging import Page
 
-_COLUMNS = ", ".join(f"c.{one.name}" for one in fields(Conversation))
-_UNREAD = """exists (select from app.message m join app.member who on who.person_id = $1
-                      where m.conversation_id = c.id and m.author = 'customer' and m.seq > coalesce(
-                              (select r.seq from app.conversation_read r
-                                where r.person_id = $1 and r.conversation_id = c.id), 0)
-                        and m.created_at > who.unread_since)"""
+_COMPUTED = {"resume_at": "app.resume_at(c.quiet_since) as resume_at"}
+_COLUMNS = ", ".join(_COMPUTED.get(one.name, f"c.{one.name}") for one in fields(Conversation))
+# Messages are looked at only where the conversation itself says that there may be new ones, by `case`: what
+# is joined by "and" is done in any order. A message that came a day after it was sent is nobody's news.
+_UNREAD = """coalesce((select case when c.last_seq > coalesce(r.seq, 0)
+                                    and c.last_message_at > who.unread_since - interval '1 day'
+                                   then exists (select from app.message m
+                                                 where m.conversation_id = c.id and m.author = 'customer'
+                                                   and m.seq > coalesce(r.seq, 0)
+                                                   and m.created_at > who.unread_since)
+                                   else false end
+                         from app.member who
+                              left join app.conversation_read r
+                                     on r.person_id = who.person_id and r.conversation_id = c.id
+                        where who.person_id = $1), false)"""
 _DRAFT = """exists (select from app.turn t where t.conversation_id = c.id and t.draft_state = 'waiting')"""
 _VIEWS: dict[View, str] = {
     "all": "true",

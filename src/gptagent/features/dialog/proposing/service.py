@@ -37,12 +37,13 @@ class Taken:
     model: str | None
 
 
-async def note_hold(session: Session, conversation_id: UUID) -> None:
+async def note_hold(session: Session, conversation_id: UUID, *, is_given_back: bool) -> None:
     """A person took a conversation, wrote in it, or gave it back: look later whether they are done.
 
-    Call it after locking the conversation's lane.
+    One who writes beside an agent that goes on may have more to say as well. Call it after locking the
+    conversation's lane.
     """
-    await store.note_hold(session, conversation_id, SILENT_FOR, SETTLES_IN)
+    await store.note_hold(session, conversation_id, SETTLES_IN if is_given_back else SILENT_FOR)
 
 
 async def queue_due(db: Database) -> int:
@@ -112,6 +113,8 @@ async def keep(session: Session, taken: Taken, text: DraftText, *, now: datetime
 async def _material(session: Session, conversation: Conversation, messages: list[Message]) -> Material | None:
     seqs = (messages[0].seq, messages[-1].seq)
     tried = await turns.select_turns(session, conversation.id, TURNS_READ, seqs)
+    rules = await organizations.get_stopping(session)
+    said = [one for one in messages if not (one.author == "human" and rules.is_command(one.text))]
     writers = {one.author_name for one in messages if one.author in {"customer", "human"}}
     names = sorted(filter(None, {conversation.customer_name, *writers}))
-    return await knowledge.read_talk(session, exchanges_of(messages, tried), names)
+    return await knowledge.read_talk(session, exchanges_of(said, tried), names)

@@ -15,23 +15,21 @@ class Watch:
     proposed_for: datetime | None
 
 
-async def note_hold(session: Session, conversation_id: UUID, held: timedelta, released: timedelta) -> None:
+async def note_hold(session: Session, conversation_id: UUID, due_in: timedelta) -> None:
     """Have the conversation looked at later; of a hold that is over and had its draft nothing is read."""
     await session.execute(
         "insert into app.draft_watch (conversation_id) values ($1) on conflict do nothing", conversation_id
     )
     await session.execute(
         """update app.draft_watch w
-              set due_at = clock_timestamp()
-                           + case when c.taken_over_at is null then $3::interval else $2::interval end,
+              set due_at = clock_timestamp() + $2::interval,
                   read_seq = case when c.taken_over_at is null and w.proposed_for is not null then c.last_seq
                                   else w.read_seq end,
                   proposed_for = case when c.taken_over_at is not null then w.proposed_for end
              from app.conversation c
             where c.id = $1 and w.conversation_id = c.id""",
         conversation_id,
-        held,
-        released,
+        due_in,
     )
 
 

@@ -82,6 +82,9 @@ class ArticleEditor:
             return await self._editor(request, scope, None, typed)
         try:
             async with self.db.session(scope) as session:
+                gap = await _gap_of(session, typed)
+                if gap is not None:
+                    await gaps.hold_gap(session, gap.id)
                 article = await service.create_article(session, NewArticle(**_command(typed)), now=utcnow())
                 gap = await _fill(session, typed, article)
         except (Invalid, Conflict) as error:

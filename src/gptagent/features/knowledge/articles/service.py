@@ -110,7 +110,12 @@ async def change_articles(
         raise Invalid.field("ids", "Choose at most {max}.", max=BULK_MAX)
     if action == "move" and not categories:
         raise Invalid.field("categories", "Choose a category.")
-    for article_id in sorted(set(ids)):  # in one order, so that two such changes do not wait for each other
+    # All, and their gaps, before any is changed: who has a later one waits for what the first change locks.
+    await store.lock_articles(session, set(ids))
+    chosen = sorted(set(ids))
+    for article_id in chosen if action == "delete" else ():
+        await gaps.let_go(session, article_id, now=now)
+    for article_id in chosen:
         if action == "delete":
             await delete_article(session, article_id)
         elif action == "move":
@@ -119,7 +124,7 @@ async def change_articles(
         else:
             change = ArticleChange(article_id, is_active=action == "activate")
             await update_article(session, change, now=now)
-    return len(set(ids))
+    return len(chosen)
 
 
 async def get_article(session: Session, article_id: UUID, *, lock: bool = False) -> Article:

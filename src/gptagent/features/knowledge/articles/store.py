@@ -109,6 +109,13 @@ async def hold_articles(session: Session, ids: Collection[UUID]) -> set[UUID]:
     return {row["id"] for row in rows}
 
 
+async def lock_articles(session: Session, ids: Collection[UUID]) -> None:
+    """Keep others from changing the articles until the commit."""
+    await session.execute(
+        "select from app.article where id = any($1::uuid[]) order by id for update", list(ids)
+    )
+
+
 async def set_related(session: Session, article_id: UUID, related: Sequence[UUID]) -> None:
     await session.execute("delete from app.article_related where article_id = $1", article_id)
     await session.execute(

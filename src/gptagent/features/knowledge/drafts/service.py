@@ -7,6 +7,7 @@ from uuid import UUID
 
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
+from gptagent.features.inference import service as inference
 from gptagent.features.knowledge import retrieval
 from gptagent.features.knowledge.articles import service as articles
 from gptagent.features.knowledge.articles.model import NewArticle
@@ -33,7 +34,7 @@ from gptagent.kernel.db import Session
 from gptagent.kernel.errors import Conflict, NotFound
 from gptagent.kernel.paging import Order, Page
 
-BY_MODEL_A_DAY = 50  # of a workspace; further ones are made of the words themselves
+BY_MODEL_A_DAY = 50  # calls of a workspace; further drafts are made of the words themselves
 DAY = timedelta(days=1)
 ORDERS = {
     "-created_at": Order("-created_at", "created_at", descending=True),
@@ -76,8 +77,8 @@ async def read_talk(session: Session, exchanges: Sequence[Exchange], names: Sequ
 
 
 async def may_ask_model(session: Session) -> bool:
-    """Tell whether the workspace's drafts of the last day leave room for one more by the model."""
-    return await store.count_by_model(session, DAY) < BY_MODEL_A_DAY
+    """Tell whether the model may be asked for one more: all its calls of the last day count, kept or not."""
+    return await inference.count_calls(session, "draft", DAY) < BY_MODEL_A_DAY
 
 
 async def propose(
@@ -127,6 +128,8 @@ async def accept(session: Session, draft_id: UUID, decision: Decision, *, now: d
     title = draft.title if decision.title is None else decision.title
     content = draft.content if decision.content is None else decision.content
     new = NewArticle(title, content, decision.is_active)
+    if draft.gap_id is not None:
+        await gaps.hold_gap(session, draft.gap_id)
     article = await articles.create_article(session, new, now=now)
     if draft.gap_id is not None:
         await gaps.fill(session, draft.gap_id, article.id, now=now)

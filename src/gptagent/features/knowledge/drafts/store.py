@@ -1,6 +1,6 @@
 """All SQL of drafts. Tenancy is the database's: no statement names the workspace."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
@@ -49,15 +49,6 @@ async def is_known(session: Session, gap_id: UUID | None, question: str) -> bool
             question,
         )
     )
-
-
-async def count_by_model(session: Session, within: timedelta) -> int:
-    found: int = await session.fetchval(
-        """select count(*) from app.knowledge_draft
-            where made_by = 'model' and created_at > clock_timestamp() - $1::interval""",
-        within,
-    )
-    return found
 
 
 async def fetch_draft(session: Session, draft_id: UUID) -> Draft | None:

@@ -68,6 +68,13 @@ async def note_question(session: Session, asked: Asked) -> None:
         await _place(session, asked, kind, text, kept)
 
 
+async def forget_questions(session: Session, turn_ids: Sequence[UUID]) -> None:
+    """Let the questions of these turns count no more; a gap that held nothing else is gone with them."""
+    if turn_ids:
+        await store.lock_gaps(session)
+        await store.delete_questions(session, turn_ids)
+
+
 async def _place(session: Session, asked: Asked, kind: Kind, text: str, words: list[str]) -> None:
     await store.lock_gaps(session)
     gap_id = await _near(session, words)
@@ -187,6 +194,11 @@ async def link_article(session: Session, gap_id: UUID, article_id: UUID, *, now:
     if gap.status != "dismissed":
         await _check(session, gap_id, gap.status, article_id, now)
     return await get_gap(session, gap_id)
+
+
+async def hold_gap(session: Session, gap_id: UUID) -> None:
+    """Keep others from changing a gap: before an article is written for it, for passages are locked later."""
+    await store.lock_gap(session, gap_id)
 
 
 async def fill(session: Session, gap_id: UUID, article_id: UUID, *, now: datetime) -> None:

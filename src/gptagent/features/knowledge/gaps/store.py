@@ -102,6 +102,10 @@ async def insert_question(
     )
 
 
+async def delete_questions(session: Session, turn_ids: Sequence[UUID]) -> None:
+    await session.execute("delete from app.asked_question where turn_id = any($1)", list(turn_ids))
+
+
 async def reopen(session: Session, gap_id: UUID, now: datetime) -> None:
     """Show an answered gap as open again."""
     await session.execute(

@@ -38,7 +38,8 @@ async def export_questions(session: Session, form: FileFormat) -> bytes:
 
 
 async def import_questions(session: Session, data: bytes, *, now: datetime) -> Imported:
-    """Save every question of a file, or none. One that is saved already expects what the file says from now.
+    """Save every question of a file, or none. One that is saved already expects what the file says from now;
+    if the file says nothing of sources, it stays as it is.
 
     Raises Invalid naming each fault as `line/field`, Conflict if there is no room for all.
     """
@@ -46,19 +47,22 @@ async def import_questions(session: Session, data: bytes, *, now: datetime) -> I
     wanted = [(kind, name) for _line, row in rows for kind, name in _names(row)]
     named = await store.find_named(session, wanted)
     checked = _checked(rows, named)
-    created = 0
+    created, changed = 0, 0
     for text, sources in checked:
         question_id = new_id()
         is_new = await store.insert_question(session, question_id, text, now)
+        created += is_new
+        if sources is None:
+            continue
         if not is_new:
             question_id = await store.touch_text(session, text, now)
+            changed += 1
         await store.set_sources(session, question_id, sources)
-        created += is_new
     if await store.count_questions(session) > QUESTIONS_MAX:
         raise Conflict(
             "too_many_questions", "At most {max} questions are kept.", params={"max": QUESTIONS_MAX}
         )
-    done = Imported(created, len(checked) - created)
+    done = Imported(created, changed)
     counted = {"created": (None, done.created), "changed": (None, done.changed)}
     await audit.record(session, Entry("questions.imported", "question", "", counted))
     return done
@@ -80,13 +84,14 @@ def _name(source: Expected, shared: set[tuple[str, str]]) -> str:
 
 def _names(row: Row) -> list[tuple[str, str]]:
     return [
-        *(("article", name.strip()) for name in row.articles),
-        *(("document", name.strip()) for name in row.documents),
+        *(("article", name.strip()) for name in row.articles or ()),
+        *(("document", name.strip()) for name in row.documents or ()),
     ]
 
 
-def _checked(rows: Sequence[tuple[int, Row]], named: Named) -> list[tuple[str, set[UUID]]]:
-    found: list[tuple[str, set[UUID]]] = []
+def _checked(rows: Sequence[tuple[int, Row]], named: Named) -> list[tuple[str, set[UUID] | None]]:
+    """Return each question with its sources, None if the file says nothing of them."""
+    found: list[tuple[str, set[UUID] | None]] = []
     faults: list[FieldError] = []
     seen: set[str] = set()
     for line, row in rows:
@@ -107,7 +112,8 @@ def _checked(rows: Sequence[tuple[int, Row]], named: Named) -> list[tuple[str, s
                 faults.append(_unnamed(f"{line}/{kind}s", kind, name, ids))
         if len(sources) > SOURCES_MAX:
             faults.append(FieldError(f"{line}/articles", "Choose at most {max}.", {"max": SOURCES_MAX}))
-        found.append((text, sources))
+        is_silent = row.articles is None and row.documents is None
+        found.append((text, None if is_silent else sources))
     if faults:
         raise Invalid("invalid", "Please correct the marked lines.", fields=tuple(faults))
     return found

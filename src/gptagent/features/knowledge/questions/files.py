@@ -27,11 +27,14 @@ NEEDED = "text"
 
 
 class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A question in a file, with the titles or ids of what should answer it."""
+    """A question in a file, with the titles or ids of what should answer it.
+
+    A file that has no word of articles, or of documents, says nothing about them: None.
+    """
 
     text: str
-    articles: tuple[str, ...] = ()
-    documents: tuple[str, ...] = ()
+    articles: tuple[str, ...] | None = None
+    documents: tuple[str, ...] | None = None
 
 
 def write_file(rows: Sequence[Row], form: FileFormat) -> str:
@@ -43,7 +46,7 @@ def write_file(rows: Sequence[Row], form: FileFormat) -> str:
     writer = csv.writer(file)
     writer.writerow(COLUMNS)
     for row in rows:
-        cells = (row.text, "\n".join(row.articles), "\n".join(row.documents))
+        cells = (row.text, "\n".join(row.articles or ()), "\n".join(row.documents or ()))
         writer.writerow([guard(cell) for cell in cells])
     return file.getvalue()
 
@@ -68,7 +71,7 @@ _decoder = msgspec.json.Decoder(Row)
 
 
 def _all_of(row: Row) -> str:
-    return "".join((row.text, *row.articles, *row.documents))
+    return "".join((row.text, *(row.articles or ()), *(row.documents or ())))
 
 
 def _read_json(text: str) -> list[tuple[int, Row]]:
@@ -93,6 +96,7 @@ def _read_csv(text: str) -> list[tuple[int, Row]]:
     delimiter = max(",;\t", key=head.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     rows: list[tuple[int, Row]] = []
+    faults: list[FieldError] = []
     try:
         names = [name.strip().lower() for name in next(reader, [])]
         if NEEDED not in names or set(names) - set(COLUMNS) or len(set(names)) < len(names):
@@ -103,15 +107,18 @@ def _read_csv(text: str) -> list[tuple[int, Row]]:
             if any(cell.strip() for cell in cells) and len(rows) <= QUESTIONS_MAX:
                 values = dict(zip(names, map(unguard, cells), strict=False))
                 rows.append((line, _row(values)))
+                if any(cell.strip() for cell in cells[len(names) :]):
+                    faults.append(FieldError(str(line), "This line has more cells than there are columns."))
             line = reader.line_num + 1
     except csv.Error as error:
         raise Invalid.field("file", "Line {line} cannot be read.", line=reader.line_num) from error
+    refuse(faults)
     return rows
 
 
 def _row(values: dict[str, str]) -> Row:
     named = [
-        tuple(one.strip() for one in values.get(column, "").splitlines() if one.strip())
-        for column in ("articles", "documents")
+        None if cell is None else tuple(one.strip() for one in cell.splitlines() if one.strip())
+        for cell in (values.get("articles"), values.get("documents"))
     ]
     return Row(values.get("text", ""), named[0], named[1])

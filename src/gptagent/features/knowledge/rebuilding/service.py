@@ -78,6 +78,7 @@ async def workspaces(session: Session) -> list[UUID]:
 
 
 async def _rebuild_words(session: Session) -> int:
+    await store.hold_words(session)
     await store.forget_grams(session)
     await store.count_words(session)
     after, count = 0, 0

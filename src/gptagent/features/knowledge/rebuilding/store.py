@@ -11,6 +11,16 @@ async def fetch_workspaces(session: Session) -> list[UUID]:
     return [row["org_id"] for row in await session.fetch("select org_id from app.workspaces_to_tidy()")]
 
 
+async def hold_words(session: Session) -> None:
+    """Let nobody else change passages or their words until the end, and wait for those who do.
+
+    Both locks, in the order of who deletes passages: one who has deleted postings and waits for the
+    statistics would else be waited for.
+    """
+    await session.execute("select pg_advisory_xact_lock(hashtextextended('graph ' || app.org()::text, 0))")
+    await session.execute("select from app.lexical_stats for update")
+
+
 async def forget_grams(session: Session) -> None:
     """Delete the 3-grams of all words; words that are written bring theirs."""
     await session.execute("delete from app.gram")

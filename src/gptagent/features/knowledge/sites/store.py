@@ -201,29 +201,36 @@ async def delete_site(session: Session, site_id: UUID) -> None:
 
 async def delete_some_pages(session: Session, site_id: UUID, most: int, *, before_run: int | None) -> int:
     """Delete pages with their documents: those that no reading since `before_run` has seen; None: any."""
-    gone = await session.fetch(
-        """delete from app.site_page where (org_id, id) in (
-             select org_id, id from app.site_page
-              where site_id = $1 and ($2::int is null or run < $2) limit $3) returning true""",
+    pages = await session.fetch(
+        """select id from app.site_page where site_id = $1 and ($2::int is null or run < $2)
+            order by id limit $3 for update""",
         site_id,
         before_run,
         most,
     )
-    return len(gone)
+    ids = [row["id"] for row in pages]
+    await _hold_documents(session, "page_id = any($1::uuid[])", ids)
+    await session.execute("delete from app.site_page where id = any($1::uuid[])", ids)
+    return len(ids)
 
 
 async def delete_some_documents(session: Session, site_id: UUID, run: int, most: int) -> int:
     """Delete documents of pages that this run leaves out."""
-    gone = await session.fetch(
-        """delete from app.document where (org_id, id) in (
-             select d.org_id, d.id
-               from app.site_page p join app.document d on d.org_id = p.org_id and d.page_id = p.id
-              where p.site_id = $1 and p.run = $2 and p.state = 'skipped' limit $3) returning true""",
-        site_id,
-        run,
-        most,
-    )
-    return len(gone)
+    left_out = """(org_id, id) in (
+        select d.org_id, d.id
+          from app.site_page p join app.document d on d.org_id = p.org_id and d.page_id = p.id
+         where p.site_id = $1 and p.run = $2 and p.state = 'skipped' order by d.id limit $3)"""
+    ids = await _hold_documents(session, left_out, site_id, run, most)
+    await session.execute("delete from app.document where id = any($1::uuid[])", ids)
+    return len(ids)
+
+
+async def _hold_documents(session: Session, where: str, *args: object) -> list[UUID]:
+    """Lock documents before the first is deleted, which takes the graph's lock: who records one of them has
+    the document and waits for that.
+    """
+    rows = await session.fetch(f"select id from app.document where {where} order by id for update", *args)
+    return [row["id"] for row in rows]
 
 
 async def claim_site(session: Session, site_id: UUID) -> tuple[Site, str | None] | None:

@@ -1,5 +1,6 @@
-// A single key presses the button that names it, unless somebody types or the cursor is outside of the page's main
-// part. A summary unfolds, and its first field takes the cursor.
+// A single key takes the cursor to the button that names it, unless somebody types or the cursor is outside of the
+// page's main part; Enter presses it. What a button is for may have changed a moment ago, so one key does nothing that
+// cannot be undone. A summary unfolds, and its first field takes the cursor.
 const typing = "input, textarea, select, [contenteditable], dialog, [popover]";
 const isFree = () => {
   const at = document.activeElement;
@@ -11,6 +12,7 @@ document.addEventListener("keydown", (event) => {
   const target = document.querySelector(`[data-key="${CSS.escape(event.code)}"]`);
   if (!target) return;
   event.preventDefault();
+  if (!target.matches("summary")) return target.focus();
   target.click();
   target.closest("details[open]")?.querySelector("textarea, input:not([type=hidden])")?.focus();
 });
