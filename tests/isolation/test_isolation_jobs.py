@@ -28,6 +28,7 @@ CASES = {
     "mail.send": {"letter_id": "letter_id"},
     "knowledge.crawl": {"site_id": "site_id"},
     "knowledge.embed": {},
+    "knowledge.measure_reranker": {},
     "dialog.send_files": {"turn_id": "turn_id"},
     "knowledge.ingest": {"document_id": "document_id"},
     "knowledge.measure": {"run_id": "run_id"},

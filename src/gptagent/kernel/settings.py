@@ -58,6 +58,9 @@ class Settings(BaseSettings):
     embedding_api_key: SecretStr | None = None
     embedding_model: str | None = None
     embedding_dimensions: int | None = Field(default=None, ge=1, le=4_000)
+    reranker_base_url: str = "https://api.jina.ai/v1"
+    reranker_api_key: SecretStr | None = None
+    reranker_model: str | None = None
     smtp_url: SecretStr | None = None
     mail_from: str | None = None
     oidc_issuer: str | None = None
@@ -317,7 +320,8 @@ class Settings(BaseSettings):
     def readable_egress(self) -> frozenset[tuple[str, int]]:
         """Those of `allowed_egress` that a workspace may name as a site: nothing this installation calls."""
         own = set()
-        for address in (self.llm_base_url, self.embedding_base_url, self.oidc_issuer, self.kommo_sandbox_url):
+        models = (self.llm_base_url, self.embedding_base_url, self.reranker_base_url)
+        for address in (*models, self.oidc_issuer, self.kommo_sandbox_url):
             url = urlsplit(address or "")
             own.add(((url.hostname or "").lower(), url.port or (443 if url.scheme == "https" else 80)))
         return self.allowed_egress - own

@@ -32,6 +32,7 @@ SENTENCES: Mapping[str, str] = {
     "draft.accepted": "Proposed article accepted",
     "draft.rejected": "Proposed article rejected",
     "vectors.measured": "The search by meaning was to be measured again",
+    "reranker.measured": "The reranking model was to be measured again",
     "company_facts.updated": "Facts about the company changed",
     "graph.budget_changed": "Budget of the graph changed",
     "graph.measured": "What the graph adds was to be measured again",

@@ -30,7 +30,7 @@ from gptagent.features.dialog.scripting import scripts_of
 from gptagent.features.dialog.sending import Sender
 from gptagent.features.dialog.wording import welcoming, worded
 from gptagent.features.knowledge import service as knowledge
-from gptagent.features.knowledge.service import Understanding
+from gptagent.features.knowledge.service import Reranking, Understanding
 from gptagent.kernel import observe
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.crypto import Vault
@@ -57,6 +57,7 @@ class TurnRunner:
     fallback: Responder
     pace: Pace
     understanding: Understanding = field(default_factory=lambda: Understanding(None))
+    reranking: Reranking = field(default_factory=lambda: Reranking(None))
 
     async def advance(self, ctx: JobContext, /, conversation_id: str) -> None:
         """Take the lane if it is due and bring its turn to an end, or to its next waiting point."""
@@ -174,12 +175,14 @@ class TurnRunner:
     async def _generate(self, db: Database, scope: Scope, context: TurnContext) -> tuple[Answer, Spent]:
         if not context.question:
             return not_found(context.agent, "gate"), Spent()
-        meaning = await self.understanding.understand(db, scope, context.question)
+        question, within = context.question, context.within
+        meaning = await self.understanding.understand(db, scope, question)
+        order = await self.reranking.order(db, scope, question, meaning=meaning, within=within)
         async with db.session(scope) as session:
             found = await knowledge.search(
-                session, context.question, limit=PASSAGES, meaning=meaning, within=context.within
+                session, question, limit=PASSAGES, meaning=meaning, within=within, order=order
             )
-            passages = await knowledge.add_related(session, context.question, found, within=context.within)
+            passages = await knowledge.add_related(session, question, found, within=within)
             company = (await knowledge.get_facts(session)).content
             memories, scripts = await _recall(session, context), await scripts_of(session, context)
             contact = await _contact(session, context)

@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 from gptagent.kernel.circuits import Circuit
 
 # What a call of a model was for.
-Purpose = Literal["reply", "rewrite", "memory", "graph", "draft", "embedding", "other"]
+Purpose = Literal["reply", "rewrite", "memory", "graph", "draft", "embedding", "reranking", "other"]
 # After five failures in a row a model is left alone; longer than the pause of a CRM it need not be.
 CIRCUIT = Circuit(
     trip=5, first=timedelta(seconds=5), longest=timedelta(minutes=1), probe=timedelta(seconds=30)

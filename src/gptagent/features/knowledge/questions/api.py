@@ -18,6 +18,7 @@ from gptagent.features.knowledge.questions import exchange, service
 from gptagent.features.knowledge.questions.asking import Askers, part_asked
 from gptagent.features.knowledge.questions.calibration import Run, compare
 from gptagent.features.knowledge.questions.model import Question
+from gptagent.features.knowledge.reranking.service import Reranking
 from gptagent.features.knowledge.vectors.service import Understanding
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
@@ -69,7 +70,8 @@ class PassageOut(Wire):
 
 
 class LegOut(Wire):
-    """What one way of searching found: `words`, `meaning` or `graph`, which is by other names.
+    """What one way of searching found: `words`, `meaning`, `graph`, which is by other names, or all of them
+    in the order of the `reranking` model.
 
     `taken_for`: what words of the question stood for. Without `is_used` it was found for this answer only.
     """
@@ -172,6 +174,7 @@ class QuestionsApi:
     db: Database
     understanding: Understanding
     askers: Askers
+    reranking: Reranking
 
     def router(self) -> APIRouter:
         router = api_router("/knowledge-questions", tags=["knowledge questions"])
@@ -193,7 +196,9 @@ class QuestionsApi:
         meaning = await self.understanding.understand(self.db, scope, service.check_text(body.text))
         async with self.db.session(scope) as session:
             part = await part_asked(session, self.askers, body.agent_id, body.categories)
-            trial = await service.try_question(session, body.text, meaning, within=part)
+        order = await self.reranking.order(self.db, scope, body.text, meaning=meaning, within=part)
+        async with self.db.session(scope) as session:
+            trial = await service.try_question(session, body.text, meaning, within=part, order=order)
         return TrialOut(
             legs=[
                 LegOut(

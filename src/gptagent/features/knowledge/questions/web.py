@@ -1,7 +1,6 @@
 """The test bench: a question and all that becomes of it, saved questions, runs of them."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -21,6 +20,7 @@ from gptagent.features.knowledge.questions.asking import Askers, part_asked
 from gptagent.features.knowledge.questions.calibration import SAMPLE_MIN, compare
 from gptagent.features.knowledge.questions.files import COLUMNS
 from gptagent.features.knowledge.questions.model import QUESTIONS_MAX, TEXT_MAX_CHARS
+from gptagent.features.knowledge.reranking.service import Reranking
 from gptagent.features.knowledge.vectors.service import Understanding
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
@@ -38,6 +38,7 @@ class BenchPages:
     pages: Pages
     understanding: Understanding
     askers: Askers
+    reranking: Reranking
 
     def router(self) -> APIRouter:
         router = APIRouter(prefix="/manage/{workspace}/knowledge-bench")
@@ -185,6 +186,18 @@ class BenchPages:
         gone = Notice("success", "The question is deleted")
         return self.pages.redirect(f"{base_of(request)}/knowledge-bench", gone)
 
+    async def _try(
+        self, scope: Scope, asked: str, chosen: Sequence[UUID], agent_id: UUID | None
+    ) -> service.Trial:
+        """Raises Invalid, as what a trial needs of others does."""
+        text = service.check_text(asked)
+        async with self.db.session(scope) as session:
+            part = await part_asked(session, self.askers, agent_id, chosen)
+        meaning = await self.understanding.understand(self.db, scope, text)
+        order = await self.reranking.order(self.db, scope, text, meaning=meaning, within=part)
+        async with self.db.session(scope) as session:
+            return await service.try_question(session, text, meaning, within=part, order=order)
+
     async def _page(
         self,
         request: Request,
@@ -195,16 +208,13 @@ class BenchPages:
         chosen: Sequence[UUID] = (),
         agent_id: UUID | None = None,
     ) -> Response:
-        trial, meaning = None, None
-        with suppress(Invalid):  # said below, beside the field
-            meaning = await self.understanding.understand(self.db, scope, service.check_text(asked))
+        trial = None
+        if asked.strip():
+            try:
+                trial = await self._try(scope, asked, chosen, agent_id)
+            except Invalid as wrong:
+                error = error or wrong
         async with self.db.session(scope) as session:
-            if asked.strip():
-                try:
-                    part = await part_asked(session, self.askers, agent_id, chosen)
-                    trial = await service.try_question(session, asked, meaning, within=part)
-                except Invalid as wrong:
-                    error = error or wrong
             values = await _runs(session)
             questions = await service.list_questions(session)
             counts = await knowledge.count_sources(session)
