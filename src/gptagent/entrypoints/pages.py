@@ -46,6 +46,7 @@ from gptagent.features.knowledge.exchange.web import ExchangePages
 from gptagent.features.knowledge.facts.web import FactsPages
 from gptagent.features.knowledge.gaps.web import GapPages
 from gptagent.features.knowledge.graph.web import GraphPages
+from gptagent.features.knowledge.questions.file_pages import QuestionFilePages
 from gptagent.features.knowledge.questions.web import BenchPages
 from gptagent.features.knowledge.reranking.web import RerankingPages
 from gptagent.features.knowledge.scripts.web import ScriptPages
@@ -199,6 +200,7 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         ArticleFilePages(db, pages, platform.files, editor).router(),
         CategoryPages(db, pages).router(),
         FactsPages(db, pages).router(),
+        QuestionFilePages(db, pages).router(),
         BenchPages(db, pages, platform.understanding, list_askers, platform.reranking).router(),
         GapPages(db, pages).router(),
         DraftPages(db, pages).router(),

@@ -11,8 +11,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from gptagent.features.knowledge.categories.model import CATEGORIES_MAX
-from gptagent.features.knowledge.exchange.api import EXPORTED, Format
-from gptagent.features.knowledge.exchange.files import MEDIA, FileFormat
+from gptagent.features.knowledge.exchange.api import EXPORTED, Format, as_file
 from gptagent.features.knowledge.model import Passage
 from gptagent.features.knowledge.questions import exchange, service
 from gptagent.features.knowledge.questions.asking import Askers, part_asked
@@ -227,7 +226,7 @@ class QuestionsApi:
         """Return all saved questions as JSON or CSV. That they were exported is recorded."""
         require(scope, policy.EDIT_KNOWLEDGE)
         async with self.db.session(scope) as session:
-            return as_file(await exchange.export_questions(session, form), form)
+            return as_file(await exchange.export_questions(session, form), "questions", form)
 
     async def take(self, scope: CurrentScope, file: UploadFile) -> QuestionsImported:
         """Save the questions of a JSON or CSV file, all or none; each fault is named by its line."""
@@ -303,12 +302,6 @@ class RunsApi:
             better=list(change.better) if change else [],
             worse=list(change.worse) if change else [],
         )
-
-
-def as_file(data: bytes, form: FileFormat) -> Response:
-    """Return a download."""
-    headers = {"content-disposition": f'attachment; filename="questions.{form}"', "cache-control": "no-store"}
-    return Response(data, headers=headers, media_type=MEDIA[form])
 
 
 def _passages(passages: Sequence[Passage]) -> list[PassageOut]:
