@@ -210,7 +210,9 @@ async def _status(session: Session, request: Request) -> GraphOut:
 
 def _use(use: GraphUse) -> GraphUseOut:
     one = use.benefit or Benefit(False, 0, 0, 0.0, 0.0, 0.0, 0.0)
-    return GraphUseOut(**asdict(one), is_queued=use.is_queued, measured_at=use.measured_at)
+    return GraphUseOut(
+        **asdict(one), is_queued=use.is_queued, measured_at=use.measured_at, failed_at=use.failed_at
+    )
 
 
 def _card(card: Card) -> CardOut:

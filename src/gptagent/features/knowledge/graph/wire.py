@@ -25,12 +25,14 @@ class GraphUseOut(Wire):
     """Whether a question also finds what is called by other names, and what told so.
 
     Recall@5 and mean reciprocal rank of the same questions without other names and with them; `named` of them
-    call something by one of several names. `measured_at` null: not yet measured, and not used.
+    call something by one of several names. `measured_at` null: not yet measured, and not used. `failed_at` is
+    when the last measurement failed, null if it did not.
     """
 
     is_used: bool
     is_queued: bool
     measured_at: datetime | None
+    failed_at: datetime | None
     sample_size: int
     named: int
     recall_without: float
