@@ -195,7 +195,7 @@ async def measure_latency(db: Database, language: str, chunks: int) -> None:
 
 async def count_chunks(db: Database, scope: Scope) -> int:
     async with db.session(scope) as session:
-        return int(await session.fetchval("select chunks from app.lexical_stats"))
+        return int(await session.fetchval("select coalesce((select chunks from app.lexical_stats), 0)"))
 
 
 async def fill_small_tenants(db: Database) -> None:
