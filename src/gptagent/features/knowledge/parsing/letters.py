@@ -13,7 +13,7 @@ from gptagent.features.knowledge.model import EML, EXTENSIONS, PICTURES, ZIP, Un
 from gptagent.features.knowledge.parsing import reading
 from gptagent.features.knowledge.parsing.limits import (
     ATTACHED_MAX,
-    FORWARDED_DEPTH_MAX,
+    ATTACHED_DEPTH_MAX,
     PAGES_MAX,
     TEXT_MAX_CHARS,
 )
@@ -176,10 +176,9 @@ def _attached(letter: EmailMessage, depth: int = 0) -> Iterator[Attached]:
         inner = _inner(part)
         if inner is not None:
             yield Attached(entry_name(_subject(inner)), EML, part)
-            if depth < FORWARDED_DEPTH_MAX:
-                yield from _attached(inner, depth + 1)
-        elif part.is_multipart():
-            yield from _attached(part, depth)
+        if inner is not None or part.is_multipart():
+            if depth < ATTACHED_DEPTH_MAX:
+                yield from _attached(part if inner is None else inner, depth + 1)
         elif not _is_shown(part):
             name = entry_name(part.get_filename() or "")
             yield Attached(name, _mime(part, name), part)
