@@ -12,8 +12,8 @@ from gptagent.features.knowledge.chunking import Section
 from gptagent.features.knowledge.model import EML, EXTENSIONS, PICTURES, ZIP, Unread, entry_name, mime_by_name
 from gptagent.features.knowledge.parsing import reading
 from gptagent.features.knowledge.parsing.limits import (
-    ATTACHED_MAX,
     ATTACHED_DEPTH_MAX,
+    ATTACHED_MAX,
     PAGES_MAX,
     TEXT_MAX_CHARS,
 )
