@@ -283,13 +283,20 @@ async def test_what_an_agent_of_some_categories_is_asked_is_looked_up_in_these(s
 
 async def test_every_gap_of_an_article_is_looked_up_again_however_many(scene, world):
     """KB-28"""
-    things = ("кольцах", "часах", "ложках", "кружках", "брелоках", "зажигалках", "подносах")
-    await ask(scene, *(f"Делаете гравировку на {thing}?" for thing in things))
+    works = (
+        "Полировка ножей",
+        "Заточка коньков",
+        "Окраска заборов",
+        "Мойка окон",
+        "Пошив штор",
+        "Чистка ковров",
+    )
+    await ask(scene, *(f"{work}?" for work in works))
     gaps = await gaps_of(world)
     assert len(gaps) > service.CHECKED_GAPS, "each is about another thing"
-    text = "Делаем гравировку на " + ", ".join(things) + "."
+    text = " ".join(f"{work} у нас." for work in works)
     async with world.db.session(world.scope) as session:
-        new = NewArticle("Гравировка", text, is_active=False)
+        new = NewArticle("Работы", text, is_active=False)
         article = await knowledge.create_article(session, new, now=utcnow())
         for gap in gaps:
             await service.link_article(session, gap.id, article.id, now=utcnow())
