@@ -42,6 +42,11 @@ async def queue_sources(session: Session, source_ids: Sequence[UUID]) -> None:
     await session.enqueue_all(EXTRACT_JOB, payloads, priority=BEHIND_REPLIES)
 
 
+async def hold_off(session: Session) -> None:
+    """Have nothing read until the commit, by which many passages are replaced."""
+    await store.hold_off(session)
+
+
 async def claim_passages(session: Session, passages: Sequence[Excerpt], *, now: datetime) -> list[Excerpt]:
     """Return those of the passages that are now the caller's to read, for the time of CLAIM."""
     attempts = await store.claim(session, [one.chunk_id for one in passages], now, now + CLAIM)
