@@ -45,10 +45,10 @@ async def hold_off(session: Session) -> None:
 
 
 async def is_held_off(session: Session) -> bool:
-    free = (
-        "select pg_try_advisory_xact_lock_shared(hashtextextended('graph replacing|' || app.org()::text, 0))"
+    return not await session.fetchval(
+        """select pg_try_advisory_xact_lock_shared(
+                    hashtextextended('graph replacing|' || app.org()::text, 0))"""
     )
-    return not await session.fetchval(free)
 
 
 async def claim(
