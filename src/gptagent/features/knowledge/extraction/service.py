@@ -1,6 +1,7 @@
 """The verbs of reading passages into the graph."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -90,7 +91,8 @@ async def is_spent(session: Session, *, now: datetime) -> bool:
 
 async def get_progress(session: Session, *, now: datetime) -> Progress:
     """Return how far the reading of the base is, what it used and what failed."""
-    return await store.read_progress(session, now.astimezone(UTC).date())
+    progress = await store.read_progress(session, now.astimezone(UTC).date())
+    return replace(progress, cost_micro_usd=await inference.sum_cost(session, "graph"))
 
 
 async def read_anew(session: Session, *, now: datetime, failed_only: bool = False) -> int:

@@ -202,6 +202,7 @@ async def _status(session: Session, request: Request) -> GraphOut:
         tokens_in=progress.tokens_in,
         tokens_out=progress.tokens_out,
         tokens_today=progress.tokens_today,
+        cost_micro_usd=progress.cost_micro_usd,
         daily_tokens=progress.daily_tokens,
         failures=failures,
         use=_use(await naming.get_use(session)),

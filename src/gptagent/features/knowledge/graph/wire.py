@@ -44,13 +44,14 @@ class GraphUseOut(Wire):
 class GraphOut(Wire):
     """Entities by type; passages by how far their reading is; what the model has used, and may use in a day.
 
-    `read_by_model` counts passages that a model has read; patterns read the others.
+    `read_by_model` counts passages that a model has read; patterns read the others. `cost_micro_usd`,
+    millionths of a US dollar, is null if no price is known of one of the calls.
     """
 
     moving: ClassVar[frozenset[str]] = frozenset(
         {
             "types", "done", "waiting", "failed", "read_by_model", "calls", "tokens_in", "tokens_out",
-            "tokens_today", "failures", "use",
+            "tokens_today", "cost_micro_usd", "failures", "use",
         }
     )  # fmt: skip
 
@@ -63,6 +64,7 @@ class GraphOut(Wire):
     tokens_in: int
     tokens_out: int
     tokens_today: int
+    cost_micro_usd: int | None
     daily_tokens: int
     failures: list[FailedSourceOut]
     use: GraphUseOut
