@@ -1,7 +1,7 @@
 """Questions to passages, and passages to the sentences that answer."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gptagent.features.knowledge import lexical, store
 from gptagent.features.knowledge.answering import REFUSAL_SUPPORT, Judge, Spoken, best_of, sentences_of
@@ -89,13 +89,23 @@ async def _find(
     forms = await _forms(session, asking)
     terms, is_wide = len(asking.words), meaning is not None or order is not None
     found = await scoring.rank(session, forms, terms, POOL if is_wide else limit, within) if forms else []
-    best = [passage.chunk_id for passage in found]
+    by_words, near = [passage.chunk_id for passage in found], list[int]()
+    best: Sequence[int] = by_words
     if meaning is not None:
         near = [one.chunk_id for one in await vectors.nearest(session, meaning, POOL, within)]
-        best = fuse(best, near, meaning.weight)
+        best = fuse(by_words, near, meaning.weight)
     if order is not None:
         best = reordered(best, order)
-    return await _chosen(session, best[:limit], found, forms, terms)
+    chosen = await _chosen(session, best[:limit], found, forms, terms)
+    return [_placed(one, by_words, near) for one in chosen]
+
+
+def _placed(passage: Passage, by_words: Sequence[int], near: Sequence[int]) -> Passage:
+    """Return the passage with its places in the two searches."""
+    places = [
+        ids.index(passage.chunk_id) + 1 if passage.chunk_id in ids else None for ids in (by_words, near)
+    ]
+    return replace(passage, by_words=places[0], by_meaning=places[1])
 
 
 async def search_by_meaning(
