@@ -214,26 +214,7 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
     app.include_router(ApiKeysApi(platform.db).router())
     app.include_router(ProvidersApi(platform.sign_in).router())
     app.include_router(AgentsApi(platform.db).router())
-    app.include_router(ExchangeApi(platform.db).router())
-    app.include_router(ArticlesApi(platform.db).router())
-    app.include_router(ArticleFilesApi(platform.db, platform.files).router())
-    app.include_router(CategoriesApi(platform.db).router())
-    app.include_router(FactsApi(platform.db).router())
-    app.include_router(
-        QuestionsApi(platform.db, platform.understanding, list_askers, platform.reranking).router()
-    )
-    app.include_router(RunsApi(platform.db).router())
-    app.include_router(GapsApi(platform.db).router())
-    app.include_router(DraftsApi(platform.db).router())
-    app.include_router(ChecksApi(platform.db).router())
-    app.include_router(GraphApi(platform.db).router())
-    app.include_router(VectorsApi(platform.db, settings.embedding_model).router())
-    app.include_router(RerankingApi(platform.db, platform.reranking.model).router())
-    app.include_router(UsageApi(platform.db).router())
-    app.include_router(ScriptsApi(platform.db, "script").router())
-    app.include_router(ScriptsApi(platform.db, "objection").router())
-    app.include_router(DocumentsApi(platform.db, platform.files).router())
-    app.include_router(SitesApi(platform.db, platform.reading).router())
+    _add_knowledge_api(app, platform)
     app.include_router(DeliveriesApi(platform.db).router())
     app.include_router(ConnectionsApi(platform.connecting).router())
     for router in IntegrationsApi(platform.connecting).routers():
@@ -256,6 +237,29 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
     app.router.routes.append(widget.route())  # its path would fit the door below as well
     door = WebhookDoor(platform.db, platform.crm, platform.subscribers, settings.hook_networks)
     app.router.routes.append(door.route())
+
+
+def _add_knowledge_api(app: FastAPI, platform: Platform) -> None:
+    app.include_router(ExchangeApi(platform.db).router())
+    app.include_router(ArticlesApi(platform.db).router())
+    app.include_router(ArticleFilesApi(platform.db, platform.files).router())
+    app.include_router(CategoriesApi(platform.db).router())
+    app.include_router(FactsApi(platform.db).router())
+    app.include_router(
+        QuestionsApi(platform.db, platform.understanding, list_askers, platform.reranking).router()
+    )
+    app.include_router(RunsApi(platform.db).router())
+    app.include_router(GapsApi(platform.db).router())
+    app.include_router(DraftsApi(platform.db).router())
+    app.include_router(ChecksApi(platform.db).router())
+    app.include_router(GraphApi(platform.db).router())
+    app.include_router(VectorsApi(platform.db, platform.settings.embedding_model).router())
+    app.include_router(RerankingApi(platform.db, platform.reranking.model).router())
+    app.include_router(UsageApi(platform.db).router())
+    app.include_router(ScriptsApi(platform.db, "script").router())
+    app.include_router(ScriptsApi(platform.db, "objection").router())
+    app.include_router(DocumentsApi(platform.db, platform.files).router())
+    app.include_router(SitesApi(platform.db, platform.reading).router())
 
 
 def _add_operations(app: FastAPI, platform: Platform) -> None:
