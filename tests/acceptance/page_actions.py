@@ -205,6 +205,15 @@ ACTIONS: dict[str, str | Why] = {
     f"POST {PAGES}/conversations/{{conversation_id}}/assignment": (
         f"PUT {V1}/conversations/{{conversation_id}}/assignment"
     ),
+    f"POST {PAGES}/conversations/{{conversation_id}}/replies": (
+        f"POST {V1}/conversations/{{conversation_id}}/replies"
+    ),
+    f"POST {PAGES}/conversations/{{conversation_id}}/handoffs": (
+        f"POST {V1}/conversations/{{conversation_id}}/handoffs"
+    ),
+    f"POST {PAGES}/conversations/{{conversation_id}}/suggestion": (
+        f"POST {V1}/conversations/{{conversation_id}}/suggestion"
+    ),
     f"POST {PAGES}/{REPLY_DRAFT}/approval": f"POST {V1}/{REPLY_DRAFT}/approval",
     f"POST {PAGES}/{REPLY_DRAFT}/rejection": f"POST {V1}/{REPLY_DRAFT}/rejection",
     f"POST {PAGES}/{MEMORIES}": f"POST {V1}/{MEMORIES}",

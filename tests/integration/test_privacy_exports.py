@@ -99,6 +99,22 @@ async def act(session, connection_id, scene):
         scene.conversation_id,
     )
     await session.execute(
+        """insert into app.outgoing (id, conversation_id, seq, kind) values ($1, $2, 1, 'reply')""",
+        new_id(),
+        scene.conversation_id,
+    )
+    await session.execute(
+        "insert into app.suggestion (conversation_id, id, upto_seq) values ($1, $2, 1)",
+        scene.conversation_id,
+        new_id(),
+    )
+    await session.execute(
+        """insert into app.handoff (id, conversation_id, made_by, by_name, reason)
+           values ($1, $2, 'agent', 'Agent', 'asked_for_person')""",
+        new_id(),
+        scene.conversation_id,
+    )
+    await session.execute(
         """insert into app.reply_file (turn_id, file_id, conversation_id, position, name, size_bytes)
            select id, $1, conversation_id, 1, 'price.pdf', 1
              from app.turn where conversation_id = $2 limit 1""",
@@ -124,6 +140,7 @@ async def test_a_customers_data_is_handed_out_whole(scene, world):
     of_crm = ("deals", "contacts", "tasks", "actions", "changes", "events", "deliveries")
     of_chat = ("conversations", "messages", "attachments", "memories", "turns", "turn_traces", "reply_files")
     of_chat += ("questions", "question_words", "article_drafts")
+    of_chat += ("outgoing_messages", "handoffs", "suggestions")
     assert {kind: bool(rows) for kind, rows in kept.items()} == dict.fromkeys((*of_crm, *of_chat), True)
     assert [event["payload"]["name"] for event in kept["events"]] == ["Ann canary5511"]
     assert [delivery["kind"] for delivery in kept["deliveries"]] == ["InboundMessage", "contacts[update]"]

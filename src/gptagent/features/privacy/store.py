@@ -165,6 +165,21 @@ async def forget_actions(session: Session, age: timedelta, limit: int) -> int:
     )
 
 
+# What was owed to customers outside of turns, who took over, and what was suggested.
+_BESIDE = {
+    "outgoing_messages": ("select * from app.outgoing where conversation_id = $1", ("seq", "id")),
+    "suggestions": ("select * from app.suggestion where conversation_id = $1", ("id",)),
+    "handoffs": ("select * from app.handoff where conversation_id = $1", ("created_at", "id")),
+}
+
+
+def _beside_the_chat(ids: Sequence[UUID]) -> dict[str, list[Query]]:
+    return {
+        kind: [Query(statement, order, args=(one,)) for one in ids]
+        for kind, (statement, order) in _BESIDE.items()
+    }
+
+
 def kept_of_customer(
     connection_id: UUID,
     ids: Sequence[UUID],
@@ -232,6 +247,7 @@ def kept_of_customer(
             )
             for one in ids
         ],
+        **_beside_the_chat(ids),
         "deals": [
             Query(
                 "select * from app.crm_lead where connection_id = $1 and external_id = any($2)",
@@ -403,6 +419,8 @@ async def forget_conversations(session: Session, age: timedelta, limit: int) -> 
                 and not exists (select from app.lane l where l.conversation_id = c.id and l.done < l.wanted)
                 and not exists (select from app.turn t
                                  where t.conversation_id = c.id and t.state in ('open', 'sending'))
+                and not exists (select from app.outgoing o
+                                 where o.conversation_id = c.id and o.state in ('waiting', 'sending'))
               order by c.id limit $2 for update skip locked)""",
         age,
         limit,
@@ -480,6 +498,16 @@ async def forget_answers(session: Session, age: timedelta, limit: int) -> int:
               where answer is not null and state in ('ended', 'superseded')
                 and ended_at < now() - $1::interval
               limit $2 for update skip locked)""",
+        age,
+        limit,
+    )
+
+
+async def forget_suggestions(session: Session, age: timedelta, limit: int) -> int:
+    return await _count(
+        session,
+        """delete from app.suggestion where conversation_id in (
+             select conversation_id from app.suggestion where asked_at < now() - $1::interval limit $2)""",
         age,
         limit,
     )
