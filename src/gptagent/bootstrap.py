@@ -307,7 +307,8 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
     vector_jobs = VectorJobs(platform.embedder)
     reranking_jobs = RerankingJobs(platform.reranking.reranker, platform.understanding)
     enclosing = EnclosureJobs(platform.crm, platform.vault, Pace())
-    suggestions = SuggestionJobs(Generation(responder, extractive, platform.understanding))
+    generation = Generation(responder, extractive, platform.understanding, platform.reranking)
+    suggestions = SuggestionJobs(generation)
     sending = OutgoingJobs(platform.crm, platform.vault, Pace())
     ingest = partial(knowledge_jobs.ingest, recogniser=Tesseract())
     return (
