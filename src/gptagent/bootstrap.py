@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from gptagent.adapters.embeddings.port import OpenAiEmbeddings
 from gptagent.adapters.kommo.port import KommoCrm
 from gptagent.adapters.oidc.port import OidcOverEgress
+from gptagent.adapters.reranking.port import HttpReranker
 from gptagent.adapters.smtp.port import SmtpMailer, SmtpServer
 from gptagent.adapters.speech.port import OpenAiSpeech
 from gptagent.adapters.tesseract.port import Tesseract
@@ -91,9 +92,12 @@ from gptagent.features.knowledge.gaps import jobs as gap_jobs
 from gptagent.features.knowledge.gaps import service as gaps
 from gptagent.features.knowledge.naming import jobs as naming_jobs
 from gptagent.features.knowledge.naming import service as naming
+from gptagent.features.knowledge.ports import Reranker, RerankingModel
 from gptagent.features.knowledge.questions import jobs as question_jobs
 from gptagent.features.knowledge.questions import service as questions
-from gptagent.features.knowledge.service import Understanding
+from gptagent.features.knowledge.reranking import service as reranking
+from gptagent.features.knowledge.reranking.jobs import RerankingJobs
+from gptagent.features.knowledge.service import Reranking, Understanding
 from gptagent.features.knowledge.sites import service as sites
 from gptagent.features.knowledge.sites.jobs import SiteJobs
 from gptagent.features.knowledge.vectors import service as vectors
@@ -140,6 +144,7 @@ class Platform:
     limiter: RateLimiter
     embedder: Embedder | None
     understanding: Understanding
+    reranking: Reranking
 
     @property
     def publish_condition(self) -> PublishCondition:
@@ -241,6 +246,7 @@ async def build_platform(settings: Settings) -> Platform:
         limiter=limiter,
         embedder=embedder,
         understanding=Understanding(embedder),
+        reranking=Reranking(build_reranker(settings, egress)),
     )
 
 
@@ -304,14 +310,24 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
     attachment_jobs = AttachmentJobs(platform.crm, platform.vault, kept)
     hearing_jobs = hearing.HearingJobs(_speech(platform), _vision(platform))
     reply_jobs = ReplyJobs(platform.crm, platform.vault, platform.subscribers)
-    rehearsing = RehearsalJobs(Generation(responder, extractive, platform.understanding))
-    runner = TurnRunner(platform.crm, platform.vault, responder, extractive, Pace(), platform.understanding)
+    rehearsing = RehearsalJobs(Generation(responder, extractive, platform.understanding, platform.reranking))
+    runner = TurnRunner(
+        platform.crm,
+        platform.vault,
+        responder,
+        extractive,
+        Pace(),
+        platform.understanding,
+        platform.reranking,
+    )
     deliveries = DeliveryJobs(platform.crm, platform.vault, platform.subscribers, platform.settings.base_url)
     connecting_jobs = ConnectingJobs(platform.renewal, platform.links)
     site_jobs = SiteJobs(platform.reading)
     vector_jobs = VectorJobs(platform.embedder)
+    reranking_jobs = RerankingJobs(platform.reranking.reranker, platform.understanding)
     enclosing = EnclosureJobs(platform.crm, platform.vault, Pace())
-    suggestions = SuggestionJobs(Generation(responder, extractive, platform.understanding))
+    generation = Generation(responder, extractive, platform.understanding, platform.reranking)
+    suggestions = SuggestionJobs(generation)
     sending = OutgoingJobs(platform.crm, platform.vault, Pace())
     ingest = partial(knowledge_jobs.ingest, recogniser=Tesseract())
     return (
@@ -346,6 +362,7 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
         JobSpec(naming.MEASURE_JOB, naming_jobs.measure, JobClass.LONG, naming_jobs.give_up),
         JobSpec(budgets.TELL, BudgetJobs(platform.links).tell, JobClass.DEFAULT),
         JobSpec(vectors.EMBED_JOB, vector_jobs.embed, JobClass.LONG, vector_jobs.give_up),
+        JobSpec(reranking.MEASURE_JOB, reranking_jobs.measure, JobClass.LONG, reranking_jobs.give_up),
     )
 
 
@@ -419,3 +436,11 @@ def build_embedder(settings: Settings, egress: Egress) -> Embedder | None:
     )
     prices = load_prices(settings.embedding_base_url, settings.llm_prices_file)
     return OpenAiEmbeddings(egress, model, key, prices=prices)
+
+
+def build_reranker(settings: Settings, egress: Egress) -> Reranker | None:
+    """Return what puts passages in order; None if no model is set."""
+    if settings.reranker_model is None:
+        return None
+    key = settings.reranker_api_key.get_secret_value() if settings.reranker_api_key else ""
+    return HttpReranker(egress, RerankingModel(settings.reranker_base_url, settings.reranker_model), key)

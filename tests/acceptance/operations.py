@@ -217,6 +217,8 @@ OPERATIONS = tuple(
         ("DELETE", FINDING, EDIT_KNOWLEDGE, {}),
         ("GET", "meaning", VIEW, {}),
         ("POST", "meaning/measurements", EDIT_KNOWLEDGE, {}),
+        ("GET", "reranking", VIEW, {}),
+        ("POST", "reranking/measurements", EDIT_KNOWLEDGE, {}),
         ("GET", "scripts", VIEW, {}),
         ("POST", "scripts", EDIT_KNOWLEDGE, {"json": {"kind": "greeting", "title": "#", "content": "Text"}}),
         ("GET", "scripts/{script_id}", VIEW, {}),

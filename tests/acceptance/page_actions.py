@@ -156,6 +156,7 @@ ACTIONS: dict[str, str | Why] = {
     f"POST {PAGES}/knowledge-checks/findings/{{finding_id}}/dismiss": f"PUT {FINDING}/dismissal",
     f"POST {PAGES}/knowledge-checks/findings/{{finding_id}}/restore": f"DELETE {FINDING}/dismissal",
     f"POST {PAGES}/knowledge-meaning/measure": f"POST {V1}/meaning/measurements",
+    f"POST {PAGES}/knowledge-reranking/measure": f"POST {V1}/reranking/measurements",
     f"POST {PAGES}/knowledge-items/{{article_id}}/files": f"POST {ARTICLE}/files",
     f"POST {PAGES}/knowledge-items/{{article_id}}/files/{{file_id}}/delete": (
         f"DELETE {ARTICLE}/files/{{file_id}}"

@@ -226,6 +226,8 @@ async def _graph(session: Session, canary: str) -> dict[str, UUID]:
 
 
 async def _vectors(session: Session, canary: str) -> None:
+    named = {"base_url": canary, "model": canary, "error_code": canary, "asked_at": NEVER}
+    await insert(session, "reranking", **named)
     index_id, made_at = new_id(), {"created_at": utcnow(), "updated_at": utcnow()}
     named = {"base_url": canary, "model": canary, "error_code": canary}
     await insert(session, "vector_index", id=index_id, **named, **made_at, ready_at=utcnow())

@@ -105,6 +105,8 @@ KNOWLEDGE: dict[str, Case] = {
     "DELETE /api/v1/graph/entities/{entity_id}/facts/{fact_id}": Foreign(FACT),
     "GET /api/v1/meaning": Own(),
     "POST /api/v1/meaning/measurements": Own(404),  # no embedding model is set there
+    "GET /api/v1/reranking": Own(),
+    "POST /api/v1/reranking/measurements": Own(404),  # no reranking model is set there
     "GET /api/v1/categories": Own(),
     "POST /api/v1/categories": Own(201, {"json": {"title": "New"}}),
     "GET /api/v1/categories/{category_id}": Foreign(CATEGORY),
@@ -216,6 +218,8 @@ KNOWLEDGE: dict[str, Case] = {
     f"POST {PAGES}/knowledge-graph/{{entity_id}}/facts/{{fact_id}}/delete": Foreign(FACT),
     f"GET {PAGES}/knowledge-meaning": Own(),
     f"POST {PAGES}/knowledge-meaning/measure": Own(404),
+    f"GET {PAGES}/knowledge-reranking": Own(),
+    f"POST {PAGES}/knowledge-reranking/measure": Own(404),
     f"GET {PAGES}/knowledge-categories": Own(),
     f"GET {PAGES}/knowledge-categories/create": Own(),
     f"POST {PAGES}/knowledge-categories/create": Own(303, {"data": {"title": "New by hand"}}),

@@ -31,6 +31,7 @@ CASES = {
     "knowledge.crawl": {"site_id": "site_id"},
     "dialog.rehearse": {"rehearsal_id": "replay_id"},
     "knowledge.embed": {},
+    "knowledge.measure_reranker": {},
     "dialog.send_files": {"turn_id": "turn_id"},
     "dialog.send_outgoing": {"conversation_id": "conversation_id"},
     "dialog.suggest": {"conversation_id": "conversation_id"},

@@ -134,6 +134,7 @@ def test_every_job_has_its_line_and_class():
         subscribers=None,
         embedder=None,
         understanding=None,
+        reranking=SimpleNamespace(reranker=None),
         settings=Settings(llm_model=None),
     )
     specs = {spec.name: spec.job_class.name.lower() for spec in build_jobs(wiring)}

@@ -23,7 +23,9 @@ from gptagent.features.dialog import ending
 from gptagent.features.dialog import web as dialog
 from gptagent.features.dialog.acting import promising
 from gptagent.features.dialog.acting import web as acting
+from gptagent.features.knowledge.exchange.files import ARTICLES
 from gptagent.features.knowledge.model import FAILURES
+from gptagent.features.knowledge.questions.files import QUESTIONS
 from gptagent.features.knowledge.sites.model import REASONS as SITE_REASONS
 from gptagent.features.organizations import api_keys_web
 from gptagent.kernel import errors, http
@@ -101,6 +103,7 @@ NAMED = {
     *dialog.MEMORY_KINDS.values(),
     *dialog.MEMORY_AUTHORS.values(),
     *FAILURES.values(),
+    *(text for kind in (ARTICLES, QUESTIONS) for text in (kind.none, kind.too_many, kind.strange)),
     *SITE_REASONS.values(),
     *(message for _code, message in http._FRAMEWORK.values()),
 }

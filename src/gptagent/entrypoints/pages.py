@@ -57,7 +57,9 @@ from gptagent.features.knowledge.exchange.web import ExchangePages
 from gptagent.features.knowledge.facts.web import FactsPages
 from gptagent.features.knowledge.gaps.web import GapPages
 from gptagent.features.knowledge.graph.web import GraphPages
+from gptagent.features.knowledge.questions.file_pages import QuestionFilePages
 from gptagent.features.knowledge.questions.web import BenchPages
+from gptagent.features.knowledge.reranking.web import RerankingPages
 from gptagent.features.knowledge.scripts.web import ScriptPages
 from gptagent.features.knowledge.sites.web import SitePages
 from gptagent.features.knowledge.vectors.web import VectorPages
@@ -177,6 +179,7 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
     assets = build_assets()
     environment = build_environment(TEMPLATES, assets)
     environment.globals["has_embedder"] = lambda: settings.embedding_model is not None
+    environment.globals["has_reranker"] = lambda: settings.reranker_model is not None
     pages = Pages(environment, shell_of(platform.links), settings.secure_cookies)
     party = RelyingParty.at(settings.base_url)
     threads = ConversationPages(db, pages, platform.inbox, platform.files)
@@ -220,12 +223,14 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         CategoryPages(db, pages).router(),
         FactsPages(db, pages).router(),
         ModelPages(db, pages, name_agents).router(),
-        BenchPages(db, pages, platform.understanding, list_askers).router(),
+        QuestionFilePages(db, pages).router(),
+        BenchPages(db, pages, platform.understanding, list_askers, platform.reranking).router(),
         GapPages(db, pages).router(),
         DraftPages(db, pages).router(),
         CheckPages(db, pages).router(),
         GraphPages(db, pages).router(),
         VectorPages(db, pages, settings.embedding_model).router(),
+        RerankingPages(db, pages, platform.reranking.model).router(),
         ScriptPages(db, pages, "script").router(),
         ScriptPages(db, pages, "objection").router(),
         RepliesPages(db, pages, platform.crm, platform.connecting.keys, settings.base_url).router(),

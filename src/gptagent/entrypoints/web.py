@@ -71,6 +71,7 @@ from gptagent.features.knowledge.gaps.api import GapsApi
 from gptagent.features.knowledge.graph.api import GraphApi
 from gptagent.features.knowledge.questions.api import QuestionsApi, RunsApi
 from gptagent.features.knowledge.quota.api import UsageApi
+from gptagent.features.knowledge.reranking.api import RerankingApi
 from gptagent.features.knowledge.scripts.api import ScriptsApi
 from gptagent.features.knowledge.sites.api import SitesApi
 from gptagent.features.knowledge.vectors.api import VectorsApi
@@ -226,23 +227,8 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
         AgentVersionsApi(platform.db, platform.publish_condition).router(),
     ):
         app.include_router(agents)
-    app.include_router(ExchangeApi(platform.db).router())
-    app.include_router(ArticlesApi(platform.db).router())
-    app.include_router(ArticleFilesApi(platform.db, platform.files).router())
-    app.include_router(CategoriesApi(platform.db).router())
-    _include(app, (FactsApi(platform.db).router(), *inference_api.routers(platform.db)))
-    app.include_router(QuestionsApi(platform.db, platform.understanding, list_askers).router())
-    app.include_router(RunsApi(platform.db).router())
-    app.include_router(GapsApi(platform.db).router())
-    app.include_router(DraftsApi(platform.db).router())
-    app.include_router(ChecksApi(platform.db).router())
-    app.include_router(GraphApi(platform.db).router())
-    app.include_router(VectorsApi(platform.db, settings.embedding_model).router())
-    app.include_router(UsageApi(platform.db).router())
-    app.include_router(ScriptsApi(platform.db, "script").router())
-    app.include_router(ScriptsApi(platform.db, "objection").router())
-    app.include_router(DocumentsApi(platform.db, platform.files).router())
-    app.include_router(SitesApi(platform.db, platform.reading).router())
+    _include(app, inference_api.routers(platform.db))
+    _add_knowledge_api(app, platform)
     app.include_router(DeliveriesApi(platform.db).router())
     app.include_router(ConnectionsApi(platform.connecting).router())
     _include(app, IntegrationsApi(platform.connecting).routers())
@@ -267,6 +253,29 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
 def _include(app: FastAPI, routers: Iterable[APIRouter]) -> None:
     for one in routers:
         app.include_router(one)
+
+
+def _add_knowledge_api(app: FastAPI, platform: Platform) -> None:
+    app.include_router(ExchangeApi(platform.db).router())
+    app.include_router(ArticlesApi(platform.db).router())
+    app.include_router(ArticleFilesApi(platform.db, platform.files).router())
+    app.include_router(CategoriesApi(platform.db).router())
+    app.include_router(FactsApi(platform.db).router())
+    app.include_router(
+        QuestionsApi(platform.db, platform.understanding, list_askers, platform.reranking).router()
+    )
+    app.include_router(RunsApi(platform.db).router())
+    app.include_router(GapsApi(platform.db).router())
+    app.include_router(DraftsApi(platform.db).router())
+    app.include_router(ChecksApi(platform.db).router())
+    app.include_router(GraphApi(platform.db).router())
+    app.include_router(VectorsApi(platform.db, platform.settings.embedding_model).router())
+    app.include_router(RerankingApi(platform.db, platform.reranking.model).router())
+    app.include_router(UsageApi(platform.db).router())
+    app.include_router(ScriptsApi(platform.db, "script").router())
+    app.include_router(ScriptsApi(platform.db, "objection").router())
+    app.include_router(DocumentsApi(platform.db, platform.files).router())
+    app.include_router(SitesApi(platform.db, platform.reading).router())
 
 
 def _add_conversations(app: FastAPI, platform: Platform) -> None:

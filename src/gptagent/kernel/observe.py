@@ -77,6 +77,12 @@ SPEECH_SECONDS = Histogram(
     ["outcome"],
     buckets=(0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60),
 )
+RERANKING_SECONDS = Histogram(
+    "gptagent_reranking_request_seconds",
+    "Time of a request for the order of a question's passages, by the outcome",
+    ["outcome"],
+    buckets=(0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
 FACT_GATE = Counter(
     "gptagent_fact_gate_total",
     "Replies of a model by what the comparison with their sources found",

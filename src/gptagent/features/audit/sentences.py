@@ -37,6 +37,7 @@ SENTENCES: Mapping[str, str] = {
     "draft.accepted": "Proposed article accepted",
     "draft.rejected": "Proposed article rejected",
     "vectors.measured": "The search by meaning was to be measured again",
+    "reranker.measured": "The reranking model was to be measured again",
     "company_facts.updated": "Facts about the company changed",
     "budgets.updated": "Budgets for AI models changed",
     "budget.nearly_used": "Most of a budget for AI models is used",

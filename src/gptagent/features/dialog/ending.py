@@ -88,7 +88,7 @@ async def finish(
         await crm_service.hold_connection(session, conversation.connection_id)
         if sent is not None:  # takes the stronger lock of the conversation, so it comes first
             await _record_reply(session, turn, answer, sent.message_id)
-        await memory.wake_reader(session, conversation.id)
+        await memory.wake_reader(session, conversation.id, turn.agent_id, turn.last_seq)
         await service.give_back(session, turn, answered=True, due_in=await _patience(session, turn))
         message_id = sent.message_id if sent else None
         ended = await store.end_turn(session, turn, answer.outcome, answer.reason, message_id)
@@ -144,6 +144,8 @@ async def note_question(session: Session, turn: Turn, conversation: Conversation
     answer = turn.answer
     if answer is None or answer.support is None or answer.outcome not in {"reply", "not_found"}:
         return
+    agent = await agents.find_agent(session, turn.agent_id)
+    part = agent.settings.knowledge.part if agent else None
     asked = knowledge.Asked(
         turn_id=turn.id,
         conversation_id=conversation.id,
@@ -153,6 +155,7 @@ async def note_question(session: Session, turn: Turn, conversation: Conversation
         support=answer.support,
         asked_at=utcnow(),
         names=(conversation.customer_name,),
+        categories=None if part is None else tuple(part),
     )
     await knowledge.note_question(session, asked)
     earlier = await store.outdated_turns(session, conversation.id, turn.first_seq)

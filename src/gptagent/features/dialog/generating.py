@@ -1,6 +1,6 @@
 """From a context to an answer: search, recall, words. The one way, for turns and for rehearsals."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -20,7 +20,7 @@ from gptagent.features.dialog.scripting import scripts_of
 from gptagent.features.dialog.wording import worded
 from gptagent.features.knowledge import service as knowledge
 from gptagent.features.knowledge.model import Passage
-from gptagent.features.knowledge.service import Understanding
+from gptagent.features.knowledge.service import Reranking, Understanding
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import AppError
 from gptagent.kernel.scope import Scope
@@ -32,11 +32,12 @@ PASSAGES = 5
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """`fallback` speaks where the `responder` cannot."""
+    """`fallback` speaks where the `responder` cannot. Without `reranking` passages stay as they are found."""
 
     responder: Responder
     fallback: Responder
     understanding: Understanding
+    reranking: Reranking = field(default_factory=lambda: Reranking(None))
 
     async def generate(
         self, db: Database, scope: Scope, context: TurnContext
@@ -51,16 +52,19 @@ class Generation:
                 return await hearing.answer_wordless(session, context), Spent(), context
         if (handed := handing.asked_for(context)) is not None:
             return handed, Spent(), context
+        question, within = context.question, context.within
         with trace.timed("understand"):
-            meaning = await self.understanding.understand(db, scope, context.question)
+            meaning = await self.understanding.understand(db, scope, question)
+        order = None
+        if self.reranking.model is not None:
+            with trace.timed("rerank"):
+                order = await self.reranking.order(db, scope, question, meaning=meaning, within=within)
         with trace.timed("gather"):
             async with db.session(scope) as session:
                 found = await knowledge.search(
-                    session, context.question, limit=PASSAGES, meaning=meaning, within=context.within
+                    session, question, limit=PASSAGES, meaning=meaning, within=within, order=order
                 )
-                passages = await knowledge.add_related(
-                    session, context.question, found, within=context.within
-                )
+                passages = await knowledge.add_related(session, question, found, within=within)
                 context = await _told(session, context)
         trace.found(found, passages[len(found) :])
         with trace.timed("answer"):

@@ -30,7 +30,7 @@ from gptagent.features.dialog.tracing import service as tracing
 from gptagent.features.dialog.tracing.model import Trace
 from gptagent.features.dialog.tracing.seeing import seen_by
 from gptagent.features.dialog.wording import welcoming
-from gptagent.features.knowledge.service import Understanding
+from gptagent.features.knowledge.service import Reranking, Understanding
 from gptagent.kernel import observe
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.crypto import Vault
@@ -54,6 +54,7 @@ class TurnRunner:
     fallback: Responder
     pace: Pace
     understanding: Understanding = field(default_factory=lambda: Understanding(None))
+    reranking: Reranking = field(default_factory=lambda: Reranking(None))
 
     async def advance(self, ctx: JobContext, /, conversation_id: str) -> None:
         """Take the lane if it is due and bring its turn to an end, or to its next waiting point."""
@@ -165,7 +166,7 @@ class TurnRunner:
 
     async def _answer(self, db: Database, scope: Scope, turn: Turn, context: TurnContext) -> Turn:
         """Generate and record the answer. Raises StaleClaim if the lane was lost meanwhile."""
-        generation = Generation(self.responder, self.fallback, self.understanding)
+        generation = Generation(self.responder, self.fallback, self.understanding, self.reranking)
         answer, spent, context = await generation.generate(db, scope, context)
         async with db.session(scope) as session:
             if not await conversations.has_spoken(session, turn.conversation_id):

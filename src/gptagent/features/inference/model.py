@@ -22,6 +22,7 @@ Purpose = Literal[
     "actions",
     "embedding",
     "hearing",
+    "reranking",
     "rehearsal",
     "other",
 ]

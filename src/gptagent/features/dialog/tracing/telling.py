@@ -45,6 +45,7 @@ PURPOSES: Mapping[str, str] = {
 }
 STEPS: Mapping[str, str] = {
     "understand": "Meaning of the question",
+    "rerank": "Order by the reranking model",
     "gather": "Search, scripts, memory, CRM fields",
     "answer": "Answer, with everything in it",
     "model:reply": "Model: answer",

@@ -89,6 +89,9 @@ class GraphJobs:
         """Return passages to read now. If there are none yet, what is left is queued for later."""
         now = utcnow()
         async with ctx.db.session(ctx.scope) as session:
+            if await store.is_held_off(session):  # what was found would wait, and hold a connection
+                await service.queue_source(session, source, delay=BUSY)
+                return []
             limit = PATTERN_BATCH if self.model is None else BATCH
             waiting = await store.next_passages(session, source, now, limit)
             if not waiting:
