@@ -44,8 +44,7 @@ WINDOW_TASK = (
     "one. Please write with a template. The reply was: “{reply}”"
 )
 FAILED_TASK = (
-    "The channel did not deliver the agent's reply to the customer. Please look after it. The reply was: "
-    "“{reply}”"
+    "The channel did not deliver a reply to the customer. Please look after it. The reply was: “{reply}”"
 )
 WINDOW_CLOSED = "window_closed"
 
