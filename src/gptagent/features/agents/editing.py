@@ -24,6 +24,7 @@ from gptagent.features.agents.table import (
     NAME_MAX_CHARS,
     RULES_MAX,
     SETTINGS,
+    STAGE_GOAL_MAX_CHARS,
     STAGE_TEXT_MAX_CHARS,
 )
 from gptagent.features.organizations import policy
@@ -139,6 +140,7 @@ class AgentEditor:
             instructions_max=instructions_max(plan, edited.settings.model),
             stage_text_max=STAGE_TEXT_MAX_CHARS,
             follow_up_max=FOLLOW_UP_MAX_CHARS,
+            stage_goal_max=STAGE_GOAL_MAX_CHARS,
             **offered,
             **context,
         )

@@ -57,6 +57,15 @@ class StageText:
 
 
 @dataclass(frozen=True, slots=True)
+class StageGoal:
+    """What is to be reached at this stage, and where the deal is moved to then by an agent that may."""
+
+    stage_id: int
+    text: str
+    next_stage_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StageFollowUp:
     """What a customer is sent, once, who is silent for so long while their deal is at this stage."""
 
@@ -76,13 +85,14 @@ class PipelineRule:
     stages: tuple[int, ...] = ()
     instructions: tuple[StageText, ...] = ()
     follow_ups: tuple[StageFollowUp, ...] = ()
+    goals: tuple[StageGoal, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Pipelines:
     """Where an agent works: in all deals and without one, or only where a rule of `chosen` says so.
 
-    Instructions and follow-ups of a stage count either way.
+    Instructions, follow-ups and goals of a stage count either way.
     """
 
     all: bool = True

@@ -24,6 +24,7 @@ STAGE_TEXT_MAX_CHARS = 2_000
 RULES_MAX = 40  # of the deal, and of the contact
 CONDITION_MAX_CHARS = 500
 FOLLOW_UP_MAX_CHARS = 1_000
+STAGE_GOAL_MAX_CHARS = 500
 FOLLOW_UP_MAX_HOURS = 720  # a month
 # Of longer texts the records say that they changed, not what they say: they may name people.
 LONG_TEXT_CHARS = 255
@@ -100,7 +101,9 @@ SETTINGS: Mapping[str, Setting] = {
         "with one whose stage is not known yet, is left to others. What you write at a stage the agent is "
         "told while a deal is there, also if it answers in all deals. A customer who is silent there for so "
         "many hours after the agent's reply gets your follow-up once, within the agent's hours; outside of "
-        "what the channel allows a task asks a person to write.",
+        "what the channel allows a task asks a person to write. A stage's goal is what the agent steers "
+        "towards there; once the customer's words show that it is met, the deal is moved on, as far as the "
+        "agent's actions allow that.",
         high=PIPELINES_MAX,
     ),
     "channels.all": Setting("switch", "The agent answers in all channels, also in those you connect later."),

@@ -56,6 +56,14 @@ class StageFollowUpBody(Body):
     text: str
 
 
+class StageGoalBody(Body):
+    """What is to be reached at the stage; the deal is moved to `next_stage_id` then, as actions allow."""
+
+    stage_id: CrmId
+    text: str
+    next_stage_id: CrmId | None = None
+
+
 class PipelineRuleBody(Body):
     connection_id: UUID
     pipeline_id: CrmId
@@ -64,6 +72,7 @@ class PipelineRuleBody(Body):
     stages: list[CrmId] = Field(default_factory=list, max_length=STAGES_MAX)
     instructions: list[StageTextBody] = Field(default_factory=list, max_length=STAGES_MAX)
     follow_ups: list[StageFollowUpBody] = Field(default_factory=list, max_length=STAGES_MAX)
+    goals: list[StageGoalBody] = Field(default_factory=list, max_length=STAGES_MAX)
 
 
 class PipelinesPatch(Body):
@@ -186,6 +195,12 @@ class StageFollowUpOut(Wire):
     text: str
 
 
+class StageGoalOut(Wire):
+    stage_id: int
+    text: str
+    next_stage_id: int | None
+
+
 class PipelineRuleOut(Wire):
     connection_id: UUID
     pipeline_id: int
@@ -194,6 +209,7 @@ class PipelineRuleOut(Wire):
     stages: list[int]
     instructions: list[StageTextOut]
     follow_ups: list[StageFollowUpOut]
+    goals: list[StageGoalOut]
 
 
 class PipelinesOut(Wire):

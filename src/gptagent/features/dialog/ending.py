@@ -54,8 +54,7 @@ BUDGET_TASK = (
     "“{question}”"
 )
 FAILED_TASK = (
-    "The channel did not deliver the agent's reply to the customer. Please look after it. The reply was: "
-    "“{reply}”"
+    "The channel did not deliver a reply to the customer. Please look after it. The reply was: “{reply}”"
 )
 NOT_HEARD_TASK = (
     "The customer sends what the agent cannot hear or open. Please look at it in the chat and answer."

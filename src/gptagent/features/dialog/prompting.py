@@ -252,10 +252,17 @@ def _told_by_owner(context: TurnContext) -> list[Block]:
     goal = f"What every conversation is to come to: {settings.goal}" if settings.goal else ""
     told: list[tuple[BlockKind, str]] = [
         ("instructions", settings.instructions),
-        ("stage", agents.stage_text(settings, context.place)),
+        ("stage", _told_at_stage(context)),
         ("goal", goal),
     ]
     return [Block.of(kind, text) for kind, text in told if text]
+
+
+def _told_at_stage(context: TurnContext) -> str:
+    text = agents.stage_text(context.settings, context.place)
+    goal = agents.stage_goal(context.settings, context.place)
+    aim = f"What is to be reached at this stage of the deal: {goal.text}" if goal else ""
+    return "\n".join(filter(None, (text, aim)))
 
 
 def _rules(settings: Settings) -> str:

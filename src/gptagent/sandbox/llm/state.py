@@ -20,8 +20,8 @@ class Knobs(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     With an `api_key` any other is refused. `dimensions` is the size of embeddings that name none.
     `languages` are those the embeddings know: `many`, or `english` like models whose name says so.
-    `embedding_ms` passes before vectors are answered, `speech_ms` before a transcript is, `reranking_ms` before an
-    order is.
+    `embedding_ms` passes before vectors are answered, `speech_ms` before a transcript is,
+    `reranking_ms` before an order is.
     """
 
     first_token_ms: int = 0
