@@ -55,10 +55,14 @@ from gptagent.features.dialog.delivery import DeliveryJobs as ReplyDeliveryJobs
 from gptagent.features.dialog.enclosures import service as enclosures
 from gptagent.features.dialog.enclosures.jobs import EnclosureJobs
 from gptagent.features.dialog.extractive import ExtractiveResponder
+from gptagent.features.dialog.generating import Generation
 from gptagent.features.dialog.model import Pace
 from gptagent.features.dialog.prompting import ModelResponder
 from gptagent.features.dialog.proposing import service as proposing
 from gptagent.features.dialog.proposing.jobs import ProposingJobs
+from gptagent.features.dialog.scenario_runs import service as scenario_runs
+from gptagent.features.dialog.scenario_runs.answering import Answering
+from gptagent.features.dialog.scenario_runs.jobs import ScenarioJobs
 from gptagent.features.dialog.service import Lanes
 from gptagent.features.dialog.turn import TurnRunner
 from gptagent.features.identity.limits import LoginLimits
@@ -279,6 +283,7 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
     memory_jobs = MemoryJobs(model)
     graph_jobs = GraphJobs(model)
     proposing_jobs = ProposingJobs(model)
+    scenario_jobs = build_scenario_jobs(platform)
     attachment_jobs = AttachmentJobs(platform.crm, platform.vault)
     reply_jobs = ReplyJobs(platform.crm, platform.vault, platform.subscribers)
     runner = TurnRunner(platform.crm, platform.vault, responder, extractive, Pace(), platform.understanding)
@@ -310,11 +315,20 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
         JobSpec(questions.MEASURE_JOB, question_jobs.measure, JobClass.LONG, question_jobs.give_up),
         JobSpec(gaps.CHECK_JOB, gap_jobs.check_gaps, JobClass.DEFAULT),
         JobSpec(proposing.PROPOSE, proposing_jobs.propose, JobClass.LONG, proposing_jobs.give_up),
+        JobSpec(scenario_runs.RUN, scenario_jobs.run, JobClass.LONG, scenario_jobs.give_up),
         JobSpec(checks.SCAN, check_jobs.scan, JobClass.LONG, check_jobs.give_up),
         JobSpec(EXTRACT_JOB, graph_jobs.extract, JobClass.LONG, graph_jobs.give_up),
         JobSpec(naming.MEASURE_JOB, naming_jobs.measure, JobClass.LONG, naming_jobs.give_up),
         JobSpec(vectors.EMBED_JOB, vector_jobs.embed, JobClass.LONG, vector_jobs.give_up),
     )
+
+
+def build_scenario_jobs(platform: Platform) -> ScenarioJobs:
+    """Return what plays scenarios and answers real turns anew."""
+    extractive, model = ExtractiveResponder(), _model(platform)
+    responder: Responder = extractive if model is None else ModelResponder(model)
+    generation = Generation(responder, extractive, platform.understanding)
+    return ScenarioJobs(Answering(generation), model)
 
 
 def _mailer(settings: Settings) -> SmtpMailer | None:

@@ -30,6 +30,7 @@ from gptagent.kernel.crypto import Vault
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.ids import new_id
 from gptagent.kernel.scope import Actor, Scope
+from isolation.rows import insert, rehearsed
 
 PASSWORD = "correct horse battery"
 NEVER = datetime(9000, 1, 1, tzinfo=UTC)
@@ -83,6 +84,8 @@ class Estate:
     gap_id: UUID
     draft_id: UUID
     finding_id: UUID
+    scenario_id: UUID
+    scenario_run_id: UUID
 
     @property
     def person_id(self) -> UUID:
@@ -490,6 +493,7 @@ async def _conversation(
     files = {"attachment_id": attachment_id, "pending_id": pending_id}
     turns = {"turn_id": turn_id, "reply_draft_id": reply_draft_id}
     made = {"memory_id": memory_id, "gap_id": gap_id, "draft_id": draft_id}
+    made |= await rehearsed(session, canary, agent_id, own | {"turn_id": turn_id})
     return {**own, **files, **turns, **made}
 
 
@@ -550,12 +554,6 @@ async def _account(session: Session, canary: str) -> dict[str, UUID]:
     key = {"credential_id": canary.encode(), "public_key": canary.encode(), "name": canary}
     await insert(session, "passkey", id=passkey_id, person_id=person_id, **key)
     return {"session_id": session_id, "grant_id": grant_id, "passkey_id": passkey_id}
-
-
-async def insert(session: Session, table: str, **values: object) -> None:
-    columns, marks = ", ".join(values), ", ".join(f"${number}" for number in range(1, len(values) + 1))
-    statement = f"insert into app.{table} ({columns}) values ({marks})"  # noqa: S608 - names of this file
-    await session.execute(statement, *values.values())
 
 
 async def tables_of_tenants(session: Session) -> list[str]:

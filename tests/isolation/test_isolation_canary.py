@@ -79,6 +79,8 @@ VOCABULARY = {
     "message.delivery_status",
     "oidc_provider.role",
     "reply_file.state",
+    "replayed_turn.verdict",
+    *(f"scenario_run.{name}" for name in ("kind", "state", "target")),
     "script.family",
     "script.kind",
     "turn.draft_state",

@@ -47,6 +47,7 @@ HANDED_OUT = {
     "oidc_identity": "sign_in_providers",
     "passkey": "passkeys",
     "person": "person",
+    "replayed_turn": "replayed_turns",
     "reply_file": "reply_files",
     "turn": "turns",
     "turn_trace": "turn_traces",

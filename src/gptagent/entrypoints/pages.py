@@ -31,6 +31,8 @@ from gptagent.features.crm.web import ConnectionPages
 from gptagent.features.dashboard.web import DashboardPages
 from gptagent.features.dialog.drafts.web import ReplyDraftPages
 from gptagent.features.dialog.memory_web import MemoryPages
+from gptagent.features.dialog.scenario_runs.web import ScenarioRunPages
+from gptagent.features.dialog.scenarios.web import ScenarioPages
 from gptagent.features.dialog.tracing.web import ExplanationPages
 from gptagent.features.dialog.web import ConversationPages
 from gptagent.features.identity import service as identity
@@ -102,7 +104,13 @@ NAVIGATION = (
             NavItem("Conversations", "/conversations", "inbox", "/conversations"),
         ),
     ),
-    NavSection("Agents", (NavItem("AI agents", "/ai-agents", "bot", "/ai-agents"),)),
+    NavSection(
+        "Agents",
+        (
+            NavItem("AI agents", "/ai-agents", "bot", "/ai-agents"),
+            NavItem("Scenarios", "/scenarios", "circle-check", "/scenarios"),
+        ),
+    ),
     NavSection(
         "Knowledge base",
         (
@@ -210,6 +218,8 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         threads.router(),
         MemoryPages(threads).router(),
         ReplyDraftPages(threads).router(),
+        ScenarioPages(db, pages, settings.llm_model).router(),
+        ScenarioRunPages(db, pages).router(),
         ExplanationPages(db, pages).router(),
         DeliveryPages(db, pages).router(),
         ConnectingPages(platform.connecting, pages).router(),

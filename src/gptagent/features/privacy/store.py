@@ -165,6 +165,12 @@ async def forget_actions(session: Session, age: timedelta, limit: int) -> int:
     )
 
 
+def kept_of_replays(ids: Sequence[UUID]) -> dict[str, list[Query]]:
+    """Return what finds the turns of these conversations that were answered anew."""
+    sql = "select * from app.replayed_turn where conversation_id = $1"
+    return {"replayed_turns": [Query(sql, ("run_id", "turn_id"), args=(one,)) for one in ids]}
+
+
 def kept_of_customer(
     connection_id: UUID,
     ids: Sequence[UUID],
@@ -480,6 +486,19 @@ async def forget_answers(session: Session, age: timedelta, limit: int) -> int:
               where answer is not null and state in ('ended', 'superseded')
                 and ended_at < now() - $1::interval
               limit $2 for update skip locked)""",
+        age,
+        limit,
+    )
+
+
+async def forget_replays(session: Session, age: timedelta, limit: int) -> int:
+    """Delete answers given anew that are as old, or whose turn's own answer is forgotten."""
+    return await _count(
+        session,
+        """delete from app.replayed_turn where (run_id, turn_id) in (
+             select p.run_id, p.turn_id from app.replayed_turn p join app.turn t on t.id = p.turn_id
+              where p.created_at < now() - $1::interval or t.answer is null
+              limit $2 for update of p skip locked)""",
         age,
         limit,
     )
