@@ -57,6 +57,8 @@ from gptagent.features.dialog.enclosures.jobs import EnclosureJobs
 from gptagent.features.dialog.extractive import ExtractiveResponder
 from gptagent.features.dialog.generating import Generation
 from gptagent.features.dialog.model import Pace
+from gptagent.features.dialog.outgoing import service as outgoing
+from gptagent.features.dialog.outgoing.jobs import OutgoingJobs
 from gptagent.features.dialog.prompting import ModelResponder
 from gptagent.features.dialog.proposing import service as proposing
 from gptagent.features.dialog.proposing.jobs import ProposingJobs
@@ -64,6 +66,8 @@ from gptagent.features.dialog.scenario_runs import service as scenario_runs
 from gptagent.features.dialog.scenario_runs.answering import Answering
 from gptagent.features.dialog.scenario_runs.jobs import ScenarioJobs
 from gptagent.features.dialog.service import Lanes
+from gptagent.features.dialog.suggesting import service as suggesting
+from gptagent.features.dialog.suggesting.jobs import SuggestionJobs
 from gptagent.features.dialog.turn import TurnRunner
 from gptagent.features.identity.limits import LoginLimits
 from gptagent.features.identity.model import Links
@@ -292,6 +296,8 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
     site_jobs = SiteJobs(platform.reading)
     vector_jobs = VectorJobs(platform.embedder)
     enclosing = EnclosureJobs(platform.crm, platform.vault, Pace())
+    suggestions = SuggestionJobs(Generation(responder, extractive, platform.understanding))
+    sending = OutgoingJobs(platform.crm, platform.vault, Pace())
     ingest = partial(knowledge_jobs.ingest, recogniser=Tesseract())
     return (
         JobSpec(dialog.ADVANCE, runner.advance, JobClass.DEFAULT, runner.give_up),
@@ -305,6 +311,8 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
         JobSpec(memory.READ, memory_jobs.read, JobClass.DEFAULT, memory_jobs.give_up),
         JobSpec(delivery.FOLLOW, ReplyDeliveryJobs(platform.crm, platform.vault).follow, JobClass.FAST),
         JobSpec(enclosures.SEND, enclosing.send, JobClass.LONG, enclosing.give_up),
+        JobSpec(suggesting.SUGGEST, suggestions.suggest, JobClass.LONG, suggestions.give_up),
+        JobSpec(outgoing.SEND, sending.send, JobClass.DEFAULT, sending.give_up),
         JobSpec(widget.SAID, reply_jobs.pass_on, JobClass.DEFAULT),
         JobSpec(delivery_jobs.PROCESS, deliveries.process, JobClass.DEFAULT, deliveries.bury),
         JobSpec(delivery_jobs.CHECK, deliveries.check, JobClass.FAST),

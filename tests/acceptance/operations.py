@@ -366,6 +366,17 @@ OPERATIONS = tuple(
         ),
         ("DELETE", f"{CONVERSATION}/assignment", WORK_CONVERSATIONS, {}),
         ("PUT", f"{CONVERSATION}/read", VIEW, {}),
+        ("POST", f"{CONVERSATION}/replies", WORK_CONVERSATIONS, {"json": {"text": "Tomorrow."}}),
+        ("GET", f"{CONVERSATION}/replies/{{reply_id}}", VIEW, {}),
+        (
+            "POST",
+            f"{CONVERSATION}/handoffs",
+            WORK_CONVERSATIONS,
+            {"json": {"assignee_id": str(UUID(int=1)), "text": "Bob will answer you.", "note": "Be quick."}},
+        ),
+        ("GET", f"{CONVERSATION}/handoff", VIEW, {}),
+        ("POST", f"{CONVERSATION}/suggestion", WORK_CONVERSATIONS, {}),
+        ("GET", f"{CONVERSATION}/suggestion", VIEW, {}),
         ("GET", f"{CONVERSATION}/draft", VIEW, {}),
         (
             "POST",

@@ -212,6 +212,15 @@ ACTIONS: dict[str, str | Why] = {
     f"POST {PAGES}/scenarios/{{scenario_id}}/delete": f"DELETE {V1}/scenarios/{{scenario_id}}",
     f"POST {PAGES}/scenario-runs/replay": f"POST {V1}/scenario-runs/replays",
     f"POST {PAGES}/scenario-runs/{{run_id}}/cancel": f"PUT {V1}/scenario-runs/{{run_id}}/cancellation",
+    f"POST {PAGES}/conversations/{{conversation_id}}/replies": (
+        f"POST {V1}/conversations/{{conversation_id}}/replies"
+    ),
+    f"POST {PAGES}/conversations/{{conversation_id}}/handoffs": (
+        f"POST {V1}/conversations/{{conversation_id}}/handoffs"
+    ),
+    f"POST {PAGES}/conversations/{{conversation_id}}/suggestion": (
+        f"POST {V1}/conversations/{{conversation_id}}/suggestion"
+    ),
     f"POST {PAGES}/{REPLY_DRAFT}/approval": f"POST {V1}/{REPLY_DRAFT}/approval",
     f"POST {PAGES}/{REPLY_DRAFT}/rejection": f"POST {V1}/{REPLY_DRAFT}/rejection",
     f"POST {PAGES}/{MEMORIES}": f"POST {V1}/{MEMORIES}",

@@ -68,6 +68,7 @@ class Estate:
     change_id: UUID
     turn_id: UUID
     reply_draft_id: UUID
+    outgoing_id: UUID
     invitation_id: UUID
     api_key_id: UUID
     provider_id: UUID
@@ -488,10 +489,20 @@ async def _conversation(
     sent = {"file_id": new_id(), "position": 1, "name": canary, "size_bytes": 1, "drive_uuid": canary}
     seen = {"reason": canary, "provider_message_id": canary, "state": "unknown"}
     await insert(session, "reply_file", **own, turn_id=turn_id, **sent, **seen)
+    outgoing_id = new_id()
+    told = {"reason": canary, "provider_message_id": canary, "state": "unknown", "kind": "reply"}
+    await insert(session, "outgoing", **own, id=outgoing_id, seq=1, **told)
+    handed = {"made_by": "person", "by_name": canary, "reason": "person", "note": canary}
+    me = {"assignee_id": session.scope.actor.id, "outgoing_id": outgoing_id}
+    await insert(session, "handoff", **own, id=new_id(), **handed, **me)
+    silence = {"agent_id": agent_id, "stage_id": STAGE, "after_seq": 1, "due_at": NEVER}
+    await insert(session, "follow_up", **own, **silence)
+    thought = {"upto_seq": 1, "state": "ready", "answer": answer}
+    await insert(session, "suggestion", **own, id=new_id(), **thought)
     used = {"outcome": canary, "tokens_in": 1, "tokens_out": 1, "duration_ms": 1}
     await insert(session, "llm_usage", turn_id=turn_id, model=canary, **used)
     files = {"attachment_id": attachment_id, "pending_id": pending_id}
-    turns = {"turn_id": turn_id, "reply_draft_id": reply_draft_id}
+    turns = {"turn_id": turn_id, "reply_draft_id": reply_draft_id, "outgoing_id": outgoing_id}
     made = {"memory_id": memory_id, "gap_id": gap_id, "draft_id": draft_id}
     made |= await rehearsed(session, canary, agent_id, own | {"turn_id": turn_id})
     return {**own, **files, **turns, **made}

@@ -208,6 +208,18 @@ CASES: dict[str, Case] = {
     "DELETE /api/v1/conversations/{conversation_id}/assignment": Foreign(CONVERSATION),
     "PUT /api/v1/conversations/{conversation_id}/read": Foreign(CONVERSATION),
     "GET /api/v1/conversations/{conversation_id}/draft": Foreign(CONVERSATION),
+    "POST /api/v1/conversations/{conversation_id}/replies": Foreign(
+        CONVERSATION, {"json": {"text": "Stolen"}}
+    ),
+    "GET /api/v1/conversations/{conversation_id}/replies/{reply_id}": Foreign(
+        {**CONVERSATION, "reply_id": "outgoing_id"}
+    ),
+    "POST /api/v1/conversations/{conversation_id}/handoffs": Foreign(
+        CONVERSATION, {"json": {"assignee_id": "0197a1b2-0000-7000-8000-000000000001", "text": "Stolen"}}
+    ),
+    "GET /api/v1/conversations/{conversation_id}/handoff": Foreign(CONVERSATION),
+    "POST /api/v1/conversations/{conversation_id}/suggestion": Foreign(CONVERSATION),
+    "GET /api/v1/conversations/{conversation_id}/suggestion": Foreign(CONVERSATION),
     f"POST /api/v1/{REPLY_DRAFT}/approval": Foreign(REPLY_DRAFTED, {"json": {"text": "Stolen"}}),
     f"POST /api/v1/{REPLY_DRAFT}/rejection": Foreign(REPLY_DRAFTED, {"json": {"reason": "Stolen"}}),
     f"GET /api/v1/{MEMORIES}": Foreign(CONVERSATION),
@@ -435,6 +447,9 @@ CASES: dict[str, Case] = {
     f"POST {PAGES}/conversations/{{conversation_id}}/takeover": Foreign(CONVERSATION),
     f"POST {PAGES}/conversations/{{conversation_id}}/resume": Foreign(CONVERSATION),
     f"POST {PAGES}/conversations/{{conversation_id}}/assignment": Foreign(CONVERSATION),
+    f"POST {PAGES}/conversations/{{conversation_id}}/replies": Foreign(CONVERSATION),
+    f"POST {PAGES}/conversations/{{conversation_id}}/handoffs": Foreign(CONVERSATION),
+    f"POST {PAGES}/conversations/{{conversation_id}}/suggestion": Foreign(CONVERSATION),
     f"POST {PAGES}/{REPLY_DRAFT}/approval": Foreign(REPLY_DRAFTED),
     f"POST {PAGES}/{REPLY_DRAFT}/rejection": Foreign(REPLY_DRAFTED),
     f"POST {PAGES}/{MEMORIES}": Foreign(CONVERSATION, {"data": REMEMBERED}),

@@ -29,6 +29,8 @@ CASES = {
     "knowledge.crawl": {"site_id": "site_id"},
     "knowledge.embed": {},
     "dialog.send_files": {"turn_id": "turn_id"},
+    "dialog.send_outgoing": {"conversation_id": "conversation_id"},
+    "dialog.suggest": {"conversation_id": "conversation_id"},
     "knowledge.ingest": {"document_id": "document_id"},
     "knowledge.measure": {"run_id": "run_id"},
     "knowledge.check_gaps": {"article_id": "article_id"},

@@ -30,9 +30,12 @@ from gptagent.features.crm.syncing.web import SyncPages
 from gptagent.features.crm.web import ConnectionPages
 from gptagent.features.dashboard.web import DashboardPages
 from gptagent.features.dialog.drafts.web import ReplyDraftPages
+from gptagent.features.dialog.handing.web import HandoffPages
 from gptagent.features.dialog.memory_web import MemoryPages
+from gptagent.features.dialog.outgoing.web import ReplyPages
 from gptagent.features.dialog.scenario_runs.web import ScenarioRunPages
 from gptagent.features.dialog.scenarios.web import ScenarioPages
+from gptagent.features.dialog.suggesting.web import SuggestionPages
 from gptagent.features.dialog.tracing.web import ExplanationPages
 from gptagent.features.dialog.web import ConversationPages
 from gptagent.features.identity import service as identity
@@ -220,6 +223,9 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         ReplyDraftPages(threads).router(),
         ScenarioPages(db, pages, settings.llm_model).router(),
         ScenarioRunPages(db, pages).router(),
+        ReplyPages(threads).router(),
+        HandoffPages(threads).router(),
+        SuggestionPages(threads).router(),
         ExplanationPages(db, pages).router(),
         DeliveryPages(db, pages).router(),
         ConnectingPages(platform.connecting, pages).router(),

@@ -47,8 +47,11 @@ from gptagent.features.crm.replying.widget import WidgetDoor
 from gptagent.features.crm.syncing.api import SyncsApi
 from gptagent.features.dialog.api import ConversationsApi
 from gptagent.features.dialog.drafts.api import ReplyDraftsApi
+from gptagent.features.dialog.handing.api import HandoffsApi
+from gptagent.features.dialog.outgoing.api import HumanRepliesApi
 from gptagent.features.dialog.scenario_runs.api import ScenarioRunsApi
 from gptagent.features.dialog.scenarios.api import ConditionApi, ScenariosApi
+from gptagent.features.dialog.suggesting.api import SuggestionsApi
 from gptagent.features.dialog.tracing.api import ExplanationsApi
 from gptagent.features.identity.model import RelyingParty
 from gptagent.features.identity.recovery_api import RecoveryApi
@@ -242,15 +245,7 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
     app.include_router(JournalApi(Reverting(platform.db, platform.crm, platform.vault)).router())
     app.include_router(RepliesApi(platform.db, platform.crm, keys, settings.base_url).router())
     app.include_router(MemoryApi(platform.db).router())
-    app.include_router(ConversationsApi(platform.db, platform.inbox, platform.files).router())
-    for answering in (
-        ReplyDraftsApi(platform.db).router(),
-        ExplanationsApi(platform.db).router(),
-        ScenariosApi(platform.db).router(),
-        ScenarioRunsApi(platform.db).router(),
-        ConditionApi(platform.db).router(),
-    ):
-        app.include_router(answering)
+    _add_conversations(app, platform)
     app.include_router(AuditApi(platform.db).router())
     app.include_router(PlatformAuditApi(platform.db).router())
     app.include_router(AdminApi(platform.db, facts_of(settings)).router())
@@ -260,6 +255,18 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
     app.router.routes.append(widget.route())  # its path would fit the door below as well
     door = WebhookDoor(platform.db, platform.crm, platform.subscribers, settings.hook_networks)
     app.router.routes.append(door.route())
+
+
+def _add_conversations(app: FastAPI, platform: Platform) -> None:
+    app.include_router(ConversationsApi(platform.db, platform.inbox, platform.files).router())
+    app.include_router(ReplyDraftsApi(platform.db).router())
+    app.include_router(HumanRepliesApi(platform.db).router())
+    app.include_router(ExplanationsApi(platform.db).router())
+    app.include_router(HandoffsApi(platform.db).router())
+    app.include_router(SuggestionsApi(platform.db).router())
+    app.include_router(ScenariosApi(platform.db).router())
+    app.include_router(ScenarioRunsApi(platform.db).router())
+    app.include_router(ConditionApi(platform.db).router())
 
 
 def _add_operations(app: FastAPI, platform: Platform) -> None:

@@ -17,6 +17,7 @@ from gptagent.features.crm.connecting.service import queue_renewals
 from gptagent.features.crm.deliveries.jobs import forget_seen, look_after_hooks
 from gptagent.features.crm.syncing.service import queue_due_syncs
 from gptagent.features.dialog.delivery import sweep_deliveries
+from gptagent.features.dialog.following.service import sweep_follow_ups
 from gptagent.features.dialog.proposing.service import queue_due as queue_due_drafts
 from gptagent.features.dialog.service import sweep_lanes
 from gptagent.features.knowledge.checks.service import queue_due_checks
@@ -37,6 +38,7 @@ LEADER_RETRY_SECONDS = 5.0
 DRAIN_SECONDS = 10.0  # below the supervisor's patience; what is left is picked up by another worker
 SWEEP_EVERY = timedelta(seconds=5)
 CARE_EVERY = timedelta(seconds=5)
+FOLLOW_UP_EVERY = timedelta(seconds=30)  # how often silent customers are looked at
 RESUME_EVERY = timedelta(seconds=30)  # how often it is asked which chats their agents take back
 DELIVERIES_EVERY = timedelta(seconds=10)
 DISCARD_EVERY = timedelta(minutes=1)
@@ -127,6 +129,10 @@ async def _resume(platform: Platform) -> None:
         log.info("chats_resumed", count=count)
 
 
+async def _follow_up(platform: Platform) -> None:
+    await sweep_follow_ups(platform.db)
+
+
 async def _look_after_hooks(platform: Platform) -> None:
     await look_after_hooks(platform.db)
 
@@ -210,6 +216,7 @@ def _schedules() -> tuple[tuple[timedelta, Tick], ...]:
         (SWEEP_EVERY, _sweep),
         (CARE_EVERY, _look_after_hooks),
         (RESUME_EVERY, _resume),
+        (FOLLOW_UP_EVERY, _follow_up),
         (DELIVERIES_EVERY, _follow_deliveries),
         (DISCARD_EVERY, _discard),
         (FORGET_EVERY, _forget),

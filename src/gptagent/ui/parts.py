@@ -33,6 +33,7 @@ COMPONENTS = (
     "popover",
     "preferences",
     "progress",
+    "refresh",
     "select",
     "sidebar",
     "skeleton",

@@ -1,6 +1,7 @@
 """Changes of an agent's settings, checked against the table: what is named changes, the rest stays."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import date, time
 from functools import cache
 from typing import Any, TypeVar
@@ -10,7 +11,15 @@ from zoneinfo import available_timezones
 import msgspec
 
 from gptagent.features.agents.model import Opening, PipelineRule, Settings
-from gptagent.features.agents.table import SETTINGS, STAGE_TEXT_MAX_CHARS, STAGES_MAX, Kind, Setting
+from gptagent.features.agents.table import (
+    FOLLOW_UP_MAX_CHARS,
+    FOLLOW_UP_MAX_HOURS,
+    SETTINGS,
+    STAGE_TEXT_MAX_CHARS,
+    STAGES_MAX,
+    Kind,
+    Setting,
+)
 from gptagent.kernel.errors import FieldError
 
 GROUPS = {path.rpartition(".")[0] for path in SETTINGS if "." in path}
@@ -129,12 +138,16 @@ def _pipelines(setting: Setting, value: object) -> object:
     if len({(rule.connection_id, rule.pipeline_id) for rule in rules}) < len(rules):
         raise _Wrong("A pipeline is named twice.")
     for rule in rules:
-        if max(len(rule.stages), len(rule.instructions)) > STAGES_MAX:
+        if max(len(rule.stages), len(rule.instructions), len(rule.follow_ups)) > STAGES_MAX:
             raise _Wrong("At most {high}.", high=STAGES_MAX)
         if rule.is_active and not rule.all_stages and not rule.stages:
             raise _Wrong("Choose at least one stage of each pipeline that is on.")
         if any(len(one.text) > STAGE_TEXT_MAX_CHARS for one in rule.instructions):
             raise _Wrong("An instruction has at most {high} characters.", high=STAGE_TEXT_MAX_CHARS)
+        if any(len(one.text) > FOLLOW_UP_MAX_CHARS for one in rule.follow_ups):
+            raise _Wrong("A follow-up has at most {high} characters.", high=FOLLOW_UP_MAX_CHARS)
+        if any(not 1 <= one.after_hours <= FOLLOW_UP_MAX_HOURS for one in rule.follow_ups):
+            raise _Wrong("A follow-up comes after 1 to {high} hours.", high=FOLLOW_UP_MAX_HOURS)
     return _listed(setting, [_tidy(rule) for rule in rules])
 
 
@@ -143,6 +156,11 @@ def _tidy(rule: PipelineRule) -> dict[str, Any]:
     texts = {one.stage_id: one.text.strip() for one in rule.instructions}
     plain: dict[str, Any] = msgspec.to_builtins(rule)
     plain["stages"] = list(dict.fromkeys(rule.stages))
+    plain["follow_ups"] = [
+        msgspec.to_builtins(replace(one, text=one.text.strip()))
+        for one in {one.stage_id: one for one in rule.follow_ups}.values()
+        if one.text.strip()
+    ]
     plain["instructions"] = [{"stage_id": stage, "text": text} for stage, text in texts.items() if text]
     return plain
 

@@ -15,7 +15,7 @@ from gptagent.features.agents.checking import timezones
 from gptagent.features.agents.forms import TABS, WEEKDAYS, Tab, nested, read, rules_of, values_of, version_of
 from gptagent.features.agents.model import Agent, Problem
 from gptagent.features.agents.offering import languages, offered_in_basics, offered_in_fields
-from gptagent.features.agents.table import NAME_MAX_CHARS, SETTINGS, STAGE_TEXT_MAX_CHARS
+from gptagent.features.agents.table import FOLLOW_UP_MAX_CHARS, NAME_MAX_CHARS, SETTINGS, STAGE_TEXT_MAX_CHARS
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.db import Database, Session
@@ -107,6 +107,7 @@ class AgentEditor:
             table=SETTINGS,
             name_max=NAME_MAX_CHARS,
             stage_text_max=STAGE_TEXT_MAX_CHARS,
+            follow_up_max=FOLLOW_UP_MAX_CHARS,
             **offered,
             **context,
         )

@@ -27,6 +27,7 @@ TABS: Mapping[Tab, tuple[str, ...]] = {
         "knowledge.categories",
         "not_found_task",
         "not_found_text",
+        "handoff_text",
     ),
     "leads-contacts": ("readable.lead", "readable.contact"),
     "advanced-settings": (
@@ -72,6 +73,7 @@ def rules_of(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         f"{rule['connection_id']}/{rule['pipeline_id']}": {
             **rule,
             "texts": {one["stage_id"]: one["text"] for one in rule["instructions"]},
+            "follows": {one["stage_id"]: one for one in rule["follow_ups"]},
         }
         for rule in values["pipelines.chosen"]
     }
@@ -124,7 +126,8 @@ def _rules(form: FormData, path: str) -> Iterator[dict[str, Any]]:
             if text.strip() and key.startswith(f"{path}.text/{name}/")
         ]
         chosen = [_number(one.rpartition("/")[2]) for one in stages if one.startswith(f"{name}/")]
-        if name in active or chosen or told:
+        follows = list(_follow_ups(form, f"{path}.follow/{name}/"))
+        if name in active or chosen or told or follows:
             yield {
                 "connection_id": connection,
                 "pipeline_id": _number(pipeline),
@@ -132,7 +135,16 @@ def _rules(form: FormData, path: str) -> Iterator[dict[str, Any]]:
                 "all_stages": name in all_stages,
                 "stages": chosen,
                 "instructions": told,
+                "follow_ups": follows,
             }
+
+
+def _follow_ups(form: FormData, prefix: str) -> Iterator[dict[str, Any]]:
+    for key in form:
+        if key.startswith(prefix) and (text := words(form, key)).strip():
+            stage = key.removeprefix(prefix)
+            hours = words(form, f"{prefix.replace('.follow/', '.hours/')}{stage}").strip()
+            yield {"stage_id": _number(stage), "after_hours": _number(hours), "text": text}
 
 
 def _week(form: FormData, path: str) -> Iterator[dict[str, Any]]:

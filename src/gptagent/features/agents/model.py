@@ -37,6 +37,7 @@ DEFAULT_INSTRUCTIONS = "You are a helpful employee of our company. Answer briefl
 DEFAULT_NOT_FOUND = (
     "I do not have enough information to answer this. I will check the details and come back to you."
 )
+DEFAULT_HANDOFF = "I am handing you over to a colleague, who will answer you here."
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,15 @@ class StageText:
     """What the agent is told while a deal is at this stage."""
 
     stage_id: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class StageFollowUp:
+    """What a customer is sent, once, who is silent for so long while their deal is at this stage."""
+
+    stage_id: int
+    after_hours: int
     text: str
 
 
@@ -57,13 +67,14 @@ class PipelineRule:
     all_stages: bool = True
     stages: tuple[int, ...] = ()
     instructions: tuple[StageText, ...] = ()
+    follow_ups: tuple[StageFollowUp, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Pipelines:
     """Where an agent works: in all deals and without one, or only where a rule of `chosen` says so.
 
-    Instructions of a stage count either way.
+    Instructions and follow-ups of a stage count either way.
     """
 
     all: bool = True
@@ -148,6 +159,7 @@ class Settings:
     knowledge: KnowledgeAccess = field(default_factory=KnowledgeAccess)
     not_found_task: bool = True
     not_found_text: str = DEFAULT_NOT_FOUND
+    handoff_text: str = DEFAULT_HANDOFF
     readable: Readable = field(default_factory=Readable)
     model: str | None = None
     language: Language = field(default_factory=Language)

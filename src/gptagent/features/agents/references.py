@@ -38,7 +38,9 @@ def references_of(settings: Settings) -> dict[str, list[str]]:
 def names_of(rule: PipelineRule) -> Iterator[str]:
     pipeline = pipeline_name(rule.connection_id, rule.pipeline_id)
     yield pipeline
-    for stage in dict.fromkeys([*rule.stages, *(one.stage_id for one in rule.instructions)]):
+    told = [one.stage_id for one in rule.instructions]
+    followed = [one.stage_id for one in rule.follow_ups]
+    for stage in dict.fromkeys([*rule.stages, *told, *followed]):
         yield f"{pipeline}/{stage}"
 
 

@@ -9,12 +9,14 @@ from gptagent.features.agents.choosing import (
     choose,
     fits,
     overshadowed_by,
+    stage_follow_up,
     stage_text,
     takes_all,
     takes_channel,
     takes_deal,
 )
 from gptagent.features.agents.model import (
+    DEFAULT_HANDOFF,
     DEFAULT_INSTRUCTIONS,
     DEFAULT_NOT_FOUND,
     Agent,
@@ -45,6 +47,7 @@ __all__ = [
     "list_agents",
     "overshadowed_by",
     "page_agents",
+    "stage_follow_up",
     "stage_text",
     "takes_all",
     "takes_channel",
@@ -66,6 +69,7 @@ async def create_agent(session: Session, name: str, *, locale: str) -> Agent:
     settings = Settings(
         instructions=translate(locale, DEFAULT_INSTRUCTIONS),
         not_found_text=translate(locale, DEFAULT_NOT_FOUND),
+        handoff_text=translate(locale, DEFAULT_HANDOFF),
     )
     agent_id = new_id()
     if not await store.insert_agent(session, agent_id, checked, settings):

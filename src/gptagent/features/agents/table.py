@@ -11,6 +11,7 @@ NAME_MAX_CHARS = 255
 INSTRUCTIONS_MIN_CHARS = 10
 INSTRUCTIONS_MAX_CHARS = 20_000
 NOT_FOUND_MAX_CHARS = 500
+HANDOFF_MAX_CHARS = 500
 DELAY_MAX_SECONDS = 3_600
 REPLY_MIN_CHARS = 50
 REPLY_MAX_CHARS = 4_000
@@ -19,6 +20,8 @@ GOAL_MAX_CHARS = 500
 PIPELINES_MAX = 200
 STAGES_MAX = 200  # of a pipeline
 STAGE_TEXT_MAX_CHARS = 2_000
+FOLLOW_UP_MAX_CHARS = 1_000
+FOLLOW_UP_MAX_HOURS = 720  # a month
 # Of longer texts the records say that they changed, not what they say: they may name people.
 LONG_TEXT_CHARS = 255
 
@@ -87,7 +90,9 @@ SETTINGS: Mapping[str, Setting] = {
         "pipelines",
         "The agent answers only in the pipelines and at the stages chosen here; a chat without a deal, or "
         "with one whose stage is not known yet, is left to others. What you write at a stage the agent is "
-        "told while a deal is there, also if it answers in all deals.",
+        "told while a deal is there, also if it answers in all deals. A customer who is silent there for so "
+        "many hours after the agent's reply gets your follow-up once, within the agent's hours; outside of "
+        "what the channel allows a task asks a person to write.",
         high=PIPELINES_MAX,
     ),
     "channels.all": Setting("switch", "The agent answers in all channels, also in those you connect later."),
@@ -106,6 +111,14 @@ SETTINGS: Mapping[str, Setting] = {
     "not_found_task": Setting("switch", "A manager sees the customer's question in the CRM and answers it."),
     "not_found_text": Setting(
         "text", "The customer gets this text instead of an invented answer.", 1, NOT_FOUND_MAX_CHARS
+    ),
+    "handoff_text": Setting(
+        "text",
+        "The customer gets this text when they ask for a person or the model cannot go on. A colleague "
+        "becomes responsible, a task and a summary are left on the deal, and the agent is silent in this "
+        "chat.",
+        1,
+        HANDOFF_MAX_CHARS,
     ),
     "readable.lead": Setting(
         "fields",

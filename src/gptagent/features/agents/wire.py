@@ -9,7 +9,7 @@ import msgspec
 from pydantic import Field
 
 from gptagent.features.agents.model import Agent, Creativity, Problem
-from gptagent.features.agents.table import PIPELINES_MAX, STAGES_MAX
+from gptagent.features.agents.table import FOLLOW_UP_MAX_HOURS, PIPELINES_MAX, STAGES_MAX
 from gptagent.features.knowledge.model import CATEGORIES_MAX
 from gptagent.kernel.http import Body, Wire, example
 
@@ -28,6 +28,14 @@ class StageTextBody(Body):
     text: str
 
 
+class StageFollowUpBody(Body):
+    """Sent once after `after_hours` of the customer's silence; variables as in scripts."""
+
+    stage_id: CrmId
+    after_hours: Annotated[int, Field(ge=1, le=FOLLOW_UP_MAX_HOURS)]
+    text: str
+
+
 class PipelineRuleBody(Body):
     connection_id: UUID
     pipeline_id: CrmId
@@ -35,6 +43,7 @@ class PipelineRuleBody(Body):
     all_stages: bool = True
     stages: list[CrmId] = Field(default_factory=list, max_length=STAGES_MAX)
     instructions: list[StageTextBody] = Field(default_factory=list, max_length=STAGES_MAX)
+    follow_ups: list[StageFollowUpBody] = Field(default_factory=list, max_length=STAGES_MAX)
 
 
 class PipelinesPatch(Body):
@@ -92,6 +101,7 @@ class AgentPatch(Body):
     knowledge: KnowledgePatch | None = None
     not_found_task: bool | None = None
     not_found_text: str | None = None
+    handoff_text: str | None = None
     readable: ReadablePatch | None = None
     model: str | None = None
     language: LanguagePatch | None = None
@@ -109,6 +119,12 @@ class StageTextOut(Wire):
     text: str
 
 
+class StageFollowUpOut(Wire):
+    stage_id: int
+    after_hours: int
+    text: str
+
+
 class PipelineRuleOut(Wire):
     connection_id: UUID
     pipeline_id: int
@@ -116,6 +132,7 @@ class PipelineRuleOut(Wire):
     all_stages: bool
     stages: list[int]
     instructions: list[StageTextOut]
+    follow_ups: list[StageFollowUpOut]
 
 
 class PipelinesOut(Wire):
@@ -175,6 +192,7 @@ class AgentOut(Wire):
     knowledge: KnowledgeOut
     not_found_task: bool
     not_found_text: str
+    handoff_text: str
     readable: ReadableOut
     model: str | None
     language: LanguageOut

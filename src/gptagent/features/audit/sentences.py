@@ -57,6 +57,8 @@ SENTENCES: Mapping[str, str] = {
     "connection.switched": "Connection to the CRM switched",
     "connection.sync_asked": "CRM account read",
     "conversation.assigned": "Conversation assigned",
+    "conversation.handed_over": "Conversation handed over",
+    "conversation.replied": "Customer written to",
     "conversation.resumed": "Conversation given back to the agent",
     "conversation.taken_over": "Conversation taken over",
     "publish_condition.changed": "What publishing an agent waits for changed",

@@ -13,6 +13,7 @@ from gptagent.features.crm.model import NewTask
 from gptagent.features.crm.replying import service as replying
 from gptagent.features.dialog import service, store
 from gptagent.features.dialog.enclosures import service as enclosures
+from gptagent.features.dialog.following.planning import wait_for_silence
 from gptagent.features.dialog.model import FACT_GATE, Answer, Turn
 from gptagent.features.dialog.scripting import used_scripts
 from gptagent.features.dialog.tracing import service as tracing
@@ -89,6 +90,7 @@ async def finish(
         if sent is not None:
             await enclosures.owe_files(session, turn, answer)
             await knowledge.note_scripts_used(session, used_scripts(answer), now=utcnow())
+            await wait_for_silence(session, conversation.id, turn.agent_id)
         await _follow(session, turn, conversation, answer)
         await note_question(session, turn, conversation)
     observe.TURNS.labels(answer.outcome).inc()

@@ -11,6 +11,7 @@ from gptagent.features.crm import service as crm_service
 from gptagent.features.crm.service import ContactCard
 from gptagent.features.dialog.context import Responder, Spent, TurnContext, not_found
 from gptagent.features.dialog.extractive import BY as EXTRACTIVE
+from gptagent.features.dialog.handing import turns as handing
 from gptagent.features.dialog.model import Answer
 from gptagent.features.dialog.scripting import scripts_of
 from gptagent.features.dialog.wording import worded
@@ -44,6 +45,8 @@ class Generation:
         trace = context.trace
         if not context.question:
             return not_found(context.agent, "gate"), Spent(), context
+        if (handed := handing.asked_for(context)) is not None:
+            return handed, Spent(), context
         with trace.timed("understand"):
             meaning = await self.understanding.understand(db, scope, context.question)
         with trace.timed("gather"):

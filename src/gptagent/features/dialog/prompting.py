@@ -9,6 +9,8 @@ from typing import Literal
 from gptagent.features.agents import service as agents
 from gptagent.features.agents.model import LANGUAGES, TEMPERATURES, Settings
 from gptagent.features.dialog.context import Spent, TurnContext, not_found
+from gptagent.features.dialog.handing import turns as handing
+from gptagent.features.dialog.handing.model import RULE as HANDOFF_RULE
 from gptagent.features.dialog.model import FACT_GATE, Answer, Source
 from gptagent.features.dialog.reading import Facts, contact_facts, deal_facts
 from gptagent.features.dialog.tracing.model import Block, BlockKind
@@ -136,6 +138,8 @@ class _Asked:
     until: float
 
     def read(self, reply: ModelReply) -> Answer:
+        if (handed := handing.chosen_by_model(self.context.agent, reply.text, reply.model)) is not None:
+            return handed
         text = self._without_placeholders(_CITATION.sub("", reply.text).strip())
         if NOT_FOUND_MARK in text or not text:
             return not_found(self.context.agent, reply.model)
@@ -223,6 +227,7 @@ def _rules(settings: Settings) -> str:
         mark=NOT_FOUND_MARK,
         language="the customer's language" if language.detect else LANGUAGES[language.fixed][0],
     )
+    rules += f"\n{HANDOFF_RULE}"
     if not settings.markdown:
         rules += "\nWrite plain text, no Markdown."
     if settings.reply_max_chars is not None:

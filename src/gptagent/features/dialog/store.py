@@ -354,10 +354,15 @@ async def hasten(session: Session, conversation_id: UUID) -> bool:
 
 
 async def ids_of_other_turns(session: Session, turn: Turn, ids: list[str]) -> set[str]:
-    """Return which of these messages other turns of the conversation have accounted for."""
+    """Return which of these messages other turns of the conversation have accounted for, or what is owed
+    outside of turns.
+    """
     rows = await session.fetch(
         """select provider_message_id from app.turn
-            where conversation_id = $1 and id <> $2 and provider_message_id = any($3)""",
+            where conversation_id = $1 and id <> $2 and provider_message_id = any($3)
+           union all
+           select provider_message_id from app.outgoing
+            where conversation_id = $1 and provider_message_id = any($3)""",
         turn.conversation_id,
         turn.id,
         ids,
@@ -385,7 +390,12 @@ async def deliveries_due(session: Session, per_connection: int, limit: int) -> l
 
 
 async def talks_of(session: Session, turn_ids: list[UUID]) -> dict[UUID, int | None]:
-    rows = await session.fetch("select id, send_talk_id from app.turn where id = any($1)", turn_ids)
+    rows = await session.fetch(
+        """select id, send_talk_id from app.turn where id = any($1)
+           union all
+           select id, send_talk_id from app.outgoing where id = any($1)""",
+        turn_ids,
+    )
     return {row["id"]: row["send_talk_id"] for row in rows}
 
 

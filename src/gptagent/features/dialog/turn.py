@@ -21,6 +21,8 @@ from gptagent.features.dialog.drafts import service as drafts
 from gptagent.features.dialog.ending import finish
 from gptagent.features.dialog.gates import Postponed, Refusal
 from gptagent.features.dialog.generating import Generation
+from gptagent.features.dialog.handing import turns as handing
+from gptagent.features.dialog.handing.model import hands_over
 from gptagent.features.dialog.model import Answer, Outcome, Pace, Turn
 from gptagent.features.dialog.sending import Sender
 from gptagent.features.dialog.tracing import service as tracing
@@ -93,7 +95,9 @@ class TurnRunner:
         elif isinstance(seen, TurnContext):
             if turn.answer is None:
                 turn = await self._answer(db, scope, turn, seen)
-            if seen.settings.check_before_sending and not turn.is_approved and turn.answer is not None:
+            if hands_over(turn.answer):
+                await handing.end_turn(db, scope, turn, seen, self.pace)
+            elif seen.settings.check_before_sending and not turn.is_approved and turn.answer is not None:
                 await drafts.put_down(db, scope, turn, turn.answer, self.pace)
             else:
                 await sender.send(turn, seen)

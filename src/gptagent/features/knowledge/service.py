@@ -56,7 +56,7 @@ from gptagent.features.knowledge.retrieval import (
 )
 from gptagent.features.knowledge.scripts.service import choose_scripts
 from gptagent.features.knowledge.scripts.service import note_used as note_scripts_used
-from gptagent.features.knowledge.scripts.variables import placeholders_in, without_sentences
+from gptagent.features.knowledge.scripts.variables import fill, placeholders_in, without_sentences
 from gptagent.features.knowledge.vectors.service import Understanding
 
 __all__ = [
@@ -84,6 +84,7 @@ __all__ = [
     "draft_request",
     "fail_document",
     "files_to_send",
+    "fill",
     "find_articles",
     "forget_questions",
     "get_article",

@@ -31,6 +31,7 @@ _KINDS: tuple[tuple[str, str, Forget], ...] = (
     ("deliveries", "deliveries", store.forget_deliveries),
     ("answers", "answers", store.forget_answers),
     ("replays", "answers", store.forget_replays),
+    ("suggestions", "answers", store.forget_suggestions),
     ("traces", "answers", store.forget_traces),
     ("memories", "memories", store.forget_memories),
 )

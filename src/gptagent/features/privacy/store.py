@@ -165,10 +165,20 @@ async def forget_actions(session: Session, age: timedelta, limit: int) -> int:
     )
 
 
-def kept_of_replays(ids: Sequence[UUID]) -> dict[str, list[Query]]:
-    """Return what finds the turns of these conversations that were answered anew."""
-    sql = "select * from app.replayed_turn where conversation_id = $1"
-    return {"replayed_turns": [Query(sql, ("run_id", "turn_id"), args=(one,)) for one in ids]}
+# What was owed to customers outside of turns, who took over, and what was suggested.
+_BESIDE = {
+    "outgoing_messages": ("select * from app.outgoing where conversation_id = $1", ("seq", "id")),
+    "suggestions": ("select * from app.suggestion where conversation_id = $1", ("id",)),
+    "replayed_turns": ("select * from app.replayed_turn where conversation_id = $1", ("run_id", "turn_id")),
+    "handoffs": ("select * from app.handoff where conversation_id = $1", ("created_at", "id")),
+}
+
+
+def _beside_the_chat(ids: Sequence[UUID]) -> dict[str, list[Query]]:
+    return {
+        kind: [Query(statement, order, args=(one,)) for one in ids]
+        for kind, (statement, order) in _BESIDE.items()
+    }
 
 
 def kept_of_customer(
@@ -238,6 +248,7 @@ def kept_of_customer(
             )
             for one in ids
         ],
+        **_beside_the_chat(ids),
         "deals": [
             Query(
                 "select * from app.crm_lead where connection_id = $1 and external_id = any($2)",
@@ -409,6 +420,8 @@ async def forget_conversations(session: Session, age: timedelta, limit: int) -> 
                 and not exists (select from app.lane l where l.conversation_id = c.id and l.done < l.wanted)
                 and not exists (select from app.turn t
                                  where t.conversation_id = c.id and t.state in ('open', 'sending'))
+                and not exists (select from app.outgoing o
+                                 where o.conversation_id = c.id and o.state in ('waiting', 'sending'))
               order by c.id limit $2 for update skip locked)""",
         age,
         limit,
@@ -499,6 +512,16 @@ async def forget_replays(session: Session, age: timedelta, limit: int) -> int:
              select p.run_id, p.turn_id from app.replayed_turn p join app.turn t on t.id = p.turn_id
               where p.created_at < now() - $1::interval or t.answer is null
               limit $2 for update of p skip locked)""",
+        age,
+        limit,
+    )
+
+
+async def forget_suggestions(session: Session, age: timedelta, limit: int) -> int:
+    return await _count(
+        session,
+        """delete from app.suggestion where conversation_id in (
+             select conversation_id from app.suggestion where asked_at < now() - $1::interval limit $2)""",
         age,
         limit,
     )

@@ -64,6 +64,11 @@ async def find_current(session: Session, conversation_id: UUID) -> Draft | None:
     return await store.select_current(session, conversation_id)
 
 
+async def find_next(session: Session, conversation_id: UUID) -> UUID | None:
+    """Return the conversation whose draft waits longest, other than this one; None if there is none."""
+    return await store.select_next(session, conversation_id)
+
+
 async def approve(
     session: Session, conversation_id: UUID, draft_id: UUID, *, by: str, text: str | None = None
 ) -> None:

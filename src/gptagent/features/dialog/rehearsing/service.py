@@ -13,6 +13,7 @@ from gptagent.features.dialog.drafts.service import DRAFT_TASK
 from gptagent.features.dialog.enclosures.model import article_of
 from gptagent.features.dialog.ending import FACT_GATE_TASK, NOT_FOUND_TASK, TASK_QUESTION_CHARS
 from gptagent.features.dialog.generating import Generation
+from gptagent.features.dialog.handing.model import hands_over
 from gptagent.features.dialog.model import FACT_GATE, Answer
 from gptagent.features.dialog.rehearsing.model import (
     DRAFT,
@@ -183,6 +184,8 @@ async def _plans(session: Session, context: TurnContext, answer: Answer) -> tupl
     plans = [
         Plan(one.name, one.result, one.arguments) for one in context.trace.tools if one.state == "planned"
     ]
+    if hands_over(answer):  # no draft: the words leave with the rest, or the customer is told nothing
+        return (*plans, *(() if settings.check_before_sending else (Plan(SEND),)))
     if settings.check_before_sending:
         plans.append(Plan(DRAFT))
         plans.append(Plan(TASK, translate(locale, DRAFT_TASK, question=question)))
