@@ -123,8 +123,8 @@ async def act(session, connection_id, scene):
         agent_id,
     )
     await session.execute(
-        """insert into app.replayed_turn (run_id, turn_id, conversation_id, verdict, answer, tokens_in, tokens_out,
-                                          millis, created_at)
+        """insert into app.replayed_turn (run_id, turn_id, conversation_id, verdict, answer, tokens_in,
+                                          tokens_out, millis, created_at)
            select $1, id, conversation_id, 'same', '{"text": "As ever", "outcome": "reply"}', 1, 1, 1, now()
              from app.turn where conversation_id = $2 limit 1""",
         run_id,
