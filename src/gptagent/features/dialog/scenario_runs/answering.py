@@ -28,9 +28,8 @@ class Answering:
 
     async def __call__(self, db: Database, scope: Scope, wanted: Wanted) -> Rehearsed:
         done = await rehearsing.rehearse(db, scope, self.generation, _rehearsal(wanted))
-        failed = next((call.error for call in done.explanation.calls if call.error is not None), None)
-        if failed is not None and done.by == EXTRACTIVE:
-            raise UpstreamUnavailable(failed, "The model did not answer.")
+        if done.by == EXTRACTIVE and any(call.error for call in done.explanation.calls):
+            raise UpstreamUnavailable("llm_unavailable", "The model does not answer.")
         if done.silence in NOT_ITS_OWN:
             return Rehearsed("", "refused", done.silence, cost=_cost(done))
         return Rehearsed(

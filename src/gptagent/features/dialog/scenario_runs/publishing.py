@@ -5,11 +5,9 @@ from gptagent.features.dialog.scenario_runs.service import why_not_published
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import Conflict
 
-NOT_PASSED = "scenarios_not_passed"
-
 
 async def only_if_passed(session: Session, agent: Agent, wanted: Settings, /) -> None:
     """Raise Conflict with the reason if these settings have still to pass the agent's scenarios."""
     refusal = await why_not_published(session, agent.id, wanted)
     if refusal is not None:
-        raise Conflict(NOT_PASSED, refusal.sentence, params=refusal.params)
+        raise Conflict("scenarios_not_passed", refusal.sentence, params=refusal.params)

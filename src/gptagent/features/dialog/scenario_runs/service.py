@@ -133,13 +133,18 @@ async def begin(
     await store.forget_runs(session, run.agent_id, RUNS_KEPT)
     if by_itself:
         await queue(session, run.id)
-    noun = "scenario_run" if run.kind == "scenarios" else "replay"
     counted = {
         "agent_id": (None, str(run.agent_id)),
         "target": (None, run.target),
         "total": (None, run.total),
     }
-    await audit.record(session, Entry(f"{noun}.requested", "scenario_run", str(run.id), counted))
+    entry = Entry(
+        "scenario_run.requested" if run.kind == "scenarios" else "replay.requested",
+        "scenario_run",
+        str(run.id),
+        counted,
+    )
+    await audit.record(session, entry)
     await tell(session)
     return run
 
