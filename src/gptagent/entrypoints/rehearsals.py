@@ -1,9 +1,12 @@
 """Scenarios on the command line, for continuous integration: no worker is needed for them."""
 
 import json
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
+
+import structlog
 
 from gptagent.bootstrap import build_platform, build_scenario_jobs
 from gptagent.entrypoints.operations import workspaces_of
@@ -48,6 +51,9 @@ class _Here:
 
 async def run_scenarios(settings: Settings, asked: Asked, told: Callable[[str], None] | None) -> Report:
     """Play an agent's scenarios here and now. Raises NotFound, and Conflict while another run goes on."""
+    structlog.configure(
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr)
+    )  # the report alone is printed
     platform = await build_platform(settings)
     try:
         scope, agent = await _find(platform.db, asked)

@@ -36,7 +36,7 @@ def checked(new: NewScenario) -> NewScenario:
         messages=tuple(_tidy(one) for one in play.messages if one.strip()),
         persona=_tidy(play.persona),
         goal=_tidy(play.goal),
-        where=replace(play.where, channel=play.where.channel.strip()),
+        where=replace(play.where, channel=_tidy(play.where.channel)),
         checks=tuple(replace(one, value=" ".join(_tidy(one.value).split())) for one in play.checks),
     )
     faults = tuple(_faults(name, play))

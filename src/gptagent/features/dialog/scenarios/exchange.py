@@ -13,7 +13,7 @@ from gptagent.features.dialog.scenarios import service, store
 from gptagent.features.dialog.scenarios.checking import checked
 from gptagent.features.dialog.scenarios.model import SCENARIOS_MAX, NewScenario, Play, Scenario
 from gptagent.kernel.db import Session
-from gptagent.kernel.errors import FieldError, Invalid
+from gptagent.kernel.errors import Conflict, FieldError, Invalid
 from gptagent.kernel.ids import new_id
 
 FORMAT = "gptagent.scenarios"
@@ -59,12 +59,14 @@ async def import_scenarios(
 
     Without an agent all are the workspace's. Raises Invalid naming each fault, Conflict if there is no room.
     """
+    await service.check_agent(session, agent_id)
     entered = _checked(read_file(data), agent_id)
     created, changed = 0, 0
     for new in entered:
         old = await store.find_named(session, new.agent_id, new.name)
         if old is None:
-            await store.insert_scenario(session, new_id(), new, now)
+            if not await store.insert_scenario(session, new_id(), new, now):
+                raise Conflict("scenario_changed", "Somebody else changed it. Reload it and try again.")
             created += 1
         elif _is_other(old, new):
             await store.update_scenario(session, old.id, new, now)

@@ -24,7 +24,7 @@ NAME_TAKEN = "A scenario with this name exists already."
 async def create_scenario(session: Session, new: NewScenario, *, now: datetime) -> Scenario:
     """Keep a scenario. Raises Invalid naming every fault, Conflict if there are too many, NotFound."""
     new = checked(new)
-    await _check_agent(session, new.agent_id)
+    await check_agent(session, new.agent_id)
     if await store.count_scenarios(session) >= SCENARIOS_MAX:
         raise too_many()
     scenario_id = new_id()
@@ -45,7 +45,7 @@ async def update_scenario(
     if version is not None and version != old.version:
         raise Conflict("scenario_changed", "Somebody else changed it. Reload it and try again.")
     new = checked(new)
-    await _check_agent(session, new.agent_id)
+    await check_agent(session, new.agent_id)
     changes = _changes(old, new)
     if not changes:
         return old
@@ -126,7 +126,8 @@ def _changes(old: Scenario, new: NewScenario) -> Mapping[str, tuple[object, obje
     return {field: None for field, is_other in found.items() if is_other}
 
 
-async def _check_agent(session: Session, agent_id: UUID | None) -> None:
+async def check_agent(session: Session, agent_id: UUID | None) -> None:
+    """Raise Invalid on `agent_id` if there is no such agent."""
     if agent_id is not None and await agents.find_agent(session, agent_id) is None:
         raise Invalid.field("agent_id", "There is no such agent.")
 

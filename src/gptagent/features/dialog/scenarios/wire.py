@@ -200,7 +200,18 @@ class RunOut(Wire):
     """
 
     moving: ClassVar[frozenset[str]] = frozenset(
-        {"state", "done", "passed", "cost_micro_usd", "is_priced", "tokens_in", "tokens_out", "began_at"}
+        {
+            "state",
+            "done",
+            "passed",
+            "is_passed",
+            "cost_micro_usd",
+            "is_priced",
+            "tokens_in",
+            "tokens_out",
+            "began_at",
+            "ended_at",
+        }
     )
 
     id: UUID
