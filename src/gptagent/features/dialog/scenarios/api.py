@@ -47,7 +47,7 @@ class ScenariosApi:
         router.get("", summary="List scenarios")(self.list)
         router.post("", status_code=201, summary="Save a scenario")(self.create)
         router.get(
-            "/export", response_class=Response, responses=EXPORTED, summary="Export scenarios as a file"
+            "/export", response_class=Response, responses=dict(EXPORTED), summary="Export scenarios as a file"
         )(self.export)
         router.post("/import", summary="Import scenarios from a file")(self.take)
         router.get("/{scenario_id}", summary="Get a scenario")(self.get)
@@ -119,7 +119,7 @@ class ConditionApi:
     db: Database
 
     def router(self) -> APIRouter:
-        router = api_router("/agents/{agent_id}/publish-condition", tags=["scenarios"])
+        router = api_router("/agents/{agent_id}/publish-condition", tags=["publish conditions"])
         router.get("", summary="Get what publishing an agent waits for")(self.get)
         router.put("", summary="Publish an agent only if its scenarios pass")(self.put)
         return router
