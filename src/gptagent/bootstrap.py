@@ -68,6 +68,9 @@ from gptagent.features.dialog.outgoing.jobs import OutgoingJobs
 from gptagent.features.dialog.prompting import ModelResponder
 from gptagent.features.dialog.proposing import service as proposing
 from gptagent.features.dialog.proposing.jobs import ProposingJobs
+from gptagent.features.dialog.scenario_runs import service as scenario_runs
+from gptagent.features.dialog.scenario_runs.answering import Answering
+from gptagent.features.dialog.scenario_runs.jobs import ScenarioJobs
 from gptagent.features.dialog.service import Lanes
 from gptagent.features.dialog.suggesting import service as suggesting
 from gptagent.features.dialog.suggesting.jobs import SuggestionJobs
@@ -309,6 +312,7 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
     kept = Subscribers(outbox={FileKept: (hearing.HEAR,)})
     attachment_jobs = AttachmentJobs(platform.crm, platform.vault, kept)
     hearing_jobs = hearing.HearingJobs(_speech(platform), _vision(platform))
+    scenario_jobs = build_scenario_jobs(platform)
     reply_jobs = ReplyJobs(platform.crm, platform.vault, platform.subscribers)
     rehearsing = RehearsalJobs(Generation(responder, extractive, platform.understanding, platform.reranking))
     runner = TurnRunner(
@@ -357,6 +361,7 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
         JobSpec(questions.MEASURE_JOB, question_jobs.measure, JobClass.LONG, question_jobs.give_up),
         JobSpec(gaps.CHECK_JOB, gap_jobs.check_gaps, JobClass.DEFAULT),
         JobSpec(proposing.PROPOSE, proposing_jobs.propose, JobClass.LONG, proposing_jobs.give_up),
+        JobSpec(scenario_runs.RUN, scenario_jobs.run, JobClass.LONG, scenario_jobs.give_up),
         JobSpec(checks.SCAN, check_jobs.scan, JobClass.LONG, check_jobs.give_up),
         JobSpec(EXTRACT_JOB, graph_jobs.extract, JobClass.LONG, graph_jobs.give_up),
         JobSpec(naming.MEASURE_JOB, naming_jobs.measure, JobClass.LONG, naming_jobs.give_up),
@@ -364,6 +369,14 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
         JobSpec(vectors.EMBED_JOB, vector_jobs.embed, JobClass.LONG, vector_jobs.give_up),
         JobSpec(reranking.MEASURE_JOB, reranking_jobs.measure, JobClass.LONG, reranking_jobs.give_up),
     )
+
+
+def build_scenario_jobs(platform: Platform) -> ScenarioJobs:
+    """Return what plays scenarios and answers real turns anew."""
+    extractive, model = ExtractiveResponder(), _model(platform)
+    responder: Responder = extractive if model is None else ModelResponder(model)
+    generation = Generation(responder, extractive, platform.understanding)
+    return ScenarioJobs(Answering(generation), model)
 
 
 def _mailer(settings: Settings) -> SmtpMailer | None:

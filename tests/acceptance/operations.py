@@ -91,6 +91,10 @@ ASSIGNED = {"json": {"assignee_id": str(UUID(int=1))}}
 DRAFT = "knowledge-drafts/{draft_id}"
 ONE_QUESTION = b"text\r\nTaken?\r\n"
 FINDING = "knowledge-checks/findings/{finding_id}/dismissal"
+SCENARIO, SCENARIO_RUN = "scenarios/{scenario_id}", "scenario-runs/{run_id}"
+OF_AGENT = {"json": {"agent_id": str(UUID(int=1))}}
+WRITTEN = {"name": "Scenario #", "messages": ["When?"], "checks": [{"subject": "contains", "value": "x"}]}
+NO_SCENARIOS = b'{"format": "gptagent.scenarios", "version": 1, "scenarios": []}'
 TEST_CHAT = "test-chats/{chat_id}"
 TESTED = {"json": {"agent_id": str(UUID(int=1)), "title": "Delivery"}}
 CONNECTION, CONVERSATION = "connections/{connection_id}", "conversations/{conversation_id}"
@@ -281,6 +285,23 @@ OPERATIONS = tuple(
         ("DELETE", SITE, EDIT_KNOWLEDGE, {}),
         ("POST", f"{SITE}/sync", EDIT_KNOWLEDGE, {}),
         ("GET", f"{SITE}/pages", VIEW, {}),
+        ("GET", "scenarios", VIEW, {}),
+        ("POST", "scenarios", EDIT_AGENTS, {"json": WRITTEN}),
+        ("GET", "scenarios/export", EDIT_AGENTS, {}),
+        ("POST", "scenarios/import", EDIT_AGENTS, {"files": {"file": ("s.json", NO_SCENARIOS)}}),
+        ("GET", SCENARIO, VIEW, {}),
+        ("PATCH", SCENARIO, EDIT_AGENTS, {"json": {"name": "Scenario #"}}),
+        ("DELETE", SCENARIO, EDIT_AGENTS, {}),
+        ("GET", "scenario-runs", VIEW, {}),
+        ("POST", "scenario-runs", EDIT_AGENTS, OF_AGENT),
+        ("GET", "scenario-runs/forecast", VIEW, {}),
+        ("POST", "scenario-runs/replays", EDIT_AGENTS, OF_AGENT),
+        ("GET", SCENARIO_RUN, VIEW, {}),
+        ("PUT", f"{SCENARIO_RUN}/cancellation", EDIT_AGENTS, {}),
+        ("GET", f"{SCENARIO_RUN}/attempts", VIEW, {}),
+        ("GET", f"{SCENARIO_RUN}/replayed", VIEW, {}),
+        ("GET", f"{AGENT}/publish-condition", VIEW, {}),
+        ("PUT", f"{AGENT}/publish-condition", EDIT_AGENTS, {"json": {"is_on": False}}),
         ("GET", "connections", VIEW, {}),
         ("POST", "connections", MANAGE_CONNECTIONS, {"json": {"address": "nobody.kommo.test", "token": "t"}}),
         ("PATCH", CONNECTION, MANAGE_CONNECTIONS, {"json": {"reads_daily": True}}),

@@ -227,6 +227,14 @@ ACTIONS: dict[str, str | Why] = {
     f"POST {PAGES}/test-chat/{{chat_id}}/delete": f"DELETE {TEST_CHAT}",
     f"POST {PAGES}/{PROPOSAL}/approval": f"POST {V1}/{PROPOSAL}/approval",
     f"POST {PAGES}/{PROPOSAL}/rejection": f"POST {V1}/{PROPOSAL}/rejection",
+    f"POST {PAGES}/scenarios/create": f"POST {V1}/scenarios",
+    f"POST {PAGES}/scenarios/import": f"POST {V1}/scenarios/import",
+    f"POST {PAGES}/scenarios/runs": f"POST {V1}/scenario-runs",
+    f"POST {PAGES}/scenarios/condition": f"PUT {AGENT}/publish-condition",
+    f"POST {PAGES}/scenarios/{{scenario_id}}/edit": f"PATCH {V1}/scenarios/{{scenario_id}}",
+    f"POST {PAGES}/scenarios/{{scenario_id}}/delete": f"DELETE {V1}/scenarios/{{scenario_id}}",
+    f"POST {PAGES}/scenario-runs/replay": f"POST {V1}/scenario-runs/replays",
+    f"POST {PAGES}/scenario-runs/{{run_id}}/cancel": f"PUT {V1}/scenario-runs/{{run_id}}/cancellation",
     f"POST {PAGES}/conversations/{{conversation_id}}/replies": (
         f"POST {V1}/conversations/{{conversation_id}}/replies"
     ),

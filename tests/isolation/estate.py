@@ -31,6 +31,7 @@ from gptagent.kernel.crypto import Vault
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.ids import new_id
 from gptagent.kernel.scope import Actor, Scope
+from isolation.rows import insert, rehearsed
 from isolation.trials import furnish_tests
 
 PASSWORD = "correct horse battery"
@@ -90,6 +91,8 @@ class Estate:
     chat_id: UUID
     played_id: UUID
     replay_id: UUID
+    scenario_id: UUID
+    scenario_run_id: UUID
 
     @property
     def person_id(self) -> UUID:
@@ -523,6 +526,7 @@ async def _conversation(
     turns = {"turn_id": turn_id, "reply_draft_id": reply_draft_id, "proposal_id": proposal_id}
     turns = {"turn_id": turn_id, "reply_draft_id": reply_draft_id, "outgoing_id": outgoing_id}
     made = {"memory_id": memory_id, "gap_id": gap_id, "draft_id": draft_id}
+    made |= await rehearsed(session, canary, agent_id, own | {"turn_id": turn_id})
     return {**own, **files, **turns, **made}
 
 
@@ -583,12 +587,6 @@ async def _account(session: Session, canary: str) -> dict[str, UUID]:
     key = {"credential_id": canary.encode(), "public_key": canary.encode(), "name": canary}
     await insert(session, "passkey", id=passkey_id, person_id=person_id, **key)
     return {"session_id": session_id, "grant_id": grant_id, "passkey_id": passkey_id}
-
-
-async def insert(session: Session, table: str, **values: object) -> None:
-    columns, marks = ", ".join(values), ", ".join(f"${number}" for number in range(1, len(values) + 1))
-    statement = f"insert into app.{table} ({columns}) values ({marks})"  # noqa: S608 - names of this file
-    await session.execute(statement, *values.values())
 
 
 async def tables_of_tenants(session: Session) -> list[str]:

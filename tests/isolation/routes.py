@@ -18,6 +18,7 @@ from starlette.routing import BaseRoute, Mount
 from isolation.cases import PAGES, Case, Foreign, Installation, Own, Public
 from isolation.estate import Estate
 from isolation.knowledge_routes import KNOWLEDGE
+from isolation.scenario_routes import SCENARIOS
 
 AGENT = {"agent_id": "agent_id"}
 AGENT_FILE = {"format": "gptagent.agent", "name": "From a file", "settings": {"goal": "A visit"}}
@@ -66,6 +67,7 @@ STRANGER = {"email": "nobody@example.test", "password": "not the right one"}
 
 CASES: dict[str, Case] = {
     **KNOWLEDGE,
+    **SCENARIOS,
     "GET /api/docs": Public("the API's description, to be read"),
     "GET /api/docs/{file}": Public("files of that page", "/api/docs/docs.js"),
     "GET /api/v1/openapi.json": Public("the API's description"),

@@ -91,6 +91,8 @@ VOCABULARY = {
     "outgoing.send_route",
     "outgoing.state",
     "reply_file.state",
+    "replayed_turn.verdict",
+    *(f"scenario_run.{name}" for name in ("kind", "state", "target")),
     "script.family",
     "script.kind",
     "suggestion.state",

@@ -40,6 +40,7 @@ CASES = {
     "knowledge.check_gaps": {"article_id": "article_id"},
     "dialog.propose_article": {"conversation_id": "conversation_id"},
     "knowledge.scan": {},
+    "dialog.run_scenarios": {"run_id": "scenario_run_id"},
     "knowledge.extract_graph": {"source_id": "article_id"},
     "knowledge.measure_graph": {},
     "inference.tell_budget": {},

@@ -52,6 +52,7 @@ HANDED_OUT = {
     "passkey": "passkeys",
     "person": "person",
     "rehearsal": "rehearsals",
+    "replayed_turn": "replayed_turns",
     "reply_file": "reply_files",
     "suggestion": "suggestions",
     "test_chat": "test_chats",

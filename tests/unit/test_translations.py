@@ -23,6 +23,9 @@ from gptagent.features.dialog import ending
 from gptagent.features.dialog import web as dialog
 from gptagent.features.dialog.acting import promising
 from gptagent.features.dialog.acting import web as acting
+from gptagent.features.dialog.scenario_runs.model import REASONS as PUBLISHING_REASONS
+from gptagent.features.dialog.scenarios import forms as scenario_forms
+from gptagent.features.dialog.scenarios.model import SENTENCES as SCENARIO_FAILURES
 from gptagent.features.knowledge.exchange.files import ARTICLES
 from gptagent.features.knowledge.model import FAILURES
 from gptagent.features.knowledge.questions.files import QUESTIONS
@@ -88,6 +91,13 @@ NAMED = {
     *syncing.ENTITIES.values(),
     *syncing.TYPES.values(),
     *api_keys_web.SCOPES.values(),
+    *SCENARIO_FAILURES.values(),
+    *PUBLISHING_REASONS.values(),
+    *scenario_forms.LOOKS.values(),
+    *scenario_forms.STATES.values(),
+    *scenario_forms.VERDICTS.values(),
+    *scenario_forms.ENDS.values(),
+    scenario_forms.WRONG_NUMBER,
     dialog.NOT_SENT,
     dialog.REFUSED,
     *crm.REASONS.values(),

@@ -37,6 +37,8 @@ from gptagent.features.dialog.drafts.web import ReplyDraftPages
 from gptagent.features.dialog.handing.web import HandoffPages
 from gptagent.features.dialog.memory_web import MemoryPages
 from gptagent.features.dialog.outgoing.web import ReplyPages
+from gptagent.features.dialog.scenario_runs.web import ScenarioRunPages
+from gptagent.features.dialog.scenarios.web import ScenarioPages
 from gptagent.features.dialog.suggesting.web import SuggestionPages
 from gptagent.features.dialog.tracing.web import ExplanationPages
 from gptagent.features.dialog.trying.replay_web import ReplayPages
@@ -120,6 +122,7 @@ NAVIGATION = (
         (
             NavItem("AI agents", "/ai-agents", "bot", "/ai-agents"),
             NavItem("Test chat", "/test-chat", "message-square-text", "/test-chat", needs=policy.EDIT_AGENTS),
+            NavItem("Scenarios", "/scenarios", "circle-check", "/scenarios"),
         ),
     ),
     NavSection(
@@ -238,6 +241,8 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         MemoryPages(threads).router(),
         ReplyDraftPages(threads).router(),
         ProposalPages(platform.db, pages).router(),
+        ScenarioPages(db, pages, settings.llm_model).router(),
+        ScenarioRunPages(db, pages).router(),
         ReplyPages(threads).router(),
         HandoffPages(threads).router(),
         SuggestionPages(threads).router(),

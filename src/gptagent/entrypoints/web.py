@@ -52,6 +52,8 @@ from gptagent.features.dialog.api import ConversationsApi
 from gptagent.features.dialog.drafts.api import ReplyDraftsApi
 from gptagent.features.dialog.handing.api import HandoffsApi
 from gptagent.features.dialog.outgoing.api import HumanRepliesApi
+from gptagent.features.dialog.scenario_runs.api import ScenarioRunsApi
+from gptagent.features.dialog.scenarios.api import ConditionApi, ScenariosApi
 from gptagent.features.dialog.suggesting.api import SuggestionsApi
 from gptagent.features.dialog.tracing.api import ExplanationsApi
 from gptagent.features.dialog.trying.api import ReplaysApi, TestChatsApi
@@ -288,6 +290,9 @@ def _add_conversations(app: FastAPI, platform: Platform) -> None:
     app.include_router(SuggestionsApi(platform.db).router())
     app.include_router(ReplaysApi(platform.db, platform.login_limits).router())
     app.include_router(TestChatsApi(platform.db, platform.login_limits).router())
+    app.include_router(ScenariosApi(platform.db).router())
+    app.include_router(ScenarioRunsApi(platform.db).router())
+    app.include_router(ConditionApi(platform.db).router())
 
 
 def _add_operations(app: FastAPI, platform: Platform) -> None:

@@ -21,7 +21,6 @@ from gptagent.features.dialog.drafts import service as drafts
 from gptagent.features.dialog.ending import finish
 from gptagent.features.dialog.gates import Postponed, Refusal
 from gptagent.features.dialog.generating import Generation
-from gptagent.features.dialog.guarding.degrading import is_left_to_a_person
 from gptagent.features.dialog.handing import turns as handing
 from gptagent.features.dialog.handing.model import hands_over
 from gptagent.features.dialog.model import Answer, Outcome, Pace, Turn
@@ -95,18 +94,25 @@ class TurnRunner:
         elif isinstance(seen, TurnContext) and turn.answer is not None and turn.agent_id != seen.agent.id:
             await sender.drop(turn)  # whether it may leave is not for the settings of another agent to say
         elif isinstance(seen, TurnContext):
-            if turn.answer is None:
-                turn = await self._answer(db, scope, turn, seen)
-            if turn.answer is not None and is_left_to_a_person(turn.answer):
-                await finish(db, scope, turn, turn.answer)
-            elif hands_over(turn.answer):
-                await handing.end_turn(db, scope, turn, seen, self.pace)
-            elif turn.answer is not None and turn.answer.outcome == "handed_off":
-                await finish(db, scope, turn, turn.answer)
-            elif seen.settings.check_before_sending and not turn.is_approved and turn.answer is not None:
-                await drafts.put_down(db, scope, turn, turn.answer, self.pace)
-            else:
-                await sender.send(turn, seen)
+            await self._speak(db, scope, turn, seen, sender)
+
+    async def _speak(
+        self, db: Database, scope: Scope, turn: Turn, context: TurnContext, sender: Sender
+    ) -> None:
+        """Answer, unless that was done already, and do with the answer what its kind asks for."""
+        if turn.answer is None:
+            turn = await self._answer(db, scope, turn, context)
+        answer = turn.answer
+        if answer is None:
+            return
+        if hands_over(answer):
+            await handing.end_turn(db, scope, turn, context, self.pace)
+        elif answer.outcome == "handed_off":  # nothing is said; a task asks a person
+            await finish(db, scope, turn, answer)
+        elif context.settings.check_before_sending and not turn.is_approved:
+            await drafts.put_down(db, scope, turn, answer, self.pace)
+        else:
+            await sender.send(turn, context)
 
     async def _choose(
         self, db: Database, scope: Scope, turn: Turn, seen: Seen

@@ -172,6 +172,7 @@ async def forget_actions(session: Session, age: timedelta, limit: int) -> int:
 _BESIDE = {
     "outgoing_messages": ("select * from app.outgoing where conversation_id = $1", ("seq", "id")),
     "suggestions": ("select * from app.suggestion where conversation_id = $1", ("id",)),
+    "replayed_turns": ("select * from app.replayed_turn where conversation_id = $1", ("run_id", "turn_id")),
     "handoffs": ("select * from app.handoff where conversation_id = $1", ("created_at", "id")),
 }
 
@@ -543,6 +544,19 @@ async def forget_answers(session: Session, age: timedelta, limit: int) -> int:
               where answer is not null and state in ('ended', 'superseded')
                 and ended_at < now() - $1::interval
               limit $2 for update skip locked)""",
+        age,
+        limit,
+    )
+
+
+async def forget_replays(session: Session, age: timedelta, limit: int) -> int:
+    """Delete answers given anew that are as old, or whose turn's own answer is forgotten."""
+    return await _count(
+        session,
+        """delete from app.replayed_turn where (run_id, turn_id) in (
+             select p.run_id, p.turn_id from app.replayed_turn p join app.turn t on t.id = p.turn_id
+              where p.created_at < now() - $1::interval or t.answer is null
+              limit $2 for update of p skip locked)""",
         age,
         limit,
     )
