@@ -1,7 +1,6 @@
 """What becomes of a turn for which no model is asked any more."""
 
 from gptagent.features.dialog.model import Answer
-from gptagent.features.inference.budgets.model import EXHAUSTED
 from gptagent.features.inference.budgets.service import BudgetExhausted
 from gptagent.kernel.errors import AppError
 
@@ -11,8 +10,3 @@ def instead(error: AppError) -> Answer | None:
     if isinstance(error, BudgetExhausted) and error.then == "hand_off":
         return Answer("", "handed_off", "gate", reason=error.code)
     return None
-
-
-def is_left_to_a_person(answer: Answer) -> bool:
-    """Whether a task asks a person to answer and nothing is said meanwhile: the chat stays the agent's."""
-    return answer.outcome == "handed_off" and answer.reason == EXHAUSTED
