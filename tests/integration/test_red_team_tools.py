@@ -4,13 +4,15 @@ The tools are those of the registry, so a new one is attacked from its first day
 policy is counted, and the count is 0.
 """
 
+from dataclasses import replace
+
 import pytest
 
 from gptagent.features.dialog.acting import service
 from gptagent.features.dialog.acting.tools import TOOLS
 from gptagent.features.inference.guarded import GuardedModel
 from integration.test_acting import Desk, rule
-from scenes import Scene
+from scenes import PACE, Scene
 
 # What an attacker would have named: another deal, contact, account, workspace, address, statement or secret.
 FOREIGN = {
@@ -29,7 +31,7 @@ FOREIGN = {
 }
 UNKNOWN = (
     *("http_get", "fetch_url", "run_sql", "read_file", "send_message", "send_email", "delete_deal"),
-    *("delete_contact", "update_agent", "read_secret", "export_customers", "move_deal\n", "MOVE_DEAL", ""),
+    *("delete_contact", "update_agent", "read_secret", "export_customers", "MOVE_DEAL"),
 )
 WRONG = ("", " ", -1, 10**12, True, None, [], {}, "x" * 5_000, "\0", "../..", "<script>", ["a"] * 50, 1e308)
 ACTIONS = ("move_deal", "create_task", "add_note", "change_responsible", "add_tags")
@@ -43,6 +45,8 @@ async def desk(world, model, control):
     await neighbour.calm()
     desk = await Desk(await Scene.open(world), control, GuardedModel(world.db, model)).open()
     desk.neighbour = neighbour
+    scene = desk.scene
+    scene.runner = replace(scene.runner, pace=replace(PACE, replies_per_minute=1_000))
     return desk
 
 
@@ -50,7 +54,7 @@ def valid(desk):
     """Return arguments that each tool takes, by its name."""
     pipeline = next(one for one in desk.known.pipelines if one.is_main)
     second = [one for one in pipeline.stages if one.kind == "open"][1]
-    person = next(one for one in desk.known.users if one.is_active)
+    person = [one for one in desk.known.users if one.is_active][-1]
     sure = {"reason": "", "confidence": 1}
     return {
         "tell_intent": {"intent": "other", "confidence": 1},
