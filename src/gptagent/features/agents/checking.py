@@ -24,6 +24,7 @@ from gptagent.features.agents.table import (
     FOLLOW_UP_MAX_CHARS,
     FOLLOW_UP_MAX_HOURS,
     SETTINGS,
+    STAGE_GOAL_MAX_CHARS,
     STAGE_TEXT_MAX_CHARS,
     STAGES_MAX,
     Kind,
@@ -153,11 +154,25 @@ def _pipelines(setting: Setting, value: object) -> object:
             raise _Wrong("Choose at least one stage of each pipeline that is on.")
         if any(len(one.text) > STAGE_TEXT_MAX_CHARS for one in rule.instructions):
             raise _Wrong("An instruction has at most {high} characters.", high=STAGE_TEXT_MAX_CHARS)
-        if any(len(one.text) > FOLLOW_UP_MAX_CHARS for one in rule.follow_ups):
-            raise _Wrong("A follow-up has at most {high} characters.", high=FOLLOW_UP_MAX_CHARS)
-        if any(not 1 <= one.after_hours <= FOLLOW_UP_MAX_HOURS for one in rule.follow_ups):
-            raise _Wrong("A follow-up comes after 1 to {high} hours.", high=FOLLOW_UP_MAX_HOURS)
+        _check_goals(rule)
+        _check_follow_ups(rule)
     return _listed(setting, [_tidy(rule) for rule in rules])
+
+
+def _check_goals(rule: PipelineRule) -> None:
+    if len(rule.goals) > STAGES_MAX:
+        raise _Wrong("At most {high}.", high=STAGES_MAX)
+    if any(len(one.text) > STAGE_GOAL_MAX_CHARS for one in rule.goals):
+        raise _Wrong("A stage's goal has at most {high} characters.", high=STAGE_GOAL_MAX_CHARS)
+    if any(one.stage_id == one.next_stage_id for one in rule.goals):
+        raise _Wrong("A deal is moved on to another stage.")
+
+
+def _check_follow_ups(rule: PipelineRule) -> None:
+    if any(len(one.text) > FOLLOW_UP_MAX_CHARS for one in rule.follow_ups):
+        raise _Wrong("A follow-up has at most {high} characters.", high=FOLLOW_UP_MAX_CHARS)
+    if any(not 1 <= one.after_hours <= FOLLOW_UP_MAX_HOURS for one in rule.follow_ups):
+        raise _Wrong("A follow-up comes after 1 to {high} hours.", high=FOLLOW_UP_MAX_HOURS)
 
 
 def _tidy(rule: PipelineRule) -> dict[str, Any]:
@@ -165,6 +180,11 @@ def _tidy(rule: PipelineRule) -> dict[str, Any]:
     texts = {one.stage_id: one.text.strip() for one in rule.instructions}
     plain: dict[str, Any] = msgspec.to_builtins(rule)
     plain["stages"] = list(dict.fromkeys(rule.stages))
+    plain["goals"] = [
+        msgspec.to_builtins(replace(one, text=one.text.strip()))
+        for one in {one.stage_id: one for one in rule.goals}.values()
+        if one.text.strip()
+    ]
     plain["follow_ups"] = [
         msgspec.to_builtins(replace(one, text=one.text.strip()))
         for one in {one.stage_id: one for one in rule.follow_ups}.values()

@@ -56,6 +56,10 @@ TABS: Mapping[Tab, tuple[str, ...]] = {
         "hours.week",
         "hours.holidays",
         "remembers_customers",
+        "budget.day_cents",
+        "budget.month_cents",
+        "budget.day_tokens",
+        "budget.month_tokens",
     ),
 }
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -85,6 +89,7 @@ def rules_of(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         f"{rule['connection_id']}/{rule['pipeline_id']}": {
             **rule,
             "texts": {one["stage_id"]: one["text"] for one in rule["instructions"]},
+            "goals": {one["stage_id"]: one for one in rule["goals"]},
             "follows": {one["stage_id"]: one for one in rule["follow_ups"]},
         }
         for rule in values["pipelines.chosen"]
@@ -143,7 +148,8 @@ def _rules(form: FormData, path: str) -> Iterator[dict[str, Any]]:
         ]
         chosen = [_number(one.rpartition("/")[2]) for one in stages if one.startswith(f"{name}/")]
         follows = list(_follow_ups(form, f"{path}.follow/{name}/"))
-        if name in active or chosen or told or follows:
+        goals = list(_goals(form, f"{path}.goal/{name}/"))
+        if name in active or chosen or told or follows or goals:
             yield {
                 "connection_id": connection,
                 "pipeline_id": _number(pipeline),
@@ -152,7 +158,17 @@ def _rules(form: FormData, path: str) -> Iterator[dict[str, Any]]:
                 "stages": chosen,
                 "instructions": told,
                 "follow_ups": follows,
+                "goals": goals,
             }
+
+
+def _goals(form: FormData, prefix: str) -> Iterator[dict[str, Any]]:
+    for key in form:
+        if key.startswith(prefix) and (text := words(form, key)).strip():
+            stage = key.removeprefix(prefix)
+            following = words(form, f"{prefix.replace('.goal/', '.next/')}{stage}").strip()
+            next_stage = _number(following) if following else None
+            yield {"stage_id": _number(stage), "text": text, "next_stage_id": next_stage}
 
 
 def _follow_ups(form: FormData, prefix: str) -> Iterator[dict[str, Any]]:

@@ -6,6 +6,8 @@ from datetime import date, datetime
 from typing import Literal, get_args
 from uuid import UUID
 
+from gptagent.features.inference.budgets.model import Limits
+
 Creativity = Literal["precise", "balanced", "creative"]
 CREATIVITIES: tuple[Creativity, ...] = get_args(Creativity)
 # Sampling temperature of the model (0 - 2) behind each word.
@@ -55,6 +57,15 @@ class StageText:
 
 
 @dataclass(frozen=True, slots=True)
+class StageGoal:
+    """What is to be reached at this stage, and where the deal is moved to then by an agent that may."""
+
+    stage_id: int
+    text: str
+    next_stage_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StageFollowUp:
     """What a customer is sent, once, who is silent for so long while their deal is at this stage."""
 
@@ -74,13 +85,14 @@ class PipelineRule:
     stages: tuple[int, ...] = ()
     instructions: tuple[StageText, ...] = ()
     follow_ups: tuple[StageFollowUp, ...] = ()
+    goals: tuple[StageGoal, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Pipelines:
     """Where an agent works: in all deals and without one, or only where a rule of `chosen` says so.
 
-    Instructions and follow-ups of a stage count either way.
+    Instructions, follow-ups and goals of a stage count either way.
     """
 
     all: bool = True
@@ -210,10 +222,13 @@ class Settings:
     welcome_text: str = ""
     hours: Hours = field(default_factory=Hours)
     remembers_customers: bool = True
+    budget: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True, slots=True)
 class Agent:
+    """Turns use `settings`, which are those of the version `published`; `draft` nobody gets yet."""
+
     id: UUID
     name: str
     is_active: bool
@@ -221,6 +236,8 @@ class Agent:
     version: int
     created_at: datetime
     updated_at: datetime
+    published: int = 1
+    draft: Settings | None = None
 
 
 @dataclass(frozen=True, slots=True)

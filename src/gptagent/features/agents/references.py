@@ -51,7 +51,9 @@ def names_of(rule: PipelineRule) -> Iterator[str]:
     yield pipeline
     told = [one.stage_id for one in rule.instructions]
     followed = [one.stage_id for one in rule.follow_ups]
-    for stage in dict.fromkeys([*rule.stages, *told, *followed]):
+    aims = [one.stage_id for one in rule.goals]
+    aims += [one.next_stage_id for one in rule.goals if one.next_stage_id is not None]
+    for stage in dict.fromkeys([*rule.stages, *told, *followed, *aims]):
         yield f"{pipeline}/{stage}"
 
 
