@@ -526,9 +526,8 @@ async def _conversation(
     turns = {"turn_id": turn_id, "reply_draft_id": reply_draft_id}
     asked = {"proposal_id": proposal_id, "outgoing_id": outgoing_id}
     made = {"memory_id": memory_id, "gap_id": gap_id, "draft_id": draft_id}
-    return {**own, **files, **turns, **asked, **made}
     made |= await rehearsed(session, canary, agent_id, own | {"turn_id": turn_id})
-    return {**own, **files, **turns, **made}
+    return {**own, **files, **turns, **asked, **made}
 
 
 async def _access(session: Session, vault: Vault, canary: str) -> dict[str, UUID]:
