@@ -459,11 +459,11 @@ async def _conversation(
     used = {"outcome": canary, "tokens_in": 1, "tokens_out": 1, "duration_ms": 1}
     await insert(session, "llm_usage", turn_id=turn_id, model=canary, **used)
     files = {"attachment_id": attachment_id, "pending_id": pending_id}
-    turns = {"turn_id": turn_id, "reply_draft_id": reply_draft_id, "proposal_id": proposal_id}
-    turns = {"turn_id": turn_id, "reply_draft_id": reply_draft_id, "outgoing_id": outgoing_id}
+    turns = {"turn_id": turn_id, "reply_draft_id": reply_draft_id}
+    asked = {"proposal_id": proposal_id, "outgoing_id": outgoing_id}
     made = {"memory_id": memory_id, "gap_id": gap_id, "draft_id": draft_id}
     made |= await rehearsed(session, canary, agent_id, own | {"turn_id": turn_id})
-    return {**own, **files, **turns, **made}
+    return {**own, **files, **turns, **asked, **made}
 
 
 async def _access(session: Session, vault: Vault, canary: str) -> dict[str, UUID]:
