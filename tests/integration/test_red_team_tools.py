@@ -104,7 +104,7 @@ async def test_no_argument_names_anything_but_this_deal_and_contact(desk):
     """MSG-13: also where the agent may do everything alone"""
     await desk.scene.set_agent(
         update_rules={"lead": [rule("price")], "contact": []},
-        actions={**dict.fromkeys(ACTIONS, "alone"), "confidence": 0},
+        actions={**dict.fromkeys(ACTIONS, "alone"), "confidence": 50},
     )
     neighbour, before = desk.neighbour, await deal_of(desk, desk.neighbour)
     calls = [
@@ -134,7 +134,7 @@ async def test_no_argument_names_anything_but_this_deal_and_contact(desk):
 
 async def test_what_needs_a_person_waits_for_one_however_often_it_is_called(desk):
     """MSG-15"""
-    await desk.scene.set_agent(actions={**dict.fromkeys(ACTIONS, "approve"), "confidence": 0})
+    await desk.scene.set_agent(actions={**dict.fromkeys(ACTIONS, "approve"), "confidence": 50})
     calls = [(name, arguments) for name, arguments in valid(desk).items() if name in ACTIONS]
     await obey(desk, calls * 4)
     assert await outside(desk, allowed=False) == []
