@@ -50,6 +50,8 @@ from gptagent.features.crm.syncing import service as syncing
 from gptagent.features.crm.syncing.jobs import SyncJobs
 from gptagent.features.dialog import delivery
 from gptagent.features.dialog import service as dialog
+from gptagent.features.dialog.acting import service as acting
+from gptagent.features.dialog.acting.jobs import ActingJobs
 from gptagent.features.dialog.context import Responder
 from gptagent.features.dialog.delivery import DeliveryJobs as ReplyDeliveryJobs
 from gptagent.features.dialog.enclosures import service as enclosures
@@ -284,6 +286,7 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
     memory_jobs = MemoryJobs(model)
     graph_jobs = GraphJobs(model)
     proposing_jobs = ProposingJobs(model)
+    acting_jobs = ActingJobs(model)
     attachment_jobs = AttachmentJobs(platform.crm, platform.vault)
     reply_jobs = ReplyJobs(platform.crm, platform.vault, platform.subscribers)
     runner = TurnRunner(platform.crm, platform.vault, responder, extractive, Pace(), platform.understanding)
@@ -298,6 +301,7 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
     return (
         JobSpec(dialog.ADVANCE, runner.advance, JobClass.DEFAULT, runner.give_up),
         JobSpec(syncing.RUN, sync_jobs.run, JobClass.LONG, sync_jobs.give_up),
+        JobSpec(acting.ACT, acting_jobs.act, JobClass.DEFAULT, acting_jobs.give_up),
         JobSpec(dialog.RESUME, dialog.resume_lanes, JobClass.DEFAULT),
         JobSpec(connecting.RENEW, connecting_jobs.renew_token, JobClass.DEFAULT),
         JobSpec(connecting.TELL_BROKEN, connecting_jobs.tell_broken, JobClass.DEFAULT),

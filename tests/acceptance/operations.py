@@ -355,6 +355,10 @@ OPERATIONS = tuple(
         ("POST", f"{CONVERSATION}/suggestion", WORK_CONVERSATIONS, {}),
         ("GET", f"{CONVERSATION}/suggestion", VIEW, {}),
         ("GET", f"{CONVERSATION}/draft", VIEW, {}),
+        ("GET", "proposals", VIEW, {}),
+        ("GET", f"{CONVERSATION}/intent", VIEW, {}),
+        ("POST", f"{CONVERSATION}/proposals/{{proposal_id}}/approval", WORK_CONVERSATIONS, {}),
+        ("POST", f"{CONVERSATION}/proposals/{{proposal_id}}/rejection", WORK_CONVERSATIONS, {}),
         (
             "POST",
             f"{CONVERSATION}/drafts/{{draft_id}}/approval",

@@ -5,7 +5,7 @@ A new page action fails the test until it has a line here. `Why` is for what the
 
 from dataclasses import dataclass
 
-from isolation.routes import ACCOUNT, CASES, MEMBERS, MEMORIES, PAGES, REPLY_DRAFT
+from isolation.routes import ACCOUNT, CASES, MEMBERS, MEMORIES, PAGES, PROPOSAL, REPLY_DRAFT
 
 V1 = "/api/v1"
 
@@ -204,6 +204,8 @@ ACTIONS: dict[str, str | Why] = {
     f"POST {PAGES}/conversations/{{conversation_id}}/assignment": (
         f"PUT {V1}/conversations/{{conversation_id}}/assignment"
     ),
+    f"POST {PAGES}/{PROPOSAL}/approval": f"POST {V1}/{PROPOSAL}/approval",
+    f"POST {PAGES}/{PROPOSAL}/rejection": f"POST {V1}/{PROPOSAL}/rejection",
     f"POST {PAGES}/conversations/{{conversation_id}}/replies": (
         f"POST {V1}/conversations/{{conversation_id}}/replies"
     ),

@@ -99,6 +99,19 @@ async def act(session, connection_id, scene):
         scene.conversation_id,
     )
     await session.execute(
+        """insert into app.action_run (turn_id, conversation_id, intent)
+           select id, conversation_id, 'complaint' from app.turn where conversation_id = $1 limit 1""",
+        scene.conversation_id,
+    )
+    await session.execute(
+        """insert into app.action_proposal
+             (id, turn_id, conversation_id, action, fields, shown, degree, confidence, key)
+           select $1, id, conversation_id, 'add_note', '{"text": "Call"}', 'Call', 'approve', 0.5, 'k'
+             from app.turn where conversation_id = $2 limit 1""",
+        new_id(),
+        scene.conversation_id,
+    )
+    await session.execute(
         """insert into app.outgoing (id, conversation_id, seq, kind) values ($1, $2, 1, 'reply')""",
         new_id(),
         scene.conversation_id,
@@ -139,7 +152,7 @@ async def test_a_customers_data_is_handed_out_whole(scene, world):
     assert kept["messages"][0]["text"] == WORDS
     of_crm = ("deals", "contacts", "tasks", "actions", "changes", "events", "deliveries")
     of_chat = ("conversations", "messages", "attachments", "memories", "turns", "turn_traces", "reply_files")
-    of_chat += ("questions", "question_words", "article_drafts")
+    of_chat += ("questions", "question_words", "article_drafts", "action_runs", "proposed_actions")
     of_chat += ("outgoing_messages", "handoffs", "suggestions")
     assert {kind: bool(rows) for kind, rows in kept.items()} == dict.fromkeys((*of_crm, *of_chat), True)
     assert [event["payload"]["name"] for event in kept["events"]] == ["Ann canary5511"]

@@ -67,6 +67,7 @@ class Estate:
     change_id: UUID
     turn_id: UUID
     reply_draft_id: UUID
+    proposal_id: UUID
     outgoing_id: UUID
     invitation_id: UUID
     api_key_id: UUID
@@ -469,6 +470,16 @@ async def _conversation(
     waits = {"state": "ended", "outcome": "draft", "draft_state": "waiting", "draft_at": utcnow()}
     decided = {"draft_by": canary, "draft_note": canary}
     await insert(session, "turn", **own, id=reply_draft_id, **place, **waits, **decided)
+    proposal_id = new_id()
+    looked = {"state": "done", "intent": canary, "intent_confidence": 0.5, "error_code": canary}
+    calls = json.dumps([{"tool": canary, "verdict": canary}])
+    await insert(session, "action_run", **own, turn_id=turn_id, calls=calls, **looked)
+    proposed = {"action": "create_task", "degree": "approve", "confidence": 0.5, "key": canary}
+    words = {"shown": canary, "reason": canary, "error_code": canary, "decided_by": canary}
+    fields = json.dumps({"text": canary, "due_in_minutes": 60})
+    await insert(
+        session, "action_proposal", **own, id=proposal_id, turn_id=turn_id, fields=fields, **proposed, **words
+    )
     trace = json.dumps({"agent_name": canary, "blocks": [{"kind": "rules", "text": canary, "chars": 1}]})
     await insert(session, "turn_trace", **own, turn_id=reply_draft_id, trace=trace)
     gap_id = new_id()
@@ -499,6 +510,7 @@ async def _conversation(
     used = {"outcome": canary, "tokens_in": 1, "tokens_out": 1, "duration_ms": 1}
     await insert(session, "llm_usage", turn_id=turn_id, model=canary, **used)
     files = {"attachment_id": attachment_id, "pending_id": pending_id}
+    turns = {"turn_id": turn_id, "reply_draft_id": reply_draft_id, "proposal_id": proposal_id}
     turns = {"turn_id": turn_id, "reply_draft_id": reply_draft_id, "outgoing_id": outgoing_id}
     made = {"memory_id": memory_id, "gap_id": gap_id, "draft_id": draft_id}
     return {**own, **files, **turns, **made}

@@ -35,6 +35,8 @@ CONVERSATION = {"conversation_id": "conversation_id"}
 MEMORY = {**CONVERSATION, "memory_id": "memory_id"}
 REMEMBERED = {"kind": "fact", "text": "Stolen"}
 REPLY_DRAFTED = {**CONVERSATION, "draft_id": "reply_draft_id"}
+PROPOSED = {**CONVERSATION, "proposal_id": "proposal_id"}
+PROPOSAL = "conversations/{conversation_id}/proposals/{proposal_id}"
 REPLY_DRAFT = "conversations/{conversation_id}/drafts/{draft_id}"
 MEMORIES = "conversations/{conversation_id}/memories"
 EXPLAINED = {**CONVERSATION, "turn_id": "reply_draft_id"}
@@ -206,6 +208,10 @@ CASES: dict[str, Case] = {
     "DELETE /api/v1/conversations/{conversation_id}/assignment": Foreign(CONVERSATION),
     "PUT /api/v1/conversations/{conversation_id}/read": Foreign(CONVERSATION),
     "GET /api/v1/conversations/{conversation_id}/draft": Foreign(CONVERSATION),
+    "GET /api/v1/proposals": Own(),
+    "GET /api/v1/conversations/{conversation_id}/intent": Foreign(CONVERSATION),
+    f"POST /api/v1/{PROPOSAL}/approval": Foreign(PROPOSED),
+    f"POST /api/v1/{PROPOSAL}/rejection": Foreign(PROPOSED),
     "POST /api/v1/conversations/{conversation_id}/replies": Foreign(
         CONVERSATION, {"json": {"text": "Stolen"}}
     ),
@@ -445,6 +451,9 @@ CASES: dict[str, Case] = {
     f"POST {PAGES}/conversations/{{conversation_id}}/takeover": Foreign(CONVERSATION),
     f"POST {PAGES}/conversations/{{conversation_id}}/resume": Foreign(CONVERSATION),
     f"POST {PAGES}/conversations/{{conversation_id}}/assignment": Foreign(CONVERSATION),
+    f"GET {PAGES}/proposals": Own(),
+    f"POST {PAGES}/{PROPOSAL}/approval": Foreign(PROPOSED),
+    f"POST {PAGES}/{PROPOSAL}/rejection": Foreign(PROPOSED),
     f"POST {PAGES}/conversations/{{conversation_id}}/replies": Foreign(CONVERSATION),
     f"POST {PAGES}/conversations/{{conversation_id}}/handoffs": Foreign(CONVERSATION),
     f"POST {PAGES}/conversations/{{conversation_id}}/suggestion": Foreign(CONVERSATION),

@@ -11,6 +11,7 @@ from isolation.estate import snapshot, tables_of_tenants
 
 # Each job's payload and the estate's attributes that fill it.
 CASES = {
+    "dialog.act": {"turn_id": "turn_id"},
     "dialog.advance": {"conversation_id": "conversation_id"},
     "crm.perform_task": {"task_id": "task_id"},
     "crm.perform_action": {"action_id": "action_id"},

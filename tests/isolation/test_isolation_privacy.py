@@ -27,6 +27,8 @@ LEVELS = ("secret", "personal", "confidential", "internal")
 
 # Under which kind of the two files the rows of a table are.
 HANDED_OUT = {
+    "action_proposal": "proposed_actions",
+    "action_run": "action_runs",
     "api_grant": "api_log_ins",
     "asked_question": "questions",
     "attachment": "attachments",

@@ -18,6 +18,8 @@ from gptagent.features.crm.replying import web as replying
 from gptagent.features.crm.syncing import web as syncing
 from gptagent.features.dialog import ending
 from gptagent.features.dialog import web as dialog
+from gptagent.features.dialog.acting import promising
+from gptagent.features.dialog.acting import web as acting
 from gptagent.features.knowledge.model import FAILURES
 from gptagent.features.knowledge.sites.model import REASONS as SITE_REASONS
 from gptagent.features.organizations import api_keys_web
@@ -45,6 +47,12 @@ NAMED = {
     *(setting.says for setting in table.SETTINGS.values()),
     *forms.WEEKDAYS,
     *offering.FIELD_NAMES.values(),
+    *offering.ACTION_NAMES.values(),
+    *offering.DEGREE_NAMES.values(),
+    *acting.ACTIONS.values(),
+    *acting.INTENTS.values(),
+    *acting.REASONS.values(),
+    promising.PROMISE_TASK,
     ending.FACT_GATE_TASK,
     ending.FAILED_TASK,
     ending.NOT_FOUND_TASK,

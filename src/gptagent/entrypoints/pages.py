@@ -29,6 +29,7 @@ from gptagent.features.crm.replying.web import RepliesPages
 from gptagent.features.crm.syncing.web import SyncPages
 from gptagent.features.crm.web import ConnectionPages
 from gptagent.features.dashboard.web import DashboardPages
+from gptagent.features.dialog.acting.web import ProposalPages
 from gptagent.features.dialog.drafts.web import ReplyDraftPages
 from gptagent.features.dialog.handing.web import HandoffPages
 from gptagent.features.dialog.memory_web import MemoryPages
@@ -213,6 +214,7 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         threads.router(),
         MemoryPages(threads).router(),
         ReplyDraftPages(threads).router(),
+        ProposalPages(platform.db, pages).router(),
         ReplyPages(threads).router(),
         HandoffPages(threads).router(),
         SuggestionPages(threads).router(),

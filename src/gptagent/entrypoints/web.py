@@ -45,6 +45,7 @@ from gptagent.features.crm.mirror.api import MirrorApi
 from gptagent.features.crm.replying.api import RepliesApi
 from gptagent.features.crm.replying.widget import WidgetDoor
 from gptagent.features.crm.syncing.api import SyncsApi
+from gptagent.features.dialog.acting.api import ProposalsApi
 from gptagent.features.dialog.api import ConversationsApi
 from gptagent.features.dialog.drafts.api import ReplyDraftsApi
 from gptagent.features.dialog.handing.api import HandoffsApi
@@ -260,6 +261,7 @@ def _add_conversations(app: FastAPI, platform: Platform) -> None:
     app.include_router(ReplyDraftsApi(platform.db).router())
     app.include_router(HumanRepliesApi(platform.db).router())
     app.include_router(ExplanationsApi(platform.db).router())
+    app.include_router(ProposalsApi(platform.db).router())
     app.include_router(HandoffsApi(platform.db).router())
     app.include_router(SuggestionsApi(platform.db).router())
 

@@ -76,6 +76,11 @@ FACT_GATE = Counter(
     "Replies of a model by what the comparison with their sources found",
     ["outcome"],
 )
+PROMISES = Counter(
+    "gptagent_promises_total",
+    "Replies of a model with a promise, by whether it became a task or was taken out",
+    ["outcome"],
+)
 CRM_CALLS = Counter(
     "gptagent_crm_calls_total", "Calls to the CRM by endpoint and outcome", ["endpoint", "outcome"]
 )

@@ -10,8 +10,17 @@ from zoneinfo import available_timezones
 
 import msgspec
 
-from gptagent.features.agents.model import Opening, PipelineRule, Settings
+from gptagent.features.agents.model import (
+    CUSTOM_FIELD,
+    WRITTEN_CONTACT_FIELDS,
+    WRITTEN_LEAD_FIELDS,
+    Opening,
+    PipelineRule,
+    Settings,
+    UpdateRule,
+)
 from gptagent.features.agents.table import (
+    CONDITION_MAX_CHARS,
     FOLLOW_UP_MAX_CHARS,
     FOLLOW_UP_MAX_HOURS,
     SETTINGS,
@@ -185,6 +194,26 @@ def _tidy(rule: PipelineRule) -> dict[str, Any]:
     return plain
 
 
+def _rules(setting: Setting, value: object) -> object:
+    """Rules keep their order, and a field may have several. Which fields there are `_contradictions` says."""
+    kept = []
+    found = _as(value, tuple[UpdateRule, ...])
+    if len(found) > setting.high:
+        raise _Wrong("At most {high}.", high=setting.high)
+    for number, rule in enumerate(found, start=1):
+        condition = rule.condition.strip()
+        if not rule.field:
+            raise _Wrong("Rule {number}: choose a field.", number=number)
+        if not 1 <= len(condition) <= CONDITION_MAX_CHARS:
+            raise _Wrong(
+                "Rule {number}: say when the field is to be written, in 1 to {high} characters.",
+                number=number,
+                high=CONDITION_MAX_CHARS,
+            )
+        kept.append({"field": rule.field, "condition": condition, "overwrite": rule.overwrite})
+    return kept
+
+
 def _timezone(_setting: Setting, value: object) -> object:
     if isinstance(value, str) and value in timezones():
         return value
@@ -239,10 +268,17 @@ _CHECKS: Mapping[Kind, Callable[[Setting, object], object]] = {
     "pipelines": _pipelines,
     "channels": _words,
     "fields": _words,
+    "rules": _rules,
     "timezone": _timezone,
     "week": _week,
     "days": _days,
 }
+
+
+def is_custom(field: str) -> bool:
+    """Whether a name is that of a custom field."""
+    number = field.removeprefix(CUSTOM_FIELD)
+    return field.startswith(CUSTOM_FIELD) and number.isascii() and number.isdecimal() and len(number) <= 18
 
 
 def _contradictions(settings: Settings) -> list[FieldError]:
@@ -254,6 +290,13 @@ def _contradictions(settings: Settings) -> list[FieldError]:
         faults.append(FieldError("channels.chosen", "Choose at least one channel."))
     if not settings.knowledge.all and not settings.knowledge.categories:
         faults.append(FieldError("knowledge.categories", "Choose at least one category."))
+    rules = settings.update_rules
+    for path, written, own in (
+        ("update_rules.lead", rules.lead, WRITTEN_LEAD_FIELDS),
+        ("update_rules.contact", rules.contact, WRITTEN_CONTACT_FIELDS),
+    ):
+        if any(one.field not in own and not is_custom(one.field) for one in written):
+            faults.append(FieldError(path, NOT_OFFERED))
     if settings.hours.is_on and not settings.hours.week:
         faults.append(FieldError("hours.week", "Choose at least one day."))
     return faults

@@ -15,9 +15,12 @@ from gptagent.features.agents.checking import timezones
 from gptagent.features.agents.forms import TABS, WEEKDAYS, Tab, nested, read, rules_of, values_of, version_of
 from gptagent.features.agents.model import Agent, Problem
 from gptagent.features.agents.offering import languages, offered_in_basics, offered_in_fields
+from gptagent.features.agents.rule_forms import REARRANGE, rearranged
 from gptagent.features.agents.table import (
+    CONDITION_MAX_CHARS,
     FOLLOW_UP_MAX_CHARS,
     NAME_MAX_CHARS,
+    RULES_MAX,
     SETTINGS,
     STAGE_GOAL_MAX_CHARS,
     STAGE_TEXT_MAX_CHARS,
@@ -61,6 +64,9 @@ class AgentEditor:
             require(scope, policy.EDIT_AGENTS)
             form = await request.form()
             typed = read(form, tab, with_model=self.llm_model is not None)
+            if REARRANGE in form:
+                typed = rearranged(typed, words(form, REARRANGE))
+                return await self._page(request, scope, agent_id, tab, typed=typed, is_typing=True)
             try:
                 async with self.db.session(scope) as session:
                     _check_version(form, await service.get_agent(session, agent_id, lock=True), tab)
@@ -81,7 +87,9 @@ class AgentEditor:
         typed: Mapping[str, object] | None = None,
         error: AppError | None = None,
         part: str = "",
+        is_typing: bool = False,
     ) -> Response:
+        """`is_typing`: what was typed is not saved yet, and nobody asked for it."""
         async with self.db.session(scope) as session:
             agent = await service.get_agent(session, agent_id)
             problems = (await service.find_problems(session, [agent]))[agent_id]
@@ -111,6 +119,9 @@ class AgentEditor:
             errors=field_errors(request, error) if error else {},
             failure=message_of(request, error) if error and not error.fields else "",
             table=SETTINGS,
+            is_typing=is_typing,
+            rules_max=RULES_MAX,
+            condition_max=CONDITION_MAX_CHARS,
             name_max=NAME_MAX_CHARS,
             stage_text_max=STAGE_TEXT_MAX_CHARS,
             follow_up_max=FOLLOW_UP_MAX_CHARS,

@@ -9,6 +9,7 @@ from starlette.datastructures import FormData
 
 from gptagent.features.agents.checking import described
 from gptagent.features.agents.model import Agent
+from gptagent.features.agents.rule_forms import read_rules
 from gptagent.features.agents.table import SETTINGS, Kind
 from gptagent.ui.web import words
 
@@ -29,7 +30,18 @@ TABS: Mapping[Tab, tuple[str, ...]] = {
         "not_found_text",
         "handoff_text",
     ),
-    "leads-contacts": ("readable.lead", "readable.contact"),
+    "leads-contacts": (
+        "readable.lead",
+        "readable.contact",
+        "update_rules.lead",
+        "update_rules.contact",
+        "actions.move_deal",
+        "actions.create_task",
+        "actions.add_note",
+        "actions.change_responsible",
+        "actions.add_tags",
+        "actions.confidence",
+    ),
     "advanced-settings": (
         "model",
         "language.detect",
@@ -82,7 +94,11 @@ def rules_of(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 def read(form: FormData, tab: Tab, *, with_model: bool) -> dict[str, Any]:
     """Return what was typed, by path; what is of a wrong kind is left to the service to refuse."""
-    typed = {path: _read(form, path) for path in shown(tab, with_model=with_model)}
+    typed = {
+        path: _read(form, path)
+        for path in shown(tab, with_model=with_model)
+        if path in form or not path.startswith("actions.")
+    }
     return {"name": words(form, "name"), **typed} if tab == "edit" else typed
 
 
@@ -171,6 +187,7 @@ _READERS: Mapping[Kind, Callable[[FormData, str], object]] = {
     "categories": _all,
     "channels": _all,
     "fields": _all,
+    "rules": lambda form, path: list(read_rules(form, path)),
     "pipelines": lambda form, path: list(_rules(form, path)),
     "week": lambda form, path: list(_week(form, path)),
     "days": lambda form, path: words(form, path).split(),

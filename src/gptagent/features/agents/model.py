@@ -32,6 +32,12 @@ LANGUAGES: Mapping[str, tuple[str, str]] = {
 LEAD_FIELDS = ("name", "price", "pipeline", "stage", "responsible", "tags")
 CONTACT_FIELDS = ("name", "phone", "email", "responsible", "tags")
 CUSTOM_FIELD = "cf_"
+# What of them an agent may write besides custom fields.
+WRITTEN_LEAD_FIELDS = ("name", "price")
+WRITTEN_CONTACT_FIELDS = ("name",)
+# How far an agent goes with an action: it shows it beside the conversation, asks first, or does it.
+Degree = Literal["off", "suggest", "approve", "alone"]
+DEGREES: tuple[Degree, ...] = get_args(Degree)
 
 DEFAULT_INSTRUCTIONS = "You are a helpful employee of our company. Answer briefly and to the point."
 DEFAULT_NOT_FOUND = (
@@ -121,6 +127,38 @@ class Readable:
 
 
 @dataclass(frozen=True, slots=True)
+class UpdateRule:
+    """When a field of the deal or contact is written from what the customer says, in words.
+
+    Without `overwrite` a value that is there stays.
+    """
+
+    field: str
+    condition: str
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateRules:
+    """Gone through from the first to the last."""
+
+    lead: tuple[UpdateRule, ...] = ()
+    contact: tuple[UpdateRule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Actions:
+    """How far the agent goes with each action. `confidence`, in percent, is the least to do it alone."""
+
+    move_deal: Degree = "off"
+    create_task: Degree = "off"
+    add_note: Degree = "off"
+    change_responsible: Degree = "off"
+    add_tags: Degree = "off"
+    confidence: int = 80
+
+
+@dataclass(frozen=True, slots=True)
 class Language:
     """The customer's own if it is to be detected, else `fixed`, one of LANGUAGES."""
 
@@ -171,6 +209,8 @@ class Settings:
     not_found_text: str = DEFAULT_NOT_FOUND
     handoff_text: str = DEFAULT_HANDOFF
     readable: Readable = field(default_factory=Readable)
+    update_rules: UpdateRules = field(default_factory=UpdateRules)
+    actions: Actions = field(default_factory=Actions)
     model: str | None = None
     language: Language = field(default_factory=Language)
     creativity: Creativity = "balanced"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from gptagent.features.agents.model import CREATIVITIES, LANGUAGES
+from gptagent.features.agents.model import CREATIVITIES, DEGREES, LANGUAGES
 from gptagent.features.knowledge.model import CATEGORIES_MAX
 
 NAME_MAX_CHARS = 255
@@ -20,6 +20,8 @@ GOAL_MAX_CHARS = 500
 PIPELINES_MAX = 200
 STAGES_MAX = 200  # of a pipeline
 STAGE_TEXT_MAX_CHARS = 2_000
+RULES_MAX = 40  # of the deal, and of the contact
+CONDITION_MAX_CHARS = 500
 FOLLOW_UP_MAX_CHARS = 1_000
 STAGE_GOAL_MAX_CHARS = 500
 FOLLOW_UP_MAX_HOURS = 720  # a month
@@ -35,6 +37,7 @@ Kind = Literal[
     "pipelines",
     "channels",
     "fields",
+    "rules",
     "timezone",
     "week",
     "days",
@@ -60,7 +63,11 @@ class Setting:
     @property
     def is_quiet(self) -> bool:
         """Whether records only say that it changed."""
-        return self.kind == "pipelines" or (self.kind == "text" and self.high > LONG_TEXT_CHARS)
+        return self.kind in {"pipelines", "rules"} or (self.kind == "text" and self.high > LONG_TEXT_CHARS)
+
+
+def _degree(says: str) -> Setting:
+    return Setting("choice", says, options=DEGREES, needs_model=True)
 
 
 # By the path in the document.
@@ -133,6 +140,34 @@ SETTINGS: Mapping[str, Setting] = {
         "fields",
         "What the agent knows of the contact, as the platform has read it from the CRM.",
         high=200,
+        needs_model=True,
+    ),
+    "update_rules.lead": Setting(
+        "rules",
+        "What the agent writes into the deal from the customer's words, rule by rule from the first to the "
+        "last. Each says when, in your words. What does not fit the field is not written.",
+        high=RULES_MAX,
+        needs_model=True,
+    ),
+    "update_rules.contact": Setting(
+        "rules",
+        "What the agent writes into the contact, in the same way.",
+        high=RULES_MAX,
+        needs_model=True,
+    ),
+    "actions.move_deal": _degree(
+        "Moves the deal to another stage of its pipeline. To a closing stage the agent never moves it alone."
+    ),
+    "actions.create_task": _degree("Makes a task on the deal, or on the contact if there is no deal."),
+    "actions.add_note": _degree("Leaves a note on the deal, or on the contact if there is no deal."),
+    "actions.change_responsible": _degree("Makes another person of the CRM responsible for the deal."),
+    "actions.add_tags": _degree("Adds tags to the deal; only those that the CRM has."),
+    "actions.confidence": Setting(
+        "number",
+        "How sure the model has to be, in percent, for the agent to act alone. Below it the action waits for "
+        "approval.",
+        50,
+        100,
         needs_model=True,
     ),
     "model": Setting(

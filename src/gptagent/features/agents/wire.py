@@ -8,8 +8,8 @@ from uuid import UUID
 import msgspec
 from pydantic import Field
 
-from gptagent.features.agents.model import Agent, Creativity, Problem
-from gptagent.features.agents.table import FOLLOW_UP_MAX_HOURS, PIPELINES_MAX, STAGES_MAX
+from gptagent.features.agents.model import Agent, Creativity, Degree, Problem
+from gptagent.features.agents.table import FOLLOW_UP_MAX_HOURS, PIPELINES_MAX, RULES_MAX, STAGES_MAX
 from gptagent.features.knowledge.model import CATEGORIES_MAX
 from gptagent.kernel.http import Body, Wire, example
 
@@ -75,6 +75,28 @@ class ReadablePatch(Body):
     contact: list[str] | None = Field(None, max_length=200)
 
 
+class UpdateRuleBody(Body):
+    """`field`: `name`, `price` (of deals), or `cf_` and the number of a custom field."""
+
+    field: str
+    condition: str
+    overwrite: bool = False
+
+
+class UpdateRulesPatch(Body):
+    lead: list[UpdateRuleBody] | None = Field(None, max_length=RULES_MAX)
+    contact: list[UpdateRuleBody] | None = Field(None, max_length=RULES_MAX)
+
+
+class ActionsPatch(Body):
+    move_deal: Degree | None = None
+    create_task: Degree | None = None
+    add_note: Degree | None = None
+    change_responsible: Degree | None = None
+    add_tags: Degree | None = None
+    confidence: int | None = Field(None, ge=50, le=100)
+
+
 class LanguagePatch(Body):
     detect: bool | None = None
     fixed: str | None = None
@@ -112,6 +134,8 @@ class AgentPatch(Body):
     not_found_text: str | None = None
     handoff_text: str | None = None
     readable: ReadablePatch | None = None
+    update_rules: UpdateRulesPatch | None = None
+    actions: ActionsPatch | None = None
     model: str | None = None
     language: LanguagePatch | None = None
     creativity: Creativity | None = None
@@ -171,6 +195,28 @@ class ReadableOut(Wire):
     contact: list[str]
 
 
+class UpdateRuleOut(Wire):
+    field: str
+    condition: str
+    overwrite: bool
+
+
+class UpdateRulesOut(Wire):
+    lead: list[UpdateRuleOut]
+    contact: list[UpdateRuleOut]
+
+
+class ActionsOut(Wire):
+    """How far the agent goes with each: off, suggest, approve or alone. `confidence` in percent."""
+
+    move_deal: Degree
+    create_task: Degree
+    add_note: Degree
+    change_responsible: Degree
+    add_tags: Degree
+    confidence: int
+
+
 class LanguageOut(Wire):
     detect: bool
     fixed: str
@@ -210,6 +256,8 @@ class AgentOut(Wire):
     not_found_text: str
     handoff_text: str
     readable: ReadableOut
+    update_rules: UpdateRulesOut
+    actions: ActionsOut
     model: str | None
     language: LanguageOut
     creativity: Creativity

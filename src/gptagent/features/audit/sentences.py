@@ -6,6 +6,8 @@ An action without a sentence is shown by its own name, so no row is ever hidden.
 from collections.abc import Mapping
 
 SENTENCES: Mapping[str, str] = {
+    "action_proposal.approved": "Proposed action approved",
+    "action_proposal.rejected": "Proposed action rejected",
     "administrator.appointed": "Made an administrator of the platform",
     "administrator.dismissed": "No longer an administrator of the platform",
     "agent.created": "Agent made",

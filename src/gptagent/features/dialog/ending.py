@@ -12,6 +12,8 @@ from gptagent.features.crm import service as crm_service
 from gptagent.features.crm.model import NewTask
 from gptagent.features.crm.replying import service as replying
 from gptagent.features.dialog import service, store
+from gptagent.features.dialog.acting import service as acting
+from gptagent.features.dialog.acting.promising import owe_promises
 from gptagent.features.dialog.enclosures import service as enclosures
 from gptagent.features.dialog.following.planning import wait_for_silence
 from gptagent.features.dialog.model import FACT_GATE, Answer, Turn
@@ -88,9 +90,12 @@ async def finish(
             await replying.release(session, turn.id)
         if sent is not None:
             await enclosures.owe_files(session, turn, answer)
+            await owe_promises(session, conversation, answer)
             await knowledge.note_scripts_used(session, used_scripts(answer), now=utcnow())
             await wait_for_silence(session, conversation.id, turn.agent_id)
         await _follow(session, turn, conversation, answer)
+        if answer.outcome in {"reply", "not_found"}:
+            await acting.owe_acting(session, turn)
         await note_question(session, turn, conversation)
     observe.TURNS.labels(answer.outcome).inc()
 

@@ -9,6 +9,7 @@ from gptagent.features.conversations.memory import service as memory
 from gptagent.features.conversations.memory.model import Memory
 from gptagent.features.crm import service as crm_service
 from gptagent.features.crm.service import ContactCard
+from gptagent.features.dialog.acting import promising
 from gptagent.features.dialog.context import Responder, Spent, TurnContext, not_found
 from gptagent.features.dialog.extractive import BY as EXTRACTIVE
 from gptagent.features.dialog.handing import turns as handing
@@ -70,7 +71,8 @@ class Generation:
         try:
             answer, spent = await self.responder.respond(db, scope, context, passages)
             if answer.by != EXTRACTIVE:  # quotations are the base's own words
-                answer = worded(answer, context.settings)
+                known = [one.content for one in passages]
+                answer = promising.settled(context, worded(answer, context.settings), known)
         except AppError as error:
             # The model is away or refuses: the base's own words, or the not-found path, are an answer.
             log.warning("model_failed", error=error.code, conversation_id=str(context.conversation.id))

@@ -8,10 +8,12 @@ from typing import Literal
 
 from gptagent.features.agents import service as agents
 from gptagent.features.agents.model import LANGUAGES, TEMPERATURES, Settings
+from gptagent.features.dialog.acting.promises import DUE_MINUTES, unmarked
+from gptagent.features.dialog.acting.promising import promise_rule
 from gptagent.features.dialog.context import Spent, TurnContext, not_found
 from gptagent.features.dialog.handing import turns as handing
 from gptagent.features.dialog.handing.model import RULE as HANDOFF_RULE
-from gptagent.features.dialog.model import FACT_GATE, Answer, Source
+from gptagent.features.dialog.model import FACT_GATE, Answer, Promised, Source
 from gptagent.features.dialog.reading import Facts, contact_facts, deal_facts
 from gptagent.features.dialog.tracing.model import Block, BlockKind
 from gptagent.features.inference import service as inference
@@ -140,10 +142,13 @@ class _Asked:
     def read(self, reply: ModelReply) -> Answer:
         if (handed := handing.chosen_by_model(self.context.agent, reply.text, reply.model)) is not None:
             return handed
-        text = self._without_placeholders(_CITATION.sub("", reply.text).strip())
+        said, marked = unmarked(_CITATION.sub("", reply.text))
+        text = self._without_placeholders(said)
         if NOT_FOUND_MARK in text or not text:
             return not_found(self.context.agent, reply.model)
-        return Answer(text, "reply", reply.model, _cited(reply.text, self.passages, self.context.scripts))
+        sources = _cited(reply.text, self.passages, self.context.scripts)
+        promises = tuple(Promised(one, DUE_MINUTES) for one in marked)
+        return Answer(text, "reply", reply.model, sources, promises=promises)
 
     def invented(self, answer: Answer) -> list[str]:
         """Return the facts of a reply that are in nothing the model was given as a source, nor asked about.
@@ -244,7 +249,8 @@ def _rules(settings: Settings) -> str:
 
 def _blocks(context: TurnContext, passages: list[Passage]) -> list[Block]:
     """Return what the model is told before the dialogue, in its order."""
-    blocks = [*_told_by_owner(context), Block.of("rules", _rules(context.settings))]
+    rules = f"{_rules(context.settings)}\n{promise_rule(context)}"
+    blocks = [*_told_by_owner(context), Block.of("rules", rules)]
     if context.company:
         blocks.append(Block.of("company", f"{_ABOUT}\n<company>\n{_data(context.company)}\n</company>"))
     of_crm: tuple[tuple[BlockKind, Facts], ...] = (

@@ -10,7 +10,9 @@ from typing import Literal, Protocol
 from gptagent.kernel.circuits import Circuit
 
 # What a call of a model was for.
-Purpose = Literal["reply", "rewrite", "memory", "graph", "draft", "embedding", "rehearsal", "other"]
+Purpose = Literal[
+    "reply", "rewrite", "memory", "graph", "draft", "actions", "embedding", "rehearsal", "other"
+]
 # Is given what a model says, piece by piece; None: what was said is void, another attempt begins.
 Hear = Callable[[str | None], Awaitable[None]]
 # After five failures in a row a model is left alone; longer than the pause of a CRM it need not be.
@@ -29,11 +31,28 @@ class ChatTurn:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """What a model may ask for. `parameters` is a JSON schema of an object."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """What a model asks for. Nothing of it was checked: neither the name nor the arguments."""
+
+    name: str
+    arguments: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
 class ModelRequest:
     """`model` None means the installation's model. `temperature` 0 - 2. `max_tokens` bounds the answer.
 
     `schema` asks for JSON of this form; what comes must be checked all the same. `within`: seconds, if less
-    than the adapter's own deadline is left.
+    than the adapter's own deadline is left. `tools` are offered; whether one is called is up to the model.
     """
 
     system: str
@@ -43,6 +62,7 @@ class ModelRequest:
     model: str | None = None
     schema: Mapping[str, object] | None = None
     within: float | None = None
+    tools: tuple[ToolSpec, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +70,8 @@ class ModelReply:
     """Token counts are the provider's own; `duration_ms` and `calls` include those that failed.
 
     `tokens_cached` are those of `tokens_in` that the provider had kept from an earlier request.
-    `cost_micro_usd`: millionths of a US dollar; None if no price of the model is known.
+    `cost_micro_usd`: millionths of a US dollar; None if no price of the model is known. `tool_calls` in the
+    model's order; those whose arguments are no JSON object are left out.
     """
 
     text: str
@@ -61,6 +82,7 @@ class ModelReply:
     calls: int = 1
     tokens_cached: int = 0
     cost_micro_usd: int | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
 
 
 class LanguageModel(Protocol):

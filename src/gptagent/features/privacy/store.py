@@ -239,6 +239,22 @@ def kept_of_customer(
             )
             for one in ids
         ],
+        "action_runs": [
+            Query(
+                "select * from app.action_run where conversation_id = $1",
+                ("created_at", "turn_id"),
+                args=(one,),
+            )
+            for one in ids
+        ],
+        "proposed_actions": [
+            Query(
+                "select * from app.action_proposal where conversation_id = $1",
+                ("created_at", "id"),
+                args=(one,),
+            )
+            for one in ids
+        ],
         "reply_files": [
             Query(
                 "select * from app.reply_file where conversation_id = $1",

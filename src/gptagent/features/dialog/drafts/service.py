@@ -12,6 +12,7 @@ from gptagent.features.crm import service as crm_service
 from gptagent.features.crm.replying import service as replying
 from gptagent.features.dialog import service as lanes
 from gptagent.features.dialog import store as turns
+from gptagent.features.dialog.acting import service as acting
 from gptagent.features.dialog.drafts import store
 from gptagent.features.dialog.drafts.model import NOTE_MAX_CHARS, TEXT_MAX_CHARS, Draft
 from gptagent.features.dialog.ending import note_question, owe_turn_task
@@ -47,6 +48,7 @@ async def put_down(db: Database, scope: Scope, turn: Turn, answer: Answer, pace:
         if not await store.was_told(session, conversation.id, turn.first_seq):
             await owe_turn_task(session, turn, conversation, DRAFT_TASK)
         await note_question(session, turn, conversation)
+        await acting.owe_acting(session, turn)
         await conversations.tell(session, conversation.id)
     observe.TURNS.labels("draft").inc()
 

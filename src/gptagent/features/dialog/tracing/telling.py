@@ -37,7 +37,11 @@ BLOCKS: Mapping[str, str] = {
     "question": "The customer's message",
     "other": "Something else",
 }
-PURPOSES: Mapping[str, str] = {"reply": "Answer", "rewrite": "Second wording, without unsourced facts"}
+PURPOSES: Mapping[str, str] = {
+    "reply": "Answer",
+    "rewrite": "Second wording, without unsourced facts",
+    "actions": "What is to be done in the CRM",
+}
 STEPS: Mapping[str, str] = {
     "understand": "Meaning of the question",
     "gather": "Search, scripts, memory, CRM fields",
