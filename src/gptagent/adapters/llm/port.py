@@ -318,13 +318,22 @@ def _called(response: "ModelResponse") -> Iterator[ToolCall]:
 
 
 def _messages(request: ModelRequest) -> "list[ModelMessage]":
+    from pydantic_ai.messages import (
+        BinaryContent,
+        ModelResponse,
+        SystemPromptPart,
+        TextPart,
+        UserPromptPart,
+    )
     from pydantic_ai.messages import ModelRequest as Request
-    from pydantic_ai.messages import ModelResponse, SystemPromptPart, TextPart, UserPromptPart
 
     messages: list[ModelMessage] = [Request(parts=[SystemPromptPart(content=request.system)])]
     for turn in request.turns:
         if turn.role == "user":
-            messages.append(Request(parts=[UserPromptPart(content=turn.text)]))
+            seen = [BinaryContent(data=one.content, media_type=one.mime) for one in turn.pictures]
+            messages.append(
+                Request(parts=[UserPromptPart(content=[turn.text, *seen] if seen else turn.text)])
+            )
         else:
             messages.append(ModelResponse(parts=[TextPart(content=turn.text)]))
     return messages

@@ -56,6 +56,10 @@ TABS: Mapping[Tab, tuple[str, ...]] = {
         "hours.week",
         "hours.holidays",
         "remembers_customers",
+        "budget.day_cents",
+        "budget.month_cents",
+        "budget.day_tokens",
+        "budget.month_tokens",
     ),
 }
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")

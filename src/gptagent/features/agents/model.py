@@ -6,6 +6,8 @@ from datetime import date, datetime
 from typing import Literal, get_args
 from uuid import UUID
 
+from gptagent.features.inference.budgets.model import Limits
+
 Creativity = Literal["precise", "balanced", "creative"]
 CREATIVITIES: tuple[Creativity, ...] = get_args(Creativity)
 # Sampling temperature of the model (0 - 2) behind each word.
@@ -220,10 +222,13 @@ class Settings:
     welcome_text: str = ""
     hours: Hours = field(default_factory=Hours)
     remembers_customers: bool = True
+    budget: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True, slots=True)
 class Agent:
+    """Turns use `settings`, which are those of the version `published`; `draft` nobody gets yet."""
+
     id: UUID
     name: str
     is_active: bool
@@ -231,6 +236,8 @@ class Agent:
     version: int
     created_at: datetime
     updated_at: datetime
+    published: int = 1
+    draft: Settings | None = None
 
 
 @dataclass(frozen=True, slots=True)

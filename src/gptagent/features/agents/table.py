@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gptagent.features.agents.model import CREATIVITIES, DEGREES, LANGUAGES
+from gptagent.features.inference.budgets.model import LIMIT_MAX
 from gptagent.features.knowledge.model import CATEGORIES_MAX
 
 NAME_MAX_CHARS = 255
 INSTRUCTIONS_MIN_CHARS = 10
-INSTRUCTIONS_MAX_CHARS = 20_000
+INSTRUCTIONS_MAX_CHARS = 40_000  # of the largest plan: see limits.py
 NOT_FOUND_MAX_CHARS = 500
 HANDOFF_MAX_CHARS = 500
 DELAY_MAX_SECONDS = 3_600
@@ -194,7 +195,7 @@ SETTINGS: Mapping[str, Setting] = {
     "response_delay_seconds": Setting(
         "number",
         "The agent waits for so much silence, so that a customer who writes in several messages gets one "
-        "answer.",
+        "answer. After a question, a whole sentence or a long message about half of it is enough.",
         0,
         DELAY_MAX_SECONDS,
     ),
@@ -232,5 +233,28 @@ SETTINGS: Mapping[str, Setting] = {
         "switch",
         "Names, wishes and promises are noted from the customer's messages and known in later chats of the "
         "same contact. Off: nothing more is noted or used; what was noted stays visible in the conversation.",
+    ),
+    "budget.day_cents": Setting(
+        "number",
+        "What this agent's replies and its memory may cost in a day (UTC), in US cents. Once it is used up, "
+        "happens what the workspace has set. A model without a known price counts in tokens only.",
+        0,
+        LIMIT_MAX,
+        is_optional=True,
+        needs_model=True,
+    ),
+    "budget.month_cents": Setting(
+        "number", "The same for a calendar month.", 0, LIMIT_MAX, is_optional=True, needs_model=True
+    ),
+    "budget.day_tokens": Setting(
+        "number",
+        "How many tokens this agent may use in a day (UTC), of questions and answers together.",
+        0,
+        LIMIT_MAX,
+        is_optional=True,
+        needs_model=True,
+    ),
+    "budget.month_tokens": Setting(
+        "number", "The same for a calendar month of tokens.", 0, LIMIT_MAX, is_optional=True, needs_model=True
     ),
 }

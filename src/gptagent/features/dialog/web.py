@@ -60,6 +60,7 @@ REASONS: Mapping[str, str] = {
     "workspace_suspended": "Not answered: the workspace is suspended.",
     "workspace_deletion": "Not answered: the workspace is going to be deleted.",
     "too_late": "Not answered: more than a day had passed before an agent could answer.",
+    "not_heard": "Not answered: nothing is known of what the customer sent. A task asks a manager to look.",
     "failed": "Not answered: the turn failed. A task asks a manager to answer.",
     "window_closed": "Not sent: 24 hours have passed since the customer's last message. A task has the text.",
     "crm_no_reply_slot": "Not sent: no bot of the CRM waited for the reply. A task asks a manager to answer.",
@@ -67,6 +68,16 @@ REASONS: Mapping[str, str] = {
     "delivery_unknown": "It is not known whether the reply arrived. A task asks a manager to look.",
     "asked_for_person": "The customer asked for a person.",
     "model_hands_over": "The agent could not go on by itself.",
+}
+# Why nothing is known of what is in a customer's file, by the reason.
+UNHEARD_REASONS: Mapping[str, str] = {
+    "not_set": "not understood: no model for it is set up in this installation",
+    "not_fetched": "not understood: the file could not be fetched",
+    "not_readable": "not understood: files of this kind cannot be read",
+    "too_large": "not understood: the file is too large",
+    "empty": "nothing was understood in it",
+    "not_wanted": "not listened to: no agent answers here, or too many files came",
+    "failed": "not understood: the model did not answer",
 }
 # Why a file that belongs to a reply was not sent, by its reason.
 FILE_REASONS: Mapping[str, str] = {
@@ -250,6 +261,7 @@ class ConversationPages:
             "explained": await tracing.explained_turns(session, [turn.id for turn in turns]),
             "file_reasons": FILE_REASONS,
             "file_not_sent": FILE_NOT_SENT,
+            "unheard_reasons": UNHEARD_REASONS,
             "is_cut": len(messages) == THREAD_SIZE,
             "speaker": await speaking.find_speaker(session, conversation_id),
             "has_active": bool(await agents.list_active(session)),

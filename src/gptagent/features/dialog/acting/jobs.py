@@ -6,6 +6,7 @@ from uuid import UUID
 from gptagent.features.dialog.acting import service
 from gptagent.features.dialog.acting.prompting import plan
 from gptagent.features.inference import service as inference
+from gptagent.features.inference.budgets.service import BudgetExhausted
 from gptagent.features.inference.model import LanguageModel
 from gptagent.kernel.errors import Forbidden, Invalid
 from gptagent.kernel.jobs import JobContext
@@ -28,8 +29,8 @@ class ActingJobs:
         if taken is None or self.model is None:
             return
         try:
-            found, reply = await plan(self.model, taken.considered)
-        except (Invalid, Forbidden) as error:  # an endpoint without tools, or one that refuses the key
+            found, reply = await plan(self.model, ctx.scope, taken.considered)
+        except (Invalid, Forbidden, BudgetExhausted) as error:  # no tools, a key refused, no money left
             async with ctx.db.session(ctx.scope) as session:
                 await service.fail(session, taken.turn_id, error.code)
             return

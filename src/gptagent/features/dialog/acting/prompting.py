@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from gptagent.features.agents import service as agents
 from gptagent.features.agents.model import Place
@@ -20,8 +21,9 @@ from gptagent.features.dialog.acting.model import (
 )
 from gptagent.features.dialog.acting.rules import rules_here, value_for, written
 from gptagent.features.dialog.acting.tools import FieldSaid, IntentSaid
-from gptagent.features.inference.model import ChatTurn, LanguageModel, ModelReply, ModelRequest, ToolCall
+from gptagent.features.inference.model import ChatTurn, LanguageModel, ModelReply, ModelRequest, ToolCall, Use
 from gptagent.kernel.clock import utcnow
+from gptagent.kernel.scope import Scope
 
 ANSWER_MAX_TOKENS = 900
 MESSAGE_MAX_CHARS = 2_000
@@ -48,7 +50,7 @@ rule with values the value is one of them, word for word; several are separated 
 digits only, dates are YYYY-MM-DD, yes or no is yes or no."""
 
 
-async def plan(model: LanguageModel, considered: Considered) -> tuple[Plan, ModelReply | None]:
+async def plan(model: LanguageModel, scope: Scope, considered: Considered) -> tuple[Plan, ModelReply | None]:
     """Ask what is to be done and return it checked; nothing is written anywhere. None: nobody was asked.
 
     Raises what the model's port raises.
@@ -57,7 +59,9 @@ async def plan(model: LanguageModel, considered: Considered) -> tuple[Plan, Mode
     request = request_for(considered, rules)
     if request is None:
         return Plan(), None
-    reply = await model.complete(request)
+    agent = considered.agent
+    use = Use(scope, considered.conversation.customer, agent.id, agent.settings.budget)
+    reply = await model.complete(replace(request, use=use))
     return read_plan(considered, rules, reply.tool_calls), reply
 
 

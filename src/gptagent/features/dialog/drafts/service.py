@@ -37,7 +37,7 @@ async def put_down(db: Database, scope: Scope, turn: Turn, answer: Answer, pace:
     async with db.session(scope) as session:
         conversation = await conversations.get_conversation(session, turn.conversation_id)
         await crm_service.hold_connection(session, conversation.connection_id)
-        await memory.wake_reader(session, conversation.id)
+        await memory.wake_reader(session, conversation.id, turn.agent_id, turn.last_seq)
         if not await turns.pass_fence(session, turn, pace.lease):
             await lanes.give_back(session, turn)
             await turns.supersede_turn(session, turn.id)

@@ -99,7 +99,7 @@ async def _act(
     async with db.session(scope) as session:
         considered = await acting.consider(session, context, answer.text)
     try:
-        plan, reply = await plan_actions(responder.model, considered)
+        plan, reply = await plan_actions(responder.model, scope, considered)
     except AppError as error:
         context.trace.failed("actions", context.settings.model or "", error.code)
         return
