@@ -203,8 +203,8 @@ async def test_the_editor_saves_a_tab_and_says_what_is_wrong_beside_the_field(br
     await page.keyboard.press("Control+s")
     await expect(page.locator("#handoff_text")).to_have_attribute("aria-invalid", "true")
     await page.locator("#handoff_text").fill("A colleague takes over.")
-    await page.locator("[data-save]").first.click()
-    await expect(page.locator("body")).to_contain_text("Saved")
+    await page.get_by_role("button", name="Publish").click()
+    await expect(page.locator("body")).to_contain_text("It counts from the next answer on.")
     async with world.db.session(world.scope) as session:
         saved = await agents.get_agent(session, agent.id)
     assert saved.settings.handoff_text == "A colleague takes over."
