@@ -179,8 +179,9 @@ async def test_a_conversation_is_handed_over_on_its_page(browser, web, world, sc
     await page.goto(f"{base}/conversations/{scene.conversation_id}")
     await page.keyboard.press("h")
     await page.locator("#handoff-text").fill("Alice will answer you.")
-    async with page.expect_response("**part=thread**"):
-        await page.evaluate(TELL, f"conversations/{scene.conversation_id}")
+    await page.evaluate("document.getElementById('thread').dataset.seen = 'before'")
+    await page.evaluate(TELL, f"conversations/{scene.conversation_id}")
+    await expect(page.locator("#thread[data-seen]")).to_have_count(0)  # it was put in the page
     await page.locator("#handoff-note").fill("A regular customer.")  # still unfolded
     await page.get_by_role("button", name="Hand the conversation over").click()
     await expect(page.locator("#thread")).to_contain_text("handed the conversation over to Alice")
