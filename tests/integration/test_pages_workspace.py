@@ -129,7 +129,7 @@ async def test_a_taken_name_is_refused_and_kept(alice, agent):
 
 
 async def test_an_editor_names_all_errors_at_once_and_loses_nothing(alice, agent, database, scope):
-    typed = {"name": "", "not_found_text": "x" * 501, "not_found_task": "on"}
+    typed = {"name": "", "not_found_text": "x" * 501, "not_found_task": "on", "handoff_text": "Wait."}
     answer = await alice.send(f"/ai-agents/{agent.id}/edit", typed)
     assert answer.status_code == 422
     assert answer.text.count('aria-invalid="true"') == 5  # also lists of which nothing is chosen
@@ -141,7 +141,7 @@ async def test_an_editor_names_all_errors_at_once_and_loses_nothing(alice, agent
 
 
 async def test_an_editor_saves_what_it_shows_and_leaves_the_rest(alice, agent, database, scope):
-    typed = {"name": "Desk", "not_found_text": "One moment."}
+    typed = {"name": "Desk", "not_found_text": "One moment.", "handoff_text": "A colleague answers."}
     typed |= dict.fromkeys(("knowledge.all", "channels.all", "pipelines.all"), "on")
     saved = await alice.follow(await alice.send(f"/ai-agents/{agent.id}/edit", typed))
     assert "Saved" in texts(saved)
