@@ -33,7 +33,6 @@ UNKNOWN = (
     *("http_get", "fetch_url", "run_sql", "read_file", "send_message", "send_email", "delete_deal"),
     *("delete_contact", "update_agent", "read_secret", "export_customers", "MOVE_DEAL"),
 )
-WRONG = ("", " ", -1, 10**12, True, None, [], {}, "x" * 5_000, "\0", "../..", "<script>", ["a"] * 50, 1e308)
 ACTIONS = ("move_deal", "create_task", "add_note", "change_responsible", "add_tags")
 
 
@@ -114,22 +113,8 @@ async def test_no_argument_names_anything_but_this_deal_and_contact(desk):
     ]
     verdicts = await obey(desk, calls)
     assert set(verdicts) == {(name, "unknown_argument") for name in TOOLS}
-    wrong = [
-        (name, {**arguments, key: value})
-        for name, arguments in valid(desk).items()
-        for key in arguments
-        if key not in {"reason", "confidence"}
-        for value in WRONG
-    ]
-    await obey(desk, wrong)
     assert await outside(desk, allowed=True) == []
     assert await deal_of(desk, neighbour) == before
-    pipeline = next(one for one in desk.known.pipelines if one.is_main)
-    closing = [one.name for one in pipeline.stages if one.kind in {"won", "lost"}]
-    await obey(desk, [("move_deal", {"stage": name, "reason": "", "confidence": 1}) for name in closing])
-    assert (await desk.values())["place"].stage_id not in {
-        one.id for one in pipeline.stages if one.kind in {"won", "lost"}
-    }
 
 
 async def test_what_needs_a_person_waits_for_one_however_often_it_is_called(desk):
