@@ -114,7 +114,16 @@ ACTIONS: dict[str, str | Why] = {
     f"POST {PAGES}/ai-agents/{{agent_id}}/leads-contacts": f"PATCH {AGENT}",
     f"POST {PAGES}/ai-agents/{{agent_id}}/advanced-settings": f"PATCH {AGENT}",
     f"POST {PAGES}/ai-agents/{{agent_id}}/active": f"PATCH {AGENT}",
+    f"POST {PAGES}/ai-agents/{{agent_id}}/copy": f"POST {AGENT}/copy",
     f"POST {PAGES}/ai-agents/{{agent_id}}/delete": f"DELETE {AGENT}",
+    f"POST {PAGES}/ai-agents/{{agent_id}}/versions/{{version}}/restore": (
+        f"POST {AGENT}/versions/{{version}}/restore"
+    ),
+    f"POST {PAGES}/ai-agents/{{agent_id}}/draft/publish": f"POST {AGENT}/versions",
+    f"POST {PAGES}/ai-agents/{{agent_id}}/draft/discard": f"DELETE {AGENT}/draft",
+    f"POST {PAGES}/ai-agents/import": f"POST {V1}/agents/import",
+    f"POST {PAGES}/ai-agents/bulk": f"POST {V1}/agents/bulk",
+    f"POST {PAGES}/ai-agents/columns": BROWSER,
     f"POST {PAGES}/knowledge-base/documents": f"POST {V1}/documents",
     f"POST {PAGES}/knowledge-base/documents/{{document_id}}/edit": f"PATCH {DOCUMENT}",
     f"POST {PAGES}/knowledge-base/documents/{{document_id}}/retry": f"POST {DOCUMENT}/retry",

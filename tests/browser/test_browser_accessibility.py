@@ -37,6 +37,7 @@ NO_PAGE = {
     "/admin": "leads to its dashboard",
     "/admin/audit/export": "a file",
     "/manage/{workspace}/knowledge-items/export": "a file",
+    "/manage/{workspace}/ai-agents/{agent_id}/export": "a file",
     "/manage/{workspace}/knowledge-bench/runs": "part of a page",
     "/manage/{workspace}/knowledge-bench/export": "a file",
     "/manage/{workspace}/knowledge-items/{article_id}/files/{file_id}": "a file",

@@ -21,6 +21,8 @@ from isolation.knowledge_routes import KNOWLEDGE
 from isolation.scenario_routes import SCENARIOS
 
 AGENT = {"agent_id": "agent_id"}
+AGENT_FILE = {"format": "gptagent.agent", "name": "From a file", "settings": {"goal": "A visit"}}
+VERSION = {"version": "version"}
 CONNECTION = {"connection_id": "connection_id"}
 DEAL = CONNECTION | {"lead_id": "lead_id"}
 PERSON_OF_CRM = CONNECTION | {"contact_id": "contact_id"}
@@ -142,6 +144,19 @@ CASES: dict[str, Case] = {
     "DELETE /api/v1/invitations/{invitation_id}": Foreign(INVITATION),
     "GET /api/v1/agents": Own(),
     "POST /api/v1/agents": Own(201, {"json": {"name": "New agent"}}),
+    "GET /api/v1/agent-templates": Own(),
+    "POST /api/v1/agents/import": Own(201, {"json": AGENT_FILE}),
+    "GET /api/v1/agents/{agent_id}/export": Foreign(AGENT),
+    "POST /api/v1/agents/bulk": Own(200, {"json": {"ids": [], "action": "activate"}}),
+    "POST /api/v1/agents/{agent_id}/copy": Foreign(AGENT),
+    "GET /api/v1/agents/{agent_id}/draft": Foreign(AGENT),
+    "PATCH /api/v1/agents/{agent_id}/draft": Foreign(AGENT, {"json": {"goal": "Stolen"}}),
+    "DELETE /api/v1/agents/{agent_id}/draft": Foreign(AGENT),
+    "GET /api/v1/agents/{agent_id}/versions": Foreign(AGENT),
+    "POST /api/v1/agents/{agent_id}/versions": Foreign(AGENT, {"json": {"note": "Stolen"}}),
+    "GET /api/v1/agents/{agent_id}/versions/{version}": Foreign(AGENT | VERSION),
+    "POST /api/v1/agents/{agent_id}/versions/{version}/restore": Foreign(AGENT | VERSION),
+    "GET /api/v1/agents/{agent_id}/diff": Foreign(AGENT),
     "GET /api/v1/agents/{agent_id}": Foreign(AGENT),
     "PATCH /api/v1/agents/{agent_id}": Foreign(AGENT, {"json": {"name": "Stolen", "is_active": False}}),
     "DELETE /api/v1/agents/{agent_id}": Foreign(AGENT),
@@ -370,6 +385,13 @@ CASES: dict[str, Case] = {
     f"POST {MEMBERS}/{{person_id}}/resume": Foreign(MEMBER),
     f"POST {MEMBERS}/{{person_id}}/remove": Foreign(MEMBER),
     f"GET {PAGES}/ai-agents": Own(),
+    f"POST {PAGES}/ai-agents/bulk": Own(303, {"data": {"action": "activate"}}),
+    f"POST {PAGES}/ai-agents/columns": Own(
+        303, {"data": {"column": "model"}}, why="a cookie of this browser", of_oneself=True
+    ),
+    f"GET {PAGES}/ai-agents/import": Own(),
+    f"POST {PAGES}/ai-agents/import": Own(422),
+    f"GET {PAGES}/ai-agents/{{agent_id}}/export": Foreign(AGENT),
     f"GET {PAGES}/ai-agents/create": Own(),
     f"POST {PAGES}/ai-agents/create": Own(303, {"data": {"name": "New on a page"}}),
     f"GET {PAGES}/ai-agents/{{agent_id}}/edit": Foreign(AGENT),
@@ -383,6 +405,11 @@ CASES: dict[str, Case] = {
         AGENT, {"data": {"response_delay_seconds": "9"}}
     ),
     f"POST {PAGES}/ai-agents/{{agent_id}}/active": Foreign(AGENT),
+    f"POST {PAGES}/ai-agents/{{agent_id}}/copy": Foreign(AGENT),
+    f"GET {PAGES}/ai-agents/{{agent_id}}/versions": Foreign(AGENT),
+    f"POST {PAGES}/ai-agents/{{agent_id}}/versions/{{version}}/restore": Foreign(AGENT | VERSION),
+    f"POST {PAGES}/ai-agents/{{agent_id}}/draft/publish": Foreign(AGENT),
+    f"POST {PAGES}/ai-agents/{{agent_id}}/draft/discard": Foreign(AGENT),
     f"POST {PAGES}/ai-agents/{{agent_id}}/delete": Foreign(AGENT),
     f"GET {PAGES}/integrations": Own(),
     f"POST {PAGES}/integrations": Own(422, {"data": {"address": "not an address", "token": "x"}}),

@@ -27,6 +27,7 @@ VOCABULARY = {
     "crm_action.entity",
     "crm_action.error_code",
     "article_file.kind",
+    "agent_version.actor_kind",
     "article_version.actor_kind",
     "crm_action.kind",
     "crm_action.state",

@@ -7,8 +7,11 @@ import pytest
 from babel.messages.pofile import read_po
 from ui_support import SOURCE
 
-from gptagent.features.agents import forms, offering, table
+from gptagent.features.agents import copying, forms, offering, table
 from gptagent.features.agents import model as agents
+from gptagent.features.agents.exchange import web as agent_files
+from gptagent.features.agents.listing import web as agent_list
+from gptagent.features.agents.versions import telling
 from gptagent.features.audit import service as audit
 from gptagent.features.crm import frame
 from gptagent.features.crm import web as crm
@@ -47,6 +50,18 @@ NAMED = {
     agents.DEFAULT_NOT_FOUND,
     *(setting.says for setting in table.SETTINGS.values()),
     *forms.WEEKDAYS,
+    agent_files.NO_AGENT,
+    agent_files.WRONG,
+    agent_files.LACKS,
+    *telling.TITLES.values(),
+    *telling.WORDS.values(),
+    telling.ALL_STAGES,
+    telling.RULE_OFF,
+    telling.STAGE_TOLD,
+    telling.FOLLOW_UP,
+    copying.COPY,
+    copying.COPY_NUMBERED,
+    *agent_list.COLUMNS.values(),
     *offering.FIELD_NAMES.values(),
     ending.FACT_GATE_TASK,
     ending.FAILED_TASK,

@@ -19,6 +19,9 @@ from gptagent.features.admin.people_web import ImpersonationPages, PeoplePages
 from gptagent.features.admin.web import KeyPages, OrganizationPages, OverviewPages
 from gptagent.features.agents.asking import list_askers
 from gptagent.features.agents.editing import AgentEditor
+from gptagent.features.agents.exchange.web import AgentExchangePages
+from gptagent.features.agents.listing.web import AgentListPages
+from gptagent.features.agents.versions.web import AgentVersionPages
 from gptagent.features.agents.web import AgentPages
 from gptagent.features.crm import service as crm
 from gptagent.features.crm.actions.reverting import Reverting
@@ -199,8 +202,11 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         SignInPages(platform.sign_in, pages, platform.login_limits).router(),
         ProviderPages(platform.sign_in, pages).router(),
         DashboardPages(db, pages, settings.llm_model).router(),
-        AgentPages(db, pages, settings.llm_model).router(),
-        AgentEditor(db, pages, settings.llm_model).router(),
+        AgentListPages(db, pages, settings.llm_model, platform.publish_condition).router(),
+        AgentPages(db, pages).router(),
+        AgentExchangePages(db, pages).router(),
+        AgentEditor(db, pages, settings.llm_model, platform.publish_condition).router(),
+        AgentVersionPages(db, pages, settings.llm_model, platform.publish_condition).router(),
         DocumentPages(db, pages, platform.files).router(),
         SitePages(db, pages, platform.reading).router(),
         ExchangePages(db, pages).router(),

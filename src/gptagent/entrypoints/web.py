@@ -33,6 +33,8 @@ from gptagent.features.admin.audit_api import AuditApi, PlatformAuditApi
 from gptagent.features.admin.people_api import PeopleApi
 from gptagent.features.agents.api import AgentsApi
 from gptagent.features.agents.asking import list_askers
+from gptagent.features.agents.exchange.api import AgentExchangeApi
+from gptagent.features.agents.versions.api import AgentVersionsApi
 from gptagent.features.conversations.memory.api import MemoryApi
 from gptagent.features.crm.actions.api import ActionsApi
 from gptagent.features.crm.actions.journal_api import JournalApi
@@ -217,7 +219,12 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
     keys = platform.connecting.keys
     app.include_router(ApiKeysApi(platform.db).router())
     app.include_router(ProvidersApi(platform.sign_in).router())
-    app.include_router(AgentsApi(platform.db).router())
+    for agents in (
+        AgentsApi(platform.db, settings.llm_model, platform.publish_condition).router(),
+        AgentExchangeApi(platform.db).router(),
+        AgentVersionsApi(platform.db, platform.publish_condition).router(),
+    ):
+        app.include_router(agents)
     app.include_router(ExchangeApi(platform.db).router())
     app.include_router(ArticlesApi(platform.db).router())
     app.include_router(ArticleFilesApi(platform.db, platform.files).router())

@@ -174,6 +174,8 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Agent:
+    """Turns use `settings`, which are those of the version `published`; `draft` nobody gets yet."""
+
     id: UUID
     name: str
     is_active: bool
@@ -181,6 +183,8 @@ class Agent:
     version: int
     created_at: datetime
     updated_at: datetime
+    published: int = 1
+    draft: Settings | None = None
 
 
 @dataclass(frozen=True, slots=True)

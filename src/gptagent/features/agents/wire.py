@@ -8,19 +8,39 @@ from uuid import UUID
 import msgspec
 from pydantic import Field
 
+from gptagent.features.agents.listing.model import BulkAction
 from gptagent.features.agents.model import Agent, Creativity, Problem
+from gptagent.features.agents.presets.model import PresetKey
 from gptagent.features.agents.table import FOLLOW_UP_MAX_HOURS, PIPELINES_MAX, STAGES_MAX
 from gptagent.features.knowledge.model import CATEGORIES_MAX
 from gptagent.kernel.http import Body, Wire, example
 
 CrmId = Annotated[int, Field(ge=1, le=2**63 - 1)]
+IDS_MAX = 1_000  # repeated ones count here; of different ones BULK_MAX says how many
 Day = Annotated[int, Field(ge=1, le=7)]
 
 
 class NewAgentBody(Body):
-    model_config = example({"name": "Sales"})
+    """`template` is one of `GET /api/v1/agent-templates`, in the language of the request."""
+
+    model_config = example({"name": "Sales", "template": "sales"})
 
     name: str
+    template: PresetKey | None = None
+
+
+class AgentsChange(Body):
+    """`model` is what `set_model` sets; without one it is the installation's."""
+
+    model_config = example({"ids": [], "action": "deactivate"})
+
+    ids: Annotated[list[UUID], Field(max_length=IDS_MAX)]
+    action: BulkAction
+    model: str | None = None
+
+
+class AgentsChanged(Wire):
+    changed: int
 
 
 class StageTextBody(Body):
@@ -86,13 +106,11 @@ class HoursPatch(Body):
     holidays: list[date] | None = Field(None, max_length=366)
 
 
-class AgentPatch(Body):
+class SettingsPatch(Body):
     """Settings left out stay as they are, also inside of groups; lists are replaced as a whole."""
 
-    model_config = example({"is_active": True, "response_delay_seconds": 10, "knowledge": {"all": True}})
+    model_config = example({"response_delay_seconds": 10, "knowledge": {"all": True}})
 
-    name: str | None = None
-    is_active: bool | None = None
     instructions: str | None = None
     check_before_sending: bool | None = None
     goal: str | None = None
@@ -112,6 +130,15 @@ class AgentPatch(Body):
     welcome_text: str | None = None
     hours: HoursPatch | None = None
     remembers_customers: bool | None = None
+
+
+class AgentPatch(SettingsPatch):
+    """Settings left out stay as they are, also inside of groups; what is changed is published at once."""
+
+    model_config = example({"is_active": True, "response_delay_seconds": 10, "knowledge": {"all": True}})
+
+    name: str | None = None
+    is_active: bool | None = None
 
 
 class StageTextOut(Wire):
@@ -180,10 +207,7 @@ class ProblemOut(Wire):
     reference: str
 
 
-class AgentOut(Wire):
-    id: UUID
-    name: str
-    is_active: bool
+class SettingsOut(Wire):
     instructions: str
     check_before_sending: bool
     goal: str
@@ -203,8 +227,18 @@ class AgentOut(Wire):
     welcome_text: str
     hours: HoursOut
     remembers_customers: bool
+
+
+class AgentOut(SettingsOut):
+    """`published_version` is what customers get; `has_draft`: changes wait that nobody gets yet."""
+
+    id: UUID
+    name: str
+    is_active: bool
     problems: list[ProblemOut]
     version: int
+    published_version: int
+    has_draft: bool
     created_at: datetime
     updated_at: datetime
 
@@ -220,5 +254,17 @@ OWN = ("id", "name", "is_active", "version", "created_at", "updated_at")
 def told(agent: Agent, problems: Sequence[Problem]) -> AgentOut:
     """Return the agent as an answer tells it."""
     own = {key: getattr(agent, key) for key in OWN}
-    flags = [{"setting": f"/{one.setting.replace('.', '/')}", "reference": one.reference} for one in problems]
-    return AgentOut.model_validate({**msgspec.to_builtins(agent.settings), **own, "problems": flags})
+    own |= {"published_version": agent.published, "has_draft": agent.draft is not None}
+    return AgentOut.model_validate(
+        {**msgspec.to_builtins(agent.settings), **own, "problems": flagged(problems)}
+    )
+
+
+def flagged(problems: Sequence[Problem]) -> list[dict[str, str]]:
+    """Return problems as answers tell them."""
+    return [{"setting": pointer_of(one.setting), "reference": one.reference} for one in problems]
+
+
+def pointer_of(path: str) -> str:
+    """Return a setting's JSON pointer."""
+    return f"/{path.replace('.', '/')}"

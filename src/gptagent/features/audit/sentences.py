@@ -8,8 +8,11 @@ from collections.abc import Mapping
 SENTENCES: Mapping[str, str] = {
     "administrator.appointed": "Made an administrator of the platform",
     "administrator.dismissed": "No longer an administrator of the platform",
+    "agent.copied": "Agent copied",
     "agent.created": "Agent made",
     "agent.deleted": "Agent deleted",
+    "agent.drafted": "Draft of an agent changed",
+    "agent.imported": "Agent made from a file",
     "agent.updated": "Agent changed",
     "api_key.created": "Key made",
     "api_key.revoked": "Key revoked",

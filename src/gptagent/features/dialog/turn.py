@@ -167,7 +167,7 @@ class TurnRunner:
                 answer = welcoming(answer, context.settings.welcome_text)
             if spent.calls:
                 await store.add_usage(session, turn.id, spent.calls, spent.tokens_in, spent.tokens_out)
-            if not await store.record_answer(session, turn, context.agent.id, answer):
+            if not await store.record_answer(session, turn, context.agent, answer):
                 raise service.StaleClaim
             await tracing.keep(session, turn, seen_by(context))
         return replace(turn, answer=answer, agent_id=context.agent.id)
