@@ -428,7 +428,7 @@ async def test_a_replay_knows_the_talk_before_a_message_and_nothing_after_it(sce
     """AGT-29; a conversation that is gone meanwhile counts as done"""
     async with database.session(scope) as session:
         (agent,) = await agents.list_agents(session)
-        turns = await session.fetch("select id from app.turn order by first_seq")
+        turns = await session.fetch("select id from app.turn where state = 'ended' order by first_seq")
         second = await replaying.read_turn(session, turns[1]["id"])
         run = await replaying.request_replay(session, AskedReplay(agent.id, most=2), now=utcnow())
         assert run.total == 2

@@ -6,6 +6,8 @@ An action without a sentence is shown by its own name, so no row is ever hidden.
 from collections.abc import Mapping
 
 SENTENCES: Mapping[str, str] = {
+    "action_proposal.approved": "Proposed action approved",
+    "action_proposal.rejected": "Proposed action rejected",
     "administrator.appointed": "Made an administrator of the platform",
     "administrator.dismissed": "No longer an administrator of the platform",
     "agent.copied": "Agent copied",
@@ -35,7 +37,12 @@ SENTENCES: Mapping[str, str] = {
     "draft.accepted": "Proposed article accepted",
     "draft.rejected": "Proposed article rejected",
     "vectors.measured": "The search by meaning was to be measured again",
+    "reranker.measured": "The reranking model was to be measured again",
     "company_facts.updated": "Facts about the company changed",
+    "budgets.updated": "Budgets for AI models changed",
+    "budget.nearly_used": "Most of a budget for AI models is used",
+    "budget.used_up": "A budget for AI models is used up",
+    "masking.updated": "What models do not see changed",
     "graph.budget_changed": "Budget of the graph changed",
     "graph.measured": "What the graph adds was to be measured again",
     "graph.read_anew": "Passages read for the graph again",

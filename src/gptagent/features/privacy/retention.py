@@ -33,6 +33,7 @@ _KINDS: tuple[tuple[str, str, Forget], ...] = (
     ("replays", "answers", store.forget_replays),
     ("suggestions", "answers", store.forget_suggestions),
     ("traces", "answers", store.forget_traces),
+    ("rehearsals", "answers", store.forget_rehearsals),
     ("memories", "memories", store.forget_memories),
 )
 

@@ -1,4 +1,4 @@
-"""Scenarios, runs of them, and real turns answered anew."""
+"""What of a person no provider of models is told, by the choice of a workspace."""
 
 from importlib.resources import files
 from typing import cast
@@ -13,4 +13,4 @@ down_revision = "0033"
 def upgrade() -> None:
     folder = files("gptagent.migrations") / "sql"
     connection = cast("psycopg.Connection[tuple[object, ...]]", op.get_bind().connection.driver_connection)
-    connection.execute((folder / "scenarios.sql").read_bytes())
+    connection.execute((folder / "masking.sql").read_bytes())

@@ -1,4 +1,4 @@
-"""Versions of agents, drafts of their settings, and which version a turn was answered by."""
+"""Test chats, and turns that are played again."""
 
 from importlib.resources import files
 from typing import cast
@@ -13,4 +13,4 @@ down_revision = "0032"
 def upgrade() -> None:
     folder = files("gptagent.migrations") / "sql"
     connection = cast("psycopg.Connection[tuple[object, ...]]", op.get_bind().connection.driver_connection)
-    connection.execute((folder / "agent_versions.sql").read_bytes())
+    connection.execute((folder / "trying.sql").read_bytes())
