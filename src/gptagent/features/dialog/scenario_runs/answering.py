@@ -65,7 +65,7 @@ def _rehearsal(wanted: Wanted) -> Rehearsal:
 
 def _said(message: Message) -> Said:
     authors: dict[str, Literal["customer", "agent"]] = {"customer": "customer", "agent": "agent"}
-    return Said(authors.get(message.author, "human"), message.text)
+    return Said(authors.get(message.author, "human"), message.told)
 
 
 def _cost(done: Answered) -> Cost:
