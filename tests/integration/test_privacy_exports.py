@@ -9,7 +9,8 @@ from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
 from gptagent.features.crm.model import OtherEvent
 from gptagent.features.identity import service as identity
-from gptagent.features.privacy import people, service, store
+from gptagent.features.privacy import people, service
+from gptagent.features.privacy.keeping import store
 from gptagent.kernel.db import POOL_MAX_CONNECTIONS
 from gptagent.kernel.errors import NotFound
 from gptagent.kernel.files import LocalFiles
