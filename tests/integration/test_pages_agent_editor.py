@@ -118,6 +118,7 @@ async def test_who_saves_a_tab_that_a_colleague_changed_is_told_and_keeps_what_w
     hidden = re.compile(r'name="version" value="([^"]+)"')
     seen = hidden.search((await owner.open(edit)).text)[1]
     typed = {"name": "Desk", "instructions": "Be kind to all.", "not_found_text": "One moment."}
+    typed["handoff_text"] = "A colleague answers."
     typed |= {"knowledge.all": "on", "channels.all": "on", "pipelines.all": "on"}
     typed |= {"handoff_text": "A colleague answers."}
     await owner.follow(await owner.send(edit, {**typed, "version": seen}))
