@@ -120,7 +120,6 @@ async def test_who_saves_a_tab_that_a_colleague_changed_is_told_and_keeps_what_w
     typed = {"name": "Desk", "instructions": "Be kind to all.", "not_found_text": "One moment."}
     typed["handoff_text"] = "A colleague answers."
     typed |= {"knowledge.all": "on", "channels.all": "on", "pipelines.all": "on"}
-    typed |= {"handoff_text": "A colleague answers."}
     await owner.follow(await owner.send(edit, {**typed, "version": seen}))
     late = {**typed, "version": seen, "instructions": "Be brief, whoever asks."}
     refused = await owner.send(edit, late)
