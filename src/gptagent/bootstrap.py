@@ -14,7 +14,7 @@ from gptagent.adapters.reranking.port import HttpReranker
 from gptagent.adapters.smtp.port import SmtpMailer, SmtpServer
 from gptagent.adapters.speech.port import OpenAiSpeech
 from gptagent.adapters.tesseract.port import Tesseract
-from gptagent.features.agents.ports import PublishCondition, may_always_publish
+from gptagent.features.agents.ports import PublishCondition
 from gptagent.features.conversations.attaching import service as attaching
 from gptagent.features.conversations.attaching.service import AttachmentJobs
 from gptagent.features.conversations.events import CustomerWrote, FileKept, HoldChanged, StageChanged
@@ -71,6 +71,7 @@ from gptagent.features.dialog.proposing.jobs import ProposingJobs
 from gptagent.features.dialog.scenario_runs import service as scenario_runs
 from gptagent.features.dialog.scenario_runs.answering import Answering
 from gptagent.features.dialog.scenario_runs.jobs import ScenarioJobs
+from gptagent.features.dialog.scenario_runs.publishing import only_if_passed
 from gptagent.features.dialog.service import Lanes
 from gptagent.features.dialog.suggesting import service as suggesting
 from gptagent.features.dialog.suggesting.jobs import SuggestionJobs
@@ -152,7 +153,7 @@ class Platform:
     @property
     def publish_condition(self) -> PublishCondition:
         """What may hold back the publishing of an agent's settings."""
-        return may_always_publish
+        return only_if_passed
 
     @property
     def sign_in(self) -> SignIn:

@@ -10,7 +10,7 @@ from gptagent.features.audit.model import Entry
 from gptagent.features.crm.model import OtherEvent
 from gptagent.features.identity import service as identity
 from gptagent.features.privacy import people, service
-from gptagent.features.privacy.keeping import store
+from gptagent.features.privacy.keeping.store import PAGE_ROWS
 from gptagent.kernel.db import POOL_MAX_CONNECTIONS
 from gptagent.kernel.errors import NotFound
 from gptagent.kernel.files import LocalFiles
@@ -209,18 +209,18 @@ async def test_a_customers_data_is_handed_out_whole(scene, world):
 
 
 async def test_a_long_chat_comes_page_by_page_each_message_once(scene, world):
-    await say_much(scene, 3 * store.PAGE_ROWS)
+    await say_much(scene, 3 * PAGE_ROWS)
     pieces = [
         piece async for piece in await service.export_customer(world.db, world.scope, scene.conversation_id)
     ]
-    assert max(piece.count(b'"seq":') for piece in pieces) == store.PAGE_ROWS
+    assert max(piece.count(b'"seq":') for piece in pieces) == PAGE_ROWS
     kept = json.loads(b"".join(pieces))
-    assert [message["seq"] for message in kept["messages"]] == list(range(1, 3 * store.PAGE_ROWS + 3))
+    assert [message["seq"] for message in kept["messages"]] == list(range(1, 3 * PAGE_ROWS + 3))
 
 
 async def test_the_rest_is_not_read_before_it_is_asked_for(scene, world):
     """What is erased while a file is written is not in the part that is still to come."""
-    await say_much(scene, 3 * store.PAGE_ROWS)
+    await say_much(scene, 3 * PAGE_ROWS)
     pieces = await service.export_customer(world.db, world.scope, scene.conversation_id)
     begun = b""
     while WORDS.encode() not in begun.partition(b'"messages"')[2]:
@@ -228,7 +228,7 @@ async def test_the_rest_is_not_read_before_it_is_asked_for(scene, world):
     async with world.db.session(world.scope) as session:
         await service.erase_customer(session, scene.conversation_id)
     kept = json.loads(begun + b"".join([piece async for piece in pieces]))
-    assert len(kept["messages"]) == store.PAGE_ROWS and kept["turns"] == []
+    assert len(kept["messages"]) == PAGE_ROWS and kept["turns"] == []
 
 
 async def test_nobody_elses_conversation_is_begun(scene, world, other_scope):

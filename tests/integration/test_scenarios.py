@@ -277,12 +277,19 @@ async def test_a_draft_is_published_only_after_its_scenarios_passed_as_often_as_
     assert await reason() is None
     assert "The draft may be published" in words(await alice.open(f"/scenarios?agent={agent.id}"))
     async with database.session(scope) as session:
-        await agents.update_agent(session, agent.id, {"goal": "Another one"})
+        await agents.save_draft(session, agent.id, {"goal": "Another one"})
     assert await reason() == "changed"
+    refused = await alice.follow(await alice.send(f"/ai-agents/{agent.id}/draft/publish"))
+    assert "changed since the latest run. The tab Scenarios shows what is missing." in texts(refused)
     page = words(await alice.open(f"/scenarios?agent={agent.id}"))
     assert "The draft or its scenarios changed since the latest run." in page
+    await play(agent.id, repeats=2, target="published")
+    assert await reason() == "changed", "what is published is not the draft"
     await play(agent.id, repeats=2)
     assert await reason() is None
+    await alice.send(f"/ai-agents/{agent.id}/draft/publish")
+    async with database.session(scope) as session:
+        assert (await agents.get_agent(session, agent.id)).settings.goal == "Another one"
     await save("Another", replace(TELLS_PRICE, checks=(Check("contains", "nowhere"),)), agent.id)
     assert await reason() == "changed"
     await play(agent.id, repeats=2, scenarios=(scenario.id,))
@@ -421,7 +428,7 @@ async def test_a_replay_knows_the_talk_before_a_message_and_nothing_after_it(sce
     """AGT-29; a conversation that is gone meanwhile counts as done"""
     async with database.session(scope) as session:
         (agent,) = await agents.list_agents(session)
-        turns = await session.fetch("select id from app.turn order by first_seq")
+        turns = await session.fetch("select id from app.turn where state = 'ended' order by first_seq")
         second = await replaying.read_turn(session, turns[1]["id"])
         run = await replaying.request_replay(session, AskedReplay(agent.id, most=2), now=utcnow())
         assert run.total == 2

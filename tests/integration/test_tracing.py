@@ -260,5 +260,6 @@ async def test_what_is_called_after_the_answer_is_told_of_and_only_planned_in_a_
         "create_task",
     ]
     assert "I will call you back." in played.plans[-1].text
+    assert played.fields == (("lead.price", "700"),)
     async with world.db.session(scope) as session:
         assert await session.fetchval("select count(*) from app.crm_action") == before

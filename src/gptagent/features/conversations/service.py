@@ -303,10 +303,15 @@ async def page_messages(
 
 
 async def list_messages(
-    session: Session, conversation_id: UUID, *, from_seq: int = 0, limit: int = THREAD_SIZE
+    session: Session,
+    conversation_id: UUID,
+    *,
+    from_seq: int = 0,
+    to_seq: int | None = None,
+    limit: int = THREAD_SIZE,
 ) -> list[Message]:
-    """Return the last messages from `from_seq` on, oldest first."""
-    rows = await store.select_messages(session, conversation_id, from_seq, limit)
+    """Return the last messages from `from_seq` on, and up to `to_seq`, oldest first."""
+    rows = await store.select_messages(session, conversation_id, from_seq, limit, to_seq)
     return [Message(**dict(row)) for row in rows]
 
 

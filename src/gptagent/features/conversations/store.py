@@ -301,14 +301,18 @@ async def select_conversations(session: Session, before: datetime | None, limit:
     )
 
 
-async def select_messages(session: Session, conversation_id: UUID, from_seq: int, limit: int) -> list[Record]:
-    """Return the last `limit` messages with at least this seq, oldest first."""
+async def select_messages(
+    session: Session, conversation_id: UUID, from_seq: int, limit: int, to_seq: int | None = None
+) -> list[Record]:
+    """Return the last `limit` messages with at least this seq, and at most that one, oldest first."""
     rows = await session.fetch(
         f"""{_MESSAGE}
-            where conversation_id = $1 and seq >= $2 order by seq desc limit $3""",
+            where conversation_id = $1 and seq >= $2 and ($4::bigint is null or seq <= $4)
+            order by seq desc limit $3""",
         conversation_id,
         from_seq,
         limit,
+        to_seq,
     )
     return rows[::-1]
 

@@ -132,7 +132,12 @@ def refusal(error: AppError) -> Notice:
     """Return why something was not done: the first fault, or the error's own sentence."""
     fault = error.fields[0] if error.fields else None
     message, params = (fault.message, fault.params) if fault else (error.message, error.params)
-    return Notice("warning", message, params={name: str(value) for name, value in (params or {}).items()})
+    return Notice(
+        "warning",
+        message,
+        "The tab Scenarios shows what is missing." if error.code == "scenarios_not_passed" else "",
+        params={name: str(value) for name, value in (params or {}).items()},
+    )
 
 
 async def _names(session: Session, say: Any) -> dict[str, str]:

@@ -65,6 +65,7 @@ class Rehearsed:
     """`silence` names the gate at which a real message would have stopped, although an answer is given here.
 
     `by` is the model's name or 'extractive'. `cost_micro_usd`: millionths of a US dollar, None if unknown.
+    `fields` would be written: `lead.` or `contact.` and the field as the settings name it, with its value.
     """
 
     text: str
@@ -79,3 +80,4 @@ class Rehearsed:
     cost_micro_usd: int | None
     millis: int
     silence: str | None = None
+    fields: tuple[tuple[str, str], ...] = ()

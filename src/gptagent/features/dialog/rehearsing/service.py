@@ -9,7 +9,7 @@ from gptagent.features.conversations.model import Conversation, Message
 from gptagent.features.crm import service as crm
 from gptagent.features.crm.service import ContactCard, LeadCard
 from gptagent.features.dialog.acting import service as acting
-from gptagent.features.dialog.acting.model import wants_acting
+from gptagent.features.dialog.acting.model import FieldWrite, wants_acting
 from gptagent.features.dialog.acting.promising import promise_task
 from gptagent.features.dialog.acting.prompting import plan as plan_actions
 from gptagent.features.dialog.context import TurnContext
@@ -68,7 +68,7 @@ async def rehearse(
     answer, _spent, context = await generation.generate(db, scope, context)
     if not any(one.author == "agent" for one in wanted.history):
         answer = welcoming(answer, context.settings.welcome_text)
-    await _act(db, scope, generation, context, answer)
+    writes = await _act(db, scope, generation, context, answer)
     async with db.session(scope) as session:
         plans = await _plans(session, context, answer)
     explanation = seen_by(context).explanation()
@@ -86,27 +86,36 @@ async def rehearse(
         cost_micro_usd=explanation.cost_micro_usd,
         millis=round((time.monotonic() - began) * 1000),
         silence=next((gate.name for gate in explanation.gates if not gate.is_passed), None),
+        fields=tuple((_name_of(one), str(one.value)) for one in writes),
     )
+
+
+def _name_of(write: FieldWrite) -> str:
+    return f"{'lead' if write.entity == 'leads' else 'contact'}.{write.rule.field}"
 
 
 async def _act(
     db: Database, scope: Scope, generation: Generation, context: TurnContext, answer: Answer
-) -> None:
-    """Ask what the agent would do in the CRM after this answer, and note it in the trace."""
+) -> tuple[FieldWrite, ...]:
+    """Ask what the agent would do in the CRM after this answer, and note it in the trace.
+
+    Return the fields it would write.
+    """
     responder = generation.responder
     if not isinstance(responder, ModelResponder) or not wants_acting(context.agent):
-        return
+        return ()
     async with db.session(scope) as session:
         considered = await acting.consider(session, context, answer.text)
     try:
         plan, reply = await plan_actions(responder.model, scope, considered)
     except AppError as error:
         context.trace.failed("actions", context.settings.model or "", error.code)
-        return
+        return ()
     acting.told_of(plan, reply, context.trace, is_played=True)
     if reply is not None:
         async with db.session(scope) as session:
             await inference.record_usage(session, None, reply, "rehearsal")
+    return plan.writes
 
 
 async def _context(session: Session, wanted: Rehearsal) -> TurnContext:

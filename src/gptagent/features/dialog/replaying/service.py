@@ -29,7 +29,6 @@ from gptagent.kernel.errors import Conflict, FieldError, Invalid
 from gptagent.kernel.paging import Page
 
 ORDERS = store.ORDERS
-BURST_MESSAGES_MAX = 50  # of a customer, answered at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +85,20 @@ async def read_turn(session: Session, turn_id: UUID) -> Original | None:
     row = await store.fetch_turn(session, turn_id)
     if row is None:
         return None
-    most = HISTORY_MESSAGES + BURST_MESSAGES_MAX
-    messages = await store.messages_until(session, row["conversation_id"], row["last_seq"], most)
-    asked = [one.text for one in messages if one.seq >= row["first_seq"] and one.author == "customer"]
-    before = [one for one in messages if one.seq < row["first_seq"]]
+    messages = await conversations.list_messages(
+        session,
+        row["conversation_id"],
+        from_seq=max(1, row["first_seq"] - HISTORY_MESSAGES),
+        to_seq=row["last_seq"],
+    )
     explained = await tracing.find_explanation(session, row["conversation_id"], turn_id)
     frozen = explained.input if explained else None
+    asked = [one for one in messages if one.seq >= row["first_seq"] and one.author == "customer"]
+    if frozen is not None and frozen.unanswered:
+        asked = [one for one in messages if one.seq in frozen.unanswered]
+    # A turn begins after the message answered last: what lies between is our answer to that.
+    first = asked[0].seq if asked else row["first_seq"]
+    before = [one for one in messages if one.seq < first]
     return Original(
         turn_id=turn_id,
         conversation_id=row["conversation_id"],
@@ -103,7 +110,7 @@ async def read_turn(session: Session, turn_id: UUID) -> Original | None:
         outcome=row["outcome"],
         text=store.text_of(row["answer"]),
         history=tuple(before[-HISTORY_MESSAGES:]),
-        question="\n".join(text for text in asked if text.strip())[:QUESTION_MAX_CHARS],
+        question="\n".join(filter(None, (one.told for one in asked)))[:QUESTION_MAX_CHARS],
         lead=frozen.lead if frozen else None,
         contact=frozen.contact if frozen else None,
     )

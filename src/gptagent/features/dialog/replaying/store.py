@@ -8,7 +8,6 @@ from uuid import UUID
 import msgspec
 from asyncpg import Record
 
-from gptagent.features.conversations.model import Message
 from gptagent.features.dialog.replaying.model import Judged, NowSaid, Replayed
 from gptagent.features.dialog.scenario_runs.model import Cost, Verdict
 from gptagent.features.dialog.scenarios.store import packed
@@ -80,18 +79,6 @@ async def fetch_turn(session: Session, turn_id: UUID) -> Record | None:
             where t.id = $1 and t.answer is not null""",
         turn_id,
     )
-
-
-async def messages_until(session: Session, conversation_id: UUID, seq: int, limit: int) -> list[Message]:
-    rows = await session.fetch(
-        """select * from (select seq, author, author_name, text, attachment_type, turn_id, sent_at,
-                                 delivery_status from app.message where conversation_id = $1 and seq <= $2
-                           order by seq desc limit $3) latest order by seq""",
-        conversation_id,
-        seq,
-        limit,
-    )
-    return [Message(**row) for row in rows]
 
 
 async def pin_turn(session: Session, turn_id: UUID) -> bool:

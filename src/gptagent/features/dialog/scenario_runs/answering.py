@@ -1,6 +1,5 @@
 """The agent's own answering, for runs: the way of every turn, as a rehearsal."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,7 +7,7 @@ from gptagent.features.conversations.model import Message
 from gptagent.features.dialog.extractive import BY as EXTRACTIVE
 from gptagent.features.dialog.generating import Generation
 from gptagent.features.dialog.rehearsing import service as rehearsing
-from gptagent.features.dialog.rehearsing.model import Place, Plan, Rehearsal, Said
+from gptagent.features.dialog.rehearsing.model import Place, Rehearsal, Said
 from gptagent.features.dialog.rehearsing.model import Rehearsed as Answered
 from gptagent.features.dialog.scenario_runs.model import Cost, Rehearsed, Wanted
 from gptagent.kernel.db import Database
@@ -38,7 +37,7 @@ class Answering:
             reason=done.reason,
             sources=done.sources,
             actions=tuple(plan.kind for plan in done.plans),
-            fields=tuple(_fields(done.plans)),
+            fields=done.fields,
             cost=_cost(done),
         )
 
@@ -66,17 +65,8 @@ def _rehearsal(wanted: Wanted) -> Rehearsal:
 
 def _said(message: Message) -> Said:
     authors: dict[str, Literal["customer", "agent"]] = {"customer": "customer", "agent": "agent"}
-    return Said(authors.get(message.author, "human"), message.text)
+    return Said(authors.get(message.author, "human"), message.told)
 
 
 def _cost(done: Answered) -> Cost:
     return Cost(done.cost_micro_usd, done.tokens_in, done.tokens_out, done.millis)
-
-
-def _fields(plans: Sequence[Plan]) -> list[tuple[str, str]]:
-    """Return the fields that would be written, with their values."""
-    return [
-        (str(plan.arguments["field"]), str(plan.arguments.get("value", "")))
-        for plan in plans
-        if "field" in plan.arguments
-    ]

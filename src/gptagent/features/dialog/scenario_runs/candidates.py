@@ -13,10 +13,11 @@ from gptagent.kernel.db import Session
 
 
 async def candidate_of(session: Session, agent_id: UUID, target: Target) -> Candidate:
-    """Return the agent with the settings to be tried. Raises NotFound."""
+    """Return the agent with the settings to be tried; without a draft those published. Raises NotFound."""
     agent = await agents.get_agent(session, agent_id)
-    del target
-    return Candidate(replace(agent), fingerprint_of(agent.settings))
+    draft = agent.draft or agent.settings
+    settings = draft if target == "draft" else agent.settings
+    return Candidate(replace(agent, settings=settings), fingerprint_of(settings))
 
 
 def fingerprint_of(settings: Settings) -> str:

@@ -13,7 +13,7 @@ from gptagent.features.dialog.scenario_runs.ports import Rehearser
 from gptagent.features.dialog.scenarios.judging import judge
 from gptagent.features.dialog.scenarios.model import MESSAGE_MAX_CHARS, Failure, Play, Reply
 from gptagent.features.inference import service as inference
-from gptagent.features.inference.model import ChatTurn, LanguageModel, ModelRequest
+from gptagent.features.inference.model import ChatTurn, LanguageModel, ModelRequest, Use
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import AppError
@@ -124,6 +124,7 @@ async def _played(stage: Stage, model: LanguageModel, play: Play, talk: _Talk) -
         turns=(ChatTurn("user", _FIRST), *turns),
         temperature=CUSTOMER_TEMPERATURE,
         max_tokens=CUSTOMER_MAX_TOKENS,
+        use=Use(stage.scope),
     )
     reply = await model.complete(request)
     async with stage.db.session(stage.scope) as session:

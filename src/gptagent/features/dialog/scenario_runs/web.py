@@ -63,6 +63,7 @@ class ScenarioRunPages:
             "agent": agent,
             "states": forms.STATES,
             "ends": forms.ENDS,
+            "shown": verdict or "",
             "may_edit": policy.EDIT_AGENTS in scope.permissions,
             **found,
         }
@@ -110,7 +111,6 @@ class ScenarioRunPages:
                 "replayed": await replaying.list_replayed(session, run.id, verdict, limit=TURNS_SHOWN),
                 "counts": await replaying.count_verdicts(session, run.id),
                 "verdicts": forms.VERDICTS,
-                "shown": verdict or "",
             }
         locale = locale_of(request)
         tallies = await service.tallies(session, run)
