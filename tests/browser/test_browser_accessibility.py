@@ -41,6 +41,7 @@ NO_PAGE = {
     "/manage/{workspace}/knowledge-bench/runs": "part of a page",
     "/manage/{workspace}/knowledge-bench/export": "a file",
     "/manage/{workspace}/knowledge-items/{article_id}/files/{file_id}": "a file",
+    "/manage/{workspace}/scenarios/export": "a file",
     "/manage": "leads to the workspace",
     "/sign-in/{provider_id}": "leads to a provider",
     "/sign-in/callback": "leads on from there",

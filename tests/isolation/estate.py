@@ -14,6 +14,7 @@ from gptagent.features.crm.connecting.service import INTEGRATION_PURPOSE, REFRES
 from gptagent.features.crm.replying import service as replying
 from gptagent.features.crm.replying import transports
 from gptagent.features.identity.service import hash_token
+from gptagent.features.inference.masking.service import set_masking
 from gptagent.features.knowledge import service as knowledge
 from gptagent.features.knowledge.categories import service as categories
 from gptagent.features.knowledge.categories.model import NewCategory
@@ -30,6 +31,8 @@ from gptagent.kernel.crypto import Vault
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.ids import new_id
 from gptagent.kernel.scope import Actor, Scope
+from isolation.rows import insert, rehearsed
+from isolation.trials import furnish_tests
 
 PASSWORD = "correct horse battery"
 NEVER = datetime(9000, 1, 1, tzinfo=UTC)
@@ -67,6 +70,7 @@ class Estate:
     change_id: UUID
     turn_id: UUID
     reply_draft_id: UUID
+    proposal_id: UUID
     outgoing_id: UUID
     invitation_id: UUID
     api_key_id: UUID
@@ -84,6 +88,11 @@ class Estate:
     gap_id: UUID
     draft_id: UUID
     finding_id: UUID
+    chat_id: UUID
+    played_id: UUID
+    replay_id: UUID
+    scenario_id: UUID
+    scenario_run_id: UUID
 
     @property
     def person_id(self) -> UUID:
@@ -126,8 +135,10 @@ async def furnish(db: Database, vault: Vault, canary: str) -> Estate:
             **await _connection(session, vault, canary, secret, workspace.number),
         }
         await _places(session, made)
+        await set_masking(session, ["card"], now=utcnow())
         made |= await _scripts(session, canary, made["connection_id"])
         made |= await _conversation(session, canary, made["connection_id"], made["agent_id"])
+        made |= await furnish_tests(session, insert, canary, made | {"lead_id": LEAD, "contact_id": CONTACT})
         made |= await _access(session, vault, canary)
         made |= await _account(session, canary)
     return Estate(
@@ -218,6 +229,8 @@ async def _graph(session: Session, canary: str) -> dict[str, UUID]:
 
 
 async def _vectors(session: Session, canary: str) -> None:
+    named = {"base_url": canary, "model": canary, "error_code": canary, "asked_at": NEVER}
+    await insert(session, "reranking", **named)
     index_id, made_at = new_id(), {"created_at": utcnow(), "updated_at": utcnow()}
     named = {"base_url": canary, "model": canary, "error_code": canary}
     await insert(session, "vector_index", id=index_id, **named, **made_at, ready_at=utcnow())
@@ -446,7 +459,8 @@ async def _conversation(
     file = {"seq": 1, "kind": canary, "name": canary}
     await insert(session, "attachment", **own, id=pending_id, **file, url_sealed=sealed)
     kept = {"state": "stored", "blob_key": session.scope.key("attachments", canary), "sha256": canary}
-    await insert(session, "attachment", **own, id=attachment_id, **file, **kept, size_bytes=1)
+    told = {"hearing": "waiting", "words": canary, "heard_by": canary, "unheard_reason": canary}
+    await insert(session, "attachment", **own, id=attachment_id, **file, **kept, **told, size_bytes=1)
     memory_id = new_id()
     noted = {"kind": "fact", "topic": canary, "text": canary, "quote": canary, "author": "model"}
     await insert(session, "memory", **own, id=memory_id, seq=1, confidence=0.9, said_at=utcnow(), **noted)
@@ -469,6 +483,16 @@ async def _conversation(
     waits = {"state": "ended", "outcome": "draft", "draft_state": "waiting", "draft_at": utcnow()}
     decided = {"draft_by": canary, "draft_note": canary}
     await insert(session, "turn", **own, id=reply_draft_id, **place, **waits, **decided)
+    proposal_id = new_id()
+    looked = {"state": "done", "intent": canary, "intent_confidence": 0.5, "error_code": canary}
+    calls = json.dumps([{"tool": canary, "verdict": canary}])
+    await insert(session, "action_run", **own, turn_id=turn_id, calls=calls, **looked)
+    proposed = {"action": "create_task", "degree": "approve", "confidence": 0.5, "key": canary}
+    words = {"shown": canary, "reason": canary, "error_code": canary, "decided_by": canary}
+    fields = json.dumps({"text": canary, "due_in_minutes": 60})
+    await insert(
+        session, "action_proposal", **own, id=proposal_id, turn_id=turn_id, fields=fields, **proposed, **words
+    )
     trace = json.dumps({"agent_name": canary, "blocks": [{"kind": "rules", "text": canary, "chars": 1}]})
     await insert(session, "turn_trace", **own, turn_id=reply_draft_id, trace=trace)
     gap_id = new_id()
@@ -499,8 +523,10 @@ async def _conversation(
     used = {"outcome": canary, "tokens_in": 1, "tokens_out": 1, "duration_ms": 1}
     await insert(session, "llm_usage", turn_id=turn_id, model=canary, **used)
     files = {"attachment_id": attachment_id, "pending_id": pending_id}
+    turns = {"turn_id": turn_id, "reply_draft_id": reply_draft_id, "proposal_id": proposal_id}
     turns = {"turn_id": turn_id, "reply_draft_id": reply_draft_id, "outgoing_id": outgoing_id}
     made = {"memory_id": memory_id, "gap_id": gap_id, "draft_id": draft_id}
+    made |= await rehearsed(session, canary, agent_id, own | {"turn_id": turn_id})
     return {**own, **files, **turns, **made}
 
 
@@ -561,12 +587,6 @@ async def _account(session: Session, canary: str) -> dict[str, UUID]:
     key = {"credential_id": canary.encode(), "public_key": canary.encode(), "name": canary}
     await insert(session, "passkey", id=passkey_id, person_id=person_id, **key)
     return {"session_id": session_id, "grant_id": grant_id, "passkey_id": passkey_id}
-
-
-async def insert(session: Session, table: str, **values: object) -> None:
-    columns, marks = ", ".join(values), ", ".join(f"${number}" for number in range(1, len(values) + 1))
-    statement = f"insert into app.{table} ({columns}) values ({marks})"  # noqa: S608 - names of this file
-    await session.execute(statement, *values.values())
 
 
 async def tables_of_tenants(session: Session) -> list[str]:

@@ -27,6 +27,8 @@ LEVELS = ("secret", "personal", "confidential", "internal")
 
 # Under which kind of the two files the rows of a table are.
 HANDED_OUT = {
+    "action_proposal": "proposed_actions",
+    "action_run": "action_runs",
     "api_grant": "api_log_ins",
     "asked_question": "questions",
     "attachment": "attachments",
@@ -49,8 +51,11 @@ HANDED_OUT = {
     "outgoing": "outgoing_messages",
     "passkey": "passkeys",
     "person": "person",
+    "rehearsal": "rehearsals",
+    "replayed_turn": "replayed_turns",
     "reply_file": "reply_files",
     "suggestion": "suggestions",
+    "test_chat": "test_chats",
     "turn": "turns",
     "turn_trace": "turn_traces",
     "web_session": "sessions",

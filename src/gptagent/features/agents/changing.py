@@ -94,6 +94,17 @@ async def restore(session: Session, old: Agent, settings: Settings, number: int,
     return await _write(session, old, new, NewVersion(_checked_note(note), number))
 
 
+async def preview_settings(session: Session, agent: Agent, changes: Mapping[str, object]) -> Settings:
+    """Return the settings as they are edited, with these changes, checked as by `save_draft`; store nothing.
+
+    Raises Invalid naming every wrong field; name and state are no settings.
+    """
+    settings, faults = await _merged(session, as_edited(agent).settings, changes)
+    if faults:
+        raise invalid(faults)
+    return settings
+
+
 async def tell(session: Session, agent_id: UUID) -> None:
     """Tell open pages that the agent has changed."""
     await session.publish(TOPIC, "changed", {"agent_id": str(agent_id)})
@@ -109,15 +120,22 @@ async def _changed(session: Session, old: Agent, base: Agent, changes: Mapping[s
     is_active = changes.get("is_active", old.is_active)
     if not isinstance(is_active, bool):
         faults.append(FieldError("is_active", "Yes or no."))
-    settings, wrong = merge(base.settings, _settings_of(changes))
+    settings, wrong = await _merged(session, base.settings, _settings_of(changes))
     faults += wrong
-    faults += await plan_faults(session, base.settings, settings)
-    named = {fault.pointer for fault in faults}
-    unknown = await references.unknown_references(session, base.settings, settings)
-    faults += [one for one in unknown if one.pointer not in named]
     if faults:
         raise invalid(faults)
     return replace(base, name=name, is_active=bool(is_active), settings=settings)
+
+
+async def _merged(
+    session: Session, base: Settings, changes: Mapping[str, object]
+) -> tuple[Settings, list[FieldError]]:
+    """Return the settings after the change, and all that is wrong with it."""
+    settings, faults = merge(base, changes)
+    faults += await plan_faults(session, base, settings)
+    named = {fault.pointer for fault in faults}
+    unknown = await references.unknown_references(session, base, settings)
+    return settings, faults + [one for one in unknown if one.pointer not in named]
 
 
 def _settings_of(changes: Mapping[str, object]) -> dict[str, object]:

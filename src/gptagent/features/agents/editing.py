@@ -17,7 +17,16 @@ from gptagent.features.agents.limits import instructions_max
 from gptagent.features.agents.model import Agent, Problem
 from gptagent.features.agents.offering import languages, offered_in_basics, offered_in_fields
 from gptagent.features.agents.ports import PublishCondition
-from gptagent.features.agents.table import FOLLOW_UP_MAX_CHARS, NAME_MAX_CHARS, SETTINGS, STAGE_TEXT_MAX_CHARS
+from gptagent.features.agents.rule_forms import REARRANGE, rearranged
+from gptagent.features.agents.table import (
+    CONDITION_MAX_CHARS,
+    FOLLOW_UP_MAX_CHARS,
+    NAME_MAX_CHARS,
+    RULES_MAX,
+    SETTINGS,
+    STAGE_GOAL_MAX_CHARS,
+    STAGE_TEXT_MAX_CHARS,
+)
 from gptagent.features.organizations import policy
 from gptagent.features.organizations import service as organizations
 from gptagent.features.organizations.service import require
@@ -63,6 +72,9 @@ class AgentEditor:
             require(scope, policy.EDIT_AGENTS)
             form = await request.form()
             typed = read(form, tab, with_model=self.llm_model is not None)
+            if REARRANGE in form:
+                typed = rearranged(typed, words(form, REARRANGE))
+                return await self._page(request, scope, agent_id, tab, typed=typed, is_typing=True)
             changes, is_draft = nested(typed), words(form, "action") == "draft"
             try:
                 async with self.db.session(scope) as session:
@@ -87,7 +99,9 @@ class AgentEditor:
         typed: Mapping[str, object] | None = None,
         error: AppError | None = None,
         part: str = "",
+        is_typing: bool = False,
     ) -> Response:
+        """`is_typing`: what was typed is not saved yet, and nobody asked for it."""
         async with self.db.session(scope) as session:
             agent = await service.get_agent(session, agent_id)
             edited = service.as_edited(agent)
@@ -119,10 +133,14 @@ class AgentEditor:
             errors=field_errors(request, error) if error else {},
             failure=message_of(request, error) if error and not error.fields else "",
             table=SETTINGS,
+            is_typing=is_typing,
+            rules_max=RULES_MAX,
+            condition_max=CONDITION_MAX_CHARS,
             name_max=NAME_MAX_CHARS,
             instructions_max=instructions_max(plan, edited.settings.model),
             stage_text_max=STAGE_TEXT_MAX_CHARS,
             follow_up_max=FOLLOW_UP_MAX_CHARS,
+            stage_goal_max=STAGE_GOAL_MAX_CHARS,
             **offered,
             **context,
         )

@@ -9,9 +9,9 @@ import msgspec
 from pydantic import Field
 
 from gptagent.features.agents.listing.model import BulkAction
-from gptagent.features.agents.model import Agent, Creativity, Problem
+from gptagent.features.agents.model import Agent, Creativity, Degree, Problem
 from gptagent.features.agents.presets.model import PresetKey
-from gptagent.features.agents.table import FOLLOW_UP_MAX_HOURS, PIPELINES_MAX, STAGES_MAX
+from gptagent.features.agents.table import FOLLOW_UP_MAX_HOURS, PIPELINES_MAX, RULES_MAX, STAGES_MAX
 from gptagent.features.knowledge.model import CATEGORIES_MAX
 from gptagent.kernel.http import Body, Wire, example
 
@@ -56,6 +56,14 @@ class StageFollowUpBody(Body):
     text: str
 
 
+class StageGoalBody(Body):
+    """What is to be reached at the stage; the deal is moved to `next_stage_id` then, as actions allow."""
+
+    stage_id: CrmId
+    text: str
+    next_stage_id: CrmId | None = None
+
+
 class PipelineRuleBody(Body):
     connection_id: UUID
     pipeline_id: CrmId
@@ -64,6 +72,7 @@ class PipelineRuleBody(Body):
     stages: list[CrmId] = Field(default_factory=list, max_length=STAGES_MAX)
     instructions: list[StageTextBody] = Field(default_factory=list, max_length=STAGES_MAX)
     follow_ups: list[StageFollowUpBody] = Field(default_factory=list, max_length=STAGES_MAX)
+    goals: list[StageGoalBody] = Field(default_factory=list, max_length=STAGES_MAX)
 
 
 class PipelinesPatch(Body):
@@ -86,6 +95,28 @@ class ReadablePatch(Body):
     contact: list[str] | None = Field(None, max_length=200)
 
 
+class UpdateRuleBody(Body):
+    """`field`: `name`, `price` (of deals), or `cf_` and the number of a custom field."""
+
+    field: str
+    condition: str
+    overwrite: bool = False
+
+
+class UpdateRulesPatch(Body):
+    lead: list[UpdateRuleBody] | None = Field(None, max_length=RULES_MAX)
+    contact: list[UpdateRuleBody] | None = Field(None, max_length=RULES_MAX)
+
+
+class ActionsPatch(Body):
+    move_deal: Degree | None = None
+    create_task: Degree | None = None
+    add_note: Degree | None = None
+    change_responsible: Degree | None = None
+    add_tags: Degree | None = None
+    confidence: int | None = Field(None, ge=50, le=100)
+
+
 class LanguagePatch(Body):
     detect: bool | None = None
     fixed: str | None = None
@@ -106,6 +137,15 @@ class HoursPatch(Body):
     holidays: list[date] | None = Field(None, max_length=366)
 
 
+class BudgetPatch(Body):
+    """US cents and tokens of a day and a month by UTC; null: any number."""
+
+    day_cents: int | None = None
+    month_cents: int | None = None
+    day_tokens: int | None = None
+    month_tokens: int | None = None
+
+
 class SettingsPatch(Body):
     """Settings left out stay as they are, also inside of groups; lists are replaced as a whole."""
 
@@ -121,6 +161,8 @@ class SettingsPatch(Body):
     not_found_text: str | None = None
     handoff_text: str | None = None
     readable: ReadablePatch | None = None
+    update_rules: UpdateRulesPatch | None = None
+    actions: ActionsPatch | None = None
     model: str | None = None
     language: LanguagePatch | None = None
     creativity: Creativity | None = None
@@ -130,6 +172,7 @@ class SettingsPatch(Body):
     welcome_text: str | None = None
     hours: HoursPatch | None = None
     remembers_customers: bool | None = None
+    budget: BudgetPatch | None = None
 
 
 class AgentPatch(SettingsPatch):
@@ -152,6 +195,12 @@ class StageFollowUpOut(Wire):
     text: str
 
 
+class StageGoalOut(Wire):
+    stage_id: int
+    text: str
+    next_stage_id: int | None
+
+
 class PipelineRuleOut(Wire):
     connection_id: UUID
     pipeline_id: int
@@ -160,6 +209,7 @@ class PipelineRuleOut(Wire):
     stages: list[int]
     instructions: list[StageTextOut]
     follow_ups: list[StageFollowUpOut]
+    goals: list[StageGoalOut]
 
 
 class PipelinesOut(Wire):
@@ -182,6 +232,28 @@ class ReadableOut(Wire):
     contact: list[str]
 
 
+class UpdateRuleOut(Wire):
+    field: str
+    condition: str
+    overwrite: bool
+
+
+class UpdateRulesOut(Wire):
+    lead: list[UpdateRuleOut]
+    contact: list[UpdateRuleOut]
+
+
+class ActionsOut(Wire):
+    """How far the agent goes with each: off, suggest, approve or alone. `confidence` in percent."""
+
+    move_deal: Degree
+    create_task: Degree
+    add_note: Degree
+    change_responsible: Degree
+    add_tags: Degree
+    confidence: int
+
+
 class LanguageOut(Wire):
     detect: bool
     fixed: str
@@ -198,6 +270,13 @@ class HoursOut(Wire):
     timezone: str
     week: list[OpeningOut]
     holidays: list[date]
+
+
+class BudgetOut(Wire):
+    day_cents: int | None
+    month_cents: int | None
+    day_tokens: int | None
+    month_tokens: int | None
 
 
 class ProblemOut(Wire):
@@ -218,6 +297,8 @@ class SettingsOut(Wire):
     not_found_text: str
     handoff_text: str
     readable: ReadableOut
+    update_rules: UpdateRulesOut
+    actions: ActionsOut
     model: str | None
     language: LanguageOut
     creativity: Creativity
@@ -227,6 +308,7 @@ class SettingsOut(Wire):
     welcome_text: str
     hours: HoursOut
     remembers_customers: bool
+    budget: BudgetOut
 
 
 class AgentOut(SettingsOut):

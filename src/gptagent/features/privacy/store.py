@@ -29,6 +29,9 @@ _TOLD_ABOUT = f"""connection_id = $1 and payload is not null
 _TASKS = """connection_id = $1 and case record_kind when 'lead' then lead_id = any($2::bigint[])
                                                     when 'contact' then lead_id = any($3::bigint[]) end"""
 
+# Test chats as a customer: with one of the deals $2 or contacts $3.
+_CHATS = "c.connection_id = $1 and (c.lead_id = any($2::bigint[]) or c.contact_id = any($3::bigint[]))"
+
 PAGE_ROWS = 100
 EVENT_PAGE_ROWS = 10  # one may be as large as the webhook it came with: a megabyte
 
@@ -169,6 +172,7 @@ async def forget_actions(session: Session, age: timedelta, limit: int) -> int:
 _BESIDE = {
     "outgoing_messages": ("select * from app.outgoing where conversation_id = $1", ("seq", "id")),
     "suggestions": ("select * from app.suggestion where conversation_id = $1", ("id",)),
+    "replayed_turns": ("select * from app.replayed_turn where conversation_id = $1", ("run_id", "turn_id")),
     "handoffs": ("select * from app.handoff where conversation_id = $1", ("created_at", "id")),
 }
 
@@ -203,7 +207,8 @@ def kept_of_customer(
         ],
         "attachments": [
             Query(
-                """select id, conversation_id, seq, kind, name, state, size_bytes, sha256, created_at
+                """select id, conversation_id, seq, kind, name, state, size_bytes, sha256, created_at,
+                          hearing, heard_as, heard_by, words, unheard_reason, heard_at
                      from app.attachment where conversation_id = $1""",
                 ("seq", "id"),
                 args=(one,),
@@ -234,6 +239,22 @@ def kept_of_customer(
         "article_drafts": [
             Query(
                 "select * from app.knowledge_draft where conversation_id = $1",
+                ("created_at", "id"),
+                args=(one,),
+            )
+            for one in ids
+        ],
+        "action_runs": [
+            Query(
+                "select * from app.action_run where conversation_id = $1",
+                ("created_at", "turn_id"),
+                args=(one,),
+            )
+            for one in ids
+        ],
+        "proposed_actions": [
+            Query(
+                "select * from app.action_proposal where conversation_id = $1",
                 ("created_at", "id"),
                 args=(one,),
             )
@@ -281,10 +302,33 @@ def kept_of_customer(
     }
 
 
-def kept_of_answers(ids: Sequence[UUID]) -> dict[str, list[Query]]:
-    """Return what finds how answers in these conversations were made."""
+def kept_of_answers(
+    connection_id: UUID, ids: Sequence[UUID], leads: Sequence[int], contacts: Sequence[int]
+) -> dict[str, list[Query]]:
+    """Return what finds how they were answered, what was played again, and test chats held as them."""
+    as_them = (connection_id, list(leads), list(contacts))
     traces = "select * from app.turn_trace where conversation_id = $1"
-    return {"turn_traces": [Query(traces, ("created_at", "turn_id"), args=(one,)) for one in ids]}
+    return {
+        "turn_traces": [Query(traces, ("created_at", "turn_id"), args=(one,)) for one in ids],
+        "replays": [
+            Query("select * from app.rehearsal where conversation_id = $1", ("created_at", "id"), args=(one,))
+            for one in ids
+        ],
+        "rehearsals": [
+            Query(
+                f"select r.* from app.rehearsal r join app.test_chat c on c.id = r.chat_id where {_CHATS}",  # noqa: S608 - a constant
+                ("created_at", "id"),
+                args=as_them,
+            )
+        ],
+        "test_chats": [
+            Query(
+                f"select c.* from app.test_chat c where {_CHATS}",  # noqa: S608 - a constant
+                ("created_at", "id"),
+                args=as_them,
+            )
+        ],
+    }
 
 
 async def count(session: Session, queries: Sequence[Query]) -> int:
@@ -338,6 +382,8 @@ async def erase_customer(
         list(ids),
     )
     await session.execute("delete from app.conversation where id = any($1)", list(ids))
+    chats = f"delete from app.test_chat c where {_CHATS}"  # noqa: S608 - a constant
+    await session.execute(chats, connection_id, list(leads), list(contacts))
     about = f"delete from app.crm_event where {_ABOUT}"  # noqa: S608 - a constant
     await session.execute(about, connection_id, *_as_values(numbers))
     told = f"delete from app.crm_delivery where {_TOLD_ABOUT}"  # noqa: S608 - a constant
@@ -503,6 +549,19 @@ async def forget_answers(session: Session, age: timedelta, limit: int) -> int:
     )
 
 
+async def forget_replays(session: Session, age: timedelta, limit: int) -> int:
+    """Delete answers given anew that are as old, or whose turn's own answer is forgotten."""
+    return await _count(
+        session,
+        """delete from app.replayed_turn where (run_id, turn_id) in (
+             select p.run_id, p.turn_id from app.replayed_turn p join app.turn t on t.id = p.turn_id
+              where p.created_at < now() - $1::interval or t.answer is null
+              limit $2 for update of p skip locked)""",
+        age,
+        limit,
+    )
+
+
 async def forget_suggestions(session: Session, age: timedelta, limit: int) -> int:
     return await _count(
         session,
@@ -520,6 +579,18 @@ async def forget_traces(session: Session, age: timedelta, limit: int) -> int:
              select x.turn_id from app.turn_trace x join app.turn t on t.id = x.turn_id
               where x.created_at < now() - $1::interval and t.state in ('ended', 'superseded')
               limit $2 for update of x skip locked)""",
+        age,
+        limit,
+    )
+
+
+async def forget_rehearsals(session: Session, age: timedelta, limit: int) -> int:
+    """Delete what was played in test chats or as a turn again so long ago."""
+    return await _count(
+        session,
+        """delete from app.rehearsal where id in (
+             select id from app.rehearsal where created_at < now() - $1::interval
+              limit $2 for update skip locked)""",
         age,
         limit,
     )

@@ -17,6 +17,7 @@ BlockKind = Literal[
     "stage",
     "goal",
     "rules",
+    "files",
     "company",
     "deal",
     "contact",
