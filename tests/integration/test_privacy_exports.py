@@ -127,6 +127,18 @@ async def act(session, connection_id, scene):
         new_id(),
         scene.conversation_id,
     )
+    await try_out(session, scene)
+    await session.execute(
+        """insert into app.reply_file (turn_id, file_id, conversation_id, position, name, size_bytes)
+           select id, $1, conversation_id, 1, 'price.pdf', 1
+             from app.turn where conversation_id = $2 limit 1""",
+        new_id(),
+        scene.conversation_id,
+    )
+
+
+async def try_out(session, scene):
+    """A member has tested the agent as this customer, and had the turn played again."""
     chat_id, person_id = new_id(), session.scope.actor.id
     await session.execute(
         """insert into app.test_chat (id, person_id, agent_id, connection_id, lead_id)
@@ -163,13 +175,6 @@ async def act(session, connection_id, scene):
            select $1, id, conversation_id, 'same', '{"text": "As ever", "outcome": "reply"}', 1, 1, 1, now()
              from app.turn where conversation_id = $2 limit 1""",
         run_id,
-        scene.conversation_id,
-    )
-    await session.execute(
-        """insert into app.reply_file (turn_id, file_id, conversation_id, position, name, size_bytes)
-           select id, $1, conversation_id, 1, 'price.pdf', 1
-             from app.turn where conversation_id = $2 limit 1""",
-        new_id(),
         scene.conversation_id,
     )
 
