@@ -59,6 +59,8 @@ NAMED = {
     agent_files.LACKS,
     *telling.TITLES.values(),
     *telling.WORDS.values(),
+    telling.YES,
+    telling.NO,
     telling.ALL_STAGES,
     telling.RULE_OFF,
     *telling.OF_STAGES.values(),

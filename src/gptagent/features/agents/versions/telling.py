@@ -54,14 +54,13 @@ TITLES: Mapping[str, str] = {
     "budget.day_tokens": "Tokens a day",
     "budget.month_tokens": "Tokens a month",
 }
-WORDS: Mapping[object, str] = {
-    True: "yes",
-    False: "no",
+WORDS: Mapping[str, str] = {
     "precise": "Precise",
     "balanced": "Balanced",
     "creative": "Creative",
     **DEGREE_NAMES,
 }
+YES, NO = "yes", "no"
 ALL_STAGES, RULE_OFF = "all stages", "off"
 # What a rule of a pipeline says of single stages.
 OF_STAGES: Mapping[str, str] = {
@@ -122,7 +121,9 @@ def _item(value: Any, names: Mapping[str, str], say: Say) -> str:
         return ", ".join(f"{key}: {_item(part, names, say)}" for key, part in shown.items())
     if isinstance(value, list):
         return ", ".join(_item(one, names, say) for one in value)
-    if isinstance(value, bool | str) and value in WORDS:
+    if isinstance(value, bool):
+        return say(YES if value else NO)
+    if isinstance(value, str) and value in WORDS:
         return say(WORDS[value])
     return names.get(str(value), str(value))
 
