@@ -99,6 +99,7 @@ class AgentPatch(Body):
     response_delay_seconds: int | None = None
     reply_max_chars: int | None = None
     markdown: bool | None = None
+    split_replies: bool | None = None
     welcome_text: str | None = None
     hours: HoursPatch | None = None
     remembers_customers: bool | None = None
@@ -182,6 +183,7 @@ class AgentOut(Wire):
     response_delay_seconds: int
     reply_max_chars: int | None
     markdown: bool
+    split_replies: bool
     welcome_text: str
     hours: HoursOut
     remembers_customers: bool

@@ -15,6 +15,7 @@ from gptagent.features.dialog import service, store
 from gptagent.features.dialog.enclosures import service as enclosures
 from gptagent.features.dialog.model import FACT_GATE, NOT_HEARD, Answer, Turn
 from gptagent.features.dialog.scripting import used_scripts
+from gptagent.features.dialog.splitting import service as splitting
 from gptagent.features.knowledge import service as knowledge
 from gptagent.features.organizations import service as organizations
 from gptagent.kernel import observe
@@ -75,8 +76,10 @@ async def finish(db: Database, scope: Scope, turn: Turn, answer: Answer, sent: S
         if turn.send_route not in {None, "talk"}:
             await replying.release(session, turn.id)
         if sent is not None:
-            await enclosures.owe_files(session, turn, answer)
-            await knowledge.note_scripts_used(session, used_scripts(answer), now=utcnow())
+            await splitting.owe_rest(session, turn, answer)
+            if not answer.rest:  # what belongs to a reply follows its last part
+                await enclosures.owe_files(session, turn, answer)
+                await knowledge.note_scripts_used(session, used_scripts(answer), now=utcnow())
         await _follow(session, turn, conversation, answer)
         await note_question(session, turn, conversation)
     observe.TURNS.labels(answer.outcome).inc()

@@ -29,6 +29,7 @@ from gptagent.features.dialog.hearing import service as hearing
 from gptagent.features.dialog.model import Answer, Outcome, Pace, Turn
 from gptagent.features.dialog.scripting import scripts_of
 from gptagent.features.dialog.sending import Sender
+from gptagent.features.dialog.splitting import service as splitting
 from gptagent.features.dialog.wording import welcoming, worded
 from gptagent.features.knowledge import service as knowledge
 from gptagent.features.knowledge.service import Understanding
@@ -168,6 +169,7 @@ class TurnRunner:
         async with db.session(scope) as session:
             if not await conversations.has_spoken(session, turn.conversation_id):
                 answer = welcoming(answer, context.settings.welcome_text)
+            answer = await splitting.in_parts(session, context, answer, self.vault)
             if spent.calls:
                 await store.add_usage(session, turn.id, spent.calls, spent.tokens_in, spent.tokens_out)
             if not await store.record_answer(session, turn, context.agent.id, answer):
