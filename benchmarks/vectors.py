@@ -32,7 +32,7 @@ from gptagent.kernel.postgres import Postgres, prepare_database
 from gptagent.kernel.scope import Scope
 from gptagent.migrations.run import migrate
 from gptagent.sandbox.spawn import running
-from recall import DATA, FILLER_CHUNKS, add_text, count_chunks, fillers_of, load
+from recall import DATA, FILLER_CHUNKS, add_text, count_chunks, fillers_of, load, vacuum
 
 MODELS = ("sandbox-embedding", "sandbox-embedding-english")
 DIMENSIONS = 1_024
@@ -91,7 +91,7 @@ def _recall(trials: list[Trial], weight: float, lowest: float, at: int) -> float
     return sum(0 < trial.rank(weight, lowest) <= at for trial in trials) / len(trials)
 
 
-async def measure_latency(db: Database, embedder: OpenAiEmbeddings) -> None:
+async def measure_latency(db: Database, owner_dsn: str, embedder: OpenAiEmbeddings) -> None:
     """Distinct questions, by words and an exact scan; the provider's own time is not in it."""
     rng = random.Random(5)
     paragraphs = load("ru")
@@ -112,6 +112,7 @@ async def measure_latency(db: Database, embedder: OpenAiEmbeddings) -> None:
         index = await embed_base(db, scope, embedder)
         async with db.session(scope) as session:
             await store.release_index(session, index, None)
+        await vacuum(owner_dsn)
         times = []
         for question, vector in zip(questions, meant, strict=True):
             began = time.perf_counter()
@@ -122,13 +123,13 @@ async def measure_latency(db: Database, embedder: OpenAiEmbeddings) -> None:
         print(f"fused_p95_ms {size} {statistics.quantiles(times, n=20)[-1]:.1f}", flush=True)
 
 
-async def run(dsn: str, url: str) -> None:
+async def run(dsn: str, owner_dsn: str, url: str) -> None:
     parts = urlsplit(url)
     egress = Egress(frozenset({(parts.hostname or "", parts.port or 80)}))
     db = await Database.connect(dsn, max_connections=4)
     try:
         if "--latency" in sys.argv:
-            return await measure_latency(db, embedder_of(url, egress, MODELS[0]))
+            return await measure_latency(db, owner_dsn, embedder_of(url, egress, MODELS[0]))
         for name in MODELS:
             for language, asking in (("en", "en"), ("ru", "ru"), ("ru", "en")):
                 await measure_quality(db, language, asking, embedder_of(url, egress, name))
@@ -148,7 +149,7 @@ def main() -> None:
         try:
             roles = prepare_database(postgres.start(), home)
             migrate(roles.owner_dsn, roles.app_dsn)
-            asyncio.run(run(roles.app_dsn, url))
+            asyncio.run(run(roles.app_dsn, roles.owner_dsn, url))
         finally:
             postgres.stop()
 

@@ -18,6 +18,7 @@ from gptagent.features.organizations.policy import (
     PLATFORM_VIEW,
     READ_ATTACHMENTS,
     READ_AUDIT,
+    READ_EXPLANATIONS,
     VIEW,
     WORK_CONVERSATIONS,
 )
@@ -331,6 +332,7 @@ OPERATIONS = tuple(
         ("GET", CONVERSATION, VIEW, {}),
         ("GET", f"{CONVERSATION}/messages", VIEW, {}),
         ("GET", f"{CONVERSATION}/attachments/{{attachment_id}}", READ_ATTACHMENTS, {}),
+        ("GET", f"{CONVERSATION}/turns/{{turn_id}}/explanation", READ_EXPLANATIONS, {}),
         ("PUT", f"{CONVERSATION}/takeover", WORK_CONVERSATIONS, {}),
         ("DELETE", f"{CONVERSATION}/takeover", WORK_CONVERSATIONS, {}),
         (

@@ -216,3 +216,37 @@ async def test_the_key_is_in_no_log_and_no_error(model, control, caplog, capfd, 
 def test_the_web_process_never_loads_the_library(module):
     code = f"import sys, {module}; sys.exit(any(n in sys.modules for n in ('pydantic_ai', 'openai')))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+async def test_a_streamed_reply_is_heard_in_pieces_and_ends_like_any_other(model, control):
+    """MSG-24, MSG-11: the provider's own stream, with the usage it tells at its end."""
+    control.post("/script", json={"reply": "It costs 490 roubles [1]."}).raise_for_status()
+    heard = []
+
+    async def hear(piece):
+        heard.append(piece)
+
+    reply = await model.stream(REQUEST, hear)
+    (call,) = calls(control)
+    assert call["stream"] is True
+    assert heard[0] is None and len(heard) > 3
+    assert "".join(heard[1:]) == reply.text == "It costs 490 roubles [1]."
+    used = call["usage"]
+    assert (reply.tokens_in, reply.tokens_out) == (used["prompt_tokens"], used["completion_tokens"])
+    assert reply.tokens_in > 0 < reply.tokens_out
+
+
+@pytest.mark.parametrize("action", ["broken", "wrong_json", "stall", "status"])
+async def test_a_stream_that_breaks_off_begins_anew(model, control, action):
+    """What was heard of it is void."""
+    control.post("/script", json={"reply": "It costs 490 roubles [1]."}).raise_for_status()
+    fail(control, action=action)
+    heard = []
+
+    async def hear(piece):
+        heard.append(piece)
+
+    reply = await model.stream(REQUEST, hear)
+    assert heard.count(None) == reply.calls == 2
+    last = len(heard) - heard[::-1].index(None)
+    assert "".join(heard[last:]) == reply.text == "It costs 490 roubles [1]."

@@ -336,7 +336,9 @@ async def test_it_is_measured_again_when_much_has_changed(desk):
     assert (await desk.embed()).serving.measured_at > first.measured_at
 
 
-async def test_nothing_of_another_workspace_is_found_while_it_is_embedded_anew(desk, other_scope):
+async def test_nothing_of_another_workspace_is_found_while_it_is_embedded_anew(
+    desk, other_scope, monkeypatch
+):
     """KB-27"""
     charlie = desk.of(other_scope)
     await desk.save_questions(await desk.write(BASE))
@@ -362,6 +364,9 @@ async def test_nothing_of_another_workspace_is_found_while_it_is_embedded_anew(d
                 (desk if asking.scope is not desk.scope else charlie).scope
             ) as session:
                 assert await store.nearest(session, meaning, 5) == []
+                with monkeypatch.context() as large:
+                    large.setattr(store, "EXACT_MAX", 0)
+                    assert await store.nearest(session, meaning, 5) == []
 
 
 def test_the_table_of_vectors_is_made_once_and_later_if_need_be(roles):
@@ -411,6 +416,20 @@ async def test_the_nearest_are_looked_for_within_the_categories(desk):
         trial = await questions.try_question(session, "free assembly", meaning, within=within)
         assert [one.source_title for leg in trial.legs for one in leg.passages] == ["Монтаж"]
         assert await store.nearest(session, meaning, 5, service.within([])) == []
+
+
+async def test_a_large_base_is_looked_through_by_signs_and_its_nearest_compared_exactly(desk, monkeypatch):
+    """KB-15: with as many as are compared here, nothing is lost by it, whoever asks."""
+    await desk.save_questions(await desk.write(BASE))
+    await desk.embed()
+    for question in ENGLISH.values():
+        meaning = await Understanding(desk.embedder).understand(desk.database, desk.scope, question)
+        async with desk.database.session(desk.scope) as session:
+            exact = await store.nearest(session, meaning, 3)
+            monkeypatch.setattr(store, "EXACT_MAX", 0)
+            assert await store.nearest(session, meaning, 3) == exact
+            monkeypatch.undo()
+        assert exact
 
 
 async def test_a_measurement_keeps_its_lease_and_ends_where_another_has_taken_over(desk):

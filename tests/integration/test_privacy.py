@@ -165,6 +165,7 @@ async def age(world, days):
             "update app.crm_event set received_at = now() - $1 * interval '1 day'",
             "update app.crm_delivery set received_at = now() - $1 * interval '1 day'",
             "update app.turn set ended_at = now() - $1 * interval '1 day' where ended_at is not null",
+            "update app.turn_trace set created_at = now() - $1 * interval '1 day'",
         ):
             await session.execute(sql, days)
 
@@ -188,6 +189,8 @@ async def test_what_is_older_than_the_workspace_wants_goes_and_the_rest_stays(sc
     await age(world, 20)
     await service.apply_retention(world.db)
     assert (await scene.turns())[0]["answer"] is None
+    async with world.db.session(world.scope) as session:
+        assert await session.fetchval("select count(*) from app.turn_trace") == 0
     assert [row for row in await rows_of(world) if "contacts[update]" in row]
     await age(world, 61)
     await service.apply_retention(world.db)

@@ -122,7 +122,7 @@ async def test_a_customers_data_is_handed_out_whole(scene, world):
     kept = await told(await service.export_customer(world.db, world.scope, scene.conversation_id))
     assert kept["messages"][0]["text"] == WORDS
     of_crm = ("deals", "contacts", "tasks", "actions", "changes", "events", "deliveries")
-    of_chat = ("conversations", "messages", "attachments", "memories", "turns", "reply_files")
+    of_chat = ("conversations", "messages", "attachments", "memories", "turns", "turn_traces", "reply_files")
     of_chat += ("questions", "question_words", "article_drafts")
     assert {kind: bool(rows) for kind, rows in kept.items()} == dict.fromkeys((*of_crm, *of_chat), True)
     assert [event["payload"]["name"] for event in kept["events"]] == ["Ann canary5511"]

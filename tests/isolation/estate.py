@@ -469,6 +469,8 @@ async def _conversation(
     waits = {"state": "ended", "outcome": "draft", "draft_state": "waiting", "draft_at": utcnow()}
     decided = {"draft_by": canary, "draft_note": canary}
     await insert(session, "turn", **own, id=reply_draft_id, **place, **waits, **decided)
+    trace = json.dumps({"agent_name": canary, "blocks": [{"kind": "rules", "text": canary, "chars": 1}]})
+    await insert(session, "turn_trace", **own, turn_id=reply_draft_id, trace=trace)
     gap_id = new_id()
     gathered = {"created_at": utcnow(), "updated_at": utcnow()}
     await insert(session, "gap", id=gap_id, **gathered)

@@ -37,6 +37,7 @@ REMEMBERED = {"kind": "fact", "text": "Stolen"}
 REPLY_DRAFTED = {**CONVERSATION, "draft_id": "reply_draft_id"}
 REPLY_DRAFT = "conversations/{conversation_id}/drafts/{draft_id}"
 MEMORIES = "conversations/{conversation_id}/memories"
+EXPLAINED = {**CONVERSATION, "turn_id": "reply_draft_id"}
 FILE = {**CONVERSATION, "attachment_id": "attachment_id"}
 INTEGRATION = {"integration_id": "integration_id"}
 SECRET = {"client_secret": "secret"}
@@ -196,6 +197,7 @@ CASES: dict[str, Case] = {
     "GET /api/v1/conversations": Own(),
     "GET /api/v1/conversations/{conversation_id}": Foreign(CONVERSATION),
     "GET /api/v1/conversations/{conversation_id}/messages": Foreign(CONVERSATION),
+    "GET /api/v1/conversations/{conversation_id}/turns/{turn_id}/explanation": Foreign(EXPLAINED),
     "PUT /api/v1/conversations/{conversation_id}/takeover": Foreign(CONVERSATION),
     "DELETE /api/v1/conversations/{conversation_id}/takeover": Foreign(CONVERSATION),
     "PUT /api/v1/conversations/{conversation_id}/assignment": Foreign(
@@ -427,6 +429,7 @@ CASES: dict[str, Case] = {
     f"POST {ACCOUNT}/security/passkeys/{{passkey_id}}/remove": Foreign(PASSKEY),
     f"GET {PAGES}/conversations": Own(),
     f"GET {PAGES}/conversations/{{conversation_id}}": Foreign(CONVERSATION),
+    f"GET {PAGES}/conversations/{{conversation_id}}/turns/{{turn_id}}": Foreign(EXPLAINED),
     f"POST {PAGES}/conversations/{{conversation_id}}/takeover": Foreign(CONVERSATION),
     f"POST {PAGES}/conversations/{{conversation_id}}/resume": Foreign(CONVERSATION),
     f"POST {PAGES}/conversations/{{conversation_id}}/assignment": Foreign(CONVERSATION),

@@ -49,6 +49,7 @@ HANDED_OUT = {
     "person": "person",
     "reply_file": "reply_files",
     "turn": "turns",
+    "turn_trace": "turn_traces",
     "web_session": "sessions",
 }
 # Handed out under another name than the column's.

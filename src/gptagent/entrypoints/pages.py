@@ -31,6 +31,7 @@ from gptagent.features.crm.web import ConnectionPages
 from gptagent.features.dashboard.web import DashboardPages
 from gptagent.features.dialog.drafts.web import ReplyDraftPages
 from gptagent.features.dialog.memory_web import MemoryPages
+from gptagent.features.dialog.tracing.web import ExplanationPages
 from gptagent.features.dialog.web import ConversationPages
 from gptagent.features.identity import service as identity
 from gptagent.features.identity.email_web import EmailPages
@@ -209,6 +210,7 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         threads.router(),
         MemoryPages(threads).router(),
         ReplyDraftPages(threads).router(),
+        ExplanationPages(db, pages).router(),
         DeliveryPages(db, pages).router(),
         ConnectingPages(platform.connecting, pages).router(),
         ConnectionPages(platform.connecting, pages).router(),

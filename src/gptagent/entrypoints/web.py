@@ -47,6 +47,7 @@ from gptagent.features.crm.replying.widget import WidgetDoor
 from gptagent.features.crm.syncing.api import SyncsApi
 from gptagent.features.dialog.api import ConversationsApi
 from gptagent.features.dialog.drafts.api import ReplyDraftsApi
+from gptagent.features.dialog.tracing.api import ExplanationsApi
 from gptagent.features.identity.model import RelyingParty
 from gptagent.features.identity.recovery_api import RecoveryApi
 from gptagent.features.inference import service as inference
@@ -241,6 +242,7 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
     app.include_router(MemoryApi(platform.db).router())
     app.include_router(ConversationsApi(platform.db, platform.inbox, platform.files).router())
     app.include_router(ReplyDraftsApi(platform.db).router())
+    app.include_router(ExplanationsApi(platform.db).router())
     app.include_router(AuditApi(platform.db).router())
     app.include_router(PlatformAuditApi(platform.db).router())
     app.include_router(AdminApi(platform.db, facts_of(settings)).router())

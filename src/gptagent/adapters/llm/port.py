@@ -17,7 +17,7 @@ from limits import parse
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import MovingWindowRateLimiter
 
-from gptagent.features.inference.model import Breaker, ModelReply, ModelRequest, PriceList
+from gptagent.features.inference.model import Breaker, Hear, ModelReply, ModelRequest, PriceList
 from gptagent.kernel import observe
 from gptagent.kernel.egress import GuardedTransport
 from gptagent.kernel.errors import AppError, Forbidden, Invalid, UpstreamUnavailable
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pydantic_ai.messages import ModelMessage, ModelResponse
     from pydantic_ai.models import ModelRequestParameters
     from pydantic_ai.models.openai import OpenAIChatModel
+    from pydantic_ai.settings import ModelSettings
 
 log = structlog.get_logger(__name__)
 
@@ -88,8 +89,16 @@ class OpenAiCompatible:
     _client: httpx2.AsyncClient | None = field(default=None, repr=False)
     _models: "dict[str, OpenAIChatModel]" = field(default_factory=dict, repr=False)
 
+    async def stream(self, request: ModelRequest, hear: Hear) -> ModelReply:
+        """See `LanguageModel`: in pieces, as the provider streams them, each attempt from the beginning."""
+        return await self._complete(request, hear)
+
     async def complete(self, request: ModelRequest) -> ModelReply:
-        """See `LanguageModel`. Waits for Retry-After if there is time, retries with jitter, then gives up.
+        """See `LanguageModel`."""
+        return await self._complete(request, None)
+
+    async def _complete(self, request: ModelRequest, hear: Hear | None) -> ModelReply:
+        """Ask, and ask again. Waits for Retry-After if there is time, retries with jitter, then gives up.
 
         A model that is away or unknown is replaced by the fallback model, in the time that is kept for it.
         """
@@ -99,19 +108,21 @@ class OpenAiCompatible:
         effort = _Effort(time.monotonic(), total)
         chosen = request.model or self.default_model
         if self.fallback_model is None or self.fallback_model == chosen:
-            return await self._persist(request, chosen, effort)
+            return await self._persist(request, chosen, effort, hear)
         effort.total -= min(self.patience.spare, total / 2)
         try:
-            return await self._persist(request, chosen, effort)
+            return await self._persist(request, chosen, effort, hear)
         except (UpstreamUnavailable, _UnknownModelError) as error:
             if error.code == "llm_busy":  # the address's own limit: it is the fallback's too
                 raise
             observe.LLM_FALLBACKS.labels(error.code).inc()
             log.warning("llm_fallback", reason=error.code)
         effort.total = total
-        return await self._persist(request, self.fallback_model, effort)
+        return await self._persist(request, self.fallback_model, effort, hear)
 
-    async def _persist(self, request: ModelRequest, name: str, effort: _Effort) -> ModelReply:
+    async def _persist(
+        self, request: ModelRequest, name: str, effort: _Effort, hear: Hear | None
+    ) -> ModelReply:
         """Ask one model until it answers or there is no use."""
         attempt = 1
         while True:
@@ -119,7 +130,7 @@ class OpenAiCompatible:
                 # In this order: who may look whether the model is back must not be held up then.
                 await self._check_rate()
                 await self._check_circuit(name)
-                reply = await self._call(request, name, effort)
+                reply = await self._call(request, name, effort, hear)
             except AppError as error:
                 if error.code == "llm_circuit_open":
                     raise
@@ -162,23 +173,17 @@ class OpenAiCompatible:
         late = effort.passed + pause > effort.total
         return None if late or attempt == self.patience.attempts or not error.retryable else pause
 
-    async def _call(self, request: ModelRequest, name: str, effort: _Effort) -> ModelReply:
-        from pydantic_ai.direct import model_request
+    async def _call(self, request: ModelRequest, name: str, effort: _Effort, hear: Hear | None) -> ModelReply:
         from pydantic_ai.exceptions import ModelAPIError as CallFailed
         from pydantic_ai.exceptions import ModelHTTPError, UnexpectedModelBehavior
 
         effort.calls += 1
         # What the first request of a process takes to build is not the provider's time.
-        model, messages = self._model(name), _messages(request)
+        model = self._model(name)
         left = effort.total - effort.passed
         try:
             async with asyncio.timeout(min(self.patience.call, max(left, LEAST_CALL_SECONDS))):
-                response = await model_request(
-                    model,
-                    messages,
-                    model_settings={"temperature": request.temperature, "max_tokens": request.max_tokens},
-                    model_request_parameters=_form(request),
-                )
+                response = await (_ask(model, request) if hear is None else _listen(model, request, hear))
         except ModelHTTPError as error:
             raise _refusal(error.status_code, error.__cause__) from error
         except (CallFailed, UnexpectedModelBehavior, TimeoutError) as error:
@@ -230,6 +235,49 @@ class OpenAiCompatible:
 def _import_library() -> None:
     import openai  # noqa: F401 - imported for the calls that follow
     import pydantic_ai.models.openai  # noqa: F401 - as above
+
+
+async def _ask(model: "OpenAIChatModel", request: ModelRequest) -> "ModelResponse":
+    from pydantic_ai.direct import model_request
+
+    return await model_request(
+        model,
+        _messages(request),
+        model_settings=_settings(request),
+        model_request_parameters=_form(request),
+    )
+
+
+async def _listen(model: "OpenAIChatModel", request: ModelRequest, hear: Hear) -> "ModelResponse":
+    """Return the answer once it is whole, and let its pieces be heard before."""
+    from pydantic_ai.direct import model_request_stream
+
+    await hear(None)
+    async with model_request_stream(
+        model,
+        _messages(request),
+        model_settings=_settings(request),
+        model_request_parameters=_form(request),
+    ) as answer:
+        async for event in answer:
+            if piece := _piece(event):
+                await hear(piece)
+        return answer.get()
+
+
+def _piece(event: object) -> str:
+    """Return the words that an event of the stream brings."""
+    from pydantic_ai.messages import PartDeltaEvent, PartStartEvent, TextPart, TextPartDelta
+
+    if isinstance(event, PartStartEvent) and isinstance(event.part, TextPart):
+        return event.part.content
+    if isinstance(event, PartDeltaEvent) and isinstance(event.delta, TextPartDelta):
+        return event.delta.content_delta
+    return ""
+
+
+def _settings(request: ModelRequest) -> "ModelSettings":
+    return {"temperature": request.temperature, "max_tokens": request.max_tokens}
 
 
 def _form(request: ModelRequest) -> "ModelRequestParameters | None":

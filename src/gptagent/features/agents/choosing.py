@@ -11,7 +11,7 @@ def choose(candidates: Sequence[Agent], place: Place) -> Agent | None:
 
 
 def fits(settings: Settings, place: Place) -> bool:
-    return takes_channel(settings, place.channel) and _takes_deal(settings, place)
+    return takes_channel(settings, place.channel) and takes_deal(settings, place)
 
 
 def takes_channel(settings: Settings, channel: str) -> bool:
@@ -41,7 +41,7 @@ def overshadowed_by(agents: Sequence[Agent], agent: Agent) -> Agent | None:
     return None
 
 
-def _takes_deal(settings: Settings, place: Place) -> bool:
+def takes_deal(settings: Settings, place: Place) -> bool:
     """Whether the deal's stage is one of the chosen; of a stage that is not known nobody can say so."""
     if settings.pipelines.all:
         return True

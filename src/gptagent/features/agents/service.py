@@ -12,6 +12,7 @@ from gptagent.features.agents.choosing import (
     stage_text,
     takes_all,
     takes_channel,
+    takes_deal,
 )
 from gptagent.features.agents.model import (
     DEFAULT_INSTRUCTIONS,
@@ -47,6 +48,7 @@ __all__ = [
     "stage_text",
     "takes_all",
     "takes_channel",
+    "takes_deal",
     "update_agent",
     "wait_until_open",
 ]

@@ -1,6 +1,6 @@
 """What a turn knows before it speaks, and the port of those who put it into words."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
 
@@ -9,6 +9,8 @@ from gptagent.features.conversations.memory.model import Memory
 from gptagent.features.conversations.model import Conversation, Message
 from gptagent.features.crm.service import ContactCard, LeadCard
 from gptagent.features.dialog.model import Answer
+from gptagent.features.dialog.tracing.model import Trace
+from gptagent.features.inference.model import Hear
 from gptagent.features.knowledge.model import Given, Passage
 from gptagent.features.knowledge.service import Within, within
 from gptagent.kernel.db import Database
@@ -24,7 +26,7 @@ class Seen:
     """`unanswered` are the customer's messages this turn answers; `history` those before, oldest first.
 
     `asks_stage`: of the agents in this channel some work in chosen pipelines only. `is_unread`: the CRM was
-    to tell where the deal is, and did not answer.
+    to tell where the deal is, and did not answer. `trace` gathers what the turn does.
     """
 
     conversation: Conversation
@@ -33,6 +35,7 @@ class Seen:
     unanswered: tuple[Message, ...]
     asks_stage: bool
     is_unread: bool
+    trace: Trace = field(default_factory=Trace, kw_only=True, compare=False, repr=False)
 
     @property
     def question(self) -> str:
@@ -64,7 +67,8 @@ class TurnContext(Seen):
     `company` is what a model is told about the company with every question, `memories` what the customer has
     said about themselves before, in this conversation or another one, `scripts` what the company says at this
     stage of the deal and to what the customer objects, `contact` who the customer is in the CRM, read only
-    for an agent that may know it.
+    for an agent that may know it. A rehearsal (`is_rehearsal`) is of nobody, and has no effect; `hear` is
+    given the pieces of what the model says while it says them.
     """
 
     agent: Agent
@@ -73,6 +77,8 @@ class TurnContext(Seen):
     scripts: tuple[Given, ...] = ()
     contact: ContactCard | None = None
     turn_id: UUID | None = None
+    is_rehearsal: bool = False
+    hear: Hear | None = field(default=None, compare=False, repr=False)
 
     @property
     def settings(self) -> Settings:

@@ -16,6 +16,8 @@ from gptagent.features.dialog.enclosures import service as enclosures
 from gptagent.features.dialog.model import FACT_GATE, NOT_HEARD, Answer, Turn
 from gptagent.features.dialog.scripting import used_scripts
 from gptagent.features.dialog.splitting import service as splitting
+from gptagent.features.dialog.tracing import service as tracing
+from gptagent.features.dialog.tracing.model import Trace
 from gptagent.features.knowledge import service as knowledge
 from gptagent.features.organizations import service as organizations
 from gptagent.kernel import observe
@@ -58,8 +60,19 @@ class Sent:
     message_id: str | None
 
 
-async def finish(db: Database, scope: Scope, turn: Turn, answer: Answer, sent: Sent | None = None) -> None:
-    """End the turn and everything that follows from it. Raises StaleClaim if the lane is another's by now."""
+async def finish(
+    db: Database,
+    scope: Scope,
+    turn: Turn,
+    answer: Answer,
+    sent: Sent | None = None,
+    *,
+    trace: Trace | None = None,
+) -> None:
+    """End the turn and everything that follows from it. Raises StaleClaim if the lane is another's by now.
+
+    `trace` is given where no answer was recorded before: then this is what explains the turn.
+    """
     async with db.session(scope) as session:
         conversation = await conversations.get_conversation(session, turn.conversation_id)
         await crm_service.hold_connection(session, conversation.connection_id)
@@ -71,6 +84,8 @@ async def finish(db: Database, scope: Scope, turn: Turn, answer: Answer, sent: S
         ended = await store.end_turn(session, turn, answer.outcome, answer.reason, message_id)
         if ended is None:
             raise service.StaleClaim
+        if trace is not None:
+            await tracing.keep(session, turn, trace)
         if ended["is_reported"]:
             await conversations.note_left(session, conversation.id, ended["provider_message_id"])
         if turn.send_route not in {None, "talk"}:

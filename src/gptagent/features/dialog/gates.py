@@ -15,6 +15,7 @@ from gptagent.features.dialog import service, store
 from gptagent.features.dialog.context import HISTORY_MESSAGES, Seen, TurnContext
 from gptagent.features.dialog.hearing import service as hearing
 from gptagent.features.dialog.model import ANSWER_WINDOW, Pace, Turn
+from gptagent.features.dialog.tracing.model import Trace
 from gptagent.features.organizations import service as organizations
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Session
@@ -33,28 +34,32 @@ class Postponed:
     """The turn cannot go on now; it is looked at again later."""
 
 
-async def gather(session: Session, turn: Turn, pace: Pace) -> Seen | Refusal | Postponed:
+async def gather(session: Session, turn: Turn, pace: Pace, trace: Trace) -> Seen | Refusal | Postponed:
     """Read what the turn needs and check what does not depend on where the deal is."""
     conversation = await conversations.get_conversation(session, turn.conversation_id)
     connection = await crm_service.get_connection(session, conversation.connection_id)
     closed = await _closed(session, conversation, connection, turn)
     if closed is not None:
         return Refusal(closed)
+    trace.passed("nobody_holds", "workspace", "connection")
     candidates = await agents.list_active(session)
     fitting = [one for one in candidates if agents.takes_channel(one.settings, conversation.channel)]
     if not fitting:
         return Refusal("no_fitting_agent" if candidates else "no_active_agent")
+    trace.passed("channel")
     messages = await _read(session, turn)
     unanswered = _unanswered(turn, messages)
     if unanswered is None:
         return Refusal("person_answered")
     if not turn.is_approved and _is_too_late(conversation, unanswered, fitting):
         return Refusal("too_late")
+    trace.passed("unanswered", "in_time")
     pause = await _pause(session, connection.status, conversation, pace)
     if pause is not None:
         await service.give_back(session, turn, due_in=pause)
     if pause is not None or await _await_others(session, turn, unanswered, fitting, pace):
         return Postponed()
+    trace.passed("pace")
     lead = None
     if conversation.lead_id is not None:
         lead = await crm_service.get_lead_card(session, connection.id, conversation.lead_id)
@@ -65,6 +70,7 @@ async def gather(session: Session, turn: Turn, pace: Pace) -> Seen | Refusal | P
         unanswered=unanswered,
         asks_stage=any(not one.settings.pipelines.all for one in fitting),
         is_unread=False,
+        trace=trace,
     )
 
 
@@ -89,6 +95,7 @@ async def choose(session: Session, turn: Turn, seen: Seen, pace: Pace) -> TurnCo
         return Refusal("no_fitting_agent" if candidates else "no_active_agent")
     if await _await_hours(session, turn, [agent], pace):
         return Postponed()
+    seen.trace.passed("stage", "hours")
     return TurnContext(
         conversation=seen.conversation,
         lead=seen.lead,
@@ -98,6 +105,7 @@ async def choose(session: Session, turn: Turn, seen: Seen, pace: Pace) -> TurnCo
         is_unread=seen.is_unread,
         agent=agent,
         turn_id=turn.id,
+        trace=seen.trace,
     )
 
 

@@ -4,13 +4,15 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from gptagent.features.agents import service as agents
 from gptagent.features.agents.model import LANGUAGES, TEMPERATURES, Settings
 from gptagent.features.dialog.context import Spent, TurnContext, not_found
 from gptagent.features.dialog.hearing import service as hearing
 from gptagent.features.dialog.model import FACT_GATE, Answer, Source
-from gptagent.features.dialog.reading import contact_facts, deal_facts
+from gptagent.features.dialog.reading import Facts, contact_facts, deal_facts
+from gptagent.features.dialog.tracing.model import Block, BlockKind
 from gptagent.features.inference import service as inference
 from gptagent.features.inference.model import ChatTurn, LanguageModel, ModelReply, ModelRequest, Purpose
 from gptagent.features.knowledge import service as knowledge
@@ -74,9 +76,11 @@ class ModelResponder:
     async def respond(
         self, db: Database, scope: Scope, context: TurnContext, passages: list[Passage]
     ) -> tuple[Answer, Spent]:
+        blocks, turns = _blocks(context, passages), _turns(context)
+        context.trace.told([*blocks, *_said(turns)])
         request = ModelRequest(
-            system=_system(context, passages),
-            turns=_turns(context),
+            system="\n\n".join(block.text for block in blocks),
+            turns=turns,
             temperature=TEMPERATURES[context.settings.creativity],
             max_tokens=ANSWER_MAX_TOKENS,
             model=context.settings.model,
@@ -98,22 +102,30 @@ class ModelResponder:
         blocked, spent = not_found(asked.context.agent, first.model, FACT_GATE), _spent(first)
         try:
             reply = await self._ask(db, scope, asked, asked.objection(first, invented), "rewrite")
-        except AppError:  # the model has gone away, and what it said before must not be said
-            observe.FACT_GATE.labels("blocked").inc()
+        except AppError as error:  # the model has gone away, and what it said before must not be said
+            asked.context.trace.failed("rewrite", first.model, error.code)
+            asked.judged("blocked", invented, first)
             return blocked, spent
         answer = asked.read(reply)
         if answer.outcome != "reply" or asked.invented(answer):
-            observe.FACT_GATE.labels("blocked").inc()
+            asked.judged("blocked", invented, first)
             return blocked, spent + _spent(reply)
-        observe.FACT_GATE.labels("rewritten").inc()
+        asked.judged("rewritten", invented, first)
         return answer, spent + _spent(reply)
 
     async def _ask(
         self, db: Database, scope: Scope, asked: "_Asked", request: ModelRequest, purpose: Purpose
     ) -> ModelReply:
-        reply = await self.model.complete(request)
+        context = asked.context
+        with context.trace.timed(f"model:{purpose}"):
+            if context.hear is None:
+                reply = await self.model.complete(request)
+            else:
+                reply = await self.model.stream(request, context.hear)
+        context.trace.called(purpose, reply)
         async with db.session(scope) as session:
-            await inference.record_usage(session, asked.context.turn_id, reply, purpose)
+            of_what: Purpose = "rehearsal" if context.is_rehearsal else purpose
+            await inference.record_usage(session, context.turn_id, reply, of_what)
         return reply
 
 
@@ -146,6 +158,13 @@ class _Asked:
         remembered = [one.own_words for one in self.context.memories]
         scripts = [f"{one.title}\n{one.text}" for one in self.context.scripts]
         return unsourced(answer.text, [*found, self.context.company, *scripts, *deal, *said], remembered)
+
+    def judged(
+        self, outcome: Literal["rewritten", "blocked"], invented: list[str], first: ModelReply
+    ) -> None:
+        """Note what became of a reply that had facts without a source."""
+        observe.FACT_GATE.labels(outcome).inc()
+        self.context.trace.rewrote(invented, first.text, outcome)
 
     def _without_placeholders(self, text: str) -> str:
         """Take out the sentences in which a variable of a template was left, unless a passage says it so."""
@@ -189,12 +208,16 @@ def _cited(text: str, passages: list[Passage], scripts: Sequence[Given]) -> tupl
     )
 
 
-def _told_by_owner(context: TurnContext) -> list[str]:
+def _told_by_owner(context: TurnContext) -> list[Block]:
     """Return what the company itself tells its agent: who it is, what to do at this stage, what for."""
     settings = context.settings
-    stage = agents.stage_text(settings, context.place)
     goal = f"What every conversation is to come to: {settings.goal}" if settings.goal else ""
-    return [text for text in (settings.instructions, stage, goal) if text]
+    told: list[tuple[BlockKind, str]] = [
+        ("instructions", settings.instructions),
+        ("stage", agents.stage_text(settings, context.place)),
+        ("goal", goal),
+    ]
+    return [Block.of(kind, text) for kind, text in told if text]
 
 
 def _rules(settings: Settings) -> str:
@@ -210,33 +233,54 @@ def _rules(settings: Settings) -> str:
     return rules
 
 
-def _system(context: TurnContext, passages: list[Passage]) -> str:
-    blocks = [*_told_by_owner(context), _rules(context.settings)]
-    blocks += filter(None, [hearing.note((*context.history, *context.unanswered))])
+def _blocks(context: TurnContext, passages: list[Passage]) -> list[Block]:
+    """Return what the model is told before the dialogue, in its order."""
+    blocks = [*_told_by_owner(context), Block.of("rules", _rules(context.settings))]
+    files = hearing.note((*context.history, *context.unanswered))
+    if files:
+        blocks.append(Block.of("files", files))
     if context.company:
-        blocks.append(f"{_ABOUT}\n<company>\n{_data(context.company)}\n</company>")
-    for tag, facts in (("deal", deal_facts(context)), ("contact", contact_facts(context))):
+        blocks.append(Block.of("company", f"{_ABOUT}\n<company>\n{_data(context.company)}\n</company>"))
+    of_crm: tuple[tuple[BlockKind, Facts], ...] = (
+        ("deal", deal_facts(context)),
+        ("contact", contact_facts(context)),
+    )
+    for tag, facts in of_crm:
         lines = [f"{_data(label)}: {_data(value)}" for label, value in facts]
         if lines:
-            blocks.append("\n".join((f"<{tag}>", *lines, f"</{tag}>")))
+            blocks.append(Block.of(tag, "\n".join((f"<{tag}>", *lines, f"</{tag}>"))))
     if context.memories:
         told = (f"- {one.kind}, {one.said_at.date()}: {_data(one.text)}" for one in context.memories)
-        blocks.append("\n".join((_REMEMBERED, "<memory>", *told, "</memory>")))
-    blocks += [
-        f"<passage>\n[{number}] {_data(' '.join(passage.source_title.split()))}\n"
-        f"{_data(passage.content[:PASSAGE_MAX_CHARS])}\n</passage>"
-        for number, passage in enumerate(passages, start=1)
-    ]
+        blocks.append(Block.of("memory", "\n".join((_REMEMBERED, "<memory>", *told, "</memory>"))))
+    blocks += [_passage_block(number, passage) for number, passage in enumerate(passages, start=1)]
     if not passages:
-        blocks.append("There are no passages.")
+        blocks.append(Block.of("no_passages", "There are no passages."))
     if context.scripts:
-        blocks.append(_SCRIPTS)
-    blocks += [
-        f"<script>\n[{number}] {_NAMES[one.family]} ({one.kind}): {_data(' '.join(one.title.split()))}\n"
-        f"{_data(one.text)}\n</script>"
-        for number, one in enumerate(context.scripts, start=len(passages) + 1)
+        blocks.append(Block.of("scripts", _SCRIPTS))
+    return blocks + [
+        _script_block(number, one) for number, one in enumerate(context.scripts, start=len(passages) + 1)
     ]
-    return "\n\n".join(blocks)
+
+
+def _passage_block(number: int, passage: Passage) -> Block:
+    title = " ".join(passage.source_title.split())
+    text = f"<passage>\n[{number}] {_data(title)}\n{_data(passage.content[:PASSAGE_MAX_CHARS])}\n</passage>"
+    return Block.of("passage", text, f"[{number}] {title}")
+
+
+def _script_block(number: int, one: Given) -> Block:
+    title = " ".join(one.title.split())
+    head = f"[{number}] {_NAMES[one.family]} ({one.kind}): {_data(title)}"
+    return Block.of("script", f"<script>\n{head}\n{_data(one.text)}\n</script>", f"[{number}] {title}")
+
+
+def _said(turns: Sequence[ChatTurn]) -> list[Block]:
+    """Return the dialogue as the model sees it; the last of it is the question."""
+    *history, question = turns
+    return [
+        *(Block.of("history", one.text, one.role) for one in history),
+        Block.of("question", question.text, question.role),
+    ]
 
 
 def _data(text: str) -> str:

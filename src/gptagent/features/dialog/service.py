@@ -23,7 +23,7 @@ from gptagent.features.dialog.model import (
 from gptagent.features.dialog.proposing import service as proposing
 from gptagent.features.dialog.reports import service as reports
 from gptagent.kernel.db import Database, Session
-from gptagent.kernel.errors import UpstreamUnavailable
+from gptagent.kernel.errors import NotFound, UpstreamUnavailable
 from gptagent.kernel.jobs import JobContext
 from gptagent.kernel.scope import Scope
 
@@ -217,3 +217,11 @@ async def list_turns(
     `seqs`: only those that belong to messages with a number between these two.
     """
     return await store.select_turns(session, conversation_id, TURNS_SHOWN, seqs)
+
+
+async def get_turn(session: Session, conversation_id: UUID, turn_id: UUID) -> TurnRecord:
+    """Raise NotFound if the conversation has no such turn that has ended."""
+    found = await store.select_turn(session, conversation_id, turn_id)
+    if found is None:
+        raise NotFound
+    return found

@@ -426,21 +426,33 @@ async def select_turns(
         low,
         high,
     )
-    return [
-        TurnRecord(
-            row["id"],
-            row["outcome"],
-            row["reason"],
-            read_answer(row["answer"]),
-            row["first_seq"],
-            row["last_seq"],
-            row["ended_at"],
-            Decision(row["draft_state"], row["draft_by"], row["draft_note"], row["draft_is_edited"])
-            if row["draft_state"]
-            else None,
-        )
-        for row in rows
-    ]
+    return [_record(row) for row in rows]
+
+
+async def select_turn(session: Session, conversation_id: UUID, turn_id: UUID) -> TurnRecord | None:
+    row = await session.fetchrow(
+        """select id, outcome, reason, answer, first_seq, last_seq, ended_at, draft_state, draft_by,
+                  draft_note, draft_is_edited from app.turn
+            where conversation_id = $1 and id = $2 and state = 'ended'""",
+        conversation_id,
+        turn_id,
+    )
+    return _record(row) if row else None
+
+
+def _record(row: Record) -> TurnRecord:
+    return TurnRecord(
+        row["id"],
+        row["outcome"],
+        row["reason"],
+        read_answer(row["answer"]),
+        row["first_seq"],
+        row["last_seq"],
+        row["ended_at"],
+        Decision(row["draft_state"], row["draft_by"], row["draft_note"], row["draft_is_edited"])
+        if row["draft_state"]
+        else None,
+    )
 
 
 def read_answer(value: Any) -> Answer | None:

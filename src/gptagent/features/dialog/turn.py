@@ -10,41 +10,34 @@ from uuid import UUID
 
 import structlog
 
-from gptagent.features.agents import service as agents
 from gptagent.features.conversations import service as conversations
-from gptagent.features.conversations.memory import service as memory
-from gptagent.features.conversations.memory.model import Memory
 from gptagent.features.crm import service as crm_service
 from gptagent.features.crm.model import CrmLink
 from gptagent.features.crm.ports import CrmPort
 from gptagent.features.crm.replying import service as replying
-from gptagent.features.crm.service import ContactCard
 from gptagent.features.dialog import gates, service, store
-from gptagent.features.dialog.context import Responder, Seen, Spent, TurnContext
+from gptagent.features.dialog.context import Responder, Seen, TurnContext
 from gptagent.features.dialog.drafts import service as drafts
 from gptagent.features.dialog.ending import finish
-from gptagent.features.dialog.extractive import BY as EXTRACTIVE
 from gptagent.features.dialog.gates import Postponed, Refusal
-from gptagent.features.dialog.hearing import service as hearing
+from gptagent.features.dialog.generating import Generation
 from gptagent.features.dialog.model import Answer, Outcome, Pace, Turn
-from gptagent.features.dialog.scripting import scripts_of
 from gptagent.features.dialog.sending import Sender
 from gptagent.features.dialog.splitting import service as splitting
-from gptagent.features.dialog.wording import welcoming, worded
-from gptagent.features.knowledge import service as knowledge
+from gptagent.features.dialog.tracing import service as tracing
+from gptagent.features.dialog.tracing.model import Trace
+from gptagent.features.dialog.tracing.seeing import seen_by
+from gptagent.features.dialog.wording import welcoming
 from gptagent.features.knowledge.service import Understanding
 from gptagent.kernel import observe
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.crypto import Vault
-from gptagent.kernel.db import CONNECTION_LOST, Database, Session
+from gptagent.kernel.db import CONNECTION_LOST, Database
 from gptagent.kernel.errors import AppError, UpstreamUnavailable
 from gptagent.kernel.jobs import JobContext
 from gptagent.kernel.scope import Scope
 
 log = structlog.get_logger(__name__)
-
-PASSAGES = 5
-
 
 T = TypeVar("T", bound=Seen)
 
@@ -89,12 +82,13 @@ class TurnRunner:
             await sender.settle(turn)
             return
         async with db.session(scope) as session:
-            seen = await gates.gather(session, turn, self.pace)
+            seen = await gates.gather(session, turn, self.pace, trace := Trace())
         if isinstance(seen, Seen):
             seen = await self._choose(db, scope, turn, seen)
         if isinstance(seen, Refusal):
             outcome: Outcome = "handed_off" if seen.asks_person else "refused"
-            await finish(db, scope, turn, Answer("", outcome, "gate", reason=seen.reason))
+            trace.closed(seen.reason)
+            await finish(db, scope, turn, Answer("", outcome, "gate", reason=seen.reason), trace=trace)
         elif isinstance(seen, TurnContext) and turn.answer is not None and turn.agent_id != seen.agent.id:
             await sender.drop(turn)  # whether it may leave is not for the settings of another agent to say
         elif isinstance(seen, TurnContext):
@@ -165,7 +159,8 @@ class TurnRunner:
 
     async def _answer(self, db: Database, scope: Scope, turn: Turn, context: TurnContext) -> Turn:
         """Generate and record the answer. Raises StaleClaim if the lane was lost meanwhile."""
-        answer, spent = await self._generate(db, scope, context)
+        generation = Generation(self.responder, self.fallback, self.understanding)
+        answer, spent, context = await generation.generate(db, scope, context)
         async with db.session(scope) as session:
             if not await conversations.has_spoken(session, turn.conversation_id):
                 answer = welcoming(answer, context.settings.welcome_text)
@@ -174,49 +169,8 @@ class TurnRunner:
                 await store.add_usage(session, turn.id, spent.calls, spent.tokens_in, spent.tokens_out)
             if not await store.record_answer(session, turn, context.agent.id, answer):
                 raise service.StaleClaim
+            await tracing.keep(session, turn, seen_by(context))
         return replace(turn, answer=answer, agent_id=context.agent.id)
-
-    async def _generate(self, db: Database, scope: Scope, context: TurnContext) -> tuple[Answer, Spent]:
-        if not context.question:
-            async with db.session(scope) as session:
-                return await hearing.answer_wordless(session, context), Spent()
-        meaning = await self.understanding.understand(db, scope, context.question)
-        async with db.session(scope) as session:
-            found = await knowledge.search(
-                session, context.question, limit=PASSAGES, meaning=meaning, within=context.within
-            )
-            passages = await knowledge.add_related(session, context.question, found, within=context.within)
-            company = (await knowledge.get_facts(session)).content
-            memories, scripts = await _recall(session, context), await scripts_of(session, context)
-            contact = await _contact(session, context)
-            context = replace(context, company=company, memories=memories, scripts=scripts, contact=contact)
-        support = max((one.support for one in passages), default=0.0)
-        try:
-            answer, spent = await self.responder.respond(db, scope, context, passages)
-            if answer.by != EXTRACTIVE:  # quotations are the base's own words
-                answer = worded(answer, context.settings)
-        except AppError as error:
-            # The model is away or refuses: the base's own words, or the not-found path, are an answer.
-            log.warning("model_failed", error=error.code, conversation_id=str(context.conversation.id))
-            answer, spent = await self.fallback.respond(db, scope, context, passages)
-            answer = replace(answer, reason=answer.reason or error.code)
-        return replace(answer, support=support), spent
-
-
-async def _contact(session: Session, context: TurnContext) -> ContactCard | None:
-    """Return who the customer is in the CRM, as the mirror knows it, for an agent that may know."""
-    conversation = context.conversation
-    if conversation.contact_id is None or not context.settings.readable.contact:
-        return None
-    return await crm_service.get_contact_card(session, conversation.connection_id, conversation.contact_id)
-
-
-async def _recall(session: Session, context: TurnContext) -> tuple[Memory, ...]:
-    """Return what the agent may know of the customer; nothing once its memory is off, also for this turn."""
-    agent = await agents.find_agent(session, context.agent.id)
-    if agent is None or not agent.settings.remembers_customers:
-        return ()
-    return await memory.recall(session, context.conversation.id, context.question)
 
 
 @asynccontextmanager

@@ -29,6 +29,7 @@ from gptagent.features.dialog.enclosures import service as enclosures
 from gptagent.features.dialog.inbox import service as inbox
 from gptagent.features.dialog.inbox.asking import EVERYTHING, Asked, asked_of
 from gptagent.features.dialog.model import TurnRecord
+from gptagent.features.dialog.tracing import service as tracing
 from gptagent.features.identity import service as identity
 from gptagent.features.inference import service as inference
 from gptagent.features.organizations import policy
@@ -244,6 +245,7 @@ class ConversationPages:
             "files": files,
             "usage": await inference.usage_of_turns(session, [turn.id for turn in turns]),
             "reply_files": await enclosures.list_files(session, [turn.id for turn in turns]),
+            "explained": await tracing.explained_turns(session, [turn.id for turn in turns]),
             "file_reasons": FILE_REASONS,
             "file_not_sent": FILE_NOT_SENT,
             "unheard_reasons": UNHEARD_REASONS,
@@ -316,6 +318,7 @@ def _rights(scope: Scope, conversation_id: UUID) -> dict[str, Any]:
         "assignment_error": "",
         "may_work": policy.WORK_CONVERSATIONS in scope.permissions,
         "may_read_files": policy.READ_ATTACHMENTS in scope.permissions,
+        "may_read_explanations": policy.READ_EXPLANATIONS in scope.permissions,
         "may_see_usage": policy.EDIT_AGENTS in scope.permissions,
         "may_erase": policy.MANAGE_PRIVACY in scope.permissions,
     }

@@ -1,7 +1,7 @@
 """What the platform asks of models, whoever serves them."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import ROUND_HALF_UP, Decimal
@@ -10,7 +10,11 @@ from typing import Literal, Protocol
 from gptagent.kernel.circuits import Circuit
 
 # What a call of a model was for.
-Purpose = Literal["reply", "rewrite", "memory", "graph", "draft", "embedding", "hearing", "other"]
+Purpose = Literal[
+    "reply", "rewrite", "memory", "graph", "draft", "embedding", "hearing", "rehearsal", "other"
+]
+# Is given what a model says, piece by piece; None: what was said is void, another attempt begins.
+Hear = Callable[[str | None], Awaitable[None]]
 # After five failures in a row a model is left alone; longer than the pause of a CRM it need not be.
 CIRCUIT = Circuit(
     trip=5, first=timedelta(seconds=5), longest=timedelta(minutes=1), probe=timedelta(seconds=30)
@@ -77,6 +81,10 @@ class LanguageModel(Protocol):
         Raises UpstreamUnavailable once retries are used up or while the model is left alone,
         Invalid("llm_rejected") if the provider refuses the request, Forbidden("llm_unauthorized") the key.
         """
+        ...
+
+    async def stream(self, request: ModelRequest, hear: Hear) -> ModelReply:
+        """Answer as `complete` does, and let `hear` have the pieces as they come. Raises what it raises."""
         ...
 
 

@@ -218,7 +218,8 @@ class Passage:
     `version` is the source's when the piece was made; `page` the number of the page, sheet or slide it is on,
     as `place` says.
     `support` (0-1) is how far it answers the question: a base answers from where this is high enough.
-    `url` is where everybody can read it, if it is a page of a site.
+    `url` is where everybody can read it, if it is a page of a site. `by_words` and `by_meaning` are its
+    places, from 1, in the two searches that found it.
     """
 
     chunk_id: int
@@ -234,6 +235,8 @@ class Passage:
     place: Place = "page"
     support: float = 0.0
     url: str | None = None
+    by_words: int | None = None
+    by_meaning: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

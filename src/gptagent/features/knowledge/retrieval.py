@@ -1,7 +1,7 @@
 """Questions to passages, and passages to the sentences that answer."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gptagent.features.knowledge import lexical, store
 from gptagent.features.knowledge.answering import REFUSAL_SUPPORT, Judge, Spoken, best_of, sentences_of
@@ -60,11 +60,20 @@ async def search(
     forms = await _forms(session, asking)
     terms = len(asking.words)
     found = await scoring.rank(session, forms, terms, POOL if meaning else limit, within) if forms else []
+    by_words, near = [passage.chunk_id for passage in found], list[int]()
     if meaning is not None:
         near = [one.chunk_id for one in await vectors.nearest(session, meaning, POOL, within)]
-        best = fuse([passage.chunk_id for passage in found], near, meaning.weight)[:limit]
+        best = fuse(by_words, near, meaning.weight)[:limit]
         found = await _chosen(session, best, found, forms, terms)
-    return await judge(session, asking, found)
+    return [_placed(one, by_words, near) for one in await judge(session, asking, found)]
+
+
+def _placed(passage: Passage, by_words: Sequence[int], near: Sequence[int]) -> Passage:
+    """Return the passage with its places in the two searches."""
+    places = [
+        ids.index(passage.chunk_id) + 1 if passage.chunk_id in ids else None for ids in (by_words, near)
+    ]
+    return replace(passage, by_words=places[0], by_meaning=places[1])
 
 
 async def search_by_meaning(

@@ -30,6 +30,8 @@ SCOPES: Mapping[str, str] = {
     policy.EDIT_KNOWLEDGE: "Write articles, upload and delete documents",
     policy.WORK_CONVERSATIONS: "Take conversations over and give them back",
     policy.READ_ATTACHMENTS: "Download files that customers sent",
+    policy.READ_EXPLANATIONS: "See how replies were made",
+    policy.READ_PROMPTS: "See what models are told, word for word",
     policy.MANAGE_CONNECTIONS: "Connect and disconnect the CRM",
     policy.MANAGE_WORKSPACE: "Change the settings of the workspace",
     policy.MANAGE_PRIVACY: "Export and erase data of customers",

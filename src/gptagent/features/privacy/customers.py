@@ -44,7 +44,7 @@ async def export_customer(db: Database, scope: Scope, conversation_id: UUID) -> 
         kept = store.kept_of_customer(
             connection_id, ids, (leads, contacts), numbers
         ) | store.kept_of_contacts(connection_id, contacts)
-        kept |= store.kept_of_actions(connection_id, leads, contacts)
+        kept |= store.kept_of_actions(connection_id, leads, contacts) | store.kept_of_answers(ids)
         counts = {kind: (None, await store.count(session, queries)) for kind, queries in kept.items()}
         await audit.record(session, Entry("customer.exported", "conversation", str(conversation_id), counts))
     opened = partial(db.session, scope)

@@ -30,6 +30,7 @@ _KINDS: tuple[tuple[str, str, Forget], ...] = (
     ("events", "events", store.forget_events),
     ("deliveries", "deliveries", store.forget_deliveries),
     ("answers", "answers", store.forget_answers),
+    ("traces", "answers", store.forget_traces),
     ("memories", "memories", store.forget_memories),
 )
 

@@ -266,6 +266,12 @@ def kept_of_customer(
     }
 
 
+def kept_of_answers(ids: Sequence[UUID]) -> dict[str, list[Query]]:
+    """Return what finds how answers in these conversations were made."""
+    traces = "select * from app.turn_trace where conversation_id = $1"
+    return {"turn_traces": [Query(traces, ("created_at", "turn_id"), args=(one,)) for one in ids]}
+
+
 async def count(session: Session, queries: Sequence[Query]) -> int:
     """Return how many rows the queries find."""
     found = [
@@ -475,6 +481,18 @@ async def forget_answers(session: Session, age: timedelta, limit: int) -> int:
               where answer is not null and state in ('ended', 'superseded')
                 and ended_at < now() - $1::interval
               limit $2 for update skip locked)""",
+        age,
+        limit,
+    )
+
+
+async def forget_traces(session: Session, age: timedelta, limit: int) -> int:
+    return await _count(
+        session,
+        """delete from app.turn_trace where turn_id in (
+             select x.turn_id from app.turn_trace x join app.turn t on t.id = x.turn_id
+              where x.created_at < now() - $1::interval and t.state in ('ended', 'superseded')
+              limit $2 for update of x skip locked)""",
         age,
         limit,
     )

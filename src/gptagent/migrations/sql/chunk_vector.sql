@@ -5,9 +5,12 @@ create table app.chunk_vector (
   chunk_id bigint not null,
   index_id uuid not null,
   embedding halfvec not null,
+  -- Signs of the dimensions: what a large base is looked through by, before the nearest are compared exactly.
+  bits bit varying not null generated always as (binary_quantize(embedding)) stored,
   primary key (org_id, chunk_id, index_id),
   foreign key (org_id, chunk_id) references app.chunk (org_id, id) on delete cascade,
   foreign key (org_id, index_id) references app.vector_index (org_id, id) on delete cascade
 );
+create index chunk_vector_bits on app.chunk_vector (org_id, index_id, chunk_id) include (bits);
 alter table app.chunk_vector alter embedding set storage plain;
 call app.protect('app.chunk_vector');

@@ -25,13 +25,17 @@ async def stem(session: Session, texts: Sequence[str]) -> list[list[str]]:
 
 
 async def find_forms(session: Session, ranges: Iterable[tuple[str, str]]) -> list[tuple[int, str, int]]:
-    """Return (number of the range, lexeme, passages) for the base's lexemes in each range [low, high)."""
+    """Return (number of the range, lexeme, passages) for the base's lexemes in each range [low, high).
+
+    Each range is read of the index: without `offset 0` a dozen of them has the planner read every lexeme.
+    """
     low, high = zip(*ranges, strict=True)
     rows = await session.fetch(
         """select r.n::int - 1 as n, f.lexeme, f.chunks
              from unnest($1::text[], $2::text[]) with ordinality as r (low, high, n),
                   lateral (select l.lexeme, l.chunks from app.lexeme l
-                            where l.lexeme >= r.low collate "C" and l.lexeme < r.high collate "C") f""",
+                            where l.lexeme >= r.low collate "C" and l.lexeme < r.high collate "C"
+                            offset 0) f""",
         list(low),
         list(high),
     )

@@ -246,6 +246,14 @@ async def count_progress(session: Session, index_id: UUID | None) -> Progress:
     return Progress(row["embedded"], row["chunks"]) if row else Progress(0, 0)
 
 
+# From so many passages on the exact scan takes too long: signs name those that are then compared exactly.
+EXACT_MAX = 10_000
+ALIKE = 400
+_ALIKE = f"""alike as (
+  select chunk_id from app.chunk_vector
+   where index_id = $1 $only order by bits <~> binary_quantize($2::halfvec)
+   limit greatest({ALIKE}, 4 * $3::int)
+), """
 _NEAR = """near as (
   select chunk_id, -(embedding <#> $2::halfvec) as similarity from app.chunk_vector
    where index_id = $1 $only order by embedding <#> $2::halfvec, chunk_id limit $3
@@ -254,14 +262,23 @@ select n.chunk_id, n.similarity, coalesce(c.article_id, c.document_id) as source
   from near n join app.chunk c on c.id = n.chunk_id
  where n.similarity >= $4 order by n.similarity desc, n.chunk_id"""
 _NEAREST = f"with {_NEAR.replace('$only', '')}"
+_NEAREST_BY_BITS = f"""with {_ALIKE.replace("$only", "")}
+{_NEAR.replace("$only", "and chunk_id = any(array(select chunk_id from alike))")}"""
 _NEAREST_WITHIN = f"""with recursive {CHUNKS_WITHIN.replace("$within", "$5")},
 {_NEAR.replace("$only", "and chunk_id in (select id from chunk_within)")}"""
 
 
 async def nearest(session: Session, meaning: Meaning, limit: int, within: Within | None = None) -> list[Near]:
-    """Return the passages most similar to a question: an exact scan of the tenant's vectors."""
+    """Return the passages most similar to a question: an exact scan of the tenant's vectors, in a large base
+    of those whose signs are most like the question's. A part of the base is always scanned exactly.
+    """
+    if within is not None:
+        statement = _NEAREST_WITHIN
+    else:
+        is_large = await count_chunks(session) > EXACT_MAX
+        statement = _NEAREST_BY_BITS if is_large else _NEAREST
     rows = await session.fetch(
-        _NEAREST if within is None else _NEAREST_WITHIN,
+        statement,
         meaning.index_id,
         _text(meaning.vector),
         limit,

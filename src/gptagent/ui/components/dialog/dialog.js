@@ -27,3 +27,13 @@ document.addEventListener("close", (event) => {
   const topics = event.target.closest?.("[data-live-topic]")?.dataset.liveTopic.split(" ") ?? [];
   topics.forEach((topic) => document.body.dispatchEvent(new Event(`live:${topic}`)));
 }, true);
+// A link with a drawer shows its page's part in there; without a script, or in another tab, it is a page.
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[data-drawer]");
+  const drawer = link && document.getElementById(link.dataset.drawer);
+  if (!drawer || event.metaKey || event.ctrlKey || event.shiftKey) return;
+  event.preventDefault();
+  drawer.showPopover();
+  drawer.querySelector("button").focus();
+  htmx.ajax("GET", `${link.href}?part=drawer`, { target: drawer.querySelector(".drawer__body") });
+});

@@ -1,4 +1,4 @@
-"""Long replies may go out in parts."""
+"""What a machine made of customers' voice messages, pictures and documents."""
 
 from importlib.resources import files
 from typing import cast
@@ -6,11 +6,11 @@ from typing import cast
 import psycopg
 from alembic import op
 
-revision = "0031"
-down_revision = "0030"
+revision = "0032"
+down_revision = "0031"
 
 
 def upgrade() -> None:
     folder = files("gptagent.migrations") / "sql"
     connection = cast("psycopg.Connection[tuple[object, ...]]", op.get_bind().connection.driver_connection)
-    connection.execute((folder / "splitting.sql").read_bytes())
+    connection.execute((folder / "hearing.sql").read_bytes())

@@ -1,0 +1,113 @@
+"""From a context to an answer: search, recall, words. The one way, for turns and for rehearsals."""
+
+from dataclasses import dataclass, replace
+
+import structlog
+
+from gptagent.features.agents import service as agents
+from gptagent.features.conversations.memory import service as memory
+from gptagent.features.conversations.memory.model import Memory
+from gptagent.features.crm import service as crm_service
+from gptagent.features.crm.service import ContactCard
+from gptagent.features.dialog.context import Responder, Spent, TurnContext
+from gptagent.features.dialog.extractive import BY as EXTRACTIVE
+from gptagent.features.dialog.hearing import service as hearing
+from gptagent.features.dialog.model import Answer
+from gptagent.features.dialog.scripting import scripts_of
+from gptagent.features.dialog.wording import worded
+from gptagent.features.knowledge import service as knowledge
+from gptagent.features.knowledge.model import Passage
+from gptagent.features.knowledge.service import Understanding
+from gptagent.kernel.db import Database, Session
+from gptagent.kernel.errors import AppError
+from gptagent.kernel.scope import Scope
+
+log = structlog.get_logger(__name__)
+
+PASSAGES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """`fallback` speaks where the `responder` cannot."""
+
+    responder: Responder
+    fallback: Responder
+    understanding: Understanding
+
+    async def generate(
+        self, db: Database, scope: Scope, context: TurnContext
+    ) -> tuple[Answer, Spent, TurnContext]:
+        """Return the answer, what it cost, and the context with all that was found for it.
+
+        Nothing leaves the platform but questions to models, and nothing is stored but what those used.
+        """
+        trace = context.trace
+        if not context.question:
+            async with db.session(scope) as session:
+                return await hearing.answer_wordless(session, context), Spent(), context
+        with trace.timed("understand"):
+            meaning = await self.understanding.understand(db, scope, context.question)
+        with trace.timed("gather"):
+            async with db.session(scope) as session:
+                found = await knowledge.search(
+                    session, context.question, limit=PASSAGES, meaning=meaning, within=context.within
+                )
+                passages = await knowledge.add_related(
+                    session, context.question, found, within=context.within
+                )
+                context = await _told(session, context)
+        trace.found(found, passages[len(found) :])
+        with trace.timed("answer"):
+            answer, spent = await self._respond(db, scope, context, passages)
+        support = max((one.support for one in passages), default=0.0)
+        return replace(answer, support=support), spent, context
+
+    async def _respond(
+        self, db: Database, scope: Scope, context: TurnContext, passages: list[Passage]
+    ) -> tuple[Answer, Spent]:
+        try:
+            answer, spent = await self.responder.respond(db, scope, context, passages)
+            if answer.by != EXTRACTIVE:  # quotations are the base's own words
+                answer = worded(answer, context.settings)
+        except AppError as error:
+            # The model is away or refuses: the base's own words, or the not-found path, are an answer.
+            log.warning("model_failed", error=error.code, conversation_id=str(context.conversation.id))
+            context.trace.failed("reply", context.settings.model or "", error.code)
+            answer, spent = await self.fallback.respond(db, scope, context, passages)
+            answer = replace(answer, reason=answer.reason or error.code)
+        return answer, spent
+
+
+async def _told(session: Session, context: TurnContext) -> TurnContext:
+    """Return the context with what the base and the CRM have to say besides passages."""
+    return replace(
+        context,
+        company=(await knowledge.get_facts(session)).content,
+        memories=await _recall(session, context),
+        scripts=await scripts_of(session, context),
+        contact=await _contact(session, context),
+    )
+
+
+async def _contact(session: Session, context: TurnContext) -> ContactCard | None:
+    """Return who the customer is in the CRM, as the mirror knows it, for an agent that may know."""
+    conversation = context.conversation
+    if conversation.contact_id is None or not context.settings.readable.contact:
+        return None
+    return context.contact or await crm_service.get_contact_card(
+        session, conversation.connection_id, conversation.contact_id
+    )
+
+
+async def _recall(session: Session, context: TurnContext) -> tuple[Memory, ...]:
+    """Return what the agent may know of the customer; nothing once its memory is off, also for this turn.
+
+    A rehearsal is nobody's conversation: there is nothing to remember.
+    """
+    if context.is_rehearsal:
+        return ()
+    agent = await agents.find_agent(session, context.agent.id)
+    if agent is None or not agent.settings.remembers_customers:
+        return ()
+    return await memory.recall(session, context.conversation.id, context.question)

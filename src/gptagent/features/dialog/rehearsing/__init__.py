@@ -1,0 +1,1 @@
+"""One turn played without any effect: for test chats, replays and scenarios."""

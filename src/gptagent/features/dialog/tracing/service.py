@@ -1,0 +1,26 @@
+"""Verbs of explanations: keep what a turn did, and tell of it."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from gptagent.features.dialog.model import Turn
+from gptagent.features.dialog.tracing import store
+from gptagent.features.dialog.tracing.model import Explanation, Trace
+from gptagent.kernel.db import Session
+
+
+async def keep(session: Session, turn: Turn, trace: Trace) -> None:
+    """Freeze what the turn has done so far beside it: part of the transaction that records its answer."""
+    await store.upsert_trace(session, turn.id, turn.conversation_id, trace.explanation())
+
+
+async def find_explanation(session: Session, conversation_id: UUID, turn_id: UUID) -> Explanation | None:
+    """Return what the turn did; None if it is another conversation's, older than explanations, or past
+    the time they are kept for.
+    """
+    return await store.select_trace(session, conversation_id, turn_id)
+
+
+async def explained_turns(session: Session, turn_ids: Sequence[UUID]) -> set[UUID]:
+    """Return those of the turns of which it is kept what they did."""
+    return await store.traced_turns(session, list(turn_ids)) if turn_ids else set()

@@ -1,0 +1,71 @@
+"""What the parts of an explanation are called on the screen."""
+
+from collections.abc import Mapping
+
+# Gates that were open, in the order a turn comes to them. One that was closed is told by the turn's reason.
+GATES: Mapping[str, str] = {
+    "nobody_holds": "No colleague held the conversation",
+    "workspace": "The workspace was working",
+    "connection": "The CRM was connected and switched on",
+    "channel": "An active agent works in the channel",
+    "unanswered": "No colleague had answered",
+    "in_time": "The message was not too old",
+    "pace": "The chat was not crowded and the connection worked",
+    "stage": "The agent works at the deal's stage",
+    "hours": "It was within working hours",
+}
+# The gates at which a real message would have stopped, where it was only played.
+CLOSED: Mapping[str, str] = {
+    "channel": "The agent does not work in this channel",
+    "stage": "The agent does not work at this stage of the deal",
+    "hours": "It is outside of the agent's working hours",
+}
+BLOCKS: Mapping[str, str] = {
+    "instructions": "Instructions of the agent",
+    "stage": "Instructions for the stage",
+    "goal": "Goal",
+    "rules": "Rules of the platform",
+    "files": "How the customer's files are used",
+    "company": "Facts about the company",
+    "deal": "Fields of the deal shown to the model",
+    "contact": "Fields of the contact shown to the model",
+    "memory": "What is remembered of the customer",
+    "passage": "Passage",
+    "no_passages": "No passages",
+    "scripts": "How scripts are used",
+    "script": "Script or objection",
+    "history": "Said before",
+    "question": "The customer's message",
+    "other": "Something else",
+}
+PURPOSES: Mapping[str, str] = {"reply": "Answer", "rewrite": "Second wording, without unsourced facts"}
+STEPS: Mapping[str, str] = {
+    "understand": "Meaning of the question",
+    "gather": "Search, scripts, memory, CRM fields",
+    "answer": "Answer, with everything in it",
+    "model:reply": "Model: answer",
+    "model:rewrite": "Model: second wording",
+}
+REWRITES: Mapping[str, str] = {
+    "rewritten": "Rewritten without them",
+    "blocked": "Not said: the not-found text took its place",
+}
+TOOLS: Mapping[str, str] = {"done": "done", "planned": "planned", "refused": "refused"}
+OUTCOMES: Mapping[str, str] = {
+    "reply": "A reply",
+    "not_found": "The not-found text",
+    "handed_off": "Handed to a person",
+    "refused": "No answer",
+    "draft": "A draft",
+    "rejected": "A rejected draft",
+}
+EVERYTHING: Mapping[str, Mapping[str, str]] = {
+    "gate_names": GATES,
+    "closed_names": CLOSED,
+    "block_names": BLOCKS,
+    "purpose_names": PURPOSES,
+    "step_names": STEPS,
+    "rewrite_names": REWRITES,
+    "tool_states": TOOLS,
+    "outcome_names": OUTCOMES,
+}
