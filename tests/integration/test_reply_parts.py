@@ -10,7 +10,7 @@ from gptagent.features.dialog.model import Answer
 from scenes import Scene, patched
 
 PARTS = tuple(
-    f"Part {number}. {word * 60}." for number, word in ((1, "first "), (2, "second "), (3, "third "))
+    f"Part {number}. {word * 40}." for number, word in ((1, "first "), (2, "second "), (3, "third "))
 )
 
 

@@ -18,14 +18,14 @@ def test_a_long_one_is_cut_between_paragraphs_and_sentences_and_says_every_word_
         assert " ".join(parts).split() == text.split()
         assert 1 <= len(parts) <= PARTS_MAX
         assert all(part == part.strip() and part for part in parts)
-        assert all(len(part) <= PART_CHARS for part in parts[:-1]) or len(parts) == 1
+        assert all(len(part) <= max(PART_CHARS, len(text) // 3 + 1) for part in parts[:-1])
     assert len(cut(SENTENCE * 8)) == 2
     assert all(part.endswith(".") for part in cut(SENTENCE * 40))
 
 
 def test_what_belongs_together_stays_together():
     announced = f"{SENTENCE * 5}\n\n{LIST}"
-    assert cut(announced)[-1].startswith("Bring with you:\n\n- your passport")
+    assert cut(announced)[1].startswith("Bring with you:\n\n- your passport")
     quoted = f"«{SENTENCE * 8}»\n— Delivery"
     assert cut(quoted) == (quoted,)
-    assert cut("It costs 1.5 roubles. " * 30)[0].count("1.5") > 3, "a number is not cut"
+    assert all(part.endswith("1.5 roubles.") for part in cut("It costs 1.5 roubles. " * 30)), "nor a number"

@@ -3,7 +3,7 @@
 import re
 
 SPLIT_MIN_CHARS = 280  # what is shorter is one message
-PART_CHARS = 350  # about which a part is ended
+PART_CHARS = 350  # at which a part is ended, later in a text that has more for all of them
 PARTS_MAX = 3
 
 _PARAGRAPHS = re.compile(r"\n[ \t]*\n+")
@@ -20,10 +20,10 @@ def cut(text: str) -> tuple[str, ...]:
     text = text.strip()
     if len(text) < SPLIT_MIN_CHARS:
         return (text,)
+    room = max(PART_CHARS, -(-len(text) // PARTS_MAX))
     parts: list[str] = []
-    for piece in _pieces(text):
-        fits = parts and (len(parts[-1]) + len(piece) <= PART_CHARS or _GOES_ON.search(parts[-1]))
-        if fits or len(parts) == PARTS_MAX:
+    for piece in _whole(_pieces(text)):
+        if parts and (len(parts[-1]) + len(piece) <= room or len(parts) == PARTS_MAX):
             parts[-1] += piece
         else:
             parts.append(piece)
@@ -38,6 +38,17 @@ def _pieces(text: str) -> list[str]:
         end = len(text) if gap is None else gap.end()
         paragraph, at = text[at:end], end
         found += _sentences(paragraph) if _is_prose(paragraph) else [paragraph]
+    return found
+
+
+def _whole(pieces: list[str]) -> list[str]:
+    """Join what announces something to what it announces."""
+    found: list[str] = []
+    for piece in pieces:
+        if found and _GOES_ON.search(found[-1]):
+            found[-1] += piece
+        else:
+            found.append(piece)
     return found
 
 
