@@ -22,6 +22,8 @@ from gptagent.features.conversations.speaking import service as speaking
 from gptagent.features.crm import service as crm
 from gptagent.features.crm.actions import service as actions
 from gptagent.features.dialog import service
+from gptagent.features.dialog.acting import service as acting
+from gptagent.features.dialog.acting.web import beside
 from gptagent.features.dialog.drafts import service as drafts
 from gptagent.features.dialog.drafts.model import NOTE_MAX_CHARS
 from gptagent.features.dialog.drafts.model import TEXT_MAX_CHARS as DRAFT_MAX_CHARS
@@ -92,7 +94,7 @@ NOT_SENT = "The CRM did not take the reply. A task asks a manager to answer."
 REFUSED = "Not answered."
 OUTDATED = "A draft was taken back: something newer happened."
 LINES_PER_PAGE = 25
-PARTS = frozenset({"thread", "changes", "memory", "deal"})
+PARTS = frozenset({"thread", "changes", "memory", "deal", "proposals"})
 MEMORY_KINDS: Mapping[str, str] = {
     "fact": "Fact",
     "preference": "Preference",
@@ -159,6 +161,7 @@ class ConversationPages:
             "asked": asked,
             "older": older,
             "waiting_drafts": await inbox.count_drafts(session),
+            "waiting_actions": await acting.count_queue(session),
             "agents": await agents.list_agents(session),
             "members": {one.person_id: one.full_name for one in await organizations.list_members(session)},
             "speakers": await speaking.find_speakers(session, [one.conversation for one in lines]),
@@ -185,6 +188,8 @@ class ConversationPages:
                 context = await self._thread(session, conversation_id, timezone_of(request))
             elif part == "memory":
                 context = await self._memory(session, conversation_id)
+            elif part == "proposals":
+                context = await self._proposals(session, conversation_id)
             elif part == "deal":
                 context = await self._deal(session, conversation_id)
             else:
@@ -208,6 +213,7 @@ class ConversationPages:
             context = await self._changes(session, conversation_id)
             context |= await self._thread(session, conversation_id, timezone_of(request))
             context |= await self._memory(session, conversation_id)
+            context |= await self._proposals(session, conversation_id)
             context |= await self._list(session, scope, asked)
             shell = await self.pages.shell(request, session)
         context |= _rights(scope, conversation_id) | typed
@@ -229,6 +235,10 @@ class ConversationPages:
             "conversation": await conversations.get_conversation(session, conversation_id),
             "speaker": await speaking.find_speaker(session, conversation_id),
         }
+
+    async def _proposals(self, session: Session, conversation_id: UUID) -> dict[str, Any]:
+        conversation = await conversations.get_conversation(session, conversation_id)
+        return {"conversation": conversation, **await beside(session, conversation_id)}
 
     async def _changes(self, session: Session, conversation_id: UUID) -> dict[str, Any]:
         conversation = await conversations.get_conversation(session, conversation_id)
