@@ -10,10 +10,12 @@ import msgspec
 
 from gptagent.adapters.kommo.client import Deadlines
 from gptagent.features.crm import service as crm_service
+from gptagent.features.crm.actions.jobs import ActionJobs
 from gptagent.features.crm.jobs import CrmJobs
 from gptagent.features.crm.model import InboundMessage, Webhook
 from gptagent.features.dialog.extractive import ExtractiveResponder
 from gptagent.features.dialog.model import Pace
+from gptagent.features.dialog.outgoing.jobs import OutgoingJobs
 from gptagent.features.dialog.turn import TurnRunner
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.jobs import JobContext
@@ -107,6 +109,40 @@ class Scene:
         for row in rows * 2:
             ctx = JobContext(world.db, None, world.scope, 1, 1)
             await jobs.perform_task(ctx, task_id=str(row["id"]))
+
+    async def send_owed(self, crm=None):
+        """Run the job of what is owed outside of turns, again as long as it asks for it."""
+        world = self.world
+        jobs = OutgoingJobs(crm or self.crm, world.vault, PACE)
+        deadline = asyncio.get_running_loop().time() + CALM_SECONDS
+        while True:
+            ctx = JobContext(world.db, None, world.scope, 1, 1)
+            await jobs.send(ctx, conversation_id=str(self.conversation_id))
+            if all(one["state"] not in {"waiting", "sending"} for one in await self.owed()):
+                return
+            assert asyncio.get_running_loop().time() < deadline, await self.owed()
+            await asyncio.sleep(0.05)
+
+    async def owed(self):
+        """What is or was owed to the customer outside of turns."""
+        world = self.world
+        async with world.db.session(world.scope) as session:
+            return await session.fetch(
+                "select * from app.outgoing where conversation_id = $1 order by seq", self.conversation_id
+            )
+
+    async def perform_actions(self):
+        """Run the jobs of the actions owed to the CRM, each twice."""
+        world = self.world
+        jobs = ActionJobs(self.crm, world.vault)
+        async with world.db.session(world.scope) as session:
+            rows = await session.fetch("select id from app.crm_action")
+        for row in rows * 2:
+            await jobs.perform(JobContext(world.db, None, world.scope, 1, 1), action_id=str(row["id"]))
+
+    async def ledger(self, kind):
+        answer = await self.world.account.call("GET", "/ledger")
+        return [entry for entry in answer["entries"] if entry["kind"] == kind]
 
     async def tasks(self):
         answer = await self.world.account.call("GET", "/ledger")

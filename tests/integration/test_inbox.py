@@ -185,9 +185,8 @@ async def test_people_decide_about_drafts_and_see_what_is_unread_without_a_scrip
         assert "Draft, the customer does not see it" in texts(page) and 'data-key="KeyA"' in page.text
         assert "A and then Enter send" in texts(page)
         listed = await owner.open("/conversations?view=unread")
-        often = "live:conversations from:body throttle:300ms"
-        assert often in inbox_page.text and often not in listed.text
-        assert "live:conversations from:body throttle:5s" in listed.text
+        often, seldom = ('data-live-throttle="300"', 'data-live-throttle="5000"')
+        assert often in inbox_page.text and seldom not in inbox_page.text and seldom in listed.text
         assert str(second.conversation_id) in listed.text and str(first.conversation_id) not in listed.text
         draft = re.search(r"/drafts/([0-9a-f-]{36})/approval", page.text)[1]
         empty = await owner.send(f"{at}/drafts/{draft}/approval", {"text": " "})
@@ -236,7 +235,8 @@ async def test_a_key_alone_sends_no_draft_and_none_that_came_in_meanwhile(world,
         await first.calm()
         await page.unroute("**part=thread**")
         refreshed = (
-            "id => document.body.dispatchEvent(new Event('live:agents')) && !document.getElementById(id)"
+            "id => document.dispatchEvent(new CustomEvent('live:told', { detail: 'agents' }))"
+            " && !document.getElementById(id)"
         )
         await page.wait_for_function(refreshed, arg=seen, polling=400)
         await expect(send).to_have_count(1)

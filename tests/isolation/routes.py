@@ -18,8 +18,11 @@ from starlette.routing import BaseRoute, Mount
 from isolation.cases import PAGES, Case, Foreign, Installation, Own, Public
 from isolation.estate import Estate
 from isolation.knowledge_routes import KNOWLEDGE
+from isolation.scenario_routes import SCENARIOS
 
 AGENT = {"agent_id": "agent_id"}
+AGENT_FILE = {"format": "gptagent.agent", "name": "From a file", "settings": {"goal": "A visit"}}
+VERSION = {"version": "version"}
 CONNECTION = {"connection_id": "connection_id"}
 DEAL = CONNECTION | {"lead_id": "lead_id"}
 PERSON_OF_CRM = CONNECTION | {"contact_id": "contact_id"}
@@ -35,9 +38,16 @@ CONVERSATION = {"conversation_id": "conversation_id"}
 MEMORY = {**CONVERSATION, "memory_id": "memory_id"}
 REMEMBERED = {"kind": "fact", "text": "Stolen"}
 REPLY_DRAFTED = {**CONVERSATION, "draft_id": "reply_draft_id"}
+PROPOSED = {**CONVERSATION, "proposal_id": "proposal_id"}
+PROPOSAL = "conversations/{conversation_id}/proposals/{proposal_id}"
 REPLY_DRAFT = "conversations/{conversation_id}/drafts/{draft_id}"
 MEMORIES = "conversations/{conversation_id}/memories"
+TEST_CHAT = {"chat_id": "chat_id"}
+PLAYED = {**TEST_CHAT, "played_id": "played_id"}
 EXPLAINED = {**CONVERSATION, "turn_id": "reply_draft_id"}
+REPLAYED = {**EXPLAINED, "played_id": "replay_id"}
+REPLAYS = "conversations/{conversation_id}/turns/{turn_id}/replays"
+NEW_TEST = {"agent_id": str(uuid4()), "title": "Stolen"}
 FILE = {**CONVERSATION, "attachment_id": "attachment_id"}
 INTEGRATION = {"integration_id": "integration_id"}
 SECRET = {"client_secret": "secret"}
@@ -57,6 +67,7 @@ STRANGER = {"email": "nobody@example.test", "password": "not the right one"}
 
 CASES: dict[str, Case] = {
     **KNOWLEDGE,
+    **SCENARIOS,
     "GET /api/docs": Public("the API's description, to be read"),
     "GET /api/docs/{file}": Public("files of that page", "/api/docs/docs.js"),
     "GET /api/v1/openapi.json": Public("the API's description"),
@@ -140,6 +151,19 @@ CASES: dict[str, Case] = {
     "DELETE /api/v1/invitations/{invitation_id}": Foreign(INVITATION),
     "GET /api/v1/agents": Own(),
     "POST /api/v1/agents": Own(201, {"json": {"name": "New agent"}}),
+    "GET /api/v1/agent-templates": Own(),
+    "POST /api/v1/agents/import": Own(201, {"json": AGENT_FILE}),
+    "GET /api/v1/agents/{agent_id}/export": Foreign(AGENT),
+    "POST /api/v1/agents/bulk": Own(200, {"json": {"ids": [], "action": "activate"}}),
+    "POST /api/v1/agents/{agent_id}/copy": Foreign(AGENT),
+    "GET /api/v1/agents/{agent_id}/draft": Foreign(AGENT),
+    "PATCH /api/v1/agents/{agent_id}/draft": Foreign(AGENT, {"json": {"goal": "Stolen"}}),
+    "DELETE /api/v1/agents/{agent_id}/draft": Foreign(AGENT),
+    "GET /api/v1/agents/{agent_id}/versions": Foreign(AGENT),
+    "POST /api/v1/agents/{agent_id}/versions": Foreign(AGENT, {"json": {"note": "Stolen"}}),
+    "GET /api/v1/agents/{agent_id}/versions/{version}": Foreign(AGENT | VERSION),
+    "POST /api/v1/agents/{agent_id}/versions/{version}/restore": Foreign(AGENT | VERSION),
+    "GET /api/v1/agents/{agent_id}/diff": Foreign(AGENT),
     "GET /api/v1/agents/{agent_id}": Foreign(AGENT),
     "PATCH /api/v1/agents/{agent_id}": Foreign(AGENT, {"json": {"name": "Stolen", "is_active": False}}),
     "DELETE /api/v1/agents/{agent_id}": Foreign(AGENT),
@@ -198,6 +222,19 @@ CASES: dict[str, Case] = {
     "GET /api/v1/conversations/{conversation_id}": Foreign(CONVERSATION),
     "GET /api/v1/conversations/{conversation_id}/messages": Foreign(CONVERSATION),
     "GET /api/v1/conversations/{conversation_id}/turns/{turn_id}/explanation": Foreign(EXPLAINED),
+    f"GET /api/v1/{REPLAYS}": Foreign(EXPLAINED),
+    f"POST /api/v1/{REPLAYS}": Foreign(EXPLAINED, {"json": {"overrides": {}}}),
+    f"GET /api/v1/{REPLAYS}/{{played_id}}": Foreign(REPLAYED),
+    "GET /api/v1/test-chats": Own(),
+    "POST /api/v1/test-chats": Own(422, {"json": NEW_TEST}),
+    "GET /api/v1/test-chats/{chat_id}": Foreign(TEST_CHAT),
+    "PUT /api/v1/test-chats/{chat_id}": Foreign(TEST_CHAT, {"json": NEW_TEST}),
+    "DELETE /api/v1/test-chats/{chat_id}": Foreign(TEST_CHAT),
+    "GET /api/v1/test-chats/{chat_id}/messages": Foreign(TEST_CHAT),
+    "POST /api/v1/test-chats/{chat_id}/messages": Foreign(TEST_CHAT, {"json": {"text": "Hello"}}),
+    "DELETE /api/v1/test-chats/{chat_id}/messages": Foreign(TEST_CHAT),
+    "GET /api/v1/test-chats/{chat_id}/messages/{played_id}": Foreign(PLAYED),
+    "POST /api/v1/test-chats/{chat_id}/regeneration": Foreign(TEST_CHAT),
     "PUT /api/v1/conversations/{conversation_id}/takeover": Foreign(CONVERSATION),
     "DELETE /api/v1/conversations/{conversation_id}/takeover": Foreign(CONVERSATION),
     "PUT /api/v1/conversations/{conversation_id}/assignment": Foreign(
@@ -206,6 +243,22 @@ CASES: dict[str, Case] = {
     "DELETE /api/v1/conversations/{conversation_id}/assignment": Foreign(CONVERSATION),
     "PUT /api/v1/conversations/{conversation_id}/read": Foreign(CONVERSATION),
     "GET /api/v1/conversations/{conversation_id}/draft": Foreign(CONVERSATION),
+    "GET /api/v1/proposals": Own(),
+    "GET /api/v1/conversations/{conversation_id}/intent": Foreign(CONVERSATION),
+    f"POST /api/v1/{PROPOSAL}/approval": Foreign(PROPOSED),
+    f"POST /api/v1/{PROPOSAL}/rejection": Foreign(PROPOSED),
+    "POST /api/v1/conversations/{conversation_id}/replies": Foreign(
+        CONVERSATION, {"json": {"text": "Stolen"}}
+    ),
+    "GET /api/v1/conversations/{conversation_id}/replies/{reply_id}": Foreign(
+        {**CONVERSATION, "reply_id": "outgoing_id"}
+    ),
+    "POST /api/v1/conversations/{conversation_id}/handoffs": Foreign(
+        CONVERSATION, {"json": {"assignee_id": "0197a1b2-0000-7000-8000-000000000001", "text": "Stolen"}}
+    ),
+    "GET /api/v1/conversations/{conversation_id}/handoff": Foreign(CONVERSATION),
+    "POST /api/v1/conversations/{conversation_id}/suggestion": Foreign(CONVERSATION),
+    "GET /api/v1/conversations/{conversation_id}/suggestion": Foreign(CONVERSATION),
     f"POST /api/v1/{REPLY_DRAFT}/approval": Foreign(REPLY_DRAFTED, {"json": {"text": "Stolen"}}),
     f"POST /api/v1/{REPLY_DRAFT}/rejection": Foreign(REPLY_DRAFTED, {"json": {"reason": "Stolen"}}),
     f"GET /api/v1/{MEMORIES}": Foreign(CONVERSATION),
@@ -343,6 +396,9 @@ CASES: dict[str, Case] = {
     f"GET {PAGES}/settings": Own(),
     f"POST {PAGES}/settings": Own(422, {"data": {"name": ""}}),
     f"POST {PAGES}/settings/second-factor": Own(303),
+    f"GET {PAGES}/settings/models": Own(),
+    f"POST {PAGES}/settings/models/masking": Own(303, {"data": {"kinds": "card"}}),
+    f"POST {PAGES}/settings/models/budgets": Own(303, {"data": {"workspace.day_cents": "500"}}),
     f"POST {PAGES}/settings/stopping": Own(422, {"data": {"resume_after_hours": "x"}}),
     f"POST {PAGES}/settings/deletion": Own(422, {"data": {"confirm_name": "another"}}),
     f"POST {PAGES}/settings/deletion/cancel": Own(303),
@@ -356,6 +412,13 @@ CASES: dict[str, Case] = {
     f"POST {MEMBERS}/{{person_id}}/resume": Foreign(MEMBER),
     f"POST {MEMBERS}/{{person_id}}/remove": Foreign(MEMBER),
     f"GET {PAGES}/ai-agents": Own(),
+    f"POST {PAGES}/ai-agents/bulk": Own(303, {"data": {"action": "activate"}}),
+    f"POST {PAGES}/ai-agents/columns": Own(
+        303, {"data": {"column": "model"}}, why="a cookie of this browser", of_oneself=True
+    ),
+    f"GET {PAGES}/ai-agents/import": Own(),
+    f"POST {PAGES}/ai-agents/import": Own(422),
+    f"GET {PAGES}/ai-agents/{{agent_id}}/export": Foreign(AGENT),
     f"GET {PAGES}/ai-agents/create": Own(),
     f"POST {PAGES}/ai-agents/create": Own(303, {"data": {"name": "New on a page"}}),
     f"GET {PAGES}/ai-agents/{{agent_id}}/edit": Foreign(AGENT),
@@ -369,6 +432,11 @@ CASES: dict[str, Case] = {
         AGENT, {"data": {"response_delay_seconds": "9"}}
     ),
     f"POST {PAGES}/ai-agents/{{agent_id}}/active": Foreign(AGENT),
+    f"POST {PAGES}/ai-agents/{{agent_id}}/copy": Foreign(AGENT),
+    f"GET {PAGES}/ai-agents/{{agent_id}}/versions": Foreign(AGENT),
+    f"POST {PAGES}/ai-agents/{{agent_id}}/versions/{{version}}/restore": Foreign(AGENT | VERSION),
+    f"POST {PAGES}/ai-agents/{{agent_id}}/draft/publish": Foreign(AGENT),
+    f"POST {PAGES}/ai-agents/{{agent_id}}/draft/discard": Foreign(AGENT),
     f"POST {PAGES}/ai-agents/{{agent_id}}/delete": Foreign(AGENT),
     f"GET {PAGES}/integrations": Own(),
     f"POST {PAGES}/integrations": Own(422, {"data": {"address": "not an address", "token": "x"}}),
@@ -430,9 +498,30 @@ CASES: dict[str, Case] = {
     f"GET {PAGES}/conversations": Own(),
     f"GET {PAGES}/conversations/{{conversation_id}}": Foreign(CONVERSATION),
     f"GET {PAGES}/conversations/{{conversation_id}}/turns/{{turn_id}}": Foreign(EXPLAINED),
+    f"GET {PAGES}/{REPLAYS}": Foreign(EXPLAINED),
+    f"POST {PAGES}/{REPLAYS}": Foreign(EXPLAINED, {"data": {"instructions": "Stolen, all of it."}}),
+    f"GET {PAGES}/{REPLAYS}/{{played_id}}": Foreign(REPLAYED),
+    f"GET {PAGES}/{REPLAYS}/{{played_id}}/stream": Foreign(REPLAYED),
+    f"GET {PAGES}/test-chat": Own(303, why="leads to the chat used last, or shows the form of a first one"),
+    f"POST {PAGES}/test-chat": Own(422, {"data": NEW_TEST}),
+    f"GET {PAGES}/test-chat/new": Own(),
+    f"GET {PAGES}/test-chat/{{chat_id}}": Foreign(TEST_CHAT),
+    f"POST {PAGES}/test-chat/{{chat_id}}/messages": Foreign(TEST_CHAT, {"data": {"text": "Hello"}}),
+    f"POST {PAGES}/test-chat/{{chat_id}}/regeneration": Foreign(TEST_CHAT),
+    f"POST {PAGES}/test-chat/{{chat_id}}/settings": Foreign(TEST_CHAT, {"data": NEW_TEST}),
+    f"POST {PAGES}/test-chat/{{chat_id}}/clear": Foreign(TEST_CHAT),
+    f"POST {PAGES}/test-chat/{{chat_id}}/delete": Foreign(TEST_CHAT),
+    f"GET {PAGES}/test-chat/{{chat_id}}/messages/{{played_id}}": Foreign(PLAYED),
+    f"GET {PAGES}/test-chat/{{chat_id}}/messages/{{played_id}}/stream": Foreign(PLAYED),
     f"POST {PAGES}/conversations/{{conversation_id}}/takeover": Foreign(CONVERSATION),
     f"POST {PAGES}/conversations/{{conversation_id}}/resume": Foreign(CONVERSATION),
     f"POST {PAGES}/conversations/{{conversation_id}}/assignment": Foreign(CONVERSATION),
+    f"GET {PAGES}/proposals": Own(),
+    f"POST {PAGES}/{PROPOSAL}/approval": Foreign(PROPOSED),
+    f"POST {PAGES}/{PROPOSAL}/rejection": Foreign(PROPOSED),
+    f"POST {PAGES}/conversations/{{conversation_id}}/replies": Foreign(CONVERSATION),
+    f"POST {PAGES}/conversations/{{conversation_id}}/handoffs": Foreign(CONVERSATION),
+    f"POST {PAGES}/conversations/{{conversation_id}}/suggestion": Foreign(CONVERSATION),
     f"POST {PAGES}/{REPLY_DRAFT}/approval": Foreign(REPLY_DRAFTED),
     f"POST {PAGES}/{REPLY_DRAFT}/rejection": Foreign(REPLY_DRAFTED),
     f"POST {PAGES}/{MEMORIES}": Foreign(CONVERSATION, {"data": REMEMBERED}),

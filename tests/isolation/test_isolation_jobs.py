@@ -11,6 +11,7 @@ from isolation.estate import snapshot, tables_of_tenants
 
 # Each job's payload and the estate's attributes that fill it.
 CASES = {
+    "dialog.act": {"turn_id": "turn_id"},
     "dialog.advance": {"conversation_id": "conversation_id"},
     "crm.perform_task": {"task_id": "task_id"},
     "crm.perform_action": {"action_id": "action_id"},
@@ -28,15 +29,21 @@ CASES = {
     "dialog.resume": {"connection_id": "connection_id"},
     "mail.send": {"letter_id": "letter_id"},
     "knowledge.crawl": {"site_id": "site_id"},
+    "dialog.rehearse": {"rehearsal_id": "replay_id"},
     "knowledge.embed": {},
+    "knowledge.measure_reranker": {},
     "dialog.send_files": {"turn_id": "turn_id"},
+    "dialog.send_outgoing": {"conversation_id": "conversation_id"},
+    "dialog.suggest": {"conversation_id": "conversation_id"},
     "knowledge.ingest": {"document_id": "document_id"},
     "knowledge.measure": {"run_id": "run_id"},
     "knowledge.check_gaps": {"article_id": "article_id"},
     "dialog.propose_article": {"conversation_id": "conversation_id"},
     "knowledge.scan": {},
+    "dialog.run_scenarios": {"run_id": "scenario_run_id"},
     "knowledge.extract_graph": {"source_id": "article_id"},
     "knowledge.measure_graph": {},
+    "inference.tell_budget": {},
 }
 
 

@@ -27,6 +27,8 @@ LEVELS = ("secret", "personal", "confidential", "internal")
 
 # Under which kind of the two files the rows of a table are.
 HANDED_OUT = {
+    "action_proposal": "proposed_actions",
+    "action_run": "action_runs",
     "api_grant": "api_log_ins",
     "asked_question": "questions",
     "attachment": "attachments",
@@ -41,13 +43,19 @@ HANDED_OUT = {
     "crm_task": "tasks",
     "gap_word": "question_words",
     "knowledge_draft": "article_drafts",
+    "handoff": "handoffs",
     "member": "memberships",
     "memory": "memories",
     "message": "messages",
     "oidc_identity": "sign_in_providers",
+    "outgoing": "outgoing_messages",
     "passkey": "passkeys",
     "person": "person",
+    "rehearsal": "rehearsals",
+    "replayed_turn": "replayed_turns",
     "reply_file": "reply_files",
+    "suggestion": "suggestions",
+    "test_chat": "test_chats",
     "turn": "turns",
     "turn_trace": "turn_traces",
     "web_session": "sessions",
@@ -56,6 +64,7 @@ HANDED_OUT = {
 RENAMED = {"person.avatar_key": "picture"}
 # Tables that refer to a customer or a person and have nothing to hand out, or give it to somebody else.
 NOTHING_TO_HAND_OUT = {
+    "agent_version": "who published it: told by the audit; its settings are the workspace's",
     "article_version": "who changed an article: told by the audit; its texts are the workspace's",
     "api_key": "who made it: told by the audit; the key is the workspace's",
     "crm_lead_claim": "a deal's number, for the minute in which a reply to it is sent",
@@ -63,6 +72,7 @@ NOTHING_TO_HAND_OUT = {
     "memory_reading": "how far a conversation was read for it; goes with the conversation",
     "conversation_read": "how far a member has read a conversation; goes with either",
     "delivery_watch": "when to ask after a reply; goes with the conversation",
+    "follow_up": "until when a customer's silence is waited for; goes with the conversation",
     "draft_watch": "how far a conversation was read for an article; goes with the conversation",
     "credential": "a hash; when it was changed is handed out",
     "crm_consent": "that the person is on the way to a CRM's consent page, for ten minutes",
@@ -78,6 +88,7 @@ NOTHING_TO_HAND_OUT = {
 }
 # Whose rows stay when everybody is erased, and why nobody is known by them.
 LEFT = {
+    "agent_version": "the workspace's; it names an emptied row",
     "article_version": "the workspace's; it names an emptied row",
     "api_key": "the workspace's; it names an emptied row",
     "audit_event": "what it holds of a person is sealed under a key that is gone",

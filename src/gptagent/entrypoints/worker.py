@@ -17,11 +17,13 @@ from gptagent.features.crm.connecting.service import queue_renewals
 from gptagent.features.crm.deliveries.jobs import forget_seen, look_after_hooks
 from gptagent.features.crm.syncing.service import queue_due_syncs
 from gptagent.features.dialog.delivery import sweep_deliveries
+from gptagent.features.dialog.following.service import sweep_follow_ups
 from gptagent.features.dialog.proposing.service import queue_due as queue_due_drafts
 from gptagent.features.dialog.service import sweep_lanes
 from gptagent.features.knowledge.checks.service import queue_due_checks
 from gptagent.features.knowledge.naming.service import queue_due_measurements
 from gptagent.features.knowledge.questions.service import queue_due_runs
+from gptagent.features.knowledge.reranking.service import queue_due as queue_rerankings
 from gptagent.features.knowledge.sites.service import queue_due_sites
 from gptagent.features.knowledge.vectors.service import check_embedder, queue_due
 from gptagent.features.privacy.service import apply_retention
@@ -37,6 +39,7 @@ LEADER_RETRY_SECONDS = 5.0
 DRAIN_SECONDS = 10.0  # below the supervisor's patience; what is left is picked up by another worker
 SWEEP_EVERY = timedelta(seconds=5)
 CARE_EVERY = timedelta(seconds=5)
+FOLLOW_UP_EVERY = timedelta(seconds=30)  # how often silent customers are looked at
 RESUME_EVERY = timedelta(seconds=30)  # how often it is asked which chats their agents take back
 DELIVERIES_EVERY = timedelta(seconds=10)
 DISCARD_EVERY = timedelta(minutes=1)
@@ -49,6 +52,7 @@ SITES_EVERY = timedelta(minutes=1)
 CHECK_EVERY = timedelta(seconds=30)  # how often it is asked which base has changed since its last check
 PROPOSE_EVERY = timedelta(minutes=1)  # how often it is asked which conversations people are done with
 EMBED_EVERY = timedelta(minutes=1)  # how often it is asked whose index by meaning is not up to date
+RERANK_EVERY = timedelta(minutes=1)  # how often it is asked where the reranking model is to be measured
 RENEW_EVERY = timedelta(minutes=5)
 TIDY_HOURS = range(5)  # several rounds: each is bounded
 TIDY_EVERY = timedelta(hours=1)
@@ -127,6 +131,10 @@ async def _resume(platform: Platform) -> None:
         log.info("chats_resumed", count=count)
 
 
+async def _follow_up(platform: Platform) -> None:
+    await sweep_follow_ups(platform.db)
+
+
 async def _look_after_hooks(platform: Platform) -> None:
     await look_after_hooks(platform.db)
 
@@ -198,6 +206,12 @@ async def _embed(platform: Platform) -> None:
         log.info("embeddings_queued", count=count)
 
 
+async def _rerank(platform: Platform) -> None:
+    model = platform.reranking.model
+    if model is not None and (count := await queue_rerankings(platform.db, model)):
+        log.info("rerankings_queued", count=count)
+
+
 async def _tidy(platform: Platform) -> None:
     """At night only (UTC): deleting is work that nobody waits for."""
     if utcnow().hour in TIDY_HOURS and (count := await apply_retention(platform.db)):
@@ -210,6 +224,7 @@ def _schedules() -> tuple[tuple[timedelta, Tick], ...]:
         (SWEEP_EVERY, _sweep),
         (CARE_EVERY, _look_after_hooks),
         (RESUME_EVERY, _resume),
+        (FOLLOW_UP_EVERY, _follow_up),
         (DELIVERIES_EVERY, _follow_deliveries),
         (DISCARD_EVERY, _discard),
         (FORGET_EVERY, _forget),
@@ -222,5 +237,6 @@ def _schedules() -> tuple[tuple[timedelta, Tick], ...]:
         (NAMES_EVERY, _measure_names),
         (PROPOSE_EVERY, _propose),
         (EMBED_EVERY, _embed),
+        (RERANK_EVERY, _rerank),
         (TIDY_EVERY, _tidy),
     )

@@ -64,6 +64,9 @@ class Settings(BaseSettings):
     vision_base_url: str | None = None
     vision_api_key: SecretStr | None = None
     vision_model: str | None = None
+    reranker_base_url: str = "https://api.jina.ai/v1"
+    reranker_api_key: SecretStr | None = None
+    reranker_model: str | None = None
     smtp_url: SecretStr | None = None
     mail_from: str | None = None
     oidc_issuer: str | None = None
@@ -326,6 +329,7 @@ class Settings(BaseSettings):
         for address in (
             self.llm_base_url,
             self.embedding_base_url,
+            self.reranker_base_url,
             self.speech_base_url,
             self.vision_base_url,
             self.oidc_issuer,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
-from uuid import UUID
+from uuid import UUID, uuid5
 
 TOPIC = "conversations"
 Author = Literal["customer", "agent", "human", "bot"]
@@ -39,6 +39,11 @@ class Conversation:
     @property
     def held_by_person(self) -> bool:
         return self.taken_over_at is not None
+
+    @property
+    def customer(self) -> UUID:
+        """The same for all conversations of a contact; without one, the conversation's own id."""
+        return uuid5(self.connection_id, str(self.contact_id)) if self.contact_id else self.id
 
 
 @dataclass(frozen=True, slots=True)

@@ -394,8 +394,8 @@ async def stop_watching(session: Session, conversation_id: UUID) -> None:
 async def select_undelivered(session: Session, conversation_id: UUID, since: timedelta) -> list[Record]:
     return await session.fetch(
         """select seq, provider_id, turn_id, text, sent_at, delivery_status as status from app.message
-            where conversation_id = $1 and author = 'agent' and provider_id is not null
-              and turn_id is not null and coalesce(delivery_status, 'sent') in ('sent', 'delivered')
+            where conversation_id = $1 and provider_id is not null and turn_id is not null
+              and coalesce(delivery_status, 'sent') in ('sent', 'delivered')
               and sent_at > clock_timestamp() - $2::interval
             order by seq""",
         conversation_id,

@@ -68,7 +68,8 @@ class TurnContext(Seen):
     said about themselves before, in this conversation or another one, `scripts` what the company says at this
     stage of the deal and to what the customer objects, `contact` who the customer is in the CRM, read only
     for an agent that may know it. A rehearsal (`is_rehearsal`) is of nobody, and has no effect; `hear` is
-    given the pieces of what the model says while it says them.
+    given the pieces of what the model says while it says them. `is_suggestion`: a colleague
+    asks what could be answered.
     """
 
     agent: Agent
@@ -77,6 +78,7 @@ class TurnContext(Seen):
     scripts: tuple[Given, ...] = ()
     contact: ContactCard | None = None
     turn_id: UUID | None = None
+    is_suggestion: bool = False
     is_rehearsal: bool = False
     hear: Hear | None = field(default=None, compare=False, repr=False)
 

@@ -24,6 +24,9 @@ OVERDUE_AFTER = timedelta(seconds=5)
 SEND_WINDOW_SECONDS = 5.0
 # Why a turn ends with the not-found text though the model has spoken.
 FACT_GATE = "fact_gate"
+LEAK = "leak"
+# As above, where all it said was a promise that nobody would keep.
+PROMISE = "promise"
 # Nothing is known of what the customer has sent: they are asked for words, or a person is asked.
 NOT_HEARD = "not_heard"
 # Something newer happened before a further part of a reply was sent.
@@ -97,6 +100,14 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Promised:
+    """A sentence of a reply that promises something, and in how many minutes it is to be kept."""
+
+    text: str
+    due_in_minutes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What the turn decided to say, recorded before it is sent. `by` is the model's name or 'extractive'.
 
@@ -110,6 +121,7 @@ class Answer:
     sources: tuple[Source, ...] = ()
     reason: str | None = None
     support: float | None = None
+    promises: tuple[Promised, ...] = ()
     rest: tuple[str, ...] = ()
 
 

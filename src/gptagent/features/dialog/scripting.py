@@ -2,7 +2,10 @@
 
 from uuid import UUID
 
+from gptagent.features.agents.model import Agent
+from gptagent.features.conversations.model import Conversation
 from gptagent.features.crm import service as crm
+from gptagent.features.crm.service import LeadCard
 from gptagent.features.dialog.context import TurnContext
 from gptagent.features.dialog.model import Answer
 from gptagent.features.knowledge import service as knowledge
@@ -15,7 +18,7 @@ VALUE_MAX_CHARS = 100  # a name or a field is no place for a text that a model m
 
 async def scripts_of(session: Session, context: TurnContext) -> tuple[Given, ...]:
     """Return what the agent is given for the customer's message at the deal's stage."""
-    values = await _values(session, context)
+    values = await values_of(session, context.conversation, context.lead, context.agent)
     return tuple(await knowledge.choose_scripts(session, _stage(context), context.question, values))
 
 
@@ -33,13 +36,14 @@ def _stage(context: TurnContext) -> StageKey | None:
     return StageKey(context.conversation.connection_id, lead.pipeline_id, lead.stage_id)
 
 
-async def _values(session: Session, context: TurnContext) -> dict[str, str]:
+async def values_of(
+    session: Session, conversation: Conversation, lead: LeadCard | None, agent: Agent
+) -> dict[str, str]:
     """Return what variables may say, each in one line; what is not known is missing or empty."""
-    conversation, lead = context.conversation, context.lead
     found = {
         "customer_name": conversation.customer_name,
         "company_name": (await organizations.get_settings(session)).name,
-        "agent_name": context.agent.name,
+        "agent_name": agent.name,
     }
     if conversation.contact_id is not None:
         email, phone = await crm.find_reach(session, conversation.connection_id, conversation.contact_id)

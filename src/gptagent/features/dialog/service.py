@@ -20,6 +20,7 @@ from gptagent.features.dialog.model import (
     Turn,
     TurnRecord,
 )
+from gptagent.features.dialog.outgoing import service as outgoing
 from gptagent.features.dialog.proposing import service as proposing
 from gptagent.features.dialog.reports import service as reports
 from gptagent.kernel.db import Database, Session
@@ -57,6 +58,8 @@ class Lanes:
     async def claim(self, session: Session, conversation_id: UUID, message: InboundMessage) -> bool:
         """Implements `OwnMessages`; settles a send whose outcome was unknown."""
         if await enclosures.claim(session, conversation_id, message):
+            return True
+        if await outgoing.claim(session, conversation_id, message):
             return True
         state = await reports.claim(session, conversation_id, message)
         if state is None:

@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 from asyncpg import Record
 
+from gptagent.features.agents.model import Agent
 from gptagent.features.crm.model import ReplyRoute
 from gptagent.features.dialog.model import Answer, Decision, LaneRow, Turn, TurnRecord
 from gptagent.kernel.db import Session
@@ -148,17 +149,21 @@ async def forget_turn(session: Session, turn_id: UUID) -> None:
     await session.execute("delete from app.turn where id = $1 and state = 'open' and answer is null", turn_id)
 
 
-async def record_answer(session: Session, turn: Turn, agent_id: UUID | None, answer: Answer) -> bool:
-    """Keep the generated answer, so that it is never generated twice. False if the turn is no longer ours."""
+async def record_answer(session: Session, turn: Turn, agent: Agent, answer: Answer) -> bool:
+    """Keep the generated answer, so that it is never generated twice, and which version of the agent gave it.
+
+    False if the turn is no longer ours.
+    """
     done = await session.fetchval(
-        """update app.turn t set answer = $3, agent_id = $4
+        """update app.turn t set answer = $3, agent_id = $4, agent_version = $5
              from app.lane l
             where t.id = $1 and t.state = 'open' and l.conversation_id = t.conversation_id and l.claim = $2
         returning true""",
         turn.id,
         turn.claim,
         _encode(answer).decode(),
-        agent_id,
+        agent.id,
+        agent.published,
     )
     return bool(done)
 
@@ -356,10 +361,15 @@ async def hasten(session: Session, conversation_id: UUID) -> bool:
 
 
 async def ids_of_other_turns(session: Session, turn: Turn, ids: list[str]) -> set[str]:
-    """Return which of these messages other turns of the conversation have accounted for."""
+    """Return which of these messages other turns of the conversation have accounted for, or what is owed
+    outside of turns.
+    """
     rows = await session.fetch(
         """select provider_message_id from app.turn
-            where conversation_id = $1 and id <> $2 and provider_message_id = any($3)""",
+            where conversation_id = $1 and id <> $2 and provider_message_id = any($3)
+           union all
+           select provider_message_id from app.outgoing
+            where conversation_id = $1 and provider_message_id = any($3)""",
         turn.conversation_id,
         turn.id,
         ids,
@@ -387,7 +397,12 @@ async def deliveries_due(session: Session, per_connection: int, limit: int) -> l
 
 
 async def talks_of(session: Session, turn_ids: list[UUID]) -> dict[UUID, int | None]:
-    rows = await session.fetch("select id, send_talk_id from app.turn where id = any($1)", turn_ids)
+    rows = await session.fetch(
+        """select id, send_talk_id from app.turn where id = any($1)
+           union all
+           select id, send_talk_id from app.outgoing where id = any($1)""",
+        turn_ids,
+    )
     return {row["id"]: row["send_talk_id"] for row in rows}
 
 

@@ -1,6 +1,6 @@
 """The inbox: conversations, a live thread with who answered and from which source, takeover."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
 from typing import Annotated, Any, Literal
@@ -22,12 +22,17 @@ from gptagent.features.conversations.speaking import service as speaking
 from gptagent.features.crm import service as crm
 from gptagent.features.crm.actions import service as actions
 from gptagent.features.dialog import service
+from gptagent.features.dialog.acting import service as acting
+from gptagent.features.dialog.acting.web import beside
 from gptagent.features.dialog.drafts import service as drafts
 from gptagent.features.dialog.drafts.model import NOTE_MAX_CHARS
 from gptagent.features.dialog.drafts.model import TEXT_MAX_CHARS as DRAFT_MAX_CHARS
 from gptagent.features.dialog.enclosures import service as enclosures
+from gptagent.features.dialog.handing import service as handing
+from gptagent.features.dialog.handing.model import Handoff
 from gptagent.features.dialog.inbox import service as inbox
 from gptagent.features.dialog.inbox.asking import EVERYTHING, Asked, asked_of
+from gptagent.features.dialog.inbox.replying import reply_box
 from gptagent.features.dialog.model import TurnRecord
 from gptagent.features.dialog.tracing import service as tracing
 from gptagent.features.identity import service as identity
@@ -62,6 +67,8 @@ REASONS: Mapping[str, str] = {
     "crm_no_reply_slot": "Not sent: no bot of the CRM waited for the reply. A task asks a manager to answer.",
     "crm_route_not_set_up": "Not sent: the way of replies is not set up. A task asks a manager to answer.",
     "delivery_unknown": "It is not known whether the reply arrived. A task asks a manager to look.",
+    "asked_for_person": "The customer asked for a person.",
+    "model_hands_over": "The agent could not go on by itself.",
 }
 # Why nothing is known of what is in a customer's file, by the reason.
 UNHEARD_REASONS: Mapping[str, str] = {
@@ -88,7 +95,7 @@ NOT_SENT = "The CRM did not take the reply. A task asks a manager to answer."
 REFUSED = "Not answered."
 OUTDATED = "A draft was taken back: something newer happened."
 LINES_PER_PAGE = 25
-PARTS = frozenset({"thread", "changes", "memory"})
+PARTS = frozenset({"thread", "changes", "memory", "deal", "proposals"})
 MEMORY_KINDS: Mapping[str, str] = {
     "fact": "Fact",
     "preference": "Preference",
@@ -106,11 +113,12 @@ MEMORY_AUTHORS: Mapping[str, str] = {
 class Entry:
     """A line of the thread: a new day, a message with the turn it answers by, or a turn without a message."""
 
-    kind: Literal["day", "message", "turn"]
+    kind: Literal["day", "message", "turn", "handoff"]
     at: datetime
     message: Message | None = None
     turn: TurnRecord | None = None
     text: str = ""
+    handoff: Handoff | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +162,7 @@ class ConversationPages:
             "asked": asked,
             "older": older,
             "waiting_drafts": await inbox.count_drafts(session),
+            "waiting_actions": await acting.count_queue(session),
             "agents": await agents.list_agents(session),
             "members": {one.person_id: one.full_name for one in await organizations.list_members(session)},
             "speakers": await speaking.find_speakers(session, [one.conversation for one in lines]),
@@ -180,6 +189,10 @@ class ConversationPages:
                 context = await self._thread(session, conversation_id, timezone_of(request))
             elif part == "memory":
                 context = await self._memory(session, conversation_id)
+            elif part == "proposals":
+                context = await self._proposals(session, conversation_id)
+            elif part == "deal":
+                context = await self._deal(session, conversation_id)
             else:
                 context = await self._changes(session, conversation_id)
         context |= _rights(scope, conversation_id)
@@ -201,8 +214,8 @@ class ConversationPages:
             context = await self._changes(session, conversation_id)
             context |= await self._thread(session, conversation_id, timezone_of(request))
             context |= await self._memory(session, conversation_id)
+            context |= await self._proposals(session, conversation_id)
             context |= await self._list(session, scope, asked)
-            context["assignable"] = await assigning.list_assignable(session)
             shell = await self.pages.shell(request, session)
         context |= _rights(scope, conversation_id) | typed
         if policy.WORK_CONVERSATIONS in scope.permissions:
@@ -224,6 +237,10 @@ class ConversationPages:
             "speaker": await speaking.find_speaker(session, conversation_id),
         }
 
+    async def _proposals(self, session: Session, conversation_id: UUID) -> dict[str, Any]:
+        conversation = await conversations.get_conversation(session, conversation_id)
+        return {"conversation": conversation, **await beside(session, conversation_id)}
+
     async def _changes(self, session: Session, conversation_id: UUID) -> dict[str, Any]:
         conversation = await conversations.get_conversation(session, conversation_id)
         lines = await actions.lines_of_customer(
@@ -232,16 +249,13 @@ class ConversationPages:
         return {"conversation": conversation, "lines": lines, "actors": actions.ACTORS}
 
     async def _thread(self, session: Session, conversation_id: UUID, zone: tzinfo) -> dict[str, Any]:
-        conversation = await conversations.get_conversation(session, conversation_id)
         messages = await conversations.list_messages(session, conversation_id)
         turns = await service.list_turns(session, conversation_id)
         files = await attaching.list_attachments(session, conversation_id, [m.seq for m in messages])
-        lead = None
-        if conversation.lead_id is not None:
-            lead = await crm.get_lead_card(session, conversation.connection_id, conversation.lead_id)
+        handed = await handing.list_handoffs(session, conversation_id)
         return {
-            "conversation": conversation,
-            "entries": list(tell(messages, turns, zone)),
+            **await self._deal(session, conversation_id),
+            "entries": list(tell(messages, turns, zone, handed)),
             "files": files,
             "usage": await inference.usage_of_turns(session, [turn.id for turn in turns]),
             "reply_files": await enclosures.list_files(session, [turn.id for turn in turns]),
@@ -250,17 +264,26 @@ class ConversationPages:
             "file_not_sent": FILE_NOT_SENT,
             "unheard_reasons": UNHEARD_REASONS,
             "is_cut": len(messages) == THREAD_SIZE,
-            "lead": lead,
-            "connection": await crm.get_connection(session, conversation.connection_id),
             "speaker": await speaking.find_speaker(session, conversation_id),
             "has_active": bool(await agents.list_active(session)),
             "rules": await organizations.get_stopping(session),
+            "members": {one.person_id: one.full_name for one in await organizations.list_members(session)},
             **await self._draft(session, conversation_id),
+            **await reply_box(session, conversation_id, messages),
         }
+
+    async def _deal(self, session: Session, conversation_id: UUID) -> dict[str, Any]:
+        conversation = await conversations.get_conversation(session, conversation_id)
+        lead = None
+        if conversation.lead_id is not None:
+            lead = await crm.get_lead_card(session, conversation.connection_id, conversation.lead_id)
+        connection = await crm.get_connection(session, conversation.connection_id)
+        return {"conversation": conversation, "lead": lead, "connection": connection}
 
     async def _draft(self, session: Session, conversation_id: UUID) -> dict[str, Any]:
         return {
             "draft": await drafts.find_current(session, conversation_id),
+            "next_draft": await drafts.find_next(session, conversation_id),
             "draft_limits": {"text": DRAFT_MAX_CHARS, "note": NOTE_MAX_CHARS},
             "draft_typed": {},
             "draft_errors": {},
@@ -324,8 +347,14 @@ def _rights(scope: Scope, conversation_id: UUID) -> dict[str, Any]:
     }
 
 
-def tell(messages: Iterable[Message], turns: Iterable[TurnRecord], zone: tzinfo) -> Iterator[Entry]:
-    """Weave messages, days and the turns that sent nothing into one story, oldest first."""
+def tell(
+    messages: Iterable[Message],
+    turns: Iterable[TurnRecord],
+    zone: tzinfo,
+    handoffs: Sequence[Handoff] = (),
+) -> Iterator[Entry]:
+    """Weave messages, days, hand-offs and the turns that sent nothing into one story, oldest first."""
+    given = list(reversed(handoffs))
     known = {turn.id: turn for turn in turns}
     silent: dict[int, list[TurnRecord]] = {}
     for turn in reversed(known.values()):
@@ -340,6 +369,9 @@ def tell(messages: Iterable[Message], turns: Iterable[TurnRecord], zone: tzinfo)
         yield Entry("message", message.sent_at, message, by)
         for ended in silent.get(message.seq, ()):
             yield Entry("turn", ended.ended_at or message.sent_at, turn=ended, text=_reason(ended))
+        while given and given[0].after_seq <= message.seq:
+            one = given.pop(0)
+            yield Entry("handoff", one.created_at, handoff=one)
 
 
 def _is_silent(turn: TurnRecord) -> bool:

@@ -13,6 +13,7 @@ PER_ADDRESS = parse("10/minute")  # AUTH-12
 PER_ACCOUNT = parse("10/15minute")
 SIGN_INS_PER_ADDRESS = parse("30/minute")  # each makes calls to the provider
 LINKS_PER_ADDRESS = parse("30/minute")  # of invitations: nobody tries tokens
+TESTS_PER_PERSON = parse("10/minute")  # messages in test chats: each may cost money
 LETTERS_PER_ADDRESS = parse("10/minute")
 LETTERS_PER_ACCOUNT = parse("5/hour")  # nobody's mailbox is flooded through us
 LETTERS_PER_RECIPIENT = parse("5/hour")  # of invitations and confirmations, whoever has them sent
@@ -50,6 +51,15 @@ class LoginLimits:
     async def check_person(self, person_id: UUID) -> None:
         """Count one try of somebody logged in to show who they are. Raises RateLimited."""
         await self._hit(PER_ACCOUNT, "confirm-person", person_id.hex)
+
+    async def check_test(self, person_id: UUID) -> None:
+        """Count one message in a test chat. Raises RateLimited."""
+        if not await self.limiter.hit_strictly(TESTS_PER_PERSON, "test-person", person_id.hex):
+            raise RateLimited(
+                "too_many_tests",
+                "Ten messages a minute are enough for a test. Wait a moment.",
+                retry_after=60,
+            )
 
     async def check_letter(self, address: str, email: str) -> None:
         """Count one letter somebody asks for. Raises RateLimited, alike for an unknown account."""

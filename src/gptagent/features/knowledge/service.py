@@ -47,6 +47,7 @@ from gptagent.features.knowledge.gaps.model import Asked
 from gptagent.features.knowledge.gaps.service import forget_questions, note_question
 from gptagent.features.knowledge.questions.asking import Asker
 from gptagent.features.knowledge.rebuilding.service import Proof, prove, rebuild, workspaces
+from gptagent.features.knowledge.reranking.service import Reranking
 from gptagent.features.knowledge.retrieval import (
     add_related,
     best_sentences,
@@ -56,7 +57,7 @@ from gptagent.features.knowledge.retrieval import (
 )
 from gptagent.features.knowledge.scripts.service import choose_scripts
 from gptagent.features.knowledge.scripts.service import note_used as note_scripts_used
-from gptagent.features.knowledge.scripts.variables import placeholders_in, without_sentences
+from gptagent.features.knowledge.scripts.variables import fill, placeholders_in, without_sentences
 from gptagent.features.knowledge.vectors.service import Understanding
 
 __all__ = [
@@ -68,6 +69,7 @@ __all__ = [
     "Asked",
     "Asker",
     "Proof",
+    "Reranking",
     "Understanding",
     "Within",
     "add_related",
@@ -84,6 +86,7 @@ __all__ = [
     "draft_request",
     "fail_document",
     "files_to_send",
+    "fill",
     "find_articles",
     "forget_questions",
     "get_article",

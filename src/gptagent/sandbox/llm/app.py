@@ -11,6 +11,7 @@ from gptagent.sandbox.llm import control
 from gptagent.sandbox.llm.completions import complete
 from gptagent.sandbox.llm.embeddings import embed
 from gptagent.sandbox.llm.refusals import error
+from gptagent.sandbox.llm.reranking import rerank
 from gptagent.sandbox.llm.state import Model
 from gptagent.sandbox.llm.transcriptions import transcribe
 from gptagent.sandbox.wire import Refused, answer
@@ -29,6 +30,7 @@ class LlmApp:
             Route("/v1/chat/completions", complete, methods=["POST"]),
             Route("/v1/embeddings", embed, methods=["POST"]),
             Route("/v1/audio/transcriptions", transcribe, methods=["POST"]),
+            Route("/v1/rerank", rerank, methods=["POST"]),
             Route("/v1/models", list_models, methods=["GET"]),
             *control.ROUTES,
         ]

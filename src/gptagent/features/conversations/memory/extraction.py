@@ -23,6 +23,7 @@ from gptagent.features.conversations.memory.model import (
 )
 from gptagent.features.conversations.memory.patterns import COMMITMENT_DAYS, CONTEXT_DAYS
 from gptagent.features.conversations.model import Message
+from gptagent.features.inference.fencing import as_data
 from gptagent.features.inference.model import ChatTurn, ModelRequest
 from gptagent.kernel.errors import Invalid
 
@@ -35,7 +36,6 @@ QUOTE_MIN_CHARS = 2
 AHEAD_MAX_DAYS = 730
 WORDS_FROM_MESSAGE = 1 / 3  # of a note's: the others may be the note's own, like "lives in"
 _NUMBERS = re.compile(r"\d+(?: ?%)?")
-_OUR_TAG = re.compile(r"<(?=/?(?:message|known)\b)", re.IGNORECASE)
 # What a customer says of these is nothing about the customer.
 _COMPANY = re.compile(
     r"скидк|промокод|прайс|инструкц|правил|регламент|политик|систем\w* промпт|игнорир"
@@ -198,4 +198,4 @@ def _plain(text: str) -> str:
 
 
 def _data(text: str) -> str:
-    return _OUR_TAG.sub("‹", " ".join(text.split()))
+    return as_data(" ".join(text.split()))

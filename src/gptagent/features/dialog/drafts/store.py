@@ -124,6 +124,15 @@ async def select_current(session: Session, conversation_id: UUID) -> Draft | Non
     return _draft(row) if row else None
 
 
+async def select_next(session: Session, conversation_id: UUID) -> UUID | None:
+    found: UUID | None = await session.fetchval(
+        """select conversation_id from app.turn where draft_state = 'waiting' and conversation_id <> $1
+            order by draft_at limit 1""",
+        conversation_id,
+    )
+    return found
+
+
 def _draft(row: Record) -> Draft:
     answer = read_answer(row["answer"])
     assert answer is not None

@@ -22,6 +22,7 @@ from gptagent.features.dialog.hearing.media import (
     tidy,
 )
 from gptagent.features.inference import service as inference
+from gptagent.features.inference.budgets.service import BudgetExhausted
 from gptagent.features.inference.model import (
     ChatTurn,
     LanguageModel,
@@ -30,12 +31,14 @@ from gptagent.features.inference.model import (
     Picture,
     Recording,
     SpeechModel,
+    Use,
 )
 from gptagent.features.knowledge.parsing import ParseFailed, parse_file
 from gptagent.features.organizations import service as organizations
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import Forbidden, Invalid, NotFound, TooLarge
 from gptagent.kernel.jobs import JobContext
+from gptagent.kernel.scope import Scope
 
 log = structlog.get_logger(__name__)
 
@@ -119,7 +122,7 @@ class HearingJobs:
         except ParseFailed as error:
             log.warning("file_not_heard", error=error.code)
             raise _Unheard("not_readable") from error
-        except (Invalid, Forbidden, TooLarge) as error:
+        except (Invalid, Forbidden, TooLarge, BudgetExhausted) as error:
             log.warning("file_not_heard", error=error.code)
             raise _Unheard("failed") from error
         if not words:
@@ -134,7 +137,7 @@ class HearingJobs:
         reply = await (
             self._write_down(file, path, kind)
             if kind.medium == "voice"
-            else self._describe(path, kind, locale)
+            else self._describe(ctx.scope, path, kind, locale)
         )
         async with ctx.db.session(ctx.scope) as session:
             await inference.record_usage(session, None, reply, "hearing")
@@ -148,7 +151,7 @@ class HearingJobs:
         content = await asyncio.to_thread(path.read_bytes)
         return await self.speech.transcribe(Recording(f"voice.{kind.ending}", kind.mime, content))
 
-    async def _describe(self, path: Path, kind: Kind, locale: str) -> ModelReply:
+    async def _describe(self, scope: Scope, path: Path, kind: Kind, locale: str) -> ModelReply:
         if self.vision is None:
             raise _Unheard("not_set")
         content = await asyncio.to_thread(path.read_bytes)
@@ -156,7 +159,9 @@ class HearingJobs:
             raise _Unheard("too_large")
         system = _DESCRIBE.format(language=_LANGUAGES[locale], chars=WORDS_MAX_CHARS["picture"])
         turn = ChatTurn("user", _LOOK, (Picture(kind.mime, content),))
-        return await self.vision.complete(ModelRequest(system, (turn,), 0, DESCRIBING_MAX_TOKENS))
+        return await self.vision.complete(
+            ModelRequest(system, (turn,), 0, DESCRIBING_MAX_TOKENS, use=Use(scope))
+        )
 
 
 async def _is_wanted(session: Session, file: Unheard) -> bool:

@@ -56,6 +56,7 @@ async def _explained(session: Session, scope: Scope, conversation_id: UUID, turn
         "turn": turn,
         "told": told,
         "reasons": REASONS,
+        "may_replay": policy.EDIT_AGENTS in scope.permissions,
         **shown(scope),
     }
 

@@ -25,7 +25,7 @@ document.addEventListener("htmx:before:request", keepOpen);
 document.addEventListener("htmx:before:swap", keepOpen); // it may have been opened since the request
 document.addEventListener("close", (event) => {
   const topics = event.target.closest?.("[data-live-topic]")?.dataset.liveTopic.split(" ") ?? [];
-  topics.forEach((topic) => document.body.dispatchEvent(new Event(`live:${topic}`)));
+  topics.forEach((topic) => document.dispatchEvent(new CustomEvent("live:told", { detail: topic })));
 }, true);
 // A link with a drawer shows its page's part in there; without a script, or in another tab, it is a page.
 document.addEventListener("click", (event) => {

@@ -12,8 +12,7 @@ let left = 0;
 
 const parts = () => [...document.querySelectorAll("[data-live-topic]")];
 const topics = () => [...new Set(parts().flatMap((part) => part.dataset.liveTopic.split(" ")))].sort();
-const shout = (name) => document.body.dispatchEvent(new Event(`live:${name}`));
-const announce = (topic) => new Set([topic, topic.split("/")[0]]).forEach(shout);
+const announce = (topic) => document.dispatchEvent(new CustomEvent("live:told", { detail: topic }));
 const tell = (state) => document.dispatchEvent(new Event(`live:${state}`));
 
 const close = () => {

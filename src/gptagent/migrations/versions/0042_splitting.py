@@ -1,4 +1,4 @@
-"""What a machine made of customers' voice messages, pictures and documents."""
+"""Long replies may go out in parts."""
 
 from importlib.resources import files
 from typing import cast
@@ -6,11 +6,11 @@ from typing import cast
 import psycopg
 from alembic import op
 
-revision = "0032"
-down_revision = "0031"
+revision = "0042"
+down_revision = "0041"
 
 
 def upgrade() -> None:
     folder = files("gptagent.migrations") / "sql"
     connection = cast("psycopg.Connection[tuple[object, ...]]", op.get_bind().connection.driver_connection)
-    connection.execute((folder / "hearing.sql").read_bytes())
+    connection.execute((folder / "splitting.sql").read_bytes())

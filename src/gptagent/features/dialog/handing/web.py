@@ -1,0 +1,66 @@
+"""Handing a conversation over on its page."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gptagent.features.dialog.handing import service
+from gptagent.features.dialog.handing.service import Handing
+from gptagent.features.dialog.web import ConversationPages
+from gptagent.features.identity import service as identity
+from gptagent.features.organizations import policy
+from gptagent.features.organizations.service import require
+from gptagent.kernel.clock import utcnow
+from gptagent.kernel.errors import Conflict, Invalid
+from gptagent.kernel.http import CurrentScope, person_of
+from gptagent.ui.web import Notice, base_of, field_errors, message_of, words
+
+NOBODY = "Choose a member who may answer customers."
+FIELDS = ("assignee_id", "text", "note")
+
+
+@dataclass(frozen=True, slots=True)
+class HandoffPages:
+    """The form below the thread; the page around it is the conversation's."""
+
+    threads: ConversationPages
+
+    def router(self) -> APIRouter:
+        router = APIRouter(prefix="/manage/{workspace}/conversations/{conversation_id}")
+        router.post("/handoffs")(self.make)
+        return router
+
+    async def make(self, request: Request, scope: CurrentScope, conversation_id: UUID) -> Response:
+        require(scope, policy.WORK_CONVERSATIONS)
+        form = await request.form()
+        typed = {name: words(form, name) for name in FIELDS}
+        try:
+            assignee_id = _chosen(typed["assignee_id"])
+            async with self.threads.db.session(scope) as session:
+                person = await identity.get_person(session, person_of(request))
+                handing = Handing("person", person.full_name, "person", typed["text"], note=typed["note"])
+                await service.hand_over(
+                    session, conversation_id, handing, assignee_id=assignee_id, now=utcnow()
+                )
+        except (Invalid, Conflict) as error:
+            return await self.threads.show(
+                request,
+                scope,
+                conversation_id,
+                status=error.status,
+                handoff_typed=typed,
+                handoff_errors=field_errors(request, error),
+                reply_failure="" if error.fields else message_of(request, error),
+            )
+        notice = Notice("success", "The conversation is handed over")
+        return self.threads.pages.redirect(f"{base_of(request)}/conversations/{conversation_id}", notice)
+
+
+def _chosen(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise Invalid.field("assignee_id", NOBODY) from error

@@ -1,0 +1,154 @@
+"""Verbs of messages owed outside of a turn: write one, owe one, recognise the CRM's reports of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from gptagent.features.audit import service as audit
+from gptagent.features.audit.model import Entry
+from gptagent.features.conversations import service as conversations
+from gptagent.features.conversations import writing
+from gptagent.features.conversations.events import HoldChanged
+from gptagent.features.conversations.model import Conversation
+from gptagent.features.crm import service as crm_service
+from gptagent.features.crm.model import InboundMessage, same_words
+from gptagent.features.crm.replying import service as replying
+from gptagent.features.dialog.outgoing import store
+from gptagent.features.dialog.outgoing.model import TEXT_MAX_CHARS, Kind, Outgoing
+from gptagent.features.organizations import service as organizations
+from gptagent.kernel.clock import utcnow
+from gptagent.kernel.db import Session
+from gptagent.kernel.errors import Conflict, Invalid, NotFound
+from gptagent.kernel.ids import new_id
+
+SEND = "dialog.send_outgoing"
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Who writes: `id` is an agent's, None a colleague's."""
+
+    name: str
+    agent_id: UUID | None = None
+
+
+async def write(
+    session: Session,
+    conversation_id: UUID,
+    text: str,
+    *,
+    by: str,
+    now: datetime,
+    reply_id: UUID | None = None,
+) -> tuple[Outgoing, HoldChanged | None]:
+    """Owe the customer a colleague's words. Whoever calls passes HoldChanged on: a person has written.
+
+    `reply_id` makes a repeated form one reply: the first one counts, and nothing is to be passed on.
+    Raises NotFound; Invalid on `text`; Conflict where nothing can be sent now.
+    """
+    conversation = await conversations.get_conversation(session, conversation_id, lock=True)
+    if reply_id is not None and await store.is_known(session, reply_id):
+        return await get_outgoing(session, conversation_id, reply_id), None
+    words = checked(text)
+    rules = await organizations.get_stopping(session)
+    if rules.is_command(words):
+        raise Invalid.field("text", "This command gives the chat back to the agent. Use the button for that.")
+    await check_sendable(session, conversation)
+    owed = await owe(session, conversation, "reply", words, Writer(by), outgoing_id=reply_id)
+    await writing.person_wrote(session, conversation_id, by, now, stops=rules.stop_on_human)
+    await audit.record(session, Entry("conversation.replied", "conversation", str(conversation_id)))
+    return await get_outgoing(session, conversation_id, owed), HoldChanged(conversation_id)
+
+
+async def owe(
+    session: Session,
+    conversation: Conversation,
+    kind: Kind,
+    text: str,
+    writer: Writer,
+    *,
+    outgoing_id: UUID | None = None,
+) -> UUID:
+    """Append the words to the chat and have them sent; the job leaves with this transaction."""
+    one = outgoing_id or new_id()
+    seq = await writing.append_ours(
+        session,
+        conversation.id,
+        author="agent" if writer.agent_id else "human",
+        author_name=writer.name,
+        text=text,
+        sender_id=one,
+    )
+    await store.insert(session, one, (conversation.id, seq), kind, writer.agent_id)
+    await session.enqueue(SEND, {"conversation_id": str(conversation.id)})
+    return one
+
+
+def checked(text: str) -> str:
+    """Return the words as they are sent. Raises Invalid on `text`."""
+    words = text.replace("\r\n", "\n").replace("\0", "").strip()
+    if not words:
+        raise Invalid.field("text", "Write the reply.")
+    if len(words) > TEXT_MAX_CHARS:
+        raise Invalid.field("text", "At most {limit} characters.", limit=TEXT_MAX_CHARS)
+    return words
+
+
+async def check_sendable(session: Session, conversation: Conversation) -> None:
+    """Raise Conflict where a message could not leave now."""
+    if await organizations.find_silence(session) is not None:
+        raise Conflict("workspace_silent", "The workspace is suspended or about to be deleted.")
+    crm_service.check_works(await crm_service.get_connection(session, conversation.connection_id))
+    if await window_is_closed(session, conversation):
+        raise Conflict(
+            "reply_window_closed",
+            "The channel takes messages only within 24 hours of the customer's last one. "
+            "Write with a template in the CRM.",
+        )
+
+
+async def window_is_closed(session: Session, conversation: Conversation) -> bool:
+    said_at = await conversations.last_said_at(session, conversation.id)
+    return said_at is not None and replying.window_is_closed(conversation.channel, said_at, utcnow())
+
+
+async def get_outgoing(session: Session, conversation_id: UUID, outgoing_id: UUID) -> Outgoing:
+    """Raise NotFound if the conversation has no such message."""
+    found = await store.select_one(session, conversation_id, outgoing_id)
+    if found is None:
+        raise NotFound
+    return found
+
+
+async def outgoing_by_seq(session: Session, conversation_id: UUID, from_seq: int) -> Mapping[int, Outgoing]:
+    """Return those from a message's number on, by the numbers of their messages."""
+    return {one.seq: one for one in await store.select_of(session, conversation_id, from_seq)}
+
+
+async def claim(session: Session, conversation_id: UUID, message: InboundMessage) -> bool:
+    """Tell whether a reported message is one of ours, and note that it left.
+
+    By a way of a bot, a person with the same words is a person. A message the CRM tells of without its words
+    is ours if a robot sent it since our send by such a way began.
+    """
+    for row in await store.candidates(session, conversation_id):
+        if (
+            row["is_taken"]
+            and row["by_bot"]
+            and not (message.author == "bot" and row["since"] <= message.sent_at)
+        ):
+            continue
+        is_ours = same_words(row["text"], message.text) or (
+            row["by_bot"] and _is_wordless(message) and row["since"] <= message.sent_at
+        )
+        if is_ours and await store.settle_sent(session, row["id"], message.provider_id):
+            await replying.release(session, row["id"])
+            await conversations.tell(session, conversation_id)
+            return True
+    return False
+
+
+def _is_wordless(message: InboundMessage) -> bool:
+    is_bare = not message.text.strip() and message.attachment_type in {None, "unreadable"}
+    return is_bare and message.author == "bot"

@@ -1,0 +1,178 @@
+"""All SQL of messages owed outside of a turn. Locks: connection, conversation, then the message."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from asyncpg import Record
+
+from gptagent.features.crm.model import ReplyRoute
+from gptagent.features.dialog.model import READ_BACK_SKEW
+from gptagent.features.dialog.outgoing.model import Kind, Outgoing
+from gptagent.kernel.db import Session
+
+_OUTGOING = """select o.id, o.conversation_id, o.seq, o.kind, o.agent_id, m.text, o.state, o.reason,
+                      o.provider_message_id, o.failures, o.sends, o.send_started_at, o.send_talk_id,
+                      o.send_route, o.send_since,
+                      coalesce(clock_timestamp() - o.send_started_at, interval '0') as unknown_for,
+                      clock_timestamp() - o.send_accepted_at as accepted_for
+                 from app.outgoing o
+                      join app.message m on m.conversation_id = o.conversation_id and m.seq = o.seq"""
+
+
+async def insert(
+    session: Session, outgoing_id: UUID, place: tuple[UUID, int], kind: Kind, agent_id: UUID | None
+) -> None:
+    """`place`: the conversation and the number of the message there."""
+    await session.execute(
+        "insert into app.outgoing (id, conversation_id, seq, kind, agent_id) values ($1, $2, $3, $4, $5)",
+        outgoing_id,
+        *place,
+        kind,
+        agent_id,
+    )
+
+
+async def select_one(session: Session, conversation_id: UUID, outgoing_id: UUID) -> Outgoing | None:
+    row = await session.fetchrow(
+        f"{_OUTGOING} where o.conversation_id = $1 and o.id = $2", conversation_id, outgoing_id
+    )
+    return Outgoing(**dict(row)) if row else None
+
+
+async def is_known(session: Session, outgoing_id: UUID) -> bool:
+    found: bool = await session.fetchval(
+        "select exists (select from app.outgoing where id = $1)", outgoing_id
+    )
+    return found
+
+
+async def select_open(session: Session, conversation_id: UUID) -> list[Outgoing]:
+    """Return those of which it is not known yet what becomes of them, in their order."""
+    rows = await session.fetch(
+        f"{_OUTGOING} where o.conversation_id = $1 and o.state in ('waiting', 'sending') order by o.seq",
+        conversation_id,
+    )
+    return [Outgoing(**dict(row)) for row in rows]
+
+
+async def select_of(session: Session, conversation_id: UUID, from_seq: int) -> list[Outgoing]:
+    rows = await session.fetch(
+        f"{_OUTGOING} where o.conversation_id = $1 and o.seq >= $2 order by o.seq", conversation_id, from_seq
+    )
+    return [Outgoing(**dict(row)) for row in rows]
+
+
+async def start_sending(
+    session: Session, one: Outgoing, route: ReplyRoute, talk_id: int | None, since: datetime | None
+) -> bool:
+    """The message's fence: only one of all that try passes, and only once for each send."""
+    done = await session.fetchval(
+        """update app.outgoing set state = 'sending', sends = sends + 1, send_talk_id = $3, send_route = $4,
+                  send_since = $5, send_started_at = clock_timestamp(), send_accepted_at = null
+            where id = $1 and state = 'waiting' and sends = $2 returning true""",
+        one.id,
+        one.sends,
+        talk_id,
+        route,
+        since,
+    )
+    return bool(done)
+
+
+async def note_accepted(session: Session, one: Outgoing) -> None:
+    await session.execute(
+        """update app.outgoing set send_accepted_at = clock_timestamp()
+            where id = $1 and state = 'sending' and sends = $2""",
+        one.id,
+        one.sends,
+    )
+
+
+async def settle_sent(session: Session, outgoing_id: UUID, message_id: str | None) -> bool:
+    """Note that it left, whatever was thought of it. False if that is no news."""
+    row = await session.fetchrow(
+        """update app.outgoing set state = 'sent', reason = null, settled_at = clock_timestamp(),
+                  provider_message_id = coalesce(provider_message_id, $2)
+            where id = $1 and (state <> 'sent' or (provider_message_id is null and $2::text is not null))
+        returning conversation_id, seq, provider_message_id""",
+        outgoing_id,
+        message_id,
+    )
+    if row is None:
+        return False
+    await session.execute(
+        """update app.message set provider_id = coalesce(provider_id, $3),
+                  delivery_status = case when delivery_status = 'failed' then null else delivery_status end
+            where conversation_id = $1 and seq = $2
+              and ($3::text is null
+                   or not exists (select from app.message m
+                                   where m.conversation_id = $1 and m.provider_id = $3))""",
+        row["conversation_id"],
+        row["seq"],
+        row["provider_message_id"],
+    )
+    return True
+
+
+async def settle(session: Session, one: Outgoing, state: str, reason: str) -> bool:
+    """End it unsent, or unknown; False if it left meanwhile, or another run has begun a send."""
+    done = await session.fetchval(
+        """update app.outgoing set state = $4, reason = $5, settled_at = clock_timestamp()
+            where id = $1 and state = $2 and sends = $3 returning true""",
+        one.id,
+        one.state,
+        one.sends,
+        state,
+        reason,
+    )
+    if done and state == "not_sent":
+        await session.execute(
+            "update app.message set delivery_status = 'failed' where conversation_id = $1 and seq = $2",
+            one.conversation_id,
+            one.seq,
+        )
+    return bool(done)
+
+
+async def reopen(session: Session, one: Outgoing) -> bool:
+    """Its request certainly had no effect: it may pass the fence again, unless another run has."""
+    done = await session.fetchval(
+        """update app.outgoing set state = 'waiting', failures = failures + 1
+            where id = $1 and state = $2 and sends = $3 returning true""",
+        one.id,
+        one.state,
+        one.sends,
+    )
+    return bool(done)
+
+
+async def known_ids(session: Session, conversation_id: UUID, ids: Sequence[str]) -> set[str]:
+    """Return which of these messages the conversation has accounted for."""
+    rows = await session.fetch(
+        """select provider_id as id from app.message where conversation_id = $1 and provider_id = any($2)
+           union all
+           select provider_message_id from app.turn
+            where conversation_id = $1 and provider_message_id = any($2)""",
+        conversation_id,
+        list(ids),
+    )
+    return {row["id"] for row in rows}
+
+
+async def candidates(session: Session, conversation_id: UUID) -> list[Record]:
+    """Return those that may have left and whose message the CRM has not named yet, the oldest first.
+
+    `by_bot`: a bot of the CRM says it; `since`: not before then, by the CRM's clock.
+    """
+    return await session.fetch(
+        """select o.id, m.text, o.send_route <> 'talk' as by_bot, o.send_accepted_at is not null as is_taken,
+                  coalesce(o.send_since, o.send_started_at - $2::interval) as since
+             from app.outgoing o
+                  join app.message m on m.conversation_id = o.conversation_id and m.seq = o.seq
+            where o.conversation_id = $1 and o.sends > 0 and o.provider_message_id is null
+              and o.state <> 'not_sent' and coalesce(o.settled_at, 'infinity') > now() - interval '1 hour'
+            order by o.seq""",
+        conversation_id,
+        READ_BACK_SKEW,
+    )

@@ -1,0 +1,1 @@
+"""Trying an agent out: test chats, and turns played again."""

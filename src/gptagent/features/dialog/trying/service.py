@@ -1,0 +1,274 @@
+"""Verbs of trying an agent: chats of one's own, messages in them, turns played again."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+from gptagent.features.agents import service as agents
+from gptagent.features.agents.model import Agent, Settings
+from gptagent.features.conversations import service as conversations
+from gptagent.features.crm import service as crm
+from gptagent.features.dialog import service as turns
+from gptagent.features.dialog.rehearsing.model import Place, Rehearsal, Said
+from gptagent.features.dialog.tracing import service as tracing
+from gptagent.features.dialog.trying import store
+from gptagent.features.dialog.trying.model import (
+    CHATS_MAX,
+    EXCHANGES_MAX,
+    HISTORY_EXCHANGES,
+    MESSAGE_MAX_CHARS,
+    TITLE_MAX_CHARS,
+    NewChat,
+    Played,
+    TestChat,
+)
+from gptagent.kernel.db import Session
+from gptagent.kernel.errors import Conflict, FieldError, Invalid, NotFound
+from gptagent.kernel.ids import new_id
+
+REHEARSE = "dialog.rehearse"
+REPLAYS_SHOWN = 10
+
+
+async def list_chats(session: Session, person_id: UUID, agent_id: UUID | None = None) -> list[TestChat]:
+    """Return the person's own chats, the one used last first."""
+    return await store.select_chats(session, person_id, agent_id, CHATS_MAX)
+
+
+async def get_chat(session: Session, person_id: UUID, chat_id: UUID, *, lock: bool = False) -> TestChat:
+    """Raise NotFound if the person has no such chat; nobody sees another's."""
+    found = await store.select_chat(session, person_id, chat_id, lock=lock)
+    if found is None:
+        raise NotFound
+    return found
+
+
+async def list_played(session: Session, chat: TestChat) -> list[Played]:
+    return await store.select_played(session, chat.id)
+
+
+async def get_played(session: Session, chat: TestChat, played_id: UUID) -> Played:
+    """Raise NotFound if the chat has no such message."""
+    found = await store.select_rehearsal(session, played_id)
+    if found is None or found.chat_id != chat.id:
+        raise NotFound
+    return found
+
+
+async def create_chat(session: Session, person_id: UUID, new: NewChat) -> TestChat:
+    """Raise Invalid naming every wrong field; Conflict once the person has CHATS_MAX."""
+    await _check(session, new)
+    if await store.count_chats(session, person_id) >= CHATS_MAX:
+        raise Conflict("test_chats_full", "You have too many test chats. Delete some first.")
+    chat_id = new_id()
+    await store.insert_chat(session, chat_id, person_id, new)
+    return await get_chat(session, person_id, chat_id)
+
+
+async def change_chat(session: Session, person_id: UUID, chat_id: UUID, new: NewChat) -> TestChat:
+    """Put another agent, place or settings into the chat; what was said stays. Raises NotFound, Invalid."""
+    await get_chat(session, person_id, chat_id, lock=True)
+    await _check(session, new)
+    await store.update_chat(session, chat_id, new)
+    return await get_chat(session, person_id, chat_id)
+
+
+async def delete_chat(session: Session, person_id: UUID, chat_id: UUID) -> None:
+    """Raise NotFound if the person has no such chat."""
+    await get_chat(session, person_id, chat_id, lock=True)
+    await store.delete_chat(session, chat_id)
+
+
+async def clear_chat(session: Session, person_id: UUID, chat_id: UUID) -> None:
+    """Forget what was said in the chat. Raises NotFound."""
+    await get_chat(session, person_id, chat_id, lock=True)
+    await store.clear_chat(session, chat_id)
+
+
+async def say(session: Session, person_id: UUID, chat_id: UUID, text: str) -> Played:
+    """Say something to the agent; its answer comes by a job. Raises NotFound, Invalid on `text`, and Conflict
+    while an answer is under way or once the chat is full.
+    """
+    chat = await get_chat(session, person_id, chat_id, lock=True)
+    words = text.strip()
+    if not 1 <= len(words) <= MESSAGE_MAX_CHARS:
+        raise Invalid.field("text", "From {low} to {high} characters.", low=1, high=MESSAGE_MAX_CHARS)
+    played = await _at_rest(session, chat)
+    if len(played) >= EXCHANGES_MAX:
+        raise Conflict("test_chat_full", "This chat is full. Clear it, or begin a new one.")
+    seq = played[-1].seq + 1 if played else 1
+    return await _play(session, person_id, chat, seq, words)
+
+
+async def regenerate(session: Session, person_id: UUID, chat_id: UUID) -> Played:
+    """Have the last message answered anew. Raises NotFound if nothing was said, Conflict while an answer is
+    under way.
+    """
+    chat = await get_chat(session, person_id, chat_id, lock=True)
+    played = await _at_rest(session, chat)
+    if not played:
+        raise NotFound
+    last = played[-1]
+    await store.delete_rehearsal(session, last.id)
+    return await _play(session, person_id, chat, last.seq, last.question)
+
+
+async def replay_turn(
+    session: Session, person_id: UUID, conversation_id: UUID, turn_id: UUID, changes: Mapping[str, Any]
+) -> Played:
+    """Play a frozen turn again with the agent's settings of now, and `changes` of them that are not saved.
+
+    Raises NotFound where nothing of the turn is frozen or its agent is gone, Invalid for wrong changes.
+    """
+    agent, _input = await _frozen(session, conversation_id, turn_id)
+    await agents.preview_settings(session, agent, changes)
+    rehearsal_id = new_id()
+    await store.insert_rehearsal(
+        session,
+        rehearsal_id,
+        person_id,
+        turn_id=turn_id,
+        conversation_id=conversation_id,
+        question="",
+        overrides=changes,
+    )
+    await session.enqueue(REHEARSE, {"rehearsal_id": str(rehearsal_id)})
+    return await get_replay(session, conversation_id, turn_id, rehearsal_id)
+
+
+async def list_replays(session: Session, conversation_id: UUID, turn_id: UUID) -> list[Played]:
+    """Return how the turn was played again lately, latest first. Raises NotFound."""
+    await turns.get_turn(session, conversation_id, turn_id)
+    return await store.select_replays(session, turn_id, REPLAYS_SHOWN)
+
+
+async def get_replay(session: Session, conversation_id: UUID, turn_id: UUID, played_id: UUID) -> Played:
+    """Raise NotFound if the turn was not played so."""
+    await turns.get_turn(session, conversation_id, turn_id)
+    found = await store.select_rehearsal(session, played_id)
+    if found is None or found.turn_id != turn_id:
+        raise NotFound
+    return found
+
+
+async def settings_of(session: Session, agent: Agent, overrides: Mapping[str, Any]) -> Settings:
+    """Return what the agent is played with. Raises Invalid if what is overridden does not fit any more."""
+    return await agents.preview_settings(session, agent, overrides)
+
+
+async def rehearsal_of(session: Session, played: Played) -> Rehearsal | None:
+    """Return what is to be played; None if the chat is gone. Raises NotFound if the agent is, or Invalid."""
+    if played.turn_id is not None:
+        return await _of_turn(session, played)
+    chat = await store.find_chat(session, played.chat_id) if played.chat_id else None
+    if chat is None:
+        return None
+    agent = await agents.get_agent(session, chat.agent_id)
+    settings = await settings_of(session, agent, chat.overrides)
+    said = [one for one in await store.select_played(session, chat.id) if one.seq < played.seq]
+    history: list[Said] = []
+    for one in said[-HISTORY_EXCHANGES:]:
+        history.append(Said("customer", one.question))
+        if one.result is not None and one.result.text:
+            history.append(Said("agent", one.result.text))
+    return Rehearsal(replace(agent, settings=settings), played.question, tuple(history), chat.place)
+
+
+async def _of_turn(session: Session, played: Played) -> Rehearsal:
+    conversation_id = await store.conversation_of(session, played.id)
+    if conversation_id is None or played.turn_id is None:
+        raise NotFound
+    agent, frozen = await _frozen(session, conversation_id, played.turn_id)
+    conversation = await conversations.get_conversation(session, conversation_id)
+    settings = await settings_of(session, agent, played.overrides)
+    first = min((*frozen.history, *frozen.unanswered))
+    since = await conversations.list_messages(session, conversation_id, from_seq=first)
+    messages = {one.seq: one for one in since}
+    question = "\n".join(messages[seq].text for seq in frozen.unanswered if seq in messages)
+    history = tuple(
+        Said("customer" if one.author == "customer" else "agent", one.text)
+        for one in (messages[seq] for seq in frozen.history if seq in messages)
+    )
+    place = Place(
+        frozen.channel,
+        frozen.connection_id,
+        lead_id=conversation.lead_id,
+        contact_id=conversation.contact_id,
+        customer_name=conversation.customer_name,
+    )
+    return Rehearsal(replace(agent, settings=settings), question, history, place, frozen.lead, frozen.contact)
+
+
+async def _frozen(session: Session, conversation_id: UUID, turn_id: UUID) -> tuple[Agent, Any]:
+    await turns.get_turn(session, conversation_id, turn_id)
+    told = await tracing.find_explanation(session, conversation_id, turn_id)
+    if told is None or told.input is None or told.agent_id is None or not told.input.unanswered:
+        raise NotFound
+    return await agents.get_agent(session, told.agent_id), told.input
+
+
+async def _at_rest(session: Session, chat: TestChat) -> list[Played]:
+    played = await store.select_played(session, chat.id)
+    if played and not played[-1].is_over:
+        raise Conflict("answer_under_way", "The agent is still answering.")
+    return played
+
+
+async def _play(session: Session, person_id: UUID, chat: TestChat, seq: int, text: str) -> Played:
+    rehearsal_id = new_id()
+    await store.insert_rehearsal(
+        session,
+        rehearsal_id,
+        person_id,
+        chat_id=chat.id,
+        seq=seq,
+        question=text,
+        overrides=chat.overrides,
+    )
+    await store.touch_chat(session, chat.id)
+    await session.enqueue(REHEARSE, {"rehearsal_id": str(rehearsal_id)})
+    return await get_played(session, chat, rehearsal_id)
+
+
+async def _check(session: Session, new: NewChat) -> None:
+    faults: list[FieldError] = []
+    if len(new.title) > TITLE_MAX_CHARS:
+        faults.append(FieldError("title", "At most {high} characters.", {"high": TITLE_MAX_CHARS}))
+    agent = await agents.find_agent(session, new.agent_id)
+    if agent is None:
+        faults.append(FieldError("agent_id", "Choose one of the offered values."))
+    faults += await _check_place(session, new.place)
+    if agent is not None:
+        try:
+            await agents.preview_settings(session, agent, new.overrides)
+        except Invalid as error:
+            faults += [replace(one, pointer=f"overrides.{one.pointer}") for one in error.fields]
+    if faults:
+        raise Invalid("invalid", "Please correct the marked fields.", fields=tuple(faults))
+
+
+async def _check_place(session: Session, place: Place) -> list[FieldError]:
+    """Whatever is named of the CRM has to be in this workspace's mirror."""
+    named = (place.pipeline_id, place.stage_id, place.lead_id, place.contact_id)
+    if place.connection_id is None:
+        is_named = any(one is not None for one in named)
+        return [FieldError("connection_id", "Choose one of the offered values.")] if is_named else []
+    if place.connection_id not in {one.id for one in await crm.list_connections(session)}:
+        return [FieldError("connection_id", "Choose one of the offered values.")]
+    faults = []
+    lead_id, contact_id = place.lead_id, place.contact_id
+    if lead_id and await crm.get_lead_card(session, place.connection_id, lead_id) is None:
+        faults.append(FieldError("lead_id", "The CRM's copy has no deal with this number."))
+    if contact_id and await crm.get_contact_card(session, place.connection_id, contact_id) is None:
+        faults.append(FieldError("contact_id", "The CRM's copy has no contact with this number."))
+    stages = {
+        (pipeline.id, stage.id)
+        for pipeline in await crm.list_pipelines(session)
+        if pipeline.connection_id == place.connection_id
+        for stage in pipeline.stages
+    }
+    is_somewhere = place.pipeline_id is not None or place.stage_id is not None
+    if is_somewhere and (place.pipeline_id, place.stage_id) not in stages:
+        faults.append(FieldError("stage_id", "Choose one of the offered values."))
+    return faults

@@ -1,0 +1,231 @@
+"""Inbox, drafts, replies, hand-off and the agent's editor in a real browser, by mouse and by keyboard."""
+
+import asyncio
+import re
+from pathlib import Path
+
+import pytest
+from playwright.async_api import async_playwright, expect
+
+from browsers import CHROMIUM
+from gptagent.features.agents import service as agents
+from gptagent.features.dialog.generating import Generation
+from gptagent.features.dialog.suggesting.jobs import SuggestionJobs
+from gptagent.kernel.jobs import JobContext
+from members import cookie_of, number_of
+from scenes import Scene
+from servers import serving
+
+LOOKS = [(375, "dark", "ru"), (375, "light", "en"), (1280, "light", "ru"), (1280, "dark", "en")]
+TELL = "topic => document.dispatchEvent(new CustomEvent('live:told', { detail: topic }))"
+
+pytestmark = pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Chromium")
+
+
+@pytest.fixture(scope="module")
+def web(home, roles, kommo):
+    with serving(home, REGISTRATION="open", KOMMO_SANDBOX_URL=kommo) as server:
+        yield server
+
+
+@pytest.fixture
+async def browser():
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+async def scene(world):
+    scene = await Scene.open(world)
+    await scene.write_article("Opening hours", "On Sunday we are open from ten to four.")
+    await scene.says("Hello")
+    await scene.calm()
+    return scene
+
+
+async def enter(browser, web, world, *, width=1280, theme="light", language="en"):
+    """Open a page as the owner; return it and the address of the workspace."""
+    context = await browser.new_context(viewport={"width": width, "height": 900}, locale="en-GB")
+    values = {"session": await cookie_of(world.db, world.scope), "theme": theme, "language": language}
+    await context.add_cookies([{"name": n, "value": v, "url": web.url} for n, v in values.items()])
+    page = await context.new_page()
+    page.complaints = []
+    page.on("console", lambda said: page.complaints.append(said.text) if said.type == "error" else None)
+    page.on("pageerror", lambda error: page.complaints.append(str(error)))
+    return page, f"{web.url}/manage/{await number_of(world.db, world.scope)}"
+
+
+async def press(page, key):
+    """Press a key where nobody types, and Enter on the button it leads to."""
+    await page.evaluate("document.activeElement.blur()")
+    await page.keyboard.press(key)
+    await page.keyboard.press("Enter")
+
+
+async def suggest(scene):
+    world = scene.world
+    runner = scene.runner
+    jobs = SuggestionJobs(Generation(runner.responder, runner.fallback, runner.understanding))
+    ctx = JobContext(world.db, None, world.scope, 1, 1)
+    await jobs.suggest(ctx, conversation_id=str(scene.conversation_id))
+
+
+async def test_a_colleague_asks_for_a_suggestion_writes_and_gives_back_by_keyboard_alone(
+    browser, web, world, scene
+):
+    """AGT-27, MSG-26: what the page shows comes by itself; the agent is stopped everywhere it is shown."""
+    await scene.set_agent(response_delay_seconds=60)
+    await scene.says("When are you open on Sunday?")
+    page, base = await enter(browser, web, world)
+    await page.goto(f"{base}/conversations/{scene.conversation_id}")
+    await press(page, "t")
+    for place in ("#list", "#thread header", "#deal"):
+        await expect(page.locator(place)).to_contain_text(re.compile("stopped", re.IGNORECASE))
+        await expect(page.locator(place)).to_contain_text("Alice")
+    await press(page, "s")
+    await expect(page.locator("#thread")).to_contain_text("making a suggestion")
+    await suggest(scene)
+    await expect(page.locator("#reply-text")).to_have_value(re.compile("from ten to four"))
+    await expect(page.locator("#thread")).to_contain_text("Opening hours")
+    assert len(await scene.sent()) == 1  # nothing by itself
+    await page.keyboard.press("Escape")
+    await page.evaluate("document.activeElement.blur()")
+    await page.keyboard.press("w")
+    await expect(page.locator("#reply-text")).to_be_focused()
+    await page.locator("#reply-text").fill("From ten to four, as ever.")
+    await page.get_by_role("button", name="Send to the customer").click()
+    await expect(page.locator("#thread")).to_contain_text("is being sent")
+    await scene.send_owed()
+    await expect(page.locator("#thread")).not_to_contain_text("is being sent")
+    assert (await scene.sent())[-1] == "From ten to four, as ever."
+    await press(page, "g")
+    await expect(page.locator("#deal")).not_to_contain_text("stopped")
+    await expect(page.locator("#thread header")).to_contain_text("answers")
+    assert page.complaints == []
+
+
+async def test_what_is_told_while_an_answer_is_on_its_way_or_right_after_it_is_fetched_too(
+    browser, web, world, scene
+):
+    """A live part was seen to miss the last of several events in a row."""
+    page, base = await enter(browser, web, world)
+    asked, held = [], []
+
+    async def hold(route):
+        asked.append(route.request.url)
+        if len(asked) == 1:
+            held.append(route)
+        else:
+            await route.continue_()
+
+    await page.route("**part=thread**", hold)
+    await page.goto(f"{base}/conversations/{scene.conversation_id}")
+    topic = f"conversations/{scene.conversation_id}"
+    async with page.expect_request("**part=thread**"):
+        await page.evaluate(TELL, topic)
+    await page.evaluate(TELL, topic)  # while the first is on its way
+    async with page.expect_request("**part=thread**"):
+        await held[0].continue_()
+    await page.evaluate(TELL, topic)  # within the throttle of the second
+    async with asyncio.timeout(20):
+        while len(asked) < 3:
+            await page.evaluate("0")
+
+
+async def test_drafts_are_decided_one_after_the_other_by_keyboard(browser, web, world, scene):
+    """AGT-19: approve, next, edit, reject; the keys are told of."""
+    await scene.set_agent(check_before_sending=True)
+    others = [await Scene.open(world) for _ in range(2)]
+    await scene.says("Are you open on Sunday?")
+    for one in (scene, *others):
+        if one is not scene:
+            await one.says("Are you open on Sunday?")
+        await one.calm()
+    page, base = await enter(browser, web, world)
+    await page.goto(f"{base}/conversations/{scene.conversation_id}")
+    await page.keyboard.press("Shift+?")
+    await expect(page.locator("dialog#keys")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await press(page, "a")
+    await expect(page.locator("#thread")).to_contain_text("it is being sent")
+    await scene.calm()
+    assert len(await scene.sent()) == 2
+    await page.evaluate("document.activeElement.blur()")
+    await page.keyboard.press("n")
+    await page.wait_for_url(f"**/conversations/{others[0].conversation_id}")
+    await page.keyboard.press("e")
+    await expect(page.locator("#draft-text")).to_be_focused()
+    await page.locator("#draft-text").fill("Yes, from ten.")
+    await page.get_by_role("button", name="Send the edited reply").click()
+    await expect(page.locator("#thread")).to_contain_text("it is being sent")
+    await others[0].calm()
+    assert await others[0].sent() == ["Yes, from ten."]
+    await page.evaluate("document.activeElement.blur()")
+    await page.keyboard.press("n")
+    await page.wait_for_url(f"**/conversations/{others[1].conversation_id}")
+    await page.keyboard.press("r")
+    await page.locator("#draft-reason").fill("Too long.")
+    await page.get_by_role("button", name="Reject the draft").click()
+    await expect(page.locator("#thread")).to_contain_text("rejected the draft")
+    assert await others[1].sent() == []
+    await expect(page.locator("[data-key=KeyN]")).to_have_count(0)
+    assert page.complaints == []
+
+
+async def test_a_conversation_is_handed_over_on_its_page(browser, web, world, scene):
+    page, base = await enter(browser, web, world)
+    await page.goto(f"{base}/conversations/{scene.conversation_id}")
+    await page.keyboard.press("h")
+    await page.locator("#handoff-text").fill("Alice will answer you.")
+    async with page.expect_response("**part=thread**"):
+        await page.evaluate(TELL, f"conversations/{scene.conversation_id}")
+    await page.locator("#handoff-note").fill("A regular customer.")  # still unfolded
+    await page.get_by_role("button", name="Hand the conversation over").click()
+    await expect(page.locator("#thread")).to_contain_text("handed the conversation over to Alice")
+    await expect(page.locator("#thread")).to_contain_text("Customer is being told")
+    await scene.send_owed()
+    await scene.perform_tasks()
+    await scene.perform_actions()
+    await page.reload()
+    for part in ("Customer told", "Task made", "Summary on the deal", "A regular customer."):
+        await expect(page.locator("#thread")).to_contain_text(part)
+    assert (await scene.sent())[-1] == "Alice will answer you."
+
+
+async def test_the_editor_saves_a_tab_and_says_what_is_wrong_beside_the_field(browser, web, world, scene):
+    async with world.db.session(world.scope) as session:
+        (agent,) = await agents.list_agents(session)
+    page, base = await enter(browser, web, world)
+    await page.goto(f"{base}/ai-agents/{agent.id}/edit")
+    await page.locator("#handoff_text").fill("")
+    await page.keyboard.press("Control+s")
+    await expect(page.locator("#handoff_text")).to_have_attribute("aria-invalid", "true")
+    await page.locator("#handoff_text").fill("A colleague takes over.")
+    await page.locator("[data-save]").first.click()
+    await expect(page.locator("body")).to_contain_text("Saved")
+    async with world.db.session(world.scope) as session:
+        saved = await agents.get_agent(session, agent.id)
+    assert saved.settings.handoff_text == "A colleague takes over."
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=str)
+async def test_the_pages_fit_and_say_all_in_one_language(look, browser, web, world, scene):
+    width, theme, language = look
+    await scene.set_agent(check_before_sending=True)
+    await scene.says("Are you open?")
+    await scene.calm()
+    page, base = await enter(browser, web, world, width=width, theme=theme, language=language)
+    for path in ("/conversations", f"/conversations/{scene.conversation_id}"):
+        await page.goto(f"{base}{path}")
+        wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert await page.evaluate(wide) == 0, path
+        for label in ("Hand over", "Передать"):
+            if await page.locator("summary", has_text=label).count():
+                await page.locator("summary", has_text=label).first.click()
+                assert await page.evaluate(wide) == 0, label
+    buttons = await page.locator("#thread button, #thread summary").all_inner_texts()
+    is_russian = bool(re.search("[а-яё]", " ".join(buttons), re.IGNORECASE))
+    assert buttons and is_russian == (language == "ru")
+    assert page.complaints == []

@@ -1,0 +1,101 @@
+"""The test chat as people use it: the answer grows while the model speaks, the drawer explains it."""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+from playwright.async_api import async_playwright, expect
+
+from browsers import CHROMIUM
+from cast import make_scope
+from gptagent.features.agents import service as agents
+from gptagent.features.knowledge import service as knowledge
+from gptagent.features.knowledge.model import NewArticle
+from gptagent.kernel.clock import utcnow
+from gptagent.sandbox.spawn import running
+from members import cookie_of, number_of
+from servers import serving, working
+
+WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+QUESTION = "How much does delivery to the city cost?"
+INVENTED = "Delivery to the city costs 590 roubles and takes a very long time indeed [1]."
+TRUE = "Delivery to the city costs 490 roubles, says the price list [1]."
+SAID = "Delivery to the city costs 490 roubles, says the price list."
+
+pytestmark = pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Chromium")
+
+
+@pytest.fixture
+def llm():
+    """A model that speaks slowly enough to be seen speaking."""
+    with running("llm") as url, httpx2.Client(base_url=f"{url}/_sandbox") as http:
+        http.post("/knobs", json={"token_ms": 100}).raise_for_status()
+        rules = [{"match": "has no source", "reply": TRUE}, {"reply": INVENTED}]
+        http.post("/script?replace=1", json=rules).raise_for_status()
+        yield url
+
+
+@pytest.fixture
+async def workspace(database):
+    scope = await make_scope(database)
+    async with database.session(scope) as session:
+        article = NewArticle("Delivery", "Delivery to the city costs 490 roubles. It takes two days.")
+        await knowledge.create_article(session, article, now=utcnow())
+        await agents.create_agent(session, "Support", locale="en")
+    return scope
+
+
+async def test_an_agent_is_tried_on_a_phone(home, roles, database, workspace, llm):
+    """MSG-22, MSG-24: words appear while they come; what the fact gate takes out does not stay."""
+    parts = urlsplit(llm)
+    settings = {"LLM_MODEL": "sandbox", "LLM_BASE_URL": f"{llm}/v1", "LLM_API_KEY": "key"}
+    settings["EGRESS_ALLOW"] = f"{parts.hostname}:{parts.port}"
+    with serving(home, **settings) as server, working(home, **settings):
+        async with async_playwright() as playwright:
+            browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+            page = await browser.new_page(viewport={"width": 375, "height": 740}, locale="en-GB")
+            complaints = []
+            page.on("console", lambda told: complaints.append(told.text) if told.type == "error" else None)
+            page.on("pageerror", lambda error: complaints.append(str(error)))
+            cookies = {"session": await cookie_of(database, workspace), "language": "en"}
+            await page.context.add_cookies(
+                [{"name": name, "value": value, "url": server.url} for name, value in cookies.items()]
+            )
+            base = f"{server.url}/manage/{await number_of(database, workspace)}"
+
+            await page.goto(f"{base}/test-chat")
+            await page.get_by_role("button", name="Begin the chat").click()
+            box = page.get_by_label("Your message, as the customer")
+            await box.fill(QUESTION)
+            await box.press("Enter")
+            draft = page.locator("[data-stream-text]")
+            await expect(draft).to_contain_text("Delivery to the city", timeout=30_000)
+            await expect(page.get_by_text("draft, not checked yet")).to_be_visible()
+            answer = page.locator(".msg--agent .bubble").last
+            await expect(page.get_by_role("link", name="How it was made")).to_be_visible(timeout=30_000)
+            await expect(answer).to_have_text(SAID)
+            await expect(page.locator("body")).not_to_contain_text("590")
+            await expect(box).to_be_focused()
+            assert await page.evaluate(WIDE) <= 0
+
+            await page.get_by_role("link", name="How it was made").click()
+            drawer = page.locator("#explained")
+            await expect(drawer.get_by_role("heading", name="What would be done")).to_be_visible()
+            await expect(drawer).to_contain_text("590 roubles")
+            await drawer.get_by_text("Rules of the platform").click()
+            await expect(drawer).to_contain_text("Use only the numbered passages below")
+            assert await page.evaluate(WIDE) <= 0
+            await drawer.get_by_role("button", name="Close").click()
+
+            await page.get_by_role("button", name="Answer again").click()
+            await expect(page.locator("[data-stream]")).to_have_count(1)
+            await expect(page.locator("[data-stream]")).to_have_count(0, timeout=30_000)
+            await expect(page.locator(".msg--agent .bubble")).to_have_count(1)
+
+            await page.get_by_role("link", name="Settings of this chat").click()
+            await page.get_by_role("button", name="Clear the chat").click()
+            await page.get_by_role("alertdialog").get_by_role("button", name="Clear").click()
+            await expect(page.get_by_text("Say something to the agent")).to_be_visible()
+            assert complaints == []
+            await browser.close()

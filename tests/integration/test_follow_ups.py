@@ -1,0 +1,151 @@
+"""A customer who is silent at a stage is written to once, unless anybody writes or the deal moves on."""
+
+from datetime import timedelta
+
+import pytest
+
+from gptagent.features.agents import service as agents
+from gptagent.features.crm import service as crm
+from gptagent.features.dialog.following.service import sweep_follow_ups
+from gptagent.kernel.clock import utcnow
+from gptagent.kernel.errors import Invalid
+from scenes import Scene
+from worlds import NOT_FOUND
+
+HOURS = 24
+TEXT = "{{customer_name}}, is there anything else?\n{{crm.lead.Colour}}"
+
+
+@pytest.fixture
+async def scene(world):
+    """A chat in a channel without a window; its agent has a follow-up at the stage of the deal."""
+    scene = await Scene.open(world)
+    await scene.says("Hello")
+    await scene.calm()
+    await set_rule(scene)
+    await place(scene, "telegram")
+    await scene.says("Are you there?")
+    await scene.calm()
+    return scene
+
+
+async def lead_of(scene):
+    world = scene.world
+    async with world.db.session(world.scope) as session:
+        return await crm.get_lead_card(session, world.hook.connection_id, scene.chat["lead_id"])
+
+
+async def set_rule(scene, **changes):
+    lead = await lead_of(scene)
+    follow = {"stage_id": lead.stage_id, "after_hours": HOURS, "text": TEXT} | changes
+    rule = {
+        "connection_id": str(scene.world.hook.connection_id),
+        "pipeline_id": lead.pipeline_id,
+        "follow_ups": [follow],
+    }
+    await scene.set_agent(pipelines={"chosen": [rule]})
+
+
+async def place(scene, channel):
+    async with scene.world.db.session(scene.world.scope) as session:
+        await session.execute("update app.conversation set channel = $1", channel)
+
+
+async def pass_hours(scene, hours):
+    async with scene.world.db.session(scene.world.scope) as session:
+        await session.execute(
+            """update app.follow_up
+                  set due_at = due_at - $1::interval, silent_since = silent_since - $1::interval""",
+            timedelta(hours=hours),
+        )
+
+
+async def waits(scene):
+    async with scene.world.db.session(scene.world.scope) as session:
+        return await session.fetchval("select count(*) from app.follow_up") > 0
+
+
+async def look(scene):
+    """Run the schedule, twice, and send what is owed; return what the customer has got."""
+    for _ in range(2):
+        await sweep_follow_ups(scene.world.db)
+    await scene.send_owed()
+    return (await scene.sent())[2:]
+
+
+async def test_a_silent_customer_is_written_to_once_with_the_variables_filled(scene):
+    """AGT-32"""
+    assert await look(scene) == []  # too early
+    await pass_hours(scene, HOURS)
+    assert await look(scene) == ["Ann, is there anything else?"]
+    await pass_hours(scene, HOURS)
+    assert await look(scene) == ["Ann, is there anything else?"]
+    assert not await waits(scene)
+
+
+@pytest.mark.parametrize("who", ["customer", "human"])
+async def test_whoever_writes_takes_the_follow_up_back(scene, who):
+    await scene.set_agent(response_delay_seconds=60)
+    await scene.says("One moment", author=who)
+    await pass_hours(scene, HOURS)
+    assert await look(scene) == []
+
+
+async def test_a_deal_that_has_left_the_stage_is_left_alone(scene, world):
+    async with world.db.session(world.scope) as session:
+        await session.execute("update app.crm_lead set stage_id = stage_id + 1")
+    await pass_hours(scene, HOURS)
+    assert await look(scene) == [] and not await waits(scene)
+
+
+async def test_hours_and_text_are_those_of_the_settings_of_now(scene):
+    await pass_hours(scene, HOURS)
+    await set_rule(scene, after_hours=2 * HOURS, text="Still interested?")
+    assert await look(scene) == [] and await waits(scene)
+    await pass_hours(scene, HOURS)
+    assert await look(scene) == ["Still interested?"]
+
+
+async def test_outside_of_working_hours_it_waits(scene):
+    tomorrow = (utcnow() + timedelta(days=1)).isoweekday()
+    week = [{"day": tomorrow, "opens": "09:00", "closes": "18:00"}]
+    await scene.set_agent(hours={"is_on": True, "timezone": "UTC", "week": week})
+    await pass_hours(scene, HOURS)
+    assert await look(scene) == [] and await waits(scene)
+    await scene.set_agent(hours={"is_on": False})
+    async with scene.world.db.session(scene.world.scope) as session:
+        await session.execute("update app.follow_up set due_at = now()")
+    assert len(await look(scene)) == 1
+
+
+@pytest.mark.parametrize("case", ["window", "checked", "unknown", "off"])
+async def test_where_nothing_may_leave_by_itself_a_person_is_asked_once(scene, world, case):
+    """AGT-19: the channel is closed, replies are checked, or nothing is known of what the text names; an
+    agent that is off asks nobody.
+    """
+    if case == "window":
+        await place(scene, "waba")
+        async with world.db.session(world.scope) as session:
+            await session.execute("update app.message set sent_at = sent_at - interval '25 hours'")
+    elif case == "unknown":
+        await set_rule(scene, text="{{crm.lead.Colour}}")
+    else:
+        await scene.set_agent(
+            **({"check_before_sending": True} if case == "checked" else {"is_active": False})
+        )
+    await pass_hours(scene, HOURS)
+    assert await look(scene) == []
+    await scene.perform_tasks()
+    tasks = [one for one in await scene.tasks() if "has been silent" in str(one)]
+    assert len(tasks) == (0 if case == "off" else 1) and not await waits(scene)
+
+
+async def test_limits_of_a_follow_up(scene, world):
+    for wrong in ({"after_hours": 0}, {"after_hours": 721}, {"text": "x" * 1_001}, {"stage_id": 7}):
+        with pytest.raises(Invalid):
+            await set_rule(scene, **wrong)
+    await set_rule(scene, text="  ")
+    async with world.db.session(world.scope) as session:
+        (agent,) = await agents.list_agents(session)
+    assert agent.settings.pipelines.chosen[0].follow_ups == ()
+    assert NOT_FOUND in await scene.sent()

@@ -1,0 +1,310 @@
+"""Test chats and turns played again: the real answer, and no effect on anybody."""
+
+import asyncio
+import html
+import re
+from dataclasses import replace
+from uuid import UUID
+
+import pytest
+
+from gptagent.features.agents import service as agents
+from gptagent.features.dialog.extractive import ExtractiveResponder
+from gptagent.features.dialog.generating import Generation
+from gptagent.features.dialog.prompting import ModelResponder
+from gptagent.features.dialog.rehearsing.model import Place
+from gptagent.features.dialog.trying import service
+from gptagent.features.dialog.trying.jobs import RehearsalJobs
+from gptagent.features.dialog.trying.model import MESSAGE_MAX_CHARS, NewChat
+from gptagent.features.knowledge.service import Understanding
+from gptagent.features.privacy import service as privacy
+from gptagent.kernel.errors import Conflict, Invalid, NotFound
+from gptagent.kernel.jobs import JobContext
+from integration.conftest import serving_here
+from members import add_member
+from readers import reader_of
+from scenes import Scene
+
+QUESTION = "How much does delivery to the city cost?"
+TRUE = "Delivery to the city costs 490 roubles [1]."
+SAID = "Delivery to the city costs 490 roubles."
+
+
+@pytest.fixture
+async def scene(world, model):
+    scene = await Scene.open(world)
+    scene.runner = replace(scene.runner, responder=ModelResponder(model))
+    await scene.write_article("Delivery", "Delivery to the city costs 490 roubles. It takes two days.")
+    return scene
+
+
+@pytest.fixture
+def jobs(model):
+    return RehearsalJobs(Generation(ModelResponder(model), ExtractiveResponder(), Understanding(None)))
+
+
+@pytest.fixture
+async def agent(scene):
+    async with scene.world.db.session(scene.world.scope) as session:
+        (agent,) = await agents.list_agents(session)
+    return agent
+
+
+class Person:
+    """One person, a chat of theirs, and the worker."""
+
+    def __init__(self, world, jobs):
+        self.world, self.jobs, self.me = world, jobs, world.scope.actor.id
+        self.chat_id = None
+
+    async def do(self, verb, *args):
+        async with self.world.db.session(self.world.scope) as session:
+            return await verb(session, self.me, *args)
+
+    async def begin(self, new):
+        self.chat_id = (await self.do(service.create_chat, new)).id
+
+    async def work(self, played_id):
+        ctx = JobContext(self.world.db, None, self.world.scope, 1, 1)
+        await self.jobs.rehearse(ctx, rehearsal_id=str(played_id))
+
+    async def say(self, text):
+        played = await self.do(service.say, self.chat_id, text)
+        await self.work(played.id)
+        return await self.found(played.id)
+
+    async def found(self, played_id):
+        async with self.world.db.session(self.world.scope) as session:
+            chat = await service.get_chat(session, self.me, self.chat_id)
+            return await service.get_played(session, chat, played_id)
+
+
+@pytest.fixture
+async def tester(scene, jobs, agent):
+    tester = Person(scene.world, jobs)
+    await tester.begin(NewChat(agent.id))
+    return tester
+
+
+def script(control, *rules):
+    control.post("/script?replace=1", json=list(rules)).raise_for_status()
+
+
+def prompt(control):
+    return control.get("/calls").json()["calls"][-1]["prompt"]
+
+
+async def test_a_test_chat_answers_with_the_real_pipeline_and_remembers_the_talk(tester, control, agent):
+    """MSG-22: sources, tokens, plans; the second message knows the first."""
+    script(control, {"reply": TRUE})
+    first = await tester.say(QUESTION)
+    result = first.result
+    assert (first.state, result.text, result.outcome) == ("done", SAID, "reply")
+    assert [source.title for source in result.sources] == ["Delivery"]
+    used = control.get("/calls").json()["calls"][-1]["usage"]
+    assert (result.tokens_in, result.tokens_out) == (used["prompt_tokens"], used["completion_tokens"])
+    script(control, {"reply": "NO_ANSWER"})
+    second = await tester.say("And to the moon?")
+    assert [one["content"] for one in prompt(control)[1:]] == [QUESTION, SAID, "And to the moon?"]
+    assert second.result.outcome == "not_found"
+    async with tester.world.db.session(tester.world.scope) as session:
+        for table in ("conversation", "message", "turn", "crm_task", "asked_question", "memory"):
+            assert await session.fetchval(f"select count(*) from app.{table}") == 0, table  # noqa: S608 - words above
+
+
+async def test_what_a_chat_overrides_counts_in_it_alone(tester, control, agent):
+    script(control, {"reply": TRUE})
+    overrides = {"instructions": "Sing everything.", "not_found_text": "La la."}
+    await tester.do(service.change_chat, tester.chat_id, NewChat(agent.id, overrides=overrides))
+    await tester.say(QUESTION)
+    assert prompt(control)[0]["content"].startswith("Sing everything.")
+    script(control, {"reply": "NO_ANSWER"})
+    played = await tester.do(service.regenerate, tester.chat_id)
+    await tester.work(played.id)
+    again = await tester.found(played.id)
+    assert (again.seq, again.question, again.result.text) == (1, QUESTION, "La la.")
+    async with tester.world.db.session(tester.world.scope) as session:
+        assert (await agents.get_agent(session, agent.id)).settings == agent.settings
+    with pytest.raises(Invalid) as caught:
+        wrong = NewChat(agent.id, overrides={"creativity": "wild", "colour": "red"})
+        await tester.do(service.change_chat, tester.chat_id, wrong)
+    pointers = {field.pointer for field in caught.value.fields}
+    assert pointers == {"overrides.creativity", "overrides.colour"}
+
+
+async def test_a_chat_is_as_a_deal_of_the_mirror_and_names_nothing_else(tester, scene, control, agent):
+    await scene.says("Hello")
+    await scene.calm()
+    connection_id = (await scene.conversation())["connection_id"]
+    place = Place("waba", connection_id, lead_id=scene.chat["lead_id"])
+    await tester.do(service.change_chat, tester.chat_id, NewChat(agent.id, place=place))
+    script(control, {"reply": TRUE})
+    await tester.say(QUESTION)
+    assert "<deal>" in prompt(control)[0]["content"]
+    wrong = replace(place, lead_id=987654321)
+    with pytest.raises(Invalid):
+        await tester.do(service.change_chat, tester.chat_id, NewChat(agent.id, place=wrong))
+    async with scene.world.db.session(scene.world.scope) as session:
+        await privacy.erase_customer(session, scene.conversation_id)
+    with pytest.raises(NotFound):  # what was said as the customer goes with the customer
+        await tester.do(service.get_chat, tester.chat_id)
+
+
+async def test_limits_hold(tester, control):
+    script(control, {"reply": TRUE})
+    for text in ("", "   ", "x" * (MESSAGE_MAX_CHARS + 1)):
+        with pytest.raises(Invalid):
+            await tester.do(service.say, tester.chat_id, text)
+    await tester.do(service.say, tester.chat_id, "x" * MESSAGE_MAX_CHARS)
+    with pytest.raises(Conflict):
+        await tester.do(service.say, tester.chat_id, "too early")
+    with pytest.raises(Conflict):
+        await tester.do(service.regenerate, tester.chat_id)
+    bob = await add_member(tester.world.db, tester.world.scope, "member")
+    async with tester.world.db.session(bob) as session:
+        with pytest.raises(NotFound):
+            await service.get_chat(session, bob.actor.id, tester.chat_id)
+
+
+async def test_an_answer_that_cannot_come_is_told(tester, control, agent):
+    """The agent is gone, or the job was given up; whoever comes second changes nothing."""
+    script(control, {"reply": TRUE})
+    played = await tester.do(service.say, tester.chat_id, QUESTION)
+    ctx = JobContext(tester.world.db, None, tester.world.scope, 1, 1)
+    await tester.jobs.give_up(ctx, rehearsal_id=str(played.id))
+    await tester.work(played.id)
+    found = await tester.found(played.id)
+    assert (found.state, found.error_code, found.result) == ("failed", "failed", None)
+    assert control.get("/calls").json()["calls"] == []
+
+
+async def events(reader, path):
+    """Follow a stream, coming again as a browser does, until it is over; return all drafts."""
+    drafts = []
+    while True:
+        async with reader.http.stream("GET", reader.base + path) as answer:
+            assert answer.headers["content-type"].startswith("text/event-stream")
+            body = "".join([piece async for piece in answer.aiter_text()])
+        drafts += re.findall(r'event: draft\ndata: \{"text":"(.*?)"\}', body)
+        if "event: over" in body:
+            return drafts
+
+
+async def test_words_are_shown_as_a_draft_while_they_come_and_only_checked_ones_stay(
+    tester, control, home, kommo
+):
+    """MSG-24: what the fact gate takes out was never an answer."""
+    control.post("/knobs", json={"token_ms": 120}).raise_for_status()
+    script(control, {"match": "has no source", "reply": TRUE}, {"reply": "Delivery costs 590 roubles [1]."})
+    world = tester.world
+    async with (
+        serving_here(home, kommo_sandbox_url=kommo) as url,
+        reader_of(url, world.db, world.scope) as alice,
+    ):
+        played = await tester.do(service.say, tester.chat_id, QUESTION)
+        at = f"/test-chat/{tester.chat_id}"
+        waiting = html.unescape((await alice.open(at)).text)
+        assert "draft, not checked yet" in waiting and f"messages/{played.id}/stream" in waiting
+        work = asyncio.create_task(tester.work(played.id))
+        drafts = await events(alice, f"{at}/messages/{played.id}/stream")
+        await work
+        assert "Delivery costs" in drafts
+        assert not [one for one in drafts if "[1" in one]
+        shown = html.unescape((await alice.open(at)).text)
+        assert SAID in shown and "590" not in shown
+        assert (await alice.open(f"{at}?part=thread")).text.count(SAID) >= 1
+
+
+async def test_the_page_works_with_forms_alone(  # noqa: PLR0917 - all that a page stands on
+    scene, jobs, control, agent, home, kommo
+):
+    """MSG-22, U: new chat, message, simulated actions, debug view, settings, clear, delete."""
+    world = scene.world
+    await scene.set_agent(not_found_task=True)
+    script(control, {"reply": "NO_ANSWER"})
+    tester = Person(world, jobs)
+    async with (
+        serving_here(home, kommo_sandbox_url=kommo) as url,
+        reader_of(url, world.db, world.scope) as alice,
+        reader_of(url, world.db, await add_member(world.db, world.scope, "viewer")) as dora,
+    ):
+        assert (await dora.open("/test-chat")).status_code == 403
+        assert "/test-chat?agent=" in (await alice.open(f"/ai-agents/{agent.id}/edit")).text
+        assert (
+            "Begin the chat" in (await alice.open(f"/test-chat?agent={agent.id}", follow_redirects=True)).text
+        )
+        made = await alice.send("/test-chat", {"agent_id": str(agent.id), "title": "Prices"})
+        at = made.headers["location"].removeprefix(alice.base)
+        tester.chat_id = UUID(at.rpartition("/")[2])
+        long = await alice.send(f"{at}/messages", {"text": "x" * 5001})
+        assert long.status_code == 422 and "x" * 5001 in long.text
+        assert (await alice.send(f"{at}/messages", {"text": QUESTION})).status_code == 303
+        (played,) = await tester.do(_played, tester.chat_id)
+        await tester.work(played.id)
+        shown = html.unescape((await alice.open(at)).text)
+        assert "Not in the knowledge base" in shown and "A task would be created on the deal" in shown
+        assert "simulated" in shown and "Prices" in shown
+        debug = html.unescape((await alice.open(f"{at}/messages/{played.id}")).text)
+        assert "What would be done" in debug and "Rules of the platform" in debug
+        settings = {"agent_id": str(agent.id), "title": "Prices", "instructions": "Sing, please, every word."}
+        assert (await alice.send(f"{at}/settings", settings)).status_code == 303
+        chat = await tester.do(service.get_chat, tester.chat_id)
+        assert chat.overrides == {"instructions": "Sing, please, every word."}
+        wrong = await alice.send(f"{at}/settings", {**settings, "reply_max_chars": "-5"})
+        assert wrong.status_code == 422
+        alice.http.cookies.set("language", "ru")
+        assert "В сделке появилась бы задача" in html.unescape((await alice.open(at)).text)
+        assert (await alice.send(f"{at}/clear")).status_code == 303
+        assert not await tester.do(_played, tester.chat_id)
+        assert (await alice.send(f"{at}/delete")).status_code == 303
+        assert (await alice.open(at)).status_code == 404
+
+
+async def _played(session, person_id, chat_id):
+    return await service.list_played(session, await service.get_chat(session, person_id, chat_id))
+
+
+async def test_eleven_messages_in_a_minute_are_one_too_many(tester, control, home, kommo):
+    world = tester.world
+    async with (
+        serving_here(home, kommo_sandbox_url=kommo) as url,
+        reader_of(url, world.db, world.scope) as alice,
+    ):
+        for _ in range(10):
+            await alice.send(f"/test-chat/{tester.chat_id}/messages", {"text": ""})
+        refused = await alice.send(f"/test-chat/{tester.chat_id}/messages", {"text": "Hello"})
+        assert refused.status_code == 429 and "Hello" in refused.text
+        assert "Ten messages a minute" in html.unescape(refused.text)
+
+
+async def test_a_turn_is_played_again_with_other_settings_and_compared(scene, jobs, control, home, kommo):
+    """What was said then stays what it was; nothing is sent."""
+    script(control, {"reply": TRUE})
+    await scene.says("Hello there")
+    await scene.calm()
+    await scene.says(QUESTION)
+    await scene.calm()
+    turn, world = (await scene.turns())[-1], scene.world
+    asked = prompt(control)
+    sent, tester = await scene.sent(), Person(world, jobs)
+    script(control, {"reply": "Delivery costs 490 roubles, tralala [1]."})
+    async with (
+        serving_here(home, kommo_sandbox_url=kommo) as url,
+        reader_of(url, world.db, world.scope) as alice,
+    ):
+        at = f"/conversations/{scene.conversation_id}/turns/{turn['id']}/replays"
+        assert "Settings to play with" in (await alice.open(at)).text
+        made = await alice.send(at, {"instructions": "Sing, please, every word."})
+        assert made.status_code == 303
+        here = made.headers["location"].removeprefix(alice.base)
+        await tester.work(here.rpartition("/")[2])
+        shown = html.unescape((await alice.open(here)).text)
+        assert "<ins>, tralala</ins>" in shown and "<del>" in shown
+        wrong = await alice.send(at, {"instructions": "short"})
+        assert wrong.status_code == 422
+    again = prompt(control)
+    assert again[1:] == asked[1:]
+    assert again[0]["content"].startswith("Sing, please, every word.")
+    assert again[0]["content"].partition("\n\n")[2] == asked[0]["content"].partition("\n\n")[2]
+    assert await scene.sent() == sent
+    assert (await scene.turns())[-1]["answer"]["text"] == SAID
