@@ -1,9 +1,12 @@
 """Tables, slides and letters as their programs write them, made part by part."""
 
+import email
+import email.policy
 import io
 import zipfile
 from collections.abc import Mapping, Sequence
 from email.message import EmailMessage
+from types import MappingProxyType
 from xml.sax.saxutils import escape
 
 _MAIN = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
@@ -111,15 +114,28 @@ def grid(*lines: Sequence[str]) -> str:
     )
 
 
-def letter(text: str, *, charset: str = "utf-8", html: str = "", attached: str = "") -> bytes:
+def letter(
+    text: str,
+    *,
+    charset: str = "utf-8",
+    html: str = "",
+    attached: Mapping[str, bytes] = MappingProxyType({}),
+    shown: Mapping[str, bytes] = MappingProxyType({}),
+    forwarded: bytes = b"",
+) -> bytes:
+    """`attached` are files by name, `shown` those that the text shows; `forwarded` is a letter."""
     made = EmailMessage()
     made["From"] = "Иван Петров <ivan@clients.example>"
     made["Subject"] = "Условия возврата"
     made.set_content(text, charset=charset)
     if html:
         made.add_alternative(html, subtype="html")
-    if attached:
-        made.add_attachment(attached, filename="inside.txt")
+    for name, data in attached.items():
+        made.add_attachment(data, "application", "octet-stream", filename=name)
+    for name, data in shown.items():
+        made.add_attachment(data, "image", "png", filename=name, disposition="inline", cid="<logo>")
+    if forwarded:
+        made.add_attachment(email.message_from_bytes(forwarded, policy=email.policy.default))
     return bytes(made)
 
 

@@ -10,11 +10,14 @@ from pydantic import SecretStr
 from gptagent.adapters.embeddings.port import OpenAiEmbeddings
 from gptagent.adapters.kommo.port import KommoCrm
 from gptagent.adapters.oidc.port import OidcOverEgress
+from gptagent.adapters.reranking.port import HttpReranker
 from gptagent.adapters.smtp.port import SmtpMailer, SmtpServer
+from gptagent.adapters.speech.port import OpenAiSpeech
 from gptagent.adapters.tesseract.port import Tesseract
+from gptagent.features.agents.ports import PublishCondition, may_always_publish
 from gptagent.features.conversations.attaching import service as attaching
 from gptagent.features.conversations.attaching.service import AttachmentJobs
-from gptagent.features.conversations.events import CustomerWrote, HoldChanged, StageChanged
+from gptagent.features.conversations.events import CustomerWrote, FileKept, HoldChanged, StageChanged
 from gptagent.features.conversations.memory import service as memory
 from gptagent.features.conversations.memory.jobs import MemoryJobs
 from gptagent.features.conversations.service import Inbox
@@ -50,18 +53,24 @@ from gptagent.features.crm.syncing import service as syncing
 from gptagent.features.crm.syncing.jobs import SyncJobs
 from gptagent.features.dialog import delivery
 from gptagent.features.dialog import service as dialog
+from gptagent.features.dialog.acting import service as acting
+from gptagent.features.dialog.acting.jobs import ActingJobs
 from gptagent.features.dialog.context import Responder
 from gptagent.features.dialog.delivery import DeliveryJobs as ReplyDeliveryJobs
 from gptagent.features.dialog.enclosures import service as enclosures
 from gptagent.features.dialog.enclosures.jobs import EnclosureJobs
 from gptagent.features.dialog.extractive import ExtractiveResponder
 from gptagent.features.dialog.generating import Generation
+from gptagent.features.dialog.hearing import jobs as hearing
 from gptagent.features.dialog.model import Pace
 from gptagent.features.dialog.outgoing import service as outgoing
 from gptagent.features.dialog.outgoing.jobs import OutgoingJobs
 from gptagent.features.dialog.prompting import ModelResponder
 from gptagent.features.dialog.proposing import service as proposing
 from gptagent.features.dialog.proposing.jobs import ProposingJobs
+from gptagent.features.dialog.scenario_runs import service as scenario_runs
+from gptagent.features.dialog.scenario_runs.answering import Answering
+from gptagent.features.dialog.scenario_runs.jobs import ScenarioJobs
 from gptagent.features.dialog.service import Lanes
 from gptagent.features.dialog.suggesting import service as suggesting
 from gptagent.features.dialog.suggesting.jobs import SuggestionJobs
@@ -72,7 +81,10 @@ from gptagent.features.identity.limits import LoginLimits
 from gptagent.features.identity.model import Links
 from gptagent.features.identity.tokens import AccessTokens
 from gptagent.features.inference.breaker import PostgresBreaker
-from gptagent.features.inference.model import Embedder, EmbeddingModel, LanguageModel
+from gptagent.features.inference.budgets import service as budgets
+from gptagent.features.inference.budgets.jobs import BudgetJobs
+from gptagent.features.inference.guarded import GuardedModel
+from gptagent.features.inference.model import Embedder, EmbeddingModel, LanguageModel, SpeechModel
 from gptagent.features.inference.prices import load_prices
 from gptagent.features.knowledge import jobs as knowledge_jobs
 from gptagent.features.knowledge.checks import jobs as check_jobs
@@ -83,9 +95,12 @@ from gptagent.features.knowledge.gaps import jobs as gap_jobs
 from gptagent.features.knowledge.gaps import service as gaps
 from gptagent.features.knowledge.naming import jobs as naming_jobs
 from gptagent.features.knowledge.naming import service as naming
+from gptagent.features.knowledge.ports import Reranker, RerankingModel
 from gptagent.features.knowledge.questions import jobs as question_jobs
 from gptagent.features.knowledge.questions import service as questions
-from gptagent.features.knowledge.service import Understanding
+from gptagent.features.knowledge.reranking import service as reranking
+from gptagent.features.knowledge.reranking.jobs import RerankingJobs
+from gptagent.features.knowledge.service import Reranking, Understanding
 from gptagent.features.knowledge.sites import service as sites
 from gptagent.features.knowledge.sites.jobs import SiteJobs
 from gptagent.features.knowledge.vectors import service as vectors
@@ -132,6 +147,12 @@ class Platform:
     limiter: RateLimiter
     embedder: Embedder | None
     understanding: Understanding
+    reranking: Reranking
+
+    @property
+    def publish_condition(self) -> PublishCondition:
+        """What may hold back the publishing of an agent's settings."""
+        return may_always_publish
 
     @property
     def sign_in(self) -> SignIn:
@@ -228,6 +249,7 @@ async def build_platform(settings: Settings) -> Platform:
         limiter=limiter,
         embedder=embedder,
         understanding=Understanding(embedder),
+        reranking=Reranking(build_reranker(settings, egress)),
     )
 
 
@@ -286,28 +308,44 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
     memory_jobs = MemoryJobs(model)
     graph_jobs = GraphJobs(model)
     proposing_jobs = ProposingJobs(model)
-    attachment_jobs = AttachmentJobs(platform.crm, platform.vault)
+    acting_jobs = ActingJobs(model)
+    kept = Subscribers(outbox={FileKept: (hearing.HEAR,)})
+    attachment_jobs = AttachmentJobs(platform.crm, platform.vault, kept)
+    hearing_jobs = hearing.HearingJobs(_speech(platform), _vision(platform))
+    scenario_jobs = build_scenario_jobs(platform)
     reply_jobs = ReplyJobs(platform.crm, platform.vault, platform.subscribers)
-    rehearsing = RehearsalJobs(Generation(responder, extractive, platform.understanding))
-    runner = TurnRunner(platform.crm, platform.vault, responder, extractive, Pace(), platform.understanding)
+    rehearsing = RehearsalJobs(Generation(responder, extractive, platform.understanding, platform.reranking))
+    runner = TurnRunner(
+        platform.crm,
+        platform.vault,
+        responder,
+        extractive,
+        Pace(),
+        platform.understanding,
+        platform.reranking,
+    )
     deliveries = DeliveryJobs(platform.crm, platform.vault, platform.subscribers, platform.settings.base_url)
     connecting_jobs = ConnectingJobs(platform.renewal, platform.links)
     site_jobs = SiteJobs(platform.reading)
     vector_jobs = VectorJobs(platform.embedder)
+    reranking_jobs = RerankingJobs(platform.reranking.reranker, platform.understanding)
     enclosing = EnclosureJobs(platform.crm, platform.vault, Pace())
-    suggestions = SuggestionJobs(Generation(responder, extractive, platform.understanding))
+    generation = Generation(responder, extractive, platform.understanding, platform.reranking)
+    suggestions = SuggestionJobs(generation)
     sending = OutgoingJobs(platform.crm, platform.vault, Pace())
     ingest = partial(knowledge_jobs.ingest, recogniser=Tesseract())
     return (
         JobSpec(dialog.ADVANCE, runner.advance, JobClass.DEFAULT, runner.give_up),
         JobSpec(trying.REHEARSE, rehearsing.rehearse, JobClass.DEFAULT, rehearsing.give_up),
         JobSpec(syncing.RUN, sync_jobs.run, JobClass.LONG, sync_jobs.give_up),
+        JobSpec(acting.ACT, acting_jobs.act, JobClass.DEFAULT, acting_jobs.give_up),
         JobSpec(dialog.RESUME, dialog.resume_lanes, JobClass.DEFAULT),
         JobSpec(connecting.RENEW, connecting_jobs.renew_token, JobClass.DEFAULT),
         JobSpec(connecting.TELL_BROKEN, connecting_jobs.tell_broken, JobClass.DEFAULT),
         JobSpec(crm_service.PERFORM_TASK, crm_jobs.perform_task, JobClass.CRITICAL, crm_jobs.give_up_task),
         JobSpec(crm_actions.PERFORM, action_jobs.perform, JobClass.DEFAULT, action_jobs.give_up),
         JobSpec(attaching.FETCH, attachment_jobs.fetch, JobClass.LONG, attachment_jobs.give_up),
+        JobSpec(hearing.HEAR, hearing_jobs.hear, JobClass.DEFAULT, hearing_jobs.give_up),
         JobSpec(memory.READ, memory_jobs.read, JobClass.DEFAULT, memory_jobs.give_up),
         JobSpec(delivery.FOLLOW, ReplyDeliveryJobs(platform.crm, platform.vault).follow, JobClass.FAST),
         JobSpec(enclosures.SEND, enclosing.send, JobClass.LONG, enclosing.give_up),
@@ -323,11 +361,22 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
         JobSpec(questions.MEASURE_JOB, question_jobs.measure, JobClass.LONG, question_jobs.give_up),
         JobSpec(gaps.CHECK_JOB, gap_jobs.check_gaps, JobClass.DEFAULT),
         JobSpec(proposing.PROPOSE, proposing_jobs.propose, JobClass.LONG, proposing_jobs.give_up),
+        JobSpec(scenario_runs.RUN, scenario_jobs.run, JobClass.LONG, scenario_jobs.give_up),
         JobSpec(checks.SCAN, check_jobs.scan, JobClass.LONG, check_jobs.give_up),
         JobSpec(EXTRACT_JOB, graph_jobs.extract, JobClass.LONG, graph_jobs.give_up),
         JobSpec(naming.MEASURE_JOB, naming_jobs.measure, JobClass.LONG, naming_jobs.give_up),
+        JobSpec(budgets.TELL, BudgetJobs(platform.links).tell, JobClass.DEFAULT),
         JobSpec(vectors.EMBED_JOB, vector_jobs.embed, JobClass.LONG, vector_jobs.give_up),
+        JobSpec(reranking.MEASURE_JOB, reranking_jobs.measure, JobClass.LONG, reranking_jobs.give_up),
     )
+
+
+def build_scenario_jobs(platform: Platform) -> ScenarioJobs:
+    """Return what plays scenarios and answers real turns anew."""
+    extractive, model = ExtractiveResponder(), _model(platform)
+    responder: Responder = extractive if model is None else ModelResponder(model)
+    generation = Generation(responder, extractive, platform.understanding)
+    return ScenarioJobs(Answering(generation), model)
 
 
 def _mailer(settings: Settings) -> SmtpMailer | None:
@@ -343,15 +392,51 @@ def _model(platform: Platform) -> LanguageModel | None:
     from gptagent.adapters.llm.port import OpenAiCompatible
 
     key = settings.llm_api_key.get_secret_value() if settings.llm_api_key else ""
-    return OpenAiCompatible(
+    prices = load_prices(settings.llm_base_url, settings.llm_prices_file)
+    endpoint = OpenAiCompatible(
         settings.allowed_egress,
         settings.llm_base_url,
         key,
         settings.llm_model,
         fallback_model=settings.llm_fallback_model,
         breaker=PostgresBreaker(platform.db, settings.llm_base_url),
-        prices=load_prices(settings.llm_base_url, settings.llm_prices_file),
+        prices=prices,
     )
+    names = tuple(name for name in (settings.llm_model, settings.llm_fallback_model) if name)
+    return GuardedModel(platform.db, endpoint, prices, names)
+
+
+def _speech(platform: Platform) -> SpeechModel | None:
+    """Return what writes voice messages down; None if no model is set."""
+    settings = platform.settings
+    if settings.speech_model is None:
+        return None
+    key = settings.speech_api_key.get_secret_value() if settings.speech_api_key else ""
+    prices = load_prices(settings.speech_base_url, settings.llm_prices_file)
+    return OpenAiSpeech(platform.egress, settings.speech_base_url, settings.speech_model, key, prices=prices)
+
+
+def _vision(platform: Platform) -> LanguageModel | None:
+    """Return what looks at pictures, at an address of its own or at that of the language model; None if no
+    model is set.
+    """
+    settings = platform.settings
+    if settings.vision_model is None:
+        return None
+    from gptagent.adapters.llm.port import OpenAiCompatible
+
+    url = settings.vision_base_url or settings.llm_base_url
+    key = settings.vision_api_key or (None if settings.vision_base_url else settings.llm_api_key)
+    prices = load_prices(url, settings.llm_prices_file)
+    endpoint = OpenAiCompatible(
+        settings.allowed_egress,
+        url,
+        key.get_secret_value() if key else "",
+        settings.vision_model,
+        breaker=PostgresBreaker(platform.db, url),
+        prices=prices,
+    )
+    return GuardedModel(platform.db, endpoint, prices, (settings.vision_model,))
 
 
 def build_embedder(settings: Settings, egress: Egress) -> Embedder | None:
@@ -364,3 +449,11 @@ def build_embedder(settings: Settings, egress: Egress) -> Embedder | None:
     )
     prices = load_prices(settings.embedding_base_url, settings.llm_prices_file)
     return OpenAiEmbeddings(egress, model, key, prices=prices)
+
+
+def build_reranker(settings: Settings, egress: Egress) -> Reranker | None:
+    """Return what puts passages in order; None if no model is set."""
+    if settings.reranker_model is None:
+        return None
+    key = settings.reranker_api_key.get_secret_value() if settings.reranker_api_key else ""
+    return HttpReranker(egress, RerankingModel(settings.reranker_base_url, settings.reranker_model), key)

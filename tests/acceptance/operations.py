@@ -91,6 +91,10 @@ ASSIGNED = {"json": {"assignee_id": str(UUID(int=1))}}
 DRAFT = "knowledge-drafts/{draft_id}"
 ONE_QUESTION = b"text\r\nTaken?\r\n"
 FINDING = "knowledge-checks/findings/{finding_id}/dismissal"
+SCENARIO, SCENARIO_RUN = "scenarios/{scenario_id}", "scenario-runs/{run_id}"
+OF_AGENT = {"json": {"agent_id": str(UUID(int=1))}}
+WRITTEN = {"name": "Scenario #", "messages": ["When?"], "checks": [{"subject": "contains", "value": "x"}]}
+NO_SCENARIOS = b'{"format": "gptagent.scenarios", "version": 1, "scenarios": []}'
 TEST_CHAT = "test-chats/{chat_id}"
 TESTED = {"json": {"agent_id": str(UUID(int=1)), "title": "Delivery"}}
 CONNECTION, CONVERSATION = "connections/{connection_id}", "conversations/{conversation_id}"
@@ -162,6 +166,24 @@ OPERATIONS = tuple(
         ("POST", f"{PROVIDER}/test", OWN_WORKSPACE, {}),
         ("GET", "agents", VIEW, {}),
         ("POST", "agents", EDIT_AGENTS, {"json": {"name": "Agent #"}}),
+        ("GET", "agent-templates", VIEW, {}),
+        (
+            "POST",
+            "agents/import",
+            EDIT_AGENTS,
+            {"json": {"format": "gptagent.agent", "name": "Agent #", "settings": {"goal": "A visit"}}},
+        ),
+        ("GET", f"{AGENT}/export", VIEW, {}),
+        ("POST", "agents/bulk", EDIT_AGENTS, {"json": {"ids": [], "action": "activate"}}),
+        ("POST", f"{AGENT}/copy", EDIT_AGENTS, {}),
+        ("GET", f"{AGENT}/draft", VIEW, {}),
+        ("PATCH", f"{AGENT}/draft", EDIT_AGENTS, {"json": {"goal": "Goal #"}}),
+        ("DELETE", f"{AGENT}/draft", EDIT_AGENTS, {}),
+        ("GET", f"{AGENT}/versions", VIEW, {}),
+        ("POST", f"{AGENT}/versions", EDIT_AGENTS, {"json": {"note": "Note #"}}),
+        ("GET", f"{AGENT}/versions/{{version}}", VIEW, {}),
+        ("POST", f"{AGENT}/versions/{{version}}/restore", EDIT_AGENTS, {}),
+        ("GET", f"{AGENT}/diff", VIEW, {}),
         ("GET", AGENT, VIEW, {}),
         ("PATCH", AGENT, EDIT_AGENTS, {"json": {"name": "Agent #"}}),
         ("DELETE", AGENT, EDIT_AGENTS, {}),
@@ -199,6 +221,8 @@ OPERATIONS = tuple(
         ("DELETE", FINDING, EDIT_KNOWLEDGE, {}),
         ("GET", "meaning", VIEW, {}),
         ("POST", "meaning/measurements", EDIT_KNOWLEDGE, {}),
+        ("GET", "reranking", VIEW, {}),
+        ("POST", "reranking/measurements", EDIT_KNOWLEDGE, {}),
         ("GET", "scripts", VIEW, {}),
         ("POST", "scripts", EDIT_KNOWLEDGE, {"json": {"kind": "greeting", "title": "#", "content": "Text"}}),
         ("GET", "scripts/{script_id}", VIEW, {}),
@@ -210,6 +234,11 @@ OPERATIONS = tuple(
         ("PATCH", "objections/{script_id}", EDIT_KNOWLEDGE, {"json": {"title": "#"}}),
         ("DELETE", "objections/{script_id}", EDIT_KNOWLEDGE, {}),
         ("GET", "knowledge-usage", VIEW, {}),
+        ("GET", "budgets", VIEW, {}),
+        ("PUT", "budgets", MANAGE_WORKSPACE, {"json": {"workspace": {"month_cents": 5000}}}),
+        ("GET", "budgets/usage", EDIT_AGENTS, {}),
+        ("GET", "masking", VIEW, {}),
+        ("PUT", "masking", MANAGE_WORKSPACE, {"json": {"kinds": ["card"]}}),
         ("GET", "company-facts", VIEW, {}),
         ("PUT", "company-facts", EDIT_KNOWLEDGE, {"json": {"content": "Facts #"}}),
         ("GET", "knowledge-questions", VIEW, {}),
@@ -256,6 +285,23 @@ OPERATIONS = tuple(
         ("DELETE", SITE, EDIT_KNOWLEDGE, {}),
         ("POST", f"{SITE}/sync", EDIT_KNOWLEDGE, {}),
         ("GET", f"{SITE}/pages", VIEW, {}),
+        ("GET", "scenarios", VIEW, {}),
+        ("POST", "scenarios", EDIT_AGENTS, {"json": WRITTEN}),
+        ("GET", "scenarios/export", EDIT_AGENTS, {}),
+        ("POST", "scenarios/import", EDIT_AGENTS, {"files": {"file": ("s.json", NO_SCENARIOS)}}),
+        ("GET", SCENARIO, VIEW, {}),
+        ("PATCH", SCENARIO, EDIT_AGENTS, {"json": {"name": "Scenario #"}}),
+        ("DELETE", SCENARIO, EDIT_AGENTS, {}),
+        ("GET", "scenario-runs", VIEW, {}),
+        ("POST", "scenario-runs", EDIT_AGENTS, OF_AGENT),
+        ("GET", "scenario-runs/forecast", VIEW, {}),
+        ("POST", "scenario-runs/replays", EDIT_AGENTS, OF_AGENT),
+        ("GET", SCENARIO_RUN, VIEW, {}),
+        ("PUT", f"{SCENARIO_RUN}/cancellation", EDIT_AGENTS, {}),
+        ("GET", f"{SCENARIO_RUN}/attempts", VIEW, {}),
+        ("GET", f"{SCENARIO_RUN}/replayed", VIEW, {}),
+        ("GET", f"{AGENT}/publish-condition", VIEW, {}),
+        ("PUT", f"{AGENT}/publish-condition", EDIT_AGENTS, {"json": {"is_on": False}}),
         ("GET", "connections", VIEW, {}),
         ("POST", "connections", MANAGE_CONNECTIONS, {"json": {"address": "nobody.kommo.test", "token": "t"}}),
         ("PATCH", CONNECTION, MANAGE_CONNECTIONS, {"json": {"reads_daily": True}}),
@@ -375,6 +421,10 @@ OPERATIONS = tuple(
         ("POST", f"{CONVERSATION}/suggestion", WORK_CONVERSATIONS, {}),
         ("GET", f"{CONVERSATION}/suggestion", VIEW, {}),
         ("GET", f"{CONVERSATION}/draft", VIEW, {}),
+        ("GET", "proposals", VIEW, {}),
+        ("GET", f"{CONVERSATION}/intent", VIEW, {}),
+        ("POST", f"{CONVERSATION}/proposals/{{proposal_id}}/approval", WORK_CONVERSATIONS, {}),
+        ("POST", f"{CONVERSATION}/proposals/{{proposal_id}}/rejection", WORK_CONVERSATIONS, {}),
         (
             "POST",
             f"{CONVERSATION}/drafts/{{draft_id}}/approval",

@@ -5,7 +5,7 @@ A new page action fails the test until it has a line here. `Why` is for what the
 
 from dataclasses import dataclass
 
-from isolation.routes import ACCOUNT, CASES, MEMBERS, MEMORIES, PAGES, REPLY_DRAFT
+from isolation.routes import ACCOUNT, CASES, MEMBERS, MEMORIES, PAGES, PROPOSAL, REPLY_DRAFT
 
 V1 = "/api/v1"
 
@@ -92,6 +92,8 @@ ACTIONS: dict[str, str | Why] = {
     f"POST {SECURITY}/passkeys/{{passkey_id}}/remove": f"DELETE {V1}/account/passkeys/{{passkey_id}}",
     f"POST {PAGES}/settings": f"PATCH {V1}/workspace",
     f"POST {PAGES}/settings/second-factor": f"PATCH {V1}/workspace",
+    f"POST {PAGES}/settings/models/masking": f"PUT {V1}/masking",
+    f"POST {PAGES}/settings/models/budgets": f"PUT {V1}/budgets",
     f"POST {PAGES}/settings/stopping": f"PATCH {V1}/workspace",
     f"POST {PAGES}/settings/deletion": f"PUT {V1}/workspace/deletion",
     f"POST {PAGES}/settings/deletion/cancel": f"DELETE {V1}/workspace/deletion",
@@ -116,7 +118,16 @@ ACTIONS: dict[str, str | Why] = {
     f"POST {PAGES}/ai-agents/{{agent_id}}/leads-contacts": f"PATCH {AGENT}",
     f"POST {PAGES}/ai-agents/{{agent_id}}/advanced-settings": f"PATCH {AGENT}",
     f"POST {PAGES}/ai-agents/{{agent_id}}/active": f"PATCH {AGENT}",
+    f"POST {PAGES}/ai-agents/{{agent_id}}/copy": f"POST {AGENT}/copy",
     f"POST {PAGES}/ai-agents/{{agent_id}}/delete": f"DELETE {AGENT}",
+    f"POST {PAGES}/ai-agents/{{agent_id}}/versions/{{version}}/restore": (
+        f"POST {AGENT}/versions/{{version}}/restore"
+    ),
+    f"POST {PAGES}/ai-agents/{{agent_id}}/draft/publish": f"POST {AGENT}/versions",
+    f"POST {PAGES}/ai-agents/{{agent_id}}/draft/discard": f"DELETE {AGENT}/draft",
+    f"POST {PAGES}/ai-agents/import": f"POST {V1}/agents/import",
+    f"POST {PAGES}/ai-agents/bulk": f"POST {V1}/agents/bulk",
+    f"POST {PAGES}/ai-agents/columns": BROWSER,
     f"POST {PAGES}/knowledge-base/documents": f"POST {V1}/documents",
     f"POST {PAGES}/knowledge-base/documents/{{document_id}}/edit": f"PATCH {DOCUMENT}",
     f"POST {PAGES}/knowledge-base/documents/{{document_id}}/retry": f"POST {DOCUMENT}/retry",
@@ -145,6 +156,7 @@ ACTIONS: dict[str, str | Why] = {
     f"POST {PAGES}/knowledge-checks/findings/{{finding_id}}/dismiss": f"PUT {FINDING}/dismissal",
     f"POST {PAGES}/knowledge-checks/findings/{{finding_id}}/restore": f"DELETE {FINDING}/dismissal",
     f"POST {PAGES}/knowledge-meaning/measure": f"POST {V1}/meaning/measurements",
+    f"POST {PAGES}/knowledge-reranking/measure": f"POST {V1}/reranking/measurements",
     f"POST {PAGES}/knowledge-items/{{article_id}}/files": f"POST {ARTICLE}/files",
     f"POST {PAGES}/knowledge-items/{{article_id}}/files/{{file_id}}/delete": (
         f"DELETE {ARTICLE}/files/{{file_id}}"
@@ -213,6 +225,16 @@ ACTIONS: dict[str, str | Why] = {
     f"POST {PAGES}/test-chat/{{chat_id}}/settings": f"PUT {TEST_CHAT}",
     f"POST {PAGES}/test-chat/{{chat_id}}/clear": f"DELETE {TEST_CHAT}/messages",
     f"POST {PAGES}/test-chat/{{chat_id}}/delete": f"DELETE {TEST_CHAT}",
+    f"POST {PAGES}/{PROPOSAL}/approval": f"POST {V1}/{PROPOSAL}/approval",
+    f"POST {PAGES}/{PROPOSAL}/rejection": f"POST {V1}/{PROPOSAL}/rejection",
+    f"POST {PAGES}/scenarios/create": f"POST {V1}/scenarios",
+    f"POST {PAGES}/scenarios/import": f"POST {V1}/scenarios/import",
+    f"POST {PAGES}/scenarios/runs": f"POST {V1}/scenario-runs",
+    f"POST {PAGES}/scenarios/condition": f"PUT {AGENT}/publish-condition",
+    f"POST {PAGES}/scenarios/{{scenario_id}}/edit": f"PATCH {V1}/scenarios/{{scenario_id}}",
+    f"POST {PAGES}/scenarios/{{scenario_id}}/delete": f"DELETE {V1}/scenarios/{{scenario_id}}",
+    f"POST {PAGES}/scenario-runs/replay": f"POST {V1}/scenario-runs/replays",
+    f"POST {PAGES}/scenario-runs/{{run_id}}/cancel": f"PUT {V1}/scenario-runs/{{run_id}}/cancellation",
     f"POST {PAGES}/conversations/{{conversation_id}}/replies": (
         f"POST {V1}/conversations/{{conversation_id}}/replies"
     ),

@@ -1,4 +1,4 @@
-"""The search by meaning with real processes: a worker embeds, the page tells, commands make it anew."""
+"""Search by meaning and reranking with real processes: a worker works, pages tell, commands make it anew."""
 
 import asyncio
 import subprocess
@@ -35,6 +35,9 @@ def settings(provider):
         "EMBEDDING_BASE_URL": f"{provider}/v1",
         "EMBEDDING_API_KEY": "sk-canary",
         "EMBEDDING_MODEL": "sandbox-embedding",
+        "RERANKER_BASE_URL": f"{provider}/v1",
+        "RERANKER_API_KEY": "sk-canary",
+        "RERANKER_MODEL": "sandbox-reranker",
         "EGRESS_ALLOW": f"{parts.hostname}:{parts.port}",
     }
 
@@ -56,6 +59,11 @@ async def embedded(database, scope):
             """select count(*) from app.chunk_vector v join app.vector_index i on i.id = v.index_id
                 where i.ready_at is not null and i.lease_until < now()"""
         )
+
+
+async def reranked(database, scope):
+    async with database.session(scope) as session:
+        return await session.fetchval("select count(*) from app.reranking where measured_at is not null")
 
 
 async def test_a_worker_embeds_each_base_the_page_tells_and_it_can_be_made_anew(
@@ -85,6 +93,12 @@ async def test_a_worker_embeds_each_base_the_page_tells_and_it_can_be_made_anew(
             assert "/knowledge-meaning" in (await alice.open("/knowledge-gaps")).text, "the tab is there"
             measured = await alice.follow(await alice.send("/knowledge-meaning/measure"))
             assert "It is being measured" in measured.text
+            assert "/knowledge-reranking" in measured.text, "the tab is there"
+            measured = await alice.follow(await alice.send("/knowledge-reranking/measure"))
+            assert "It is being measured" in measured.text and "sandbox-reranker" in measured.text
+            await until(worker, lambda: reranked(database, scope), 1)
+            page = await alice.open("/knowledge-reranking")
+            assert "MRR" in page.text and CANARY not in page.text
         code, said = gptagent(home, settings, "knowledge", "rebuild")
         assert code == 0, said
         assert said.count(f"{ARTICLES} passages") >= 2
@@ -102,10 +116,12 @@ async def test_a_worker_embeds_each_base_the_page_tells_and_it_can_be_made_anew(
             assert "sk-canary" not in log and CANARY not in log and "доставка" not in log
     code, said = gptagent(home, settings, "doctor")
     assert "ok       embeddings  127.0.0.1 answers 256 dimensions" in said
+    assert "ok       reranking   127.0.0.1 answers in " in said
     httpx2.post(f"{provider}/_sandbox/faults", json={"action": "wrong_size"}).raise_for_status()
     code, said = gptagent(home, settings | {"EMBEDDING_DIMENSIONS": "64"}, "doctor")
     assert code == 1
     assert "PROBLEM  embeddings  The embedding model answers with 65 dimensions." in said
+    assert "PROBLEM  reranking   What the reranking provider answers is no order." in said
 
 
 async def until(worker, count, wanted):

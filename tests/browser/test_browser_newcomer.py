@@ -113,7 +113,7 @@ async def create_agent(page: Page) -> None:
     await page.get_by_role("button", name="Create an agent").click()
     await page.get_by_role("link", name="Advanced").click()
     await page.get_by_label("Answer delay, seconds").fill("0")
-    await page.get_by_role("button", name="Save").click()
+    await page.get_by_role("button", name="Publish").click()
     await page.get_by_role("switch", name="Support: answer customers").click()
     await expect(page.get_by_text("Answers customers", exact=True)).to_be_visible()
 

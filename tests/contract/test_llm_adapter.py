@@ -15,7 +15,7 @@ import httpx2
 import pytest
 
 from gptagent.adapters.llm.port import REQUESTS_PER_MINUTE, OpenAiCompatible, Patience
-from gptagent.features.inference.model import ChatTurn, ModelRequest
+from gptagent.features.inference.model import ChatTurn, ModelRequest, ToolCall, ToolSpec
 from gptagent.kernel.errors import Forbidden, Invalid, UpstreamUnavailable
 from gptagent.sandbox.spawn import running
 
@@ -216,6 +216,18 @@ async def test_the_key_is_in_no_log_and_no_error(model, control, caplog, capfd, 
 def test_the_web_process_never_loads_the_library(module):
     code = f"import sys, {module}; sys.exit(any(n in sys.modules for n in ('pydantic_ai', 'openai')))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+async def test_tools_are_offered_and_their_calls_come_back_in_order(model, control):
+    form = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
+    offered = (ToolSpec("add_note", "Leave a note.", form), ToolSpec("tell", "Tell.", {"type": "object"}))
+    called = [{"name": "add_note", "arguments": {"text": "Привет"}}, {"name": "tell", "arguments": {}}]
+    control.post("/script", json=[{"tools": called, "count": 1}]).raise_for_status()
+    reply = await model.complete(replace(REQUEST, tools=offered))
+    assert reply.tool_calls == (ToolCall("add_note", {"text": "Привет"}), ToolCall("tell", {}))
+    assert reply.text == "" and reply.tokens_out > 0
+    said = await model.complete(replace(REQUEST, tools=offered))
+    assert said.tool_calls == () and said.text
 
 
 async def test_a_streamed_reply_is_heard_in_pieces_and_ends_like_any_other(model, control):

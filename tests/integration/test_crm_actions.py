@@ -17,6 +17,7 @@ from gptagent.features.crm.actions.service import Target
 from gptagent.features.crm.syncing import service as syncing
 from gptagent.features.crm.syncing.jobs import SyncJobs
 from gptagent.features.privacy import store as privacy
+from gptagent.features.privacy.keeping import store as keeping
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.errors import (
     Conflict,
@@ -514,8 +515,8 @@ async def test_what_was_done_for_a_customer_is_handed_out_and_erased_with_them(d
     await desk.write(desk.lead, Asked({"name": "Ann's order"}))
     await desk.write(desk.contact, Asked({"name": "Ann Lee"}))
     async with desk.session() as session:
-        kept = privacy.kept_of_actions(desk.id, [desk.lead.id], [desk.contact.id])
-        assert await privacy.count(session, kept["actions"]) == 2
-        assert await privacy.count(session, kept["changes"]) == 2
+        kept = keeping.kept_of_actions(desk.id, [desk.lead.id], [desk.contact.id])
+        assert await keeping.count(session, kept["actions"]) == 2
+        assert await keeping.count(session, kept["changes"]) == 2
         await privacy.erase_actions(session, desk.id, [desk.lead.id], [desk.contact.id])
         assert await session.fetchval("select count(*) from app.crm_change") == 0

@@ -11,6 +11,7 @@ from gptagent.features.crm.actions.jobs import ActionJobs
 from gptagent.features.crm.actions.model import Email
 from gptagent.features.crm.actions.places import VARIABLES_MAX, check_email
 from gptagent.features.privacy import store as privacy
+from gptagent.features.privacy.keeping import store as keeping
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.errors import Conflict, Invalid, NotFound, RateLimited, UpstreamUnavailable
 from integration.test_crm_actions import Desk
@@ -215,7 +216,7 @@ async def test_an_email_is_handed_out_and_erased_with_its_customer(post):
     """PRV-2"""
     await post.settle(await post.email())
     async with post.session() as session:
-        kept = privacy.kept_of_actions(post.id, [], [post.contact.id])
-        assert await privacy.count(session, kept["actions"]) == 3  # what named them, the e-mail, its note
+        kept = keeping.kept_of_actions(post.id, [], [post.contact.id])
+        assert await keeping.count(session, kept["actions"]) == 3  # what named them, the e-mail, its note
         await privacy.erase_actions(session, post.id, [], [post.contact.id])
         assert await session.fetchval("select count(*) from app.crm_action where kind = 'send_email'") == 0

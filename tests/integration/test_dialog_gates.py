@@ -60,6 +60,22 @@ async def test_each_message_restarts_the_delay_up_to_the_cap(scene):
     assert await scene.turns() == []
 
 
+async def test_a_whole_message_waits_a_part_of_the_delay_and_what_may_go_on_all_of_it(scene, world):
+    """AGT-20: a later fragment restarts the whole wait; a file is not the end of the words."""
+    await scene.set_agent(response_delay_seconds=100)
+    for text, attachment, seconds in (
+        ("How much is it?", None, 55),
+        ("and in red", None, 100),
+        ("How much is it?", "picture", 100),
+    ):
+        async with world.db.session(world.scope) as session:
+            await session.execute("delete from app.lane")
+        await scene.says(text, attachment=attachment)
+        lane = await scene.lane()
+        waited = lane["due_at"] - lane["burst_started_at"]  # two readings of one statement's clock
+        assert round(waited.total_seconds()) == seconds, text
+
+
 async def test_a_burst_never_waits_longer_than_its_cap(scene, world):
     await scene.set_agent(response_delay_seconds=10)
     await scene.says("first")
@@ -138,9 +154,16 @@ async def test_another_bots_message_is_stored_and_neither_answered_nor_a_takeove
 
 
 async def test_a_message_without_words_takes_the_not_found_path(scene):
-    await scene.says("", attachment="voice")
+    await scene.says(" ")
     await scene.calm()
     assert await scene.outcomes() == [("not_found", "no_relevant_knowledge")]
+
+
+async def test_one_whose_file_cannot_be_had_is_asked_for_words(scene):
+    """MSG-21: it came without an address to fetch it from."""
+    await scene.says("", attachment="voice")
+    await scene.calm()
+    assert await scene.outcomes() == [("reply", "not_heard")]
 
 
 async def test_the_not_found_task_is_made_once(scene):

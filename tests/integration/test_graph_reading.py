@@ -171,6 +171,10 @@ async def test_a_models_findings_are_validated_and_deduplicated_and_its_tokens_c
     assert (now.done, now.by_model, now.calls) == (1, 1, 1)
     assert now.tokens_in > 0 and now.tokens_out > 0
     assert now.tokens_today == now.tokens_in + now.tokens_out
+    assert now.cost_micro_usd is None, "no price of this model is known"
+    async with database.session(scope) as session:
+        await session.execute("update app.llm_usage set cost_micro_usd = 120")
+    assert (await progress(database, scope)).cost_micro_usd == 120 * now.calls
     async with database.session(scope) as session:
         assert await session.fetchval("select count(*) from app.llm_usage") == 1
     await read(by_model, database, scope, article_id)

@@ -8,12 +8,15 @@ import pytest
 
 import knowledge_files as made
 from gptagent.features.knowledge import jobs, service, store
-from gptagent.features.knowledge.model import FILE_MAX_BYTES, PDF, TXT, NewDocument, Piece
+from gptagent.features.knowledge.extraction.jobs import GraphJobs
+from gptagent.features.knowledge.extraction.service import EXTRACT_JOB
+from gptagent.features.knowledge.model import FILE_MAX_BYTES, PDF, TXT, NewArticle, NewDocument, Piece
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import Conflict, NotFound, TooLarge
 from gptagent.kernel.files import LocalFiles
 from gptagent.kernel.ids import new_id
+from gptagent.kernel.jobs import JobContext
 from gptagent.kernel.scope import Scope
 
 TEXT = "Гарантия на часы действует два года. Ремонт в Казани бесплатный.".encode()
@@ -209,6 +212,31 @@ async def test_a_deletion_waits_for_the_recording_and_progress_does_not_wait_for
     await desk.record(claim, 500, note)
     await deletions[0]
     assert await desk.fetch("select count(*)::int from app.chunk") == [(0,)]
+
+
+async def test_the_graph_waits_for_no_document_whose_passages_are_replaced(desk):
+    """KB-21: nothing is claimed that could not be recorded, so no connection waits; it is looked at later"""
+    document = (await desk.upload()).document
+    async with desk.db.session(desk.scope) as session:
+        await service.claim_document(session, document.id, now=utcnow())
+        await store.insert_pieces(session, "document", document.id, [Piece("", None, "x", "x")], 0)
+        article = NewArticle("Стулья", "- Стул — 3 200 ₽")
+        source = (await service.create_article(session, article, now=utcnow())).id
+        await session.execute("delete from jobs.pgqueuer where headers->>'org' = $1", str(desk.scope.org_id))
+    read = "select count(*)::int from app.graph_reading"
+    queued = "select count(*)::int from jobs.pgqueuer where entrypoint = $1 and headers->>'org' = $2"
+
+    async def note(_written):
+        await GraphJobs(None).extract(JobContext(desk.db, None, desk.scope, 1, 1), str(source))
+        assert await desk.fetch(read) == [(0,)]
+
+    async with desk.db.session(desk.scope) as session:
+        claim = await service.claim_document(session, document.id, now=utcnow())
+    await desk.record(claim, 3, note)
+    async with desk.db.installation() as session:
+        assert await session.fetchval(queued, EXTRACT_JOB, str(desk.scope.org_id)) == 2
+    await GraphJobs(None).extract(JobContext(desk.db, None, desk.scope, 1, 1), str(source))
+    assert await desk.fetch(read) == [(1,)]
 
 
 async def _until_waiting(db):

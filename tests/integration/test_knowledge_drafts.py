@@ -13,8 +13,10 @@ from gptagent.features.audit import service as audit
 from gptagent.features.dialog.proposing import service as proposing
 from gptagent.features.dialog.proposing.jobs import ProposingJobs
 from gptagent.features.knowledge import service as knowledge
+from gptagent.features.knowledge.categories import service as categories
+from gptagent.features.knowledge.categories.model import NewCategory
 from gptagent.features.knowledge.drafts import service
-from gptagent.features.knowledge.drafts.model import Decision
+from gptagent.features.knowledge.drafts.model import Decision, DraftText, Material, Talk
 from gptagent.features.knowledge.gaps import service as gaps
 from gptagent.features.knowledge.model import NewArticle
 from gptagent.features.organizations import service as organizations
@@ -378,3 +380,36 @@ async def test_a_draft_is_handed_out_and_goes_with_its_customer_the_article_stay
         with pytest.raises(NotFound):
             await service.get_draft(session, draft.id)
         await knowledge.get_article(session, accepted.article_id)
+
+
+async def test_what_an_agent_of_some_categories_cannot_know_is_proposed_and_put_there(scene, world):
+    """KB-28: asked is the agent's part of the base, and the article is put where the agent finds it"""
+    async with world.db.session(world.scope) as session:
+        shop = await categories.create_category(session, NewCategory("Salon"), now=utcnow())
+    await scene.write_article("Гравировка", "Да, делаем гравировку на кольцах. Мой телефон знает каждый.")
+    await scene.set_agent(knowledge={"all": False, "categories": [str(shop.id)]})
+    await finished(scene)
+    async with world.db.session(world.scope) as session:
+        await session.execute("update app.gap set status = 'answered'")  # as others' question about the same
+    await propose(scene)
+    (draft,) = await drafts_of(world)
+    async with world.db.session(world.scope) as session:
+        accepted = await service.accept(session, draft.id, Decision(is_active=True), now=utcnow())
+        article = await knowledge.get_article(session, accepted.article_id)
+    assert article.categories == (shop.id,)
+
+
+async def test_two_proposals_of_the_same_at_once_are_one(scene, world):
+    """KB-28"""
+    await ask(scene, ENGRAVING)
+    material = Material((Talk("Гравировка?", "Да, делаем гравировку на кольцах."),), None)
+    text = DraftText("Гравировка", "Да, делаем гравировку на кольцах.", "words")
+
+    async def propose_it():
+        async with world.db.session(world.scope) as session:
+            done = await service.propose(session, scene.conversation_id, material, text, now=utcnow())
+            await asyncio.sleep(0.2)  # the other one looks meanwhile
+            return done
+
+    assert sorted(await asyncio.gather(propose_it(), propose_it())) == [False, True]
+    assert len(await drafts_of(world)) == 1

@@ -11,7 +11,7 @@ from gptagent.features.knowledge.articles.model import ArticleFilter
 from gptagent.features.knowledge.categories import service as categories
 from gptagent.features.knowledge.categories.model import NewCategory
 from gptagent.features.knowledge.exchange import service
-from gptagent.features.knowledge.exchange.files import ROWS_MAX, Row, read_file, write_csv
+from gptagent.features.knowledge.exchange.files import ROWS_MAX, Row, read_file, write_piece
 from gptagent.features.knowledge.model import NewArticle
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.errors import Invalid
@@ -70,7 +70,7 @@ async def test_what_is_exported_is_imported_again_with_its_categories(form, data
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t=", "\r", "'=", "''@"])
 def test_no_cell_is_a_formula_and_each_comes_back_as_it_was(start):
     row = Row(f"{start}HYPERLINK()", f"{start}1 and more", f"{start}x", tags=(f"{start.strip()}tag",))
-    text = write_csv([row], is_first=True)
+    text = write_piece([row], "csv", is_first=True)
     cells = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline="")))[1]
     assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r")) for cell in cells)
     assert read_file(text.encode()) == [(2, row)]
@@ -81,7 +81,7 @@ def test_a_spreadsheets_file_is_read_in_its_letters_and_with_its_delimiter():
     expected = [(2, Row("Цена", "Доставка стоит 350 рублей.", is_active=False))]
     for encoding in ("utf-8", "utf-8-sig", "windows-1251", "utf-16"):
         assert read_file(text.encode(encoding)) == expected
-    assert write_csv([], is_first=True).startswith("\ufeff")
+    assert write_piece([], "csv", is_first=True).startswith("\ufeff")
 
 
 async def test_each_wrong_line_is_named_and_nothing_is_taken(database, scope):
@@ -116,6 +116,7 @@ async def test_each_wrong_line_is_named_and_nothing_is_taken(database, scope):
         ('[{"title": "T", "content": "Long enough.", "org_id": "x"}]', "1"),
         ('[{"title": "T", "content": "Long enough.", "is_active": "yes"}]', "1"),
         ('[{"title": "T\\u0000", "content": "Long enough."}]', "1"),
+        (f"title,content,is_active\nT,{TEXT}, and more, yes\n", "2"),
         ('title,content\n"' + "x" * 200_000, "file"),
         (json.dumps([{"title": "T", "content": TEXT}] * (ROWS_MAX + 1)), "file"),
     ],

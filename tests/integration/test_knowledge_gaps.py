@@ -8,6 +8,8 @@ import pytest
 from gptagent.features.audit import service as audit
 from gptagent.features.knowledge import service as knowledge
 from gptagent.features.knowledge.answering import REFUSAL_SUPPORT
+from gptagent.features.knowledge.categories import service as categories
+from gptagent.features.knowledge.categories.model import NewCategory
 from gptagent.features.knowledge.gaps import jobs, service
 from gptagent.features.knowledge.model import ArticleChange, NewArticle
 from gptagent.features.privacy import service as privacy
@@ -255,3 +257,50 @@ async def test_the_questions_of_a_gap_come_in_pages(scene, world):
         (first,), after = await service.page_questions(session, Page(order, 1), gap.id)
         (second,), end = await service.page_questions(session, Page.read(order, 1, after), gap.id)
     assert (first.text, second.text, end) == (AGAIN, gap.title, None)
+
+
+async def test_what_an_agent_of_some_categories_is_asked_is_looked_up_in_these(scene, world, web):
+    """KB-28: what others know answers it not; what is written for it is put where the agent finds it"""
+    async with world.db.session(world.scope) as session:
+        shop = await categories.create_category(session, NewCategory("Salon"), now=utcnow())
+    await scene.write_article("Гравировка", "Да, делаем гравировку на кольцах: это знает другой отдел.")
+    await scene.set_agent(knowledge={"all": False, "categories": [str(shop.id)]})
+    await ask(scene, AGAIN)
+    (gap,) = await gaps_of(world)
+    async with world.db.session(world.scope) as session:
+        (asked,) = await service.list_questions(session, gap.id)
+        assert asked.categories == (shop.id,)
+        assert (await service.check_gap(session, gap.id, now=utcnow())).status == "open"
+    async with reader_of(web, world.db, world.scope) as alice:
+        form = await alice.open(f"/knowledge-items/create?gap={gap.id}")
+        ticked = [part for part in form.text.split("<input")[1:] if " checked" in part.partition(">")[0]]
+        assert [one for one in ticked if 'name="categories"' in one and str(shop.id) in one]
+        written = {"title": "Кольца", "content": "Заказать гравировку кольца можно у нас.", "is_active": "on"}
+        fields = {**written, "gap": str(gap.id), "categories": str(shop.id)}
+        done = await alice.follow(await alice.send("/knowledge-items/create", fields))
+        assert "The question is answered now" in texts(done)
+
+
+async def test_every_gap_of_an_article_is_looked_up_again_however_many(scene, world):
+    """KB-28"""
+    works = (
+        "Полировка ножей",
+        "Заточка коньков",
+        "Окраска заборов",
+        "Мойка окон",
+        "Пошив штор",
+        "Чистка ковров",
+    )
+    await ask(scene, *(f"{work}?" for work in works))
+    gaps = await gaps_of(world)
+    assert len(gaps) > service.CHECKED_GAPS, "each is about another thing"
+    text = " ".join(f"{work} у нас." for work in works)
+    async with world.db.session(world.scope) as session:
+        new = NewArticle("Работы", text, is_active=False)
+        article = await knowledge.create_article(session, new, now=utcnow())
+        for gap in gaps:
+            await service.link_article(session, gap.id, article.id, now=utcnow())
+        change = ArticleChange(article.id, is_active=True)
+        await knowledge.update_article(session, change, now=utcnow())
+    await look_again(world, article.id)
+    assert await gaps_of(world) == []

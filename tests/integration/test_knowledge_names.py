@@ -152,7 +152,14 @@ async def test_it_is_measured_anew_after_names_questions_or_passages_changed(bas
         assert not await service.queue_measuring(session, now=utcnow()), "it waits already"
     assert not await base.is_due()
     await jobs.give_up(base.context)
-    assert await base.is_due(), "its job died"
+    async with base.database.session(base.scope) as session:
+        use = await service.get_use(session)
+    assert not use.is_queued and use.failed_at is not None
+    assert not await base.is_due(), "what fails always is not queued all the time"
+    async with base.database.session(base.scope) as session:
+        await session.execute("update app.graph_benefit set failed_at = failed_at - interval '61 minutes'")
+    assert await base.is_due()
+    assert (await base.measure()).failed_at is None
 
 
 async def test_one_measurement_at_a_time_holds_a_place_of_the_worker(base):

@@ -7,9 +7,11 @@ import zlib
 import pytest
 from PIL import Image
 
+import knowledge_files as files_of
+import knowledge_office as office
 import knowledge_scans as scans
 from gptagent.adapters.tesseract.port import Tesseract
-from gptagent.features.knowledge.model import FAILURES, JPEG, PDF, PNG, TIFF, WEBP, Unread
+from gptagent.features.knowledge.model import EML, FAILURES, JPEG, PDF, PNG, TIFF, WEBP, Unread
 from gptagent.features.knowledge.parsing import ParseFailed, parse_file, read_scans
 from gptagent.features.knowledge.parsing.scans import ranges
 
@@ -64,6 +66,29 @@ async def test_scanned_pages_stand_among_the_others_with_their_numbers(tmp_path)
     assert [page for page, _ in texts(parsed)] == [1, 2, 3]
     assert "three days" in parsed.fragments[1].content and parsed.unread == ()
     assert steps == [(0, 2), (1, 2)]
+
+
+async def test_pictures_and_scans_attached_to_a_letter_are_read_under_their_names(tmp_path):
+    files = {
+        "photo.png": scans.picture(scans.LATIN),
+        "contract.pdf": scans.scanned([scans.LATIN], texts=["Opening hours: 9 to 18"]),
+    }
+    data = office.letter("See what is attached.", attached=files)
+    parsed = await read(tmp_path, data, EML, await scans.installed())
+    found = [(one.heading.rpartition(" › ")[2], one.page) for one in parsed.fragments]
+    assert found[1:] == [("contract.pdf", 1), ("photo.png", None), ("contract.pdf", 2)]
+    assert all("three days" in one.content for one in parsed.fragments[2:]) and parsed.unread == ()
+    parsed = await read(tmp_path, data, EML, NOBODY)
+    assert [one.content for one in parsed.fragments] == ["See what is attached.", "Opening hours: 9 to 18"]
+    assert {one.error_code for one in parsed.unread} == {"no_recognition"}
+    assert [one.name.rpartition(" › ")[2] for one in parsed.unread] == ["photo.png", "contract.pdf"]
+
+
+async def test_a_letter_whose_attachments_are_too_much_is_read_without_them(tmp_path):
+    bomb = {"bomb.docx": files_of.word_bomb(1_500, honest=False)}
+    parsed = await read(tmp_path, office.letter("Read me.", attached=bomb), EML, NOBODY)
+    assert [one.content for one in parsed.fragments] == ["Read me."]
+    assert [one.name for one in parsed.unread] == ["bomb.docx"]
 
 
 async def test_without_recognition_a_scan_says_so(tmp_path):

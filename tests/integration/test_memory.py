@@ -8,7 +8,9 @@ import httpx2
 import pytest
 
 from cast import make_scope
+from gptagent.features.agents import service as agents
 from gptagent.features.audit import service as audit
+from gptagent.features.conversations import service as conversations
 from gptagent.features.conversations.memory import service
 from gptagent.features.conversations.memory.jobs import MemoryJobs
 from gptagent.features.conversations.memory.model import KEPT_MAX, NewMemory
@@ -293,6 +295,21 @@ async def test_switched_off_it_is_neither_told_nor_noted_from_then_on(scene, mod
     assert "My name is Anna" in told(control)
     await read(scene)
     assert await texts_of(scene) == {"My name is Anna", "I'll pay on Friday"}
+
+
+async def test_what_was_said_to_an_agent_that_does_not_remember_is_not_noted_by_the_next_one(scene, world):
+    """MSG-16: the deal went to another agent while the first one answered"""
+    await talk(scene, "My name is Anna, what does delivery cost?")
+    async with world.db.session(world.scope) as session:
+        forgetful = await agents.create_agent(session, "Forgetful", locale="en")
+        await agents.update_agent(session, forgetful.id, {"remembers_customers": False})
+        last_seq = (await conversations.get_conversation(session, scene.conversation_id)).last_seq
+        await service.wake_reader(session, scene.conversation_id, forgetful.id, last_seq)
+    await read(scene)
+    assert await texts_of(scene) == set()
+    await talk(scene, "I'll pay on Friday, what does delivery cost?")
+    await read(scene)
+    assert await texts_of(scene) == {"I'll pay on Friday"}
 
 
 async def test_what_is_over_or_kept_long_enough_is_not_told_and_goes_at_night(scene, world):

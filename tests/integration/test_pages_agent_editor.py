@@ -131,3 +131,53 @@ async def test_who_saves_a_tab_that_a_colleague_changed_is_told_and_keeps_what_w
     kept = (await the_agent(scene)).settings
     assert (kept.instructions, kept.reply_max_chars) == ("Be brief, whoever asks.", 400)
     assert hidden.search((await owner.open(advanced)).text)[1] not in {seen, now}
+
+
+async def test_update_rules_are_added_moved_taken_out_and_saved_without_a_script(owner, scene):
+    """AGT-24, AGT-26"""
+    agent = await the_agent(scene)
+    fields = f"/ai-agents/{agent.id}/leads-contacts"
+    page = await owner.open(fields)
+    assert "No rules yet: the agent writes no field." in texts(page)
+    added = await owner.send(fields, {"rearrange": "add/update_rules.lead"})
+    assert added.status_code == 200 and "Not saved yet." in texts(added) and "1. New rule" in texts(added)
+    first, second = "update_rules.lead.0", "update_rules.lead.1"
+    typed = {
+        "update_rules.lead.shown": ["0", "1"],
+        f"{first}.field": "name",
+        f"{first}.condition": "When the customer names the order",
+        f"{second}.field": "price",
+        f"{second}.condition": "When we hear of a sum",
+        f"{second}.overwrite": "on",
+        "actions.create_task": "suggest",
+    }
+    moved = await owner.send(fields, {**typed, "rearrange": "up/update_rules.lead/1"})
+    assert moved.text.index("hear of a sum") < moved.text.index("names the order")
+    assert "1. Budget" in texts(moved) and "2. Name" in texts(moved)
+    fewer = await owner.send(fields, {**typed, "rearrange": "delete/update_rules.lead/0"})
+    assert "names the order" not in fewer.text and "hear of a sum" in fewer.text
+    for nonsense in (
+        "up/update_rules.lead/0",
+        "delete/update_rules.lead/9",
+        "up/instructions/0",
+        "add/",
+        "x",
+    ):
+        same = await owner.send(fields, {**typed, "rearrange": nonsense})
+        assert same.status_code == 200
+        assert same.text.index("names the order") < same.text.index("hear of a sum")
+    assert (await the_agent(scene)).settings.update_rules.lead == ()
+    refused = await owner.send(fields, {**typed, f"{first}.condition": ""})
+    assert refused.status_code == 422
+    assert "Rule 1: say when the field is to be written, in 1 to 500 characters." in texts(refused)
+    page = await owner.follow(await owner.send(fields, typed))
+    settings = (await the_agent(scene)).settings
+    assert [(one.field, one.overwrite) for one in settings.update_rules.lead] == [
+        ("name", False),
+        ("price", True),
+    ]
+    assert (settings.actions.create_task, settings.actions.confidence) == ("suggest", 80)
+    assert "Something that the settings name is no longer there." not in texts(page)
+    lost = {**typed, f"{first}.field": "cf_999999"}
+    refused = await owner.send(fields, lost)
+    assert refused.status_code == 422 and "Choose one of the offered values." in texts(refused)

@@ -7,7 +7,7 @@ from gptagent.features.agents import service as agents
 from gptagent.features.knowledge import service
 from gptagent.features.knowledge.categories import service as categories
 from gptagent.features.knowledge.categories.model import NewCategory
-from gptagent.features.knowledge.model import NewArticle
+from gptagent.features.knowledge.model import ZIP, NewArticle, NewDocument
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.ids import new_id
 from members import bearer
@@ -57,6 +57,12 @@ async def test_documents_are_put_into_categories_on_upload_and_later(alice, dora
     assert kept.status_code == 422
     page = await alice.follow(await alice.send(place, {"categories": ""}))
     assert "· Sofas" not in texts(page)
+    own = "The files of an archive are documents of their own"
+    assert own not in texts(await alice.open(place))
+    async with database.session(scope) as session:
+        archive = NewDocument("all.zip", ZIP, 10, "0" * 64, "documents/none")
+        archive_id = (await service.register_document(session, archive, now=utcnow())).document.id
+    assert own in texts(await alice.open(f"/knowledge-base/documents/{archive_id}/edit"))
 
 
 async def test_the_bench_asks_a_part_of_the_base_or_as_an_agent(alice, made):

@@ -99,6 +99,19 @@ async def act(session, connection_id, scene):
         scene.conversation_id,
     )
     await session.execute(
+        """insert into app.action_run (turn_id, conversation_id, intent)
+           select id, conversation_id, 'complaint' from app.turn where conversation_id = $1 limit 1""",
+        scene.conversation_id,
+    )
+    await session.execute(
+        """insert into app.action_proposal
+             (id, turn_id, conversation_id, action, fields, shown, degree, confidence, key)
+           select $1, id, conversation_id, 'add_note', '{"text": "Call"}', 'Call', 'approve', 0.5, 'k'
+             from app.turn where conversation_id = $2 limit 1""",
+        new_id(),
+        scene.conversation_id,
+    )
+    await session.execute(
         """insert into app.outgoing (id, conversation_id, seq, kind) values ($1, $2, 1, 'reply')""",
         new_id(),
         scene.conversation_id,
@@ -114,6 +127,18 @@ async def act(session, connection_id, scene):
         new_id(),
         scene.conversation_id,
     )
+    await try_out(session, scene)
+    await session.execute(
+        """insert into app.reply_file (turn_id, file_id, conversation_id, position, name, size_bytes)
+           select id, $1, conversation_id, 1, 'price.pdf', 1
+             from app.turn where conversation_id = $2 limit 1""",
+        new_id(),
+        scene.conversation_id,
+    )
+
+
+async def try_out(session, scene):
+    """A member has tested the agent as this customer, and had the turn played again."""
     chat_id, person_id = new_id(), session.scope.actor.id
     await session.execute(
         """insert into app.test_chat (id, person_id, agent_id, connection_id, lead_id)
@@ -136,11 +161,20 @@ async def act(session, connection_id, scene):
         person_id,
         scene.conversation_id,
     )
+    run_id, agent_id = new_id(), await session.fetchval("select min(id::text)::uuid from app.agent")
     await session.execute(
-        """insert into app.reply_file (turn_id, file_id, conversation_id, position, name, size_bytes)
-           select id, $1, conversation_id, 1, 'price.pdf', 1
+        """insert into app.scenario_run (id, kind, agent_id, target, settings, fingerprint, is_whole, repeats,
+                                         total, state, budget_micro_usd, asked_at, updated_at)
+           values ($1, 'replay', $2, 'draft', '{}', '', false, 1, 1, 'done', 1, now(), now())""",
+        run_id,
+        agent_id,
+    )
+    await session.execute(
+        """insert into app.replayed_turn (run_id, turn_id, conversation_id, verdict, answer, tokens_in,
+                                          tokens_out, millis, created_at)
+           select $1, id, conversation_id, 'same', '{"text": "As ever", "outcome": "reply"}', 1, 1, 1, now()
              from app.turn where conversation_id = $2 limit 1""",
-        new_id(),
+        run_id,
         scene.conversation_id,
     )
 
@@ -161,9 +195,9 @@ async def test_a_customers_data_is_handed_out_whole(scene, world):
     assert kept["messages"][0]["text"] == WORDS
     of_crm = ("deals", "contacts", "tasks", "actions", "changes", "events", "deliveries")
     of_chat = ("conversations", "messages", "attachments", "memories", "turns", "turn_traces", "reply_files")
-    of_chat += ("replays", "rehearsals", "test_chats")
+    of_chat += ("replays", "rehearsals", "test_chats", "action_runs", "proposed_actions")
     of_chat += ("questions", "question_words", "article_drafts")
-    of_chat += ("outgoing_messages", "handoffs", "suggestions")
+    of_chat += ("replayed_turns", "outgoing_messages", "handoffs", "suggestions")
     assert {kind: bool(rows) for kind, rows in kept.items()} == dict.fromkeys((*of_crm, *of_chat), True)
     assert [event["payload"]["name"] for event in kept["events"]] == ["Ann canary5511"]
     assert [delivery["kind"] for delivery in kept["deliveries"]] == ["InboundMessage", "contacts[update]"]

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from gptagent.adapters.embeddings.port import OpenAiEmbeddings
+from gptagent.adapters.reranking.port import HttpReranker
 from gptagent.features.agents import service as agents
 from gptagent.features.conversations.model import Conversation, Message
 from gptagent.features.crm.service import LeadCard
@@ -17,6 +18,9 @@ from gptagent.features.inference.model import EmbeddingModel
 from gptagent.features.knowledge import service as knowledge
 from gptagent.features.knowledge.facts import service as facts
 from gptagent.features.knowledge.model import Given, NewArticle
+from gptagent.features.knowledge.ports import RerankingModel
+from gptagent.features.knowledge.reranking import service as reranking
+from gptagent.features.knowledge.reranking.model import Worth
 from gptagent.features.knowledge.vectors import service as vectors
 from gptagent.features.knowledge.vectors.model import Benefit
 from gptagent.features.knowledge.vectors.service import Understanding
@@ -209,6 +213,28 @@ async def test_a_turn_gives_the_model_what_the_question_means_and_without_vector
     assert "There are no passages." in prompt(control)[0]["content"]
     async with desk.database.session(desk.scope) as session:
         assert (await vectors.get_standing(session)).serving.missed_at is not None
+    await egress.aclose()
+
+
+async def test_a_turn_gives_the_model_its_passages_in_the_order_of_the_reranking_model(desk, llm, control):
+    """KB-17: here one that has the worst come first"""
+    parts = urlsplit(llm)
+    egress = Egress(frozenset({(parts.hostname, parts.port)}))
+    reranker = HttpReranker(egress, RerankingModel(f"{llm}/v1", "sandbox-backwards"), "key")
+    async with desk.database.session(desk.scope) as session:
+        await reranking.store.begin(session, reranker.model)
+        await reranking.record_worth(session, reranker.model, Worth(10, 1.0, 1.0, 0.5, 1.0, helps=True))
+        found = await knowledge.search(session, desk.context.question)
+    generation = Generation(
+        desk.responder, ExtractiveResponder(), Understanding(None), knowledge.Reranking(reranker)
+    )
+    _answer, _spent, context = await generation.generate(desk.database, desk.scope, desk.context)
+    (asked,) = [call for call in control.get("/calls").json()["calls"] if call["kind"] == "rerank"]
+    assert len(asked["prompt"]) == len(found) > 1
+    told = prompt(control)[0]["content"]
+    places = [told.index(one.content[:20]) for one in found]
+    assert places != sorted(places), "another order than they were found in"
+    assert "rerank" in {step.name for step in context.trace.steps}
     await egress.aclose()
 
 

@@ -6,10 +6,12 @@ from dataclasses import replace
 import pytest
 
 from gptagent.features.agents import service as agents
+from gptagent.features.dialog.acting.jobs import ActingJobs
 from gptagent.features.dialog.generating import Generation
 from gptagent.features.dialog.prompting import ModelResponder
 from gptagent.features.dialog.rehearsing.service import Place, Rehearsal, Said, rehearse
 from gptagent.features.dialog.tracing import service as tracing
+from gptagent.kernel.jobs import JobContext
 from integration.conftest import serving_here
 from members import add_member
 from readers import reader_of
@@ -19,6 +21,7 @@ from worlds import NOT_FOUND
 QUESTION = "How much does delivery to the city cost?"
 TRUE = "Delivery to the city costs 490 roubles [1]."
 ARTICLE = ("Delivery", "Delivery to the city costs 490 roubles. It takes two days.")
+PRICE = {"field": "price", "condition": "When the customer names a budget", "overwrite": True}
 FIXED_ORDER = ["instructions", "goal", "rules", "deal", "passage", "question"]
 # What a rehearsal may not touch; of all other tables too, see the test.
 MAY_GROW = {"llm_usage"}
@@ -215,3 +218,47 @@ async def test_a_rehearsal_tells_where_the_agent_would_be_silent(scene, control)
     draft = await rehearsed(scene, changes={"check_before_sending": True}, place=Place("waba"))
     assert draft.silence is None
     assert [plan.kind for plan in draft.plans] == ["put_down_draft", "create_task"]
+
+
+async def test_what_is_called_after_the_answer_is_told_of_and_only_planned_in_a_rehearsal(scene, control):
+    """MSG-14, MSG-15"""
+    await scene.set_agent(
+        actions={"create_task": "alone", "add_note": "suggest"}, update_rules={"lead": [PRICE]}
+    )
+    task = {"text": "Call Ann back", "due_in_hours": 2, "reason": "", "confidence": 1}
+    called = [
+        {"name": "write_field", "arguments": {"rule": 1, "value": "700"}},
+        {"name": "create_task", "arguments": task},
+        {"name": "add_note", "arguments": {"text": "Ann", "reason": "", "confidence": 0.5}},
+        {"name": "create_task", "arguments": {**task, "lead_id": 1}},
+    ]
+    looking = {"system": "You look after the CRM", "tools": called}
+    script(control, looking, {"reply": f"{TRUE} I will call you back."})
+    world, scope = scene.world, scene.world.scope
+    turn = await ask(scene)
+    jobs = ActingJobs(scene.runner.responder.model)
+    await jobs.act(JobContext(world.db, None, scope, 1, 1), turn_id=str(turn["id"]))
+    told = await explanation_of(scene, turn)
+    assert [(one.name, one.state, one.result) for one in told.tools] == [
+        ("write_field", "done", ""),
+        ("create_task", "done", "alone"),
+        ("add_note", "planned", "suggest"),
+        ("create_task", "refused", "unknown_argument"),
+    ]
+    assert [one.purpose for one in told.calls] == ["reply", "actions"]
+    async with world.db.session(scope) as session:
+        (agent,) = await agents.list_agents(session)
+        before = await session.fetchval("select count(*) from app.crm_action")
+    place = Place("waba", world.hook.connection_id, lead_id=scene.chat["lead_id"])
+    generation = Generation(scene.runner.responder, scene.runner.fallback, scene.runner.understanding)
+    played = await rehearse(world.db, scope, generation, Rehearsal(agent, QUESTION, place=place))
+    assert [one.kind for one in played.plans] == [
+        "write_field",
+        "create_task",
+        "add_note",
+        "send_reply",
+        "create_task",
+    ]
+    assert "I will call you back." in played.plans[-1].text
+    async with world.db.session(scope) as session:
+        assert await session.fetchval("select count(*) from app.crm_action") == before

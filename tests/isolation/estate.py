@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 from gptagent.features.agents import service as agents
@@ -14,6 +14,7 @@ from gptagent.features.crm.connecting.service import INTEGRATION_PURPOSE, REFRES
 from gptagent.features.crm.replying import service as replying
 from gptagent.features.crm.replying import transports
 from gptagent.features.identity.service import hash_token
+from gptagent.features.inference.masking.service import set_masking
 from gptagent.features.knowledge import service as knowledge
 from gptagent.features.knowledge.categories import service as categories
 from gptagent.features.knowledge.categories.model import NewCategory
@@ -30,10 +31,11 @@ from gptagent.kernel.crypto import Vault
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.ids import new_id
 from gptagent.kernel.scope import Actor, Scope
+from isolation.base_readings import NEVER, furnish_findings, furnish_graph, furnish_vectors
+from isolation.rows import insert, rehearsed
 from isolation.trials import furnish_tests
 
 PASSWORD = "correct horse battery"
-NEVER = datetime(9000, 1, 1, tzinfo=UTC)
 LEAD, STAGE, PIPELINE, CONTACT = 501, 601, 701, 801
 
 
@@ -68,6 +70,7 @@ class Estate:
     change_id: UUID
     turn_id: UUID
     reply_draft_id: UUID
+    proposal_id: UUID
     outgoing_id: UUID
     invitation_id: UUID
     api_key_id: UUID
@@ -88,6 +91,8 @@ class Estate:
     chat_id: UUID
     played_id: UUID
     replay_id: UUID
+    scenario_id: UUID
+    scenario_run_id: UUID
 
     @property
     def person_id(self) -> UUID:
@@ -130,6 +135,7 @@ async def furnish(db: Database, vault: Vault, canary: str) -> Estate:
             **await _connection(session, vault, canary, secret, workspace.number),
         }
         await _places(session, made)
+        await set_masking(session, ["card"], now=utcnow())
         made |= await _scripts(session, canary, made["connection_id"])
         made |= await _conversation(session, canary, made["connection_id"], made["agent_id"])
         made |= await furnish_tests(session, insert, canary, made | {"lead_id": LEAD, "contact_id": CONTACT})
@@ -164,75 +170,13 @@ async def _verbs(session: Session, canary: str) -> dict[str, UUID]:
     relative = NewArticle(f"Relative {canary}", f"Related to {canary}.", related=(article.id,))
     await knowledge.create_article(session, relative, now=utcnow())
     await facts.write_facts(session, canary, now=utcnow())
-    finding_id = await _findings(session, canary, article.id)
-    await _vectors(session, canary)
-    made = await _graph(session, canary)
+    finding_id = await furnish_findings(session, canary, article.id)
+    await furnish_vectors(session, canary)
+    made = await furnish_graph(session, canary)
     file_id = await _sent_file(session, canary, article.id)
     await session.publish(f"agents/{canary}", canary, {"agent_id": canary})
     made |= {"agent_id": agent.id, "article_id": article.id, "category_id": category.id}
     return {**made, "finding_id": finding_id, "file_id": file_id}
-
-
-async def _findings(session: Session, canary: str, article_id: UUID) -> UUID:
-    """A check that begins never ends: no schedule finds the base changed since."""
-    finding_id, now = new_id(), utcnow()
-    chunk_id = await session.fetchval("select min(id) from app.chunk where article_id = $1", article_id)
-    times = {"asked_at": now, "began_at": NEVER, "updated_at": now}
-    await insert(session, "base_check", state="done", **times)
-    told = {"sentence": canary, "unit": canary, "amounts": [canary]}
-    await insert(session, "statement", chunk_id=chunk_id, **told, words=[canary], promises=False)
-    await insert(session, "checked_chunk", chunk_id=chunk_id)
-    other = {"other_sentence": canary, "other_amounts": [canary], "other_article_id": article_id}
-    found = {"kind": "contradiction", "fingerprint": canary, "rank": 1.0, "found_at": now, "checked_at": now}
-    await insert(session, "finding", id=finding_id, article_id=article_id, **told, **other, **found)
-    return finding_id
-
-
-async def _graph(session: Session, canary: str) -> dict[str, UUID]:
-    """All passages count as read, and nothing is queued: a worker that runs meanwhile finds nothing to do."""
-    await session.execute("delete from jobs.pgqueuer where entrypoint = 'knowledge.extract_graph'")
-    await session.execute(
-        """insert into app.graph_reading (chunk_id, state, method, error_code, updated_at)
-           select id, 'done', 'model', $1, now() from app.chunk""",
-        canary,
-    )
-    chunk_id = await session.fetchval("select min(id) from app.chunk")
-    entity_id, other_id, fact_id, relation_id = new_id(), new_id(), new_id(), new_id()
-    made_at = {"created_at": utcnow(), "updated_at": utcnow()}
-    for one in (entity_id, other_id):
-        named = {"type": "concept", "name": f"Entity {canary}", "confidence": 1, "is_corrected": True}
-        await insert(session, "graph_entity", id=one, **named, **made_at)
-    alias = {"entity_id": entity_id, "type": "concept", "key": canary, "name": canary, "is_corrected": True}
-    await insert(session, "graph_alias", **alias)
-    said = {"attribute": canary, "value": canary, "digest": canary, "is_corrected": True}
-    await insert(session, "graph_fact", id=fact_id, entity_id=entity_id, **said)
-    edge = {"source_id": entity_id, "kind": "uses", "target_id": other_id}
-    await insert(session, "graph_relation", id=relation_id, **edge)
-    for own in ({"fact_id": fact_id}, {"relation_id": relation_id}):
-        await insert(session, "graph_support", chunk_id=chunk_id, **own, name=canary, confidence=1)
-    await insert(session, "graph_ignored", digest=canary)
-    used = {"calls": 1, "tokens_in": 1, "tokens_out": 1}
-    await insert(session, "graph_usage", day=utcnow().date(), **used)
-    await insert(session, "graph_settings", daily_tokens=1)
-    await session.execute(
-        """update app.graph_benefit
-              set is_used = true, sample_size = 10, measured_at = now() + interval '1 day',
-                  base_changes = 1000000"""
-    )
-    return {"entity_id": entity_id, "fact_id": fact_id}
-
-
-async def _vectors(session: Session, canary: str) -> None:
-    index_id, made_at = new_id(), {"created_at": utcnow(), "updated_at": utcnow()}
-    named = {"base_url": canary, "model": canary, "error_code": canary}
-    await insert(session, "vector_index", id=index_id, **named, **made_at, ready_at=utcnow())
-    chunk_id = await session.fetchval("select min(id) from app.chunk")
-    await session.execute(
-        "insert into app.chunk_vector (chunk_id, index_id, embedding) values ($1, $2, $3::text::halfvec)",
-        chunk_id,
-        index_id,
-        "[1]",
-    )
 
 
 async def _places(session: Session, made: dict[str, UUID]) -> None:
@@ -451,7 +395,8 @@ async def _conversation(
     file = {"seq": 1, "kind": canary, "name": canary}
     await insert(session, "attachment", **own, id=pending_id, **file, url_sealed=sealed)
     kept = {"state": "stored", "blob_key": session.scope.key("attachments", canary), "sha256": canary}
-    await insert(session, "attachment", **own, id=attachment_id, **file, **kept, size_bytes=1)
+    told = {"hearing": "waiting", "words": canary, "heard_by": canary, "unheard_reason": canary}
+    await insert(session, "attachment", **own, id=attachment_id, **file, **kept, **told, size_bytes=1)
     memory_id = new_id()
     noted = {"kind": "fact", "topic": canary, "text": canary, "quote": canary, "author": "model"}
     await insert(session, "memory", **own, id=memory_id, seq=1, confidence=0.9, said_at=utcnow(), **noted)
@@ -474,6 +419,18 @@ async def _conversation(
     waits = {"state": "ended", "outcome": "draft", "draft_state": "waiting", "draft_at": utcnow()}
     decided = {"draft_by": canary, "draft_note": canary}
     await insert(session, "turn", **own, id=reply_draft_id, **place, **waits, **decided)
+    proposal_id = new_id()
+    looked = {"state": "done", "intent": canary, "intent_confidence": 0.5, "error_code": canary}
+    calls = json.dumps([{"tool": canary, "verdict": canary}])
+    await insert(session, "action_run", **own, turn_id=turn_id, calls=calls, **looked)
+    proposed = {"action": "create_task", "degree": "approve", "confidence": 0.5, "key": canary}
+    words = {"shown": canary, "reason": canary, "error_code": canary, "decided_by": canary}
+    fields = json.dumps({"text": canary, "due_in_minutes": 60})
+    await insert(
+        session, "action_proposal", **own, id=proposal_id, turn_id=turn_id, fields=fields, **proposed, **words
+    )
+    trace = json.dumps({"agent_name": canary, "blocks": [{"kind": "rules", "text": canary, "chars": 1}]})
+    await insert(session, "turn_trace", **own, turn_id=reply_draft_id, trace=trace)
     gap_id = new_id()
     gathered = {"created_at": utcnow(), "updated_at": utcnow()}
     await insert(session, "gap", id=gap_id, **gathered)
@@ -502,9 +459,11 @@ async def _conversation(
     used = {"outcome": canary, "tokens_in": 1, "tokens_out": 1, "duration_ms": 1}
     await insert(session, "llm_usage", turn_id=turn_id, model=canary, **used)
     files = {"attachment_id": attachment_id, "pending_id": pending_id}
-    turns = {"turn_id": turn_id, "reply_draft_id": reply_draft_id, "outgoing_id": outgoing_id}
+    turns = {"turn_id": turn_id, "reply_draft_id": reply_draft_id}
+    asked = {"proposal_id": proposal_id, "outgoing_id": outgoing_id}
     made = {"memory_id": memory_id, "gap_id": gap_id, "draft_id": draft_id}
-    return {**own, **files, **turns, **made}
+    made |= await rehearsed(session, canary, agent_id, own | {"turn_id": turn_id})
+    return {**own, **files, **turns, **asked, **made}
 
 
 async def _access(session: Session, vault: Vault, canary: str) -> dict[str, UUID]:
@@ -564,12 +523,6 @@ async def _account(session: Session, canary: str) -> dict[str, UUID]:
     key = {"credential_id": canary.encode(), "public_key": canary.encode(), "name": canary}
     await insert(session, "passkey", id=passkey_id, person_id=person_id, **key)
     return {"session_id": session_id, "grant_id": grant_id, "passkey_id": passkey_id}
-
-
-async def insert(session: Session, table: str, **values: object) -> None:
-    columns, marks = ", ".join(values), ", ".join(f"${number}" for number in range(1, len(values) + 1))
-    statement = f"insert into app.{table} ({columns}) values ({marks})"  # noqa: S608 - names of this file
-    await session.execute(statement, *values.values())
 
 
 async def tables_of_tenants(session: Session) -> list[str]:

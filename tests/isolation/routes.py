@@ -18,8 +18,11 @@ from starlette.routing import BaseRoute, Mount
 from isolation.cases import PAGES, Case, Foreign, Installation, Own, Public
 from isolation.estate import Estate
 from isolation.knowledge_routes import KNOWLEDGE
+from isolation.scenario_routes import SCENARIOS
 
 AGENT = {"agent_id": "agent_id"}
+AGENT_FILE = {"format": "gptagent.agent", "name": "From a file", "settings": {"goal": "A visit"}}
+VERSION = {"version": "version"}
 CONNECTION = {"connection_id": "connection_id"}
 DEAL = CONNECTION | {"lead_id": "lead_id"}
 PERSON_OF_CRM = CONNECTION | {"contact_id": "contact_id"}
@@ -35,6 +38,8 @@ CONVERSATION = {"conversation_id": "conversation_id"}
 MEMORY = {**CONVERSATION, "memory_id": "memory_id"}
 REMEMBERED = {"kind": "fact", "text": "Stolen"}
 REPLY_DRAFTED = {**CONVERSATION, "draft_id": "reply_draft_id"}
+PROPOSED = {**CONVERSATION, "proposal_id": "proposal_id"}
+PROPOSAL = "conversations/{conversation_id}/proposals/{proposal_id}"
 REPLY_DRAFT = "conversations/{conversation_id}/drafts/{draft_id}"
 MEMORIES = "conversations/{conversation_id}/memories"
 TEST_CHAT = {"chat_id": "chat_id"}
@@ -62,6 +67,7 @@ STRANGER = {"email": "nobody@example.test", "password": "not the right one"}
 
 CASES: dict[str, Case] = {
     **KNOWLEDGE,
+    **SCENARIOS,
     "GET /api/docs": Public("the API's description, to be read"),
     "GET /api/docs/{file}": Public("files of that page", "/api/docs/docs.js"),
     "GET /api/v1/openapi.json": Public("the API's description"),
@@ -145,6 +151,19 @@ CASES: dict[str, Case] = {
     "DELETE /api/v1/invitations/{invitation_id}": Foreign(INVITATION),
     "GET /api/v1/agents": Own(),
     "POST /api/v1/agents": Own(201, {"json": {"name": "New agent"}}),
+    "GET /api/v1/agent-templates": Own(),
+    "POST /api/v1/agents/import": Own(201, {"json": AGENT_FILE}),
+    "GET /api/v1/agents/{agent_id}/export": Foreign(AGENT),
+    "POST /api/v1/agents/bulk": Own(200, {"json": {"ids": [], "action": "activate"}}),
+    "POST /api/v1/agents/{agent_id}/copy": Foreign(AGENT),
+    "GET /api/v1/agents/{agent_id}/draft": Foreign(AGENT),
+    "PATCH /api/v1/agents/{agent_id}/draft": Foreign(AGENT, {"json": {"goal": "Stolen"}}),
+    "DELETE /api/v1/agents/{agent_id}/draft": Foreign(AGENT),
+    "GET /api/v1/agents/{agent_id}/versions": Foreign(AGENT),
+    "POST /api/v1/agents/{agent_id}/versions": Foreign(AGENT, {"json": {"note": "Stolen"}}),
+    "GET /api/v1/agents/{agent_id}/versions/{version}": Foreign(AGENT | VERSION),
+    "POST /api/v1/agents/{agent_id}/versions/{version}/restore": Foreign(AGENT | VERSION),
+    "GET /api/v1/agents/{agent_id}/diff": Foreign(AGENT),
     "GET /api/v1/agents/{agent_id}": Foreign(AGENT),
     "PATCH /api/v1/agents/{agent_id}": Foreign(AGENT, {"json": {"name": "Stolen", "is_active": False}}),
     "DELETE /api/v1/agents/{agent_id}": Foreign(AGENT),
@@ -224,6 +243,10 @@ CASES: dict[str, Case] = {
     "DELETE /api/v1/conversations/{conversation_id}/assignment": Foreign(CONVERSATION),
     "PUT /api/v1/conversations/{conversation_id}/read": Foreign(CONVERSATION),
     "GET /api/v1/conversations/{conversation_id}/draft": Foreign(CONVERSATION),
+    "GET /api/v1/proposals": Own(),
+    "GET /api/v1/conversations/{conversation_id}/intent": Foreign(CONVERSATION),
+    f"POST /api/v1/{PROPOSAL}/approval": Foreign(PROPOSED),
+    f"POST /api/v1/{PROPOSAL}/rejection": Foreign(PROPOSED),
     "POST /api/v1/conversations/{conversation_id}/replies": Foreign(
         CONVERSATION, {"json": {"text": "Stolen"}}
     ),
@@ -373,6 +396,9 @@ CASES: dict[str, Case] = {
     f"GET {PAGES}/settings": Own(),
     f"POST {PAGES}/settings": Own(422, {"data": {"name": ""}}),
     f"POST {PAGES}/settings/second-factor": Own(303),
+    f"GET {PAGES}/settings/models": Own(),
+    f"POST {PAGES}/settings/models/masking": Own(303, {"data": {"kinds": "card"}}),
+    f"POST {PAGES}/settings/models/budgets": Own(303, {"data": {"workspace.day_cents": "500"}}),
     f"POST {PAGES}/settings/stopping": Own(422, {"data": {"resume_after_hours": "x"}}),
     f"POST {PAGES}/settings/deletion": Own(422, {"data": {"confirm_name": "another"}}),
     f"POST {PAGES}/settings/deletion/cancel": Own(303),
@@ -386,6 +412,13 @@ CASES: dict[str, Case] = {
     f"POST {MEMBERS}/{{person_id}}/resume": Foreign(MEMBER),
     f"POST {MEMBERS}/{{person_id}}/remove": Foreign(MEMBER),
     f"GET {PAGES}/ai-agents": Own(),
+    f"POST {PAGES}/ai-agents/bulk": Own(303, {"data": {"action": "activate"}}),
+    f"POST {PAGES}/ai-agents/columns": Own(
+        303, {"data": {"column": "model"}}, why="a cookie of this browser", of_oneself=True
+    ),
+    f"GET {PAGES}/ai-agents/import": Own(),
+    f"POST {PAGES}/ai-agents/import": Own(422),
+    f"GET {PAGES}/ai-agents/{{agent_id}}/export": Foreign(AGENT),
     f"GET {PAGES}/ai-agents/create": Own(),
     f"POST {PAGES}/ai-agents/create": Own(303, {"data": {"name": "New on a page"}}),
     f"GET {PAGES}/ai-agents/{{agent_id}}/edit": Foreign(AGENT),
@@ -399,6 +432,11 @@ CASES: dict[str, Case] = {
         AGENT, {"data": {"response_delay_seconds": "9"}}
     ),
     f"POST {PAGES}/ai-agents/{{agent_id}}/active": Foreign(AGENT),
+    f"POST {PAGES}/ai-agents/{{agent_id}}/copy": Foreign(AGENT),
+    f"GET {PAGES}/ai-agents/{{agent_id}}/versions": Foreign(AGENT),
+    f"POST {PAGES}/ai-agents/{{agent_id}}/versions/{{version}}/restore": Foreign(AGENT | VERSION),
+    f"POST {PAGES}/ai-agents/{{agent_id}}/draft/publish": Foreign(AGENT),
+    f"POST {PAGES}/ai-agents/{{agent_id}}/draft/discard": Foreign(AGENT),
     f"POST {PAGES}/ai-agents/{{agent_id}}/delete": Foreign(AGENT),
     f"GET {PAGES}/integrations": Own(),
     f"POST {PAGES}/integrations": Own(422, {"data": {"address": "not an address", "token": "x"}}),
@@ -478,6 +516,9 @@ CASES: dict[str, Case] = {
     f"POST {PAGES}/conversations/{{conversation_id}}/takeover": Foreign(CONVERSATION),
     f"POST {PAGES}/conversations/{{conversation_id}}/resume": Foreign(CONVERSATION),
     f"POST {PAGES}/conversations/{{conversation_id}}/assignment": Foreign(CONVERSATION),
+    f"GET {PAGES}/proposals": Own(),
+    f"POST {PAGES}/{PROPOSAL}/approval": Foreign(PROPOSED),
+    f"POST {PAGES}/{PROPOSAL}/rejection": Foreign(PROPOSED),
     f"POST {PAGES}/conversations/{{conversation_id}}/replies": Foreign(CONVERSATION),
     f"POST {PAGES}/conversations/{{conversation_id}}/handoffs": Foreign(CONVERSATION),
     f"POST {PAGES}/conversations/{{conversation_id}}/suggestion": Foreign(CONVERSATION),

@@ -11,11 +11,13 @@ from isolation.estate import snapshot, tables_of_tenants
 
 # Each job's payload and the estate's attributes that fill it.
 CASES = {
+    "dialog.act": {"turn_id": "turn_id"},
     "dialog.advance": {"conversation_id": "conversation_id"},
     "crm.perform_task": {"task_id": "task_id"},
     "crm.perform_action": {"action_id": "action_id"},
     "crm.widget_said": {"slot_id": "slot_id"},
     "conversations.fetch_attachment": {"attachment_id": "pending_id"},
+    "dialog.hear": {"attachment_id": "attachment_id"},
     "conversations.remember": {"conversation_id": "conversation_id"},
     "dialog.follow_delivery": {"conversation_id": "conversation_id"},
     "crm.process_delivery": {"delivery_id": "delivery_id"},
@@ -29,6 +31,7 @@ CASES = {
     "knowledge.crawl": {"site_id": "site_id"},
     "dialog.rehearse": {"rehearsal_id": "replay_id"},
     "knowledge.embed": {},
+    "knowledge.measure_reranker": {},
     "dialog.send_files": {"turn_id": "turn_id"},
     "dialog.send_outgoing": {"conversation_id": "conversation_id"},
     "dialog.suggest": {"conversation_id": "conversation_id"},
@@ -37,8 +40,10 @@ CASES = {
     "knowledge.check_gaps": {"article_id": "article_id"},
     "dialog.propose_article": {"conversation_id": "conversation_id"},
     "knowledge.scan": {},
+    "dialog.run_scenarios": {"run_id": "scenario_run_id"},
     "knowledge.extract_graph": {"source_id": "article_id"},
     "knowledge.measure_graph": {},
+    "inference.tell_budget": {},
 }
 
 

@@ -9,7 +9,7 @@ from gptagent.kernel.live import LiveHub
 from isolation.topics import published_topics
 
 TOPICS = ("agents", "checks", "connections", "connections/health", "conversations", "deliveries", "documents")
-TOPICS += ("graph", "knowledge-runs", "members", "sites", "vectors")
+TOPICS += ("graph", "knowledge-runs", "members", "reranking", "sites", "vectors")
 MARK = "the-end"
 
 

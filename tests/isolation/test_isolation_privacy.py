@@ -27,6 +27,8 @@ LEVELS = ("secret", "personal", "confidential", "internal")
 
 # Under which kind of the two files the rows of a table are.
 HANDED_OUT = {
+    "action_proposal": "proposed_actions",
+    "action_run": "action_runs",
     "api_grant": "api_log_ins",
     "asked_question": "questions",
     "attachment": "attachments",
@@ -50,6 +52,7 @@ HANDED_OUT = {
     "passkey": "passkeys",
     "person": "person",
     "rehearsal": "rehearsals",
+    "replayed_turn": "replayed_turns",
     "reply_file": "reply_files",
     "suggestion": "suggestions",
     "test_chat": "test_chats",
@@ -61,6 +64,7 @@ HANDED_OUT = {
 RENAMED = {"person.avatar_key": "picture"}
 # Tables that refer to a customer or a person and have nothing to hand out, or give it to somebody else.
 NOTHING_TO_HAND_OUT = {
+    "agent_version": "who published it: told by the audit; its settings are the workspace's",
     "article_version": "who changed an article: told by the audit; its texts are the workspace's",
     "api_key": "who made it: told by the audit; the key is the workspace's",
     "crm_lead_claim": "a deal's number, for the minute in which a reply to it is sent",
@@ -84,6 +88,7 @@ NOTHING_TO_HAND_OUT = {
 }
 # Whose rows stay when everybody is erased, and why nobody is known by them.
 LEFT = {
+    "agent_version": "the workspace's; it names an emptied row",
     "article_version": "the workspace's; it names an emptied row",
     "api_key": "the workspace's; it names an emptied row",
     "audit_event": "what it holds of a person is sealed under a key that is gone",

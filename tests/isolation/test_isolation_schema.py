@@ -76,6 +76,7 @@ DEFINERS = {
     "connections_to_sync": "schedule: ids, each then opened in its own tenant's transaction",
     "sites_to_crawl": "schedule: ids, each then opened in its own tenant's transaction",
     "vectors_due": "schedule: ids, each then opened in its own tenant's transaction",
+    "reranking_due": "schedule: ids, each then opened in its own tenant's transaction",
     "graphs_to_measure": "schedule: ids, each then opened in its own tenant's transaction",
     "take_call_slot": "rate limit of the CRM: a time",
     "claim_call_slot": "rate limit of the CRM: times, and how often an account failed",

@@ -104,6 +104,7 @@ def test_the_words_of_each_base_that_is_there_can_be_respelt(before_spelling):
 def before_documents(house):
     """A transaction as above, in which an agent has columns, and an agent stops when a person writes."""
     with psycopg.connect(read_roles(house).owner_dsn) as owner:
+        owner.execute("drop trigger number_version on app.agent; drop trigger keep_version on app.agent")
         owner.execute("drop trigger join_settings on app.agent; drop function app.join_settings")
         owner.execute("alter table app.agent drop column settings")
         owner.execute(

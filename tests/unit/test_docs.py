@@ -134,6 +134,7 @@ def test_every_job_has_its_line_and_class():
         subscribers=None,
         embedder=None,
         understanding=None,
+        reranking=SimpleNamespace(reranker=None),
         settings=Settings(llm_model=None),
     )
     specs = {spec.name: spec.job_class.name.lower() for spec in build_jobs(wiring)}
@@ -195,7 +196,17 @@ def raised_codes():
 
 
 def codes_in(node, tree, kinds):
-    """Yield the kind and code of `Kind("code", ...)` and of a table's `(Kind, "code", ...)`."""
+    """Yield the kind and code of `Kind("code", ...)`, of a table's `(Kind, "code", ...)`, and of a class of
+    its own, which hands it to `super().__init__`.
+    """
+    if isinstance(node, ast.ClassDef):
+        base = next((one.id for one in node.bases if isinstance(one, ast.Name) and one.id in kinds), None)
+        begun = [one for one in ast.walk(node) if isinstance(one, ast.Call) and base]
+        yield from (
+            (base, one.args[0].value)
+            for one in begun
+            if ast.unparse(one.func) == "super().__init__" and isinstance(one.args[0], ast.Constant)
+        )
     if isinstance(node, ast.Tuple) and isinstance(node.elts[0] if node.elts else None, ast.Name):
         code = node.elts[1] if len(node.elts) > 1 else None
         if node.elts[0].id in kinds and isinstance(code, ast.Constant):

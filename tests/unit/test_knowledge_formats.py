@@ -4,9 +4,11 @@ import io
 
 import pytest
 
+import knowledge_files as files_of
 import knowledge_office as office
+import knowledge_scans as scans
 from gptagent.features.knowledge.model import CSV, EML, HTML, PPTX, XLSX
-from gptagent.features.knowledge.parsing import ParseFailed, parse_file
+from gptagent.features.knowledge.parsing import ParseFailed, letters, parse_file
 from gptagent.features.knowledge.parsing.child import parse
 
 PRICES = """<dimension ref="A1:XFD1048576"/><cols><col min="3" max="3" hidden="1"/></cols><sheetData>
@@ -121,8 +123,56 @@ def test_a_list_is_parted_where_its_rows_are(encoding, delimiter):
 @pytest.mark.parametrize("charset", ["utf-8", "windows-1251", "koi8-r"])
 def test_a_letter_gives_subject_and_text_and_no_address(charset):
     """KB-9"""
-    data = office.letter("Возврат за 14 дней.", charset=charset, attached="вложение")
+    data = office.letter("Возврат за 14 дней.", charset=charset)
     assert read(data, EML) == [("Условия возврата", None, "Возврат за 14 дней.")]
+
+
+def test_what_is_attached_to_a_letter_is_read_as_a_file_of_its_own_and_what_cannot_be_is_named():
+    """KB-9: under its name, a PDF with its pages; logos of a signature are not looked at"""
+    forwarded = office.letter(
+        "Отвечаем за час.", attached={"в-пересланном.md": "# Срок\n\nТри дня.".encode()}
+    )
+    files = {
+        "Прайс.csv": "Товар;Цена\nЧасы;990".encode("cp1251"),
+        "terms.pdf": files_of.english_pdf("Returns within 14 days."),
+        "Ответ.docx": files_of.word(),
+        "broken.docx": files_of.word()[:700],
+        "secret.pdf": files_of.english_pdf("x", password="no"),
+        "программа.exe": b"MZ",
+        "inner.zip": office.zipped({"a.txt": "x"}),
+        "photo.png": scans.picture(scans.LATIN),
+    }
+    data = office.letter("Смотрите вложения.", attached=files, shown={"logo.png": b"x"}, forwarded=forwarded)
+    parsed = parse(io.BytesIO(data), EML)
+    found = [(f.heading, f.page, f.content) for f in parsed.fragments]
+    top = "Условия возврата"
+    assert found[0] == (top, None, "Смотрите вложения.")
+    assert (f"{top} › Прайс.csv", None, "Товар: Часы; Цена: 990") in found
+    assert (f"{top} › terms.pdf", 1, "Returns within 14 days.") in found
+    assert any(heading.startswith(f"{top} › Ответ.docx › ") for heading, _, _ in found)
+    assert (f"{top} › {top}", None, "Отвечаем за час.") in found
+    assert (f"{top} › в-пересланном.md › Срок", None, "Три дня.") in found
+    assert [(one.heading, one.page) for one in parsed.scans] == [(f"{top} › photo.png", None)]
+    assert [(one.name, one.error_code) for one in parsed.unread] == [
+        ("broken.docx", "damaged"),
+        ("secret.pdf", "encrypted"),
+        ("программа.exe", "type_unsupported"),
+        ("inner.zip", "nested_archive"),
+    ]
+    alone = parse(io.BytesIO(data), EML, alone=True)
+    assert [f.content for f in alone.fragments] == ["Смотрите вложения."] and len(alone.unread) == 10
+
+
+def test_a_letter_has_an_end_of_files_and_of_text_and_is_read_for_all_that(monkeypatch):
+    monkeypatch.setattr(letters, "ATTACHED_MAX", 2)
+    monkeypatch.setattr(letters, "TEXT_MAX_CHARS", 40)
+    files = {"a.txt": b"x" * 50, "b.txt": b"short", "c.txt": b"one too many"}
+    parsed = parse(io.BytesIO(office.letter("Привет", attached=files)), EML)
+    assert [one.content for one in parsed.fragments] == ["Привет", "short"]
+    assert {one.name: one.error_code for one in parsed.unread} == {
+        "a.txt": "text_too_long",
+        "c.txt": "too_many_attached",
+    }
 
 
 def test_a_letter_of_html_alone_keeps_its_headings():

@@ -7,8 +7,11 @@ import pytest
 from babel.messages.pofile import read_po
 from ui_support import SOURCE
 
-from gptagent.features.agents import forms, offering, table
+from gptagent.features.agents import copying, forms, offering, table
 from gptagent.features.agents import model as agents
+from gptagent.features.agents.exchange import web as agent_files
+from gptagent.features.agents.listing import web as agent_list
+from gptagent.features.agents.versions import telling
 from gptagent.features.audit import service as audit
 from gptagent.features.crm import frame
 from gptagent.features.crm import web as crm
@@ -18,7 +21,14 @@ from gptagent.features.crm.replying import web as replying
 from gptagent.features.crm.syncing import web as syncing
 from gptagent.features.dialog import ending
 from gptagent.features.dialog import web as dialog
+from gptagent.features.dialog.acting import promising
+from gptagent.features.dialog.acting import web as acting
+from gptagent.features.dialog.scenario_runs.model import REASONS as PUBLISHING_REASONS
+from gptagent.features.dialog.scenarios import forms as scenario_forms
+from gptagent.features.dialog.scenarios.model import SENTENCES as SCENARIO_FAILURES
+from gptagent.features.knowledge.exchange.files import ARTICLES
 from gptagent.features.knowledge.model import FAILURES
+from gptagent.features.knowledge.questions.files import QUESTIONS
 from gptagent.features.knowledge.sites.model import REASONS as SITE_REASONS
 from gptagent.features.organizations import api_keys_web
 from gptagent.kernel import errors, http
@@ -44,9 +54,29 @@ NAMED = {
     agents.DEFAULT_NOT_FOUND,
     *(setting.says for setting in table.SETTINGS.values()),
     *forms.WEEKDAYS,
+    agent_files.NO_AGENT,
+    agent_files.WRONG,
+    agent_files.LACKS,
+    *telling.TITLES.values(),
+    *telling.WORDS.values(),
+    telling.ALL_STAGES,
+    telling.RULE_OFF,
+    telling.STAGE_TOLD,
+    telling.FOLLOW_UP,
+    copying.COPY,
+    copying.COPY_NUMBERED,
+    *agent_list.COLUMNS.values(),
     *offering.FIELD_NAMES.values(),
+    ending.BUDGET_TASK,
+    *offering.ACTION_NAMES.values(),
+    *offering.DEGREE_NAMES.values(),
+    *acting.ACTIONS.values(),
+    *acting.INTENTS.values(),
+    *acting.REASONS.values(),
+    promising.PROMISE_TASK,
     ending.FACT_GATE_TASK,
     ending.FAILED_TASK,
+    ending.LEAK_TASK,
     ending.NOT_FOUND_TASK,
     ending.NOT_SENT_TASK,
     ending.WINDOW_TASK,
@@ -61,6 +91,13 @@ NAMED = {
     *syncing.ENTITIES.values(),
     *syncing.TYPES.values(),
     *api_keys_web.SCOPES.values(),
+    *SCENARIO_FAILURES.values(),
+    *PUBLISHING_REASONS.values(),
+    *scenario_forms.LOOKS.values(),
+    *scenario_forms.STATES.values(),
+    *scenario_forms.VERDICTS.values(),
+    *scenario_forms.ENDS.values(),
+    scenario_forms.WRONG_NUMBER,
     dialog.NOT_SENT,
     dialog.REFUSED,
     *crm.REASONS.values(),
@@ -76,6 +113,7 @@ NAMED = {
     *dialog.MEMORY_KINDS.values(),
     *dialog.MEMORY_AUTHORS.values(),
     *FAILURES.values(),
+    *(text for kind in (ARTICLES, QUESTIONS) for text in (kind.none, kind.too_many, kind.strange)),
     *SITE_REASONS.values(),
     *(message for _code, message in http._FRAMEWORK.values()),
 }

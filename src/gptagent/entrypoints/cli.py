@@ -20,6 +20,7 @@ app = typer.Typer(
 jobs_app = typer.Typer(no_args_is_help=True, help="Look at jobs and bring dead ones back")
 user_app = typer.Typer(no_args_is_help=True, help="People of this installation")
 secrets_app = typer.Typer(no_args_is_help=True, help="Keys that seal stored secrets")
+scenarios_app = typer.Typer(no_args_is_help=True, help="What agents must and must not do")
 knowledge_app = typer.Typer(no_args_is_help=True, help="What agents answer from")
 audit_app = typer.Typer(no_args_is_help=True, help="The record of privileged actions")
 sandbox_app = typer.Typer(no_args_is_help=True, help="Emulators of the CRM and of a language model")
@@ -27,6 +28,7 @@ app.add_typer(jobs_app, name="jobs")
 app.add_typer(user_app, name="user")
 app.add_typer(secrets_app, name="secrets")
 app.add_typer(knowledge_app, name="knowledge")
+app.add_typer(scenarios_app, name="scenarios")
 app.add_typer(audit_app, name="audit")
 app.add_typer(sandbox_app, name="sandbox")
 
@@ -303,6 +305,27 @@ async def _measure(workspace: int | None, at_least: float) -> bool:
         for one in run.failing:
             print(f"    not answered: {one.question}")
     return good
+
+
+@scenarios_app.command("run")
+def scenarios_run(
+    agent: Annotated[str, typer.Argument(help="Name or id of the agent")],
+    *,
+    k: Annotated[int, typer.Option("--k", min=1, max=10, help="How often each scenario must pass")] = 1,
+    published: Annotated[
+        bool, typer.Option("--published", help="Run what is published instead of the draft")
+    ] = False,
+    workspace: Annotated[int | None, typer.Option(help="Number of a workspace; all without it")] = None,
+    budget: Annotated[float, typer.Option(min=0.000001, max=100, help="US dollars at most")] = 1.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document")] = False,
+) -> None:
+    """Play an agent's scenarios and print what failed. Exit code 1 unless every one passed every time."""
+    from gptagent.entrypoints import rehearsals
+
+    asked = rehearsals.Asked(agent, workspace, k, "published" if published else "draft", budget)
+    report = asyncio.run(rehearsals.run_scenarios(Settings.load(), asked, None if as_json else print))
+    print(rehearsals.as_json(report) if as_json else rehearsals.summary(report))
+    sys.exit(0 if report.run.is_passed else 1)
 
 
 @audit_app.command("verify")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from gptagent.bootstrap import app_dsn, build_embedder, build_platform
+from gptagent.bootstrap import app_dsn, build_embedder, build_platform, build_reranker
 from gptagent.features.inference import service as inference
 from gptagent.kernel import installation
 from gptagent.kernel.crypto import load_vault
@@ -49,6 +49,7 @@ async def examine(settings: Settings) -> list[Finding]:
     if settings.llm_model is not None and all(one.ok for one in findings[3:5]):
         findings.append(await _try("breaker", _breaker, settings))
     findings.append(await _try("embeddings", _embeddings, settings))
+    findings.append(await _try("reranking", _reranking, settings))
     return findings
 
 
@@ -67,6 +68,8 @@ _MENDS = {
     "model": "Check LLM_BASE_URL and LLM_API_KEY; a private address needs EGRESS_ALLOW=host:port.",
     "breaker": "It is tried again every minute or sooner. Look at the provider's status page; with "
     "LLM_FALLBACK_MODEL another model answers meanwhile.",
+    "reranking": "Check RERANKER_BASE_URL, RERANKER_API_KEY and RERANKER_MODEL; a private address needs "
+    "EGRESS_ALLOW=host:port.",
     "embeddings": "Check EMBEDDING_BASE_URL, EMBEDDING_API_KEY, EMBEDDING_MODEL and EMBEDDING_DIMENSIONS; a "
     "private address needs EGRESS_ALLOW=host:port.",
 }
@@ -182,3 +185,18 @@ async def _embeddings(settings: Settings) -> Finding:
         await egress.aclose()
     host = urlsplit(settings.embedding_base_url).hostname
     return Finding("embeddings", ok=True, detail=f"{host} answers {len(answer.vectors[0])} dimensions")
+
+
+async def _reranking(settings: Settings) -> Finding:
+    """Have two texts put in order."""
+    egress = Egress(settings.allowed_egress)
+    reranker = build_reranker(settings, egress)
+    if reranker is None:
+        return Finding("reranking", ok=True, detail="none set: passages stay as found (RERANKER_MODEL)")
+    try:
+        texts = ["Nobody is there.", "Somebody is there."]
+        answer = await reranker.rerank("Is anybody there?", texts, deadline=MODEL_SECONDS)
+    finally:
+        await egress.aclose()
+    host = urlsplit(settings.reranker_base_url).hostname
+    return Finding("reranking", ok=True, detail=f"{host} answers in {answer.duration_ms} ms")

@@ -105,7 +105,7 @@ async def verify_audit(settings: Settings, expected: Mapping[UUID, bytes]) -> li
         await db.close()
 
 
-async def _workspaces(db: Database, number: int | None = None) -> AsyncIterator[tuple[Scope, int]]:
+async def workspaces_of(db: Database, number: int | None = None) -> AsyncIterator[tuple[Scope, int]]:
     """Yield the ticket and number of every workspace, or of the one. Raises NotFound."""
     async with db.installation() as session:
         found = await knowledge.workspaces(session)
@@ -124,7 +124,7 @@ async def _workspaces(db: Database, number: int | None = None) -> AsyncIterator[
 async def rebuild_knowledge(settings: Settings, number: int | None) -> AsyncIterator[tuple[int, int]]:
     """Make the search of one or all workspaces anew; yield each one's number and how many passages it has."""
     async with _database(settings) as db:
-        async for scope, own in _workspaces(db, number):
+        async for scope, own in workspaces_of(db, number):
             async with db.session(scope) as session:
                 count = await knowledge.rebuild(session)
             yield own, count
@@ -133,14 +133,14 @@ async def rebuild_knowledge(settings: Settings, number: int | None) -> AsyncIter
 async def measure_knowledge(settings: Settings, number: int | None) -> AsyncIterator[tuple[int, Run]]:
     """Ask the bases of one or all workspaces their questions; yield each one's number and what it came to."""
     async with _database(settings) as db:
-        async for scope, own in _workspaces(db, number):
+        async for scope, own in workspaces_of(db, number):
             yield own, await measure_now(db, scope)
 
 
 async def prove_knowledge(settings: Settings) -> AsyncIterator[tuple[int, knowledge.Proof]]:
     """Yield what each workspace's search finds now, and would find if it were made anew. Changes nothing."""
     async with _database(settings) as db:
-        async for scope, own in _workspaces(db):
+        async for scope, own in workspaces_of(db):
             yield own, await knowledge.prove(db, scope)
 
 

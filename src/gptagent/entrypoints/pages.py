@@ -17,8 +17,11 @@ from gptagent.entrypoints.error_pages import ErrorPages
 from gptagent.features.admin.audit_web import AuditPages, PlatformAuditPages
 from gptagent.features.admin.people_web import ImpersonationPages, PeoplePages
 from gptagent.features.admin.web import KeyPages, OrganizationPages, OverviewPages
-from gptagent.features.agents.asking import list_askers
+from gptagent.features.agents.asking import list_askers, name_agents
 from gptagent.features.agents.editing import AgentEditor
+from gptagent.features.agents.exchange.web import AgentExchangePages
+from gptagent.features.agents.listing.web import AgentListPages
+from gptagent.features.agents.versions.web import AgentVersionPages
 from gptagent.features.agents.web import AgentPages
 from gptagent.features.crm import service as crm
 from gptagent.features.crm.actions.reverting import Reverting
@@ -29,10 +32,13 @@ from gptagent.features.crm.replying.web import RepliesPages
 from gptagent.features.crm.syncing.web import SyncPages
 from gptagent.features.crm.web import ConnectionPages
 from gptagent.features.dashboard.web import DashboardPages
+from gptagent.features.dialog.acting.web import ProposalPages
 from gptagent.features.dialog.drafts.web import ReplyDraftPages
 from gptagent.features.dialog.handing.web import HandoffPages
 from gptagent.features.dialog.memory_web import MemoryPages
 from gptagent.features.dialog.outgoing.web import ReplyPages
+from gptagent.features.dialog.scenario_runs.web import ScenarioRunPages
+from gptagent.features.dialog.scenarios.web import ScenarioPages
 from gptagent.features.dialog.suggesting.web import SuggestionPages
 from gptagent.features.dialog.tracing.web import ExplanationPages
 from gptagent.features.dialog.trying.replay_web import ReplayPages
@@ -42,6 +48,7 @@ from gptagent.features.identity import service as identity
 from gptagent.features.identity.email_web import EmailPages
 from gptagent.features.identity.model import Links, Person, RelyingParty
 from gptagent.features.identity.recovery_web import RecoveryPages
+from gptagent.features.inference.web import ModelPages
 from gptagent.features.knowledge.articles.editor import ArticleEditor
 from gptagent.features.knowledge.articles.web import ArticlePages
 from gptagent.features.knowledge.attachments.web import ArticleFilePages
@@ -52,7 +59,9 @@ from gptagent.features.knowledge.exchange.web import ExchangePages
 from gptagent.features.knowledge.facts.web import FactsPages
 from gptagent.features.knowledge.gaps.web import GapPages
 from gptagent.features.knowledge.graph.web import GraphPages
+from gptagent.features.knowledge.questions.file_pages import QuestionFilePages
 from gptagent.features.knowledge.questions.web import BenchPages
+from gptagent.features.knowledge.reranking.web import RerankingPages
 from gptagent.features.knowledge.scripts.web import ScriptPages
 from gptagent.features.knowledge.sites.web import SitePages
 from gptagent.features.knowledge.vectors.web import VectorPages
@@ -90,6 +99,7 @@ TEMPLATES = {
         "identity",
         "organizations",
         "sign_in",
+        "inference",
         "knowledge",
         "agents",
         "crm",
@@ -112,6 +122,7 @@ NAVIGATION = (
         (
             NavItem("AI agents", "/ai-agents", "bot", "/ai-agents"),
             NavItem("Test chat", "/test-chat", "message-square-text", "/test-chat", needs=policy.EDIT_AGENTS),
+            NavItem("Scenarios", "/scenarios", "circle-check", "/scenarios"),
         ),
     ),
     NavSection(
@@ -144,6 +155,7 @@ TABS = (
             NavItem("Members", "/settings/members", "", "/settings/members"),
             NavItem("API keys", "/settings/api-keys", "", "/settings/api-keys", needs=policy.MANAGE_API_KEYS),
             NavItem("Sign-in", "/settings/sign-in", "", "/settings/sign-in", needs=policy.OWN_WORKSPACE),
+            NavItem("AI models", "/settings/models", "", "/settings/models"),
             NavItem("Privacy", "/settings/privacy", "", "/settings/privacy", needs=policy.MANAGE_PRIVACY),
             NavItem("Audit", "/settings/audit", "", "/settings/audit", needs=policy.READ_AUDIT),
         ),
@@ -170,6 +182,7 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
     assets = build_assets()
     environment = build_environment(TEMPLATES, assets)
     environment.globals["has_embedder"] = lambda: settings.embedding_model is not None
+    environment.globals["has_reranker"] = lambda: settings.reranker_model is not None
     pages = Pages(environment, shell_of(platform.links), settings.secure_cookies)
     party = RelyingParty.at(settings.base_url)
     threads = ConversationPages(db, pages, platform.inbox, platform.files)
@@ -199,8 +212,11 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         SignInPages(platform.sign_in, pages, platform.login_limits).router(),
         ProviderPages(platform.sign_in, pages).router(),
         DashboardPages(db, pages, settings.llm_model).router(),
-        AgentPages(db, pages, settings.llm_model).router(),
-        AgentEditor(db, pages, settings.llm_model).router(),
+        AgentListPages(db, pages, settings.llm_model, platform.publish_condition).router(),
+        AgentPages(db, pages).router(),
+        AgentExchangePages(db, pages).router(),
+        AgentEditor(db, pages, settings.llm_model, platform.publish_condition).router(),
+        AgentVersionPages(db, pages, settings.llm_model, platform.publish_condition).router(),
         DocumentPages(db, pages, platform.files).router(),
         SitePages(db, pages, platform.reading).router(),
         ExchangePages(db, pages).router(),
@@ -209,18 +225,24 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         ArticleFilePages(db, pages, platform.files, editor).router(),
         CategoryPages(db, pages).router(),
         FactsPages(db, pages).router(),
-        BenchPages(db, pages, platform.understanding, list_askers).router(),
+        ModelPages(db, pages, name_agents).router(),
+        QuestionFilePages(db, pages).router(),
+        BenchPages(db, pages, platform.understanding, list_askers, platform.reranking).router(),
         GapPages(db, pages).router(),
         DraftPages(db, pages).router(),
         CheckPages(db, pages).router(),
         GraphPages(db, pages).router(),
         VectorPages(db, pages, settings.embedding_model).router(),
+        RerankingPages(db, pages, platform.reranking.model).router(),
         ScriptPages(db, pages, "script").router(),
         ScriptPages(db, pages, "objection").router(),
         RepliesPages(db, pages, platform.crm, platform.connecting.keys, settings.base_url).router(),
         threads.router(),
         MemoryPages(threads).router(),
         ReplyDraftPages(threads).router(),
+        ProposalPages(platform.db, pages).router(),
+        ScenarioPages(db, pages, settings.llm_model).router(),
+        ScenarioRunPages(db, pages).router(),
         ReplyPages(threads).router(),
         HandoffPages(threads).router(),
         SuggestionPages(threads).router(),

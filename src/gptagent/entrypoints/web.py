@@ -4,13 +4,13 @@ import asyncio
 import hmac
 import signal
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from types import FrameType
 
 import structlog
-from fastapi import Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.middleware.gzip import GZipMiddleware
@@ -33,6 +33,8 @@ from gptagent.features.admin.audit_api import AuditApi, PlatformAuditApi
 from gptagent.features.admin.people_api import PeopleApi
 from gptagent.features.agents.api import AgentsApi
 from gptagent.features.agents.asking import list_askers
+from gptagent.features.agents.exchange.api import AgentExchangeApi
+from gptagent.features.agents.versions.api import AgentVersionsApi
 from gptagent.features.conversations.memory.api import MemoryApi
 from gptagent.features.crm.actions.api import ActionsApi
 from gptagent.features.crm.actions.journal_api import JournalApi
@@ -45,15 +47,19 @@ from gptagent.features.crm.mirror.api import MirrorApi
 from gptagent.features.crm.replying.api import RepliesApi
 from gptagent.features.crm.replying.widget import WidgetDoor
 from gptagent.features.crm.syncing.api import SyncsApi
+from gptagent.features.dialog.acting.api import ProposalsApi
 from gptagent.features.dialog.api import ConversationsApi
 from gptagent.features.dialog.drafts.api import ReplyDraftsApi
 from gptagent.features.dialog.handing.api import HandoffsApi
 from gptagent.features.dialog.outgoing.api import HumanRepliesApi
+from gptagent.features.dialog.scenario_runs.api import ScenarioRunsApi
+from gptagent.features.dialog.scenarios.api import ConditionApi, ScenariosApi
 from gptagent.features.dialog.suggesting.api import SuggestionsApi
 from gptagent.features.dialog.tracing.api import ExplanationsApi
 from gptagent.features.dialog.trying.api import ReplaysApi, TestChatsApi
 from gptagent.features.identity.model import RelyingParty
 from gptagent.features.identity.recovery_api import RecoveryApi
+from gptagent.features.inference import api as inference_api
 from gptagent.features.inference import service as inference
 from gptagent.features.knowledge.api import DocumentsApi
 from gptagent.features.knowledge.articles.api import ArticlesApi
@@ -67,6 +73,7 @@ from gptagent.features.knowledge.gaps.api import GapsApi
 from gptagent.features.knowledge.graph.api import GraphApi
 from gptagent.features.knowledge.questions.api import QuestionsApi, RunsApi
 from gptagent.features.knowledge.quota.api import UsageApi
+from gptagent.features.knowledge.reranking.api import RerankingApi
 from gptagent.features.knowledge.scripts.api import ScriptsApi
 from gptagent.features.knowledge.sites.api import SitesApi
 from gptagent.features.knowledge.vectors.api import VectorsApi
@@ -216,28 +223,17 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
     keys = platform.connecting.keys
     app.include_router(ApiKeysApi(platform.db).router())
     app.include_router(ProvidersApi(platform.sign_in).router())
-    app.include_router(AgentsApi(platform.db).router())
-    app.include_router(ExchangeApi(platform.db).router())
-    app.include_router(ArticlesApi(platform.db).router())
-    app.include_router(ArticleFilesApi(platform.db, platform.files).router())
-    app.include_router(CategoriesApi(platform.db).router())
-    app.include_router(FactsApi(platform.db).router())
-    app.include_router(QuestionsApi(platform.db, platform.understanding, list_askers).router())
-    app.include_router(RunsApi(platform.db).router())
-    app.include_router(GapsApi(platform.db).router())
-    app.include_router(DraftsApi(platform.db).router())
-    app.include_router(ChecksApi(platform.db).router())
-    app.include_router(GraphApi(platform.db).router())
-    app.include_router(VectorsApi(platform.db, settings.embedding_model).router())
-    app.include_router(UsageApi(platform.db).router())
-    app.include_router(ScriptsApi(platform.db, "script").router())
-    app.include_router(ScriptsApi(platform.db, "objection").router())
-    app.include_router(DocumentsApi(platform.db, platform.files).router())
-    app.include_router(SitesApi(platform.db, platform.reading).router())
+    for agents in (
+        AgentsApi(platform.db, settings.llm_model, platform.publish_condition).router(),
+        AgentExchangeApi(platform.db).router(),
+        AgentVersionsApi(platform.db, platform.publish_condition).router(),
+    ):
+        app.include_router(agents)
+    _include(app, inference_api.routers(platform.db))
+    _add_knowledge_api(app, platform)
     app.include_router(DeliveriesApi(platform.db).router())
     app.include_router(ConnectionsApi(platform.connecting).router())
-    for router in IntegrationsApi(platform.connecting).routers():
-        app.include_router(router)
+    _include(app, IntegrationsApi(platform.connecting).routers())
     app.include_router(SyncsApi(platform.db).router())
     app.include_router(MirrorApi(platform.db).router())
     app.include_router(ActionsApi(platform.db, settings.sends_letters).router())
@@ -256,15 +252,47 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
     app.router.routes.append(door.route())
 
 
+def _include(app: FastAPI, routers: Iterable[APIRouter]) -> None:
+    for one in routers:
+        app.include_router(one)
+
+
+def _add_knowledge_api(app: FastAPI, platform: Platform) -> None:
+    app.include_router(ExchangeApi(platform.db).router())
+    app.include_router(ArticlesApi(platform.db).router())
+    app.include_router(ArticleFilesApi(platform.db, platform.files).router())
+    app.include_router(CategoriesApi(platform.db).router())
+    app.include_router(FactsApi(platform.db).router())
+    app.include_router(
+        QuestionsApi(platform.db, platform.understanding, list_askers, platform.reranking).router()
+    )
+    app.include_router(RunsApi(platform.db).router())
+    app.include_router(GapsApi(platform.db).router())
+    app.include_router(DraftsApi(platform.db).router())
+    app.include_router(ChecksApi(platform.db).router())
+    app.include_router(GraphApi(platform.db).router())
+    app.include_router(VectorsApi(platform.db, platform.settings.embedding_model).router())
+    app.include_router(RerankingApi(platform.db, platform.reranking.model).router())
+    app.include_router(UsageApi(platform.db).router())
+    app.include_router(ScriptsApi(platform.db, "script").router())
+    app.include_router(ScriptsApi(platform.db, "objection").router())
+    app.include_router(DocumentsApi(platform.db, platform.files).router())
+    app.include_router(SitesApi(platform.db, platform.reading).router())
+
+
 def _add_conversations(app: FastAPI, platform: Platform) -> None:
     app.include_router(ConversationsApi(platform.db, platform.inbox, platform.files).router())
     app.include_router(ReplyDraftsApi(platform.db).router())
     app.include_router(HumanRepliesApi(platform.db).router())
     app.include_router(ExplanationsApi(platform.db).router())
+    app.include_router(ProposalsApi(platform.db).router())
     app.include_router(HandoffsApi(platform.db).router())
     app.include_router(SuggestionsApi(platform.db).router())
     app.include_router(ReplaysApi(platform.db, platform.login_limits).router())
     app.include_router(TestChatsApi(platform.db, platform.login_limits).router())
+    app.include_router(ScenariosApi(platform.db).router())
+    app.include_router(ScenarioRunsApi(platform.db).router())
+    app.include_router(ConditionApi(platform.db).router())
 
 
 def _add_operations(app: FastAPI, platform: Platform) -> None:

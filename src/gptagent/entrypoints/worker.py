@@ -23,6 +23,7 @@ from gptagent.features.dialog.service import sweep_lanes
 from gptagent.features.knowledge.checks.service import queue_due_checks
 from gptagent.features.knowledge.naming.service import queue_due_measurements
 from gptagent.features.knowledge.questions.service import queue_due_runs
+from gptagent.features.knowledge.reranking.service import queue_due as queue_rerankings
 from gptagent.features.knowledge.sites.service import queue_due_sites
 from gptagent.features.knowledge.vectors.service import check_embedder, queue_due
 from gptagent.features.privacy.service import apply_retention
@@ -51,6 +52,7 @@ SITES_EVERY = timedelta(minutes=1)
 CHECK_EVERY = timedelta(seconds=30)  # how often it is asked which base has changed since its last check
 PROPOSE_EVERY = timedelta(minutes=1)  # how often it is asked which conversations people are done with
 EMBED_EVERY = timedelta(minutes=1)  # how often it is asked whose index by meaning is not up to date
+RERANK_EVERY = timedelta(minutes=1)  # how often it is asked where the reranking model is to be measured
 RENEW_EVERY = timedelta(minutes=5)
 TIDY_HOURS = range(5)  # several rounds: each is bounded
 TIDY_EVERY = timedelta(hours=1)
@@ -204,6 +206,12 @@ async def _embed(platform: Platform) -> None:
         log.info("embeddings_queued", count=count)
 
 
+async def _rerank(platform: Platform) -> None:
+    model = platform.reranking.model
+    if model is not None and (count := await queue_rerankings(platform.db, model)):
+        log.info("rerankings_queued", count=count)
+
+
 async def _tidy(platform: Platform) -> None:
     """At night only (UTC): deleting is work that nobody waits for."""
     if utcnow().hour in TIDY_HOURS and (count := await apply_retention(platform.db)):
@@ -229,5 +237,6 @@ def _schedules() -> tuple[tuple[timedelta, Tick], ...]:
         (NAMES_EVERY, _measure_names),
         (PROPOSE_EVERY, _propose),
         (EMBED_EVERY, _embed),
+        (RERANK_EVERY, _rerank),
         (TIDY_EVERY, _tidy),
     )

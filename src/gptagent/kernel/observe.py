@@ -71,9 +71,41 @@ EMBEDDING_SECONDS = Histogram(
 EMBEDDING_TOKENS = Counter(
     "gptagent_embedding_tokens_total", "Tokens of embedded texts by the provider's count"
 )
+SPEECH_SECONDS = Histogram(
+    "gptagent_speech_request_seconds",
+    "Time until a voice message was written down, with all attempts",
+    ["outcome"],
+    buckets=(0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60),
+)
+RERANKING_SECONDS = Histogram(
+    "gptagent_reranking_request_seconds",
+    "Time of a request for the order of a question's passages, by the outcome",
+    ["outcome"],
+    buckets=(0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
 FACT_GATE = Counter(
     "gptagent_fact_gate_total",
     "Replies of a model by what the comparison with their sources found",
+    ["outcome"],
+)
+INJECTION_SIGNS = Counter(
+    "gptagent_injection_signs_total",
+    "Signs in texts that they want to give a model orders; they block nothing",
+    ["sign", "origin"],
+)
+REPLY_LEAKS = Counter(
+    "gptagent_reply_leaks_total",
+    "Replies of a model that were not sent because they held its instructions or a key",
+    ["leak"],
+)
+BUDGET_REFUSALS = Counter(
+    "gptagent_budget_refusals_total",
+    "Calls of a model that were not made because a budget is used up",
+    ["level"],
+)
+PROMISES = Counter(
+    "gptagent_promises_total",
+    "Replies of a model with a promise, by whether it became a task or was taken out",
     ["outcome"],
 )
 CRM_CALLS = Counter(

@@ -58,6 +58,15 @@ class Settings(BaseSettings):
     embedding_api_key: SecretStr | None = None
     embedding_model: str | None = None
     embedding_dimensions: int | None = Field(default=None, ge=1, le=4_000)
+    speech_base_url: str = "https://api.openai.com/v1"
+    speech_api_key: SecretStr | None = None
+    speech_model: str | None = None
+    vision_base_url: str | None = None
+    vision_api_key: SecretStr | None = None
+    vision_model: str | None = None
+    reranker_base_url: str = "https://api.jina.ai/v1"
+    reranker_api_key: SecretStr | None = None
+    reranker_model: str | None = None
     smtp_url: SecretStr | None = None
     mail_from: str | None = None
     oidc_issuer: str | None = None
@@ -317,7 +326,15 @@ class Settings(BaseSettings):
     def readable_egress(self) -> frozenset[tuple[str, int]]:
         """Those of `allowed_egress` that a workspace may name as a site: nothing this installation calls."""
         own = set()
-        for address in (self.llm_base_url, self.embedding_base_url, self.oidc_issuer, self.kommo_sandbox_url):
+        for address in (
+            self.llm_base_url,
+            self.embedding_base_url,
+            self.reranker_base_url,
+            self.speech_base_url,
+            self.vision_base_url,
+            self.oidc_issuer,
+            self.kommo_sandbox_url,
+        ):
             url = urlsplit(address or "")
             own.add(((url.hostname or "").lower(), url.port or (443 if url.scheme == "https" else 80)))
         return self.allowed_egress - own

@@ -57,6 +57,7 @@ PAGE_STYLES = (
     "inbox",
     "knowledge",
     "login",
+    "scenarios",
     "styleguide",
 )
 """Linked by the pages that need them; `shell` is in every page and part of `app.css`."""

@@ -101,6 +101,10 @@ class Pages:
             self._keep(response, FLASH_COOKIE, packed, FLASH_SECONDS)
         return response
 
+    def remember(self, response: Response, cookie: str, value: str) -> None:
+        """Keep a choice of the reader's in their browser, for a year."""
+        self._keep(response, cookie, value, YEAR_SECONDS)
+
     def _view(self, request: Request, flashes: tuple[Flash, ...]) -> View:
         language = locale_of(request)
         csrf = getattr(request.state, "csrf", None)

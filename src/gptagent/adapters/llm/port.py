@@ -17,7 +17,14 @@ from limits import parse
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import MovingWindowRateLimiter
 
-from gptagent.features.inference.model import Breaker, Hear, ModelReply, ModelRequest, PriceList
+from gptagent.features.inference.model import (
+    Breaker,
+    Hear,
+    ModelReply,
+    ModelRequest,
+    PriceList,
+    ToolCall,
+)
 from gptagent.kernel import observe
 from gptagent.kernel.egress import GuardedTransport
 from gptagent.kernel.errors import AppError, Forbidden, Invalid, UpstreamUnavailable
@@ -202,6 +209,7 @@ class OpenAiCompatible:
             calls=effort.calls,
             tokens_cached=cached,
             cost_micro_usd=self.prices.cost((model, name), used.input_tokens, used.output_tokens, cached),
+            tool_calls=tuple(_called(response)),
         )
 
     async def _check_rate(self) -> None:
@@ -281,24 +289,51 @@ def _settings(request: ModelRequest) -> "ModelSettings":
 
 
 def _form(request: ModelRequest) -> "ModelRequestParameters | None":
-    """Return what asks the endpoint for JSON of a form; None for words."""
+    """Return what asks the endpoint for JSON of a form, or offers it tools; None for words."""
     from pydantic_ai.models import ModelRequestParameters
     from pydantic_ai.output import OutputObjectDefinition
+    from pydantic_ai.tools import ToolDefinition
 
+    if request.tools:
+        tools = [
+            ToolDefinition(
+                name=one.name, description=one.description, parameters_json_schema=dict(one.parameters)
+            )
+            for one in request.tools
+        ]
+        return ModelRequestParameters(function_tools=tools, allow_text_output=True)
     if request.schema is None:
         return None
     form = OutputObjectDefinition(json_schema=dict(request.schema), name="notes", strict=True)
     return ModelRequestParameters(output_mode="native", output_object=form)
 
 
+def _called(response: "ModelResponse") -> Iterator[ToolCall]:
+    for part in response.tool_calls:
+        try:
+            arguments = part.args_as_dict(raise_if_invalid=True)
+        except (ValueError, AssertionError):  # no JSON, or none of an object
+            continue
+        yield ToolCall(part.tool_name, arguments)
+
+
 def _messages(request: ModelRequest) -> "list[ModelMessage]":
+    from pydantic_ai.messages import (
+        BinaryContent,
+        ModelResponse,
+        SystemPromptPart,
+        TextPart,
+        UserPromptPart,
+    )
     from pydantic_ai.messages import ModelRequest as Request
-    from pydantic_ai.messages import ModelResponse, SystemPromptPart, TextPart, UserPromptPart
 
     messages: list[ModelMessage] = [Request(parts=[SystemPromptPart(content=request.system)])]
     for turn in request.turns:
         if turn.role == "user":
-            messages.append(Request(parts=[UserPromptPart(content=turn.text)]))
+            seen = [BinaryContent(data=one.content, media_type=one.mime) for one in turn.pictures]
+            messages.append(
+                Request(parts=[UserPromptPart(content=[turn.text, *seen] if seen else turn.text)])
+            )
         else:
             messages.append(ModelResponse(parts=[TextPart(content=turn.text)]))
     return messages

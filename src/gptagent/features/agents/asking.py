@@ -1,4 +1,6 @@
-"""Agents as the test bench of the knowledge base knows them."""
+"""Agents as the test bench of the knowledge base and the page of budgets know them."""
+
+from uuid import UUID
 
 from gptagent.features.agents.service import list_agents
 from gptagent.features.knowledge import service as knowledge
@@ -12,3 +14,8 @@ async def list_askers(session: Session) -> list[Asker]:
         Asker(one.id, one.name, knowledge.within(one.settings.knowledge.part))
         for one in await list_agents(session)
     ]
+
+
+async def name_agents(session: Session) -> dict[UUID, str]:
+    """Return the names of all agents, for pages of features below this one."""
+    return {one.id: one.name for one in await list_agents(session)}

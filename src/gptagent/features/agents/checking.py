@@ -10,11 +10,21 @@ from zoneinfo import available_timezones
 
 import msgspec
 
-from gptagent.features.agents.model import Opening, PipelineRule, Settings
+from gptagent.features.agents.model import (
+    CUSTOM_FIELD,
+    WRITTEN_CONTACT_FIELDS,
+    WRITTEN_LEAD_FIELDS,
+    Opening,
+    PipelineRule,
+    Settings,
+    UpdateRule,
+)
 from gptagent.features.agents.table import (
+    CONDITION_MAX_CHARS,
     FOLLOW_UP_MAX_CHARS,
     FOLLOW_UP_MAX_HOURS,
     SETTINGS,
+    STAGE_GOAL_MAX_CHARS,
     STAGE_TEXT_MAX_CHARS,
     STAGES_MAX,
     Kind,
@@ -144,11 +154,25 @@ def _pipelines(setting: Setting, value: object) -> object:
             raise _Wrong("Choose at least one stage of each pipeline that is on.")
         if any(len(one.text) > STAGE_TEXT_MAX_CHARS for one in rule.instructions):
             raise _Wrong("An instruction has at most {high} characters.", high=STAGE_TEXT_MAX_CHARS)
-        if any(len(one.text) > FOLLOW_UP_MAX_CHARS for one in rule.follow_ups):
-            raise _Wrong("A follow-up has at most {high} characters.", high=FOLLOW_UP_MAX_CHARS)
-        if any(not 1 <= one.after_hours <= FOLLOW_UP_MAX_HOURS for one in rule.follow_ups):
-            raise _Wrong("A follow-up comes after 1 to {high} hours.", high=FOLLOW_UP_MAX_HOURS)
+        _check_goals(rule)
+        _check_follow_ups(rule)
     return _listed(setting, [_tidy(rule) for rule in rules])
+
+
+def _check_goals(rule: PipelineRule) -> None:
+    if len(rule.goals) > STAGES_MAX:
+        raise _Wrong("At most {high}.", high=STAGES_MAX)
+    if any(len(one.text) > STAGE_GOAL_MAX_CHARS for one in rule.goals):
+        raise _Wrong("A stage's goal has at most {high} characters.", high=STAGE_GOAL_MAX_CHARS)
+    if any(one.stage_id == one.next_stage_id for one in rule.goals):
+        raise _Wrong("A deal is moved on to another stage.")
+
+
+def _check_follow_ups(rule: PipelineRule) -> None:
+    if any(len(one.text) > FOLLOW_UP_MAX_CHARS for one in rule.follow_ups):
+        raise _Wrong("A follow-up has at most {high} characters.", high=FOLLOW_UP_MAX_CHARS)
+    if any(not 1 <= one.after_hours <= FOLLOW_UP_MAX_HOURS for one in rule.follow_ups):
+        raise _Wrong("A follow-up comes after 1 to {high} hours.", high=FOLLOW_UP_MAX_HOURS)
 
 
 def _tidy(rule: PipelineRule) -> dict[str, Any]:
@@ -156,6 +180,11 @@ def _tidy(rule: PipelineRule) -> dict[str, Any]:
     texts = {one.stage_id: one.text.strip() for one in rule.instructions}
     plain: dict[str, Any] = msgspec.to_builtins(rule)
     plain["stages"] = list(dict.fromkeys(rule.stages))
+    plain["goals"] = [
+        msgspec.to_builtins(replace(one, text=one.text.strip()))
+        for one in {one.stage_id: one for one in rule.goals}.values()
+        if one.text.strip()
+    ]
     plain["follow_ups"] = [
         msgspec.to_builtins(replace(one, text=one.text.strip()))
         for one in {one.stage_id: one for one in rule.follow_ups}.values()
@@ -163,6 +192,26 @@ def _tidy(rule: PipelineRule) -> dict[str, Any]:
     ]
     plain["instructions"] = [{"stage_id": stage, "text": text} for stage, text in texts.items() if text]
     return plain
+
+
+def _rules(setting: Setting, value: object) -> object:
+    """Rules keep their order, and a field may have several. Which fields there are `_contradictions` says."""
+    kept = []
+    found = _as(value, tuple[UpdateRule, ...])
+    if len(found) > setting.high:
+        raise _Wrong("At most {high}.", high=setting.high)
+    for number, rule in enumerate(found, start=1):
+        condition = rule.condition.strip()
+        if not rule.field:
+            raise _Wrong("Rule {number}: choose a field.", number=number)
+        if not 1 <= len(condition) <= CONDITION_MAX_CHARS:
+            raise _Wrong(
+                "Rule {number}: say when the field is to be written, in 1 to {high} characters.",
+                number=number,
+                high=CONDITION_MAX_CHARS,
+            )
+        kept.append({"field": rule.field, "condition": condition, "overwrite": rule.overwrite})
+    return kept
 
 
 def _timezone(_setting: Setting, value: object) -> object:
@@ -219,10 +268,17 @@ _CHECKS: Mapping[Kind, Callable[[Setting, object], object]] = {
     "pipelines": _pipelines,
     "channels": _words,
     "fields": _words,
+    "rules": _rules,
     "timezone": _timezone,
     "week": _week,
     "days": _days,
 }
+
+
+def is_custom(field: str) -> bool:
+    """Whether a name is that of a custom field."""
+    number = field.removeprefix(CUSTOM_FIELD)
+    return field.startswith(CUSTOM_FIELD) and number.isascii() and number.isdecimal() and len(number) <= 18
 
 
 def _contradictions(settings: Settings) -> list[FieldError]:
@@ -234,6 +290,13 @@ def _contradictions(settings: Settings) -> list[FieldError]:
         faults.append(FieldError("channels.chosen", "Choose at least one channel."))
     if not settings.knowledge.all and not settings.knowledge.categories:
         faults.append(FieldError("knowledge.categories", "Choose at least one category."))
+    rules = settings.update_rules
+    for path, written, own in (
+        ("update_rules.lead", rules.lead, WRITTEN_LEAD_FIELDS),
+        ("update_rules.contact", rules.contact, WRITTEN_CONTACT_FIELDS),
+    ):
+        if any(one.field not in own and not is_custom(one.field) for one in written):
+            faults.append(FieldError(path, NOT_OFFERED))
     if settings.hours.is_on and not settings.hours.week:
         faults.append(FieldError("hours.week", "Choose at least one day."))
     return faults

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from gptagent.features.agents.model import Agent, PipelineRule, Place, Settings, StageFollowUp
+from gptagent.features.agents.model import Agent, PipelineRule, Place, Settings, StageFollowUp, StageGoal
 
 
 def choose(candidates: Sequence[Agent], place: Place) -> Agent | None:
@@ -39,6 +39,12 @@ def overshadowed_by(agents: Sequence[Agent], agent: Agent) -> Agent | None:
         if one.is_active and takes_all(one.settings):
             return one
     return None
+
+
+def stage_goal(settings: Settings, place: Place) -> StageGoal | None:
+    """Return what is to be reached where the deal is; None if nothing is said."""
+    rule = _rule(settings, place)
+    return next((one for one in rule.goals if one.stage_id == place.stage_id), None) if rule else None
 
 
 def stage_follow_up(settings: Settings, place: Place) -> StageFollowUp | None:

@@ -13,10 +13,22 @@ from starlette.responses import Response
 from gptagent.features.agents import service
 from gptagent.features.agents.checking import timezones
 from gptagent.features.agents.forms import TABS, WEEKDAYS, Tab, nested, read, rules_of, values_of, version_of
+from gptagent.features.agents.limits import instructions_max
 from gptagent.features.agents.model import Agent, Problem
 from gptagent.features.agents.offering import languages, offered_in_basics, offered_in_fields
-from gptagent.features.agents.table import FOLLOW_UP_MAX_CHARS, NAME_MAX_CHARS, SETTINGS, STAGE_TEXT_MAX_CHARS
+from gptagent.features.agents.ports import PublishCondition
+from gptagent.features.agents.rule_forms import REARRANGE, rearranged
+from gptagent.features.agents.table import (
+    CONDITION_MAX_CHARS,
+    FOLLOW_UP_MAX_CHARS,
+    NAME_MAX_CHARS,
+    RULES_MAX,
+    SETTINGS,
+    STAGE_GOAL_MAX_CHARS,
+    STAGE_TEXT_MAX_CHARS,
+)
 from gptagent.features.organizations import policy
+from gptagent.features.organizations import service as organizations
 from gptagent.features.organizations.service import require
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import AppError, Conflict, Invalid
@@ -24,6 +36,8 @@ from gptagent.kernel.http import CurrentScope
 from gptagent.kernel.scope import Scope
 from gptagent.ui.web import Notice, Pages, field_errors, message_of, words
 
+PUBLISHED = Notice("success", "Published", "It counts from the next answer on.")
+SAVED_AS_DRAFT = Notice("success", "Saved as a draft", "Customers get it once it is published.")
 Handler = Callable[..., Awaitable[Response]]
 
 
@@ -34,6 +48,7 @@ class AgentEditor:
     db: Database
     pages: Pages
     llm_model: str | None
+    condition: PublishCondition
 
     def router(self) -> APIRouter:
         router = APIRouter(prefix="/manage/{workspace}/ai-agents/{agent_id}")
@@ -51,17 +66,26 @@ class AgentEditor:
 
     def _saves(self, tab: Tab) -> Handler:
         async def save(request: Request, scope: CurrentScope, agent_id: UUID) -> Response:
-            """Save, unless somebody else saved meanwhile: then what was typed stays and the page says so."""
+            """Publish, or keep as a draft; if somebody else changed the tab meanwhile, or it may not be
+            published, what was typed stays and the page says so.
+            """
             require(scope, policy.EDIT_AGENTS)
             form = await request.form()
             typed = read(form, tab, with_model=self.llm_model is not None)
+            if REARRANGE in form:
+                typed = rearranged(typed, words(form, REARRANGE))
+                return await self._page(request, scope, agent_id, tab, typed=typed, is_typing=True)
+            changes, is_draft = nested(typed), words(form, "action") == "draft"
             try:
                 async with self.db.session(scope) as session:
                     _check_version(form, await service.get_agent(session, agent_id, lock=True), tab)
-                    await service.update_agent(session, agent_id, nested(typed))
+                    if is_draft:
+                        await service.save_draft(session, agent_id, changes)
+                    else:
+                        await service.publish(session, agent_id, changes, condition=self.condition)
             except (Invalid, Conflict) as error:
                 return await self._page(request, scope, agent_id, tab, typed=typed, error=error)
-            return self.pages.redirect(request.url.path, Notice("success", "Saved"))
+            return self.pages.redirect(request.url.path, SAVED_AS_DRAFT if is_draft else PUBLISHED)
 
         return save
 
@@ -75,12 +99,16 @@ class AgentEditor:
         typed: Mapping[str, object] | None = None,
         error: AppError | None = None,
         part: str = "",
+        is_typing: bool = False,
     ) -> Response:
+        """`is_typing`: what was typed is not saved yet, and nobody asked for it."""
         async with self.db.session(scope) as session:
             agent = await service.get_agent(session, agent_id)
-            problems = (await service.find_problems(session, [agent]))[agent_id]
+            edited = service.as_edited(agent)
+            problems = (await service.find_problems(session, [edited]))[agent_id]
             earlier = service.overshadowed_by(await service.list_agents(session), agent)
             offered = {} if part else await self._offered(session, tab, problems)
+            plan = await organizations.get_entitlements(session)
             shell = None if part else await self.pages.shell(request, session)
         context: dict[str, Any] = {
             "agent": agent,
@@ -91,23 +119,28 @@ class AgentEditor:
         }
         if part:
             return self.pages.part(request, "agents/_state.html", **context)
-        values = {**values_of(agent), **(typed or {})}
+        values = {**values_of(edited), **(typed or {})}
         return self.pages.show(
             request,
             "agents/edit.html",
             shell,
             status=error.status if error else 200,
             tab=tab,
-            version=version_of(agent, tab),
+            version=version_of(edited, tab),
             values=values,
             rules=rules_of(values),
             week={one["day"]: one for one in values["hours.week"]},
             errors=field_errors(request, error) if error else {},
             failure=message_of(request, error) if error and not error.fields else "",
             table=SETTINGS,
+            is_typing=is_typing,
+            rules_max=RULES_MAX,
+            condition_max=CONDITION_MAX_CHARS,
             name_max=NAME_MAX_CHARS,
+            instructions_max=instructions_max(plan, edited.settings.model),
             stage_text_max=STAGE_TEXT_MAX_CHARS,
             follow_up_max=FOLLOW_UP_MAX_CHARS,
+            stage_goal_max=STAGE_GOAL_MAX_CHARS,
             **offered,
             **context,
         )
@@ -127,5 +160,5 @@ class AgentEditor:
 
 def _check_version(form: FormData, agent: Agent, tab: Tab) -> None:
     """Raise Conflict if the tab no longer holds what the form began with."""
-    if words(form, "version") not in {"", version_of(agent, tab)}:
+    if words(form, "version") not in {"", version_of(service.as_edited(agent), tab)}:
         raise Conflict("agent_changed", "Somebody else changed it. Reload it and try again.")

@@ -9,6 +9,7 @@ from starlette.datastructures import FormData
 
 from gptagent.features.agents.checking import described
 from gptagent.features.agents.model import Agent
+from gptagent.features.agents.rule_forms import read_rules
 from gptagent.features.agents.table import SETTINGS, Kind
 from gptagent.ui.web import words
 
@@ -29,7 +30,18 @@ TABS: Mapping[Tab, tuple[str, ...]] = {
         "not_found_text",
         "handoff_text",
     ),
-    "leads-contacts": ("readable.lead", "readable.contact"),
+    "leads-contacts": (
+        "readable.lead",
+        "readable.contact",
+        "update_rules.lead",
+        "update_rules.contact",
+        "actions.move_deal",
+        "actions.create_task",
+        "actions.add_note",
+        "actions.change_responsible",
+        "actions.add_tags",
+        "actions.confidence",
+    ),
     "advanced-settings": (
         "model",
         "language.detect",
@@ -44,6 +56,10 @@ TABS: Mapping[Tab, tuple[str, ...]] = {
         "hours.week",
         "hours.holidays",
         "remembers_customers",
+        "budget.day_cents",
+        "budget.month_cents",
+        "budget.day_tokens",
+        "budget.month_tokens",
     ),
 }
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -73,6 +89,7 @@ def rules_of(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         f"{rule['connection_id']}/{rule['pipeline_id']}": {
             **rule,
             "texts": {one["stage_id"]: one["text"] for one in rule["instructions"]},
+            "goals": {one["stage_id"]: one for one in rule["goals"]},
             "follows": {one["stage_id"]: one for one in rule["follow_ups"]},
         }
         for rule in values["pipelines.chosen"]
@@ -81,7 +98,11 @@ def rules_of(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 def read(form: FormData, tab: Tab, *, with_model: bool) -> dict[str, Any]:
     """Return what was typed, by path; what is of a wrong kind is left to the service to refuse."""
-    typed = {path: _read(form, path) for path in shown(tab, with_model=with_model)}
+    typed = {
+        path: _read(form, path)
+        for path in shown(tab, with_model=with_model)
+        if path in form or not path.startswith("actions.")
+    }
     return {"name": words(form, "name"), **typed} if tab == "edit" else typed
 
 
@@ -127,7 +148,8 @@ def _rules(form: FormData, path: str) -> Iterator[dict[str, Any]]:
         ]
         chosen = [_number(one.rpartition("/")[2]) for one in stages if one.startswith(f"{name}/")]
         follows = list(_follow_ups(form, f"{path}.follow/{name}/"))
-        if name in active or chosen or told or follows:
+        goals = list(_goals(form, f"{path}.goal/{name}/"))
+        if name in active or chosen or told or follows or goals:
             yield {
                 "connection_id": connection,
                 "pipeline_id": _number(pipeline),
@@ -136,7 +158,17 @@ def _rules(form: FormData, path: str) -> Iterator[dict[str, Any]]:
                 "stages": chosen,
                 "instructions": told,
                 "follow_ups": follows,
+                "goals": goals,
             }
+
+
+def _goals(form: FormData, prefix: str) -> Iterator[dict[str, Any]]:
+    for key in form:
+        if key.startswith(prefix) and (text := words(form, key)).strip():
+            stage = key.removeprefix(prefix)
+            following = words(form, f"{prefix.replace('.goal/', '.next/')}{stage}").strip()
+            next_stage = _number(following) if following else None
+            yield {"stage_id": _number(stage), "text": text, "next_stage_id": next_stage}
 
 
 def _follow_ups(form: FormData, prefix: str) -> Iterator[dict[str, Any]]:
@@ -159,6 +191,7 @@ _READERS: Mapping[Kind, Callable[[FormData, str], object]] = {
     "categories": _all,
     "channels": _all,
     "fields": _all,
+    "rules": lambda form, path: list(read_rules(form, path)),
     "pipelines": lambda form, path: list(_rules(form, path)),
     "week": lambda form, path: list(_week(form, path)),
     "days": lambda form, path: words(form, path).split(),

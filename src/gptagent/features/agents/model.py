@@ -6,6 +6,8 @@ from datetime import date, datetime
 from typing import Literal, get_args
 from uuid import UUID
 
+from gptagent.features.inference.budgets.model import Limits
+
 Creativity = Literal["precise", "balanced", "creative"]
 CREATIVITIES: tuple[Creativity, ...] = get_args(Creativity)
 # Sampling temperature of the model (0 - 2) behind each word.
@@ -32,6 +34,12 @@ LANGUAGES: Mapping[str, tuple[str, str]] = {
 LEAD_FIELDS = ("name", "price", "pipeline", "stage", "responsible", "tags")
 CONTACT_FIELDS = ("name", "phone", "email", "responsible", "tags")
 CUSTOM_FIELD = "cf_"
+# What of them an agent may write besides custom fields.
+WRITTEN_LEAD_FIELDS = ("name", "price")
+WRITTEN_CONTACT_FIELDS = ("name",)
+# How far an agent goes with an action: it shows it beside the conversation, asks first, or does it.
+Degree = Literal["off", "suggest", "approve", "alone"]
+DEGREES: tuple[Degree, ...] = get_args(Degree)
 
 DEFAULT_INSTRUCTIONS = "You are a helpful employee of our company. Answer briefly and to the point."
 DEFAULT_NOT_FOUND = (
@@ -46,6 +54,15 @@ class StageText:
 
     stage_id: int
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class StageGoal:
+    """What is to be reached at this stage, and where the deal is moved to then by an agent that may."""
+
+    stage_id: int
+    text: str
+    next_stage_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +85,14 @@ class PipelineRule:
     stages: tuple[int, ...] = ()
     instructions: tuple[StageText, ...] = ()
     follow_ups: tuple[StageFollowUp, ...] = ()
+    goals: tuple[StageGoal, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Pipelines:
     """Where an agent works: in all deals and without one, or only where a rule of `chosen` says so.
 
-    Instructions and follow-ups of a stage count either way.
+    Instructions, follow-ups and goals of a stage count either way.
     """
 
     all: bool = True
@@ -108,6 +126,38 @@ class Readable:
 
     lead: tuple[str, ...] = ("name", "pipeline", "stage")
     contact: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateRule:
+    """When a field of the deal or contact is written from what the customer says, in words.
+
+    Without `overwrite` a value that is there stays.
+    """
+
+    field: str
+    condition: str
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateRules:
+    """Gone through from the first to the last."""
+
+    lead: tuple[UpdateRule, ...] = ()
+    contact: tuple[UpdateRule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Actions:
+    """How far the agent goes with each action. `confidence`, in percent, is the least to do it alone."""
+
+    move_deal: Degree = "off"
+    create_task: Degree = "off"
+    add_note: Degree = "off"
+    change_responsible: Degree = "off"
+    add_tags: Degree = "off"
+    confidence: int = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +211,8 @@ class Settings:
     not_found_text: str = DEFAULT_NOT_FOUND
     handoff_text: str = DEFAULT_HANDOFF
     readable: Readable = field(default_factory=Readable)
+    update_rules: UpdateRules = field(default_factory=UpdateRules)
+    actions: Actions = field(default_factory=Actions)
     model: str | None = None
     language: Language = field(default_factory=Language)
     creativity: Creativity = "balanced"
@@ -170,10 +222,13 @@ class Settings:
     welcome_text: str = ""
     hours: Hours = field(default_factory=Hours)
     remembers_customers: bool = True
+    budget: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True, slots=True)
 class Agent:
+    """Turns use `settings`, which are those of the version `published`; `draft` nobody gets yet."""
+
     id: UUID
     name: str
     is_active: bool
@@ -181,6 +236,8 @@ class Agent:
     version: int
     created_at: datetime
     updated_at: datetime
+    published: int = 1
+    draft: Settings | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,14 @@ from gptagent.features.agents.model import (
     CUSTOM_FIELD,
     LANGUAGES,
     LEAD_FIELDS,
+    WRITTEN_CONTACT_FIELDS,
+    WRITTEN_LEAD_FIELDS,
     Problem,
 )
-from gptagent.features.agents.references import pipeline_name
+from gptagent.features.agents.references import pipeline_name, written_fields
 from gptagent.features.crm import service as crm
+from gptagent.features.crm.actions.model import WrittenKind
+from gptagent.features.crm.actions.service import has_choices
 from gptagent.features.crm.model import Connection
 from gptagent.features.knowledge import service as knowledge
 from gptagent.kernel.db import Session
@@ -28,6 +32,21 @@ FIELD_NAMES: Mapping[str, str] = {
     "tags": "Tags",
     "phone": "Phone",
     "email": "E-mail",
+}
+
+# What actions are called, and how far an agent goes with them.
+ACTION_NAMES: Mapping[str, str] = {
+    "move_deal": "Move the deal to a stage",
+    "create_task": "Create a task",
+    "add_note": "Add a note",
+    "change_responsible": "Change the responsible person",
+    "add_tags": "Add tags",
+}
+DEGREE_NAMES: Mapping[str, str] = {
+    "off": "Never",
+    "suggest": "Suggest beside the conversation",
+    "approve": "Ask for approval",
+    "alone": "Do it alone",
 }
 
 
@@ -86,7 +105,33 @@ async def offered_in_fields(session: Session, problems: Sequence[Problem]) -> di
         "contact_custom": _with_lost(list(found["contacts"].items()), lost.get("readable.contact", ())),
         "has_connection": bool(connections),
         "lost": lost,
+        "rule_fields": {
+            "lead": await _rule_fields(session, "leads", WRITTEN_LEAD_FIELDS),
+            "contact": await _rule_fields(session, "contacts", WRITTEN_CONTACT_FIELDS),
+        },
+        "actions": ACTION_NAMES,
+        "degrees": DEGREE_NAMES,
     }
+
+
+@dataclass(frozen=True, slots=True)
+class RuleField:
+    """A field that a rule may write. `is_own`: its name is a msgid. `choices`: the values it is one of."""
+
+    key: str
+    name: str
+    is_own: bool
+    choices: tuple[str, ...] = ()
+
+
+async def _rule_fields(session: Session, kind: WrittenKind, own: Sequence[str]) -> list[RuleField]:
+    custom = [
+        RuleField(f"{CUSTOM_FIELD}{one.id}", one.name, False, tuple(enum.value for enum in one.enums))
+        if has_choices(one)
+        else RuleField(f"{CUSTOM_FIELD}{one.id}", one.name, False)
+        for one in await written_fields(session, kind)
+    ]
+    return [*(RuleField(key, FIELD_NAMES[key], True) for key in own), *custom]
 
 
 def languages() -> list[tuple[str, str]]:

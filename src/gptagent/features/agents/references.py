@@ -13,12 +13,17 @@ from gptagent.features.agents.model import (
     CONTACT_FIELDS,
     CUSTOM_FIELD,
     LEAD_FIELDS,
+    WRITTEN_CONTACT_FIELDS,
+    WRITTEN_LEAD_FIELDS,
     Agent,
     PipelineRule,
     Problem,
     Settings,
 )
 from gptagent.features.crm import service as crm
+from gptagent.features.crm.actions import service as actions
+from gptagent.features.crm.actions.model import WrittenKind
+from gptagent.features.crm.service import MirroredField
 from gptagent.features.knowledge import service as knowledge
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import FieldError
@@ -32,6 +37,12 @@ def references_of(settings: Settings) -> dict[str, list[str]]:
         "knowledge.categories": [str(one) for one in settings.knowledge.categories],
         "readable.lead": [one for one in settings.readable.lead if one not in LEAD_FIELDS],
         "readable.contact": [one for one in settings.readable.contact if one not in CONTACT_FIELDS],
+        "update_rules.lead": [
+            one.field for one in settings.update_rules.lead if one.field not in WRITTEN_LEAD_FIELDS
+        ],
+        "update_rules.contact": [
+            one.field for one in settings.update_rules.contact if one.field not in WRITTEN_CONTACT_FIELDS
+        ],
     }
 
 
@@ -40,7 +51,9 @@ def names_of(rule: PipelineRule) -> Iterator[str]:
     yield pipeline
     told = [one.stage_id for one in rule.instructions]
     followed = [one.stage_id for one in rule.follow_ups]
-    for stage in dict.fromkeys([*rule.stages, *told, *followed]):
+    aims = [one.stage_id for one in rule.goals]
+    aims += [one.next_stage_id for one in rule.goals if one.next_stage_id is not None]
+    for stage in dict.fromkeys([*rule.stages, *told, *followed, *aims]):
         yield f"{pipeline}/{stage}"
 
 
@@ -125,10 +138,27 @@ async def _contact_fields(session: Session) -> frozenset[str]:
     return frozenset(f"{CUSTOM_FIELD}{field.id}" for field in fields)
 
 
+async def _written_lead_fields(session: Session) -> frozenset[str]:
+    return frozenset(f"{CUSTOM_FIELD}{one.id}" for one in await written_fields(session, "leads"))
+
+
+async def _written_contact_fields(session: Session) -> frozenset[str]:
+    return frozenset(f"{CUSTOM_FIELD}{one.id}" for one in await written_fields(session, "contacts"))
+
+
+async def written_fields(session: Session, kind: WrittenKind) -> list[MirroredField]:
+    """Return the custom fields of all accounts that an agent may write from what a customer says."""
+    connections = await crm.list_connections(session)
+    fields = [field for one in connections for field in await crm.list_fields(session, one.id, kind)]
+    return [field for field in fields if actions.takes_words(field)]
+
+
 _LOADERS: Mapping[str, Callable[[Session], Awaitable[frozenset[str]]]] = {
     "pipelines.chosen": _pipelines,
     "channels.chosen": _channels,
     "knowledge.categories": _categories,
     "readable.lead": _lead_fields,
     "readable.contact": _contact_fields,
+    "update_rules.lead": _written_lead_fields,
+    "update_rules.contact": _written_contact_fields,
 }

@@ -7,39 +7,41 @@ from asyncpg import Record, UniqueViolationError
 
 from gptagent.features.agents.model import Agent, Settings
 from gptagent.kernel.db import Session
-from gptagent.kernel.paging import Page, orders
 
-ORDERS = orders(name="name")
-_AGENT = "select id, name, is_active, settings, version, created_at, updated_at from app.agent"
+AGENT = """select id, name, is_active, settings, version, created_at, updated_at, published, draft
+             from app.agent"""
 _settings = msgspec.json.Decoder(Settings)
 
 
-async def insert_agent(session: Session, agent_id: UUID, name: str, settings: Settings) -> bool:
+async def insert_agent(
+    session: Session, agent_id: UUID, name: str, settings: Settings, draft: Settings | None = None
+) -> bool:
     """Return False if somebody took the name in the meantime: the transaction is then of no more use."""
     try:
         await session.execute(
-            "insert into app.agent (id, name, settings) values ($1, $2, $3)",
+            "insert into app.agent (id, name, settings, draft) values ($1, $2, $3, $4)",
             agent_id,
             name,
-            _packed(settings),
+            packed(settings),
+            packed(draft) if draft is not None else None,
         )
     except UniqueViolationError:
         return False
     return True
 
 
-async def update_agent(
-    session: Session, agent_id: UUID, name: str, settings: Settings, *, is_active: bool
-) -> bool:
+async def update_agent(session: Session, agent: Agent) -> bool:
     """Write the agent and raise its version. False: see insert_agent."""
     try:
         await session.execute(
-            """update app.agent set name = $2, is_active = $3, settings = $4, version = version + 1,
-                      updated_at = now() where id = $1""",
-            agent_id,
-            name,
-            is_active,
-            _packed(settings),
+            """update app.agent set name = $2, is_active = $3, settings = $4, published = $5, draft = $6,
+                      version = version + 1, updated_at = now() where id = $1""",
+            agent.id,
+            agent.name,
+            agent.is_active,
+            packed(agent.settings),
+            agent.published,
+            packed(agent.draft) if agent.draft is not None else None,
         )
     except UniqueViolationError:
         return False
@@ -51,28 +53,30 @@ async def delete_agent(session: Session, agent_id: UUID) -> bool:
 
 
 async def select_agent(session: Session, agent_id: UUID, *, lock: bool = False) -> Agent | None:
-    row = await session.fetchrow(f"{_AGENT} where id = $1{' for update' if lock else ''}", agent_id)
-    return _agent(row) if row else None
-
-
-async def select_page(session: Session, page: Page, is_active: bool | None) -> list[Agent]:
-    rows = await session.fetch(
-        f"{_AGENT} where ($1::boolean is null or is_active = $1) and {page.clause(2)}", is_active, *page.args
-    )
-    return [_agent(row) for row in rows]
+    row = await session.fetchrow(f"{AGENT} where id = $1{' for update' if lock else ''}", agent_id)
+    return agent_of(row) if row else None
 
 
 async def select_agents(session: Session) -> list[Agent]:
-    return [_agent(row) for row in await session.fetch(f"{_AGENT} order by created_at, id")]
+    return [agent_of(row) for row in await session.fetch(f"{AGENT} order by created_at, id")]
 
 
 async def select_active(session: Session) -> list[Agent]:
     """Return the active agents, oldest first. A suspended workspace has none."""
     rows = await session.fetch(
-        f"""{_AGENT} where is_active and exists (select from app.organization where suspended_at is null)
+        f"""{AGENT} where is_active and exists (select from app.organization where suspended_at is null)
             order by created_at, id"""
     )
-    return [_agent(row) for row in rows]
+    return [agent_of(row) for row in rows]
+
+
+async def lock_number(session: Session) -> None:
+    """Let nobody else add an agent to this workspace until the commit."""
+    await session.execute("select pg_advisory_xact_lock(hashtextextended('agents:' || app.org()::text, 0))")
+
+
+async def count(session: Session) -> int:
+    return int(await session.fetchval("select count(*) from app.agent"))
 
 
 async def name_taken(session: Session, name: str, except_id: UUID | None) -> bool:
@@ -86,9 +90,17 @@ async def name_taken(session: Session, name: str, except_id: UUID | None) -> boo
     )
 
 
-def _agent(row: Record) -> Agent:
-    return Agent(**{**dict(row), "settings": _settings.decode(row["settings"])})
+def agent_of(row: Record) -> Agent:
+    """Return the agent of a row that AGENT selects."""
+    draft = row["draft"]
+    documents = {"settings": unpacked(row["settings"]), "draft": unpacked(draft) if draft else None}
+    return Agent(**{**dict(row), **documents})
 
 
-def _packed(settings: Settings) -> str:
+def packed(settings: Settings) -> str:
     return msgspec.json.encode(settings).decode()
+
+
+def unpacked(document: str) -> Settings:
+    """Return the settings of a document; what it does not name has its default."""
+    return _settings.decode(document)

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from gptagent.features.agents.model import CREATIVITIES, LANGUAGES
+from gptagent.features.agents.model import CREATIVITIES, DEGREES, LANGUAGES
+from gptagent.features.inference.budgets.model import LIMIT_MAX
 from gptagent.features.knowledge.model import CATEGORIES_MAX
 
 NAME_MAX_CHARS = 255
 INSTRUCTIONS_MIN_CHARS = 10
-INSTRUCTIONS_MAX_CHARS = 20_000
+INSTRUCTIONS_MAX_CHARS = 40_000  # of the largest plan: see limits.py
 NOT_FOUND_MAX_CHARS = 500
 HANDOFF_MAX_CHARS = 500
 DELAY_MAX_SECONDS = 3_600
@@ -20,7 +21,10 @@ GOAL_MAX_CHARS = 500
 PIPELINES_MAX = 200
 STAGES_MAX = 200  # of a pipeline
 STAGE_TEXT_MAX_CHARS = 2_000
+RULES_MAX = 40  # of the deal, and of the contact
+CONDITION_MAX_CHARS = 500
 FOLLOW_UP_MAX_CHARS = 1_000
+STAGE_GOAL_MAX_CHARS = 500
 FOLLOW_UP_MAX_HOURS = 720  # a month
 # Of longer texts the records say that they changed, not what they say: they may name people.
 LONG_TEXT_CHARS = 255
@@ -34,6 +38,7 @@ Kind = Literal[
     "pipelines",
     "channels",
     "fields",
+    "rules",
     "timezone",
     "week",
     "days",
@@ -59,7 +64,11 @@ class Setting:
     @property
     def is_quiet(self) -> bool:
         """Whether records only say that it changed."""
-        return self.kind == "pipelines" or (self.kind == "text" and self.high > LONG_TEXT_CHARS)
+        return self.kind in {"pipelines", "rules"} or (self.kind == "text" and self.high > LONG_TEXT_CHARS)
+
+
+def _degree(says: str) -> Setting:
+    return Setting("choice", says, options=DEGREES, needs_model=True)
 
 
 # By the path in the document.
@@ -92,7 +101,9 @@ SETTINGS: Mapping[str, Setting] = {
         "with one whose stage is not known yet, is left to others. What you write at a stage the agent is "
         "told while a deal is there, also if it answers in all deals. A customer who is silent there for so "
         "many hours after the agent's reply gets your follow-up once, within the agent's hours; outside of "
-        "what the channel allows a task asks a person to write.",
+        "what the channel allows a task asks a person to write. A stage's goal is what the agent steers "
+        "towards there; once the customer's words show that it is met, the deal is moved on, as far as the "
+        "agent's actions allow that.",
         high=PIPELINES_MAX,
     ),
     "channels.all": Setting("switch", "The agent answers in all channels, also in those you connect later."),
@@ -132,6 +143,34 @@ SETTINGS: Mapping[str, Setting] = {
         high=200,
         needs_model=True,
     ),
+    "update_rules.lead": Setting(
+        "rules",
+        "What the agent writes into the deal from the customer's words, rule by rule from the first to the "
+        "last. Each says when, in your words. What does not fit the field is not written.",
+        high=RULES_MAX,
+        needs_model=True,
+    ),
+    "update_rules.contact": Setting(
+        "rules",
+        "What the agent writes into the contact, in the same way.",
+        high=RULES_MAX,
+        needs_model=True,
+    ),
+    "actions.move_deal": _degree(
+        "Moves the deal to another stage of its pipeline. To a closing stage the agent never moves it alone."
+    ),
+    "actions.create_task": _degree("Makes a task on the deal, or on the contact if there is no deal."),
+    "actions.add_note": _degree("Leaves a note on the deal, or on the contact if there is no deal."),
+    "actions.change_responsible": _degree("Makes another person of the CRM responsible for the deal."),
+    "actions.add_tags": _degree("Adds tags to the deal; only those that the CRM has."),
+    "actions.confidence": Setting(
+        "number",
+        "How sure the model has to be, in percent, for the agent to act alone. Below it the action waits for "
+        "approval.",
+        50,
+        100,
+        needs_model=True,
+    ),
     "model": Setting(
         "text",
         "Which model writes the answers. Empty means the model of this installation.",
@@ -156,7 +195,7 @@ SETTINGS: Mapping[str, Setting] = {
     "response_delay_seconds": Setting(
         "number",
         "The agent waits for so much silence, so that a customer who writes in several messages gets one "
-        "answer.",
+        "answer. After a question, a whole sentence or a long message about half of it is enough.",
         0,
         DELAY_MAX_SECONDS,
     ),
@@ -194,5 +233,28 @@ SETTINGS: Mapping[str, Setting] = {
         "switch",
         "Names, wishes and promises are noted from the customer's messages and known in later chats of the "
         "same contact. Off: nothing more is noted or used; what was noted stays visible in the conversation.",
+    ),
+    "budget.day_cents": Setting(
+        "number",
+        "What this agent's replies and its memory may cost in a day (UTC), in US cents. Once it is used up, "
+        "happens what the workspace has set. A model without a known price counts in tokens only.",
+        0,
+        LIMIT_MAX,
+        is_optional=True,
+        needs_model=True,
+    ),
+    "budget.month_cents": Setting(
+        "number", "The same for a calendar month.", 0, LIMIT_MAX, is_optional=True, needs_model=True
+    ),
+    "budget.day_tokens": Setting(
+        "number",
+        "How many tokens this agent may use in a day (UTC), of questions and answers together.",
+        0,
+        LIMIT_MAX,
+        is_optional=True,
+        needs_model=True,
+    ),
+    "budget.month_tokens": Setting(
+        "number", "The same for a calendar month of tokens.", 0, LIMIT_MAX, is_optional=True, needs_model=True
     ),
 }

@@ -1,8 +1,6 @@
-"""The pages of agents: list, create, switch, delete. The editor is in editing.py."""
+"""What is done to one agent: create, switch, copy, delete. List and editor have their own files."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -10,54 +8,32 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gptagent.features.agents import service
-from gptagent.features.agents.model import Agent
+from gptagent.features.agents.presets.model import PRESETS
+from gptagent.features.agents.presets.service import list_presets
 from gptagent.features.agents.table import NAME_MAX_CHARS
+from gptagent.features.agents.versions.web import refusal
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.db import Database
-from gptagent.kernel.errors import Invalid
+from gptagent.kernel.errors import AppError, Conflict, Invalid
 from gptagent.kernel.http import CurrentScope, locale_of
 from gptagent.kernel.scope import Scope
-from gptagent.ui.web import Notice, Pages, base_of, field_errors, words
+from gptagent.ui.web import Notice, Pages, base_of, field_errors, message_of, words
 
 
 @dataclass(frozen=True, slots=True)
 class AgentPages:
-    """`llm_model` is the installation's model, None if answers are quoted from the knowledge base."""
-
     db: Database
     pages: Pages
-    llm_model: str | None
 
     def router(self) -> APIRouter:
         router = APIRouter(prefix="/manage/{workspace}/ai-agents")
-        router.get("")(self.list)
         router.get("/create")(self.create_form)
         router.post("/create")(self.create)
         router.post("/{agent_id}/active")(self.switch)
+        router.post("/{agent_id}/copy")(self.copy)
         router.post("/{agent_id}/delete")(self.delete)
         return router
-
-    async def list(
-        self, request: Request, scope: CurrentScope, q: str = "", status: str = "all", part: str = ""
-    ) -> Response:
-        require(scope, policy.VIEW)
-        async with self.db.session(scope) as session:
-            agents = await service.list_agents(session)
-            shell = None if part else await self.pages.shell(request, session)
-        context: dict[str, Any] = {
-            "agents": _filtered(agents, q, status),
-            "total": len(agents),
-            "active": sum(agent.is_active for agent in agents),
-            "waiting": {one.id for one in agents if service.overshadowed_by(agents, one)},
-            "q": q,
-            "status_filter": status,
-            "llm_model": self.llm_model,
-            "may_edit": policy.EDIT_AGENTS in scope.permissions,
-        }
-        if part:
-            return self.pages.part(request, "agents/_list.html", **context)
-        return self.pages.show(request, "agents/list.html", shell, **context)
 
     async def create_form(self, request: Request, scope: CurrentScope) -> Response:
         require(scope, policy.EDIT_AGENTS)
@@ -65,17 +41,24 @@ class AgentPages:
 
     async def create(self, request: Request, scope: CurrentScope) -> Response:
         require(scope, policy.EDIT_AGENTS)
-        name = words(await request.form(), "name")
+        form = await request.form()
+        name, chosen = words(form, "name"), words(form, "template")
+        preset = next((key for key in PRESETS if key == chosen), None)
         try:
             async with self.db.session(scope) as session:
-                agent = await service.create_agent(session, name, locale=locale_of(request))
-        except Invalid as error:
-            return await self._create_page(request, scope, name, error)
+                agent = await service.create_agent(session, name, locale=locale_of(request), preset=preset)
+        except (Invalid, Conflict) as error:
+            return await self._create_page(request, scope, name, preset or "", error)
         made = Notice("success", "The agent is created", "It is off and stays silent until you switch it on.")
         return self.pages.redirect(f"{base_of(request)}/ai-agents/{agent.id}/edit", made)
 
     async def _create_page(
-        self, request: Request, scope: Scope, name: str = "", error: Invalid | None = None
+        self,
+        request: Request,
+        scope: Scope,
+        name: str = "",
+        template: str = "",
+        error: AppError | None = None,
     ) -> Response:
         async with self.db.session(scope) as session:
             shell = await self.pages.shell(request, session)
@@ -83,9 +66,12 @@ class AgentPages:
             request,
             "agents/create.html",
             shell,
-            status=422 if error else 200,
+            status=error.status if error else 200,
             name=name,
+            template=template,
+            presets=list_presets(locale_of(request)),
             errors=field_errors(request, error) if error else {},
+            failure=message_of(request, error) if error and not error.fields else "",
             name_max=NAME_MAX_CHARS,
         )
 
@@ -101,14 +87,20 @@ class AgentPages:
         notice = Notice("success", "The agent is on" if is_active else "The agent is off")
         return self.pages.redirect(f"{base_of(request)}/ai-agents/{agent_id}/edit", notice)
 
+    async def copy(self, request: Request, scope: CurrentScope, agent_id: UUID) -> Response:
+        require(scope, policy.EDIT_AGENTS)
+        try:
+            async with self.db.session(scope) as session:
+                made = await service.copy_agent(session, agent_id, locale=locale_of(request))
+        except Conflict as error:
+            return self.pages.redirect(f"{base_of(request)}/ai-agents", refusal(error))
+        copied = Notice(
+            "success", "The agent is copied", "It is off and stays silent until you switch it on."
+        )
+        return self.pages.redirect(f"{base_of(request)}/ai-agents/{made.id}/edit", copied)
+
     async def delete(self, request: Request, scope: CurrentScope, agent_id: UUID) -> Response:
         require(scope, policy.EDIT_AGENTS)
         async with self.db.session(scope) as session:
             await service.delete_agent(session, agent_id)
         return self.pages.redirect(f"{base_of(request)}/ai-agents", Notice("success", "The agent is deleted"))
-
-
-def _filtered(agents: Sequence[Agent], query: str, status: str) -> list[Agent]:
-    wanted = {"active": (True,), "inactive": (False,)}.get(status, (True, False))
-    text = query.strip().lower()
-    return [agent for agent in agents if agent.is_active in wanted and text in agent.name.lower()]

@@ -8,19 +8,39 @@ from uuid import UUID
 import msgspec
 from pydantic import Field
 
-from gptagent.features.agents.model import Agent, Creativity, Problem
-from gptagent.features.agents.table import FOLLOW_UP_MAX_HOURS, PIPELINES_MAX, STAGES_MAX
+from gptagent.features.agents.listing.model import BulkAction
+from gptagent.features.agents.model import Agent, Creativity, Degree, Problem
+from gptagent.features.agents.presets.model import PresetKey
+from gptagent.features.agents.table import FOLLOW_UP_MAX_HOURS, PIPELINES_MAX, RULES_MAX, STAGES_MAX
 from gptagent.features.knowledge.model import CATEGORIES_MAX
 from gptagent.kernel.http import Body, Wire, example
 
 CrmId = Annotated[int, Field(ge=1, le=2**63 - 1)]
+IDS_MAX = 1_000  # repeated ones count here; of different ones BULK_MAX says how many
 Day = Annotated[int, Field(ge=1, le=7)]
 
 
 class NewAgentBody(Body):
-    model_config = example({"name": "Sales"})
+    """`template` is one of `GET /api/v1/agent-templates`, in the language of the request."""
+
+    model_config = example({"name": "Sales", "template": "sales"})
 
     name: str
+    template: PresetKey | None = None
+
+
+class AgentsChange(Body):
+    """`model` is what `set_model` sets; without one it is the installation's."""
+
+    model_config = example({"ids": [], "action": "deactivate"})
+
+    ids: Annotated[list[UUID], Field(max_length=IDS_MAX)]
+    action: BulkAction
+    model: str | None = None
+
+
+class AgentsChanged(Wire):
+    changed: int
 
 
 class StageTextBody(Body):
@@ -36,6 +56,14 @@ class StageFollowUpBody(Body):
     text: str
 
 
+class StageGoalBody(Body):
+    """What is to be reached at the stage; the deal is moved to `next_stage_id` then, as actions allow."""
+
+    stage_id: CrmId
+    text: str
+    next_stage_id: CrmId | None = None
+
+
 class PipelineRuleBody(Body):
     connection_id: UUID
     pipeline_id: CrmId
@@ -44,6 +72,7 @@ class PipelineRuleBody(Body):
     stages: list[CrmId] = Field(default_factory=list, max_length=STAGES_MAX)
     instructions: list[StageTextBody] = Field(default_factory=list, max_length=STAGES_MAX)
     follow_ups: list[StageFollowUpBody] = Field(default_factory=list, max_length=STAGES_MAX)
+    goals: list[StageGoalBody] = Field(default_factory=list, max_length=STAGES_MAX)
 
 
 class PipelinesPatch(Body):
@@ -66,6 +95,28 @@ class ReadablePatch(Body):
     contact: list[str] | None = Field(None, max_length=200)
 
 
+class UpdateRuleBody(Body):
+    """`field`: `name`, `price` (of deals), or `cf_` and the number of a custom field."""
+
+    field: str
+    condition: str
+    overwrite: bool = False
+
+
+class UpdateRulesPatch(Body):
+    lead: list[UpdateRuleBody] | None = Field(None, max_length=RULES_MAX)
+    contact: list[UpdateRuleBody] | None = Field(None, max_length=RULES_MAX)
+
+
+class ActionsPatch(Body):
+    move_deal: Degree | None = None
+    create_task: Degree | None = None
+    add_note: Degree | None = None
+    change_responsible: Degree | None = None
+    add_tags: Degree | None = None
+    confidence: int | None = Field(None, ge=50, le=100)
+
+
 class LanguagePatch(Body):
     detect: bool | None = None
     fixed: str | None = None
@@ -86,13 +137,20 @@ class HoursPatch(Body):
     holidays: list[date] | None = Field(None, max_length=366)
 
 
-class AgentPatch(Body):
+class BudgetPatch(Body):
+    """US cents and tokens of a day and a month by UTC; null: any number."""
+
+    day_cents: int | None = None
+    month_cents: int | None = None
+    day_tokens: int | None = None
+    month_tokens: int | None = None
+
+
+class SettingsPatch(Body):
     """Settings left out stay as they are, also inside of groups; lists are replaced as a whole."""
 
-    model_config = example({"is_active": True, "response_delay_seconds": 10, "knowledge": {"all": True}})
+    model_config = example({"response_delay_seconds": 10, "knowledge": {"all": True}})
 
-    name: str | None = None
-    is_active: bool | None = None
     instructions: str | None = None
     check_before_sending: bool | None = None
     goal: str | None = None
@@ -103,6 +161,8 @@ class AgentPatch(Body):
     not_found_text: str | None = None
     handoff_text: str | None = None
     readable: ReadablePatch | None = None
+    update_rules: UpdateRulesPatch | None = None
+    actions: ActionsPatch | None = None
     model: str | None = None
     language: LanguagePatch | None = None
     creativity: Creativity | None = None
@@ -112,6 +172,16 @@ class AgentPatch(Body):
     welcome_text: str | None = None
     hours: HoursPatch | None = None
     remembers_customers: bool | None = None
+    budget: BudgetPatch | None = None
+
+
+class AgentPatch(SettingsPatch):
+    """Settings left out stay as they are, also inside of groups; what is changed is published at once."""
+
+    model_config = example({"is_active": True, "response_delay_seconds": 10, "knowledge": {"all": True}})
+
+    name: str | None = None
+    is_active: bool | None = None
 
 
 class StageTextOut(Wire):
@@ -125,6 +195,12 @@ class StageFollowUpOut(Wire):
     text: str
 
 
+class StageGoalOut(Wire):
+    stage_id: int
+    text: str
+    next_stage_id: int | None
+
+
 class PipelineRuleOut(Wire):
     connection_id: UUID
     pipeline_id: int
@@ -133,6 +209,7 @@ class PipelineRuleOut(Wire):
     stages: list[int]
     instructions: list[StageTextOut]
     follow_ups: list[StageFollowUpOut]
+    goals: list[StageGoalOut]
 
 
 class PipelinesOut(Wire):
@@ -155,6 +232,28 @@ class ReadableOut(Wire):
     contact: list[str]
 
 
+class UpdateRuleOut(Wire):
+    field: str
+    condition: str
+    overwrite: bool
+
+
+class UpdateRulesOut(Wire):
+    lead: list[UpdateRuleOut]
+    contact: list[UpdateRuleOut]
+
+
+class ActionsOut(Wire):
+    """How far the agent goes with each: off, suggest, approve or alone. `confidence` in percent."""
+
+    move_deal: Degree
+    create_task: Degree
+    add_note: Degree
+    change_responsible: Degree
+    add_tags: Degree
+    confidence: int
+
+
 class LanguageOut(Wire):
     detect: bool
     fixed: str
@@ -173,6 +272,13 @@ class HoursOut(Wire):
     holidays: list[date]
 
 
+class BudgetOut(Wire):
+    day_cents: int | None
+    month_cents: int | None
+    day_tokens: int | None
+    month_tokens: int | None
+
+
 class ProblemOut(Wire):
     """The setting, by its pointer, still names something that is no longer there."""
 
@@ -180,10 +286,7 @@ class ProblemOut(Wire):
     reference: str
 
 
-class AgentOut(Wire):
-    id: UUID
-    name: str
-    is_active: bool
+class SettingsOut(Wire):
     instructions: str
     check_before_sending: bool
     goal: str
@@ -194,6 +297,8 @@ class AgentOut(Wire):
     not_found_text: str
     handoff_text: str
     readable: ReadableOut
+    update_rules: UpdateRulesOut
+    actions: ActionsOut
     model: str | None
     language: LanguageOut
     creativity: Creativity
@@ -203,8 +308,19 @@ class AgentOut(Wire):
     welcome_text: str
     hours: HoursOut
     remembers_customers: bool
+    budget: BudgetOut
+
+
+class AgentOut(SettingsOut):
+    """`published_version` is what customers get; `has_draft`: changes wait that nobody gets yet."""
+
+    id: UUID
+    name: str
+    is_active: bool
     problems: list[ProblemOut]
     version: int
+    published_version: int
+    has_draft: bool
     created_at: datetime
     updated_at: datetime
 
@@ -220,5 +336,17 @@ OWN = ("id", "name", "is_active", "version", "created_at", "updated_at")
 def told(agent: Agent, problems: Sequence[Problem]) -> AgentOut:
     """Return the agent as an answer tells it."""
     own = {key: getattr(agent, key) for key in OWN}
-    flags = [{"setting": f"/{one.setting.replace('.', '/')}", "reference": one.reference} for one in problems]
-    return AgentOut.model_validate({**msgspec.to_builtins(agent.settings), **own, "problems": flags})
+    own |= {"published_version": agent.published, "has_draft": agent.draft is not None}
+    return AgentOut.model_validate(
+        {**msgspec.to_builtins(agent.settings), **own, "problems": flagged(problems)}
+    )
+
+
+def flagged(problems: Sequence[Problem]) -> list[dict[str, str]]:
+    """Return problems as answers tell them."""
+    return [{"setting": pointer_of(one.setting), "reference": one.reference} for one in problems]
+
+
+def pointer_of(path: str) -> str:
+    """Return a setting's JSON pointer."""
+    return f"/{path.replace('.', '/')}"

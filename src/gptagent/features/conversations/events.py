@@ -12,6 +12,8 @@ class CustomerWrote(Event):
 
     conversation_id: UUID
     seq: int
+    text: str = ""
+    has_file: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +33,10 @@ class StageChanged(Event):
     """The deal of this conversation moved."""
 
     conversation_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class FileKept(Event):
+    """A file of a customer is here."""
+
+    attachment_id: UUID

@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
-from uuid import UUID
+from uuid import UUID, uuid5
 
 TOPIC = "conversations"
 Author = Literal["customer", "agent", "human", "bot"]
 DeliveryStatus = Literal["sent", "delivered", "read", "failed"]
+# What a machine made of a file: the words of a voice message, what is on a picture or in a document.
+Medium = Literal["voice", "picture", "document"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +40,19 @@ class Conversation:
     def held_by_person(self) -> bool:
         return self.taken_over_at is not None
 
+    @property
+    def customer(self) -> UUID:
+        """The same for all conversations of a contact; without one, the conversation's own id."""
+        return uuid5(self.connection_id, str(self.contact_id)) if self.contact_id else self.id
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """`seq` counts from 1 within its conversation."""
+    """`seq` counts from 1 within its conversation.
+
+    `heard` are the words of a voice message, `seen` what is on its picture or in its document, as a machine
+    told them; empty while that is not known, or if it never will be.
+    """
 
     seq: int
     author: Author
@@ -51,11 +62,32 @@ class Message:
     turn_id: UUID | None
     sent_at: datetime
     delivery_status: DeliveryStatus | None = None
+    heard: str = ""
+    seen: str = ""
+
+    @property
+    def said(self) -> str:
+        """What the customer has said, written or spoken."""
+        return "\n".join(filter(None, (self.text.strip(), self.heard)))
+
+    @property
+    def told(self) -> str:
+        """What the message tells one who can neither hear nor see."""
+        return "\n".join(filter(None, (self.said, self.seen)))
+
+    @property
+    def is_unheard(self) -> bool:
+        """Whether it came with something of which nothing is known but that it is there."""
+        return self.attachment_type is not None and not self.heard and not self.seen
 
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file of the message `seq`. It can be opened once its state is `stored`; `refused` is for good."""
+    """A file of the message `seq`. It can be opened once its state is `stored`; `refused` is for good.
+
+    `hearing` is `waiting` while a machine is to tell what is in a customer's file, `heard` once `words` hold
+    it (`heard_by` which model, None for a document), `unheard` for `unheard_reason`; `none` for other files.
+    """
 
     id: UUID
     seq: int
@@ -63,6 +95,11 @@ class Attachment:
     name: str
     state: Literal["pending", "stored", "refused", "failed"]
     size_bytes: int | None
+    hearing: Literal["none", "waiting", "heard", "unheard"] = "none"
+    heard_as: Medium | None = None
+    heard_by: str | None = None
+    words: str = ""
+    unheard_reason: str | None = None
 
 
 def topic_of(conversation_id: UUID) -> str:

@@ -77,7 +77,8 @@ class Inbox:
             return
         await note_attachment(session, conversation_id, seq, message)
         if message.author == "customer":
-            await self.subscribers.publish(session, CustomerWrote(conversation_id, seq))
+            wrote = CustomerWrote(conversation_id, seq, message.text, message.attachment_type is not None)
+            await self.subscribers.publish(session, wrote)
         elif message.author == "human":
             await self._person_wrote(session, conversation_id, message)
         await tell(session, conversation_id)

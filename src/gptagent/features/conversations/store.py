@@ -13,7 +13,16 @@ from gptagent.kernel.ids import new_id
 from gptagent.kernel.paging import Page
 
 PREVIEW_CHARS = 200
-_MESSAGE = """select seq, author, author_name, text, attachment_type, turn_id, sent_at, delivery_status
+# What a machine made of the files of a message; only those that have one are looked at.
+_MESSAGE = """select seq, author, author_name, text, attachment_type, turn_id, sent_at, delivery_status,
+                     case when attachment_type is null then '' else coalesce((
+                       select string_agg(a.words, E'\\n' order by a.id) from app.attachment a
+                        where a.conversation_id = message.conversation_id and a.seq = message.seq
+                          and a.heard_as = 'voice'), '') end as heard,
+                     case when attachment_type is null then '' else coalesce((
+                       select string_agg(a.words, E'\\n' order by a.id) from app.attachment a
+                        where a.conversation_id = message.conversation_id and a.seq = message.seq
+                          and a.heard_as in ('picture', 'document')), '') end as seen
                 from app.message"""
 _CONVERSATION = """select id, connection_id, chat_id, talk_id, contact_id, lead_id, customer_name, channel,
                           last_seq, last_text, last_message_at, taken_over_at, taken_over_by, created_at,

@@ -33,7 +33,7 @@ from gptagent.features.crm.entities.service import (
     forget_contacts,
     get_contact_card,
 )
-from gptagent.features.crm.mirror.model import CHANNELS
+from gptagent.features.crm.mirror.model import CHANNELS, MirroredField, MirroredPipeline, MirroredUser
 from gptagent.features.crm.mirror.service import (
     list_channels,
     list_fields,
@@ -69,6 +69,9 @@ __all__ = [
     "FieldValue",
     "Hook",
     "LeadCard",
+    "MirroredField",
+    "MirroredPipeline",
+    "MirroredUser",
     "change_connection",
     "check_works",
     "connect_crm",

@@ -122,13 +122,23 @@ class TurnOut(Wire):
 
 
 class AttachmentOut(Wire):
-    """`state`: pending, stored (it can be downloaded), refused or failed."""
+    """`state`: pending, stored (it can be downloaded), refused or failed.
+
+    `hearing`: waiting, heard, unheard or none. `words` were made by a machine, `heard_by` a model or, of a
+    document, nothing: what is said in a voice message (`heard_as` voice), what is on a picture, the beginning
+    of a document. `unheard_reason` says why there are none.
+    """
 
     id: UUID
     kind: str
     name: str
     state: str
     size_bytes: int | None
+    hearing: str
+    heard_as: str | None
+    heard_by: str | None
+    words: str
+    unheard_reason: str | None
 
 
 class MessageOut(Wire):

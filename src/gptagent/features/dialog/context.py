@@ -18,6 +18,7 @@ from gptagent.kernel.scope import Scope
 
 HISTORY_MESSAGES = 10
 QUESTION_MAX_CHARS = 4_000
+SEEN_ASKED_CHARS = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +39,9 @@ class Seen:
 
     @property
     def question(self) -> str:
-        """The burst as one text."""
-        return "\n".join(m.text for m in self.unanswered if m.text.strip())[:QUESTION_MAX_CHARS]
+        """The burst as one text. Of pictures and documents its beginning: it is the words that ask."""
+        told = [f"{m.said}\n{m.seen[:SEEN_ASKED_CHARS]}".strip() for m in self.unanswered]
+        return "\n".join(filter(None, told))[:QUESTION_MAX_CHARS]
 
     @property
     def lacks_lead(self) -> bool:

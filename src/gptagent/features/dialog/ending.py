@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from uuid import uuid5
 
 from gptagent.features.agents import service as agents
 from gptagent.features.conversations import service as conversations
@@ -12,12 +11,15 @@ from gptagent.features.crm import service as crm_service
 from gptagent.features.crm.model import NewTask
 from gptagent.features.crm.replying import service as replying
 from gptagent.features.dialog import service, store
+from gptagent.features.dialog.acting import service as acting
+from gptagent.features.dialog.acting.promising import owe_promises
 from gptagent.features.dialog.enclosures import service as enclosures
 from gptagent.features.dialog.following.planning import wait_for_silence
-from gptagent.features.dialog.model import FACT_GATE, Answer, Turn
+from gptagent.features.dialog.model import FACT_GATE, LEAK, NOT_HEARD, Answer, Turn
 from gptagent.features.dialog.scripting import used_scripts
 from gptagent.features.dialog.tracing import service as tracing
 from gptagent.features.dialog.tracing.model import Trace
+from gptagent.features.inference.budgets.model import EXHAUSTED
 from gptagent.features.knowledge import service as knowledge
 from gptagent.features.organizations import service as organizations
 from gptagent.kernel import observe
@@ -36,6 +38,10 @@ FACT_GATE_TASK = (
     "The agent's reply named numbers or contacts that have no source and was not sent. Please answer the "
     "customer: “{question}”"
 )
+LEAK_TASK = (
+    "The agent's reply held what no customer is to see, such as its instructions, and was not sent. Please "
+    "answer the customer: “{question}”"
+)
 NOT_SENT_TASK = (
     "The agent's reply could not be delivered ({reason}). Please answer the customer: “{question}”"
 )
@@ -43,9 +49,15 @@ WINDOW_TASK = (
     "The agent's reply was not sent: the channel takes messages only within 24 hours of the customer's last "
     "one. Please write with a template. The reply was: “{reply}”"
 )
+BUDGET_TASK = (
+    "The budget for AI models is used up, so the agent has not answered. Please answer the customer: "
+    "“{question}”"
+)
 FAILED_TASK = (
-    "The channel did not deliver the agent's reply to the customer. Please look after it. The reply was: "
-    "“{reply}”"
+    "The channel did not deliver a reply to the customer. Please look after it. The reply was: “{reply}”"
+)
+NOT_HEARD_TASK = (
+    "The customer sends what the agent cannot hear or open. Please look at it in the chat and answer."
 )
 WINDOW_CLOSED = "window_closed"
 
@@ -75,7 +87,7 @@ async def finish(
         await crm_service.hold_connection(session, conversation.connection_id)
         if sent is not None:  # takes the stronger lock of the conversation, so it comes first
             await _record_reply(session, turn, answer, sent.message_id)
-        await memory.wake_reader(session, conversation.id)
+        await memory.wake_reader(session, conversation.id, turn.agent_id, turn.last_seq)
         await service.give_back(session, turn, answered=True, due_in=await _patience(session, turn))
         message_id = sent.message_id if sent else None
         ended = await store.end_turn(session, turn, answer.outcome, answer.reason, message_id)
@@ -89,9 +101,12 @@ async def finish(
             await replying.release(session, turn.id)
         if sent is not None:
             await enclosures.owe_files(session, turn, answer)
+            await owe_promises(session, conversation, answer)
             await knowledge.note_scripts_used(session, used_scripts(answer), now=utcnow())
             await wait_for_silence(session, conversation.id, turn.agent_id)
         await _follow(session, turn, conversation, answer)
+        if answer.outcome in {"reply", "not_found"}:
+            await acting.owe_acting(session, turn)
         await note_question(session, turn, conversation)
     observe.TURNS.labels(answer.outcome).inc()
 
@@ -108,10 +123,14 @@ async def _follow(session: Session, turn: Turn, conversation: Conversation, answ
     if answer.outcome == "not_found":
         agent = await agents.find_agent(session, turn.agent_id)
         if agent is not None and agent.settings.not_found_task:
-            task = FACT_GATE_TASK if answer.reason == FACT_GATE else NOT_FOUND_TASK
+            task = {FACT_GATE: FACT_GATE_TASK, LEAK: LEAK_TASK}.get(answer.reason or "", NOT_FOUND_TASK)
             await owe_turn_task(session, turn, conversation, task)
     elif answer.reason == WINDOW_CLOSED:
         await owe_task(session, conversation, WINDOW_TASK, reply=answer.text[:TASK_REPLY_CHARS])
+    elif answer.reason == EXHAUSTED and answer.outcome == "handed_off":
+        await owe_turn_task(session, turn, conversation, BUDGET_TASK)
+    elif answer.outcome == "handed_off" and answer.reason == NOT_HEARD:
+        await owe_task(session, conversation, NOT_HEARD_TASK)
     elif answer.outcome == "handed_off":
         await owe_turn_task(session, turn, conversation, NOT_SENT_TASK, reason=answer.reason or "")
 
@@ -124,16 +143,18 @@ async def note_question(session: Session, turn: Turn, conversation: Conversation
     answer = turn.answer
     if answer is None or answer.support is None or answer.outcome not in {"reply", "not_found"}:
         return
-    contact = conversation.contact_id
+    agent = await agents.find_agent(session, turn.agent_id)
+    part = agent.settings.knowledge.part if agent else None
     asked = knowledge.Asked(
         turn_id=turn.id,
         conversation_id=conversation.id,
-        customer=uuid5(conversation.connection_id, str(contact)) if contact else conversation.id,
+        customer=conversation.customer,
         question=await _question(session, turn, conversation),
         is_answered=answer.outcome == "reply",
         support=answer.support,
         asked_at=utcnow(),
         names=(conversation.customer_name,),
+        categories=None if part is None else tuple(part),
     )
     await knowledge.note_question(session, asked)
     earlier = await store.outdated_turns(session, conversation.id, turn.first_seq)
@@ -163,7 +184,7 @@ async def owe_turn_task(
 
 async def _question(session: Session, turn: Turn, conversation: Conversation) -> str:
     asked = await conversations.list_messages(session, conversation.id, from_seq=turn.first_seq)
-    return " ".join(m.text for m in asked if m.author == "customer" and m.seq <= turn.last_seq)
+    return " ".join(m.told for m in asked if m.author == "customer" and m.seq <= turn.last_seq)
 
 
 async def owe_task(session: Session, conversation: Conversation, template: str, **params: str) -> None:

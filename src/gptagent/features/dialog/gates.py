@@ -13,6 +13,7 @@ from gptagent.features.crm.model import Connection
 from gptagent.features.crm.replying import service as replying
 from gptagent.features.dialog import service, store
 from gptagent.features.dialog.context import HISTORY_MESSAGES, Seen, TurnContext
+from gptagent.features.dialog.hearing import service as hearing
 from gptagent.features.dialog.model import ANSWER_WINDOW, Pace, Turn
 from gptagent.features.dialog.tracing.model import Trace
 from gptagent.features.organizations import service as organizations
@@ -56,7 +57,7 @@ async def gather(session: Session, turn: Turn, pace: Pace, trace: Trace) -> Seen
     pause = await _pause(session, connection.status, conversation, pace)
     if pause is not None:
         await service.give_back(session, turn, due_in=pause)
-    if pause is not None or await _await_hours(session, turn, fitting, pace):
+    if pause is not None or await _await_others(session, turn, unanswered, fitting, pace):
         return Postponed()
     trace.passed("pace")
     lead = None
@@ -71,6 +72,15 @@ async def gather(session: Session, turn: Turn, pace: Pace, trace: Trace) -> Seen
         is_unread=False,
         trace=trace,
     )
+
+
+async def _await_others(
+    session: Session, turn: Turn, unanswered: Sequence[Message], fitting: Sequence[Agent], pace: Pace
+) -> bool:
+    """Whether the turn is given back: it is outside of hours, or files of it are still to be heard."""
+    if await _await_hours(session, turn, fitting, pace):
+        return True
+    return await hearing.await_files(session, turn, unanswered, pace)
 
 
 async def choose(session: Session, turn: Turn, seen: Seen, pace: Pace) -> TurnContext | Refusal | Postponed:

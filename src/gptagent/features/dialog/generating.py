@@ -1,6 +1,6 @@
 """From a context to an answer: search, recall, words. The one way, for turns and for rehearsals."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -9,15 +9,18 @@ from gptagent.features.conversations.memory import service as memory
 from gptagent.features.conversations.memory.model import Memory
 from gptagent.features.crm import service as crm_service
 from gptagent.features.crm.service import ContactCard
-from gptagent.features.dialog.context import Responder, Spent, TurnContext, not_found
+from gptagent.features.dialog.acting import promising
+from gptagent.features.dialog.context import Responder, Spent, TurnContext
 from gptagent.features.dialog.extractive import BY as EXTRACTIVE
+from gptagent.features.dialog.guarding.degrading import instead
 from gptagent.features.dialog.handing import turns as handing
+from gptagent.features.dialog.hearing import service as hearing
 from gptagent.features.dialog.model import Answer
 from gptagent.features.dialog.scripting import scripts_of
 from gptagent.features.dialog.wording import worded
 from gptagent.features.knowledge import service as knowledge
 from gptagent.features.knowledge.model import Passage
-from gptagent.features.knowledge.service import Understanding
+from gptagent.features.knowledge.service import Reranking, Understanding
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import AppError
 from gptagent.kernel.scope import Scope
@@ -29,11 +32,12 @@ PASSAGES = 5
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """`fallback` speaks where the `responder` cannot."""
+    """`fallback` speaks where the `responder` cannot. Without `reranking` passages stay as they are found."""
 
     responder: Responder
     fallback: Responder
     understanding: Understanding
+    reranking: Reranking = field(default_factory=lambda: Reranking(None))
 
     async def generate(
         self, db: Database, scope: Scope, context: TurnContext
@@ -44,19 +48,23 @@ class Generation:
         """
         trace = context.trace
         if not context.question:
-            return not_found(context.agent, "gate"), Spent(), context
+            async with db.session(scope) as session:
+                return await hearing.answer_wordless(session, context), Spent(), context
         if (handed := handing.asked_for(context)) is not None:
             return handed, Spent(), context
+        question, within = context.question, context.within
         with trace.timed("understand"):
-            meaning = await self.understanding.understand(db, scope, context.question)
+            meaning = await self.understanding.understand(db, scope, question)
+        order = None
+        if self.reranking.model is not None:
+            with trace.timed("rerank"):
+                order = await self.reranking.order(db, scope, question, meaning=meaning, within=within)
         with trace.timed("gather"):
             async with db.session(scope) as session:
                 found = await knowledge.search(
-                    session, context.question, limit=PASSAGES, meaning=meaning, within=context.within
+                    session, question, limit=PASSAGES, meaning=meaning, within=within, order=order
                 )
-                passages = await knowledge.add_related(
-                    session, context.question, found, within=context.within
-                )
+                passages = await knowledge.add_related(session, question, found, within=within)
                 context = await _told(session, context)
         trace.found(found, passages[len(found) :])
         with trace.timed("answer"):
@@ -70,11 +78,15 @@ class Generation:
         try:
             answer, spent = await self.responder.respond(db, scope, context, passages)
             if answer.by != EXTRACTIVE:  # quotations are the base's own words
-                answer = worded(answer, context.settings)
+                known = [one.content for one in passages]
+                answer = promising.settled(context, worded(answer, context.settings), known)
         except AppError as error:
             # The model is away or refuses: the base's own words, or the not-found path, are an answer.
             log.warning("model_failed", error=error.code, conversation_id=str(context.conversation.id))
             context.trace.failed("reply", context.settings.model or "", error.code)
+            handed_off = instead(error)
+            if handed_off is not None:
+                return handed_off, Spent()
             answer, spent = await self.fallback.respond(db, scope, context, passages)
             answer = replace(answer, reason=answer.reason or error.code)
         return answer, spent

@@ -24,6 +24,11 @@ OVERDUE_AFTER = timedelta(seconds=5)
 SEND_WINDOW_SECONDS = 5.0
 # Why a turn ends with the not-found text though the model has spoken.
 FACT_GATE = "fact_gate"
+LEAK = "leak"
+# As above, where all it said was a promise that nobody would keep.
+PROMISE = "promise"
+# Nothing is known of what the customer has sent: they are asked for words, or a person is asked.
+NOT_HEARD = "not_heard"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,8 @@ class Pace:
     replies_per_minute: int = 10  # in one chat; more is two robots talking
     crowded_retry: timedelta = timedelta(seconds=10)
     closed_retry: timedelta = timedelta(minutes=15)  # outside of working hours, which may be changed
+    files_retry: timedelta = timedelta(seconds=1)  # a file of the customer is still to be heard
+    files_wait: timedelta = timedelta(seconds=45)  # since it was noted; then the answer goes on without it
     deal_retry: timedelta = timedelta(seconds=15)  # the CRM did not tell where the deal is
     deal_gives_up_after: timedelta = timedelta(minutes=10)
     send_retry_first: timedelta = timedelta(seconds=2)
@@ -91,6 +98,14 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Promised:
+    """A sentence of a reply that promises something, and in how many minutes it is to be kept."""
+
+    text: str
+    due_in_minutes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What the turn decided to say, recorded before it is sent. `by` is the model's name or 'extractive'.
 
@@ -103,6 +118,7 @@ class Answer:
     sources: tuple[Source, ...] = ()
     reason: str | None = None
     support: float | None = None
+    promises: tuple[Promised, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,27 @@ from typing import Literal
 
 from gptagent.features.agents import service as agents
 from gptagent.features.agents.model import LANGUAGES, TEMPERATURES, Settings
+from gptagent.features.dialog.acting.promises import DUE_MINUTES, unmarked
+from gptagent.features.dialog.acting.promising import promise_rule
 from gptagent.features.dialog.context import Spent, TurnContext, not_found
+from gptagent.features.dialog.guarding.watching import leak_of, watch
 from gptagent.features.dialog.handing import turns as handing
 from gptagent.features.dialog.handing.model import RULE as HANDOFF_RULE
-from gptagent.features.dialog.model import FACT_GATE, Answer, Source
+from gptagent.features.dialog.hearing import service as hearing
+from gptagent.features.dialog.model import FACT_GATE, LEAK, Answer, Promised, Source
 from gptagent.features.dialog.reading import Facts, contact_facts, deal_facts
 from gptagent.features.dialog.tracing.model import Block, BlockKind
 from gptagent.features.inference import service as inference
-from gptagent.features.inference.model import ChatTurn, LanguageModel, ModelReply, ModelRequest, Purpose
+from gptagent.features.inference.fencing import as_data
+from gptagent.features.inference.masking.service import SAID, marks_left
+from gptagent.features.inference.model import (
+    ChatTurn,
+    LanguageModel,
+    ModelReply,
+    ModelRequest,
+    Purpose,
+    Use,
+)
 from gptagent.features.knowledge import service as knowledge
 from gptagent.features.knowledge.grounding.gate import unsourced
 from gptagent.features.knowledge.model import Given, Passage
@@ -28,11 +41,12 @@ ANSWER_MAX_TOKENS = 700
 REPLY_SECONDS = 30.0  # for the reply and its second wording together
 REWRITE_MIN_SECONDS = 3.0  # the model has just answered: a little is worth a try
 PASSAGE_MAX_CHARS = 1_500
+HISTORY_MESSAGE_MAX_CHARS = 4_000
+QUESTION_TOLD_MAX_CHARS = 8_000  # with what is in the files
 FACTS_NAMED_MAX = 20  # to the model that is to rewrite
 NOT_FOUND_MARK = "NO_ANSWER"
 _CITATION = re.compile(r"\s*\[(\d{1,2}(?:\s*[,;]\s*\d{1,2})*)\]")
 _NUMBER = re.compile(r"\d+")
-_OUR_TAG = re.compile(r"<(?=/?(?:passage|deal|contact|company|memory|script)\b)", re.IGNORECASE)
 
 _RULES = """\
 You answer a customer of the company in a chat, as its employee, in {language}, briefly.
@@ -60,6 +74,8 @@ _SCRIPTS = """\
 Scripts say how the company speaks at this stage of the deal, and what it answers when a customer objects.
 Follow those that fit the customer's words, in the language of your answer. They may be used as the passages
 may, with their numbers. What a script answers needs no passage."""
+# What the platform itself tells a model; nobody else is to read it.
+OWN_WORDS = (_RULES, _REWRITE, _ABOUT, _REMEMBERED, _SCRIPTS, SAID)
 _NAMES = {"script": "Script", "objection": "The customer objects"}
 
 
@@ -77,12 +93,14 @@ class ModelResponder:
     ) -> tuple[Answer, Spent]:
         blocks, turns = _blocks(context, passages), _turns(context)
         context.trace.told([*blocks, *_said(turns)])
+        watch(context, passages)
         request = ModelRequest(
             system="\n\n".join(block.text for block in blocks),
             turns=turns,
             temperature=TEMPERATURES[context.settings.creativity],
             max_tokens=ANSWER_MAX_TOKENS,
             model=context.settings.model,
+            use=Use(scope, context.conversation.customer, context.agent.id, context.settings.budget),
         )
         asked = _Asked(context, passages, request, time.monotonic() + REPLY_SECONDS)
         reply = await self._ask(db, scope, asked, request, "reply")
@@ -122,6 +140,8 @@ class ModelResponder:
             else:
                 reply = await self.model.stream(request, context.hear)
         context.trace.called(purpose, reply)
+        if reply.masked and purpose == "reply":
+            context.trace.note("masked", ", ".join(reply.masked))
         async with db.session(scope) as session:
             of_what: Purpose = "rehearsal" if context.is_rehearsal else purpose
             await inference.record_usage(session, context.turn_id, reply, of_what)
@@ -140,10 +160,15 @@ class _Asked:
     def read(self, reply: ModelReply) -> Answer:
         if (handed := handing.chosen_by_model(self.context.agent, reply.text, reply.model)) is not None:
             return handed
-        text = self._without_placeholders(_CITATION.sub("", reply.text).strip())
+        said, marked = unmarked(_CITATION.sub("", reply.text))
+        text = self._without_placeholders(said)
         if NOT_FOUND_MARK in text or not text:
             return not_found(self.context.agent, reply.model)
-        return Answer(text, "reply", reply.model, _cited(reply.text, self.passages, self.context.scripts))
+        if leak_of(text, self.context, self.passages, OWN_WORDS) is not None:
+            return not_found(self.context.agent, reply.model, LEAK)
+        sources = _cited(reply.text, self.passages, self.context.scripts)
+        promises = tuple(Promised(one, DUE_MINUTES) for one in marked)
+        return Answer(text, "reply", reply.model, sources, promises=promises)
 
     def invented(self, answer: Answer) -> list[str]:
         """Return the facts of a reply that are in nothing the model was given as a source, nor asked about.
@@ -154,7 +179,7 @@ class _Asked:
             return []
         found = [f"{one.source_title}\n{one.heading}\n{one.content}" for one in self.passages]
         messages = (*self.context.history, *self.context.unanswered)
-        said = [message.text for message in messages if message.author == "customer"]
+        said = [message.told for message in messages if message.author == "customer"]
         deal = [value for _label, value in (*deal_facts(self.context), *contact_facts(self.context))]
         remembered = [one.own_words for one in self.context.memories]
         scripts = [f"{one.title}\n{one.text}" for one in self.context.scripts]
@@ -168,8 +193,12 @@ class _Asked:
         self.context.trace.rewrote(invented, first.text, outcome)
 
     def _without_placeholders(self, text: str) -> str:
-        """Take out the sentences in which a variable of a template was left, unless a passage says it so."""
-        left = [one for one in knowledge.placeholders_in(text) if not self._is_said(one)]
+        """Take out the sentences in which a variable of a template was left, unless a passage says it so.
+
+        So also those with a mark of personal data that the model has made up.
+        """
+        named = (*knowledge.placeholders_in(text), *marks_left(text))
+        left = [one for one in named if not self._is_said(one)]
         return knowledge.without_sentences(text, left) if left else text
 
     def _is_said(self, placeholder: str) -> bool:
@@ -223,10 +252,17 @@ def _told_by_owner(context: TurnContext) -> list[Block]:
     goal = f"What every conversation is to come to: {settings.goal}" if settings.goal else ""
     told: list[tuple[BlockKind, str]] = [
         ("instructions", settings.instructions),
-        ("stage", agents.stage_text(settings, context.place)),
+        ("stage", _told_at_stage(context)),
         ("goal", goal),
     ]
     return [Block.of(kind, text) for kind, text in told if text]
+
+
+def _told_at_stage(context: TurnContext) -> str:
+    text = agents.stage_text(context.settings, context.place)
+    goal = agents.stage_goal(context.settings, context.place)
+    aim = f"What is to be reached at this stage of the deal: {goal.text}" if goal else ""
+    return "\n".join(filter(None, (text, aim)))
 
 
 def _rules(settings: Settings) -> str:
@@ -245,19 +281,23 @@ def _rules(settings: Settings) -> str:
 
 def _blocks(context: TurnContext, passages: list[Passage]) -> list[Block]:
     """Return what the model is told before the dialogue, in its order."""
-    blocks = [*_told_by_owner(context), Block.of("rules", _rules(context.settings))]
+    rules = f"{_rules(context.settings)}\n{promise_rule(context)}"
+    blocks = [*_told_by_owner(context), Block.of("rules", rules)]
+    files = hearing.note((*context.history, *context.unanswered))
+    if files:
+        blocks.append(Block.of("files", files))
     if context.company:
-        blocks.append(Block.of("company", f"{_ABOUT}\n<company>\n{_data(context.company)}\n</company>"))
+        blocks.append(Block.of("company", f"{_ABOUT}\n<company>\n{as_data(context.company)}\n</company>"))
     of_crm: tuple[tuple[BlockKind, Facts], ...] = (
         ("deal", deal_facts(context)),
         ("contact", contact_facts(context)),
     )
     for tag, facts in of_crm:
-        lines = [f"{_data(label)}: {_data(value)}" for label, value in facts]
+        lines = [f"{as_data(label)}: {as_data(value)}" for label, value in facts]
         if lines:
             blocks.append(Block.of(tag, "\n".join((f"<{tag}>", *lines, f"</{tag}>"))))
     if context.memories:
-        told = (f"- {one.kind}, {one.said_at.date()}: {_data(one.text)}" for one in context.memories)
+        told = (f"- {one.kind}, {one.said_at.date()}: {as_data(one.text)}" for one in context.memories)
         blocks.append(Block.of("memory", "\n".join((_REMEMBERED, "<memory>", *told, "</memory>"))))
     blocks += [_passage_block(number, passage) for number, passage in enumerate(passages, start=1)]
     if not passages:
@@ -271,14 +311,15 @@ def _blocks(context: TurnContext, passages: list[Passage]) -> list[Block]:
 
 def _passage_block(number: int, passage: Passage) -> Block:
     title = " ".join(passage.source_title.split())
-    text = f"<passage>\n[{number}] {_data(title)}\n{_data(passage.content[:PASSAGE_MAX_CHARS])}\n</passage>"
+    content = as_data(passage.content[:PASSAGE_MAX_CHARS])
+    text = f"<passage>\n[{number}] {as_data(title)}\n{content}\n</passage>"
     return Block.of("passage", text, f"[{number}] {title}")
 
 
 def _script_block(number: int, one: Given) -> Block:
     title = " ".join(one.title.split())
-    head = f"[{number}] {_NAMES[one.family]} ({one.kind}): {_data(title)}"
-    return Block.of("script", f"<script>\n{head}\n{_data(one.text)}\n</script>", f"[{number}] {title}")
+    head = f"[{number}] {_NAMES[one.family]} ({one.kind}): {as_data(title)}"
+    return Block.of("script", f"<script>\n{head}\n{as_data(one.text)}\n</script>", f"[{number}] {title}")
 
 
 def _said(turns: Sequence[ChatTurn]) -> list[Block]:
@@ -290,18 +331,14 @@ def _said(turns: Sequence[ChatTurn]) -> list[Block]:
     ]
 
 
-def _data(text: str) -> str:
-    """Keep a text inside its block: it cannot close it or open one of its own."""
-    return _OUR_TAG.sub("‹", text)
-
-
 def _turns(context: TurnContext) -> tuple[ChatTurn, ...]:
     history = tuple(
-        ChatTurn("user" if message.author == "customer" else "assistant", message.text)
+        ChatTurn("user" if message.author == "customer" else "assistant", as_data(told))
         for message in context.history
-        if message.text.strip()
+        if (told := hearing.tell(message)[:HISTORY_MESSAGE_MAX_CHARS])
     )
-    return (*history, ChatTurn("user", context.question))
+    question = "\n".join(filter(None, map(hearing.tell, context.unanswered)))
+    return (*history, ChatTurn("user", as_data(question[:QUESTION_TOLD_MAX_CHARS])))
 
 
 def _source(passage: Passage, statements: str, rank: int) -> Source:

@@ -12,6 +12,7 @@ from gptagent.features.crm.model import InboundMessage, ReplyRoute
 from gptagent.features.dialog import store
 from gptagent.features.dialog.drafts import store as drafts
 from gptagent.features.dialog.enclosures import service as enclosures
+from gptagent.features.dialog.hearing.window import silence
 from gptagent.features.dialog.model import (
     BURST_CAP_FACTOR,
     BURST_MIN_CAP,
@@ -39,9 +40,10 @@ class Lanes:
     """In-transaction subscriber of conversations' events, and the answer to "did we send this?"."""
 
     async def on_customer_wrote(self, session: Session, event: CustomerWrote) -> None:
-        """Gather the burst: each new message restarts the agent's delay, up to the cap."""
+        """Gather the burst: each new message restarts the wait for silence, up to the cap."""
         delay = timedelta(seconds=await speaking.find_delay(session, event.conversation_id))
-        await _stir(session, event.conversation_id, wanted=event.seq, delay=delay)
+        wait = silence(delay, event.text, has_file=event.has_file)
+        await _stir(session, event.conversation_id, wanted=event.seq, delay=wait, cap=_cap(delay))
 
     async def on_hold_changed(self, session: Session, event: HoldChanged) -> None:
         """A person took the chat or gave it back: a reply in the making is stale from this commit on."""
@@ -75,11 +77,20 @@ class Lanes:
             await session.enqueue(ADVANCE, {"conversation_id": str(conversation_id)})
 
 
+def _cap(delay: timedelta) -> timedelta:
+    """Return how long a burst waits at most, from its first message on."""
+    return max(BURST_MIN_CAP, BURST_CAP_FACTOR * delay)
+
+
 async def _stir(
-    session: Session, conversation_id: UUID, *, wanted: int | None = None, delay: timedelta = timedelta(0)
+    session: Session,
+    conversation_id: UUID,
+    *,
+    wanted: int | None = None,
+    delay: timedelta = timedelta(0),
+    cap: timedelta = BURST_MIN_CAP,
 ) -> None:
     """Whatever stirs a lane outdates the draft that waits: its messages are to be answered anew."""
-    cap = max(BURST_MIN_CAP, BURST_CAP_FACTOR * delay)
     wait = await store.stir(session, conversation_id, wanted=wanted, delay=delay, burst_cap=cap)
     if await drafts.take_back(session, conversation_id) is not None and wanted is None:
         later = await store.stir(session, conversation_id, wanted=None, delay=delay, burst_cap=cap)

@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 from asyncpg import Record
 
+from gptagent.features.agents.model import Agent
 from gptagent.features.crm.model import ReplyRoute
 from gptagent.features.dialog.model import Answer, Decision, LaneRow, Turn, TurnRecord
 from gptagent.kernel.db import Session
@@ -146,17 +147,21 @@ async def forget_turn(session: Session, turn_id: UUID) -> None:
     await session.execute("delete from app.turn where id = $1 and state = 'open' and answer is null", turn_id)
 
 
-async def record_answer(session: Session, turn: Turn, agent_id: UUID | None, answer: Answer) -> bool:
-    """Keep the generated answer, so that it is never generated twice. False if the turn is no longer ours."""
+async def record_answer(session: Session, turn: Turn, agent: Agent, answer: Answer) -> bool:
+    """Keep the generated answer, so that it is never generated twice, and which version of the agent gave it.
+
+    False if the turn is no longer ours.
+    """
     done = await session.fetchval(
-        """update app.turn t set answer = $3, agent_id = $4
+        """update app.turn t set answer = $3, agent_id = $4, agent_version = $5
              from app.lane l
             where t.id = $1 and t.state = 'open' and l.conversation_id = t.conversation_id and l.claim = $2
         returning true""",
         turn.id,
         turn.claim,
         _encode(answer).decode(),
-        agent_id,
+        agent.id,
+        agent.published,
     )
     return bool(done)
 

@@ -29,7 +29,7 @@ from gptagent.features.dialog.tracing import service as tracing
 from gptagent.features.dialog.tracing.model import Trace
 from gptagent.features.dialog.tracing.seeing import seen_by
 from gptagent.features.dialog.wording import welcoming
-from gptagent.features.knowledge.service import Understanding
+from gptagent.features.knowledge.service import Reranking, Understanding
 from gptagent.kernel import observe
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.crypto import Vault
@@ -53,6 +53,7 @@ class TurnRunner:
     fallback: Responder
     pace: Pace
     understanding: Understanding = field(default_factory=lambda: Understanding(None))
+    reranking: Reranking = field(default_factory=lambda: Reranking(None))
 
     async def advance(self, ctx: JobContext, /, conversation_id: str) -> None:
         """Take the lane if it is due and bring its turn to an end, or to its next waiting point."""
@@ -93,14 +94,25 @@ class TurnRunner:
         elif isinstance(seen, TurnContext) and turn.answer is not None and turn.agent_id != seen.agent.id:
             await sender.drop(turn)  # whether it may leave is not for the settings of another agent to say
         elif isinstance(seen, TurnContext):
-            if turn.answer is None:
-                turn = await self._answer(db, scope, turn, seen)
-            if hands_over(turn.answer):
-                await handing.end_turn(db, scope, turn, seen, self.pace)
-            elif seen.settings.check_before_sending and not turn.is_approved and turn.answer is not None:
-                await drafts.put_down(db, scope, turn, turn.answer, self.pace)
-            else:
-                await sender.send(turn, seen)
+            await self._speak(db, scope, turn, seen, sender)
+
+    async def _speak(
+        self, db: Database, scope: Scope, turn: Turn, context: TurnContext, sender: Sender
+    ) -> None:
+        """Answer, unless that was done already, and do with the answer what its kind asks for."""
+        if turn.answer is None:
+            turn = await self._answer(db, scope, turn, context)
+        answer = turn.answer
+        if answer is None:
+            return
+        if hands_over(answer):
+            await handing.end_turn(db, scope, turn, context, self.pace)
+        elif answer.outcome == "handed_off":  # nothing is said; a task asks a person
+            await finish(db, scope, turn, answer)
+        elif context.settings.check_before_sending and not turn.is_approved:
+            await drafts.put_down(db, scope, turn, answer, self.pace)
+        else:
+            await sender.send(turn, context)
 
     async def _choose(
         self, db: Database, scope: Scope, turn: Turn, seen: Seen
@@ -160,14 +172,14 @@ class TurnRunner:
 
     async def _answer(self, db: Database, scope: Scope, turn: Turn, context: TurnContext) -> Turn:
         """Generate and record the answer. Raises StaleClaim if the lane was lost meanwhile."""
-        generation = Generation(self.responder, self.fallback, self.understanding)
+        generation = Generation(self.responder, self.fallback, self.understanding, self.reranking)
         answer, spent, context = await generation.generate(db, scope, context)
         async with db.session(scope) as session:
             if not await conversations.has_spoken(session, turn.conversation_id):
                 answer = welcoming(answer, context.settings.welcome_text)
             if spent.calls:
                 await store.add_usage(session, turn.id, spent.calls, spent.tokens_in, spent.tokens_out)
-            if not await store.record_answer(session, turn, context.agent.id, answer):
+            if not await store.record_answer(session, turn, context.agent, answer):
                 raise service.StaleClaim
             await tracing.keep(session, turn, seen_by(context))
         return replace(turn, answer=answer, agent_id=context.agent.id)

@@ -22,6 +22,8 @@ from gptagent.features.conversations.speaking import service as speaking
 from gptagent.features.crm import service as crm
 from gptagent.features.crm.actions import service as actions
 from gptagent.features.dialog import service
+from gptagent.features.dialog.acting import service as acting
+from gptagent.features.dialog.acting.web import beside
 from gptagent.features.dialog.drafts import service as drafts
 from gptagent.features.dialog.drafts.model import NOTE_MAX_CHARS
 from gptagent.features.dialog.drafts.model import TEXT_MAX_CHARS as DRAFT_MAX_CHARS
@@ -58,6 +60,7 @@ REASONS: Mapping[str, str] = {
     "workspace_suspended": "Not answered: the workspace is suspended.",
     "workspace_deletion": "Not answered: the workspace is going to be deleted.",
     "too_late": "Not answered: more than a day had passed before an agent could answer.",
+    "not_heard": "Not answered: nothing is known of what the customer sent. A task asks a manager to look.",
     "failed": "Not answered: the turn failed. A task asks a manager to answer.",
     "window_closed": "Not sent: 24 hours have passed since the customer's last message. A task has the text.",
     "crm_no_reply_slot": "Not sent: no bot of the CRM waited for the reply. A task asks a manager to answer.",
@@ -65,6 +68,16 @@ REASONS: Mapping[str, str] = {
     "delivery_unknown": "It is not known whether the reply arrived. A task asks a manager to look.",
     "asked_for_person": "The customer asked for a person.",
     "model_hands_over": "The agent could not go on by itself.",
+}
+# Why nothing is known of what is in a customer's file, by the reason.
+UNHEARD_REASONS: Mapping[str, str] = {
+    "not_set": "not understood: no model for it is set up in this installation",
+    "not_fetched": "not understood: the file could not be fetched",
+    "not_readable": "not understood: files of this kind cannot be read",
+    "too_large": "not understood: the file is too large",
+    "empty": "nothing was understood in it",
+    "not_wanted": "not listened to: no agent answers here, or too many files came",
+    "failed": "not understood: the model did not answer",
 }
 # Why a file that belongs to a reply was not sent, by its reason.
 FILE_REASONS: Mapping[str, str] = {
@@ -81,7 +94,7 @@ NOT_SENT = "The CRM did not take the reply. A task asks a manager to answer."
 REFUSED = "Not answered."
 OUTDATED = "A draft was taken back: something newer happened."
 LINES_PER_PAGE = 25
-PARTS = frozenset({"thread", "changes", "memory", "deal"})
+PARTS = frozenset({"thread", "changes", "memory", "deal", "proposals"})
 MEMORY_KINDS: Mapping[str, str] = {
     "fact": "Fact",
     "preference": "Preference",
@@ -148,6 +161,7 @@ class ConversationPages:
             "asked": asked,
             "older": older,
             "waiting_drafts": await inbox.count_drafts(session),
+            "waiting_actions": await acting.count_queue(session),
             "agents": await agents.list_agents(session),
             "members": {one.person_id: one.full_name for one in await organizations.list_members(session)},
             "speakers": await speaking.find_speakers(session, [one.conversation for one in lines]),
@@ -174,6 +188,8 @@ class ConversationPages:
                 context = await self._thread(session, conversation_id, timezone_of(request))
             elif part == "memory":
                 context = await self._memory(session, conversation_id)
+            elif part == "proposals":
+                context = await self._proposals(session, conversation_id)
             elif part == "deal":
                 context = await self._deal(session, conversation_id)
             else:
@@ -197,6 +213,7 @@ class ConversationPages:
             context = await self._changes(session, conversation_id)
             context |= await self._thread(session, conversation_id, timezone_of(request))
             context |= await self._memory(session, conversation_id)
+            context |= await self._proposals(session, conversation_id)
             context |= await self._list(session, scope, asked)
             shell = await self.pages.shell(request, session)
         context |= _rights(scope, conversation_id) | typed
@@ -219,6 +236,10 @@ class ConversationPages:
             "speaker": await speaking.find_speaker(session, conversation_id),
         }
 
+    async def _proposals(self, session: Session, conversation_id: UUID) -> dict[str, Any]:
+        conversation = await conversations.get_conversation(session, conversation_id)
+        return {"conversation": conversation, **await beside(session, conversation_id)}
+
     async def _changes(self, session: Session, conversation_id: UUID) -> dict[str, Any]:
         conversation = await conversations.get_conversation(session, conversation_id)
         lines = await actions.lines_of_customer(
@@ -240,6 +261,7 @@ class ConversationPages:
             "explained": await tracing.explained_turns(session, [turn.id for turn in turns]),
             "file_reasons": FILE_REASONS,
             "file_not_sent": FILE_NOT_SENT,
+            "unheard_reasons": UNHEARD_REASONS,
             "is_cut": len(messages) == THREAD_SIZE,
             "speaker": await speaking.find_speaker(session, conversation_id),
             "has_active": bool(await agents.list_active(session)),

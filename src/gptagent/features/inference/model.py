@@ -6,11 +6,26 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Literal, Protocol
+from uuid import UUID
 
+from gptagent.features.inference.budgets.model import Limits
 from gptagent.kernel.circuits import Circuit
+from gptagent.kernel.scope import Scope
 
 # What a call of a model was for.
-Purpose = Literal["reply", "rewrite", "memory", "graph", "draft", "embedding", "rehearsal", "other"]
+Purpose = Literal[
+    "reply",
+    "rewrite",
+    "memory",
+    "graph",
+    "draft",
+    "actions",
+    "embedding",
+    "hearing",
+    "reranking",
+    "rehearsal",
+    "other",
+]
 # Is given what a model says, piece by piece; None: what was said is void, another attempt begins.
 Hear = Callable[[str | None], Awaitable[None]]
 # After five failures in a row a model is left alone; longer than the pause of a CRM it need not be.
@@ -21,11 +36,47 @@ _DAY_OF_RELEASE = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture a model is to look at. `mime` is what its bytes are."""
+
+    mime: str
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class ChatTurn:
-    """One message of the dialogue as the model sees it."""
+    """One message of the dialogue as the model sees it. `pictures` only of a user."""
 
     role: Literal["user", "assistant"]
     text: str
+    pictures: tuple[Picture, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """Whose a request is: of a workspace; if they have to do with it, about a contact, of an agent."""
+
+    scope: Scope
+    contact: UUID | None = None
+    agent_id: UUID | None = None
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """What a model may ask for. `parameters` is a JSON schema of an object."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """What a model asks for. Nothing of it was checked: neither the name nor the arguments."""
+
+    name: str
+    arguments: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +84,8 @@ class ModelRequest:
     """`model` None means the installation's model. `temperature` 0 - 2. `max_tokens` bounds the answer.
 
     `schema` asks for JSON of this form; what comes must be checked all the same. `within`: seconds, if less
-    than the adapter's own deadline is left.
+    than the adapter's own deadline is left. `use` says whose it is: without it nothing leaves the platform.
+    `tools` are offered; whether one is called is up to the model.
     """
 
     system: str
@@ -43,6 +95,8 @@ class ModelRequest:
     model: str | None = None
     schema: Mapping[str, object] | None = None
     within: float | None = None
+    use: Use | None = None
+    tools: tuple[ToolSpec, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +105,8 @@ class ModelReply:
 
     `tokens_cached` are those of `tokens_in` that the provider had kept from an earlier request.
     `cost_micro_usd`: millionths of a US dollar; None if no price of the model is known.
+    `masked`: how many values of which kind the provider was not told. `tool_calls` in the model's order;
+    those whose arguments are no JSON object are left out.
     """
 
     text: str
@@ -61,6 +117,8 @@ class ModelReply:
     calls: int = 1
     tokens_cached: int = 0
     cost_micro_usd: int | None = None
+    masked: tuple[str, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
 
 
 class LanguageModel(Protocol):
@@ -74,6 +132,26 @@ class LanguageModel(Protocol):
 
     async def stream(self, request: ModelRequest, hear: Hear) -> ModelReply:
         """Answer as `complete` does, and let `hear` have the pieces as they come. Raises what it raises."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What somebody has said. Endpoints go by the ending of `name`, so it is that of the type."""
+
+    name: str
+    mime: str
+    content: bytes = field(repr=False)
+
+
+class SpeechModel(Protocol):
+    async def transcribe(self, recording: Recording) -> ModelReply:
+        """Return what is said, in the language it is said in; empty if nothing is.
+
+        Raises UpstreamUnavailable once retries are used up, Invalid("speech_rejected") if the provider
+        refuses the recording, Invalid("speech_malformed") for an answer that is no transcript,
+        Forbidden("speech_unauthorized") the key.
+        """
         ...
 
 

@@ -23,6 +23,14 @@ async def count_calls(session: Session, purpose: Purpose, within: timedelta) -> 
     return await store.count_calls(session, purpose, within)
 
 
+async def sum_cost(session: Session, purpose: Purpose) -> int | None:
+    """Return what all calls for this have cost, in millionths of a US dollar.
+
+    None as soon as one of them has no price, or there was none.
+    """
+    return await store.sum_cost(session, purpose)
+
+
 async def record_embedding(session: Session, model: EmbeddingModel, answer: Embeddings) -> None:
     """Keep what vectors cost, if the provider told it."""
     if answer.tokens:

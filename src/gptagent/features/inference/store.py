@@ -35,6 +35,15 @@ async def count_calls(session: Session, purpose: Purpose, within: timedelta) -> 
     return calls
 
 
+async def sum_cost(session: Session, purpose: Purpose) -> int | None:
+    cost: int | None = await session.fetchval(
+        """select case when bool_and(cost_micro_usd is not null) then sum(cost_micro_usd)::bigint end
+             from app.llm_usage where purpose = $1""",
+        purpose,
+    )
+    return cost
+
+
 async def select_usage(session: Session, turn_ids: Sequence[UUID]) -> dict[UUID, TurnUsage]:
     rows = await session.fetch(
         """select turn_id, sum(calls)::bigint as calls, sum(tokens_in)::bigint as tokens_in,

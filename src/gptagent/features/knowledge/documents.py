@@ -172,7 +172,9 @@ async def record_pieces(
     """
     if not await store.hold_document(session, claim):
         raise _outdated()
-    await store.delete_pieces(session, "document", claim.id)
+    if await store.has_pieces(session, "document", claim.id):
+        await graph.hold_off(session)
+        await store.delete_pieces(session, "document", claim.id)
     for start in range(0, len(pieces), PIECES_PER_STATEMENT):
         part = pieces[start : start + PIECES_PER_STATEMENT]
         await store.insert_pieces(session, "document", claim.id, part, start)

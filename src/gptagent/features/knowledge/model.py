@@ -82,6 +82,7 @@ FAILURES: Mapping[str, str] = {
     "Ask whoever runs the platform to install it, or upload the text itself.",
     "too_many_scans": "The file has more than 300 scanned pages. Split it into smaller files.",
     "too_many_files": "The archive holds more than 1,000 files. Split it into smaller ones.",
+    "too_many_attached": "Only the first 50 files of a letter are read. Upload this one by itself.",
     "empty_archive": "There is no file in the archive.",
     "nothing_read": "No file of the archive could be taken.",
     "type_unsupported": "Files of this type are not read.",
@@ -109,7 +110,7 @@ class NewDocument:
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """A part of a file that could not be read: an archive's file by its name, or pages (`3-5, 9`)."""
+    """A part of a file that was not read: pages (`3-5, 9`), or a file of an archive or letter by its name."""
 
     name: str
     error_code: str

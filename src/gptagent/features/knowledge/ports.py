@@ -1,5 +1,7 @@
 """What knowledge asks of the outside."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 
@@ -12,4 +14,39 @@ class Recogniser(Protocol):
 
     async def recognise(self, graymap: bytes) -> str:
         """Return the text on a portable graymap (PGM), in lines as they stand. Raises ParseFailed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RerankingModel:
+    """Which model puts passages in order, and where."""
+
+    base_url: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Places of the given texts, the best one first, each once. `tokens` is 0 if the provider tells none."""
+
+    order: tuple[int, ...]
+    tokens: int
+    duration_ms: int
+
+
+class Reranker(Protocol):
+    """Reads a question together with each passage, which tells better than words or vectors apart."""
+
+    @property
+    def model(self) -> RerankingModel:
+        """The model that is set."""
+        ...
+
+    async def rerank(self, question: str, texts: Sequence[str], *, deadline: float) -> Ranking:
+        """Return the order of the texts, in one attempt within `deadline` seconds.
+
+        Raises UpstreamUnavailable("reranker_unavailable"), Forbidden("reranker_unauthorized") if the key,
+        Invalid("reranker_rejected") if the request is refused, Invalid("reranker_malformed") for an answer
+        that is no order.
+        """
         ...

@@ -9,6 +9,7 @@ from gptagent.features.knowledge.categories.model import Within
 from gptagent.features.knowledge.model import Form, Passage, Quote
 from gptagent.features.knowledge.naming.model import Named, Naming, other_words
 from gptagent.features.knowledge.naming.service import find_names
+from gptagent.features.knowledge.reranking.model import reordered
 from gptagent.features.knowledge.scoring import store as scoring
 from gptagent.features.knowledge.spelling.service import respell
 from gptagent.features.knowledge.vectors import store as vectors
@@ -48,24 +49,55 @@ async def search(
     meaning: Meaning | None = None,
     within: Within | None = None,
     by_names: bool | None = None,
+    order: Sequence[int] | None = None,
 ) -> list[Passage]:
     """Return the passages that best match the question, best first: by words, and by its meaning if given.
 
     A word that is not known, but is near to known ones by its letters, is taken for these. What is
     called by one of its names is also found by the others, where that helps or as `by_names` says. Whether
     the passages answer the question is told by `is_answerable`: one found by meaning may hold few of its
-    words. With `within` nothing else of the base is looked at.
+    words. With `within` nothing else of the base is looked at. `order` are the best passages as a reranking
+    model has put them.
     """
     asking = await read_question(session, question, within, by_names=by_names)
+    found = await _find(session, asking, limit, meaning=meaning, within=within, order=order)
+    return await judge(session, asking, found)
+
+
+async def candidates(
+    session: Session,
+    question: str,
+    *,
+    limit: int,
+    meaning: Meaning | None = None,
+    within: Within | None = None,
+) -> list[Passage]:
+    """Return what `search` finds, without looking how far it answers."""
+    asking = await read_question(session, question, within)
+    return await _find(session, asking, limit, meaning=meaning, within=within)
+
+
+async def _find(
+    session: Session,
+    asking: Asking,
+    limit: int,
+    *,
+    meaning: Meaning | None,
+    within: Within | None,
+    order: Sequence[int] | None = None,
+) -> list[Passage]:
     forms = await _forms(session, asking)
-    terms = len(asking.words)
-    found = await scoring.rank(session, forms, terms, POOL if meaning else limit, within) if forms else []
+    terms, is_wide = len(asking.words), meaning is not None or order is not None
+    found = await scoring.rank(session, forms, terms, POOL if is_wide else limit, within) if forms else []
     by_words, near = [passage.chunk_id for passage in found], list[int]()
+    best: Sequence[int] = by_words
     if meaning is not None:
         near = [one.chunk_id for one in await vectors.nearest(session, meaning, POOL, within)]
-        best = fuse(by_words, near, meaning.weight)[:limit]
-        found = await _chosen(session, best, found, forms, terms)
-    return [_placed(one, by_words, near) for one in await judge(session, asking, found)]
+        best = fuse(by_words, near, meaning.weight)
+    if order is not None:
+        best = reordered(best, order)
+    chosen = await _chosen(session, best[:limit], found, forms, terms)
+    return [_placed(one, by_words, near) for one in chosen]
 
 
 def _placed(passage: Passage, by_words: Sequence[int], near: Sequence[int]) -> Passage:

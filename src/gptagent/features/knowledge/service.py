@@ -47,6 +47,7 @@ from gptagent.features.knowledge.gaps.model import Asked
 from gptagent.features.knowledge.gaps.service import forget_questions, note_question
 from gptagent.features.knowledge.questions.asking import Asker
 from gptagent.features.knowledge.rebuilding.service import Proof, prove, rebuild, workspaces
+from gptagent.features.knowledge.reranking.service import Reranking
 from gptagent.features.knowledge.retrieval import (
     add_related,
     best_sentences,
@@ -68,6 +69,7 @@ __all__ = [
     "Asked",
     "Asker",
     "Proof",
+    "Reranking",
     "Understanding",
     "Within",
     "add_related",

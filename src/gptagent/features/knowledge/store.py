@@ -236,15 +236,18 @@ async def count_sources(session: Session) -> KnowledgeCounts:
     return KnowledgeCounts(**_some(row))
 
 
+async def has_pieces(session: Session, kind: SourceKind, source_id: UUID) -> bool:
+    return bool(
+        await session.fetchval(f"select exists (select from app.chunk where {kind}_id = $1)", source_id)
+    )
+
+
 async def delete_pieces(session: Session, kind: SourceKind, source_id: UUID) -> None:
     """Delete passages, if there are any: a new document shall not hold the graph's lock while it is recorded.
 
     An article is short, and always takes the lock: what is locked after it is locked after it always.
     """
-    found = kind == "article" or await session.fetchval(
-        f"select exists (select from app.chunk where {kind}_id = $1)", source_id
-    )
-    if found:
+    if kind == "article" or await has_pieces(session, kind, source_id):
         await session.execute("select app.forget_postings($1)", source_id)
         await session.execute(f"delete from app.chunk where {kind}_id = $1", source_id)
 

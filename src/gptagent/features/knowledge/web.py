@@ -16,7 +16,7 @@ from gptagent.features.knowledge import service
 from gptagent.features.knowledge.categories import service as categories
 from gptagent.features.knowledge.documents import PAGE_LIMIT
 from gptagent.features.knowledge.listing import ids_of
-from gptagent.features.knowledge.model import EXTENSIONS, FILE_MAX_BYTES, FORMATS, Document
+from gptagent.features.knowledge.model import EXTENSIONS, FILE_MAX_BYTES, FORMATS, ZIP, Document
 from gptagent.features.knowledge.quota.service import read_usage
 from gptagent.features.knowledge.upload import read_chunks, store_upload
 from gptagent.features.organizations import policy
@@ -164,6 +164,7 @@ class DocumentPages:
             shell,
             status=error.status if error else 200,
             document=document,
+            is_archive=document.mime == ZIP,
             tree=tree,
             chosen=document.categories if chosen is None else chosen,
             errors=field_errors(request, error) if error else {},

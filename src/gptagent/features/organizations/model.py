@@ -189,16 +189,24 @@ def is_held(entered: WebSession, workspace: Workspace) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Entitlements:
-    """What a plan lets a workspace keep. `articles_max` None: any number."""
+    """What a plan lets a workspace keep and use. A number of None: any; `models` None: whichever is named.
+
+    The installation's own model, which an agent has that names none, is every plan's.
+    """
 
     articles_max: int | None
     storage_bytes_max: int
+    agents_max: int | None = None
+    instructions_max_chars: int = 40_000
+    models: frozenset[str] | None = None
 
 
 GIGABYTE = 1024**3
 # Until plans are sold every workspace has the largest.
 ENTITLEMENTS: Mapping[str, Entitlements] = {
-    "free": Entitlements(500, GIGABYTE),
-    "premium": Entitlements(100_000, 10 * GIGABYTE),
+    "free": Entitlements(500, GIGABYTE, 1, 20_000, frozenset({"gpt-4.1", "gpt-5"})),
+    "premium": Entitlements(
+        100_000, 10 * GIGABYTE, 10, 20_000, frozenset({"gpt-4.1", "gpt-5", "gemini-2.5-flash"})
+    ),
     "vip": Entitlements(None, 100 * GIGABYTE),
 }

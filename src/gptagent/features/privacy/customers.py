@@ -12,6 +12,7 @@ from gptagent.features.conversations.model import topic_of
 from gptagent.features.crm import service as crm
 from gptagent.features.privacy import store
 from gptagent.features.privacy.exports import pages_of, written
+from gptagent.features.privacy.keeping import store as keeping
 from gptagent.features.privacy.model import Customer
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import NotFound
@@ -41,12 +42,12 @@ async def export_customer(db: Database, scope: Scope, conversation_id: UUID) -> 
         found = await _of(session, conversation_id)
         connection_id, ids, leads, numbers = _named(found)
         contacts = await _contacts(session, found, leads)
-        kept = store.kept_of_customer(
+        kept = keeping.kept_of_customer(
             connection_id, ids, (leads, contacts), numbers
-        ) | store.kept_of_contacts(connection_id, contacts)
-        kept |= store.kept_of_actions(connection_id, leads, contacts)
-        kept |= store.kept_of_answers(connection_id, ids, leads, contacts)
-        counts = {kind: (None, await store.count(session, queries)) for kind, queries in kept.items()}
+        ) | keeping.kept_of_contacts(connection_id, contacts)
+        kept |= keeping.kept_of_actions(connection_id, leads, contacts)
+        kept |= keeping.kept_of_test_chats(connection_id, leads, contacts)
+        counts = {kind: (None, await keeping.count(session, queries)) for kind, queries in kept.items()}
         await audit.record(session, Entry("customer.exported", "conversation", str(conversation_id), counts))
     opened = partial(db.session, scope)
     return written({kind: pages_of(opened, queries) for kind, queries in kept.items()})

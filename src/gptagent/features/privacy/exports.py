@@ -8,7 +8,7 @@ what changes meanwhile is there as it was when its page was read.
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 
-from gptagent.features.privacy import store
+from gptagent.features.privacy.keeping import store
 from gptagent.kernel.db import Session
 
 Open = Callable[[], AbstractAsyncContextManager[Session]]

@@ -15,6 +15,7 @@ from gptagent.features.organizations import service as organizations
 from gptagent.features.organizations.model import Workspace
 from gptagent.features.privacy import store
 from gptagent.features.privacy.exports import Rows, pages_of, written
+from gptagent.features.privacy.keeping import store as keeping
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
 from gptagent.kernel.files import FileStore
@@ -40,7 +41,7 @@ async def export_person(
     chains = [Scope(org_id, origin.actor) for org_id in (PLATFORM_ID, *(one.org_id for one in workspaces))]
     return written(
         {
-            **{kind: pages_of(own, [query]) for kind, query in store.KEPT_OF_PERSON.items()},
+            **{kind: pages_of(own, [query]) for kind, query in keeping.KEPT_OF_PERSON.items()},
             "picture": _picture(files, person.avatar_key),
             "memberships": _memberships(workspaces),
             "audit": _audit(db, chains, person_id),

@@ -30,6 +30,7 @@ _KINDS: tuple[tuple[str, str, Forget], ...] = (
     ("events", "events", store.forget_events),
     ("deliveries", "deliveries", store.forget_deliveries),
     ("answers", "answers", store.forget_answers),
+    ("replays", "answers", store.forget_replays),
     ("suggestions", "answers", store.forget_suggestions),
     ("traces", "answers", store.forget_traces),
     ("rehearsals", "answers", store.forget_rehearsals),

@@ -11,7 +11,9 @@ from gptagent.sandbox.llm import control
 from gptagent.sandbox.llm.completions import complete
 from gptagent.sandbox.llm.embeddings import embed
 from gptagent.sandbox.llm.refusals import error
+from gptagent.sandbox.llm.reranking import rerank
 from gptagent.sandbox.llm.state import Model
+from gptagent.sandbox.llm.transcriptions import transcribe
 from gptagent.sandbox.wire import Refused, answer
 
 
@@ -27,6 +29,8 @@ class LlmApp:
         routes = [
             Route("/v1/chat/completions", complete, methods=["POST"]),
             Route("/v1/embeddings", embed, methods=["POST"]),
+            Route("/v1/audio/transcriptions", transcribe, methods=["POST"]),
+            Route("/v1/rerank", rerank, methods=["POST"]),
             Route("/v1/models", list_models, methods=["GET"]),
             *control.ROUTES,
         ]

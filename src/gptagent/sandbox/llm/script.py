@@ -1,5 +1,6 @@
 """What the model says: scripted rules first, else an extract of the prompt's passages, else an echo."""
 
+import base64
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ PASSAGE = re.compile(
 )
 NUMBERED = re.compile(r"^\s*\[\d+\]\s*(.+)$", re.MULTILINE)
 SENTENCE = re.compile(r"(?s)(.+?[.!?…])(?:\s|$)")
+WORDS = re.compile(r"\x00([^\x00-\x08\x0e-\x1f]+)")
 TAG = re.compile(r"<[^>]+>")
 
 
@@ -80,12 +82,32 @@ class Speech:
 
 
 def text_of(message: Mapping[str, object]) -> str:
-    """Return a message's text, whether it is a string or a list of parts."""
+    """Return a message's text, whether it is a string or a list of parts.
+
+    What is "on" a picture is the text that its bytes hold behind a zero byte.
+    """
     content = message.get("content")
     if isinstance(content, str):
         return content
     parts = content if isinstance(content, list) else []
-    return "".join(str(part.get("text", "")) for part in parts if isinstance(part, dict))
+    return "".join(_part(part) for part in parts if isinstance(part, dict))
+
+
+def _part(part: Json) -> str:
+    if part.get("type") != "image_url":
+        return str(part.get("text", ""))
+    url = str(cast("Json", part.get("image_url") or {}).get("url", ""))
+    try:
+        content = base64.b64decode(url.partition(";base64,")[2], validate=True)
+    except ValueError:
+        return ""
+    return f" <picture>{hidden_words(content)}</picture>"
+
+
+def hidden_words(content: bytes) -> str:
+    """Return the text that a fake recording or picture holds behind its header."""
+    found = WORDS.search(content.decode("utf-8", errors="ignore"))
+    return " ".join(found[1].split()) if found else ""
 
 
 def speak(rules: list[Rule], prompt: Prompt) -> Speech:

@@ -20,7 +20,8 @@ class Knobs(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     With an `api_key` any other is refused. `dimensions` is the size of embeddings that name none.
     `languages` are those the embeddings know: `many`, or `english` like models whose name says so.
-    `embedding_ms` passes before vectors are answered.
+    `embedding_ms` passes before vectors are answered, `speech_ms` before a transcript is,
+    `reranking_ms` before an order is.
     """
 
     first_token_ms: int = 0
@@ -29,8 +30,16 @@ class Knobs(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     dimensions: int = 256
     languages: Literal["many", "english"] = "many"
     embedding_ms: int = 0
+    speech_ms: int = 0
+    reranking_ms: int = 0
     models: list[str] = msgspec.field(
-        default_factory=lambda: ["sandbox", "sandbox-mini", "sandbox-embedding", "sandbox-embedding-english"]
+        default_factory=lambda: [
+            "sandbox",
+            "sandbox-mini",
+            "sandbox-embedding",
+            "sandbox-embedding-english",
+            "sandbox-speech",
+        ]
     )
 
 
@@ -39,7 +48,7 @@ class LlmFault(FaultRule, forbid_unknown_fields=True, kw_only=True):
 
     `status` answers with that code; `timeout` never answers; `stall` falls silent in mid-stream;
     `broken` cuts the connection in mid-stream; `wrong_json` sends what is no JSON;
-    `wrong_size` answers vectors of one dimension too many.
+    `wrong_size` answers vectors of one dimension too many, or an order that names what nobody sent.
     """
 
     action: Literal["status", "timeout", "stall", "broken", "wrong_json", "wrong_size"] = "status"

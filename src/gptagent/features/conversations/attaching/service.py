@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -13,7 +13,8 @@ import structlog
 from starlette.responses import Response
 
 from gptagent.features.conversations.attaching import store
-from gptagent.features.conversations.model import Attachment, topic_of
+from gptagent.features.conversations.events import FileKept
+from gptagent.features.conversations.model import Attachment, Medium, topic_of
 from gptagent.features.crm import service as crm_service
 from gptagent.features.crm.model import InboundMessage
 from gptagent.features.crm.ports import CrmPort
@@ -21,6 +22,7 @@ from gptagent.kernel import http
 from gptagent.kernel.crypto import Vault
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import AppError, Conflict, Invalid, NotFound, TooLarge
+from gptagent.kernel.events import Subscribers
 from gptagent.kernel.files import FileStore
 from gptagent.kernel.ids import new_id
 from gptagent.kernel.jobs import JobContext
@@ -53,6 +55,7 @@ async def note_attachment(session: Session, conversation_id: UUID, seq: int, mes
         url_sealed=session.vault.seal(
             message.attachment_url, org_id=session.scope.org_id, purpose=URL_PURPOSE
         ),
+        hearing="waiting" if message.author == "customer" else "none",
     )
     await session.enqueue(FETCH, {"attachment_id": str(attachment_id)})
 
@@ -97,11 +100,64 @@ def as_download(attachment: Attachment, path: Path) -> Response:
 
 
 @dataclass(frozen=True, slots=True)
+class Unheard:
+    """A customer's file that is here and that nobody has listened to."""
+
+    conversation_id: UUID
+    seq: int
+    kind: str
+    name: str
+    key: str
+    size_bytes: int
+
+
+async def find_unheard(session: Session, attachment_id: UUID) -> Unheard | None:
+    """Return the file if it waits to be heard, else None."""
+    row = await store.select_unheard(session, attachment_id)
+    if row is None:
+        return None
+    return Unheard(**dict(row))
+
+
+async def record_words(
+    session: Session,
+    attachment_id: UUID,
+    conversation_id: UUID,
+    words: str,
+    medium: Medium,
+    *,
+    by: str | None,
+) -> None:
+    """Keep what a machine made of a file; the first to tell is believed. `by`: the model, if it was one."""
+    if await store.end_hearing(session, attachment_id, medium=medium, by=by, words=words):
+        await _tell(session, conversation_id)
+
+
+async def record_unheard(session: Session, attachment_id: UUID, conversation_id: UUID, reason: str) -> None:
+    """Keep why nothing is known of a file."""
+    if await store.end_hearing(session, attachment_id, reason=reason):
+        await _tell(session, conversation_id)
+
+
+async def is_being_heard(
+    session: Session, conversation_id: UUID, seqs: Sequence[int], within: timedelta
+) -> bool:
+    """Whether a file of these messages that came within this time is still to be heard."""
+    return await store.is_waiting(session, conversation_id, list(seqs), within)
+
+
+async def count_heard(session: Session, conversation_id: UUID, within: timedelta) -> int:
+    """Return how many files of the conversation models have listened to lately."""
+    return await store.count_heard(session, conversation_id, within)
+
+
+@dataclass(frozen=True, slots=True)
 class AttachmentJobs:
     """Handlers with what they call."""
 
     crm: CrmPort
     vault: Vault
+    subscribers: Subscribers = field(default_factory=Subscribers)
 
     async def fetch(self, ctx: JobContext, /, attachment_id: str) -> None:
         """Fetch a file into the store; again it changes nothing. An account that is off is waited for."""
@@ -128,6 +184,8 @@ class AttachmentJobs:
                 session, UUID(attachment_id), key, stored.size_bytes, stored.sha256
             )
             await _tell(session, conversation_id)
+            if is_kept:
+                await self.subscribers.publish(session, FileKept(UUID(attachment_id)))
         if not is_kept:  # erased meanwhile
             await ctx.files.delete(key)
 

@@ -23,6 +23,7 @@ from gptagent.features.conversations.memory.model import (
 )
 from gptagent.features.conversations.memory.patterns import COMMITMENT_DAYS, CONTEXT_DAYS
 from gptagent.features.conversations.model import Message
+from gptagent.features.inference.fencing import as_data
 from gptagent.features.inference.model import ChatTurn, ModelRequest
 from gptagent.kernel.errors import Invalid
 
@@ -35,7 +36,6 @@ QUOTE_MIN_CHARS = 2
 AHEAD_MAX_DAYS = 730
 WORDS_FROM_MESSAGE = 1 / 3  # of a note's: the others may be the note's own, like "lives in"
 _NUMBERS = re.compile(r"\d+(?: ?%)?")
-_OUR_TAG = re.compile(r"<(?=/?(?:message|known)\b)", re.IGNORECASE)
 # What a customer says of these is nothing about the customer.
 _COMPANY = re.compile(
     r"скидк|промокод|прайс|инструкц|правил|регламент|политик|систем\w* промпт|игнорир"
@@ -97,9 +97,9 @@ def request(messages: Iterable[Message], known: Sequence[Memory], model: str | N
     ]
     lines += [
         f'<message number="{one.seq}" author="{"customer" if one.author == "customer" else "company"}" '
-        f'date="{one.sent_at.date()}">{_data(one.text[:MESSAGE_MAX_CHARS])}</message>'
+        f'date="{one.sent_at.date()}">{_data(one.said[:MESSAGE_MAX_CHARS])}</message>'
         for one in messages
-        if one.text.strip()
+        if one.said
     ]
     return ModelRequest(
         system=_SYSTEM,
@@ -134,7 +134,7 @@ def _note(note: object, said: Mapping[int, Message], known: Sequence[Memory]) ->
     confidence = note.get("confidence")
     if message is None or kind is None or not isinstance(confidence, int | float):
         return None
-    if not CONFIDENCE_MIN <= confidence <= 1 or not is_borne_out(text, quote, message.text):
+    if not CONFIDENCE_MIN <= confidence <= 1 or not is_borne_out(text, quote, message.said):
         return None
     number = _int(note.get("replaces"))
     return Found(
@@ -198,4 +198,4 @@ def _plain(text: str) -> str:
 
 
 def _data(text: str) -> str:
-    return _OUR_TAG.sub("‹", " ".join(text.split()))
+    return as_data(" ".join(text.split()))

@@ -11,7 +11,9 @@ from gptagent.features.conversations.memory.patterns import found_in
 from gptagent.features.conversations.model import Message
 from gptagent.features.conversations.speaking import service as speaking
 from gptagent.features.inference import service as inference
-from gptagent.features.inference.model import LanguageModel, ModelReply, ModelRequest
+from gptagent.features.inference.budgets.model import Limits
+from gptagent.features.inference.budgets.service import BudgetExhausted
+from gptagent.features.inference.model import LanguageModel, ModelReply, ModelRequest, Use
 from gptagent.features.organizations import service as organizations
 from gptagent.kernel.errors import Invalid, NotFound
 from gptagent.kernel.jobs import JobContext
@@ -28,6 +30,9 @@ class _Batch:
     messages: tuple[Message, ...]
     known: tuple[Memory, ...]
     model: str | None
+    customer: UUID
+    agent_id: UUID
+    limits: Limits
 
     @property
     def last_seq(self) -> int:
@@ -48,7 +53,13 @@ class MemoryJobs:
         if self.model is None:
             await _keep(ctx, UUID(conversation_id), batch, by_patterns(batch.messages), "pattern")
             return
-        reply = await self._ask(ctx, extraction.request(batch.messages, batch.known, batch.model))
+        request = extraction.request(batch.messages, batch.known, batch.model)
+        use = Use(ctx.scope, batch.customer, batch.agent_id, batch.limits)
+        try:
+            reply = await self._ask(ctx, replace(request, use=use))
+        except BudgetExhausted:  # patterns cost nothing
+            await _keep(ctx, UUID(conversation_id), batch, by_patterns(batch.messages), "pattern")
+            return
         found = extraction.read(reply.text, batch.messages, batch.known)
         await _keep(ctx, UUID(conversation_id), batch, found, "model")
 
@@ -76,7 +87,7 @@ def by_patterns(messages: Sequence[Message]) -> list[Found]:
         found
         for one in messages
         if one.author == "customer"
-        for found in found_in(one.text[: extraction.MESSAGE_MAX_CHARS], one.seq, one.sent_at)
+        for found in found_in(one.said[: extraction.MESSAGE_MAX_CHARS], one.seq, one.sent_at)
         if not extraction.is_about_company(found.text)
     ]
 
@@ -85,7 +96,7 @@ async def _claim(ctx: JobContext, conversation_id: UUID) -> _Batch | None:
     """Return what is to be read: None if nothing is, or nobody wants it remembered any more."""
     async with ctx.db.session(ctx.scope) as session:
         try:
-            await conversations.get_conversation(session, conversation_id)
+            conversation = await conversations.get_conversation(session, conversation_id)
         except NotFound:  # erased meanwhile
             return None
         await conversations.pin_conversation(session, conversation_id)
@@ -97,7 +108,7 @@ async def _claim(ctx: JobContext, conversation_id: UUID) -> _Batch | None:
         )
         if not messages:
             return None
-        has_words = any(one.author == "customer" and one.text.strip() for one in messages)
+        has_words = any(one.author == "customer" and one.said for one in messages)
         is_silent = await organizations.find_silence(session) is not None
         if agent is None and not is_silent:
             return None
@@ -107,7 +118,15 @@ async def _claim(ctx: JobContext, conversation_id: UUID) -> _Batch | None:
             await store.pass_over(session, conversation_id, messages[-1].seq)
             return None
         known = await service.known_of(session, conversation_id)
-    return _Batch(reading.read_seq, tuple(messages), tuple(known), agent.settings.model)
+    return _Batch(
+        reading.read_seq,
+        tuple(messages),
+        tuple(known),
+        agent.settings.model,
+        conversation.customer,
+        agent.id,
+        agent.settings.budget,
+    )
 
 
 async def _keep(  # noqa: PLR0917 - all that one reading has come to

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from gptagent.features.agents import service as agents
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
 from gptagent.features.conversations import service as conversations
@@ -33,12 +34,17 @@ READ_AFTER = timedelta(seconds=30)
 LOST_AFTER = timedelta(minutes=15)  # longer than all attempts of the job
 
 
-async def wake_reader(session: Session, conversation_id: UUID) -> None:
-    """Have new messages read in a while. What is said while memory is off is not remembered later either.
+async def wake_reader(session: Session, conversation_id: UUID, agent_id: UUID | None, last_seq: int) -> None:
+    """Have the messages of a turn, up to `last_seq`, read in a while.
 
-    Call it before locking the conversation's lane.
+    What is said to an agent that does not remember, or while the one that speaks now does not, is not
+    remembered later either. Call it before locking the conversation's lane.
     """
     await conversations.pin_conversation(session, conversation_id)
+    asked = await agents.find_agent(session, agent_id)
+    if asked is not None and not asked.settings.remembers_customers:
+        await store.pass_over(session, conversation_id, last_seq)
+        return
     agent = await speaking.find_speaker(session, conversation_id)
     if agent is None:
         return

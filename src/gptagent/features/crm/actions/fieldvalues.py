@@ -64,6 +64,9 @@ _MOST: Mapping[str, int] = {
     "smart_address": len(ADDRESS_PARTS),
     "chained_list": STEPS_MAX,
 }
+# Types whose values a customer can say in words; the others are made of parts or of numbers of records.
+SAID_TYPES = _TEXTS | _NUMBERS | _DATES | _ONE_OF | {"checkbox", "multiselect", "multitext"}
+CHOOSING = _ONE_OF | {"multiselect"}
 _FIRST, _LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 
 

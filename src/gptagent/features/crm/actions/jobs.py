@@ -309,7 +309,11 @@ def _wanted(request: Update, current: Mapping[str, Held]) -> dict[str, Held]:
     for key, expected in request.expected.items():
         if not same(held_in(current, key), expected):
             raise Conflict("crm_edited_since", "Somebody has changed this in the CRM since.")
-    wanted = dict(request.values)
+    wanted = {
+        key: held
+        for key, held in request.values.items()
+        if key not in request.keep or same(held_in(current, key), held_in({}, key))
+    }
     if request.tags_add or request.tags_remove:
         wanted["tags"] = _tagged(request, held_in(current, "tags"))
     return {key: held for key, held in wanted.items() if not same(held_in(current, key), held)}

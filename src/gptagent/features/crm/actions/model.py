@@ -76,13 +76,17 @@ Values = Mapping[str, Held]
 
 
 class Update(msgspec.Struct, frozen=True, tag="update"):
-    """Write these values. `expected`: only if the record still has them, which a revert insists on."""
+    """Write these values. `expected`: only if the record still has them, which a revert insists on.
+
+    `keep`: those of the values that are written only where the record has none.
+    """
 
     values: dict[str, Held] = msgspec.field(default_factory=dict)
     tags_add: tuple[str, ...] = ()
     tags_remove: tuple[str, ...] = ()
     expected: dict[str, Held] = msgspec.field(default_factory=dict)
     reverts: UUID | None = None
+    keep: tuple[str, ...] = ()
 
 
 class Create(msgspec.Struct, frozen=True, tag="create"):

@@ -15,7 +15,9 @@ from gptagent.features.crm import store as crm_store
 from gptagent.features.crm.actions import checking, store
 from gptagent.features.crm.actions.checking import Asked
 from gptagent.features.crm.actions.fieldvalues import (
+    CHOOSING,
     NAME_MAX_CHARS,
+    SAID_TYPES,
     TEXT_MAX_CHARS,
     check_text,
     contacts_in,
@@ -42,6 +44,7 @@ from gptagent.features.crm.actions.model import (
 from gptagent.features.crm.actions.places import check_email
 from gptagent.features.crm.connecting.service import check_works, to_connection
 from gptagent.features.crm.mirror import service as mirror
+from gptagent.features.crm.mirror.model import MirroredField
 from gptagent.features.crm.model import Connection
 from gptagent.features.organizations import service as organizations
 from gptagent.kernel.db import Session
@@ -86,8 +89,12 @@ async def update_record(
     evidence: Evidence = NOBODY,
     *,
     kind: ActionKind | None = None,
+    keep: Sequence[str] = (),
 ) -> Action:
-    """Have values of a deal or contact written. Every field that changes leaves a line in the journal."""
+    """Have values of a deal or contact written. Every field that changes leaves a line in the journal.
+
+    Of those that `keep` names, what is in the CRM by then stays.
+    """
     known = await _known(session, target.connection_id, asked)
     await _check_record(session, target)
     pipeline = None
@@ -99,7 +106,17 @@ async def update_record(
     if not (values or add or remove):
         raise Invalid.field("", "Say what to write.")
     wanted: ActionKind = kind or ("update_lead" if target.kind == "leads" else "update_contact")
-    return await _owe(session, target, wanted, Update(values, add, remove), evidence)
+    return await _owe(session, target, wanted, Update(values, add, remove, keep=tuple(keep)), evidence)
+
+
+def takes_words(field: MirroredField) -> bool:
+    """Whether what somebody says can be written into a field."""
+    return field.is_known and field.type in SAID_TYPES and not field.is_api_only
+
+
+def has_choices(field: MirroredField) -> bool:
+    """Whether a field takes only what its own list has."""
+    return field.type in CHOOSING
 
 
 async def create_record(

@@ -12,6 +12,7 @@ from gptagent.features.crm import service as crm_service
 from gptagent.features.crm.replying import service as replying
 from gptagent.features.dialog import service as lanes
 from gptagent.features.dialog import store as turns
+from gptagent.features.dialog.acting import service as acting
 from gptagent.features.dialog.drafts import store
 from gptagent.features.dialog.drafts.model import NOTE_MAX_CHARS, TEXT_MAX_CHARS, Draft
 from gptagent.features.dialog.ending import note_question, owe_turn_task
@@ -36,7 +37,7 @@ async def put_down(db: Database, scope: Scope, turn: Turn, answer: Answer, pace:
     async with db.session(scope) as session:
         conversation = await conversations.get_conversation(session, turn.conversation_id)
         await crm_service.hold_connection(session, conversation.connection_id)
-        await memory.wake_reader(session, conversation.id)
+        await memory.wake_reader(session, conversation.id, turn.agent_id, turn.last_seq)
         if not await turns.pass_fence(session, turn, pace.lease):
             await lanes.give_back(session, turn)
             await turns.supersede_turn(session, turn.id)
@@ -47,6 +48,7 @@ async def put_down(db: Database, scope: Scope, turn: Turn, answer: Answer, pace:
         if not await store.was_told(session, conversation.id, turn.first_seq):
             await owe_turn_task(session, turn, conversation, DRAFT_TASK)
         await note_question(session, turn, conversation)
+        await acting.owe_acting(session, turn)
         await conversations.tell(session, conversation.id)
     observe.TURNS.labels("draft").inc()
 

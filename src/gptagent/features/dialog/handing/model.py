@@ -88,8 +88,8 @@ def hands_over(answer: Answer | None) -> bool:
 
 def said_last(messages: Sequence[Message], names: dict[str, str]) -> str:
     """Return the last words of both sides, a line each. `names` says who an author is."""
-    told = [one for one in messages if one.text.strip()][-SUMMARY_MESSAGES:]
+    told = [one for one in messages if one.told][-SUMMARY_MESSAGES:]
     return "\n".join(
-        f"{one.author_name or names[one.author]}: {' '.join(one.text.split())[:SUMMARY_MESSAGE_CHARS]}"
+        f"{one.author_name or names[one.author]}: {' '.join(one.told.split())[:SUMMARY_MESSAGE_CHARS]}"
         for one in told
     )

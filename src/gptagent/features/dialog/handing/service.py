@@ -170,7 +170,7 @@ class _Owing:
         place, lead_id = self.conversation.connection_id, self.conversation.lead_id
         if lead_id is None:
             return None, None
-        asked = next((one.text for one in reversed(said) if one.author == "customer"), "")
+        asked = next((one.told for one in reversed(said) if one.author == "customer"), "")
         text = await self._told(session, HANDOFF_TASK, question=asked[:TASK_QUESTION_CHARS])
         due_at = self.now + TASK_DUE_IN
         if await crm_service.get_lead_card(session, place, lead_id) is None:

@@ -53,7 +53,7 @@ async def _end(session: Session, turn: Turn, context: TurnContext, pace: Pace) -
     conversation = await conversations.get_conversation(session, turn.conversation_id)
     await crm_service.hold_connection(session, conversation.connection_id)
     await conversations.get_conversation(session, turn.conversation_id, lock=True)
-    await memory.wake_reader(session, conversation.id)
+    await memory.wake_reader(session, conversation.id, turn.agent_id, turn.last_seq)
     agent = await agents.find_agent(session, context.agent.id)
     is_current = await turns.pass_fence(session, turn, pace.lease)
     if not is_current or agent is None or not agent.is_active or turn.answer is None:

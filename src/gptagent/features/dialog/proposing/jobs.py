@@ -8,7 +8,8 @@ from uuid import UUID
 from gptagent.features.dialog.proposing import service
 from gptagent.features.dialog.proposing.service import Taken
 from gptagent.features.inference import service as inference
-from gptagent.features.inference.model import LanguageModel, ModelReply, ModelRequest
+from gptagent.features.inference.budgets.service import BudgetExhausted
+from gptagent.features.inference.model import LanguageModel, ModelReply, ModelRequest, Use
 from gptagent.features.knowledge import service as knowledge
 from gptagent.features.knowledge.model import DraftText
 from gptagent.kernel.clock import utcnow
@@ -49,10 +50,10 @@ class ProposingJobs:
 
     async def _ask(self, ctx: JobContext, model: LanguageModel, taken: Taken) -> DraftText | None:
         """Return the model's article as far as it holds; None if nothing of it does, or it refuses."""
-        request = knowledge.draft_request(taken.material, taken.model)
+        request = replace(knowledge.draft_request(taken.material, taken.model), use=Use(ctx.scope))
         try:
             reply = await _complete(model, request)
-        except Invalid:
+        except (Invalid, BudgetExhausted):
             return None
         async with ctx.db.session(ctx.scope) as session:
             await inference.record_usage(session, None, reply, "draft")

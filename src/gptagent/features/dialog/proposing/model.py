@@ -43,7 +43,7 @@ def _exchanges(messages: Iterable[Message], turns: Sequence[TurnRecord]) -> Iter
     answered = {one.id for one in turns if one.outcome == "reply"}
     now, before = _Open(), _Open()
     for one in messages:
-        text = one.text.strip()
+        text = one.said
         if not text or one.author == "bot":
             continue
         if one.author == "human":

@@ -117,4 +117,6 @@ async def _material(session: Session, conversation: Conversation, messages: list
     said = [one for one in messages if not (one.author == "human" and rules.is_command(one.text))]
     writers = {one.author_name for one in messages if one.author in {"customer", "human"}}
     names = sorted(filter(None, {conversation.customer_name, *writers}))
-    return await knowledge.read_talk(session, exchanges_of(said, tried), names)
+    agent = await speaking.find_speaker(session, conversation.id)
+    part = knowledge.within(agent.settings.knowledge.part) if agent else None
+    return await knowledge.read_talk(session, exchanges_of(said, tried), names, within=part)

@@ -8,6 +8,10 @@ from gptagent.features.agents import service as agents
 from gptagent.features.conversations.model import Conversation, Message
 from gptagent.features.crm import service as crm
 from gptagent.features.crm.service import ContactCard, LeadCard
+from gptagent.features.dialog.acting import service as acting
+from gptagent.features.dialog.acting.model import wants_acting
+from gptagent.features.dialog.acting.promising import promise_task
+from gptagent.features.dialog.acting.prompting import plan as plan_actions
 from gptagent.features.dialog.context import TurnContext
 from gptagent.features.dialog.drafts.service import DRAFT_TASK
 from gptagent.features.dialog.enclosures.model import article_of
@@ -15,6 +19,7 @@ from gptagent.features.dialog.ending import FACT_GATE_TASK, NOT_FOUND_TASK, TASK
 from gptagent.features.dialog.generating import Generation
 from gptagent.features.dialog.handing.model import hands_over
 from gptagent.features.dialog.model import FACT_GATE, Answer
+from gptagent.features.dialog.prompting import ModelResponder
 from gptagent.features.dialog.rehearsing.model import (
     DRAFT,
     FILE,
@@ -29,11 +34,13 @@ from gptagent.features.dialog.rehearsing.model import (
 from gptagent.features.dialog.tracing.model import Trace
 from gptagent.features.dialog.tracing.seeing import seen_by, thawed
 from gptagent.features.dialog.wording import welcoming
+from gptagent.features.inference import service as inference
 from gptagent.features.inference.model import Hear
 from gptagent.features.knowledge import service as knowledge
 from gptagent.features.organizations import service as organizations
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database, Session
+from gptagent.kernel.errors import AppError
 from gptagent.kernel.i18n import translate
 from gptagent.kernel.ids import new_id
 from gptagent.kernel.scope import Scope
@@ -61,6 +68,7 @@ async def rehearse(
     answer, _spent, context = await generation.generate(db, scope, context)
     if not any(one.author == "agent" for one in wanted.history):
         answer = welcoming(answer, context.settings.welcome_text)
+    await _act(db, scope, generation, context, answer)
     async with db.session(scope) as session:
         plans = await _plans(session, context, answer)
     explanation = seen_by(context).explanation()
@@ -79,6 +87,26 @@ async def rehearse(
         millis=round((time.monotonic() - began) * 1000),
         silence=next((gate.name for gate in explanation.gates if not gate.is_passed), None),
     )
+
+
+async def _act(
+    db: Database, scope: Scope, generation: Generation, context: TurnContext, answer: Answer
+) -> None:
+    """Ask what the agent would do in the CRM after this answer, and note it in the trace."""
+    responder = generation.responder
+    if not isinstance(responder, ModelResponder) or not wants_acting(context.agent):
+        return
+    async with db.session(scope) as session:
+        considered = await acting.consider(session, context, answer.text)
+    try:
+        plan, reply = await plan_actions(responder.model, scope, considered)
+    except AppError as error:
+        context.trace.failed("actions", context.settings.model or "", error.code)
+        return
+    acting.told_of(plan, reply, context.trace, is_played=True)
+    if reply is not None:
+        async with db.session(scope) as session:
+            await inference.record_usage(session, None, reply, "rehearsal")
 
 
 async def _context(session: Session, wanted: Rehearsal) -> TurnContext:
@@ -192,6 +220,8 @@ async def _plans(session: Session, context: TurnContext, answer: Answer) -> tupl
         return tuple(plans)
     if answer.text:
         plans.append(Plan(SEND))
+    if answer.promises:
+        plans.append(Plan(TASK, promise_task(locale, answer)))
     if answer.outcome == "not_found" and settings.not_found_task:
         task = FACT_GATE_TASK if answer.reason == FACT_GATE else NOT_FOUND_TASK
         plans.append(Plan(TASK, translate(locale, task, question=question)))

@@ -101,6 +101,7 @@ class ExplanationOut(Wire):
 
     agent_id: UUID | None
     agent_name: str
+    agent_version: int | None
     gates: list[GateOut]
     blocks: list[BlockOut]
     passages: list[FoundOut]
@@ -140,6 +141,7 @@ def explanation_out(told: Explanation, *, with_prompts: bool) -> ExplanationOut:
     return ExplanationOut(
         agent_id=told.agent_id,
         agent_name=told.agent_name,
+        agent_version=told.agent_version,
         gates=[GateOut.model_validate(one) for one in told.gates],
         blocks=[
             BlockOut(

@@ -17,6 +17,7 @@ BlockKind = Literal[
     "stage",
     "goal",
     "rules",
+    "files",
     "company",
     "deal",
     "contact",
@@ -153,6 +154,7 @@ class Explanation:
 
     agent_id: UUID | None = None
     agent_name: str = ""
+    agent_version: int | None = None
     settings: Settings | None = None
     input: Input | None = None
     gates: tuple[Gate, ...] = ()
@@ -185,6 +187,7 @@ class Trace:
 
     agent_id: UUID | None = None
     agent_name: str = ""
+    agent_version: int | None = None
     settings: Settings | None = None
     input: Input | None = None
     gates: list[Gate] = field(default_factory=list)
@@ -264,6 +267,7 @@ class Trace:
         return Explanation(
             agent_id=self.agent_id,
             agent_name=self.agent_name,
+            agent_version=self.agent_version,
             settings=self.settings,
             input=self.input,
             gates=tuple(self.gates),

@@ -15,7 +15,7 @@ def seen_by(context: TurnContext) -> Trace:
     """Return the context's trace with what the answer was made from."""
     trace, conversation = context.trace, context.conversation
     trace.agent_id, trace.agent_name = context.agent.id, context.agent.name
-    trace.settings = context.settings
+    trace.agent_version, trace.settings = context.agent.published, context.settings
     trace.input = Input(
         connection_id=conversation.connection_id,
         channel=conversation.channel,

@@ -1,6 +1,7 @@
 """Verbs of explanations: keep what a turn did, and tell of it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from gptagent.features.dialog.model import Turn
@@ -12,6 +13,15 @@ from gptagent.kernel.db import Session
 async def keep(session: Session, turn: Turn, trace: Trace) -> None:
     """Freeze what the turn has done so far beside it: part of the transaction that records its answer."""
     await store.upsert_trace(session, turn.id, turn.conversation_id, trace.explanation())
+
+
+async def add(session: Session, conversation_id: UUID, turn_id: UUID, later: Trace) -> None:
+    """Add the tools and the calls of models of what was done for a turn after its answer."""
+    kept = await store.select_trace(session, conversation_id, turn_id)
+    if kept is None:
+        return
+    tools, calls = (*kept.tools, *later.tools), (*kept.calls, *later.calls)
+    await store.upsert_trace(session, turn_id, conversation_id, replace(kept, tools=tools, calls=calls))
 
 
 async def find_explanation(session: Session, conversation_id: UUID, turn_id: UUID) -> Explanation | None:

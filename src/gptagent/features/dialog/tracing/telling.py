@@ -25,6 +25,7 @@ BLOCKS: Mapping[str, str] = {
     "stage": "Instructions for the stage",
     "goal": "Goal",
     "rules": "Rules of the platform",
+    "files": "How the customer's files are used",
     "company": "Facts about the company",
     "deal": "Fields of the deal shown to the model",
     "contact": "Fields of the contact shown to the model",
@@ -37,9 +38,14 @@ BLOCKS: Mapping[str, str] = {
     "question": "The customer's message",
     "other": "Something else",
 }
-PURPOSES: Mapping[str, str] = {"reply": "Answer", "rewrite": "Second wording, without unsourced facts"}
+PURPOSES: Mapping[str, str] = {
+    "reply": "Answer",
+    "rewrite": "Second wording, without unsourced facts",
+    "actions": "What is to be done in the CRM",
+}
 STEPS: Mapping[str, str] = {
     "understand": "Meaning of the question",
+    "rerank": "Order by the reranking model",
     "gather": "Search, scripts, memory, CRM fields",
     "answer": "Answer, with everything in it",
     "model:reply": "Model: answer",
@@ -58,6 +64,10 @@ OUTCOMES: Mapping[str, str] = {
     "draft": "A draft",
     "rejected": "A rejected draft",
 }
+NOTES: Mapping[str, str] = {
+    "injection_sign": "Looks like orders to the model",
+    "masked": "Hidden from the model's provider",
+}
 EVERYTHING: Mapping[str, Mapping[str, str]] = {
     "gate_names": GATES,
     "closed_names": CLOSED,
@@ -67,4 +77,5 @@ EVERYTHING: Mapping[str, Mapping[str, str]] = {
     "rewrite_names": REWRITES,
     "tool_states": TOOLS,
     "outcome_names": OUTCOMES,
+    "note_names": NOTES,
 }

@@ -144,11 +144,13 @@ class ArticleEditor:
                 await categories.ensure_default(session, now=utcnow())
             tree = await categories.read_tree(session)
             values = dict(typed if typed is not None else _values(article))
-            if default := tree.default():
-                values["categories"] = values["categories"] or (default.id,)
             gap = await _gap_of(session, values)
             if gap is not None and error is None and not values["title"]:
                 values["title"] = gap.title[:TITLE_MAX_CHARS]
+            if gap is not None:
+                values["categories"] = values["categories"] or await gaps.category_for(session, gap.id)
+            if default := tree.default():
+                values["categories"] = values["categories"] or (default.id,)
             picked, found = await _relatives(session, values, article_id)
             sent = await _files(session, article_id)
             shell = await self.pages.shell(request, session)

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Mapping
 
+from gptagent.features.inference.fencing import as_data
 from gptagent.features.inference.model import ChatTurn, ModelRequest
 from gptagent.features.knowledge import lexical
 from gptagent.features.knowledge.articles.model import CONTENT_MAX_CHARS, CONTENT_MIN_CHARS, TITLE_MAX_CHARS
@@ -16,7 +17,6 @@ from gptagent.features.knowledge.gaps.masking import masked
 from gptagent.features.knowledge.grounding.gate import unsourced
 
 ANSWER_MAX_TOKENS = 2_000
-_OUR_TAG = re.compile(r"<(?=/?(?:question|answer)\b)", re.IGNORECASE)
 _HEADING = re.compile(r"#{1,6}\s")
 _GAP = re.compile(r"\n{3,}")
 
@@ -42,7 +42,7 @@ SCHEMA: Mapping[str, object] = {
 def request(material: Material, model: str | None) -> ModelRequest:
     """Return the question for an article."""
     lines = [
-        f"<question>{_data(one.question)}</question>\n<answer>{_data(one.answer)}</answer>"
+        f"<question>{as_data(one.question)}</question>\n<answer>{as_data(one.answer)}</answer>"
         for one in material.talks
     ]
     return ModelRequest(
@@ -97,7 +97,3 @@ def _kept(content: str, said: list[str]) -> str:
 
 def _visible(text: str) -> str:
     return "".join(char if char.isprintable() else " " for char in text)
-
-
-def _data(text: str) -> str:
-    return _OUR_TAG.sub("‹", text)

@@ -11,6 +11,7 @@ from gptagent.features.inference import service as inference
 from gptagent.features.knowledge import retrieval
 from gptagent.features.knowledge.articles import service as articles
 from gptagent.features.knowledge.articles.model import NewArticle
+from gptagent.features.knowledge.categories.model import Within
 from gptagent.features.knowledge.drafts import store
 from gptagent.features.knowledge.drafts.model import (
     ANSWER_MAX_CHARS,
@@ -56,8 +57,15 @@ class _Lack:
     gap_id: UUID | None
 
 
-async def read_talk(session: Session, exchanges: Sequence[Exchange], names: Sequence[str]) -> Material | None:
-    """Return what an article can be made of: the questions that the base does not answer, or hardly.
+async def read_talk(
+    session: Session,
+    exchanges: Sequence[Exchange],
+    names: Sequence[str],
+    *,
+    within: Within | None = None,
+) -> Material | None:
+    """Return what an article can be made of: the questions that the base does not answer, or hardly; looked
+    at is what is `within`, of which the agent of the talk answers.
 
     None if there are none, if the answers say too little, or the same was proposed and not accepted.
     """
@@ -67,7 +75,7 @@ async def read_talk(session: Session, exchanges: Sequence[Exchange], names: Sequ
         answer = "\n\n".join(one.answers)[:ANSWER_MAX_CHARS]
         if not says_enough(await gaps.words_of(session, answer), answer):
             continue
-        lack = await _lack(session, one)
+        lack = await _lack(session, one, within)
         if lack is not None:
             told.append(Talk(one.text, answer))
             gap_id = gap_id or lack.gap_id
@@ -85,6 +93,7 @@ async def propose(
     session: Session, conversation_id: UUID, material: Material, text: DraftText, *, now: datetime
 ) -> bool:
     """Keep a draft, for a person to decide. False if the same was proposed meanwhile."""
+    await store.lock_drafts(session)
     if await store.is_known(session, material.gap_id, material.question):
         return False
     await store.insert_draft(session, conversation_id, material, text, now)
@@ -117,7 +126,7 @@ async def count_drafts(session: Session) -> dict[str, int]:
 
 
 async def accept(session: Session, draft_id: UUID, decision: Decision, *, now: datetime) -> Draft:
-    """Make an article of it, linked to the gap it fills.
+    """Make an article of it, linked to the gap it fills and where the agent that was asked finds it.
 
     Raises NotFound, Invalid for a text that is no article, Conflict if somebody has decided already or the
     plan has no room.
@@ -127,9 +136,11 @@ async def accept(session: Session, draft_id: UUID, decision: Decision, *, now: d
         raise _decided()
     title = draft.title if decision.title is None else decision.title
     content = draft.content if decision.content is None else decision.content
-    new = NewArticle(title, content, decision.is_active)
+    places: tuple[UUID, ...] = ()
     if draft.gap_id is not None:
         await gaps.hold_gap(session, draft.gap_id)
+        places = await gaps.category_for(session, draft.gap_id)
+    new = NewArticle(title, content, decision.is_active, categories=places)
     article = await articles.create_article(session, new, now=now)
     if draft.gap_id is not None:
         await gaps.fill(session, draft.gap_id, article.id, now=now)
@@ -167,15 +178,15 @@ async def _asked(session: Session, exchanges: Sequence[Exchange], names: tuple[s
     return found
 
 
-async def _lack(session: Session, asked: _Asked) -> _Lack | None:
-    """Return None if the base answers it fully, or people have put the question away."""
+async def _lack(session: Session, asked: _Asked, within: Within | None) -> _Lack | None:
+    """Return None if this part of the base answers it fully, or people have put the question away."""
     noted = await gaps.find_asked(session, asked.turns)
     gap = noted or await gaps.find_near(session, asked.text)
     if gap is not None and gap.status == "dismissed":
         return None
     if noted is None or noted.status != "open":
         refusal = await retrieval.refusal_support(session)
-        found = await retrieval.search(session, asked.text)
+        found = await retrieval.search(session, asked.text, within=within)
         best = max((one.support for one in found), default=0.0)
         if kind_of(is_answered=best >= refusal, support=best, refusal=refusal) == "found":
             return None

@@ -39,6 +39,11 @@ async def insert_draft(
     )
 
 
+async def lock_drafts(session: Session) -> None:
+    """Let those who propose in a workspace do it one after another, or two would propose the same."""
+    await session.execute("select pg_advisory_xact_lock(hashtextextended('drafts|' || app.org()::text, 0))")
+
+
 async def is_known(session: Session, gap_id: UUID | None, question: str) -> bool:
     """Tell whether the same waits for a decision, or was rejected."""
     return bool(

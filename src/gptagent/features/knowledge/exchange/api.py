@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, UploadFile
 from starlette.responses import Response, StreamingResponse
 
 from gptagent.features.knowledge.exchange import service
-from gptagent.features.knowledge.exchange.files import MEDIA, FileFormat
+from gptagent.features.knowledge.exchange.rows import MEDIA, FileFormat
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
@@ -28,10 +28,12 @@ EXPORTED: Mapping[int | str, dict[str, Any]] = {
 }
 
 
-def as_file(pieces: AsyncIterator[bytes], form: FileFormat) -> Response:
-    """Return a download that is written while it is read."""
-    headers = {"content-disposition": f'attachment; filename="articles.{form}"', "cache-control": "no-store"}
-    return StreamingResponse(pieces, headers=headers, media_type=MEDIA[form])
+def as_file(content: AsyncIterator[bytes] | bytes, name: str, form: FileFormat) -> Response:
+    """Return a download called `name`; pieces are written while they are read."""
+    headers = {"content-disposition": f'attachment; filename="{name}.{form}"', "cache-control": "no-store"}
+    if isinstance(content, bytes):
+        return Response(content, headers=headers, media_type=MEDIA[form])
+    return StreamingResponse(content, headers=headers, media_type=MEDIA[form])
 
 
 class ArticlesImported(Wire):
@@ -55,7 +57,7 @@ class ExchangeApi:
     async def export(self, scope: CurrentScope, form: Format = "json") -> Response:
         """Return all articles as JSON or CSV. That they were exported is recorded."""
         require(scope, policy.EDIT_KNOWLEDGE)
-        return as_file(await service.export_articles(self.db, scope, form), form)
+        return as_file(await service.export_articles(self.db, scope, form), "articles", form)
 
     async def take(self, scope: CurrentScope, file: UploadFile) -> ArticlesImported:
         """Take in up to 500 articles of a JSON or CSV file, all or none; each fault is named by its line."""

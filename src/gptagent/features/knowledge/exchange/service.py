@@ -11,13 +11,8 @@ from gptagent.features.knowledge.articles import store
 from gptagent.features.knowledge.articles.model import Article, NewArticle
 from gptagent.features.knowledge.categories import service as categories
 from gptagent.features.knowledge.categories.model import NewCategory, Tree
-from gptagent.features.knowledge.exchange.files import (
-    FileFormat,
-    Row,
-    read_file,
-    write_csv,
-    write_json,
-)
+from gptagent.features.knowledge.exchange.files import Row, read_file, write_piece
+from gptagent.features.knowledge.exchange.rows import FileFormat
 from gptagent.features.knowledge.quota import service as quota
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import FieldError, Invalid
@@ -81,13 +76,12 @@ def _key(tree: Tree, category_id: UUID) -> Path:
 
 
 async def _pieces(db: Database, scope: Scope, form: FileFormat) -> AsyncIterator[bytes]:
-    write = write_csv if form == "csv" else write_json
     after: UUID | None = None
     while True:
         async with db.session(scope) as session:
             tree = await categories.read_tree(session)
             found = await store.read_articles(session, after, EXPORT_ROWS)
-        yield write(_rows(tree, found), is_first=after is None).encode()
+        yield write_piece(_rows(tree, found), form, is_first=after is None).encode()
         if len(found) < EXPORT_ROWS:
             break
         after = found[-1].id

@@ -1,14 +1,15 @@
 """Reading a source's passages: claim, ask without a connection, record."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Protocol
 from uuid import UUID
 
 import structlog
 
-from gptagent.features.inference.model import LanguageModel, ModelReply
+from gptagent.features.inference.budgets.service import BudgetExhausted
+from gptagent.features.inference.model import LanguageModel, ModelReply, Use
 from gptagent.features.knowledge.extraction import service, store
 from gptagent.features.knowledge.graph.model import Excerpt
 from gptagent.features.knowledge.graph.patterns import read_passage
@@ -29,6 +30,7 @@ log = structlog.get_logger(__name__)
 BATCHES_PER_RUN = 40  # a run ends long before its time limit, and others get their turn
 PATTERN_BATCH = 25
 BUSY = timedelta(seconds=20)
+LOOK_AGAIN = timedelta(hours=1)  # whether a budget that is used up was raised
 # One that waited here would hold a place and a connection of the worker's, which replies need.
 _SLOTS = asyncio.Semaphore(3)
 
@@ -69,7 +71,11 @@ class GraphJobs:
                     read = [(one, read_passage(one)) for one in batch]
                     await service.record_findings(session, read, "patterns", now=utcnow())
             else:
-                await self._ask(ctx, self.model, batch)
+                try:
+                    await self._ask(ctx, self.model, batch)
+                except BudgetExhausted as spent:
+                    await _queue_after(ctx, source, spent)
+                    return
                 await asyncio.sleep(self.pause)
         async with ctx.db.session(ctx.scope) as session:
             await service.queue_source(session, source)
@@ -83,6 +89,9 @@ class GraphJobs:
         """Return passages to read now. If there are none yet, what is left is queued for later."""
         now = utcnow()
         async with ctx.db.session(ctx.scope) as session:
+            if await store.is_held_off(session):  # what was found would wait, and hold a connection
+                await service.queue_source(session, source, delay=BUSY)
+                return []
             limit = PATTERN_BATCH if self.model is None else BATCH
             waiting = await store.next_passages(session, source, now, limit)
             if not waiting:
@@ -101,7 +110,7 @@ class GraphJobs:
         """Read passages by the model. An answer that cannot be used parts them; each is then tried alone."""
         reply: ModelReply | None = None
         try:
-            reply = await model.complete(request_about(batch))
+            reply = await model.complete(replace(request_about(batch), use=Use(ctx.scope)))
             findings = read_answer(reply.text, batch)
         except BadOutputError:
             await self._set_back(ctx, batch, "bad_output", reply)
@@ -126,6 +135,13 @@ class GraphJobs:
             if reply is not None:
                 await service.record_call(session, reply, now=now)
             await store.set_back(session, batch, code, now, give_up_after=service.TRIES)
+
+
+async def _queue_after(ctx: ReadContext, source: UUID, spent: BudgetExhausted) -> None:
+    """Read on when the budget begins anew; it may be raised before."""
+    wait = min(timedelta(seconds=spent.retry_after or 0), LOOK_AGAIN)
+    async with ctx.db.session(ctx.scope) as session:
+        await service.queue_source(session, source, delay=wait)
 
 
 def _until_tomorrow(now: datetime) -> timedelta:

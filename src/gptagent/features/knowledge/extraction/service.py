@@ -1,6 +1,7 @@
 """The verbs of reading passages into the graph."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -40,6 +41,11 @@ async def queue_sources(session: Session, source_ids: Sequence[UUID]) -> None:
     """Have the passages of many sources read, queued at once: a base may have thousands."""
     payloads = [{"source_id": str(source_id)} for source_id in source_ids]
     await session.enqueue_all(EXTRACT_JOB, payloads, priority=BEHIND_REPLIES)
+
+
+async def hold_off(session: Session) -> None:
+    """Have nothing read until the commit, by which many passages are replaced."""
+    await store.hold_off(session)
 
 
 async def claim_passages(session: Session, passages: Sequence[Excerpt], *, now: datetime) -> list[Excerpt]:
@@ -85,7 +91,8 @@ async def is_spent(session: Session, *, now: datetime) -> bool:
 
 async def get_progress(session: Session, *, now: datetime) -> Progress:
     """Return how far the reading of the base is, what it used and what failed."""
-    return await store.read_progress(session, now.astimezone(UTC).date())
+    progress = await store.read_progress(session, now.astimezone(UTC).date())
+    return replace(progress, cost_micro_usd=await inference.sum_cost(session, "graph"))
 
 
 async def read_anew(session: Session, *, now: datetime, failed_only: bool = False) -> int:

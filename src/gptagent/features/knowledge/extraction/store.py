@@ -37,6 +37,20 @@ async def next_passages(session: Session, source_id: UUID, now: datetime, limit:
     return [Excerpt(**row) for row in rows]
 
 
+async def hold_off(session: Session) -> None:
+    """Have no passages read until the commit: who replaces those of a document holds the graph for long."""
+    await session.execute(
+        "select pg_advisory_xact_lock(hashtextextended('graph replacing|' || app.org()::text, 0))"
+    )
+
+
+async def is_held_off(session: Session) -> bool:
+    return not await session.fetchval(
+        """select pg_try_advisory_xact_lock_shared(
+                    hashtextextended('graph replacing|' || app.org()::text, 0))"""
+    )
+
+
 async def claim(
     session: Session, chunk_ids: Collection[int], now: datetime, until: datetime
 ) -> dict[int, int]:

@@ -49,7 +49,10 @@ class GapsOut(Wire):
 
 
 class QuestionOut(Wire):
-    """`support` (0-1) is how far its best passage answered the question when it was asked."""
+    """`support` (0-1) is how far its best passage answered the question when it was asked.
+
+    `categories` are the part of the base that was asked, as its agent is kept to it; null is all of it.
+    """
 
     turn_id: UUID
     conversation_id: UUID
@@ -57,6 +60,7 @@ class QuestionOut(Wire):
     support: float
     text: str
     asked_at: datetime
+    categories: list[UUID] | None
 
 
 class GapQuestionsOut(Wire):

@@ -20,5 +20,11 @@ class CheckContext(Protocol):
 
 async def check_gaps(ctx: CheckContext, article_id: str) -> None:
     """Close the gaps that the article answers by now, open those it answers no more. Done again, nothing."""
+    after = await _check(ctx, UUID(article_id), None)
+    while after is not None:
+        after = await _check(ctx, UUID(article_id), after)
+
+
+async def _check(ctx: CheckContext, article_id: UUID, after: UUID | None) -> UUID | None:
     async with ctx.db.session(ctx.scope) as session:
-        await service.check_article(session, UUID(article_id), now=utcnow())
+        return await service.check_article(session, article_id, after, now=utcnow())

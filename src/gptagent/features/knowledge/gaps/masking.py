@@ -1,12 +1,15 @@
 """A customer's words without what names the customer.
 
-Addresses, phones, cards and links are known by their form, names only if the CRM knows them or they are
+Numbers and addresses are known as everywhere in the platform; since nobody needs them back here, also what
+only looks like a phone or card, links and houses. Names are known only if the CRM knows them or they are
 introduced ("my name is"): the rest of a text is about the matter, and that is what is kept.
 """
 
 import re
 from collections.abc import Iterable
 
+from gptagent.features.inference.masking.model import KINDS
+from gptagent.features.inference.masking.service import replaced
 from gptagent.features.knowledge.grounding.contacts import take_houses, take_links, take_phones
 from gptagent.features.knowledge.grounding.sheet import TAKEN, Sheet, normalized
 
@@ -24,7 +27,8 @@ _ENDING_CHARS = 3  # that a case may add
 
 def masked(text: str, names: Iterable[str] = ()) -> str:
     """Return the text in one line with MASK in the place of whatever names a person."""
-    sheet = Sheet(_CARD.sub(MASK, " ".join(normalized(text).split())))
+    numberless = replaced(" ".join(normalized(text).split()), KINDS, lambda _found: MASK)
+    sheet = Sheet(_CARD.sub(MASK, numberless))
     for taken in (take_links, take_phones, take_houses):
         for _fact in taken(sheet):
             pass

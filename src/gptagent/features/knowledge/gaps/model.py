@@ -27,7 +27,8 @@ PERIODS = (7, 30, 90)  # days
 class Asked:
     """A turn that ended. `customer` tells customers apart; `names` are those of the person who asked.
 
-    `support` (0-1) is how far its best passage answers the question.
+    `support` (0-1) is how far its best passage answers the question. `categories` are the part of the base it
+    was asked of, None for all of it.
     """
 
     turn_id: UUID
@@ -38,11 +39,15 @@ class Asked:
     support: float
     asked_at: datetime
     names: tuple[str, ...] = field(default=(), repr=False)
+    categories: tuple[UUID, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One that was asked. `text` is without the names and numbers of people."""
+    """One that was asked, of these `categories` or (None) of the whole base.
+
+    `text` is without the names and numbers of people.
+    """
 
     turn_id: UUID
     conversation_id: UUID
@@ -50,6 +55,7 @@ class Question:
     support: float
     text: str = field(repr=False)
     asked_at: datetime
+    categories: tuple[UUID, ...] | None
 
 
 @dataclass(frozen=True, slots=True)

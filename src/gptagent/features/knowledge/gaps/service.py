@@ -8,6 +8,7 @@ from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
 from gptagent.features.knowledge import lexical, retrieval
 from gptagent.features.knowledge.articles import store as articles
+from gptagent.features.knowledge.categories.model import within
 from gptagent.features.knowledge.gaps import store
 from gptagent.features.knowledge.gaps.masking import masked
 from gptagent.features.knowledge.gaps.model import (
@@ -32,7 +33,7 @@ from gptagent.kernel.paging import Order, Page
 
 CANDIDATES = 50  # gaps that a question is held against: those with most words in common
 CHECKED_QUESTIONS = 3  # of a gap, the latest; most of them must be found for it to be answered
-CHECKED_GAPS = 5  # of one article
+CHECKED_GAPS = 5  # of one article in one transaction
 QUESTIONS_SHOWN = 50
 CHECK_JOB = "knowledge.check_gaps"
 BEHIND_REPLIES = -1
@@ -196,6 +197,12 @@ async def link_article(session: Session, gap_id: UUID, article_id: UUID, *, now:
     return await get_gap(session, gap_id)
 
 
+async def category_for(session: Session, gap_id: UUID) -> tuple[UUID, ...]:
+    """Return where an article for a gap is found by who was asked; nowhere if all of the base was."""
+    found = await store.category_asked(session, gap_id)
+    return (found,) if found else ()
+
+
 async def hold_gap(session: Session, gap_id: UUID) -> None:
     """Keep others from changing a gap: before an article is written for it, for passages are locked later."""
     await store.lock_gap(session, gap_id)
@@ -232,12 +239,18 @@ async def queue_check(session: Session, article_id: UUID) -> None:
         await session.enqueue(CHECK_JOB, {"article_id": str(article_id)}, priority=BEHIND_REPLIES)
 
 
-async def check_article(session: Session, article_id: UUID, *, now: datetime) -> None:
-    """Look whether an article that was changed answers the gaps it is linked to."""
+async def check_article(
+    session: Session, article_id: UUID, after: UUID | None = None, *, now: datetime
+) -> UUID | None:
+    """Look whether an article that was changed answers the gaps it is linked to: some of them, those behind
+    `after`. Returns the last one if there may be more.
+    """
     if not await articles.hold_articles(session, [article_id]):  # before its gaps, as a link does
-        return
-    for row in await store.lock_of_article(session, article_id, CHECKED_GAPS):
+        return None
+    found = await store.lock_of_article(session, article_id, after, CHECKED_GAPS)
+    for row in found:
         await _check(session, row["id"], row["status"], article_id, now)
+    return found[-1]["id"] if len(found) == CHECKED_GAPS else None
 
 
 async def _check(session: Session, gap_id: UUID, status: Status, article_id: UUID, now: datetime) -> None:
@@ -256,18 +269,19 @@ async def let_go(session: Session, article_id: UUID, *, now: datetime) -> None:
 async def _answering(session: Session, gap_id: UUID, article_id: UUID | None = None) -> list[Passage] | None:
     """Return the passages that answer most of the gap's latest questions, of this article if one is named.
 
-    A question that was answered weakly has to be answered fully, or nothing would have to change for it.
+    A question that was answered weakly has to be answered fully, or nothing would have to change for it. Each
+    is asked of the part of the base that it was asked of.
     """
     asked = await store.list_questions(session, gap_id, QUESTIONS_SHOWN)
-    latest: dict[str, Kind] = {}
+    latest: dict[tuple[str, tuple[UUID, ...] | None], Kind] = {}
     for one in asked:
-        latest.setdefault(one.text, one.kind)
+        latest.setdefault((one.text, one.categories), one.kind)
     refusal = await retrieval.refusal_support(session)
     chosen = list(latest.items())[:CHECKED_QUESTIONS]
-    found = [
-        _fitting(await retrieval.search(session, text), article_id, needed_support(kind, refusal))
-        for text, kind in chosen
-    ]
+    found = []
+    for (text, part), kind in chosen:
+        passages = await retrieval.search(session, text, within=within(part))
+        found.append(_fitting(passages, article_id, needed_support(kind, refusal)))
     answered = [passages for passages in found if passages]
     return answered[0] if len(answered) * 2 > len(chosen) else None
 

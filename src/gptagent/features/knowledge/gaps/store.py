@@ -29,6 +29,8 @@ _SHOWN = """case $1 when 'dismissed' then status = 'dismissed' when 'done' then 
 _HOLDS = """($2 = '' or exists (select from app.asked_question s
                                  where s.gap_id = gap.id and strpos(lower(s.text), lower($2)) > 0))"""
 _LISTED = f"from ({_GAP}) gap where {_SHOWN} and {_HOLDS}"
+_QUESTION = """select turn_id, conversation_id, kind, support, text, asked_at, categories
+                 from app.asked_question"""
 SORTS = {
     "": "questions desc, last_asked_at desc, id",
     "questions": "questions, last_asked_at, id",
@@ -88,8 +90,8 @@ async def insert_question(
     """A turn that is known already stays as it is."""
     await session.execute(
         """insert into app.asked_question
-             (turn_id, conversation_id, customer, kind, support, gap_id, text, words, asked_at)
-           values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict do nothing""",
+             (turn_id, conversation_id, customer, kind, support, gap_id, text, words, asked_at, categories)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict do nothing""",
         asked.turn_id,
         asked.conversation_id,
         asked.customer,
@@ -99,6 +101,7 @@ async def insert_question(
         text,
         list(words),
         asked.asked_at,
+        asked.categories,
     )
 
 
@@ -148,12 +151,14 @@ async def reopen_of_article(session: Session, article_id: UUID, now: datetime) -
     )
 
 
-async def lock_of_article(session: Session, article_id: UUID, limit: int) -> list[Record]:
-    """Return id and status of the gaps that wait for an article, or are answered by it."""
+async def lock_of_article(session: Session, article_id: UUID, after: UUID | None, limit: int) -> list[Record]:
+    """Return id and status of the next gaps that wait for an article, or are answered by it."""
     return await session.fetch(
-        """select id, status from app.gap where article_id = $1 and status <> 'dismissed'
-            order by id limit $2 for no key update""",
+        """select id, status from app.gap
+            where article_id = $1 and status <> 'dismissed' and ($2::uuid is null or id > $2)
+            order by id limit $3 for no key update""",
         article_id,
+        after,
         limit,
     )
 
@@ -211,22 +216,34 @@ async def count_views(session: Session) -> Record | None:
 
 async def list_questions(session: Session, gap_id: UUID, limit: int) -> list[Question]:
     rows = await session.fetch(
-        """select turn_id, conversation_id, kind, support, text, asked_at from app.asked_question
-            where gap_id = $1 order by asked_at desc, turn_id desc limit $2""",
+        f"{_QUESTION} where gap_id = $1 order by asked_at desc, turn_id desc limit $2",
         gap_id,
         limit,
     )
-    return [Question(**row) for row in rows]
+    return [_question(row) for row in rows]
 
 
 async def page_questions(session: Session, page: Page, gap_id: UUID) -> list[Question]:
     rows = await session.fetch(
-        f"""select turn_id, conversation_id, kind, support, text, asked_at from app.asked_question
-             where gap_id = $1 and {page.clause(2)}""",
+        f"{_QUESTION} where gap_id = $1 and {page.clause(2)}",
         gap_id,
         *page.args,
     )
-    return [Question(**row) for row in rows]
+    return [_question(row) for row in rows]
+
+
+async def category_asked(session: Session, gap_id: UUID) -> UUID | None:
+    """Return a category of the part that the latest question was asked of; None for all of the base."""
+    found: UUID | None = await session.fetchval(
+        """select c.id
+             from (select categories from app.asked_question where gap_id = $1
+                    order by asked_at desc, turn_id desc limit 1) latest,
+                  unnest(latest.categories) with ordinality as asked (id, n)
+                  join app.category c on c.id = asked.id
+            order by asked.n limit 1""",
+        gap_id,
+    )
+    return found
 
 
 async def find_asked(session: Session, turns: Sequence[UUID]) -> UUID | None:
@@ -255,3 +272,9 @@ async def hold_gap(session: Session, gap_id: UUID) -> bool:
     """Keep a gap from being deleted until the commit. False if it is gone."""
     found = await session.fetchval("select true from app.gap where id = $1 for key share", gap_id)
     return bool(found)
+
+
+def _question(row: Record) -> Question:
+    values = dict(row)
+    asked = values.pop("categories")
+    return Question(**values, categories=None if asked is None else tuple(asked))

@@ -202,6 +202,7 @@ async def _status(session: Session, request: Request) -> GraphOut:
         tokens_in=progress.tokens_in,
         tokens_out=progress.tokens_out,
         tokens_today=progress.tokens_today,
+        cost_micro_usd=progress.cost_micro_usd,
         daily_tokens=progress.daily_tokens,
         failures=failures,
         use=_use(await naming.get_use(session)),
@@ -210,7 +211,9 @@ async def _status(session: Session, request: Request) -> GraphOut:
 
 def _use(use: GraphUse) -> GraphUseOut:
     one = use.benefit or Benefit(False, 0, 0, 0.0, 0.0, 0.0, 0.0)
-    return GraphUseOut(**asdict(one), is_queued=use.is_queued, measured_at=use.measured_at)
+    return GraphUseOut(
+        **asdict(one), is_queued=use.is_queued, measured_at=use.measured_at, failed_at=use.failed_at
+    )
 
 
 def _card(card: Card) -> CardOut:

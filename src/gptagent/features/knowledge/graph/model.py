@@ -163,7 +163,10 @@ class FailedSource:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Passages of the base by how far their reading is; calls and tokens of today and of all days."""
+    """Passages of the base by how far their reading is; calls and tokens of today and of all days.
+
+    `cost_micro_usd` is of all calls, None if no price is known of one of them.
+    """
 
     done: int
     waiting: int
@@ -175,6 +178,7 @@ class Progress:
     tokens_today: int
     daily_tokens: int
     failures: tuple[FailedSource, ...]
+    cost_micro_usd: int | None = None
 
     @property
     def total(self) -> int:

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import msgspec
 
+from gptagent.features.inference.fencing import as_data
 from gptagent.features.inference.model import ChatTurn, ModelRequest
 from gptagent.features.knowledge.graph.model import (
     ATTRIBUTE_MAX_CHARS,
@@ -31,7 +32,6 @@ PROMPT_MAX_CHARS = 4_000
 TEMPERATURE = 0.1
 ANSWER_MAX_TOKENS = 2_000
 T = TypeVar("T")
-_OUR_TAG = re.compile(r"<(?=/?passage\b)", re.IGNORECASE)
 _OBJECT = re.compile(r"\{.*\}", re.DOTALL)
 
 _RULES = """\
@@ -124,13 +124,8 @@ def read_answer(text: str, excerpts: Sequence[Excerpt]) -> list[Findings]:
 
 
 def _block(number: int, one: Excerpt) -> str:
-    heading = f"{_data(one.heading)}\n" if one.heading else ""
-    return f'<passage number="{number}">\n{heading}{_data(one.content)}\n</passage>'
-
-
-def _data(text: str) -> str:
-    """Keep a text inside its block: it cannot close it or open one of its own."""
-    return _OUR_TAG.sub("‹", text)
+    heading = f"{as_data(one.heading)}\n" if one.heading else ""
+    return f'<passage number="{number}">\n{heading}{as_data(one.content)}\n</passage>'
 
 
 def _valid(items: Sequence[object], kind: type[T]) -> Iterator[T]:

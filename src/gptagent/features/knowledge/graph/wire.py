@@ -25,12 +25,14 @@ class GraphUseOut(Wire):
     """Whether a question also finds what is called by other names, and what told so.
 
     Recall@5 and mean reciprocal rank of the same questions without other names and with them; `named` of them
-    call something by one of several names. `measured_at` null: not yet measured, and not used.
+    call something by one of several names. `measured_at` null: not yet measured, and not used. `failed_at` is
+    when the last measurement failed, null if it did not.
     """
 
     is_used: bool
     is_queued: bool
     measured_at: datetime | None
+    failed_at: datetime | None
     sample_size: int
     named: int
     recall_without: float
@@ -42,13 +44,14 @@ class GraphUseOut(Wire):
 class GraphOut(Wire):
     """Entities by type; passages by how far their reading is; what the model has used, and may use in a day.
 
-    `read_by_model` counts passages that a model has read; patterns read the others.
+    `read_by_model` counts passages that a model has read; patterns read the others. `cost_micro_usd`,
+    millionths of a US dollar, is null if no price is known of one of the calls.
     """
 
     moving: ClassVar[frozenset[str]] = frozenset(
         {
             "types", "done", "waiting", "failed", "read_by_model", "calls", "tokens_in", "tokens_out",
-            "tokens_today", "failures", "use",
+            "tokens_today", "cost_micro_usd", "failures", "use",
         }
     )  # fmt: skip
 
@@ -61,6 +64,7 @@ class GraphOut(Wire):
     tokens_in: int
     tokens_out: int
     tokens_today: int
+    cost_micro_usd: int | None
     daily_tokens: int
     failures: list[FailedSourceOut]
     use: GraphUseOut

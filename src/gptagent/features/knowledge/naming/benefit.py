@@ -38,11 +38,15 @@ class Benefit:
 
 @dataclass(frozen=True, slots=True)
 class GraphUse:
-    """What the names were measured to add (None: never measured), when, and whether it is about to be."""
+    """What the names were measured to add (None: never measured), when, and whether it is about to be.
+
+    `failed_at` is when the last measurement failed, None if it did not.
+    """
 
     benefit: Benefit | None = None
     measured_at: datetime | None = None
     is_queued: bool = False
+    failed_at: datetime | None = None
 
     @property
     def is_used(self) -> bool:

@@ -46,7 +46,7 @@ async def measure(ctx: MeasureContext) -> None:
 async def give_up(ctx: MeasureContext) -> None:
     """Let the next look begin another measurement."""
     async with ctx.db.session(ctx.scope) as session:
-        await service.give_up(session)
+        await service.give_up(session, now=utcnow())
 
 
 async def _ask(ctx: MeasureContext, asked: Sequence[Asked]) -> Benefit:

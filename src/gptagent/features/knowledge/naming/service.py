@@ -65,7 +65,7 @@ async def record(session: Session, benefit: Benefit, *, begun_at: datetime, base
     await session.publish(LIVE_TOPIC, "changed", {})
 
 
-async def give_up(session: Session) -> None:
-    """Nothing is learnt; what was known stays."""
-    await store.release(session)
+async def give_up(session: Session, *, now: datetime) -> None:
+    """Nothing is learnt; what was known stays. It is tried again in an hour, or as soon as somebody asks."""
+    await store.note_failed(session, now)
     await session.publish(LIVE_TOPIC, "changed", {})

@@ -44,14 +44,15 @@ async def find_names(session: Session, lexemes: Sequence[str], *, always: bool) 
 async def fetch_use(session: Session) -> GraphUse:
     row = await session.fetchrow(
         """select is_used, sample_size, named, recall_without, recall_with, mrr_without, mrr_with,
-                  measured_at, queued_at from app.graph_benefit"""
+                  measured_at, queued_at, failed_at from app.graph_benefit"""
     )
     if row is None:
         return GraphUse()
     values = dict(row)
     measured_at, queued_at = values.pop("measured_at"), values.pop("queued_at")
+    failed_at = values.pop("failed_at")
     benefit = Benefit(**values) if values["sample_size"] is not None else None
-    return GraphUse(benefit, measured_at, queued_at is not None)
+    return GraphUse(benefit, measured_at, queued_at is not None, failed_at)
 
 
 async def queue(session: Session, now: datetime, patience: timedelta) -> bool:
@@ -67,9 +68,9 @@ async def queue(session: Session, now: datetime, patience: timedelta) -> bool:
     )
 
 
-async def release(session: Session) -> None:
-    """Note that no measurement waits any more."""
-    await session.execute("update app.graph_benefit set queued_at = null")
+async def note_failed(session: Session, now: datetime) -> None:
+    """Note that the measurement that waited has failed: the schedule begins none for an hour."""
+    await session.execute("update app.graph_benefit set queued_at = null, failed_at = $1", now)
 
 
 async def count_changes(session: Session) -> int:
@@ -82,7 +83,8 @@ async def save_benefit(session: Session, benefit: Benefit, begun_at: datetime, b
     await session.execute(
         """update app.graph_benefit
               set is_used = $1, sample_size = $2, named = $3, recall_without = $4, recall_with = $5,
-                  mrr_without = $6, mrr_with = $7, measured_at = $8, base_changes = $9, queued_at = null""",
+                  mrr_without = $6, mrr_with = $7, measured_at = $8, base_changes = $9, queued_at = null,
+                  failed_at = null""",
         *values.values(),
         begun_at,
         base_changes,

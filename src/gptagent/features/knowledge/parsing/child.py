@@ -1,10 +1,11 @@
 """The child process: `python -I -m gptagent.features.knowledge.parsing.child PATH TYPE [TASK NUMBER]`.
 
-Writes one JSON object to stdout: {"pages", "scans", "fragments": [[heading, page, content], ...]} or
-{"failed": code}. With TASK `draw` it writes page NUMBER as a portable graymap instead. With `unpack` it
-writes the files of an archive from NUMBER on: for each a line of JSON {"index", "count", "name", "failed"},
-then, if it did not fail, its bytes in blocks with their length (4 bytes, big-endian) before them, and a last
-one of length 0, or of 0xFFFFFFFF if they are damaged.
+Writes one JSON object to stdout: {"pages", "scans": [[number, heading, page], ...],
+"fragments": [[heading, page, content], ...], "unread": [[name, code], ...]} or {"failed": code}; with NUMBER
+1 a letter without what is attached to it. With TASK `draw` it writes page NUMBER as a portable graymap
+instead. With `unpack` it writes the files of an archive from NUMBER on: for each a line of JSON {"index",
+"count", "name", "failed"}, then, if it did not fail, its bytes in blocks with their length (4 bytes,
+big-endian) before them, and a last one of length 0, or of 0xFFFFFFFF if they are damaged.
 """
 
 import codecs
@@ -12,16 +13,15 @@ import io
 import json
 import sys
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from gptagent.features.knowledge.chunking import Fragment, Section, cut
-from gptagent.features.knowledge.model import CSV, DOCX, EML, HTML, MARKDOWN, PDF, PICTURES, XLSX, ZIP
-from gptagent.features.knowledge.parsing import limits
-from gptagent.features.knowledge.parsing.lists import read_list
-from gptagent.features.knowledge.parsing.plain import CODECS, decode, read_markdown, read_text
-from gptagent.features.knowledge.parsing.result import ParsedDocument, ParseFailed
+from gptagent.features.knowledge.model import DOCX, EML, PDF, PICTURES, ZIP
+from gptagent.features.knowledge.parsing import limits, reading
+from gptagent.features.knowledge.parsing.plain import CODECS
+from gptagent.features.knowledge.parsing.result import ParsedDocument, ParseFailed, Scan
 from gptagent.features.knowledge.parsing.sniff import HEAD_BYTES, OFFICE, is_type
 
 # What readers look up by name while they read: PDFium's wrapper, zipfile, `decode`.
@@ -34,6 +34,9 @@ def main(path: str, mime: str, task: str = "read", number: str = "0") -> None:
         # as nobody a folder of the home could not be entered any more
         file = Path(path).open("rb")  # noqa: SIM115 - read to the process's end
         _load(mime)
+        if mime == EML and _has_attached(file):
+            for each in (PDF, DOCX):
+                _load(each)
         limits.drop_root()
         _TASKS[task](file, mime, int(number))
     except ParseFailed as failed:
@@ -45,20 +48,21 @@ def main(path: str, mime: str, task: str = "read", number: str = "0") -> None:
         _write({"failed": "damaged", "error": f"{type(error).__name__} at {place.filename}:{place.lineno}"})
 
 
-def _read(file: BinaryIO, mime: str, _number: int) -> None:
-    parsed = parse(file, mime)
+def _read(file: BinaryIO, mime: str, number: int) -> None:
+    parsed = parse(file, mime, alone=number == limits.ALONE)
     fragments = [[f.heading, f.page, f.content] for f in parsed.fragments]
-    _write({"pages": parsed.pages, "scans": parsed.scans, "fragments": fragments})
+    scans = [[one.number, one.heading, one.page] for one in parsed.scans]
+    unread = [[one.name, one.error_code] for one in parsed.unread]
+    _write({"pages": parsed.pages, "scans": scans, "fragments": fragments, "unread": unread})
 
 
 def _draw(file: BinaryIO, mime: str, number: int) -> None:
-    from gptagent.features.knowledge.parsing import pictures
-    from gptagent.features.knowledge.parsing.pdf import open_pdf
+    if mime == EML:
+        from gptagent.features.knowledge.parsing.letters import draw_attached
 
-    if mime == PDF:
-        drawn = pictures.draw_page(open_pdf(file), number)
+        drawn = draw_attached(file, number)
     else:
-        drawn = pictures.draw_picture(pictures.open_picture(file), number)
+        drawn = reading.draw(file, mime, number)
     sys.stdout.buffer.write(drawn)
     sys.stdout.flush()
 
@@ -88,56 +92,33 @@ def _unpack(file: BinaryIO, mime: str, number: int) -> None:
 _TASKS = {"read": _read, "draw": _draw, "unpack": _unpack}
 
 
-def parse(file: BinaryIO, mime: str) -> ParsedDocument:
-    """Raises ParseFailed if the file is not of this type or cannot be read, or has no text."""
-    if not is_type(mime, file.read(HEAD_BYTES)):
-        raise ParseFailed("type_mismatch")
-    file.seek(0)
-    if mime == PDF:
-        from gptagent.features.knowledge.parsing.pdf import open_pdf, read_pdf
+def parse(file: BinaryIO, mime: str, *, alone: bool = False) -> ParsedDocument:
+    """Raises ParseFailed if the file is not of this type or cannot be read, or has no text.
 
-        document = open_pdf(file)
-        scans: list[int] = []
-        return _kept(read_pdf(document, scans), len(document), scans)
-    if mime in PICTURES:
-        from gptagent.features.knowledge.parsing.pictures import open_picture
-
-        frames = getattr(open_picture(file), "n_frames", 1)
-        return ParsedDocument((), frames if frames > 1 else None, tuple(range(1, frames + 1)))
-    return _kept(_sections(file, mime))
-
-
-def _sections(file: BinaryIO, mime: str) -> Iterator[Section]:
-    if mime in OFFICE:
-        return _office(file, mime)
+    A letter is read `alone`, or with what is attached to it.
+    """
     if mime == EML:
         from gptagent.features.knowledge.parsing.letters import read_letter
 
-        return read_letter(file)
-    raw = file.read()
-    if mime == HTML:
-        from gptagent.features.knowledge.parsing.markup import declared_charset, read_html
-
-        return read_html(decode(raw, declared_charset(raw)))
-    read = {MARKDOWN: read_markdown, CSV: read_list}.get(mime, read_text)
-    return read(decode(raw))
-
-
-def _office(file: BinaryIO, mime: str) -> Iterator[Section]:
-    from gptagent.features.knowledge.parsing import package, sheets, slides, word
-
-    if mime == DOCX:
-        return word.read_word(word.open_word(file))
-    if mime == XLSX:
-        return sheets.read_book(package.open_package(file, sheets.BOOK))
-    return slides.read_show(package.open_package(file, slides.SHOW))
+        reading.check_type(file, mime)
+        letter = read_letter(file, alone=alone)
+        fragments = _fragments(letter.sections)
+        return _kept(ParsedDocument(fragments, None, tuple(letter.scans), tuple(letter.unread)))
+    opened = reading.open_file(file, mime)
+    fragments = _fragments(opened.sections)
+    pages = opened.pages
+    scans = tuple(Scan(number, "", number if pages else None) for number in opened.scans)
+    return _kept(ParsedDocument(fragments, pages, scans))
 
 
-def _kept(sections: Iterable[Section], pages: int | None = None, scans: Sequence[int] = ()) -> ParsedDocument:
-    fragments = tuple(Fragment(_clean(f.heading), f.page, _clean(f.content)) for f in cut(_bounded(sections)))
-    if not scans and not any(c.isalnum() for fragment in fragments for c in fragment.content):
+def _kept(parsed: ParsedDocument) -> ParsedDocument:
+    if not parsed.scans and not any(c.isalnum() for one in parsed.fragments for c in one.content):
         raise ParseFailed("empty_text")
-    return ParsedDocument(fragments, pages, tuple(scans))
+    return parsed
+
+
+def _fragments(sections: Iterable[Section]) -> tuple[Fragment, ...]:
+    return tuple(Fragment(_clean(f.heading), f.page, _clean(f.content)) for f in cut(_bounded(sections)))
 
 
 def _bounded(sections: Iterable[Section]) -> Iterator[Section]:
@@ -177,10 +158,17 @@ def _load(mime: str) -> None:
 
         from gptagent.features.knowledge.parsing.letters import SAMPLE, read_letter
 
-        list(read_letter(io.BytesIO(SAMPLE)))
+        list(read_letter(io.BytesIO(SAMPLE)).sections)
         wanted.update(IANA_SUPPORTED)
     for encoding in wanted:
         codecs.lookup(encoding)
+
+
+def _has_attached(file: BinaryIO) -> bool:
+    """Tell whether a letter may have files, whose readers take a while to load."""
+    found = any(b"name" in line.lower() or b"rfc822" in line.lower() for line in file)
+    file.seek(0)
+    return found
 
 
 def _load_pictures() -> None:

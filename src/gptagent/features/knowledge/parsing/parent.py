@@ -13,12 +13,14 @@ import msgspec
 import structlog
 
 from gptagent.features.knowledge.chunking import Fragment
-from gptagent.features.knowledge.parsing.limits import OUTPUT_MAX_BYTES, WALL_SECONDS
-from gptagent.features.knowledge.parsing.result import ParsedDocument, ParseFailed
+from gptagent.features.knowledge.model import EML, Unread
+from gptagent.features.knowledge.parsing.limits import ALONE, OUTPUT_MAX_BYTES, WALL_SECONDS
+from gptagent.features.knowledge.parsing.result import ParsedDocument, ParseFailed, Scan
 
 log = structlog.get_logger(__name__)
 
 _CHILD = "gptagent.features.knowledge.parsing.child"
+_ATTACHED = {"too_complex", "damaged", "text_too_long"}  # of a letter: what is attached may be the reason
 _OUT_OF_LIMITS = {-signal.SIGXCPU, -signal.SIGKILL, -signal.SIGALRM, -signal.SIGXFSZ}
 
 
@@ -26,13 +28,22 @@ class _Answer(msgspec.Struct):
     failed: str | None = None
     error: str | None = None
     pages: int | None = None
-    scans: list[int] = []
+    scans: list[tuple[int, str, int | None]] = []
     fragments: list[tuple[str, int | None, str]] = []
+    unread: list[tuple[str, str]] = []
 
 
 async def parse_file(path: Path, mime: str, *, wall_seconds: float = WALL_SECONDS) -> ParsedDocument:
-    """Read a file in a limited child process. Raises ParseFailed with the reason; never hangs."""
-    return _understand(await _ask(path, mime, wall_seconds=wall_seconds))
+    """Read a file in a limited child process. Raises ParseFailed with the reason; never hangs.
+
+    A letter whose attachments take too much is read without them.
+    """
+    try:
+        return _understand(await _ask(path, mime, wall_seconds=wall_seconds))
+    except ParseFailed as failed:
+        if mime != EML or failed.code not in _ATTACHED:
+            raise
+    return _understand(await _ask(path, mime, "read", str(ALONE), wall_seconds=wall_seconds))
 
 
 async def draw(path: Path, mime: str, page: int) -> bytes:
@@ -119,4 +130,5 @@ def _understand(output: bytes) -> ParsedDocument:
     if answer.failed is not None:
         raise ParseFailed(answer.failed)
     fragments = tuple(Fragment(*fragment) for fragment in answer.fragments)
-    return ParsedDocument(fragments, answer.pages, tuple(answer.scans))
+    scans = tuple(Scan(*scan) for scan in answer.scans)
+    return ParsedDocument(fragments, answer.pages, scans, tuple(Unread(*one) for one in answer.unread))

@@ -7,12 +7,21 @@ from gptagent.features.knowledge.model import FAILURES, Unread
 
 
 @dataclass(frozen=True, slots=True)
+class Scan:
+    """A picture of a text, which is drawn by its `number`, and where what it says is to stand."""
+
+    number: int
+    heading: str = ""
+    page: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ParsedDocument:
     """`pages` is None for formats without pages. `scans` are the pages that are pictures of a text."""
 
     fragments: tuple[Fragment, ...]
     pages: int | None
-    scans: tuple[int, ...] = ()
+    scans: tuple[Scan, ...] = ()
     unread: tuple[Unread, ...] = ()
 
 

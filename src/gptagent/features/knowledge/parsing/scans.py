@@ -12,7 +12,7 @@ from gptagent.features.knowledge.model import Unread
 from gptagent.features.knowledge.parsing.limits import SCANS_MAX
 from gptagent.features.knowledge.parsing.parent import draw
 from gptagent.features.knowledge.parsing.plain import unwrap
-from gptagent.features.knowledge.parsing.result import ParsedDocument, ParseFailed
+from gptagent.features.knowledge.parsing.result import ParsedDocument, ParseFailed, Scan
 from gptagent.features.knowledge.ports import Recogniser
 
 SECONDS_MAX = 1_200.0  # of one document: its job has half an hour
@@ -30,31 +30,34 @@ async def read_scans(
     if recogniser is None or not await recogniser.is_ready():
         return _judged(parsed, dict.fromkeys(parsed.scans, "no_recognition"))
     if len(parsed.scans) > SCANS_MAX:
-        raise ParseFailed("too_many_scans")
-    texts, failed = dict[int, str](), dict[int, str]()
+        return _judged(parsed, dict.fromkeys(parsed.scans, "too_many_scans"))
+    texts, failed = dict[Scan, str](), dict[Scan, str]()
     ends = asyncio.get_running_loop().time() + SECONDS_MAX
-    for done, page in enumerate(parsed.scans):
+    for done, scan in enumerate(parsed.scans):
         await told(done, len(parsed.scans))
         try:
             async with asyncio.timeout_at(ends):
-                texts[page] = unwrap(await recogniser.recognise(await draw(path, mime, page)))
+                texts[scan] = unwrap(await recogniser.recognise(await draw(path, mime, scan.number)))
         except ParseFailed as error:
-            failed[page] = error.code
+            failed[scan] = error.code
         except TimeoutError:
-            failed[page] = "too_complex"
-    sections = (Section(0, "", text, page if parsed.pages else None) for page, text in texts.items())
+            failed[scan] = "too_complex"
+    sections = (Section(1, scan.heading, text, scan.page) for scan, text in texts.items() if text.strip())
     read = [fragment for fragment in cut(sections) if fragment.content]
-    fragments = sorted((*parsed.fragments, *read), key=lambda fragment: fragment.page or 0)
+    fragments = [*parsed.fragments, *read]
+    if parsed.pages:
+        fragments.sort(key=lambda fragment: fragment.page or 0)
     return _judged(replace(parsed, fragments=tuple(fragments)), failed)
 
 
-def _judged(parsed: ParsedDocument, failed: dict[int, str]) -> ParsedDocument:
+def _judged(parsed: ParsedDocument, failed: dict[Scan, str]) -> ParsedDocument:
     if not any(c.isalnum() for fragment in parsed.fragments for c in fragment.content):
         raise ParseFailed(next(iter(failed.values()), "empty_text"))
-    pages = defaultdict[str, list[int]](list)
-    for page, code in failed.items():
-        pages[code].append(page)
-    return replace(parsed, unread=tuple(Unread(ranges(found), code) for code, found in pages.items()))
+    numbers = defaultdict[tuple[str, str], list[int]](list)
+    for scan, code in failed.items():
+        numbers[scan.heading, code].append(scan.page or scan.number)
+    unread = (Unread(heading or ranges(found), code) for (heading, code), found in numbers.items())
+    return replace(parsed, unread=(*parsed.unread, *unread))
 
 
 def ranges(pages: Iterable[int]) -> str:

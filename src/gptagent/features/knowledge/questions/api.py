@@ -11,13 +11,13 @@ from pydantic import Field
 from starlette.responses import Response
 
 from gptagent.features.knowledge.categories.model import CATEGORIES_MAX
-from gptagent.features.knowledge.exchange.api import EXPORTED, Format
-from gptagent.features.knowledge.exchange.files import MEDIA, FileFormat
+from gptagent.features.knowledge.exchange.api import EXPORTED, Format, as_file
 from gptagent.features.knowledge.model import Passage
 from gptagent.features.knowledge.questions import exchange, service
 from gptagent.features.knowledge.questions.asking import Askers, part_asked
 from gptagent.features.knowledge.questions.calibration import Run, compare
 from gptagent.features.knowledge.questions.model import Question
+from gptagent.features.knowledge.reranking.service import Reranking
 from gptagent.features.knowledge.vectors.service import Understanding
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
@@ -69,7 +69,8 @@ class PassageOut(Wire):
 
 
 class LegOut(Wire):
-    """What one way of searching found: `words`, `meaning` or `graph`, which is by other names.
+    """What one way of searching found: `words`, `meaning`, `graph`, which is by other names, or all of them
+    in the order of the `reranking` model.
 
     `taken_for`: what words of the question stood for. Without `is_used` it was found for this answer only.
     """
@@ -172,6 +173,7 @@ class QuestionsApi:
     db: Database
     understanding: Understanding
     askers: Askers
+    reranking: Reranking
 
     def router(self) -> APIRouter:
         router = api_router("/knowledge-questions", tags=["knowledge questions"])
@@ -193,7 +195,9 @@ class QuestionsApi:
         meaning = await self.understanding.understand(self.db, scope, service.check_text(body.text))
         async with self.db.session(scope) as session:
             part = await part_asked(session, self.askers, body.agent_id, body.categories)
-            trial = await service.try_question(session, body.text, meaning, within=part)
+        order = await self.reranking.order(self.db, scope, body.text, meaning=meaning, within=part)
+        async with self.db.session(scope) as session:
+            trial = await service.try_question(session, body.text, meaning, within=part, order=order)
         return TrialOut(
             legs=[
                 LegOut(
@@ -222,7 +226,7 @@ class QuestionsApi:
         """Return all saved questions as JSON or CSV. That they were exported is recorded."""
         require(scope, policy.EDIT_KNOWLEDGE)
         async with self.db.session(scope) as session:
-            return as_file(await exchange.export_questions(session, form), form)
+            return as_file(await exchange.export_questions(session, form), "questions", form)
 
     async def take(self, scope: CurrentScope, file: UploadFile) -> QuestionsImported:
         """Save the questions of a JSON or CSV file, all or none; each fault is named by its line."""
@@ -298,12 +302,6 @@ class RunsApi:
             better=list(change.better) if change else [],
             worse=list(change.worse) if change else [],
         )
-
-
-def as_file(data: bytes, form: FileFormat) -> Response:
-    """Return a download."""
-    headers = {"content-disposition": f'attachment; filename="questions.{form}"', "cache-control": "no-store"}
-    return Response(data, headers=headers, media_type=MEDIA[form])
 
 
 def _passages(passages: Sequence[Passage]) -> list[PassageOut]:

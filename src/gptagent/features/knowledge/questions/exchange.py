@@ -7,7 +7,7 @@ from uuid import UUID
 
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
-from gptagent.features.knowledge.exchange.files import FileFormat
+from gptagent.features.knowledge.exchange.rows import FileFormat
 from gptagent.features.knowledge.listing import id_of
 from gptagent.features.knowledge.questions import service, store
 from gptagent.features.knowledge.questions.files import Row, read_file, write_file

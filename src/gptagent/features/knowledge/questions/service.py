@@ -83,9 +83,14 @@ async def sample(session: Session, limit: int) -> list[Asked]:
 
 
 async def try_question(
-    session: Session, text: str, meaning: Meaning | None = None, *, within: Within | None = None
+    session: Session,
+    text: str,
+    meaning: Meaning | None = None,
+    *,
+    within: Within | None = None,
+    order: Sequence[int] | None = None,
 ) -> Trial:
-    """Ask the base, or what of it is `within`, by meaning too if it is given, and show every step.
+    """Ask the base, or what of it is `within`, by meaning and in a model's `order` if given; show every step.
 
     Changes nothing. Raises Invalid.
     """
@@ -93,8 +98,8 @@ async def try_question(
     asking = await retrieval.read_question(session, question, within)
     by_words = await retrieval.search(session, question, within=within, by_names=False)
     found = by_words
-    if meaning is not None or asking.named:
-        found = await retrieval.search(session, question, meaning=meaning, within=within)
+    if meaning is not None or asking.named or order is not None:
+        found = await retrieval.search(session, question, meaning=meaning, within=within, order=order)
     passages = await retrieval.add_related(session, question, found, within=within)
     threshold = await retrieval.refusal_support(session)
     respelt = {word: list(near) for word, near in asking.respelt.items()}
@@ -102,6 +107,8 @@ async def try_question(
     if meaning is not None:
         near = await retrieval.search_by_meaning(session, question, meaning, within)
         legs.append(Leg("meaning", near, {}))
+    if order is not None:
+        legs.append(Leg("reranking", found, {}))
     return Trial(
         question=question,
         legs=legs,

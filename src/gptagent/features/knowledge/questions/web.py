@@ -1,33 +1,29 @@
 """The test bench: a question and all that becomes of it, saved questions, runs of them."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
 
 from fastapi import APIRouter
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gptagent.features.knowledge import service as knowledge
 from gptagent.features.knowledge.categories.service import read_tree
-from gptagent.features.knowledge.exchange.files import FileFormat
-from gptagent.features.knowledge.exchange.web import FAULTS_SHOWN, faults_of
 from gptagent.features.knowledge.listing import id_of
-from gptagent.features.knowledge.questions import exchange, service
-from gptagent.features.knowledge.questions.api import as_file
+from gptagent.features.knowledge.questions import service
 from gptagent.features.knowledge.questions.asking import Askers, part_asked
 from gptagent.features.knowledge.questions.calibration import SAMPLE_MIN, compare
-from gptagent.features.knowledge.questions.files import COLUMNS
-from gptagent.features.knowledge.questions.model import QUESTIONS_MAX, TEXT_MAX_CHARS
+from gptagent.features.knowledge.questions.model import TEXT_MAX_CHARS
+from gptagent.features.knowledge.reranking.service import Reranking
 from gptagent.features.knowledge.vectors.service import Understanding
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import AppError, Conflict, Invalid
-from gptagent.kernel.http import CurrentScope, QueryText, locale_of
+from gptagent.kernel.http import CurrentScope, QueryText
 from gptagent.kernel.scope import Scope
 from gptagent.ui.web import Notice, Pages, base_of, field_errors, message_of, words
 
@@ -38,6 +34,7 @@ class BenchPages:
     pages: Pages
     understanding: Understanding
     askers: Askers
+    reranking: Reranking
 
     def router(self) -> APIRouter:
         router = APIRouter(prefix="/manage/{workspace}/knowledge-bench")
@@ -45,9 +42,6 @@ class BenchPages:
         router.get("/runs")(self.runs)
         router.post("/runs")(self.run)
         router.post("/questions")(self.save)
-        router.get("/export")(self.export)
-        router.get("/import")(self.import_form)
-        router.post("/import")(self.take)
         router.get("/questions/{question_id}")(self.question)
         router.post("/questions/{question_id}/sources")(self.expect)
         router.post("/questions/{question_id}/delete")(self.delete)
@@ -86,35 +80,6 @@ class BenchPages:
         except (Invalid, Conflict) as error:
             return await self._page(request, scope, typed, error)
         return self.pages.redirect(f"{base_of(request)}/knowledge-bench", Notice("success", "Saved"))
-
-    async def export(self, scope: CurrentScope, format: QueryText = "") -> Response:  # noqa: A002 - as in the address
-        require(scope, policy.EDIT_KNOWLEDGE)
-        wanted: FileFormat = "csv" if format == "csv" else "json"
-        async with self.db.session(scope) as session:
-            return as_file(await exchange.export_questions(session, wanted), wanted)
-
-    async def import_form(self, request: Request, scope: CurrentScope) -> Response:
-        require(scope, policy.EDIT_KNOWLEDGE)
-        return await self._import_page(request, scope, None)
-
-    async def take(self, request: Request, scope: CurrentScope) -> Response:
-        """Take the whole file, or show every line that is wrong."""
-        require(scope, policy.EDIT_KNOWLEDGE)
-        file = (await request.form()).get("file")
-        try:
-            if not isinstance(file, UploadFile) or not file.filename:
-                raise Invalid.field("file", "Choose a file first.")
-            data = await file.read()
-            async with self.db.session(scope) as session:
-                done = await exchange.import_questions(session, data, now=utcnow())
-        except (Invalid, Conflict) as error:
-            return await self._import_page(request, scope, error)
-        taken = Notice(
-            "success",
-            "Questions saved from the file: {created}, changed: {changed}",
-            params={"created": str(done.created), "changed": str(done.changed)},
-        )
-        return self.pages.redirect(f"{base_of(request)}/knowledge-bench", taken)
 
     async def question(
         self, request: Request, scope: CurrentScope, question_id: UUID, find: QueryText = ""
@@ -162,28 +127,24 @@ class BenchPages:
             may_edit=policy.EDIT_KNOWLEDGE in scope.permissions,
         )
 
-    async def _import_page(self, request: Request, scope: Scope, error: AppError | None) -> Response:
-        async with self.db.session(scope) as session:
-            shell = await self.pages.shell(request, session)
-        faults = faults_of(error, locale_of(request)) if error else []
-        return self.pages.show(
-            request,
-            "knowledge/import_questions.html",
-            shell,
-            status=error.status if error else 200,
-            faults=faults[:FAULTS_SHOWN],
-            more=len(faults) - FAULTS_SHOWN,
-            failure=message_of(request, error) if error and not error.fields else "",
-            columns=COLUMNS,
-            limit=QUESTIONS_MAX,
-        )
-
     async def delete(self, request: Request, scope: CurrentScope, question_id: UUID) -> Response:
         require(scope, policy.EDIT_KNOWLEDGE)
         async with self.db.session(scope) as session:
             await service.delete_question(session, question_id)
         gone = Notice("success", "The question is deleted")
         return self.pages.redirect(f"{base_of(request)}/knowledge-bench", gone)
+
+    async def _try(
+        self, scope: Scope, asked: str, chosen: Sequence[UUID], agent_id: UUID | None
+    ) -> service.Trial:
+        """Raises Invalid, as what a trial needs of others does."""
+        text = service.check_text(asked)
+        async with self.db.session(scope) as session:
+            part = await part_asked(session, self.askers, agent_id, chosen)
+        meaning = await self.understanding.understand(self.db, scope, text)
+        order = await self.reranking.order(self.db, scope, text, meaning=meaning, within=part)
+        async with self.db.session(scope) as session:
+            return await service.try_question(session, text, meaning, within=part, order=order)
 
     async def _page(
         self,
@@ -195,16 +156,13 @@ class BenchPages:
         chosen: Sequence[UUID] = (),
         agent_id: UUID | None = None,
     ) -> Response:
-        trial, meaning = None, None
-        with suppress(Invalid):  # said below, beside the field
-            meaning = await self.understanding.understand(self.db, scope, service.check_text(asked))
+        trial = None
+        if asked.strip():
+            try:
+                trial = await self._try(scope, asked, chosen, agent_id)
+            except Invalid as wrong:
+                error = error or wrong
         async with self.db.session(scope) as session:
-            if asked.strip():
-                try:
-                    part = await part_asked(session, self.askers, agent_id, chosen)
-                    trial = await service.try_question(session, asked, meaning, within=part)
-                except Invalid as wrong:
-                    error = error or wrong
             values = await _runs(session)
             questions = await service.list_questions(session)
             counts = await knowledge.count_sources(session)

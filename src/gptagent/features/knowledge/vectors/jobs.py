@@ -7,6 +7,7 @@ from typing import Protocol
 import structlog
 
 from gptagent.features.inference import service as inference
+from gptagent.features.inference.masking.service import get_masking, hidden
 from gptagent.features.inference.model import EMBEDDED_AT_ONCE, Embedder
 from gptagent.features.knowledge.vectors import measuring, service, store
 from gptagent.features.knowledge.vectors.model import SAMPLE, Benefit, VectorIndex, judge
@@ -85,7 +86,9 @@ class VectorJobs:
 async def _embed_batch(
     ctx: VectorContext, embedder: Embedder, index: VectorIndex, batch: Sequence[tuple[int, str]]
 ) -> VectorIndex:
-    answer = await embedder.embed([text for _, text in batch])
+    async with ctx.db.session(ctx.scope) as session:
+        masking = await get_masking(session)
+    answer = await embedder.embed(hidden([text for _, text in batch], masking.kinds))
     size = len(answer.vectors[0])
     if index.size not in {None, size}:
         raise Invalid("embedding_size", "The embedding model answers with another number of dimensions.")
@@ -114,7 +117,8 @@ async def _measure(ctx: VectorContext, embedder: Embedder, index: VectorIndex) -
         part = asked[start : start + EMBEDDED_AT_ONCE]
         async with ctx.db.session(ctx.scope) as session:
             await service.hold(session, index)
-        answer = await embedder.embed([one.text for one in part])
+            masking = await get_masking(session)
+        answer = await embedder.embed(hidden([one.text for one in part], masking.kinds))
         async with ctx.db.session(ctx.scope) as session:
             await inference.record_embedding(session, index.model, answer)
             trials += await measuring.try_questions(session, index, part, answer.vectors)

@@ -11,6 +11,8 @@ import structlog
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
 from gptagent.features.inference import service as inference
+from gptagent.features.inference.masking.model import Masking
+from gptagent.features.inference.masking.service import get_masking, hidden
 from gptagent.features.inference.model import Embedder, EmbeddingModel, Embeddings
 from gptagent.features.knowledge.vectors import store
 from gptagent.features.knowledge.vectors.model import Benefit, Meaning, Progress, Standing, VectorIndex
@@ -50,9 +52,11 @@ class Understanding:
             return None
         async with db.session(scope) as session:
             index = await store.fetch_serving(session) if await store.has_vectors(session) else None
+            masking = await get_masking(session) if index is not None else Masking()
         if index is None or index.benefit is None or index.model.base_url != self.embedder.model.base_url:
             return None
-        vector = await self._ask(db, scope, index, question[:QUESTION_MAX_CHARS])
+        [plain] = hidden([question[:QUESTION_MAX_CHARS]], masking.kinds)
+        vector = await self._ask(db, scope, index, plain)
         if vector is None:
             return None
         return Meaning(index.id, vector, index.benefit.weight, index.benefit.lowest)

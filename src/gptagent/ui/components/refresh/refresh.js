@@ -32,6 +32,11 @@ document.addEventListener("live:told", ({ detail: topic }) => {
   });
 });
 
+// What a reader has unfolded stays so: whether it is open is not for the server to say.
+document.addEventListener("htmx:before:morph:attr", (event) => {
+  if (event.detail.attrName === "open" && event.target.matches("[data-live-topic] details")) event.preventDefault();
+});
+
 document.addEventListener("htmx:before:request", (event) => {
   if (!event.target.matches?.("[data-live-topic]")) return;
   const { id } = event.target;

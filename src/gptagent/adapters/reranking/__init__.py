@@ -1,0 +1,1 @@
+"""The order of passages by a reranking model, through the guarded egress."""

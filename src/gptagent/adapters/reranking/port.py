@@ -1,0 +1,114 @@
+"""`Reranker` over `POST {base}/rerank` as Jina and Cohere define it; vLLM and LiteLLM speak it too.
+
+Asked: `{model, query, documents, top_n}`; answered: `{results: [{index, relevance_score}]}`, `index` being
+the document's place in the request, from 0. What a call used is told as `usage.total_tokens` (Jina, vLLM) or
+not at all.
+"""
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from gptagent.features.knowledge.ports import Ranking, RerankingModel
+from gptagent.kernel import observe
+from gptagent.kernel.egress import Egress, Response
+from gptagent.kernel.errors import AppError, Forbidden, Invalid, OutcomeUnknown, UpstreamUnavailable
+
+ANSWER_MAX_BYTES = 1_000_000  # some send the documents back
+TEXT_MAX_CHARS = 4_000  # models read some 1,000 tokens of a question with a document
+TRANSIENT = frozenset({408, 409, 425, 429})
+
+
+class _Result(msgspec.Struct):
+    index: int
+    relevance_score: float
+
+
+class _Usage(msgspec.Struct):
+    total_tokens: int = 0
+
+
+class _Answer(msgspec.Struct):
+    results: list[_Result]
+    usage: _Usage | None = None
+
+
+@dataclass(slots=True)
+class HttpReranker:
+    """One endpoint, key and model. Never asks twice: whoever waits has an order already."""
+
+    egress: Egress
+    model: RerankingModel
+    api_key: str = field(repr=False)
+
+    async def rerank(self, question: str, texts: Sequence[str], *, deadline: float) -> Ranking:
+        """See `Reranker`."""
+        started = time.monotonic()
+        try:
+            order, tokens = await self._call(question, texts, deadline)
+        except AppError as error:
+            observe.RERANKING_SECONDS.labels(error.code).observe(time.monotonic() - started)
+            raise
+        passed = time.monotonic() - started
+        observe.RERANKING_SECONDS.labels("ok").observe(passed)
+        return Ranking(order, tokens, round(passed * 1000))
+
+    async def _call(
+        self, question: str, texts: Sequence[str], deadline: float
+    ) -> tuple[tuple[int, ...], int]:
+        body: dict[str, object] = {
+            "model": self.model.name,
+            "query": question[:TEXT_MAX_CHARS],
+            "documents": [text[:TEXT_MAX_CHARS] for text in texts],
+            "top_n": len(texts),
+        }
+        try:
+            response = await self.egress.request(
+                "POST",
+                f"{self.model.base_url.rstrip('/')}/rerank",
+                headers={"authorization": f"Bearer {self.api_key or 'none'}"},
+                json=body,
+                deadline=deadline,
+                max_bytes=ANSWER_MAX_BYTES,
+            )
+        except (UpstreamUnavailable, OutcomeUnknown) as error:
+            raise _unavailable() from error
+        return _read(response, len(texts))
+
+
+def _read(response: Response, count: int) -> tuple[tuple[int, ...], int]:
+    if response.status != 200:
+        raise _refusal(response)
+    try:
+        answer = msgspec.json.decode(response.body, type=_Answer)
+    except msgspec.ValidationError as error:
+        raise _malformed() from error
+    except msgspec.DecodeError as error:  # broken off on its way
+        raise _unavailable() from error
+    named = [one.index for one in answer.results]
+    is_sound = named and len(set(named)) == len(named) and all(0 <= index < count for index in named)
+    if not is_sound or not all(math.isfinite(one.relevance_score) for one in answer.results):
+        raise _malformed()
+    best = sorted(answer.results, key=lambda one: (-one.relevance_score, one.index))
+    order = [one.index for one in best]
+    order += [index for index in range(count) if index not in set(named)]  # it kept some to itself
+    return tuple(order), answer.usage.total_tokens if answer.usage else 0
+
+
+def _refusal(response: Response) -> AppError:
+    if response.status in {401, 403}:
+        return Forbidden("reranker_unauthorized", "The reranking provider does not accept RERANKER_API_KEY.")
+    if response.status in TRANSIENT or response.status >= 500:
+        return _unavailable()
+    return Invalid("reranker_rejected", "The reranking provider refuses the request. Check RERANKER_MODEL.")
+
+
+def _malformed() -> Invalid:
+    return Invalid("reranker_malformed", "What the reranking provider answers is no order.")
+
+
+def _unavailable() -> UpstreamUnavailable:
+    return UpstreamUnavailable("reranker_unavailable", "The reranking provider does not answer.")

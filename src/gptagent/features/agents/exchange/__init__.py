@@ -1,0 +1,1 @@
+"""An agent as a file: taken out of one workspace, put into another."""

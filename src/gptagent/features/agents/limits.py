@@ -1,0 +1,53 @@
+"""What the workspace's plan allows of agents: how many, how long instructions, which models.
+
+What an agent has already stays, whatever the plan becomes: only what is changed is held against it.
+"""
+
+from gptagent.features.agents import store
+from gptagent.features.agents.model import Settings
+from gptagent.features.organizations import service as organizations
+from gptagent.features.organizations.model import Entitlements
+from gptagent.kernel.db import Session
+from gptagent.kernel.errors import Conflict, FieldError
+
+# Models of one maker get shorter instructions, as the price list has it.
+SHORT_MODELS = "claude"  # lint: making-of - what names of models begin with
+SHORT_MAX_CHARS = 20_000
+
+
+async def take_agent(session: Session) -> None:
+    """Make sure that there is room for one more agent; others wait until the commit. Raises Conflict."""
+    plan = await organizations.get_entitlements(session)
+    if plan.agents_max is None:
+        return
+    await store.lock_number(session)
+    if await store.count(session) >= plan.agents_max:
+        raise Conflict(
+            "agent_limit",
+            "The plan has room for so many agents: {max}. Delete one that is not needed, or ask for a larger "
+            "plan.",
+            params={"max": plan.agents_max},
+        )
+
+
+async def plan_faults(session: Session, old: Settings | None, new: Settings) -> list[FieldError]:
+    """Return what of the new settings, as far as they differ from the old ones, the plan does not allow."""
+    if old is not None and (old.instructions, old.model) == (new.instructions, new.model):
+        return []
+    plan = await organizations.get_entitlements(session)
+    faults = []
+    longest = instructions_max(plan, new.model)
+    if len(new.instructions) > longest:
+        message = "At most {high} characters in your plan."
+        faults.append(FieldError("instructions", message, {"high": longest}))
+    is_other = old is None or old.model != new.model
+    if is_other and new.model is not None and plan.models is not None and new.model not in plan.models:
+        names = {"models": ", ".join(sorted(plan.models))}
+        faults.append(FieldError("model", "Your plan has these models: {models}.", names))
+    return faults
+
+
+def instructions_max(plan: Entitlements, model: str | None) -> int:
+    """Return how many characters the instructions may have for this model."""
+    is_short = (model or "").lower().startswith(SHORT_MODELS)
+    return min(plan.instructions_max_chars, SHORT_MAX_CHARS) if is_short else plan.instructions_max_chars

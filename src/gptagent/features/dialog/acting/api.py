@@ -1,0 +1,135 @@
+"""Proposed actions over REST: what an agent wants to do in the CRM, and the word of a person on it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter
+
+from gptagent.features.conversations import service as conversations
+from gptagent.features.dialog.acting import service
+from gptagent.features.dialog.acting.model import ActionName, KeptProposal, ProposalState
+from gptagent.features.dialog.api import BY_API
+from gptagent.features.organizations import policy
+from gptagent.features.organizations.service import require
+from gptagent.kernel.db import Database
+from gptagent.kernel.errors import NotFound
+from gptagent.kernel.http import CurrentScope, Wire
+from gptagent.kernel.paging import Page, page_of
+from gptagent.kernel.rest import api_router
+
+Asking = Literal["suggest", "approve", "alone"]
+
+
+class ProposalOut(Wire):
+    """An action a model has proposed. `shown` says it in words, `confidence` is the model's, 0 to 1.
+
+    `degree`: `suggest` and `approve` wait for a person, `alone` the agent does by itself. `state`: waiting,
+    done (given to the CRM, where `action_id` is and `action_state` tells how far it is), rejected, outdated.
+    `error_code`: why it was not done alone, or not by the CRM.
+    """
+
+    id: UUID
+    conversation_id: UUID
+    turn_id: UUID
+    action: ActionName
+    shown: str
+    reason: str
+    degree: Asking
+    confidence: float
+    state: ProposalState
+    action_id: UUID | None
+    action_state: str | None
+    error_code: str | None
+    decided_by: str | None
+    decided_at: datetime | None
+    created_at: datetime
+
+
+class ProposalsOut(Wire):
+    items: list[ProposalOut]
+    next_cursor: str | None
+
+
+class CalledOut(Wire):
+    """A tool the model has called, and what became of it: `taken`, or the code of why not.
+
+    An empty `tool` is one that there is not.
+    """
+
+    tool: str
+    verdict: str
+    arguments: dict[str, str]
+
+
+class RunOut(Wire):
+    """What was found in the latest messages an agent has answered, and which tools its model has called.
+
+    `state`: done, skipped or failed, with `error_code`. `intent`: inquiry, complaint, request_callback,
+    booking, payment, support, feedback, unsubscribe or other; null if the model did not say.
+    """
+
+    turn_id: UUID
+    state: str
+    intent: str | None
+    intent_confidence: float | None
+    error_code: str | None
+    calls: list[CalledOut]
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalsApi:
+    db: Database
+
+    def router(self) -> APIRouter:
+        router = api_router("", tags=["proposed actions"])
+        chat = "/conversations/{conversation_id}"
+        one = f"{chat}/proposals/{{proposal_id}}"
+        router.get("/proposals", summary="List proposed actions")(self.list)
+        router.get(f"{chat}/intent", summary="Get what the customer wants")(self.get_intent)
+        router.post(f"{one}/approval", summary="Have a proposed action done")(self.approve)
+        router.post(f"{one}/rejection", status_code=204, summary="Reject a proposed action")(self.reject)
+        return router
+
+    async def list(
+        self,
+        scope: CurrentScope,
+        page: Annotated[Page, page_of(service.ORDERS, "-created_at")],
+        conversation_id: UUID | None = None,
+        state: ProposalState | None = None,
+        degree: Asking | None = None,
+    ) -> ProposalsOut:
+        """What waits for approval is `waiting` and `approve`."""
+        require(scope, policy.VIEW)
+        async with self.db.session(scope) as session:
+            found, after = await service.page_proposals(
+                session, page, conversation_id=conversation_id, state=state, degree=degree
+            )
+        return ProposalsOut(items=[_told(one) for one in found], next_cursor=after)
+
+    async def get_intent(self, scope: CurrentScope, conversation_id: UUID) -> RunOut:
+        """404 if no answer of this conversation was looked at."""
+        require(scope, policy.VIEW)
+        async with self.db.session(scope) as session:
+            await conversations.get_conversation(session, conversation_id)
+            run = await service.latest_run(session, conversation_id)
+        if run is None:
+            raise NotFound
+        return RunOut.model_validate(run)
+
+    async def approve(self, scope: CurrentScope, conversation_id: UUID, proposal_id: UUID) -> ProposalOut:
+        """It is done once, however often this is called; 409 once it was decided, or cannot be done."""
+        require(scope, policy.WORK_CONVERSATIONS)
+        async with self.db.session(scope) as session:
+            await service.approve(session, conversation_id, proposal_id, by=BY_API)
+            return _told(await service.get_proposal(session, conversation_id, proposal_id))
+
+    async def reject(self, scope: CurrentScope, conversation_id: UUID, proposal_id: UUID) -> None:
+        require(scope, policy.WORK_CONVERSATIONS)
+        async with self.db.session(scope) as session:
+            await service.reject(session, conversation_id, proposal_id, by=BY_API)
+
+
+def _told(one: KeptProposal) -> ProposalOut:
+    return ProposalOut.model_validate(one)

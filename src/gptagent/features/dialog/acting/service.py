@@ -1,0 +1,403 @@
+"""Verbs of acting: look at a turn once, do or propose what it calls for, decide about what waits."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Literal
+from uuid import UUID
+
+from gptagent.features.agents import service as agents
+from gptagent.features.agents.model import DEGREES, Agent, Degree
+from gptagent.features.audit import service as audit
+from gptagent.features.audit.model import Entry
+from gptagent.features.conversations import service as conversations
+from gptagent.features.conversations.model import Conversation, Message
+from gptagent.features.crm import service as crm
+from gptagent.features.crm.actions import service as crm_actions
+from gptagent.features.crm.actions.checking import Asked
+from gptagent.features.crm.actions.model import Action, Evidence, Note, Task, WrittenKind
+from gptagent.features.crm.actions.service import REASON_MAX_CHARS, Target
+from gptagent.features.dialog.acting import store
+from gptagent.features.dialog.acting.model import (
+    REPEATED_WITHIN,
+    Called,
+    Considered,
+    FieldWrite,
+    KeptProposal,
+    Plan,
+    Proposal,
+    Run,
+    wants_acting,
+)
+from gptagent.features.dialog.acting.prompting import HISTORY_MESSAGES, TAKEN
+from gptagent.features.dialog.acting.rules import asked_of
+from gptagent.features.dialog.acting.tools import WRITE_FIELD
+from gptagent.features.dialog.context import TurnContext
+from gptagent.features.dialog.model import Turn
+from gptagent.features.dialog.tracing import service as tracing
+from gptagent.features.dialog.tracing.model import Trace
+from gptagent.features.inference.model import ModelReply
+from gptagent.features.organizations import service as organizations
+from gptagent.kernel.clock import utcnow
+from gptagent.kernel.db import Session
+from gptagent.kernel.errors import Conflict, Invalid, NotFound
+from gptagent.kernel.paging import Order, Page
+
+ACT = "dialog.act"
+BEHIND_REPLIES = -1
+SHOWN = 12  # beside a conversation
+ALONE_AT_MOST = 10  # in a conversation within ALONE_WITHIN; what comes after them waits for approval
+ALONE_WITHIN = timedelta(hours=1)
+ORDERS = {
+    "-created_at": Order("-created_at", "created_at", descending=True),
+    "created_at": Order("created_at", "created_at"),
+}
+# Of these only the newest counts: an older one that waits is taken back.
+SINGLE = ("move_deal", "change_responsible")
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A turn to be looked at."""
+
+    turn_id: UUID
+    considered: Considered
+
+
+async def owe_acting(session: Session, turn: Turn) -> None:
+    """Have the turn looked at, if its agent may do anything: once, the job leaves with the transaction."""
+    agent = await agents.find_agent(session, turn.agent_id)
+    if agent is None or not wants_acting(agent):
+        return
+    if await store.insert_run(session, turn.id, turn.conversation_id):
+        await session.enqueue(ACT, {"turn_id": str(turn.id)}, priority=BEHIND_REPLIES)
+
+
+async def take(session: Session, turn_id: UUID) -> Taken | None:
+    """Return what is to be looked at; None if it was, or may not be any more, which is noted."""
+    turn = await store.pending_turn(session, turn_id)
+    if turn is None:
+        return None
+    conversation = await conversations.get_conversation(session, turn.conversation_id)
+    agent = await agents.find_agent(session, turn.agent_id)
+    closed = "draft_not_sent" if turn.is_stale else await _closed(session, conversation, agent)
+    if closed is not None or agent is None:
+        await store.end_run(session, turn_id, "skipped", Plan(), closed)
+        return None
+    lead = None
+    if conversation.lead_id is not None:
+        lead = await crm.get_lead_card(session, conversation.connection_id, conversation.lead_id)
+    since = max(1, turn.first_seq - HISTORY_MESSAGES)
+    messages = await conversations.list_messages(session, conversation.id, from_seq=since)
+    considered = await _considered(
+        session,
+        agent,
+        conversation,
+        [one for one in messages if one.seq < turn.first_seq],
+        [one for one in messages if turn.first_seq <= one.seq <= turn.last_seq and one.author == "customer"],
+        turn.answer.text if turn.answer else "",
+        lead,
+    )
+    return Taken(turn_id, replace(considered, turn_id=turn_id))
+
+
+async def consider(session: Session, context: TurnContext, reply: str) -> Considered:
+    """Return what a turn's actions are planned from, before or without its end. See `prompting.plan`."""
+    return await _considered(
+        session,
+        context.agent,
+        context.conversation,
+        context.history,
+        context.unanswered,
+        reply,
+        context.lead,
+    )
+
+
+def told_of(plan: Plan, reply: ModelReply | None, trace: Trace, *, is_played: bool) -> None:
+    """Note in a trace what the model was asked and has called. `is_played`: nothing of it is done."""
+    if reply is not None:
+        trace.called("actions", reply)
+    for one in plan.calls:
+        is_done = one.degree in {"", "alone"} and not is_played
+        state: Literal["done", "planned", "refused"] = "done" if is_done else "planned"
+        trace.used(
+            one.tool or "?",
+            one.arguments,
+            state if one.verdict == TAKEN else "refused",
+            one.degree if one.verdict == TAKEN else one.verdict,
+        )
+
+
+async def keep(session: Session, taken: Taken, plan: Plan, reply: ModelReply | None) -> None:
+    """Do and propose what was planned, all in one transaction, and once: a second run finds it done.
+
+    A person who took the chat meanwhile, or an agent switched off, ends it without an effect.
+    """
+    conversation = taken.considered.conversation
+    await crm.hold_connection(session, conversation.connection_id)
+    await conversations.pin_conversation(session, conversation.id)
+    conversation = await conversations.get_conversation(session, conversation.id)
+    agent = await agents.find_agent(session, taken.considered.agent.id)
+    closed = await _closed(session, conversation, agent)
+    if closed is not None:
+        await store.end_run(session, taken.turn_id, "skipped", replace(plan, writes=(), proposals=()), closed)
+        return
+    plan, failed = _allowed_now(plan, agent), list[Called]()
+    if not await store.end_run(session, taken.turn_id, "done", plan):
+        return
+    failed += await _write(session, taken, plan.writes)
+    await store.outdate(
+        session,
+        conversation.id,
+        [one.action for one in plan.proposals if one.action in SINGLE],
+        [one.key for one in plan.proposals],
+    )
+    for proposal in plan.proposals:
+        await _propose(session, taken, conversation, proposal)
+    trace = Trace()
+    told_of(plan, reply, trace, is_played=False)
+    await tracing.add(session, conversation.id, taken.turn_id, trace)
+    if failed:
+        await store.note_calls(session, taken.turn_id, (*plan.calls, *failed))
+    await conversations.tell(session, conversation.id)
+
+
+async def fail(session: Session, turn_id: UUID, code: str) -> None:
+    """Note that nobody could be asked what is to be done."""
+    await store.end_run(session, turn_id, "failed", Plan(), code)
+
+
+async def approve(session: Session, conversation_id: UUID, proposal_id: UUID, *, by: str) -> Action:
+    """Have a proposal done: once, whoever else says so too.
+
+    Raises NotFound; Conflict if it was decided or is outdated, or if the CRM is no longer as it was.
+    """
+    conversation = await conversations.get_conversation(session, conversation_id)
+    proposal = await get_proposal(session, conversation_id, proposal_id)
+    await crm.hold_connection(session, conversation.connection_id)
+    if not await store.decide(session, conversation_id, proposal_id, "done", by):
+        raise _decided()
+    try:
+        action = await _do(session, proposal, now=utcnow())
+    except (Invalid, NotFound) as error:
+        raise Conflict(
+            "proposal_impossible", "This cannot be done any more: the CRM is no longer as it was."
+        ) from error
+    await store.set_action(session, proposal_id, action.id)
+    await _note_decision(session, proposal, "action_proposal.approved")
+    return action
+
+
+async def reject(session: Session, conversation_id: UUID, proposal_id: UUID, *, by: str) -> None:
+    """Raises NotFound, Conflict."""
+    await conversations.get_conversation(session, conversation_id)
+    proposal = await get_proposal(session, conversation_id, proposal_id)
+    if not await store.decide(session, conversation_id, proposal_id, "rejected", by):
+        raise _decided()
+    await _note_decision(session, proposal, "action_proposal.rejected")
+
+
+async def get_proposal(session: Session, conversation_id: UUID, proposal_id: UUID) -> KeptProposal:
+    found = await store.select_proposal(session, conversation_id, proposal_id)
+    if found is None:
+        raise NotFound
+    return found
+
+
+async def list_latest(session: Session, conversation_id: UUID) -> list[KeptProposal]:
+    """Return what stands beside a conversation: those that wait, then the latest that were decided."""
+    return await store.select_latest(session, conversation_id, SHOWN)
+
+
+async def page_proposals(
+    session: Session,
+    page: Page,
+    *,
+    conversation_id: UUID | None = None,
+    state: str | None = None,
+    degree: str | None = None,
+) -> tuple[list[KeptProposal], str | None]:
+    """Return a page of those of one conversation, or of all. Raises NotFound for an unknown conversation."""
+    if conversation_id is not None:
+        await conversations.get_conversation(session, conversation_id)
+    found = await store.select_page(session, page, conversation_id, state, degree)
+    return page.cut(found, lambda one: (one.created_at, one.id))
+
+
+async def count_queue(session: Session) -> int:
+    """Return how much waits for a person's approval in all conversations."""
+    return await store.count_queue(session)
+
+
+async def latest_run(session: Session, conversation_id: UUID) -> Run | None:
+    return await store.latest_run(session, conversation_id)
+
+
+async def list_runs(session: Session, turn_ids: Sequence[UUID]) -> dict[UUID, Run]:
+    """Return what looking at these turns has come to, with the tools the model has called."""
+    return await store.select_runs(session, turn_ids) if turn_ids else {}
+
+
+async def _considered(  # noqa: PLR0917 - what a conversation is made of
+    session: Session,
+    agent: Agent,
+    conversation: Conversation,
+    history: Sequence[Message],
+    unanswered: Sequence[Message],
+    reply: str,
+    lead: crm.LeadCard | None,
+) -> Considered:
+    connection_id, contact = conversation.connection_id, None
+    if conversation.contact_id is not None:
+        contact = await crm.get_contact_card(session, connection_id, conversation.contact_id)
+    tags = await crm.list_tags(session, connection_id, "leads")
+    return Considered(
+        agent=agent,
+        conversation=conversation,
+        lead=lead,
+        contact=contact,
+        history=tuple(history),
+        unanswered=tuple(one for one in unanswered if one.text.strip()),
+        reply=reply,
+        known=await crm_actions.known_of(session, connection_id),
+        tags=tuple(one.name for one in tags),
+    )
+
+
+async def _closed(session: Session, conversation: Conversation, agent: Agent | None) -> str | None:
+    """Return why the agent may do nothing here now."""
+    if agent is None or not agent.is_active:
+        return "no_active_agent"
+    if conversation.held_by_person:
+        return "taken_over"
+    silence = await organizations.find_silence(session)
+    if silence is not None:
+        return silence
+    connection = await crm.get_connection(session, conversation.connection_id)
+    return None if connection.is_active and connection.status == "connected" else "connection_off"
+
+
+def _allowed_now(plan: Plan, agent: Agent | None) -> Plan:
+    """Return the plan without what the agent's settings no longer allow: they count as they are now."""
+    if agent is None:
+        return Plan(calls=plan.calls)
+    actions, rules = agent.settings.actions, agent.settings.update_rules
+    still = {*rules.lead, *rules.contact}
+    return replace(
+        plan,
+        writes=tuple(one for one in plan.writes if one.rule in still),
+        proposals=tuple(
+            replace(one, degree=_lower(one.degree, getattr(actions, one.action)))
+            for one in plan.proposals
+            if getattr(actions, one.action) != "off"
+        ),
+    )
+
+
+def _lower(planned: Degree, allowed: Degree) -> Degree:
+    return min(planned, allowed, key=DEGREES.index)
+
+
+async def _write(session: Session, taken: Taken, writes: Sequence[FieldWrite]) -> list[Called]:
+    """Have the values written, those of a record in one action; return what was not possible any more."""
+    failed = []
+    for entity in ("leads", "contacts"):
+        own = [one for one in writes if one.entity == entity]
+        target = _target(taken.considered.conversation, "leads" if entity == "leads" else "contacts")
+        if not own or target is None:
+            continue
+        reason = "; ".join(dict.fromkeys(one.rule.condition for one in own))
+        try:
+            await crm_actions.update_record(
+                session,
+                target,
+                asked_of([(one.key, one.value) for one in own]),
+                _evidence(taken, reason),
+                keep=[one.key for one in own if one.keep],
+            )
+        except (Invalid, NotFound, Conflict) as error:
+            failed.append(Called(WRITE_FIELD, error.code))
+    return failed
+
+
+async def _propose(session: Session, taken: Taken, conversation: Conversation, proposal: Proposal) -> None:
+    asked_for, lately = taken.considered.conversation, store.Lately(REPEATED_WITHIN, SINGLE)
+    proposal_id = await store.insert_proposal(session, asked_for, taken.turn_id, proposal, lately)
+    if proposal_id is None or proposal.degree != "alone":
+        return
+    if await store.count_alone(session, conversation.id, ALONE_WITHIN) >= ALONE_AT_MOST:
+        await store.ask_instead(session, proposal_id, "too_many_alone")
+        return
+    kept = await get_proposal(session, conversation.id, proposal_id)
+    try:
+        action = await _do(session, kept, now=utcnow())
+    except (Invalid, NotFound, Conflict) as error:
+        await store.ask_instead(session, proposal_id, error.code)
+        return
+    await store.decide(session, conversation.id, proposal_id, "done", None)
+    await store.set_action(session, proposal_id, action.id)
+
+
+async def _do(session: Session, proposal: KeptProposal, *, now: datetime) -> Action:
+    """Give the action to the CRM's queue: for the deal or contact it was proposed for."""
+    fields = proposal.fields
+    evidence = Evidence(proposal.conversation_id, None, proposal.turn_id, proposal.reason[:REASON_MAX_CHARS])
+    lead, contact = _target(proposal, "leads"), _target(proposal, "contacts")
+    if proposal.action in {"create_task", "add_note"}:
+        target = lead if lead is not None and await _is_known(session, lead) else contact
+        if target is None:
+            raise NotFound
+        if proposal.action == "add_note":
+            return await crm_actions.add_note(
+                session, target, Note("common", _text(fields["text"])), evidence
+            )
+        due = now + timedelta(minutes=_whole(fields["due_in_minutes"]))
+        return await crm_actions.create_task(
+            session, target, Task(_text(fields["text"]), due), evidence, now=now
+        )
+    if lead is None:
+        raise NotFound
+    if proposal.action == "move_deal":
+        asked = Asked({}, pipeline_id=_whole(fields["pipeline_id"]), stage_id=_whole(fields["stage_id"]))
+        return await crm_actions.update_record(session, lead, asked, evidence, kind="change_stage")
+    if proposal.action == "change_responsible":
+        asked = Asked({"responsible_user_id": _whole(fields["user_id"])})
+        return await crm_actions.update_record(session, lead, asked, evidence, kind="change_responsible")
+    names = fields["names"]
+    tags = [_text(one) for one in names] if isinstance(names, list) else []
+    return await crm_actions.update_record(session, lead, Asked({}, tags_add=tags), evidence, kind="add_tags")
+
+
+async def _is_known(session: Session, target: Target) -> bool:
+    return await crm.get_lead_card(session, target.connection_id, target.id) is not None
+
+
+def _target(of: Conversation | KeptProposal, kind: WrittenKind) -> Target | None:
+    record_id = of.lead_id if kind == "leads" else of.contact_id
+    return None if record_id is None else Target(of.connection_id, kind, record_id)
+
+
+def _evidence(taken: Taken, reason: str) -> Evidence:
+    considered = taken.considered
+    return Evidence(considered.conversation.id, considered.last_seq, taken.turn_id, reason[:REASON_MAX_CHARS])
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _whole(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise NotFound
+    return value
+
+
+def _decided() -> Conflict:
+    return Conflict("proposal_decided", "Somebody has decided about this already, or it is outdated.")
+
+
+async def _note_decision(session: Session, proposal: KeptProposal, action: str) -> None:
+    changes = {"action": (None, proposal.action)}
+    await audit.record(session, Entry(action, "conversation", str(proposal.conversation_id), changes))
+    await conversations.tell(session, proposal.conversation_id)

@@ -1,0 +1,139 @@
+"""What waits for approval, on a page of its own and beside the conversation, and the clicks that decide."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Form
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gptagent.features.dialog.acting import service
+from gptagent.features.identity import service as identity
+from gptagent.features.organizations import policy
+from gptagent.features.organizations.service import require
+from gptagent.kernel.db import Database, Session
+from gptagent.kernel.errors import Conflict
+from gptagent.kernel.http import CurrentScope, QueryText, person_of
+from gptagent.kernel.paging import Page
+from gptagent.ui.web import Notice, Pages, base_of
+
+PER_PAGE = 25
+# What the actions are called where they are proposed, and what customers may want, as msgids.
+ACTIONS: Mapping[str, str] = {
+    "move_deal": "Move the deal",
+    "create_task": "Create a task",
+    "add_note": "Add a note",
+    "change_responsible": "Change the responsible person",
+    "add_tags": "Add tags",
+}
+INTENTS: Mapping[str, str] = {
+    "inquiry": "Asks a question",
+    "complaint": "Complains",
+    "request_callback": "Wants to be called",
+    "booking": "Wants an appointment",
+    "payment": "Speaks of payment",
+    "support": "Needs help",
+    "feedback": "Gives feedback",
+    "unsubscribe": "Wants no more messages",
+    "other": "Something else",
+}
+# Why the agent does nothing, or did not do something alone, by the code of the run or of the proposal.
+REASONS: Mapping[str, str] = {
+    "llm_rejected": "The model takes no tools: nothing is written or proposed.",
+    "llm_unauthorized": "The model's provider does not accept the key: nothing is written or proposed.",
+    "llm_unavailable": "The model did not answer: look yourself whether something is to be done.",
+    "no_model": "Without a model nothing is written or proposed.",
+    "too_many_alone": "The agent has done much here within an hour, so it asks.",
+}
+
+
+async def beside(session: Session, conversation_id: UUID) -> dict[str, Any]:
+    """Return what a conversation's page shows of its proposals."""
+    return {
+        "proposals": await service.list_latest(session, conversation_id),
+        "run": await service.latest_run(session, conversation_id),
+        "action_names": ACTIONS,
+        "intents": INTENTS,
+        "acting_reasons": REASONS,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalPages:
+    db: Database
+    pages: Pages
+
+    def router(self) -> APIRouter:
+        router = APIRouter(prefix="/manage/{workspace}")
+        one = "/conversations/{conversation_id}/proposals/{proposal_id}"
+        router.get("/proposals")(self.queue)
+        router.post(f"{one}/approval")(self.approve)
+        router.post(f"{one}/rejection")(self.reject)
+        return router
+
+    async def queue(
+        self, request: Request, scope: CurrentScope, cursor: QueryText = "", part: QueryText = ""
+    ) -> Response:
+        """List what waits for approval in all conversations, the oldest first; `part` for a live update."""
+        require(scope, policy.VIEW)
+        page = Page.read(service.ORDERS["created_at"], PER_PAGE, cursor or None)
+        async with self.db.session(scope) as session:
+            found, after = await service.page_proposals(session, page, state="waiting", degree="approve")
+            shell = None if part else await self.pages.shell(request, session)
+        context: dict[str, Any] = {
+            "proposals": found,
+            "after": after,
+            "cursor": cursor,
+            "action_names": ACTIONS,
+            "acting_reasons": REASONS,
+            "may_work": policy.WORK_CONVERSATIONS in scope.permissions,
+        }
+        if part:
+            return self.pages.part(request, "dialog/_queue.html", **context)
+        return self.pages.show(request, "dialog/queue.html", shell, **context)
+
+    async def approve(
+        self,
+        request: Request,
+        scope: CurrentScope,
+        conversation_id: UUID,
+        proposal_id: UUID,
+        back: Annotated[str, Form()] = "",
+    ) -> Response:
+        require(scope, policy.WORK_CONVERSATIONS)
+        try:
+            async with self.db.session(scope) as session:
+                person = await identity.get_person(session, person_of(request))
+                await service.approve(session, conversation_id, proposal_id, by=person.full_name)
+        except Conflict as error:
+            return self._back(request, conversation_id, back, Notice("warning", "Not done", error.message))
+        done = Notice("success", "It is being done in the CRM")
+        return self._back(request, conversation_id, back, done)
+
+    async def reject(
+        self,
+        request: Request,
+        scope: CurrentScope,
+        conversation_id: UUID,
+        proposal_id: UUID,
+        back: Annotated[str, Form()] = "",
+    ) -> Response:
+        require(scope, policy.WORK_CONVERSATIONS)
+        try:
+            async with self.db.session(scope) as session:
+                person = await identity.get_person(session, person_of(request))
+                await service.reject(session, conversation_id, proposal_id, by=person.full_name)
+        except Conflict as error:
+            return self._back(
+                request, conversation_id, back, Notice("warning", "Not rejected", error.message)
+            )
+        return self._back(request, conversation_id, back, Notice("success", "The action is rejected"))
+
+    def _back(self, request: Request, conversation_id: UUID, back: str, notice: Notice) -> Response:
+        """`back` is `queue` where the button stood on the page of all that waits."""
+        here = f"{base_of(request)}/proposals"
+        if back != "queue":
+            here = f"{base_of(request)}/conversations/{conversation_id}#proposals"
+        return self.pages.redirect(here, notice)

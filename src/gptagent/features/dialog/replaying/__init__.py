@@ -1,0 +1,1 @@
+"""Real conversations of the last weeks, answered anew without any effect, beside what was said."""

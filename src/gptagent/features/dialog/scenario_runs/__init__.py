@@ -1,0 +1,1 @@
+"""Runs: many answers, one after the other, in the background, within a budget."""

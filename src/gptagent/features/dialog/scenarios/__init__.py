@@ -1,0 +1,1 @@
+"""Saved scenarios, runs of them, what publishing waits for, and real conversations answered anew."""

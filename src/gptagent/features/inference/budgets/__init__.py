@@ -1,0 +1,1 @@
+"""What models may cost: taken into account before each call, counted after it."""

@@ -1,0 +1,140 @@
+"""The verbs of reranking: the order of a question's passages, and what the model is worth."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import structlog
+
+from gptagent.features.audit import service as audit
+from gptagent.features.audit.model import Entry
+from gptagent.features.inference import service as inference
+from gptagent.features.inference.model import ModelReply
+from gptagent.features.knowledge import retrieval
+from gptagent.features.knowledge.categories.model import Within
+from gptagent.features.knowledge.model import Passage
+from gptagent.features.knowledge.ports import Ranking, Reranker, RerankingModel
+from gptagent.features.knowledge.reranking import store
+from gptagent.features.knowledge.reranking.model import POOL, Standing, Worth
+from gptagent.features.knowledge.vectors.model import Meaning
+from gptagent.kernel.db import Database, Session
+from gptagent.kernel.errors import AppError, NotFound
+from gptagent.kernel.scope import SYSTEM, Scope
+
+log = structlog.get_logger(__name__)
+
+MEASURE_JOB = "knowledge.measure_reranker"
+LIVE_TOPIC = "reranking"
+PAUSE = timedelta(hours=1)  # until what failed, or is under way, is tried again
+MOST_AT_ONCE = 20  # workspaces queued by one look
+
+# A customer waits: an order that has not come by then would delay the answer more than it betters it.
+QUESTION_SECONDS = 1.0
+REST_SECONDS = 30.0  # after a failure the provider is not asked: each question would wait in vain
+
+
+@dataclass(slots=True)
+class Reranking:
+    """Passages in a better order, where it was measured to be one. One for each process."""
+
+    reranker: Reranker | None
+    clock: Callable[[], float] = time.monotonic
+    _rests_until: float = field(default=0.0, repr=False)
+
+    @property
+    def model(self) -> RerankingModel | None:
+        """The model that is set, if one is."""
+        return self.reranker.model if self.reranker else None
+
+    async def order(
+        self,
+        db: Database,
+        scope: Scope,
+        question: str,
+        *,
+        meaning: Meaning | None = None,
+        within: Within | None = None,
+    ) -> list[int] | None:
+        """Return the ids of the question's best passages, the best one first; None if the model is not used
+        here or does not answer in time. That is noted: the order stays as it was. Holds no transaction
+        meanwhile.
+        """
+        if self.reranker is None or not question.strip() or self.clock() < self._rests_until:
+            return None
+        async with db.session(scope) as session:
+            if not await store.is_used(session, self.reranker.model):
+                return None
+            found = await candidates(session, question, meaning=meaning, within=within)
+        if len(found) < 2:
+            return None
+        try:
+            ranking = await self.reranker.rerank(question, texts_of(found), deadline=QUESTION_SECONDS)
+        except AppError as error:
+            self._rests_until = self.clock() + REST_SECONDS
+            log.warning("question_without_reranking", error=error.code)
+            async with db.session(scope) as session:
+                await store.note_missed(session)
+            return None
+        async with db.session(scope) as session:
+            await record_usage(session, self.reranker.model, ranking)
+        return [found[place].chunk_id for place in ranking.order]
+
+
+async def candidates(
+    session: Session, question: str, *, meaning: Meaning | None = None, within: Within | None = None
+) -> Sequence[Passage]:
+    """Return the passages that are put in order, as they are found without that."""
+    return await retrieval.candidates(session, question, limit=POOL, meaning=meaning, within=within)
+
+
+def texts_of(passages: Sequence[Passage]) -> list[str]:
+    """Return what the model reads of each passage."""
+    return ["\n".join(filter(None, (one.source_title, one.heading, one.content))) for one in passages]
+
+
+async def record_usage(session: Session, model: RerankingModel, ranking: Ranking) -> None:
+    """Keep what an order cost, if the provider told it."""
+    if ranking.tokens:
+        used = ModelReply("", model.name, ranking.tokens, 0, ranking.duration_ms)
+        await inference.record_usage(session, None, used, "reranking")
+
+
+async def queue_due(db: Database, model: RerankingModel, *, most: int = MOST_AT_ONCE) -> int:
+    """Have the model measured where it is new, or the base has changed notably. Returns how many."""
+    async with db.installation() as session:
+        due = await store.fetch_due(session, model, PAUSE, most)
+    for org_id in due:
+        async with db.session(Scope(org_id, SYSTEM)) as session:
+            await store.begin(session, model)
+            await session.enqueue(MEASURE_JOB, {})
+    return len(due)
+
+
+async def get_standing(session: Session, model: RerankingModel | None) -> Standing | None:
+    """Return what is known of the model that is set; None if none is, or it was not looked at yet."""
+    return await store.fetch_standing(session, model) if model else None
+
+
+async def measure_again(session: Session, model: RerankingModel | None) -> None:
+    """Queue a new measurement, unless one that was asked for waits. Raises NotFound if no model is set."""
+    if model is None:
+        raise NotFound("no_reranker", "No reranking model is set.")
+    if not await store.is_wanted(session, model, PAUSE):
+        await store.begin(session, model)
+        await store.want(session)
+        await session.enqueue(MEASURE_JOB, {})
+    await audit.record(session, Entry("reranker.measured", "reranker", model.name))
+    await session.publish(LIVE_TOPIC, "changed", {})
+
+
+async def record_worth(session: Session, model: RerankingModel, worth: Worth) -> None:
+    """Use the model from now on, or no longer, as was measured. Nothing if another one is set by now."""
+    if await store.save_worth(session, model, worth):
+        await session.publish(LIVE_TOPIC, "changed", {})
+
+
+async def fail(session: Session, error_code: str) -> None:
+    """Show why it could not be measured; what was measured before counts on."""
+    await store.note_failed(session, error_code)
+    await session.publish(LIVE_TOPIC, "changed", {})

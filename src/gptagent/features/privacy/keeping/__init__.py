@@ -1,0 +1,1 @@
+"""What is kept of people and customers, as it is handed out."""

@@ -1,0 +1,155 @@
+"""What providers of models really get of a person's data, read from the wire of the emulated one."""
+
+import json
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+import pytest
+
+from gptagent.adapters.embeddings.port import OpenAiEmbeddings
+from gptagent.features.conversations.memory.jobs import MemoryJobs
+from gptagent.features.dialog.prompting import ModelResponder
+from gptagent.features.inference.guarded import GuardedModel
+from gptagent.features.inference.masking.service import get_masking, set_masking
+from gptagent.features.inference.model import EmbeddingModel, ModelRequest
+from gptagent.features.knowledge.extraction.jobs import GraphJobs
+from gptagent.features.knowledge.vectors.jobs import VectorJobs
+from gptagent.kernel.clock import utcnow
+from gptagent.kernel.egress import Egress
+from gptagent.kernel.errors import Conflict, Invalid
+from gptagent.kernel.jobs import JobContext
+from readers import texts
+from scenes import Scene
+
+PHONE, CARD, EMAIL = "+7 912 345-67-89", "4111 1111 1111 1111", "ann@customer.example"
+OURS = "+7 495 123-45-67"
+ASKED = f"How do I reach you about delivery? I am {EMAIL}, {PHONE}, my card is {CARD}."
+
+
+@pytest.fixture
+async def scene(world, model):
+    """A chat whose agent asks a model through the platform's one door."""
+    scene = await Scene.open(world)
+    scene.door = GuardedModel(world.db, model)
+    scene.runner = replace(scene.runner, responder=ModelResponder(scene.door))
+    await scene.write_article("Delivery", f"Ask about delivery by phone {OURS}. It costs 490 roubles.")
+    return scene
+
+
+def wire(control):
+    """Everything the provider was sent, as text."""
+    calls = control.get("/calls").json()["calls"]
+    return json.dumps([call["prompt"] for call in calls], ensure_ascii=False)
+
+
+def answers(control, text):
+    control.post("/script?replace=1", json=[{"reply": text}]).raise_for_status()
+
+
+async def mask(world, *kinds):
+    async with world.db.session(world.scope) as session:
+        return await set_masking(session, kinds, now=utcnow())
+
+
+async def test_a_reply_repeats_a_value_that_no_provider_has_seen(scene, control):
+    """By default nothing personal leaves; the customer gets values, and the fact gate judges values."""
+    answers(control, "Call us at [PHONE_1] [1]. We have noted your number [PHONE_2] and [EMAIL_1].")
+    await scene.says(ASKED)
+    await scene.calm()
+    sent = wire(control)
+    assert "[CARD_1]" in sent
+    for value in (PHONE, CARD, EMAIL, OURS, "4111"):
+        assert value not in sent
+    assert await scene.sent() == [f"Call us at {OURS}. We have noted your number {PHONE} and {EMAIL}."]
+    (turn,) = await scene.turns()
+    assert (turn["outcome"], turn["model_calls"]) == ("reply", 1)
+
+
+async def test_a_mark_that_a_model_makes_up_reaches_nobody(scene, control):
+    answers(control, "Delivery costs 490 roubles [1]. Or write to [EMAIL_7] instead.")
+    await scene.says(ASKED)
+    await scene.calm()
+    assert await scene.sent() == ["Delivery costs 490 roubles."]
+
+
+async def test_an_invented_number_is_still_found_among_masked_ones(scene, control):
+    """The gate compares values: a phone of nobody has no source, whatever marks there are."""
+    answers(control, "Call +7 495 999-99-99 or [PHONE_1] [1].")
+    await scene.says(ASKED)
+    await scene.calm()
+    (turn,) = await scene.turns()
+    assert (turn["outcome"], turn["reason"]) == ("not_found", "fact_gate")
+    objection = control.get("/calls").json()["calls"][-1]["prompt"][-1]["content"]
+    assert "has no source" in objection
+    assert "- [PHONE_" in objection
+
+
+async def test_a_workspace_chooses_what_is_hidden_from_the_next_question_on(scene, control, world):
+    answers(control, f"Call us at {OURS} [1].")
+    await mask(world, "card")
+    await scene.says(ASKED)
+    await scene.calm()
+    sent = wire(control)
+    assert PHONE in sent
+    assert OURS in sent
+    assert EMAIL in sent
+    assert CARD not in sent
+    assert await scene.sent() == [f"Call us at {OURS}."]
+
+
+async def test_memory_the_graph_and_vectors_are_made_without_the_values(scene, control, world, llm):
+    await mask(world, "phone", "email", "card")
+    await scene.says(ASKED)
+    ctx = JobContext(world.db, None, world.scope, 1, 1)
+    await MemoryJobs(scene.door).read(ctx, conversation_id=str(scene.conversation_id))
+    async with world.db.session(world.scope) as session:
+        source = await session.fetchval("select id from app.article")
+    await GraphJobs(scene.door, pause=0).extract(ctx, str(source))
+    parts = urlsplit(llm)
+    egress = Egress(frozenset({(parts.hostname, parts.port)}))
+    embedder = OpenAiEmbeddings(egress, EmbeddingModel(f"{llm}/v1", "sandbox-embedding"), "key")
+    await VectorJobs(embedder).embed(ctx)
+    await egress.aclose()
+    calls = control.get("/calls").json()["calls"]
+    assert {call["kind"] for call in calls} == {"chat", "embeddings"}
+    assert len([call for call in calls if call["kind"] == "chat"]) >= 2
+    sent = wire(control)
+    assert "[PHONE]" in sent
+    assert "[PHONE_1]" in sent
+    for value in (PHONE, CARD, EMAIL, OURS):
+        assert value not in sent
+
+
+async def test_what_says_not_whose_it_is_never_leaves(scene, control):
+    with pytest.raises(TypeError, match="whose it is"):
+        await scene.door.complete(ModelRequest("Hello", (), 0.2, 10))
+    assert control.get("/calls").json()["calls"] == []
+
+
+async def test_the_choice_is_checked_recorded_and_kept_from_being_overwritten(database, scope):
+    async with database.session(scope) as session:
+        assert len((await get_masking(session)).kinds) == 7
+        saved = await set_masking(session, ["snils", "card"], version=0, now=utcnow())
+        assert (saved.kinds, saved.version) == (("card", "snils"), 1)
+        assert await set_masking(session, ["card", "snils"], now=utcnow()) == saved
+    async with database.session(scope) as session:
+        with pytest.raises(Conflict) as refused:
+            await set_masking(session, [], version=0, now=utcnow())
+        assert refused.value.code == "masking_changed"
+        with pytest.raises(Invalid):
+            await set_masking(session, ["name"], now=utcnow())
+        rows = await session.fetch("select changes from app.audit_event where action = 'masking.updated'")
+    assert len(rows) == 1
+
+
+async def test_the_page_says_what_is_hidden_and_a_viewer_only_sees_it(alice, dora):
+    page = await alice.open("/settings/models")
+    assert page.text.count('name="kinds"') == 7
+    saved = await alice.send("/settings/models/masking", {"kinds": ["card", "inn"], "version": "0"})
+    assert saved.status_code == 303
+    page = await alice.open("/settings/models")
+    assert page.text.count(" checked") == 2
+    late = await alice.send("/settings/models/masking", {"kinds": ["card"], "version": "0"})
+    assert late.status_code == 409
+    assert "Somebody else changed this" in texts(late)
+    assert "Save" not in texts(await dora.open("/settings/models"))
