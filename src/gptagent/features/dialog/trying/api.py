@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Request
@@ -23,6 +23,7 @@ from gptagent.kernel.http import Body, CurrentScope, Wire, example, person_of
 from gptagent.kernel.rest import CurrentMatch, Match, api_router
 
 MAX_BIGINT = 2**63 - 1
+MAX_VERSION = 2**31 - 1
 CrmNumber = Annotated[int, Field(ge=1, le=MAX_BIGINT)]
 
 
@@ -156,10 +157,13 @@ class AllPlayedOut(Wire):
 
 
 class ReplayBody(Body):
-    """`overrides`: settings of the agent as in its PATCH, which are saved nowhere."""
+    """`basis`: the settings of now if it is null, those of the agent's `draft`, or of the version with this
+    number. `overrides`: settings as in the agent's PATCH in their place, which are saved nowhere.
+    """
 
-    model_config = example({"overrides": {"instructions": "Answer in one sentence."}})
+    model_config = example({"basis": "draft", "overrides": {"instructions": "Answer in one sentence."}})
 
+    basis: Literal["draft"] | Annotated[int, Field(ge=1, le=MAX_VERSION)] | None = None
     overrides: Overrides = Field(default_factory=dict)
 
 
@@ -290,7 +294,9 @@ class ReplaysApi:
         await self.limits.check_test(person_id)
         async with self.db.session(scope) as session:
             return played_out(
-                await service.replay_turn(session, person_id, conversation_id, turn_id, body.overrides)
+                await service.replay_turn(
+                    session, person_id, conversation_id, turn_id, body.overrides, body.basis
+                )
             )
 
     async def get(
