@@ -375,7 +375,7 @@ def build_scenario_jobs(platform: Platform) -> ScenarioJobs:
     """Return what plays scenarios and answers real turns anew."""
     extractive, model = ExtractiveResponder(), _model(platform)
     responder: Responder = extractive if model is None else ModelResponder(model)
-    generation = Generation(responder, extractive, platform.understanding)
+    generation = Generation(responder, extractive, platform.understanding, platform.reranking)
     return ScenarioJobs(Answering(generation), model)
 
 

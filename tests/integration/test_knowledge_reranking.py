@@ -1,5 +1,6 @@
 """Passages in a model's order: measured, used where it helps, life without the provider."""
 
+import json
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from urllib.parse import urlsplit
@@ -166,6 +167,19 @@ async def test_only_what_is_within_is_sent_and_found(desk):
     found = await desk.ask(question("sofa"), within=service.within([only.id]))
     assert found == ["sofa here 1", "sofa here 0"]
     assert len(desk.calls()[-1]["prompt"]) == 2
+
+
+async def test_personal_data_is_hidden_from_the_provider(desk):
+    """As the workspace hides it from every provider of models; in questions of customers and in passages"""
+    await desk.write()
+    async with desk.db.session(desk.scope) as session:
+        new = NewArticle("sofa manager", "The sofa manager answers at +7 912 345-67-89: all sofa paper.")
+        await service.create_article(session, new, now=utcnow())
+    await desk.measure()
+    await desk.ask(f"{question('sofa')}, my card is 4111 1111 1111 1111")
+    told = json.dumps(desk.calls())
+    assert "[PHONE]" in told and "345-67-89" not in told
+    assert "[CARD]" in told and "4111 1111" not in told
 
 
 async def test_a_failed_measurement_says_why_and_what_was_measured_counts_on(desk):

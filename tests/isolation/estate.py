@@ -429,8 +429,6 @@ async def _conversation(
     await insert(
         session, "action_proposal", **own, id=proposal_id, turn_id=turn_id, fields=fields, **proposed, **words
     )
-    trace = json.dumps({"agent_name": canary, "blocks": [{"kind": "rules", "text": canary, "chars": 1}]})
-    await insert(session, "turn_trace", **own, turn_id=reply_draft_id, trace=trace)
     gap_id = new_id()
     gathered = {"created_at": utcnow(), "updated_at": utcnow()}
     await insert(session, "gap", id=gap_id, **gathered)

@@ -5,6 +5,7 @@ from typing import Protocol
 
 import structlog
 
+from gptagent.features.inference.masking.service import get_masking, hidden
 from gptagent.features.knowledge.ports import Reranker
 from gptagent.features.knowledge.questions.model import Asked
 from gptagent.features.knowledge.questions.service import sample
@@ -62,12 +63,13 @@ class RerankingJobs:
             meaning = await self.understanding.understand(ctx.db, ctx.scope, one.text)
             async with ctx.db.session(ctx.scope) as session:
                 found = await service.candidates(session, one.text, meaning=meaning)
+                masking = await get_masking(session)
             ids = [passage.chunk_id for passage in found]
             right = {p.chunk_id for p in found if one.is_answered_by(p.chunk_id, p.source_id)}
             order = ids
             if len(found) > 1:
-                texts = service.texts_of(found)
-                ranking = await reranker.rerank(one.text, texts, deadline=MEASURING_SECONDS)
+                question, *texts = hidden([one.text, *service.texts_of(found)], masking.kinds)
+                ranking = await reranker.rerank(question, texts, deadline=MEASURING_SECONDS)
                 async with ctx.db.session(ctx.scope) as session:
                     await service.record_usage(session, reranker.model, ranking)
                 order = reordered(ids, [ids[place] for place in ranking.order])

@@ -10,6 +10,7 @@ import structlog
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
 from gptagent.features.inference import service as inference
+from gptagent.features.inference.masking.service import get_masking, hidden
 from gptagent.features.inference.model import ModelReply
 from gptagent.features.knowledge import retrieval
 from gptagent.features.knowledge.categories.model import Within
@@ -58,7 +59,7 @@ class Reranking:
     ) -> list[int] | None:
         """Return the ids of the question's best passages, the best one first; None if the model is not used
         here or does not answer in time. That is noted: the order stays as it was. Holds no transaction
-        meanwhile.
+        meanwhile. The provider is told no personal data that the workspace hides.
         """
         if self.reranker is None or not question.strip() or self.clock() < self._rests_until:
             return None
@@ -66,10 +67,12 @@ class Reranking:
             if not await store.is_used(session, self.reranker.model):
                 return None
             found = await candidates(session, question, meaning=meaning, within=within)
+            masking = await get_masking(session)
         if len(found) < 2:
             return None
+        asked, *texts = hidden([question, *texts_of(found)], masking.kinds)
         try:
-            ranking = await self.reranker.rerank(question, texts_of(found), deadline=QUESTION_SECONDS)
+            ranking = await self.reranker.rerank(asked, texts, deadline=QUESTION_SECONDS)
         except AppError as error:
             self._rests_until = self.clock() + REST_SECONDS
             log.warning("question_without_reranking", error=error.code)
