@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Request
@@ -23,7 +23,7 @@ from gptagent.kernel.http import Body, CurrentScope, Wire, example, person_of
 from gptagent.kernel.rest import CurrentMatch, Match, api_router
 
 MAX_BIGINT = 2**63 - 1
-MAX_VERSION = 2**31 - 1
+BASIS = r"^(draft|[1-9][0-9]{0,8})$"
 CrmNumber = Annotated[int, Field(ge=1, le=MAX_BIGINT)]
 
 
@@ -163,7 +163,7 @@ class ReplayBody(Body):
 
     model_config = example({"basis": "draft", "overrides": {"instructions": "Answer in one sentence."}})
 
-    basis: Literal["draft"] | Annotated[int, Field(ge=1, le=MAX_VERSION)] | None = None
+    basis: Annotated[str, Field(pattern=BASIS)] | None = None
     overrides: Overrides = Field(default_factory=dict)
 
 
@@ -295,7 +295,12 @@ class ReplaysApi:
         async with self.db.session(scope) as session:
             return played_out(
                 await service.replay_turn(
-                    session, person_id, conversation_id, turn_id, body.overrides, body.basis
+                    session,
+                    person_id,
+                    conversation_id,
+                    turn_id,
+                    body.overrides,
+                    service.read_basis(body.basis),
                 )
             )
 

@@ -18,7 +18,6 @@ from gptagent.features.dialog.trying import service
 from gptagent.features.dialog.trying.comparing import compared
 from gptagent.features.dialog.trying.forms import OVERRIDABLE, read_overrides
 from gptagent.features.dialog.trying.model import Played
-from gptagent.features.dialog.trying.service import Basis
 from gptagent.features.dialog.trying.streaming import streamed
 from gptagent.features.dialog.trying.telling import EVERYTHING
 from gptagent.features.dialog.web import REASONS
@@ -31,7 +30,6 @@ from gptagent.kernel.http import CurrentScope, person_of
 from gptagent.kernel.scope import Scope
 from gptagent.ui.web import Pages, base_of, field_errors, message_of, words
 
-MAX_VERSION_DIGITS = 10  # of an integer of the database
 VERSIONS_OFFERED = 20
 
 
@@ -71,7 +69,12 @@ class ReplayPages:
                 agent = await _agent(session, conversation_id, turn_id)
                 typed = read_overrides(form, agent, {})
                 played = await service.replay_turn(
-                    session, person_of(request), conversation_id, turn_id, typed, _basis(words(form, "basis"))
+                    session,
+                    person_of(request),
+                    conversation_id,
+                    turn_id,
+                    typed,
+                    service.read_basis(words(form, "basis")),
                 )
         except (Invalid, RateLimited) as error:
             return await self._page(request, scope, conversation_id, turn_id, typed=typed, error=error)
@@ -158,12 +161,6 @@ class ReplayPages:
             "versions": range(agent.published, max(0, agent.published - VERSIONS_OFFERED), -1),
             "values": own | dict(played.overrides if played else {}),
         }
-
-
-def _basis(text: str) -> Basis:
-    if text == "draft":
-        return "draft"
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < MAX_VERSION_DIGITS else None
 
 
 async def _agent(session: Session, conversation_id: UUID, turn_id: UUID) -> Agent:

@@ -31,6 +31,7 @@ from gptagent.kernel.ids import new_id
 
 REHEARSE = "dialog.rehearse"
 REPLAYS_SHOWN = 10
+VERSION_DIGITS = 9  # that are sure to fit into an integer of the database
 # Whose settings a turn is played again with: those of now, the draft, or the version with this number.
 Basis = Literal["draft"] | int | None
 
@@ -146,6 +147,13 @@ async def replay_turn(  # noqa: PLR0917 - which turn, and with what
     )
     await session.enqueue(REHEARSE, {"rehearsal_id": str(rehearsal_id)})
     return await get_replay(session, conversation_id, turn_id, rehearsal_id)
+
+
+def read_basis(text: str | None) -> Basis:
+    """Return what a form or a program names: `draft`, a version's number, or nothing that is one."""
+    if text is None or text == "draft":
+        return "draft" if text else None
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= VERSION_DIGITS else None
 
 
 async def changes_to(session: Session, agent: Agent, basis: Basis) -> dict[str, Any]:
