@@ -179,8 +179,9 @@ async def test_a_conversation_is_handed_over_on_its_page(browser, web, world, sc
     await page.goto(f"{base}/conversations/{scene.conversation_id}")
     await page.keyboard.press("h")
     await page.locator("#handoff-text").fill("Alice will answer you.")
-    async with page.expect_response("**part=thread**"):
-        await page.evaluate(TELL, f"conversations/{scene.conversation_id}")
+    await page.evaluate("document.getElementById('thread').dataset.seen = 'before'")
+    await page.evaluate(TELL, f"conversations/{scene.conversation_id}")
+    await expect(page.locator("#thread[data-seen]")).to_have_count(0)  # it was put in the page
     await page.locator("#handoff-note").fill("A regular customer.")  # still unfolded
     await page.get_by_role("button", name="Hand the conversation over").click()
     await expect(page.locator("#thread")).to_contain_text("handed the conversation over to Alice")
@@ -203,8 +204,8 @@ async def test_the_editor_saves_a_tab_and_says_what_is_wrong_beside_the_field(br
     await page.keyboard.press("Control+s")
     await expect(page.locator("#handoff_text")).to_have_attribute("aria-invalid", "true")
     await page.locator("#handoff_text").fill("A colleague takes over.")
-    await page.locator("[data-save]").first.click()
-    await expect(page.locator("body")).to_contain_text("Saved")
+    await page.get_by_role("button", name="Publish").click()
+    await expect(page.locator("body")).to_contain_text("It counts from the next answer on.")
     async with world.db.session(world.scope) as session:
         saved = await agents.get_agent(session, agent.id)
     assert saved.settings.handoff_text == "A colleague takes over."

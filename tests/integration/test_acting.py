@@ -396,6 +396,29 @@ async def test_an_action_survives_a_killed_worker_and_is_done_once(desk):
     assert len(await desk.rows("select id from app.crm_action")) == 1
 
 
+async def test_a_stage_whose_goal_is_met_is_left_for_the_one_that_was_named(desk):
+    """AGT-32: the goal is told where answers are made; where the deal goes on to is an action like others."""
+    pipeline = next(one for one in desk.known.pipelines if one.is_main)
+    second = [one for one in pipeline.stages if one.kind == "open"][1]
+    await desk.says(acts=False)  # the mirror learns where the deal is
+    now = (await desk.values())["place"].stage_id
+    goal = {"stage_id": now, "text": "The customer has named a day", "next_stage_id": second.id}
+    where = {"connection_id": str(desk.id), "pipeline_id": pipeline.id}
+    await desk.scene.set_agent(
+        pipelines={"chosen": [{**where, "goals": [goal]}]}, actions={"move_deal": "alone", "add_note": "off"}
+    )
+    desk.calls(("move_deal", {"stage": second.name, "reason": "", "confidence": 1}))
+    await desk.says("Come on Friday.")
+    told = [call["prompt"][0]["content"] for call in desk.control.get("/calls").json()["calls"]]
+    assert any("at this stage of the deal: The customer has named a day" in one for one in told)
+    assert any(f'<goal next="{second.name}">The customer has named a day</goal>' in one for one in told)
+    assert (await desk.values())["place"].stage_id == second.id
+    await desk.scene.set_agent(actions={"move_deal": "off", "add_note": "approve"})
+    await desk.says("Or on Monday.")
+    last = desk.control.get("/calls").json()["calls"][-1]["prompt"][0]["content"]
+    assert "<goal" not in last
+
+
 async def test_what_a_newer_message_calls_for_takes_the_place_of_what_waits(desk):
     await desk.scene.set_agent(
         actions={"create_task": "suggest", "add_note": "approve", "move_deal": "approve"}

@@ -249,6 +249,7 @@ async def test_the_pages_save_a_draft_show_it_compare_publish_and_go_back(home, 
     async with serving_here(home, llm_model="gpt-test") as url, reader_of(url, database, scope) as owner:
         place = f"/ai-agents/{agent.id}"
         typed = {"name": "Sales", "instructions": "Be kind to all.", "not_found_text": "One moment."}
+        typed["handoff_text"] = "A colleague answers."
         typed |= {"handoff_text": "A colleague comes."}
         typed |= {"channels.all": "on", "pipelines.all": "on", "knowledge.categories": str(delivery.id)}
         page = await owner.follow(await owner.send(f"{place}/edit", {**typed, "action": "draft"}))

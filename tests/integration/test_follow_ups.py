@@ -149,3 +149,22 @@ async def test_limits_of_a_follow_up(scene, world):
         (agent,) = await agents.list_agents(session)
     assert agent.settings.pipelines.chosen[0].follow_ups == ()
     assert NOT_FOUND in await scene.sent()
+
+
+async def test_limits_of_a_stages_goal(scene):
+    stage = (await lead_of(scene)).stage_id
+    for wrong in ({"text": "x" * 501}, {"stage_id": 7}, {"next_stage_id": 7}, {"next_stage_id": stage}):
+        with pytest.raises(Invalid):
+            await set_goal(scene, **{"stage_id": stage, "text": "A day is named"} | wrong)
+    assert (await set_goal(scene, stage_id=stage, text=" ")) == ()
+    (kept,) = await set_goal(scene, stage_id=stage, text=" A day is named ")
+    assert (kept.text, kept.next_stage_id) == ("A day is named", None)
+
+
+async def set_goal(scene, **goal):
+    world, lead = scene.world, await lead_of(scene)
+    rule = {"connection_id": str(world.hook.connection_id), "pipeline_id": lead.pipeline_id, "goals": [goal]}
+    await scene.set_agent(pipelines={"chosen": [rule]})
+    async with world.db.session(world.scope) as session:
+        (agent,) = await agents.list_agents(session)
+    return agent.settings.pipelines.chosen[0].goals

@@ -46,6 +46,7 @@ async def test_pipelines_stages_and_their_texts_are_saved_shown_and_flagged(owne
         "name": "Desk",
         "instructions": "Be kind to all.",
         "not_found_text": "One moment.",
+        "handoff_text": "A colleague answers.",
         "knowledge.all": "on",
         "channels.all": "on",
         "pipelines.chosen.shown": key,
@@ -117,6 +118,7 @@ async def test_who_saves_a_tab_that_a_colleague_changed_is_told_and_keeps_what_w
     hidden = re.compile(r'name="version" value="([^"]+)"')
     seen = hidden.search((await owner.open(edit)).text)[1]
     typed = {"name": "Desk", "instructions": "Be kind to all.", "not_found_text": "One moment."}
+    typed["handoff_text"] = "A colleague answers."
     typed |= {"knowledge.all": "on", "channels.all": "on", "pipelines.all": "on"}
     await owner.follow(await owner.send(edit, {**typed, "version": seen}))
     late = {**typed, "version": seen, "instructions": "Be brief, whoever asks."}

@@ -534,12 +534,15 @@ async def tables_of_tenants(session: Session) -> list[str]:
 
 
 async def snapshot(db: Database, scope: Scope) -> dict[str, str]:
-    """Return a digest of all that a workspace has, table by table, its waiting jobs included."""
+    """Return a digest of all that a workspace has, table by table, its waiting jobs included.
+
+    When a key was used last is noted once a minute: who asks longer than that has it move.
+    """
     async with db.session(scope) as session:
         found = {
             table: await session.fetchval(
-                f"""select md5(coalesce(string_agg(t::text, '|' order by t::text), ''))
-                      from app.{table} t"""  # noqa: S608 - a name of the catalogue
+                f"""select md5(coalesce(string_agg(row, '|' order by row), ''))
+                      from (select (to_jsonb(t) - 'last_used_at')::text as row from app.{table} t) t"""  # noqa: S608 - a name of the catalogue
             )
             for table in await tables_of_tenants(session)
         }

@@ -9,7 +9,16 @@ from gptagent.kernel.live import LiveHub
 from isolation.topics import published_topics
 
 TOPICS = ("agents", "checks", "connections", "connections/health", "conversations", "deliveries", "documents")
-TOPICS += ("graph", "knowledge-runs", "members", "reranking", "sites", "vectors")
+TOPICS += (
+    "graph",
+    "knowledge-runs",
+    "members",
+    "reranking",
+    "scenario-runs",
+    "scenarios",
+    "sites",
+    "vectors",
+)
 MARK = "the-end"
 
 

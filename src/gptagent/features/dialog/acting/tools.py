@@ -221,7 +221,7 @@ def _pipeline(considered: Considered) -> MirroredPipeline | None:
     return next((one for one in found if one.removed_at is None), None)
 
 
-def _stages(considered: Considered) -> dict[str, int]:
+def stages_here(considered: Considered) -> dict[str, int]:
     """Return the stages the deal may be moved to, by a name that is its own."""
     found, names = _pipeline(considered), dict[str, int]()
     for one in found.stages if found else ():
@@ -231,12 +231,12 @@ def _stages(considered: Considered) -> dict[str, int]:
 
 
 def _stage_form(considered: Considered) -> Schema | None:
-    names = list(_stages(considered))
+    names = list(stages_here(considered))
     return {"stage": {"type": "string", "enum": names}} if len(names) > 1 else None
 
 
 def _read_stage(considered: Considered, arguments: Mapping[str, object]) -> Read:
-    stage_id, lead = _stages(considered).get(str(arguments.get("stage"))), considered.lead
+    stage_id, lead = stages_here(considered).get(str(arguments.get("stage"))), considered.lead
     if stage_id is None or lead is None:
         raise _wrong()
     if stage_id == lead.stage_id:

@@ -43,6 +43,7 @@ INTENTS: Mapping[str, str] = {
 REASONS: Mapping[str, str] = {
     "llm_rejected": "The model takes no tools: nothing is written or proposed.",
     "llm_unauthorized": "The model's provider does not accept the key: nothing is written or proposed.",
+    "budget_exhausted": "The budget for models is used up: nothing is written or proposed until it renews.",
     "llm_unavailable": "The model did not answer: look yourself whether something is to be done.",
     "no_model": "Without a model nothing is written or proposed.",
     "too_many_alone": "The agent has done much here within an hour, so it asks.",

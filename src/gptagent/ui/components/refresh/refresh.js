@@ -1,5 +1,6 @@
 // When a live part is fetched again: at most once in its throttle, and once more for what was told meanwhile, before the
 // throttle was over or while an answer was on its way. The library's own throttle forgets that as it puts the answer in.
+// What a reader has unfolded stays so: `morphIgnore` in the layout.
 const STUCK = 10_000; // an answer that was swallowed with the part it belonged to
 const states = new Map();
 
@@ -30,11 +31,6 @@ document.addEventListener("live:told", ({ detail: topic }) => {
   document.querySelectorAll("[data-live-topic]").forEach((part) => {
     if (part.dataset.liveTopic.split(" ").some((one) => heard.includes(one))) ask(part);
   });
-});
-
-// What a reader has unfolded stays so: whether it is open is not for the server to say.
-document.addEventListener("htmx:before:morph:attr", (event) => {
-  if (event.detail.attrName === "open" && event.target.matches("[data-live-topic] details")) event.preventDefault();
 });
 
 document.addEventListener("htmx:before:request", (event) => {
