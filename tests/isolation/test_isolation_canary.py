@@ -96,6 +96,7 @@ VOCABULARY = {
     "script.family",
     "script.kind",
     "suggestion.state",
+    "rehearsal.state",
     "turn.draft_state",
     "turn.outcome",
     "turn.send_route",
