@@ -134,9 +134,9 @@ async def test_money_is_counted_by_the_price_and_tokens_where_there_is_none(data
     reply = await priced.complete(asking(scope))
     spent = await used(database, scope)
     assert spent.micro_usd == reply.cost_micro_usd == reply.tokens_in * 2 + reply.tokens_out * 10
-    await priced.model.aclose()
     unpriced = await GuardedModel(database, model).complete(asking(scope))
     assert await used(database, scope) == spent + Amount(0, unpriced.tokens_in + unpriced.tokens_out)
+    await priced.model.aclose()
 
 
 async def test_each_contact_and_agent_has_a_limit_of_its_own(door, database, scope, control):

@@ -99,6 +99,7 @@ VOCABULARY = {
     "script.family",
     "script.kind",
     "suggestion.state",
+    "rehearsal.state",
     "turn.draft_state",
     "turn.outcome",
     "turn.send_route",

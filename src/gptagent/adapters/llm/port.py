@@ -8,7 +8,7 @@ import random
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, cast
 from urllib.parse import urlsplit
 
 import httpx2
@@ -201,7 +201,7 @@ class OpenAiCompatible:
         used, model = response.usage, response.model_name or name
         cached = used.cache_read_tokens
         return ModelReply(
-            text=response.text or "",
+            text=_storable(response.text or ""),
             model=model,
             tokens_in=used.input_tokens,
             tokens_out=used.output_tokens,
@@ -314,7 +314,22 @@ def _called(response: "ModelResponse") -> Iterator[ToolCall]:
             arguments = part.args_as_dict(raise_if_invalid=True)
         except (ValueError, AssertionError):  # no JSON, or none of an object
             continue
-        yield ToolCall(part.tool_name, arguments)
+        yield ToolCall(part.tool_name, _storable(arguments))
+
+
+S = TypeVar("S")
+
+
+def _storable(value: S) -> S:
+    """Return what a model said without the sign that no database takes in a text."""
+    cleaned: object = value
+    if isinstance(value, str):
+        cleaned = value.replace("\0", "")
+    elif isinstance(value, list):
+        cleaned = [_storable(one) for one in value]
+    elif isinstance(value, dict):
+        cleaned = {_storable(key): _storable(one) for key, one in value.items()}
+    return cast("S", cleaned)
 
 
 def _messages(request: ModelRequest) -> "list[ModelMessage]":

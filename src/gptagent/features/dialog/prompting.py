@@ -164,7 +164,8 @@ class _Asked:
         text = self._without_placeholders(said)
         if NOT_FOUND_MARK in text or not text:
             return not_found(self.context.agent, reply.model)
-        if leak_of(text, self.context, self.passages, OWN_WORDS) is not None:
+        own = (_rules(self.context.settings), promise_rule(self.context), *OWN_WORDS)
+        if leak_of(text, self.context, self.passages, own) is not None:
             return not_found(self.context.agent, reply.model, LEAK)
         sources = _cited(reply.text, self.passages, self.context.scripts)
         promises = tuple(Promised(one, DUE_MINUTES) for one in marked)

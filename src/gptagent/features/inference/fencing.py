@@ -11,7 +11,7 @@ HIDDEN = re.compile(
 )
 # Whatever could be taken for one of our blocks, or for a turn of the dialogue, by any model.
 FENCE = re.compile(
-    r"(?i)[<\uff1c\ufe64](?=[^\w<>]{0,8}(?:passage|deal|contact|company|memory|script|known|message|question|answer"
+    r"(?i)[<\uff1c\ufe64](?=[^\w<>]{0,8}(?:passage|deal|contact|company|memory|script|known|message|question|answer|reply|rule|goal"
     r"|system|assistant|tool|im_start|im_end|endoftext)\b|\|)"
 )
 

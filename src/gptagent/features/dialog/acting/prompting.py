@@ -1,6 +1,5 @@
 """What a model is asked after an answer, and what its calls come to: a plan, of which nothing is done."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -21,6 +20,7 @@ from gptagent.features.dialog.acting.model import (
 )
 from gptagent.features.dialog.acting.rules import rules_here, value_for, written
 from gptagent.features.dialog.acting.tools import FieldSaid, IntentSaid
+from gptagent.features.inference.fencing import as_data
 from gptagent.features.inference.model import ChatTurn, LanguageModel, ModelReply, ModelRequest, ToolCall, Use
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.scope import Scope
@@ -30,7 +30,6 @@ MESSAGE_MAX_CHARS = 2_000
 HISTORY_MESSAGES = 10
 TAKEN = "taken"
 REPEATED = "repeated"
-_OUR_TAG = re.compile(r"<(?=/?(?:message|reply|rule|deal|goal)\b)", re.IGNORECASE)
 
 _SYSTEM = """\
 You look after the CRM of a company. Its agent has just answered a customer in a chat. Decide from the
@@ -152,7 +151,7 @@ def _goal(considered: Considered) -> str:
     following = [name for name, one in names if goal is not None and one == goal.next_stage_id]
     if goal is None or not following:
         return ""
-    return f"{_GOAL}\n<goal{_attributes({'next': following[0]})}>{_data(goal.text)}</goal>"
+    return f"{_GOAL}\n<goal{_attributes({'next': following[0]})}>{as_data(goal.text)}</goal>"
 
 
 def _rule(rule: RuleField) -> str:
@@ -160,7 +159,7 @@ def _rule(rule: RuleField) -> str:
     facts = {"number": str(rule.number), "of": of, "field": rule.name, "type": rule.type, "now": rule.now}
     if rule.choices:
         facts["values"] = "; ".join(rule.choices)
-    return f"<rule{_attributes(facts)}>{_data(rule.rule.condition)}</rule>"
+    return f"<rule{_attributes(facts)}>{as_data(rule.rule.condition)}</rule>"
 
 
 def _talk(considered: Considered) -> str:
@@ -171,14 +170,14 @@ def _talk(considered: Considered) -> str:
         if one.text.strip()
     ]
     if considered.reply:
-        lines.append(f"<reply>{_data(considered.reply[:MESSAGE_MAX_CHARS])}</reply>")
+        lines.append(f"<reply>{as_data(considered.reply[:MESSAGE_MAX_CHARS])}</reply>")
     return "\n".join(lines)
 
 
 def _message(message: Message, *, is_latest: bool) -> str:
     author = "customer" if message.author == "customer" else "company"
     latest = ' latest="true"' if is_latest else ""
-    return f'<message author="{author}"{latest}>{_data(message.text[:MESSAGE_MAX_CHARS])}</message>'
+    return f'<message author="{author}"{latest}>{as_data(message.text[:MESSAGE_MAX_CHARS])}</message>'
 
 
 def _attributes(facts: Mapping[str, str]) -> str:
@@ -186,9 +185,4 @@ def _attributes(facts: Mapping[str, str]) -> str:
 
 
 def _value(text: str) -> str:
-    return _data(" ".join(text.split())[:500]).replace('"', "'")
-
-
-def _data(text: str) -> str:
-    """Keep a text inside its block: it cannot close it or open one of its own."""
-    return _OUR_TAG.sub("‹", text)
+    return as_data(" ".join(text.split())[:500]).replace('"', "'")

@@ -44,7 +44,7 @@ def leak_of(
 
 
 def _of_others(context: TurnContext, passages: Sequence[Passage]) -> Iterator[tuple[Origin, str]]:
-    yield from (("customer", one.text) for one in context.unanswered)
+    yield from (("customer", one.told) for one in context.unanswered)
     facts = (*deal_facts(context), *contact_facts(context))
     yield from (("crm", f"{label}: {value}") for label, value in facts)
     yield from (("memory", one.text) for one in context.memories)
@@ -57,4 +57,4 @@ def _open_to_customers(context: TurnContext, passages: Sequence[Passage]) -> Ite
     yield from (one.content for one in passages)
     yield from (one.text for one in context.scripts)
     yield context.company
-    yield from (one.text for one in (*context.history, *context.unanswered))
+    yield from (one.told for one in (*context.history, *context.unanswered))
