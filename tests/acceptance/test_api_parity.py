@@ -6,8 +6,10 @@ from acceptance.operations import BY_NAME, OPEN
 from acceptance.page_actions import ACTIONS, Why, page_actions
 from isolation.routes import PAGES
 
-# What a page knows from its cookies the caller of an operation names; the token of a link goes in a body.
+# What a page knows from its cookies the caller of an operation names; the token of a link goes in a body. One
+# page is of all agents, and its form names the agent.
 SAID_OTHERWISE = {
+    f"POST {PAGES}/scenarios/condition",
     "POST /logout",
     f"POST {PAGES}/integrations/consent/{{integration_id}}",
     "POST /impersonation/stop",

@@ -8,6 +8,7 @@ import pytest
 
 from gptagent.features.agents import service as agents
 from gptagent.features.agents.model import Agent, Settings
+from gptagent.features.agents.table import SETTINGS
 from gptagent.features.agents.versions import service
 from gptagent.features.agents.versions.model import VERSIONS_KEPT, differences
 from gptagent.features.agents.versions.telling import TITLES, lines_of, tell
@@ -199,17 +200,32 @@ def test_differences_are_told_by_setting_with_names_and_lines():
     assert all(translate("ru", title) != title for title in TITLES.values() if title != "Markdown")
 
 
+def test_every_setting_has_a_title_and_what_may_be_written_its_field():
+    assert TITLES.keys() == SETTINGS.keys()
+    rule = {"field": "cf_7", "condition": "When a size is named", "overwrite": True}
+    assert lines_of("update_rules.lead", [rule, {**rule, "overwrite": False}], {"cf_7": "Size"}, str) == [
+        "Size: When a size is named (overwrites what is there)",
+        "Size: When a size is named",
+    ]
+    assert lines_of("actions.create_task", "alone", {}, str) == ["Do it alone"]
+
+
 def test_rules_of_pipelines_are_told_by_the_names_of_the_crm():
     rule = {"connection_id": "c", "pipeline_id": 1, "is_active": True, "all_stages": False, "stages": [5, 6]}
     rule["instructions"] = [{"stage_id": 5, "text": "Ask for the size."}]
     rule["follow_ups"] = [{"stage_id": 5, "after_hours": 24, "text": "Still there?"}]
+    rule["goals"] = [{"stage_id": 5, "text": "A budget", "next_stage_id": 6}]
     names = {"c/1": "Sales", "c/1/5": "New"}
     assert lines_of("pipelines.chosen", [rule, {**rule, "is_active": False}], names, str) == [
         "Sales: New, 6",
         "Sales, told at “New”: Ask for the size.",
+        "Sales, to be reached at “New”: A budget",
+        "Sales, then the deal goes to “6”",
         "Sales, follow-up at “New” after 24 h: Still there?",
         "Sales: off",
         "Sales, told at “New”: Ask for the size.",
+        "Sales, to be reached at “New”: A budget",
+        "Sales, then the deal goes to “6”",
         "Sales, follow-up at “New” after 24 h: Still there?",
     ]
 

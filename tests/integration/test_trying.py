@@ -302,7 +302,16 @@ async def test_a_turn_is_played_again_with_other_settings_and_compared(scene, jo
         assert "<ins>, tralala</ins>" in shown and "<del>" in shown
         wrong = await alice.send(at, {"instructions": "short"})
         assert wrong.status_code == 422
-    again = prompt(control)
+        again = prompt(control)
+        async with world.db.session(world.scope) as session:
+            then = (await agents.list_agents(session))[0].published
+        await scene.set_agent(instructions="Another voice, the one of now.")
+        own = {"basis": str(then), "instructions": "Another voice, the one of now."}
+        first = await alice.send(at, own)
+        await tester.work(first.headers["location"].rpartition("/")[2])
+        assert prompt(control) == asked  # the version of when the customer asked
+        assert (await alice.send(at, {**own, "basis": "999"})).status_code == 404
+        assert (await alice.send(at, {**own, "basis": "draft"})).status_code == 404
     assert again[1:] == asked[1:]
     assert again[0]["content"].startswith("Sing, please, every word.")
     assert again[0]["content"].partition("\n\n")[2] == asked[0]["content"].partition("\n\n")[2]

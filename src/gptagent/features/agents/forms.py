@@ -50,6 +50,7 @@ TABS: Mapping[Tab, tuple[str, ...]] = {
         "response_delay_seconds",
         "reply_max_chars",
         "markdown",
+        "split_replies",
         "welcome_text",
         "hours.is_on",
         "hours.timezone",

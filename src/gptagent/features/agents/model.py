@@ -219,6 +219,7 @@ class Settings:
     response_delay_seconds: int = 5
     reply_max_chars: int | None = None
     markdown: bool = False
+    split_replies: bool = False
     welcome_text: str = ""
     hours: Hours = field(default_factory=Hours)
     remembers_customers: bool = True

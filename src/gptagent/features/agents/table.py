@@ -214,6 +214,12 @@ SETTINGS: Mapping[str, Setting] = {
         "show their signs as they are.",
         needs_model=True,
     ),
+    "split_replies": Setting(
+        "switch",
+        "A long answer goes out as up to three messages, one after the other; what the customer or a "
+        "colleague writes meanwhile stops the rest. Each is a message by itself: also in the figures, and in "
+        "what the CRM counts. Not where answers are checked first, and not through a bot of the CRM.",
+    ),
     "welcome_text": Setting(
         "text",
         "Stands once above the agent's first answer in a chat in which nobody of your company has written "

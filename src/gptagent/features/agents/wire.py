@@ -169,6 +169,7 @@ class SettingsPatch(Body):
     response_delay_seconds: int | None = None
     reply_max_chars: int | None = None
     markdown: bool | None = None
+    split_replies: bool | None = None
     welcome_text: str | None = None
     hours: HoursPatch | None = None
     remembers_customers: bool | None = None
@@ -305,6 +306,7 @@ class SettingsOut(Wire):
     response_delay_seconds: int
     reply_max_chars: int | None
     markdown: bool
+    split_replies: bool
     welcome_text: str
     hours: HoursOut
     remembers_customers: bool

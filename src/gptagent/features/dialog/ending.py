@@ -17,6 +17,7 @@ from gptagent.features.dialog.enclosures import service as enclosures
 from gptagent.features.dialog.following.planning import wait_for_silence
 from gptagent.features.dialog.model import FACT_GATE, LEAK, NOT_HEARD, Answer, Turn
 from gptagent.features.dialog.scripting import used_scripts
+from gptagent.features.dialog.splitting import service as splitting
 from gptagent.features.dialog.tracing import service as tracing
 from gptagent.features.dialog.tracing.model import Trace
 from gptagent.features.inference.budgets.model import EXHAUSTED
@@ -100,12 +101,15 @@ async def finish(
         if turn.send_route not in {None, "talk"}:
             await replying.release(session, turn.id)
         if sent is not None:
-            await enclosures.owe_files(session, turn, answer)
-            await owe_promises(session, conversation, answer)
-            await knowledge.note_scripts_used(session, used_scripts(answer), now=utcnow())
-            await wait_for_silence(session, conversation.id, turn.agent_id)
+            await splitting.owe_rest(session, turn, answer)
+            if turn.part == 0:
+                await owe_promises(session, conversation, answer)
+            if not answer.rest:  # what belongs to a reply follows its last part
+                await enclosures.owe_files(session, turn, answer)
+                await knowledge.note_scripts_used(session, used_scripts(answer), now=utcnow())
+                await wait_for_silence(session, conversation.id, turn.agent_id)
         await _follow(session, turn, conversation, answer)
-        if answer.outcome in {"reply", "not_found"}:
+        if answer.outcome in {"reply", "not_found"} and turn.part == 0:
             await acting.owe_acting(session, turn)
         await note_question(session, turn, conversation)
     observe.TURNS.labels(answer.outcome).inc()

@@ -29,6 +29,8 @@ LEAK = "leak"
 PROMISE = "promise"
 # Nothing is known of what the customer has sent: they are asked for words, or a person is asked.
 NOT_HEARD = "not_heard"
+# Something newer happened before a further part of a reply was sent.
+REST_OUTDATED = "rest_outdated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,8 @@ class Promised:
 class Answer:
     """What the turn decided to say, recorded before it is sent. `by` is the model's name or 'extractive'.
 
-    `support` (0-1) is how far the best passage answers the question; None if nothing was searched.
+    `support` (0-1) is how far the best passage answers the question; None if nothing was searched. `rest` are
+    the messages that follow this one, of a reply in parts.
     """
 
     text: str
@@ -119,6 +122,7 @@ class Answer:
     reason: str | None = None
     support: float | None = None
     promises: tuple[Promised, ...] = ()
+    rest: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +161,7 @@ class Turn:
     send_since: datetime | None = None  # the CRM shows the reply with this time or a later one
     accepted_for: timedelta | None = None  # since the CRM has taken it without telling its id
     is_approved: bool = False  # it was a draft, and a person wants it to be sent
+    part: int = 0  # of a reply in parts, which one; 0 the first, or the only one
 
     @property
     def is_accepted(self) -> bool:

@@ -111,7 +111,8 @@ async def claim_lane(session: Session, conversation_id: UUID, job_id: int, lease
     if lane is None or lane.leased_by_other:
         return None
     turn = await store.live_turn(session, conversation_id, lane.claim)
-    if (turn is None or turn.state == "open") and lane.done >= lane.wanted:
+    is_part = turn is not None and turn.part > 0 and turn.epoch == lane.epoch
+    if (turn is None or turn.state == "open") and lane.done >= lane.wanted and not is_part:
         if turn is not None:
             await store.supersede_turn(session, turn.id)
         await store.set_idle(session, conversation_id)

@@ -17,7 +17,7 @@ _encode = msgspec.json.encode
 _answer = msgspec.json.Decoder(Answer)
 _TURN = """select id, conversation_id, agent_id, epoch, first_seq, last_seq, state, answer,
                   provider_message_id, send_attempts, held_back, send_started_at, send_talk_id, send_route,
-                  send_since, coalesce(draft_state = 'approved', false) as is_approved,
+                  send_since, coalesce(draft_state = 'approved', false) as is_approved, part,
                   clock_timestamp() - send_accepted_at as accepted_for,
                   clock_timestamp() - send_started_at as unknown_for from app.turn"""
 
@@ -136,6 +136,8 @@ async def insert_turn(session: Session, conversation_id: UUID, lane: LaneRow, cl
 async def supersede_turn(session: Session, turn_id: UUID) -> None:
     await session.execute(
         """update app.turn set state = 'superseded', ended_at = now(),
+                  outcome = case when part > 0 then 'refused' else outcome end,
+                  reason = case when part > 0 then 'rest_outdated' else reason end,
                   draft_state = case when draft_state = 'approved' then 'outdated' else draft_state end
             where id = $1 and state = 'open'""",
         turn_id,
@@ -429,7 +431,7 @@ async def select_turns(
     rows = await session.fetch(
         """select id, outcome, reason, answer, first_seq, last_seq, ended_at, draft_state, draft_by,
                   draft_note, draft_is_edited from app.turn t
-            where conversation_id = $1 and state = 'ended'
+            where conversation_id = $1 and (state = 'ended' or reason = 'rest_outdated')
               and ($3::bigint is null or (t.last_seq >= $3 and t.first_seq <= $4::bigint)
                    or exists (select from app.message m where m.conversation_id = $1
                                and m.seq between $3 and $4 and m.turn_id = t.id))
@@ -495,4 +497,5 @@ def _turn(row: Record, claim: int) -> Turn:
         send_since=row["send_since"],
         accepted_for=row["accepted_for"],
         is_approved=row["is_approved"],
+        part=row["part"],
     )

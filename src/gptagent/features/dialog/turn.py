@@ -25,6 +25,7 @@ from gptagent.features.dialog.handing import turns as handing
 from gptagent.features.dialog.handing.model import hands_over
 from gptagent.features.dialog.model import Answer, Outcome, Pace, Turn
 from gptagent.features.dialog.sending import Sender
+from gptagent.features.dialog.splitting import service as splitting
 from gptagent.features.dialog.tracing import service as tracing
 from gptagent.features.dialog.tracing.model import Trace
 from gptagent.features.dialog.tracing.seeing import seen_by
@@ -177,6 +178,7 @@ class TurnRunner:
         async with db.session(scope) as session:
             if not await conversations.has_spoken(session, turn.conversation_id):
                 answer = welcoming(answer, context.settings.welcome_text)
+            answer = await splitting.in_parts(session, context, answer, self.vault)
             if spent.calls:
                 await store.add_usage(session, turn.id, spent.calls, spent.tokens_in, spent.tokens_out)
             if not await store.record_answer(session, turn, context.agent, answer):

@@ -61,6 +61,7 @@ REASONS: Mapping[str, str] = {
     "workspace_deletion": "Not answered: the workspace is going to be deleted.",
     "too_late": "Not answered: more than a day had passed before an agent could answer.",
     "not_heard": "Not answered: nothing is known of what the customer sent. A task asks a manager to look.",
+    "rest_outdated": "The rest of this reply was not sent: something newer happened.",
     "failed": "Not answered: the turn failed. A task asks a manager to answer.",
     "window_closed": "Not sent: 24 hours have passed since the customer's last message. A task has the text.",
     "crm_no_reply_slot": "Not sent: no bot of the CRM waited for the reply. A task asks a manager to answer.",

@@ -5,6 +5,7 @@ those words.
 """
 
 import asyncio
+import re
 from typing import cast
 
 from starlette.datastructures import UploadFile
@@ -40,7 +41,8 @@ async def transcribe(request: Request) -> Response:
     if ending not in ENDINGS:
         raise refusal(400, f"Unrecognized file format: {ending}")
     await asyncio.sleep(model.knobs.speech_ms / 1000)
-    said = speak(model.rules, prompt).text if any(rule.match for rule in model.rules) else words
+    is_scripted = any(rule.match and re.search(rule.match, words) for rule in model.rules)
+    said = speak(model.rules, prompt).text if is_scripted else words
     call.answer, call.outcome = said, "answered"
     call.usage = {"input_tokens": 10 + len(content) // 1000, "output_tokens": tokens(said)}
     usage = {"type": "tokens", **call.usage, "total_tokens": sum(call.usage.values())}

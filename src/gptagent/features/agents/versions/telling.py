@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from gptagent.features.agents.forms import WEEKDAYS
 from gptagent.features.agents.model import LANGUAGES
+from gptagent.features.agents.offering import ACTION_NAMES, DEGREE_NAMES
 from gptagent.features.agents.table import SETTINGS
 from gptagent.features.agents.versions.model import Difference
 
@@ -44,16 +45,31 @@ TITLES: Mapping[str, str] = {
     "hours.week": "Days and hours",
     "hours.holidays": "Days off",
     "remembers_customers": "Remember what customers say about themselves",
+    "update_rules.lead": "What the agent writes into the deal",
+    "update_rules.contact": "What the agent writes into the contact",
+    **{f"actions.{key}": name for key, name in ACTION_NAMES.items()},
+    "actions.confidence": "Least certainty to act alone, percent",
+    "budget.day_cents": "US cents a day",
+    "budget.month_cents": "US cents a month",
+    "budget.day_tokens": "Tokens a day",
+    "budget.month_tokens": "Tokens a month",
 }
-WORDS: Mapping[object, str] = {
-    True: "yes",
-    False: "no",
+WORDS: Mapping[str, str] = {
     "precise": "Precise",
     "balanced": "Balanced",
     "creative": "Creative",
+    **DEGREE_NAMES,
 }
-ALL_STAGES, STAGE_TOLD, RULE_OFF = "all stages", "told at “%(stage)s”: %(text)s", "off"
-FOLLOW_UP = "follow-up at “%(stage)s” after %(hours)s h: %(text)s"
+YES, NO = "yes", "no"
+ALL_STAGES, RULE_OFF = "all stages", "off"
+# What a rule of a pipeline says of single stages.
+OF_STAGES: Mapping[str, str] = {
+    "instructions": "told at “%(stage)s”: %(text)s",
+    "goals": "to be reached at “%(stage)s”: %(text)s",
+    "follow_ups": "follow-up at “%(stage)s” after %(after_hours)s h: %(text)s",
+}
+GOES_ON = "then the deal goes to “%(stage)s”"
+OVERWRITES = "overwrites what is there"
 CONTEXT_LINES = 2
 
 
@@ -105,7 +121,9 @@ def _item(value: Any, names: Mapping[str, str], say: Say) -> str:
         return ", ".join(f"{key}: {_item(part, names, say)}" for key, part in shown.items())
     if isinstance(value, list):
         return ", ".join(_item(one, names, say) for one in value)
-    if isinstance(value, bool | str) and value in WORDS:
+    if isinstance(value, bool):
+        return say(YES if value else NO)
+    if isinstance(value, str) and value in WORDS:
         return say(WORDS[value])
     return names.get(str(value), str(value))
 
@@ -114,16 +132,31 @@ def _pipelines(value: Any, names: Mapping[str, str], say: Say) -> Iterable[str]:
     for rule in value:
         key = f"{rule['connection_id']}/{rule['pipeline_id']}"
         name = names.get(key, str(rule["pipeline_id"]))
-        stages = [names.get(f"{key}/{stage}", str(stage)) for stage in rule["stages"]]
-        where = say(ALL_STAGES) if rule["all_stages"] else ", ".join(stages)
+        stages = _Stages(names, key)
+        where = say(ALL_STAGES) if rule["all_stages"] else ", ".join(stages[one] for one in rule["stages"])
         yield f"{name}: {where if rule['is_active'] else say(RULE_OFF)}"
-        for one in rule["instructions"]:
-            stage = names.get(f"{key}/{one['stage_id']}", str(one["stage_id"]))
-            yield f"{name}, {say(STAGE_TOLD) % {'stage': stage, 'text': one['text']}}"
-        for one in rule.get("follow_ups", ()):
-            stage = names.get(f"{key}/{one['stage_id']}", str(one["stage_id"]))
-            after = {"stage": stage, "hours": one["after_hours"], "text": one["text"]}
-            yield f"{name}, {say(FOLLOW_UP) % after}"
+        for kind, template in OF_STAGES.items():
+            for one in rule.get(kind, ()):
+                yield f"{name}, {say(template) % {**one, 'stage': stages[one['stage_id']]}}"
+                if one.get("next_stage_id"):
+                    yield f"{name}, {say(GOES_ON) % {'stage': stages[one['next_stage_id']]}}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Stages:
+    """Names of a pipeline's stages; a lost one has its number."""
+
+    names: Mapping[str, str]
+    pipeline: str
+
+    def __getitem__(self, stage_id: int) -> str:
+        return self.names.get(f"{self.pipeline}/{stage_id}", str(stage_id))
+
+
+def _updates(value: Any, names: Mapping[str, str], say: Say) -> Iterable[str]:
+    for rule in value:
+        kept = f" ({say(OVERWRITES)})" if rule["overwrite"] else ""
+        yield f"{names.get(rule['field'], rule['field'])}: {rule['condition']}{kept}"
 
 
 def _week(value: Any, _names: Mapping[str, str], say: Say) -> Iterable[str]:
@@ -137,6 +170,8 @@ def _language(value: Any, _names: Mapping[str, str], _say: Say) -> Iterable[str]
 _SPECIAL: Mapping[str, Callable[[Any, Mapping[str, str], Say], Iterable[str]]] = {
     "pipelines.chosen": _pipelines,
     "hours.week": _week,
+    "update_rules.lead": _updates,
+    "update_rules.contact": _updates,
     "language.fixed": _language,
 }
 

@@ -105,9 +105,9 @@ def frozen_of(row: Record) -> tuple[Settings, tuple[Planned, ...], tuple[UUID, .
 
 async def is_held(session: Session, run_id: UUID, claim: int, *, lock: bool = False) -> bool:
     """Whether the run goes on, and with this worker."""
-    lock_it = " for no key update" if lock else ""
     row = await session.fetchrow(
-        f"select from app.scenario_run where id = $1 and claim = $2 and state = 'running'{lock_it}",
+        f"""select from app.scenario_run where id = $1 and claim = $2 and state = 'running'
+            {"for no key update" if lock else ""}""",
         run_id,
         claim,
     )

@@ -23,6 +23,7 @@ from gptagent.kernel.http import Body, CurrentScope, Wire, example, person_of
 from gptagent.kernel.rest import CurrentMatch, Match, api_router
 
 MAX_BIGINT = 2**63 - 1
+BASIS = r"^(draft|[1-9][0-9]{0,8})$"
 CrmNumber = Annotated[int, Field(ge=1, le=MAX_BIGINT)]
 
 
@@ -156,10 +157,13 @@ class AllPlayedOut(Wire):
 
 
 class ReplayBody(Body):
-    """`overrides`: settings of the agent as in its PATCH, which are saved nowhere."""
+    """`basis`: the settings of now if it is null, those of the agent's `draft`, or of the version with this
+    number. `overrides`: settings as in the agent's PATCH in their place, which are saved nowhere.
+    """
 
-    model_config = example({"overrides": {"instructions": "Answer in one sentence."}})
+    model_config = example({"basis": "draft", "overrides": {"instructions": "Answer in one sentence."}})
 
+    basis: Annotated[str, Field(pattern=BASIS)] | None = None
     overrides: Overrides = Field(default_factory=dict)
 
 
@@ -290,7 +294,14 @@ class ReplaysApi:
         await self.limits.check_test(person_id)
         async with self.db.session(scope) as session:
             return played_out(
-                await service.replay_turn(session, person_id, conversation_id, turn_id, body.overrides)
+                await service.replay_turn(
+                    session,
+                    person_id,
+                    conversation_id,
+                    turn_id,
+                    body.overrides,
+                    service.read_basis(body.basis),
+                )
             )
 
     async def get(

@@ -28,7 +28,9 @@ from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import AppError, Invalid, NotFound, RateLimited
 from gptagent.kernel.http import CurrentScope, person_of
 from gptagent.kernel.scope import Scope
-from gptagent.ui.web import Pages, base_of, field_errors, message_of
+from gptagent.ui.web import Pages, base_of, field_errors, message_of, words
+
+VERSIONS_OFFERED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,12 @@ class ReplayPages:
                 agent = await _agent(session, conversation_id, turn_id)
                 typed = read_overrides(form, agent, {})
                 played = await service.replay_turn(
-                    session, person_of(request), conversation_id, turn_id, typed
+                    session,
+                    person_of(request),
+                    conversation_id,
+                    turn_id,
+                    typed,
+                    service.read_basis(words(form, "basis")),
                 )
         except (Invalid, RateLimited) as error:
             return await self._page(request, scope, conversation_id, turn_id, typed=typed, error=error)
@@ -151,6 +158,7 @@ class ReplayPages:
             "before": before,
             "after": after,
             "replays": await service.list_replays(session, conversation_id, turn_id),
+            "versions": range(agent.published, max(0, agent.published - VERSIONS_OFFERED), -1),
             "values": own | dict(played.overrides if played else {}),
         }
 

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
+
+import msgspec
 
 from gptagent.features.agents import service as agents
 from gptagent.features.agents.model import Agent, Settings
@@ -29,6 +31,9 @@ from gptagent.kernel.ids import new_id
 
 REHEARSE = "dialog.rehearse"
 REPLAYS_SHOWN = 10
+VERSION_DIGITS = 9  # that are sure to fit into an integer of the database
+# Whose settings a turn is played again with: those of now, the draft, or the version with this number.
+Basis = Literal["draft"] | int | None
 
 
 async def list_chats(session: Session, person_id: UUID, agent_id: UUID | None = None) -> list[TestChat]:
@@ -114,14 +119,21 @@ async def regenerate(session: Session, person_id: UUID, chat_id: UUID) -> Played
     return await _play(session, person_id, chat, last.seq, last.question)
 
 
-async def replay_turn(
-    session: Session, person_id: UUID, conversation_id: UUID, turn_id: UUID, changes: Mapping[str, Any]
+async def replay_turn(  # noqa: PLR0917 - which turn, and with what
+    session: Session,
+    person_id: UUID,
+    conversation_id: UUID,
+    turn_id: UUID,
+    changes: Mapping[str, Any],
+    basis: Basis = None,
 ) -> Played:
-    """Play a frozen turn again with the agent's settings of now, and `changes` of them that are not saved.
+    """Play a frozen turn again with the agent's settings of now, of its draft or of one of its versions, and
+    `changes` of them that are not saved.
 
-    Raises NotFound where nothing of the turn is frozen or its agent is gone, Invalid for wrong changes.
+    Raises NotFound where nothing of the turn is frozen, or agent or version are gone; Invalid.
     """
     agent, _input = await _frozen(session, conversation_id, turn_id)
+    changes = {**await changes_to(session, agent, basis), **changes}
     await agents.preview_settings(session, agent, changes)
     rehearsal_id = new_id()
     await store.insert_rehearsal(
@@ -135,6 +147,27 @@ async def replay_turn(
     )
     await session.enqueue(REHEARSE, {"rehearsal_id": str(rehearsal_id)})
     return await get_replay(session, conversation_id, turn_id, rehearsal_id)
+
+
+def read_basis(text: str | None) -> Basis:
+    """Return what a form or a program names: `draft`, a version's number, or nothing that is one."""
+    if text is None or text == "draft":
+        return "draft" if text else None
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= VERSION_DIGITS else None
+
+
+async def changes_to(session: Session, agent: Agent, basis: Basis) -> dict[str, Any]:
+    """Return what makes its settings those of the agent's draft, or of a version. Raises NotFound."""
+    if basis is None:
+        return {}
+    if basis == "draft":
+        settings = agent.draft
+    else:
+        settings = (await agents.get_version(session, agent.id, basis)).settings
+    if settings is None:
+        raise NotFound
+    changes: dict[str, Any] = msgspec.to_builtins(settings)
+    return changes
 
 
 async def list_replays(session: Session, conversation_id: UUID, turn_id: UUID) -> list[Played]:

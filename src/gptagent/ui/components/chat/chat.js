@@ -9,7 +9,7 @@ const listen = (part) => {
   });
   source.addEventListener("over", () => {
     source.close();
-    const thread = part.closest("section");
+    const thread = document.getElementById(part.dataset.streamTarget);
     htmx.ajax("GET", part.dataset.streamPart, { target: thread }).then(() => thread.querySelector("textarea")?.focus());
   });
   addEventListener("pagehide", () => source.close());

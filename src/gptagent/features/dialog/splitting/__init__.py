@@ -1,0 +1,1 @@
+"""Long replies that go out as several messages."""
