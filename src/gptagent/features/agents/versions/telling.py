@@ -39,6 +39,7 @@ TITLES: Mapping[str, str] = {
     "response_delay_seconds": "Answer delay, seconds",
     "reply_max_chars": "Longest answer, characters",
     "markdown": "Markdown",
+    "split_replies": "Several messages",
     "welcome_text": "Welcome message",
     "hours.is_on": "Answer in working hours only",
     "hours.timezone": "Time zone",
