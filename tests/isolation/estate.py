@@ -156,7 +156,8 @@ async def furnish(db: Database, vault: Vault, canary: str) -> Estate:
 async def _verbs(session: Session, canary: str) -> dict[str, UUID]:
     agent = await agents.create_agent(session, f"Agent {canary}", locale="en")
     texts = {"instructions": f"Be kind, {canary}.", "not_found_text": canary, "model": canary}
-    await agents.update_agent(session, agent.id, {**texts, "is_active": True})
+    await agents.publish(session, agent.id, {**texts, "is_active": True}, note=canary)
+    await agents.save_draft(session, agent.id, {"goal": canary})
     new = NewCategory(f"Category {canary}", f"About {canary}")
     category = await categories.create_category(session, new, now=utcnow())
     written = NewArticle(
@@ -415,7 +416,8 @@ async def _conversation(
     place = {"agent_id": agent_id, "epoch": 1, "first_seq": 1, "last_seq": 1, "answer": answer}
     await insert(session, "turn", **own, id=turn_id, **place, **ended)
     await insert(session, "conversation_read", **own, person_id=session.scope.actor.id, seq=1)
-    reply_draft_id = new_id()
+    replied_id, reply_draft_id = new_id(), new_id()
+    await insert(session, "turn", **own, id=replied_id, **place, state="ended", outcome="reply")
     waits = {"state": "ended", "outcome": "draft", "draft_state": "waiting", "draft_at": utcnow()}
     decided = {"draft_by": canary, "draft_note": canary}
     await insert(session, "turn", **own, id=reply_draft_id, **place, **waits, **decided)
@@ -460,7 +462,7 @@ async def _conversation(
     turns = {"turn_id": turn_id, "reply_draft_id": reply_draft_id}
     asked = {"proposal_id": proposal_id, "outgoing_id": outgoing_id}
     made = {"memory_id": memory_id, "gap_id": gap_id, "draft_id": draft_id}
-    made |= await rehearsed(session, canary, agent_id, own | {"turn_id": turn_id})
+    made |= await rehearsed(session, canary, agent_id, own | {"turn_id": replied_id})
     return {**own, **files, **turns, **asked, **made}
 
 

@@ -175,4 +175,6 @@ async def _draft(session: Session, agent: Agent) -> DraftOut:
 
 
 def _version(version: AgentVersion) -> VersionOut:
-    return VersionOut.model_validate(msgspec.to_builtins(version))
+    told = msgspec.to_builtins(version)
+    del told["agent_id"]  # stands in the address
+    return VersionOut.model_validate(told)

@@ -34,7 +34,7 @@ _WORDS: Mapping[str, str] = {
     "en": "the and is are you we to of in for it not can your with this that will be on our from have",
     "de": "der die das und ist sind sie wir zu von in für es nicht kann ihr mit ein eine wird auf unser aus",
     "es": "el la los las y es son usted nosotros de en para no puede su con un una que se por del",
-    "fr": "le la les et est sont vous nous de des en pour ne pas peut votre avec un une que du sur",
+    "fr": "le la les et est sont vous nous de en pour ne pas peut votre avec un une que du sur",
     "id": "dan yang di ke dari untuk tidak kami anda ini itu dengan adalah bisa dapat akan kita",
     "it": "il lo la gli e è sono lei noi di in per non può suo con un una che si del nel",
     "pl": "i w nie na że z po jak dla my pan pani to lub jeśli tak można będzie od do się jest są",

@@ -20,6 +20,7 @@ from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.http import Body, CurrentScope, Wire, example, person_of
+from gptagent.kernel.paging import Page, page_of
 from gptagent.kernel.rest import CurrentMatch, Match, api_router
 
 MAX_BIGINT = 2**63 - 1
@@ -156,6 +157,11 @@ class AllPlayedOut(Wire):
     items: list[PlayedOut]
 
 
+class ReplaysOut(Wire):
+    items: list[PlayedOut]
+    next_cursor: str | None
+
+
 class ReplayBody(Body):
     """`basis`: the settings of now if it is null, those of the agent's `draft`, or of the version with this
     number. `overrides`: settings as in the agent's PATCH in their place, which are saved nowhere.
@@ -278,12 +284,17 @@ class ReplaysApi:
         router.get("/{played_id}", summary="Get how a turn was played again")(self.get)
         return router
 
-    async def list(self, scope: CurrentScope, conversation_id: UUID, turn_id: UUID) -> AllPlayedOut:
-        """Latest first; ten at most."""
+    async def list(
+        self,
+        scope: CurrentScope,
+        page: Annotated[Page, page_of(service.REPLAY_ORDERS, "-created_at")],
+        conversation_id: UUID,
+        turn_id: UUID,
+    ) -> ReplaysOut:
         require(scope, policy.READ_EXPLANATIONS)
         async with self.db.session(scope) as session:
-            found = await service.list_replays(session, conversation_id, turn_id)
-        return AllPlayedOut(items=[played_out(one) for one in found])
+            found, after = await service.page_replays(session, conversation_id, turn_id, page)
+        return ReplaysOut(items=[played_out(one) for one in found], next_cursor=after)
 
     async def create(
         self, request: Request, scope: CurrentScope, conversation_id: UUID, turn_id: UUID, body: ReplayBody

@@ -28,9 +28,11 @@ from gptagent.features.dialog.trying.model import (
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import Conflict, FieldError, Invalid, NotFound
 from gptagent.kernel.ids import new_id
+from gptagent.kernel.paging import Page, orders
 
 REHEARSE = "dialog.rehearse"
 REPLAYS_SHOWN = 10
+REPLAY_ORDERS = orders()
 VERSION_DIGITS = 9  # that are sure to fit into an integer of the database
 # Whose settings a turn is played again with: those of now, the draft, or the version with this number.
 Basis = Literal["draft"] | int | None
@@ -170,10 +172,19 @@ async def changes_to(session: Session, agent: Agent, basis: Basis) -> dict[str, 
     return changes
 
 
+async def page_replays(
+    session: Session, conversation_id: UUID, turn_id: UUID, page: Page
+) -> tuple[list[Played], str | None]:
+    """Return a page of how the turn was played again, and the next one's cursor. Raises NotFound."""
+    await turns.get_turn(session, conversation_id, turn_id)
+    found = await store.select_replays(session, turn_id, page)
+    return page.cut(found, lambda one: (one.created_at, one.id))
+
+
 async def list_replays(session: Session, conversation_id: UUID, turn_id: UUID) -> list[Played]:
     """Return how the turn was played again lately, latest first. Raises NotFound."""
-    await turns.get_turn(session, conversation_id, turn_id)
-    return await store.select_replays(session, turn_id, REPLAYS_SHOWN)
+    latest = Page(REPLAY_ORDERS["-created_at"], REPLAYS_SHOWN)
+    return (await page_replays(session, conversation_id, turn_id, latest))[0]
 
 
 async def get_replay(session: Session, conversation_id: UUID, turn_id: UUID, played_id: UUID) -> Played:

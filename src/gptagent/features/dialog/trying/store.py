@@ -10,6 +10,7 @@ from asyncpg import Record
 from gptagent.features.dialog.rehearsing.model import Place, Rehearsed
 from gptagent.features.dialog.trying.model import NewChat, Played, TestChat
 from gptagent.kernel.db import Session
+from gptagent.kernel.paging import Page
 
 _encode = msgspec.json.encode
 _result = msgspec.json.Decoder(Rehearsed).decode
@@ -94,11 +95,9 @@ async def select_played(session: Session, chat_id: UUID) -> list[Played]:
     return [_played(row) for row in rows]
 
 
-async def select_replays(session: Session, turn_id: UUID, limit: int) -> list[Played]:
-    """Return how a turn was played again, latest first."""
-    rows = await session.fetch(
-        f"{_PLAYED} where turn_id = $1 order by created_at desc, id limit $2", turn_id, limit
-    )
+async def select_replays(session: Session, turn_id: UUID, page: Page) -> list[Played]:
+    """Return a page of how a turn was played again."""
+    rows = await session.fetch(f"{_PLAYED} where turn_id = $1 and {page.clause(2)}", turn_id, *page.args)
     return [_played(row) for row in rows]
 
 
