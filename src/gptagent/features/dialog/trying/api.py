@@ -94,11 +94,12 @@ class TestChatOut(Wire):
 
 
 class TestChatsOut(Wire):
-    """100 at most, the one used last first."""
+    """A person has 100 at most."""
 
     __test__ = False
 
     items: list[TestChatOut]
+    next_cursor: str | None
 
 
 class TestMessageBody(Body):
@@ -153,11 +154,7 @@ class PlayedOut(Wire):
     result: RehearsedOut | None
 
 
-class AllPlayedOut(Wire):
-    items: list[PlayedOut]
-
-
-class ReplaysOut(Wire):
+class PlayedPageOut(Wire):
     items: list[PlayedOut]
     next_cursor: str | None
 
@@ -197,11 +194,16 @@ class TestChatsApi:
         )
         return router
 
-    async def list(self, request: Request, scope: CurrentScope) -> TestChatsOut:
+    async def list(
+        self,
+        request: Request,
+        scope: CurrentScope,
+        page: Annotated[Page, page_of(service.CHAT_ORDERS, "-updated_at")],
+    ) -> TestChatsOut:
         require(scope, policy.EDIT_AGENTS)
         async with self.db.session(scope) as session:
-            found = await service.list_chats(session, person_of(request))
-        return TestChatsOut(items=[_chat(one) for one in found])
+            found, after = await service.page_chats(session, person_of(request), page)
+        return TestChatsOut(items=[_chat(one) for one in found], next_cursor=after)
 
     async def create(self, request: Request, scope: CurrentScope, body: TestChatBody) -> TestChatOut:
         """409 once you have 100."""
@@ -229,13 +231,19 @@ class TestChatsApi:
             await self._check(session, match, request, chat_id)
             await service.delete_chat(session, person_of(request), chat_id)
 
-    async def messages(self, request: Request, scope: CurrentScope, chat_id: UUID) -> AllPlayedOut:
-        """Oldest first; 100 at most."""
+    async def messages(
+        self,
+        request: Request,
+        scope: CurrentScope,
+        page: Annotated[Page, page_of(service.PLAYED_ORDERS, "seq")],
+        chat_id: UUID,
+    ) -> PlayedPageOut:
+        """A chat has 100 at most."""
         require(scope, policy.EDIT_AGENTS)
         async with self.db.session(scope) as session:
             chat = await service.get_chat(session, person_of(request), chat_id)
-            found = await service.list_played(session, chat)
-        return AllPlayedOut(items=[played_out(one) for one in found])
+            found, after = await service.page_played(session, chat, page)
+        return PlayedPageOut(items=[played_out(one) for one in found], next_cursor=after)
 
     async def message(
         self, request: Request, scope: CurrentScope, chat_id: UUID, played_id: UUID
@@ -255,9 +263,10 @@ class TestChatsApi:
         async with self.db.session(scope) as session:
             return played_out(await service.say(session, person_of(request), chat_id, body.text))
 
-    async def clear(self, request: Request, scope: CurrentScope, chat_id: UUID) -> None:
+    async def clear(self, request: Request, scope: CurrentScope, match: CurrentMatch, chat_id: UUID) -> None:
         require(scope, policy.EDIT_AGENTS)
         async with self.db.session(scope) as session:
+            await self._check(session, match, request, chat_id)
             await service.clear_chat(session, person_of(request), chat_id)
 
     async def regenerate(self, request: Request, scope: CurrentScope, chat_id: UUID) -> PlayedOut:
@@ -290,11 +299,11 @@ class ReplaysApi:
         page: Annotated[Page, page_of(service.REPLAY_ORDERS, "-created_at")],
         conversation_id: UUID,
         turn_id: UUID,
-    ) -> ReplaysOut:
+    ) -> PlayedPageOut:
         require(scope, policy.READ_EXPLANATIONS)
         async with self.db.session(scope) as session:
             found, after = await service.page_replays(session, conversation_id, turn_id, page)
-        return ReplaysOut(items=[played_out(one) for one in found], next_cursor=after)
+        return PlayedPageOut(items=[played_out(one) for one in found], next_cursor=after)
 
     async def create(
         self, request: Request, scope: CurrentScope, conversation_id: UUID, turn_id: UUID, body: ReplayBody

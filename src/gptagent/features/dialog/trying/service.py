@@ -28,19 +28,35 @@ from gptagent.features.dialog.trying.model import (
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import Conflict, FieldError, Invalid, NotFound
 from gptagent.kernel.ids import new_id
-from gptagent.kernel.paging import Page, orders
+from gptagent.kernel.paging import Order, Page, orders
 
 REHEARSE = "dialog.rehearse"
 REPLAYS_SHOWN = 10
 REPLAY_ORDERS = orders()
+CHAT_ORDERS = {
+    "-updated_at": Order("-updated_at", "c.updated_at", descending=True, id_column="c.id"),
+    "updated_at": Order("updated_at", "c.updated_at", id_column="c.id"),
+}
+PLAYED_ORDERS = {
+    "seq": Order("seq", "seq", "number"),
+    "-seq": Order("-seq", "seq", "number", descending=True),
+}
 VERSION_DIGITS = 9  # that are sure to fit into an integer of the database
 # Whose settings a turn is played again with: those of now, the draft, or the version with this number.
 Basis = Literal["draft"] | int | None
 
 
+async def page_chats(
+    session: Session, person_id: UUID, page: Page, agent_id: UUID | None = None
+) -> tuple[list[TestChat], str | None]:
+    """Return a page of the person's own chats, and the next one's cursor."""
+    found = await store.select_chats(session, person_id, agent_id, page)
+    return page.cut(found, lambda one: (one.updated_at, one.id))
+
+
 async def list_chats(session: Session, person_id: UUID, agent_id: UUID | None = None) -> list[TestChat]:
     """Return the person's own chats, the one used last first."""
-    return await store.select_chats(session, person_id, agent_id, CHATS_MAX)
+    return (await page_chats(session, person_id, Page(CHAT_ORDERS["-updated_at"], CHATS_MAX), agent_id))[0]
 
 
 async def get_chat(session: Session, person_id: UUID, chat_id: UUID, *, lock: bool = False) -> TestChat:
@@ -49,6 +65,12 @@ async def get_chat(session: Session, person_id: UUID, chat_id: UUID, *, lock: bo
     if found is None:
         raise NotFound
     return found
+
+
+async def page_played(session: Session, chat: TestChat, page: Page) -> tuple[list[Played], str | None]:
+    """Return a page of what was said in a chat, and the next one's cursor."""
+    found = await store.page_played(session, chat.id, page)
+    return page.cut(found, lambda one: (one.seq, one.id))
 
 
 async def list_played(session: Session, chat: TestChat) -> list[Played]:

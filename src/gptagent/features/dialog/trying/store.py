@@ -25,14 +25,14 @@ _PLAYED = """select id, chat_id, turn_id, seq, question, overrides, state, draft
 
 
 async def select_chats(
-    session: Session, person_id: UUID, agent_id: UUID | None, limit: int
+    session: Session, person_id: UUID, agent_id: UUID | None, page: Page
 ) -> list[TestChat]:
     rows = await session.fetch(
         f"""{_CHAT} where c.person_id = $1 and ($2::uuid is null or c.agent_id = $2)
-            order by c.updated_at desc, c.id limit $3""",
+              and {page.clause(3)}""",
         person_id,
         agent_id,
-        limit,
+        *page.args,
     )
     return [_chat(row) for row in rows]
 
@@ -88,6 +88,11 @@ async def delete_chat(session: Session, chat_id: UUID) -> None:
 
 async def clear_chat(session: Session, chat_id: UUID) -> None:
     await session.execute("delete from app.rehearsal where chat_id = $1", chat_id)
+
+
+async def page_played(session: Session, chat_id: UUID, page: Page) -> list[Played]:
+    rows = await session.fetch(f"{_PLAYED} where chat_id = $1 and {page.clause(2)}", chat_id, *page.args)
+    return [_played(row) for row in rows]
 
 
 async def select_played(session: Session, chat_id: UUID) -> list[Played]:
