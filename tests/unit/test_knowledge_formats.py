@@ -175,6 +175,16 @@ def test_a_letter_has_an_end_of_files_and_of_text_and_is_read_for_all_that(monke
     }
 
 
+def test_of_a_letter_with_files_without_end_only_the_first_are_named(monkeypatch):
+    """KB-13: what is unread of a document stands in every list of documents"""
+    monkeypatch.setattr(letters, "ATTACHED_MAX", 1)
+    monkeypatch.setattr(letters, "ATTACHED_NAMED_MAX", 3)
+    data = office.letter("Привет", attached={f"{n}.txt": b"short" for n in range(9)})
+    for alone, named in ((False, ["1.txt", "2.txt"]), (True, ["1.txt", "2.txt", "0.txt"])):
+        parsed = parse(io.BytesIO(data), EML, alone=alone)
+        assert [one.name for one in parsed.unread] == named
+
+
 def test_a_letter_of_html_alone_keeps_its_headings():
     data = office.letter("", html="<h1>Гарантия</h1><p>Два года.").replace(
         b"Content-Type: text/plain", b"X: y"

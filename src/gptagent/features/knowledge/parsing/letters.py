@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from email import policy
 from email.message import EmailMessage
 from email.parser import BytesParser
+from itertools import islice
 from typing import BinaryIO
 
 from gptagent.features.knowledge.chunking import Section
@@ -14,6 +15,7 @@ from gptagent.features.knowledge.parsing import reading
 from gptagent.features.knowledge.parsing.limits import (
     ATTACHED_DEPTH_MAX,
     ATTACHED_MAX,
+    ATTACHED_NAMED_MAX,
     PAGES_MAX,
     TEXT_MAX_CHARS,
 )
@@ -72,7 +74,7 @@ def read_letter(file: BinaryIO, *, alone: bool = False) -> Letter:
 def draw_attached(file: BinaryIO, number: int) -> bytes:
     """Return a scan of an attachment, by its number, as a portable graymap. Raises ParseFailed."""
     index, page = divmod(number, _STEP)
-    attached = list(_attached(_open(file)))[:ATTACHED_MAX]
+    attached = list(islice(_attached(_open(file)), ATTACHED_MAX))
     if index >= len(attached) or (mime := attached[index].mime) is None:
         raise ParseFailed("damaged")
     return reading.draw(io.BytesIO(attached[index].data), mime, page)
@@ -91,7 +93,7 @@ def _all(letter: EmailMessage, read: Letter, *, alone: bool) -> Iterator[Section
     for section in _text(letter, 1):
         read.chars += len(section.text)
         yield section
-    attached = list(_attached(letter))
+    attached = list(islice(_attached(letter), ATTACHED_NAMED_MAX))
     read.unread += [Unread(one.name, "too_many_attached") for one in attached[ATTACHED_MAX:]]
     if alone:
         read.unread += [Unread(one.name, "too_complex") for one in attached[:ATTACHED_MAX]]
