@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from email import policy
 from email.message import EmailMessage
@@ -172,9 +173,7 @@ def _body(letter: EmailMessage, kind: str, level: int) -> Iterator[Section]:
 
 def _attached(letter: EmailMessage, depth: int = 0) -> Iterator[Attached]:
     """Yield what is attached, not what the letter itself shows: the logos of a signature."""
-    for part in letter.iter_attachments():
-        if not isinstance(part, EmailMessage):
-            continue
+    for part in _hanging(letter):
         inner = _inner(part)
         if inner is not None:
             yield Attached(entry_name(_subject(inner)), EML, part)
@@ -183,7 +182,25 @@ def _attached(letter: EmailMessage, depth: int = 0) -> Iterator[Attached]:
                 yield from _attached(part if inner is None else inner, depth + 1)
         elif not _is_shown(part):
             name = entry_name(part.get_filename() or "")
-            yield Attached(name, _mime(part, name), part)
+            one = Attached(name, _mime(part, name), part)
+            yield one
+            if one.mime == EML and depth < ATTACHED_DEPTH_MAX:
+                with suppress(ParseFailed):  # it is no letter, as is told when it is read
+                    yield from _attached(_forwarded(one), depth + 1)
+
+
+def _hanging(letter: EmailMessage) -> Iterator[EmailMessage]:
+    """Yield what hangs on a letter, then the parts its text stands in: Apple's program puts files in there,
+    beside the second of two forms of the text.
+    """
+    found = [part for part in letter.iter_attachments() if isinstance(part, EmailMessage)]
+    yield from found
+    known = {id(part) for part in found}
+    held = letter.get_payload() if letter.get_content_maintype() == "multipart" else ()
+    for part in held if isinstance(held, list) else ():
+        is_new = isinstance(part, EmailMessage) and id(part) not in known
+        if is_new and part.get_content_maintype() == "multipart":
+            yield part
 
 
 def _forwarded(one: Attached) -> EmailMessage:
