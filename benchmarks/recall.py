@@ -197,11 +197,11 @@ async def measure_latency(db: Database, owner_dsn: str, language: str, chunks: i
         print(f"{name}_p95_ms {language} {statistics.quantiles(times, n=20)[-1]:.1f}")
 
 
-async def vacuum(owner_dsn: str) -> None:
-    """Leave the tables as PostgreSQL's own autovacuum does within a minute of their filling."""
+async def vacuum(owner_dsn: str, *more: str) -> None:
+    """Leave the tables, and `more`, as PostgreSQL's own autovacuum does within a minute of their filling."""
     connection = await asyncpg.connect(owner_dsn)
     try:
-        for table in VACUUMED:
+        for table in (*VACUUMED, *more):
             await connection.execute(f"vacuum (analyze) app.{table}")
     finally:
         await connection.close()

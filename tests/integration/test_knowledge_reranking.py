@@ -156,6 +156,17 @@ async def test_without_the_provider_the_order_stays_and_it_is_said(desk):
     assert (await desk.ask(question("table"), orders))[0] == "table 1"
 
 
+async def test_one_question_that_is_refused_takes_no_order_from_the_others(desk):
+    """KB-18: one workspace's passages may be too long for the model; all workspaces share the process"""
+    await desk.write()
+    await desk.measure()
+    orders = Reranking(desk.reranker, clock=lambda: 0.0)
+    desk.fail(status=400, count=1)
+    assert (await desk.ask(question("sofa"), orders))[0] == "sofa 0"
+    assert (await desk.standing()).missed_at is not None
+    assert (await desk.ask(question("table"), orders))[0] == "table 1"
+
+
 async def test_only_what_is_within_is_sent_and_found(desk):
     await desk.write()
     await desk.measure()

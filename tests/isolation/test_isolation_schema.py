@@ -262,6 +262,20 @@ async def test_every_reference_to_a_tenants_table_carries_the_tenant(platform, t
     assert [row["conname"] for row in to_tenants if "org_id" not in row["columns"]] == []
 
 
+async def test_what_hangs_on_a_turn_is_found_by_an_index(platform):
+    """Else each turn that goes with its conversation has all rows of its workspace read."""
+    found = await rows(
+        platform,
+        """select c.conrelid::regclass::text as table,
+                  exists (select from pg_index i
+                           where i.indrelid = c.conrelid and i.indkey[0] = c.conkey[1]
+                             and i.indkey[1] = c.conkey[2]) as is_found
+             from pg_constraint c where c.contype = 'f' and c.confrelid = 'app.turn'::regclass""",
+    )
+    assert len(found) > 3
+    assert [row["table"] for row in found if not row["is_found"]] == []
+
+
 async def test_every_function_that_sees_all_tenants_is_known_and_has_a_fixed_search_path(platform):
     found = await rows(
         platform,

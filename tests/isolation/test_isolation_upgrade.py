@@ -2,6 +2,7 @@
 
 from importlib import import_module
 from importlib.resources import files
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import psycopg
@@ -196,6 +197,36 @@ def owner(house):
     with psycopg.connect(read_roles(house).owner_dsn) as owner:
         yield owner
         owner.rollback()
+
+
+def test_agents_that_are_there_have_a_version_and_the_release_before_may_write_more(owner, house):
+    """Before the rights to new tables are given: the release before saves agents at any moment."""
+    owner.execute("drop trigger number_version on app.agent; drop trigger keep_version on app.agent")
+    owner.execute("drop table app.agent_version")
+    owner.execute("drop function app.number_version, app.keep_version, app.version_stays")
+    owner.execute("alter table app.agent drop column published, drop column draft")
+    owner.execute("alter table app.turn drop column agent_version")
+    made = {workspace(owner, "ru"): uuid4() for _ in range(2)}
+    for org_id, agent_id in made.items():
+        owner.execute("select set_config('app.org_id', %s, true)", [str(org_id)])
+        owner.execute(
+            "insert into app.agent (id, name, settings) values (%s, 'Kept', %s)",
+            [agent_id, Jsonb({"goal": "Sell"})],
+        )
+    owner.execute("select set_config('app.org_id', '', true)")
+    owner.execute((files("gptagent.migrations") / "sql/agent_versions.sql").read_bytes())
+    for org_id, agent_id in made.items():
+        owner.execute("select set_config('app.org_id', %s, true)", [str(org_id)])
+        kept = owner.execute(
+            """select v.number, v.settings = a.settings
+                 from app.agent_version v join app.agent a on a.id = v.agent_id where v.agent_id = %s""",
+            [agent_id],
+        ).fetchall()
+        assert kept == [(1, True)]
+    role = urlsplit(read_roles(house).app_dsn).username
+    for right in ("select", "insert"):
+        asked = owner.execute("select has_table_privilege(%s, 'app.agent_version', %s)", [role, right])
+        assert asked.fetchone() == (True,), right
 
 
 LOCKS = """select relation::regclass::text, mode from pg_locks

@@ -1,6 +1,7 @@
 """Each format's text, tables, headings and numbers of pages, as they are found and cited later."""
 
 import io
+from email.message import EmailMessage
 
 import pytest
 
@@ -173,6 +174,35 @@ def test_a_letter_has_an_end_of_files_and_of_text_and_is_read_for_all_that(monke
         "a.txt": "text_too_long",
         "c.txt": "too_many_attached",
     }
+
+
+def test_files_within_the_second_form_of_a_text_and_within_an_attached_letter_are_read():
+    """KB-9: as Apple's program sends them; and a letter that was saved and attached as a file"""
+    saved = office.letter("Отвечаем за час.", attached={"в-сохранённом.txt": "Три дня.".encode()})
+    form = EmailMessage()
+    form.set_content("<p>Смотрите вложения.</p>", subtype="html")
+    for name, data in {"terms.txt": "Два года.".encode(), "old.eml": saved}.items():
+        form.add_attachment(data, "application", "octet-stream", filename=name)
+    made = EmailMessage()
+    made["Subject"] = "Гарантия"
+    made.set_content("Смотрите вложения.")
+    made.make_alternative()
+    made.attach(form)
+    found = read(bytes(made), EML)
+    assert found[0] == ("Гарантия", None, "Смотрите вложения.")
+    assert ("Гарантия › terms.txt", None, "Два года.") in found
+    assert ("Гарантия › old.eml", None, "Отвечаем за час.") in found
+    assert ("Гарантия › в-сохранённом.txt", None, "Три дня.") in found
+
+
+def test_of_a_letter_with_files_without_end_only_the_first_are_named(monkeypatch):
+    """KB-13: what is unread of a document stands in every list of documents"""
+    monkeypatch.setattr(letters, "ATTACHED_MAX", 1)
+    monkeypatch.setattr(letters, "ATTACHED_NAMED_MAX", 3)
+    data = office.letter("Привет", attached={f"{n}.txt": b"short" for n in range(9)})
+    for alone, named in ((False, ["1.txt", "2.txt"]), (True, ["1.txt", "2.txt", "0.txt"])):
+        parsed = parse(io.BytesIO(data), EML, alone=alone)
+        assert [one.name for one in parsed.unread] == named
 
 
 def test_a_letter_of_html_alone_keeps_its_headings():

@@ -48,6 +48,7 @@ create table app.action_proposal (
 create unique index action_proposal_waiting on app.action_proposal (org_id, conversation_id, key)
   where state = 'waiting';
 create index action_proposal_conversation on app.action_proposal (org_id, conversation_id, created_at);
+create index action_proposal_turn on app.action_proposal (org_id, turn_id); -- turns are deleted one by one
 create index action_proposal_queue on app.action_proposal (org_id, created_at)
   where state = 'waiting' and degree = 'approve';
 call app.protect('app.action_proposal');

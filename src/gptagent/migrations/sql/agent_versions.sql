@@ -22,8 +22,22 @@ alter table app.agent
 alter table app.agent no force row level security;
 insert into app.agent_version (org_id, agent_id, number, settings, created_at)
   select org_id, id, 1, settings, updated_at from app.agent;
+set constraints all immediate; -- a table whose references wait to be looked at is not altered
 alter table app.agent force row level security;
 call app.protect('app.agent_version');
+
+-- Whoever writes agents writes versions by the trigger below, from this commit on: rights to all that is new are given
+-- after the last migration, and the release before runs meanwhile.
+do $$
+declare
+  writer record;
+begin
+  for writer in select a.grantee::regrole as role from pg_class c, aclexplode(c.relacl) a
+                 where c.oid = 'app.agent'::regclass and a.privilege_type = 'INSERT'
+                   and a.grantee not in (0, c.relowner) loop
+    execute format('grant select, insert, update, delete on app.agent_version to %s', writer.role);
+  end loop;
+end $$;
 
 -- Which version of its agent answered.
 alter table app.turn add column agent_version integer;

@@ -2,10 +2,12 @@
 
 import io
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from email import policy
 from email.message import EmailMessage
 from email.parser import BytesParser
+from itertools import islice
 from typing import BinaryIO
 
 from gptagent.features.knowledge.chunking import Section
@@ -14,6 +16,7 @@ from gptagent.features.knowledge.parsing import reading
 from gptagent.features.knowledge.parsing.limits import (
     ATTACHED_DEPTH_MAX,
     ATTACHED_MAX,
+    ATTACHED_NAMED_MAX,
     PAGES_MAX,
     TEXT_MAX_CHARS,
 )
@@ -72,7 +75,7 @@ def read_letter(file: BinaryIO, *, alone: bool = False) -> Letter:
 def draw_attached(file: BinaryIO, number: int) -> bytes:
     """Return a scan of an attachment, by its number, as a portable graymap. Raises ParseFailed."""
     index, page = divmod(number, _STEP)
-    attached = list(_attached(_open(file)))[:ATTACHED_MAX]
+    attached = list(islice(_attached(_open(file)), ATTACHED_MAX))
     if index >= len(attached) or (mime := attached[index].mime) is None:
         raise ParseFailed("damaged")
     return reading.draw(io.BytesIO(attached[index].data), mime, page)
@@ -91,7 +94,7 @@ def _all(letter: EmailMessage, read: Letter, *, alone: bool) -> Iterator[Section
     for section in _text(letter, 1):
         read.chars += len(section.text)
         yield section
-    attached = list(_attached(letter))
+    attached = list(islice(_attached(letter), ATTACHED_NAMED_MAX))
     read.unread += [Unread(one.name, "too_many_attached") for one in attached[ATTACHED_MAX:]]
     if alone:
         read.unread += [Unread(one.name, "too_complex") for one in attached[:ATTACHED_MAX]]
@@ -170,9 +173,7 @@ def _body(letter: EmailMessage, kind: str, level: int) -> Iterator[Section]:
 
 def _attached(letter: EmailMessage, depth: int = 0) -> Iterator[Attached]:
     """Yield what is attached, not what the letter itself shows: the logos of a signature."""
-    for part in letter.iter_attachments():
-        if not isinstance(part, EmailMessage):
-            continue
+    for part in _hanging(letter):
         inner = _inner(part)
         if inner is not None:
             yield Attached(entry_name(_subject(inner)), EML, part)
@@ -181,7 +182,25 @@ def _attached(letter: EmailMessage, depth: int = 0) -> Iterator[Attached]:
                 yield from _attached(part if inner is None else inner, depth + 1)
         elif not _is_shown(part):
             name = entry_name(part.get_filename() or "")
-            yield Attached(name, _mime(part, name), part)
+            one = Attached(name, _mime(part, name), part)
+            yield one
+            if one.mime == EML and depth < ATTACHED_DEPTH_MAX:
+                with suppress(ParseFailed):  # it is no letter, as is told when it is read
+                    yield from _attached(_forwarded(one), depth + 1)
+
+
+def _hanging(letter: EmailMessage) -> Iterator[EmailMessage]:
+    """Yield what hangs on a letter, then the parts its text stands in: Apple's program puts files in there,
+    beside the second of two forms of the text.
+    """
+    found = [part for part in letter.iter_attachments() if isinstance(part, EmailMessage)]
+    yield from found
+    known = {id(part) for part in found}
+    held = letter.get_payload() if letter.get_content_maintype() == "multipart" else ()
+    for part in held if isinstance(held, list) else ():
+        is_new = isinstance(part, EmailMessage) and id(part) not in known
+        if is_new and part.get_content_maintype() == "multipart":
+            yield part
 
 
 def _forwarded(one: Attached) -> EmailMessage:

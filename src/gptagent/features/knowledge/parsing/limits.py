@@ -14,6 +14,7 @@ ARCHIVE_MAX_ENTRIES = 10_000
 ARCHIVE_FILES_MAX = 1_000  # of a ZIP: each becomes a document
 ALONE = 1  # number of the child's task `read`: a letter without what is attached
 ATTACHED_MAX = 50  # files of one letter that are read
+ATTACHED_NAMED_MAX = 200  # those, and those named as unread: every list of documents reads the names
 ATTACHED_DEPTH_MAX = 5  # letters within letters
 PAGES_MAX = 10_000
 PICTURE_MAX_PIXELS = 50_000_000

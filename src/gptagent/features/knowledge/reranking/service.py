@@ -20,7 +20,7 @@ from gptagent.features.knowledge.reranking import store
 from gptagent.features.knowledge.reranking.model import POOL, Standing, Worth
 from gptagent.features.knowledge.vectors.model import Meaning
 from gptagent.kernel.db import Database, Session
-from gptagent.kernel.errors import AppError, NotFound
+from gptagent.kernel.errors import AppError, Invalid, NotFound
 from gptagent.kernel.scope import SYSTEM, Scope
 
 log = structlog.get_logger(__name__)
@@ -32,7 +32,7 @@ MOST_AT_ONCE = 20  # workspaces queued by one look
 
 # A customer waits: an order that has not come by then would delay the answer more than it betters it.
 QUESTION_SECONDS = 1.0
-REST_SECONDS = 30.0  # after a failure the provider is not asked: each question would wait in vain
+REST_SECONDS = 30.0  # the provider that does not answer is not asked: each question would wait in vain
 
 
 @dataclass(slots=True)
@@ -74,7 +74,9 @@ class Reranking:
         try:
             ranking = await self.reranker.rerank(asked, texts, deadline=QUESTION_SECONDS)
         except AppError as error:
-            self._rests_until = self.clock() + REST_SECONDS
+            # What is refused may be this workspace's passages alone: the others' are asked all the same.
+            if not isinstance(error, Invalid):
+                self._rests_until = self.clock() + REST_SECONDS
             log.warning("question_without_reranking", error=error.code)
             async with db.session(scope) as session:
                 await store.note_missed(session)
