@@ -127,3 +127,27 @@ async def test_killed_workers_and_lost_answers_leave_no_gap_and_say_nothing_twic
     await scene.calm()
     assert await scene.sent() == list(PARTS)
     assert len(await scene.turns()) == 3
+
+
+async def test_a_part_is_no_draft_and_what_it_answers_is_not_answered_again(scene):
+    """AGT-19, MSG-2: replies are to be checked from between two parts on; the rest is not sent."""
+    await after_the_first(scene)
+    await scene.set_agent(check_before_sending=True)
+    await scene.calm()
+    assert [turn["draft_state"] for turn in await scene.turns()] == [None, None]
+    await scene.says("And the price?")
+    await scene.calm()
+    assert scene.runner.responder.asked == ["Tell me all.", "And the price?"]
+    assert await scene.sent() == [PARTS[0]]
+
+
+async def test_a_reply_that_was_cut_but_not_begun_becomes_a_draft_as_a_whole(scene):
+    """AGT-19"""
+    await scene.break_send(status=503)
+    await scene.says("Tell me all.")
+    await scene.advance()
+    await scene.set_agent(check_before_sending=True)
+    await scene.calm()
+    draft = (await scene.turns())[-1]
+    assert draft["draft_state"] == "waiting" and not draft["answer"].get("rest")
+    assert draft["answer"]["text"] == "Briefly then."
