@@ -101,8 +101,11 @@ async def test_a_report_that_comes_before_the_answer_settles_it(scene):
             """update app.outgoing set state = 'sending', sends = 1, send_route = 'talk',
                       send_started_at = now()"""
         )
+        await session.execute("delete from app.delivery_watch")
     await scene.says(f"  {WORDS} ", author="bot")
     assert await states(scene) == ["sent"]
+    async with scene.world.db.session(scene.world.scope) as session:  # whether it is delivered is followed
+        assert await session.fetchval("select count(*) from app.delivery_watch") == 1
     await scene.send_owed()
     assert await scene.sent() == [NOT_FOUND]  # the job has nothing left to send
 
