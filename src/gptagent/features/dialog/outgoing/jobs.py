@@ -126,9 +126,9 @@ class OutgoingJobs:
         if message_id is not None:
             return await self._sent(ctx, one, message_id)
         async with ctx.db.session(ctx.scope) as session:
+            await replying.look_soon(session, link)  # locks the connection, which comes before the message
             await store.note_accepted(session, one)
             wait = await self._first_look(session, link.connection_id)
-            await replying.look_soon(session, link)
         return wait
 
     async def _first_look(self, session: Session, connection_id: UUID) -> timedelta:
