@@ -7,6 +7,7 @@ import pytest
 
 from gptagent.features.dialog.context import Spent
 from gptagent.features.dialog.model import Answer
+from gptagent.kernel.clock import utcnow
 from scenes import Scene, patched
 
 PARTS = tuple(
@@ -151,3 +152,12 @@ async def test_a_reply_that_was_cut_but_not_begun_becomes_a_draft_as_a_whole(sce
     draft = (await scene.turns())[-1]
     assert draft["draft_state"] == "waiting" and not draft["answer"].get("rest")
     assert draft["answer"]["text"] == "Briefly then."
+
+
+async def test_where_the_channel_is_closed_a_person_gets_the_whole_reply(scene):
+    await scene.says("Tell me all.", at=utcnow() - timedelta(hours=25))
+    await scene.calm()
+    assert await scene.outcomes() == [("handed_off", "window_closed")]
+    await scene.perform_tasks()
+    (task,) = await scene.tasks()
+    assert all(part.split(".")[0] in str(task) for part in PARTS)
