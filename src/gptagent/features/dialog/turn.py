@@ -91,7 +91,8 @@ class TurnRunner:
         if isinstance(seen, Refusal):
             outcome: Outcome = "handed_off" if seen.asks_person else "refused"
             trace.closed(seen.reason)
-            await finish(db, scope, turn, Answer("", outcome, "gate", reason=seen.reason), trace=trace)
+            told = trace if turn.answer is None else None  # how an answer was made is not forgotten over it
+            await finish(db, scope, turn, Answer("", outcome, "gate", reason=seen.reason), trace=told)
         elif isinstance(seen, TurnContext) and turn.answer is not None and turn.agent_id != seen.agent.id:
             await sender.drop(turn)  # whether it may leave is not for the settings of another agent to say
         elif isinstance(seen, TurnContext):
