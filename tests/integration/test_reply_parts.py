@@ -161,3 +161,11 @@ async def test_where_the_channel_is_closed_a_person_gets_the_whole_reply(scene):
     await scene.perform_tasks()
     (task,) = await scene.tasks()
     assert all(part.split(".")[0] in str(task) for part in PARTS)
+
+
+async def test_the_parts_of_a_reply_count_as_one_where_two_robots_might_talk(scene):
+    pace = replace(scene.runner.pace, replies_per_minute=2, crowded_retry=timedelta(hours=1))
+    scene.runner = replace(scene.runner, pace=pace)
+    await scene.says("Tell me all.")
+    await scene.calm()
+    assert await scene.sent() == list(PARTS)
