@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from gptagent.features.dialog.context import Spent
-from gptagent.features.dialog.model import Answer
+from gptagent.features.dialog.model import Answer, Promised
 from gptagent.kernel.clock import utcnow
 from scenes import Scene, patched
 
@@ -169,3 +169,25 @@ async def test_the_parts_of_a_reply_count_as_one_where_two_robots_might_talk(sce
     await scene.says("Tell me all.")
     await scene.calm()
     assert await scene.sent() == list(PARTS)
+
+
+@dataclass
+class Promising:
+    """A responder whose last words are a promise."""
+
+    async def respond(self, _db, _scope, _context, _passages):
+        last = Promised("We will call you tomorrow.", 60)
+        return Answer("\n\n".join((*PARTS, last.text)), "reply", "promising", promises=(last,)), Spent()
+
+
+async def test_a_promise_in_a_later_part_becomes_a_task_once_that_part_has_left(scene):
+    """AGT-30: whichever part of the reply says it."""
+    scene.runner = replace(scene.runner, responder=Promising())
+    await after_the_first(scene)
+    await scene.perform_tasks()
+    assert await scene.tasks() == []
+    await scene.calm()
+    assert (await scene.sent())[-1].endswith("We will call you tomorrow.")
+    await scene.perform_tasks()
+    (task,) = await scene.tasks()
+    assert "We will call you tomorrow." in str(task)
