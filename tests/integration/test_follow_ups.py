@@ -91,6 +91,18 @@ async def test_whoever_writes_takes_the_follow_up_back(scene, who):
     assert await look(scene) == []
 
 
+async def test_a_follow_up_that_is_overtaken_on_its_way_is_not_sent_and_asks_nobody(scene):
+    await scene.set_agent(response_delay_seconds=60)
+    await pass_hours(scene, HOURS)
+    await sweep_follow_ups(scene.world.db)
+    await scene.says("I am back")
+    await scene.send_owed()
+    assert [(one["state"], one["reason"]) for one in await scene.owed()] == [("not_sent", "answered_since")]
+    assert len(await scene.sent()) == 2
+    await scene.perform_tasks()
+    assert not any("was not sent" in str(one) for one in await scene.tasks())
+
+
 async def test_a_deal_that_has_left_the_stage_is_left_alone(scene, world):
     async with world.db.session(world.scope) as session:
         await session.execute("update app.crm_lead set stage_id = stage_id + 1")

@@ -211,3 +211,20 @@ async def test_nobody_named_the_least_busy_colleague_gets_it(scene, world):
     await scene.says("Оператор")
     await scene.calm()
     assert (await scene.conversation())["assignee_id"] == world.scope.actor.id
+
+
+async def test_a_deleted_deal_takes_no_note_and_the_customer_is_handed_over_all_the_same(scene, world):
+    """AGT-27: the task alone has the summary; the words are owed and the agent is silent."""
+    await scene.says("How long is the guarantee?")
+    await scene.calm()
+    async with world.db.session(world.scope) as session:
+        await session.execute("update app.crm_lead set is_deleted = true")
+    await scene.says(ASKS)
+    await scene.calm()
+    assert (await scene.outcomes())[-1] == ("handed_off", "asked_for_person")
+    assert (await scene.conversation())["assignee_id"] == world.scope.actor.id
+    (made,) = await handoffs(scene)
+    assert (made.message_state, made.summary_state) == ("waiting", None)
+    async with world.db.session(world.scope) as session:
+        tasks = await session.fetch("select text from app.crm_task where text like '%has handed%'")
+    assert ["How long is the guarantee?" in one["text"] for one in tasks] == [True]

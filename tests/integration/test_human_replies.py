@@ -1,12 +1,15 @@
 """A colleague writes to the customer from our screen: in the same chat, once, and it counts as a person's."""
 
 import asyncio
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from gptagent.features.conversations import service as conversations
 from gptagent.features.crm.replying import service as replying
 from gptagent.features.dialog import service as lanes
+from gptagent.features.dialog.context import Spent
+from gptagent.features.dialog.model import Answer
 from gptagent.features.dialog.outgoing import service
 from gptagent.features.organizations import service as organizations
 from gptagent.kernel.clock import utcnow
@@ -17,6 +20,17 @@ from scenes import Scene
 from worlds import NOT_FOUND
 
 WORDS = "We open at nine."
+
+
+@dataclass
+class Listening:
+    """A responder that keeps what it is told was said before."""
+
+    told: list = field(default_factory=list)
+
+    async def respond(self, _db, _scope, context, _passages):
+        self.told = [one.text for one in context.history]
+        return Answer("In Kazan.", "reply", "listening"), Spent()
 
 
 @pytest.fixture
@@ -101,8 +115,11 @@ async def test_a_report_that_comes_before_the_answer_settles_it(scene):
             """update app.outgoing set state = 'sending', sends = 1, send_route = 'talk',
                       send_started_at = now()"""
         )
+        await session.execute("delete from app.delivery_watch")
     await scene.says(f"  {WORDS} ", author="bot")
     assert await states(scene) == ["sent"]
+    async with scene.world.db.session(scene.world.scope) as session:  # whether it is delivered is followed
+        assert await session.fetchval("select count(*) from app.delivery_watch") == 1
     await scene.send_owed()
     assert await scene.sent() == [NOT_FOUND]  # the job has nothing left to send
 
@@ -139,3 +156,15 @@ async def test_what_the_crm_refuses_is_shown_as_failed_and_becomes_a_task(scene)
     assert (await last_message(scene)).delivery_status == "failed"
     await scene.perform_tasks()
     assert any(WORDS in str(one) for one in await scene.ledger("task"))
+
+
+async def test_what_did_not_reach_the_customer_is_nothing_an_agent_has_said(scene, world):
+    async with world.db.session(world.scope) as session:
+        await organizations.update_settings(session, {"stop_on_human": False})
+    await write(scene)
+    await scene.break_send(status=400)
+    await scene.send_owed()
+    scene.runner = replace(scene.runner, responder=(listening := Listening()))
+    await scene.says("And where are you?")
+    await scene.calm()
+    assert listening.told == ["Hello", NOT_FOUND]

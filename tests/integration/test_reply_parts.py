@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 
 from gptagent.features.dialog.context import Spent
-from gptagent.features.dialog.model import Answer
+from gptagent.features.dialog.model import Answer, Promised
+from gptagent.kernel.clock import utcnow
 from scenes import Scene, patched
 
 PARTS = tuple(
@@ -127,3 +128,66 @@ async def test_killed_workers_and_lost_answers_leave_no_gap_and_say_nothing_twic
     await scene.calm()
     assert await scene.sent() == list(PARTS)
     assert len(await scene.turns()) == 3
+
+
+async def test_a_part_is_no_draft_and_what_it_answers_is_not_answered_again(scene):
+    """AGT-19, MSG-2: replies are to be checked from between two parts on; the rest is not sent."""
+    await after_the_first(scene)
+    await scene.set_agent(check_before_sending=True)
+    await scene.calm()
+    assert [turn["draft_state"] for turn in await scene.turns()] == [None, None]
+    await scene.says("And the price?")
+    await scene.calm()
+    assert scene.runner.responder.asked == ["Tell me all.", "And the price?"]
+    assert await scene.sent() == [PARTS[0]]
+
+
+async def test_a_reply_that_was_cut_but_not_begun_becomes_a_draft_as_a_whole(scene):
+    """AGT-19"""
+    await scene.break_send(status=503)
+    await scene.says("Tell me all.")
+    await scene.advance()
+    await scene.set_agent(check_before_sending=True)
+    await scene.calm()
+    draft = (await scene.turns())[-1]
+    assert draft["draft_state"] == "waiting" and not draft["answer"].get("rest")
+    assert draft["answer"]["text"] == "Briefly then."
+
+
+async def test_where_the_channel_is_closed_a_person_gets_the_whole_reply(scene):
+    await scene.says("Tell me all.", at=utcnow() - timedelta(hours=25))
+    await scene.calm()
+    assert await scene.outcomes() == [("handed_off", "window_closed")]
+    await scene.perform_tasks()
+    (task,) = await scene.tasks()
+    assert all(part.split(".")[0] in str(task) for part in PARTS)
+
+
+async def test_the_parts_of_a_reply_count_as_one_where_two_robots_might_talk(scene):
+    pace = replace(scene.runner.pace, replies_per_minute=2, crowded_retry=timedelta(hours=1))
+    scene.runner = replace(scene.runner, pace=pace)
+    await scene.says("Tell me all.")
+    await scene.calm()
+    assert await scene.sent() == list(PARTS)
+
+
+@dataclass
+class Promising:
+    """A responder whose last words are a promise."""
+
+    async def respond(self, _db, _scope, _context, _passages):
+        last = Promised("We will call you tomorrow.", 60)
+        return Answer("\n\n".join((*PARTS, last.text)), "reply", "promising", promises=(last,)), Spent()
+
+
+async def test_a_promise_in_a_later_part_becomes_a_task_once_that_part_has_left(scene):
+    """AGT-30: whichever part of the reply says it."""
+    scene.runner = replace(scene.runner, responder=Promising())
+    await after_the_first(scene)
+    await scene.perform_tasks()
+    assert await scene.tasks() == []
+    await scene.calm()
+    assert (await scene.sent())[-1].endswith("We will call you tomorrow.")
+    await scene.perform_tasks()
+    (task,) = await scene.tasks()
+    assert "We will call you tomorrow." in str(task)

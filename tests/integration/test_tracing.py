@@ -96,6 +96,19 @@ async def test_a_refused_turn_tells_at_which_gate_it_ended(scene):
     assert not told.blocks and not told.calls
 
 
+async def test_how_an_answer_was_made_is_still_told_where_a_gate_kept_it_back(scene, control):
+    script(control, {"reply": TRUE})
+    await scene.break_send(status=503)
+    await scene.says(QUESTION)
+    await scene.advance()
+    await scene.set_agent(is_active=False)
+    await scene.calm()
+    (turn,) = await scene.turns()
+    assert (turn["outcome"], turn["reason"]) == ("refused", "no_active_agent")
+    told = await explanation_of(scene, turn)
+    assert [call.purpose for call in told.calls] == ["reply"] and told.blocks
+
+
 async def test_memories_are_not_kept_a_second_time(scene, control):
     """Who has them erased has them erased here too."""
     async with scene.world.db.session(scene.world.scope) as session:

@@ -102,8 +102,7 @@ async def finish(
             await replying.release(session, turn.id)
         if sent is not None:
             await splitting.owe_rest(session, turn, answer)
-            if turn.part == 0:
-                await owe_promises(session, conversation, answer)
+            await owe_promises(session, conversation, answer)  # those of this part, if it is one
             if not answer.rest:  # what belongs to a reply follows its last part
                 await enclosures.owe_files(session, turn, answer)
                 await knowledge.note_scripts_used(session, used_scripts(answer), now=utcnow())
@@ -130,7 +129,8 @@ async def _follow(session: Session, turn: Turn, conversation: Conversation, answ
             task = {FACT_GATE: FACT_GATE_TASK, LEAK: LEAK_TASK}.get(answer.reason or "", NOT_FOUND_TASK)
             await owe_turn_task(session, turn, conversation, task)
     elif answer.reason == WINDOW_CLOSED:
-        await owe_task(session, conversation, WINDOW_TASK, reply=answer.text[:TASK_REPLY_CHARS])
+        whole = "\n\n".join((answer.text, *answer.rest))
+        await owe_task(session, conversation, WINDOW_TASK, reply=whole[:TASK_REPLY_CHARS])
     elif answer.reason == EXHAUSTED and answer.outcome == "handed_off":
         await owe_turn_task(session, turn, conversation, BUDGET_TASK)
     elif answer.outcome == "handed_off" and answer.reason == NOT_HEARD:

@@ -133,14 +133,19 @@ def _unanswered(turn: Turn, messages: Sequence[Message]) -> tuple[Message, ...] 
 
 
 def _history(turn: Turn, messages: Sequence[Message], unanswered: tuple[Message, ...]) -> tuple[Message, ...]:
-    """Return what was said before; also what is a person's although the CRM has told of it later."""
+    """Return what was said before; also what is a person's although the CRM has told of it later. What has
+    not reached the customer was not said.
+    """
     first = unanswered[0].seq if unanswered else turn.first_seq
     return tuple(
         one
         for one in messages
-        if one.seq < first
-        or one.author == "human"
-        or (one.author == "customer" and one.seq <= turn.last_seq and one not in unanswered)
+        if one.delivery_status != "failed"
+        and (
+            one.seq < first
+            or one.author == "human"
+            or (one.author == "customer" and one.seq <= turn.last_seq and one not in unanswered)
+        )
     )
 
 

@@ -378,9 +378,10 @@ async def ids_of_other_turns(session: Session, turn: Turn, ids: list[str]) -> se
 
 
 async def count_recent_replies(session: Session, conversation_id: UUID, within: timedelta) -> int:
+    """Count what was answered; a reply in parts is one."""
     found: int = await session.fetchval(
         """select count(*) from app.turn
-            where conversation_id = $1 and state = 'ended' and outcome in ('reply', 'not_found')
+            where conversation_id = $1 and state = 'ended' and outcome in ('reply', 'not_found') and part = 0
               and created_at > clock_timestamp() - $2::interval - interval '1 hour'
               and ended_at > clock_timestamp() - $2::interval""",
         conversation_id,

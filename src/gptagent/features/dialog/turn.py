@@ -91,7 +91,8 @@ class TurnRunner:
         if isinstance(seen, Refusal):
             outcome: Outcome = "handed_off" if seen.asks_person else "refused"
             trace.closed(seen.reason)
-            await finish(db, scope, turn, Answer("", outcome, "gate", reason=seen.reason), trace=trace)
+            told = trace if turn.answer is None else None  # how an answer was made is not forgotten over it
+            await finish(db, scope, turn, Answer("", outcome, "gate", reason=seen.reason), trace=told)
         elif isinstance(seen, TurnContext) and turn.answer is not None and turn.agent_id != seen.agent.id:
             await sender.drop(turn)  # whether it may leave is not for the settings of another agent to say
         elif isinstance(seen, TurnContext):
@@ -110,6 +111,8 @@ class TurnRunner:
             await handing.end_turn(db, scope, turn, context, self.pace)
         elif answer.outcome == "handed_off":  # nothing is said; a task asks a person
             await finish(db, scope, turn, answer)
+        elif context.settings.check_before_sending and not turn.is_approved and _is_in_parts(turn, answer):
+            await sender.drop(turn)  # its customer's messages may be answered already, by its first part
         elif context.settings.check_before_sending and not turn.is_approved:
             await drafts.put_down(db, scope, turn, answer, self.pace)
         else:
@@ -185,6 +188,11 @@ class TurnRunner:
                 raise service.StaleClaim
             await tracing.keep(session, turn, seen_by(context))
         return replace(turn, answer=answer, agent_id=context.agent.id)
+
+
+def _is_in_parts(turn: Turn, answer: Answer) -> bool:
+    """Whether it was cut before replies were to be checked: as a draft it would be a piece of one."""
+    return turn.part > 0 or bool(answer.rest)
 
 
 @asynccontextmanager

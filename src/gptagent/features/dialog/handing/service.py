@@ -26,7 +26,7 @@ from gptagent.features.dialog.outgoing.service import Writer
 from gptagent.features.organizations import service as organizations
 from gptagent.features.organizations.model import Member
 from gptagent.kernel.db import Session
-from gptagent.kernel.errors import Conflict, Invalid
+from gptagent.kernel.errors import Conflict, Invalid, NotFound
 from gptagent.kernel.i18n import translate
 from gptagent.kernel.ids import new_id
 
@@ -166,19 +166,22 @@ class _Owing:
     async def _ask(
         self, session: Session, said: Sequence[Message], summary: str
     ) -> tuple[UUID | None, UUID | None]:
-        """Owe the task, and the summary as a note on the deal; without a mirrored deal, the task has all."""
+        """Owe the task, and the summary as a note on the deal; one that is unknown or deleted takes no note:
+        then the task has all.
+        """
         place, lead_id = self.conversation.connection_id, self.conversation.lead_id
         if lead_id is None:
             return None, None
         asked = next((one.told for one in reversed(said) if one.author == "customer"), "")
         text = await self._told(session, HANDOFF_TASK, question=asked[:TASK_QUESTION_CHARS])
         due_at = self.now + TASK_DUE_IN
-        if await crm_service.get_lead_card(session, place, lead_id) is None:
-            task = NewTask(lead_id, f"{text}\n\n{summary}", due_at)
-            return await crm_service.owe_task(session, place, task), None
         evidence = Evidence(conversation_id=self.conversation.id, turn_id=self.handing.turn_id)
         target = actions.Target(place, "leads", lead_id)
-        action = await actions.add_note(session, target, Note("common", summary), evidence)
+        try:
+            action = await actions.add_note(session, target, Note("common", summary), evidence)
+        except NotFound:
+            task = NewTask(lead_id, f"{text}\n\n{summary}", due_at)
+            return await crm_service.owe_task(session, place, task), None
         return await crm_service.owe_task(session, place, NewTask(lead_id, text, due_at)), action.id
 
     async def _summary(self, session: Session, said: Sequence[Message]) -> str:

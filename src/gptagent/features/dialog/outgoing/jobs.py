@@ -38,6 +38,7 @@ UNKNOWN_TASK = (
     "It is not known whether a message reached the customer. Please look, and send it if it did not: "
     "“{reply}”"
 )
+ANSWERED_SINCE = "answered_since"
 Step = Literal["next"] | timedelta
 
 
@@ -126,10 +127,9 @@ class OutgoingJobs:
         if message_id is not None:
             return await self._sent(ctx, one, message_id)
         async with ctx.db.session(ctx.scope) as session:
+            await replying.look_soon(session, link)  # locks the connection, which comes before the message
             await store.note_accepted(session, one)
-            wait = await self._first_look(session, link.connection_id)
-            await replying.look_soon(session, link)
-        return wait
+            return await self._first_look(session, link.connection_id)
 
     async def _first_look(self, session: Session, connection_id: UUID) -> timedelta:
         reports = await replying.reports_replies(session, connection_id)
@@ -237,15 +237,18 @@ class OutgoingJobs:
     async def _end(
         self, ctx: JobContext, one: Outgoing, state: Literal["not_sent", "unknown"], reason: str
     ) -> Step:
-        """End its way, and ask a colleague by a task; unless the CRM has reported it meanwhile."""
+        """End its way, and ask a colleague by a task; unless the CRM has reported it meanwhile, or it is a
+        follow-up that somebody was faster than.
+        """
         async with ctx.db.session(ctx.scope) as session:
             conversation = await conversations.get_conversation(session, one.conversation_id)
             await crm_service.hold_connection(session, conversation.connection_id)
             await conversations.get_conversation(session, one.conversation_id, lock=True)
             if await store.settle(session, one, state, reason):
                 await replying.release(session, one.id)
-                task = UNKNOWN_TASK if state == "unknown" else NOT_SENT_TASK
-                await owe_task(session, conversation, task, reason=reason, reply=one.text[:TASK_REPLY_CHARS])
+                if reason != ANSWERED_SINCE:
+                    task, text = UNKNOWN_TASK if state == "unknown" else NOT_SENT_TASK, one.text
+                    await owe_task(session, conversation, task, reason=reason, reply=text[:TASK_REPLY_CHARS])
             await conversations.tell(session, one.conversation_id)
         return "next"
 
@@ -289,6 +292,6 @@ async def _closed(session: Session, conversation: Conversation, one: Outgoing) -
     if one.kind != "followup":
         return None
     if conversation.held_by_person or conversation.last_seq != one.seq:
-        return "answered_since"
+        return ANSWERED_SINCE
     agent = await agents.find_agent(session, one.agent_id)
     return None if agent is not None and agent.is_active else "no_active_agent"

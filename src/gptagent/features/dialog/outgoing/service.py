@@ -144,6 +144,7 @@ async def claim(session: Session, conversation_id: UUID, message: InboundMessage
         )
         if is_ours and await store.settle_sent(session, row["id"], message.provider_id):
             await replying.release(session, row["id"])
+            await writing.watch_delivery(session, conversation_id)
             await conversations.tell(session, conversation_id)
             return True
     return False
