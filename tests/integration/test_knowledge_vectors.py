@@ -432,6 +432,24 @@ async def test_a_large_base_is_looked_through_by_signs_and_its_nearest_compared_
         assert exact
 
 
+async def test_vectors_without_signs_are_compared_exactly_until_the_next_work_at_them(desk, monkeypatch):
+    """The release before stores none: nothing of them is lost meanwhile, and they get theirs."""
+    await desk.save_questions(await desk.write(BASE))
+    await desk.embed()
+    meaning = await Understanding(desk.embedder).understand(desk.database, desk.scope, "courier delivery")
+    monkeypatch.setattr(store, "EXACT_MAX", 0)
+    unsigned = "select count(*) from app.chunk_vector where bits is null"
+    async with desk.database.session(desk.scope) as session:
+        near = await store.nearest(session, meaning, 3)
+        await session.execute("update app.chunk_vector set bits = null where chunk_id = $1", near[0].chunk_id)
+        assert await store.nearest(session, meaning, 3) == near
+        assert await session.fetchval(unsigned) == 1
+    await desk.embed()
+    async with desk.database.session(desk.scope) as session:
+        assert await session.fetchval(unsigned) == 0
+        assert await store.nearest(session, meaning, 3) == near
+
+
 async def test_a_measurement_keeps_its_lease_and_ends_where_another_has_taken_over(desk):
     """Before each part of the questions: else two jobs would measure one index."""
     await desk.save_questions(await desk.write(BASE))

@@ -6,11 +6,13 @@ create table app.chunk_vector (
   index_id uuid not null,
   embedding halfvec not null,
   -- Signs of the dimensions: what a large base is looked through by, before the nearest are compared exactly.
-  bits bit varying not null generated always as (binary_quantize(embedding)) stored,
+  -- The release before writes none: such an index is scanned exactly until the next work at it.
+  bits bit varying,
   primary key (org_id, chunk_id, index_id),
   foreign key (org_id, chunk_id) references app.chunk (org_id, id) on delete cascade,
   foreign key (org_id, index_id) references app.vector_index (org_id, id) on delete cascade
 );
 create index chunk_vector_bits on app.chunk_vector (org_id, index_id, chunk_id) include (bits);
+create index chunk_vector_unsigned on app.chunk_vector (org_id, index_id) where bits is null;
 alter table app.chunk_vector alter embedding set storage plain;
 call app.protect('app.chunk_vector');

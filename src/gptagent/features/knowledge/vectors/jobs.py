@@ -18,6 +18,7 @@ from gptagent.kernel.scope import Scope
 log = structlog.get_logger(__name__)
 
 BATCHES_PER_JOB = 50  # then others' jobs come first
+SIGNED_AT_ONCE = 1_000
 
 
 class VectorContext(Protocol):
@@ -64,6 +65,8 @@ class VectorJobs:
             index = await _look_at_size(ctx, embedder, index)
         for _ in range(BATCHES_PER_JOB):
             async with ctx.db.session(ctx.scope) as session:
+                if await service.sign_vectors(session, index, SIGNED_AT_ONCE):
+                    continue
                 batch = await service.pieces_to_embed(session, index.id, EMBEDDED_AT_ONCE)
             if batch:
                 index = await _embed_batch(ctx, embedder, index, batch)

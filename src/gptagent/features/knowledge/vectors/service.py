@@ -214,6 +214,15 @@ async def pieces_to_embed(session: Session, index_id: UUID, limit: int) -> list[
     return await store.missing_pieces(session, index_id, limit)
 
 
+async def sign_vectors(session: Session, index: VectorIndex, limit: int) -> int:
+    """Give up to `limit` vectors their signs that the release before has stored; return to how many.
+
+    Raises Conflict if the index was taken over.
+    """
+    await hold(session, index)
+    return await store.sign_vectors(session, index.id, limit)
+
+
 async def hold(session: Session, index: VectorIndex) -> None:
     """Renew the lease. Raises Conflict if the index was taken over."""
     if not await store.hold_index(session, index, LEASE):

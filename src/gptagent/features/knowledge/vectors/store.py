@@ -153,13 +153,27 @@ async def insert_vectors(
     """Store the vectors of those passages that are still there; return how many."""
     rows = await session.fetch(
         """with given as (select * from unnest($2::bigint[], $3::text[]) as g (id, embedding))
-           insert into app.chunk_vector (chunk_id, index_id, embedding)
-           select g.id, $1, g.embedding::halfvec from given g
+           insert into app.chunk_vector (chunk_id, index_id, embedding, bits)
+           select g.id, $1, g.embedding::halfvec, binary_quantize(g.embedding::halfvec) from given g
             where exists (select from app.chunk c where c.id = g.id for key share)
            on conflict do nothing returning chunk_id""",
         index.id,
         list(chunk_ids),
         [_text(vector) for vector in vectors],
+    )
+    return len(rows)
+
+
+async def sign_vectors(session: Session, index_id: UUID, limit: int) -> int:
+    """Give vectors that the release before has stored their signs; return to how many."""
+    rows = await session.fetch(
+        """update app.chunk_vector set bits = binary_quantize(embedding)
+            where index_id = $1 and chunk_id in (
+                select chunk_id from app.chunk_vector where index_id = $1 and bits is null
+                 order by chunk_id limit $2)
+           returning chunk_id""",
+        index_id,
+        limit,
     )
     return len(rows)
 
@@ -275,8 +289,8 @@ async def nearest(session: Session, meaning: Meaning, limit: int, within: Within
     if within is not None:
         statement = _NEAREST_WITHIN
     else:
-        is_large = await count_chunks(session) > EXACT_MAX
-        statement = _NEAREST_BY_BITS if is_large else _NEAREST
+        by_signs = await _are_signed(session, meaning.index_id)
+        statement = _NEAREST_BY_BITS if by_signs else _NEAREST
     rows = await session.fetch(
         statement,
         meaning.index_id,
@@ -286,6 +300,18 @@ async def nearest(session: Session, meaning: Meaning, limit: int, within: Within
         *([] if within is None else [list(within.categories)]),
     )
     return [Near(row["chunk_id"], row["source_id"], float(row["similarity"])) for row in rows]
+
+
+async def _are_signed(session: Session, index_id: UUID) -> bool:
+    """Whether the base is so large that signs are needed, and all its vectors have theirs."""
+    return bool(
+        await session.fetchval(
+            """select coalesce((select sum(chunks) from app.lexical_stats), 0) > $2
+                  and not exists (select from app.chunk_vector where index_id = $1 and bits is null)""",
+            index_id,
+            EXACT_MAX,
+        )
+    )
 
 
 def _key(model: EmbeddingModel) -> tuple[str, str, int | None]:
