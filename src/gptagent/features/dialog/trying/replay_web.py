@@ -67,7 +67,7 @@ class ReplayPages:
             await self.limits.check_test(person_of(request))
             async with self.db.session(scope) as session:
                 agent = await _agent(session, conversation_id, turn_id)
-                typed = read_overrides(form, agent, {})
+                typed = read_overrides(form, agent.settings, {})
                 played = await service.replay_turn(
                     session,
                     person_of(request),
