@@ -169,6 +169,13 @@ async def test_update_rules_are_added_moved_taken_out_and_saved_without_a_script
         assert same.status_code == 200
         assert same.text.index("names the order") < same.text.index("hear of a sum")
     assert (await the_agent(scene)).settings.update_rules.lead == ()
+    seen = re.search(r'name="version" value="([^"]+)"', page.text)[1]
+    async with scene.world.db.session(scene.world.scope) as session:
+        await agents.update_agent(session, agent.id, {"actions": {"add_note": "suggest"}})
+    rearranged = await owner.send(fields, {**typed, "version": seen, "rearrange": "up/update_rules.lead/1"})
+    assert f'name="version" value="{seen}"' in rearranged.text
+    late = await owner.send(fields, {**typed, "version": seen})
+    assert late.status_code == 409 and "Somebody else changed it." in texts(late)
     refused = await owner.send(fields, {**typed, f"{first}.condition": ""})
     assert refused.status_code == 422
     assert "Rule 1: say when the field is to be written, in 1 to 500 characters." in texts(refused)

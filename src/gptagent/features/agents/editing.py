@@ -74,7 +74,10 @@ class AgentEditor:
             typed = read(form, tab, with_model=self.llm_model is not None)
             if REARRANGE in form:
                 typed = rearranged(typed, words(form, REARRANGE))
-                return await self._page(request, scope, agent_id, tab, typed=typed, is_typing=True)
+                began = words(form, "version")
+                return await self._page(
+                    request, scope, agent_id, tab, typed=typed, began=began, is_typing=True
+                )
             changes, is_draft = nested(typed), words(form, "action") == "draft"
             try:
                 async with self.db.session(scope) as session:
@@ -99,9 +102,12 @@ class AgentEditor:
         typed: Mapping[str, object] | None = None,
         error: AppError | None = None,
         part: str = "",
+        began: str = "",
         is_typing: bool = False,
     ) -> Response:
-        """`is_typing`: what was typed is not saved yet, and nobody asked for it."""
+        """`is_typing`: what was typed is not saved yet, and nobody asked for it. `began`: what the form began
+        with, or a colleague's change of meanwhile would be overwritten unseen.
+        """
         async with self.db.session(scope) as session:
             agent = await service.get_agent(session, agent_id)
             edited = service.as_edited(agent)
@@ -126,7 +132,7 @@ class AgentEditor:
             shell,
             status=error.status if error else 200,
             tab=tab,
-            version=version_of(edited, tab),
+            version=began or version_of(edited, tab),
             values=values,
             rules=rules_of(values),
             week={one["day"]: one for one in values["hours.week"]},
