@@ -126,6 +126,16 @@ async def test_what_the_release_before_writes_is_a_version_too(agent, session):
     assert (await agents.get_agent(session, agent.id)).published == 2
 
 
+async def test_a_document_of_before_a_setting_existed_is_no_new_version_by_being_switched(agent, session):
+    await session.execute("update app.agent set settings = settings - 'goal' where id = $1", agent.id)
+    switched = await agents.update_agent(session, agent.id, {"is_active": True})
+    drafted = await agents.save_draft(session, agent.id, {"goal": "A visit"})
+    assert (switched.published, drafted.published) == (2, 2) and drafted.settings == agent.settings
+    assert [one.number for one in await versions(session, agent.id)] == [2, 1]
+    published = await agents.publish_draft(session, agent.id)
+    assert (published.settings.goal, published.published) == ("A visit", 3)
+
+
 async def test_only_the_newest_versions_are_kept(agent, session):
     await session.execute("update app.agent set published = $2 where id = $1", agent.id, VERSIONS_KEPT)
     changed = await agents.update_agent(session, agent.id, {"goal": "A visit"})
