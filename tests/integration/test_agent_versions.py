@@ -292,7 +292,16 @@ async def test_the_pages_save_a_draft_show_it_compare_publish_and_go_back(home, 
             and "Be kind to all.</ins>" in page.text
         )
         assert "Chosen categories" in shown and "Delivery</ins>" in page.text
-        page = await owner.follow(await owner.send(f"{place}/draft/publish", {"note": "Kinder <b>now</b>"}))
+        seen = re.search(r'name="seen" value="([^"]+)"', page.text)[1]
+        assert page.text.count(seen) == 2  # to publish and to discard
+        async with database.session(scope) as session:
+            await agents.save_draft(session, agent.id, {"goal": "What nobody has looked at yet"})
+        for button in ("publish", "discard"):
+            late = await owner.follow(await owner.send(f"{place}/draft/{button}", {"seen": seen}))
+            assert "Somebody has changed the draft meanwhile." in texts(late)
+        seen = re.search(r'name="seen" value="([^"]+)"', late.text)[1]
+        note = {"note": "Kinder <b>now</b>", "seen": seen}
+        page = await owner.follow(await owner.send(f"{place}/draft/publish", note))
         assert "Kinder &lt;b&gt;now&lt;/b&gt;" in page.text and "Unpublished changes" not in texts(page)
         again = await owner.follow(await owner.send(f"{place}/draft/publish"))
         assert "There are no unpublished changes." in texts(again)
