@@ -141,6 +141,8 @@ async def test_update_rules_are_added_moved_taken_out_and_saved_without_a_script
     fields = f"/ai-agents/{agent.id}/leads-contacts"
     page = await owner.open(fields)
     assert "No rules yet: the agent writes no field." in texts(page)
+    pressed_by_enter = re.search(r"<button[^>]*>", page.text.partition('class="editor__form"')[2])[0]
+    assert 'name="action"' in pressed_by_enter and 'value="draft"' in pressed_by_enter  # as on the other tabs
     added = await owner.send(fields, {"rearrange": "add/update_rules.lead"})
     assert added.status_code == 200 and "Not saved yet." in texts(added) and "1. New rule" in texts(added)
     first, second = "update_rules.lead.0", "update_rules.lead.1"
