@@ -326,8 +326,9 @@ async def test_a_turn_is_played_again_with_other_settings_and_compared(scene, jo
         await tester.work(here.rpartition("/")[2])
         shown = html.unescape((await alice.open(here)).text)
         assert "<ins>, tralala</ins>" in shown and "<del>" in shown
-        wrong = await alice.send(at, {"instructions": "short"})
+        wrong = await alice.send(at, {"basis": "1", "instructions": "short"})
         assert wrong.status_code == 422
+        assert re.search(r'<option value="1"[^>]* selected', wrong.text)
         again = prompt(control)
         async with world.db.session(world.scope) as session:
             then = (await agents.list_agents(session))[0].published

@@ -77,6 +77,7 @@ class ReplayPages:
                     service.read_basis(words(form, "basis")),
                 )
         except (Invalid, RateLimited) as error:
+            typed = {**typed, "basis": words(form, "basis")}
             return await self._page(request, scope, conversation_id, turn_id, typed=typed, error=error)
         here = f"{base_of(request)}/conversations/{conversation_id}/turns/{turn_id}/replays"
         return self.pages.redirect(f"{here}/{played.id}")
