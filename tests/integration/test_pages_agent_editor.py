@@ -133,6 +133,17 @@ async def test_who_saves_a_tab_that_a_colleague_changed_is_told_and_keeps_what_w
     kept = (await the_agent(scene)).settings
     assert (kept.instructions, kept.reply_max_chars) == ("Be brief, whoever asks.", 400)
     assert hidden.search((await owner.open(advanced)).text)[1] not in {seen, now}
+    page = await owner.open(edit)
+    assert 'name="seen" value=""' in page.text
+    whole = {**late, "version": hidden.search(page.text)[1], "seen": ""}
+    async with scene.world.db.session(scene.world.scope) as session:
+        await agents.save_draft(session, agent.id, {"markdown": True})  # on another tab
+    unseen = await owner.send(edit, whole)
+    assert unseen.status_code == 409 and "Somebody has changed the draft meanwhile." in texts(unseen)
+    assert not (await the_agent(scene)).settings.markdown
+    shown = re.search(r'name="seen" value="([^"]+)"', unseen.text)[1]
+    await owner.follow(await owner.send(edit, {**whole, "seen": shown}))
+    assert (await the_agent(scene)).settings.markdown
 
 
 async def test_update_rules_are_added_moved_taken_out_and_saved_without_a_script(owner, scene):

@@ -11,6 +11,7 @@ from gptagent.features.agents import copying, forms, offering, table
 from gptagent.features.agents import model as agents
 from gptagent.features.agents.exchange import web as agent_files
 from gptagent.features.agents.listing import web as agent_list
+from gptagent.features.agents.versions import model as agent_versions
 from gptagent.features.agents.versions import telling
 from gptagent.features.audit import service as audit
 from gptagent.features.crm import frame
@@ -60,6 +61,7 @@ NAMED = {
     agent_files.LACKS,
     *telling.TITLES.values(),
     *telling.WORDS.values(),
+    agent_versions.DRAFT_CHANGED,
     telling.YES,
     telling.NO,
     telling.ALL_STAGES,

@@ -14,6 +14,7 @@ from gptagent.features.agents.model import Settings
 from gptagent.features.agents.table import SETTINGS
 
 NOTE_MAX_CHARS = 500
+DRAFT_CHANGED = "Somebody has changed the draft meanwhile. Look at it again first."
 # Of one agent; older ones are forgotten. A change a minute for two working days stays within it.
 VERSIONS_KEPT = 1_000
 

@@ -14,7 +14,7 @@ from gptagent.features.agents.model import CUSTOM_FIELD, Agent
 from gptagent.features.agents.offering import FIELD_NAMES, offered_in_basics, offered_in_fields
 from gptagent.features.agents.ports import PublishCondition
 from gptagent.features.agents.versions import service
-from gptagent.features.agents.versions.model import NOTE_MAX_CHARS, sign_of
+from gptagent.features.agents.versions.model import DRAFT_CHANGED, NOTE_MAX_CHARS, sign_of
 from gptagent.features.agents.versions.telling import Told, tell
 from gptagent.features.organizations import policy
 from gptagent.features.organizations import service as organizations
@@ -140,7 +140,7 @@ class AgentVersionPages:
 def _check_seen(form: FormData, agent: Agent) -> None:
     """Raise Conflict if the draft is no longer the one that was shown beside the button."""
     if agent.draft is not None and words(form, "seen") not in {"", sign_of(agent.draft)}:
-        raise Conflict("draft_changed", "Somebody has changed the draft meanwhile. Look at it again first.")
+        raise Conflict("draft_changed", DRAFT_CHANGED)
 
 
 def refusal(error: AppError) -> Notice:
