@@ -186,6 +186,8 @@ async def test_the_ticked_ones_are_changed_and_the_same_list_is_shown(owner, dat
         one, two = await made(session, "One", "Two")
     page = await owner.open("/ai-agents?size=100&chosen=all")
     assert len(re.findall(r'name="ids"[^>]* checked', page.text)) == 2
+    pressed_by_enter = re.search(r"<button[^>]*>", page.text.partition('id="bulk"')[2])[0]
+    assert "disabled" in pressed_by_enter  # else the first one, "Switch on", also in the model's field
     bulk = "/ai-agents/bulk"
     ticked = {"ids": [str(one.id), str(two.id)], "q": "o"}
     page = await owner.follow(await owner.send(bulk, {**ticked, "action": "activate"}))

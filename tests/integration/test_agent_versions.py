@@ -126,6 +126,16 @@ async def test_what_the_release_before_writes_is_a_version_too(agent, session):
     assert (await agents.get_agent(session, agent.id)).published == 2
 
 
+async def test_a_document_of_before_a_setting_existed_is_no_new_version_by_being_switched(agent, session):
+    await session.execute("update app.agent set settings = settings - 'goal' where id = $1", agent.id)
+    switched = await agents.update_agent(session, agent.id, {"is_active": True})
+    drafted = await agents.save_draft(session, agent.id, {"goal": "A visit"})
+    assert (switched.published, drafted.published) == (2, 2) and drafted.settings == agent.settings
+    assert [one.number for one in await versions(session, agent.id)] == [2, 1]
+    published = await agents.publish_draft(session, agent.id)
+    assert (published.settings.goal, published.published) == ("A visit", 3)
+
+
 async def test_only_the_newest_versions_are_kept(agent, session):
     await session.execute("update app.agent set published = $2 where id = $1", agent.id, VERSIONS_KEPT)
     changed = await agents.update_agent(session, agent.id, {"goal": "A visit"})
@@ -282,7 +292,16 @@ async def test_the_pages_save_a_draft_show_it_compare_publish_and_go_back(home, 
             and "Be kind to all.</ins>" in page.text
         )
         assert "Chosen categories" in shown and "Delivery</ins>" in page.text
-        page = await owner.follow(await owner.send(f"{place}/draft/publish", {"note": "Kinder <b>now</b>"}))
+        seen = re.search(r'name="seen" value="([^"]+)"', page.text)[1]
+        assert page.text.count(seen) == 2  # to publish and to discard
+        async with database.session(scope) as session:
+            await agents.save_draft(session, agent.id, {"goal": "What nobody has looked at yet"})
+        for button in ("publish", "discard"):
+            late = await owner.follow(await owner.send(f"{place}/draft/{button}", {"seen": seen}))
+            assert "Somebody has changed the draft meanwhile." in texts(late)
+        seen = re.search(r'name="seen" value="([^"]+)"', late.text)[1]
+        note = {"note": "Kinder <b>now</b>", "seen": seen}
+        page = await owner.follow(await owner.send(f"{place}/draft/publish", note))
         assert "Kinder &lt;b&gt;now&lt;/b&gt;" in page.text and "Unpublished changes" not in texts(page)
         again = await owner.follow(await owner.send(f"{place}/draft/publish"))
         assert "There are no unpublished changes." in texts(again)

@@ -258,4 +258,4 @@ async def test_the_thread_shows_what_a_machine_made_of_a_file_and_that_it_did(
     assert "is being listened to" not in shown
     alice.http.cookies.set("language", "ru")
     russian = await alice.open(f"/conversations/{scene.conversation_id}")
-    assert "Записано машиной" in texts(russian)
+    assert "Расшифровано автоматически" in texts(russian)

@@ -133,6 +133,17 @@ async def test_who_saves_a_tab_that_a_colleague_changed_is_told_and_keeps_what_w
     kept = (await the_agent(scene)).settings
     assert (kept.instructions, kept.reply_max_chars) == ("Be brief, whoever asks.", 400)
     assert hidden.search((await owner.open(advanced)).text)[1] not in {seen, now}
+    page = await owner.open(edit)
+    assert 'name="seen" value=""' in page.text
+    whole = {**late, "version": hidden.search(page.text)[1], "seen": ""}
+    async with scene.world.db.session(scene.world.scope) as session:
+        await agents.save_draft(session, agent.id, {"markdown": True})  # on another tab
+    unseen = await owner.send(edit, whole)
+    assert unseen.status_code == 409 and "Somebody has changed the draft meanwhile." in texts(unseen)
+    assert not (await the_agent(scene)).settings.markdown
+    shown = re.search(r'name="seen" value="([^"]+)"', unseen.text)[1]
+    await owner.follow(await owner.send(edit, {**whole, "seen": shown}))
+    assert (await the_agent(scene)).settings.markdown
 
 
 async def test_update_rules_are_added_moved_taken_out_and_saved_without_a_script(owner, scene):
@@ -141,6 +152,8 @@ async def test_update_rules_are_added_moved_taken_out_and_saved_without_a_script
     fields = f"/ai-agents/{agent.id}/leads-contacts"
     page = await owner.open(fields)
     assert "No rules yet: the agent writes no field." in texts(page)
+    pressed_by_enter = re.search(r"<button[^>]*>", page.text.partition('class="editor__form"')[2])[0]
+    assert 'name="action"' in pressed_by_enter and 'value="draft"' in pressed_by_enter  # as on the other tabs
     added = await owner.send(fields, {"rearrange": "add/update_rules.lead"})
     assert added.status_code == 200 and "Not saved yet." in texts(added) and "1. New rule" in texts(added)
     first, second = "update_rules.lead.0", "update_rules.lead.1"
@@ -169,6 +182,13 @@ async def test_update_rules_are_added_moved_taken_out_and_saved_without_a_script
         assert same.status_code == 200
         assert same.text.index("names the order") < same.text.index("hear of a sum")
     assert (await the_agent(scene)).settings.update_rules.lead == ()
+    seen = re.search(r'name="version" value="([^"]+)"', page.text)[1]
+    async with scene.world.db.session(scene.world.scope) as session:
+        await agents.update_agent(session, agent.id, {"actions": {"add_note": "suggest"}})
+    rearranged = await owner.send(fields, {**typed, "version": seen, "rearrange": "up/update_rules.lead/1"})
+    assert f'name="version" value="{seen}"' in rearranged.text
+    late = await owner.send(fields, {**typed, "version": seen})
+    assert late.status_code == 409 and "Somebody else changed it." in texts(late)
     refused = await owner.send(fields, {**typed, f"{first}.condition": ""})
     assert refused.status_code == 422
     assert "Rule 1: say when the field is to be written, in 1 to 500 characters." in texts(refused)

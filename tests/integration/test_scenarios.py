@@ -120,6 +120,13 @@ async def test_a_fixed_list_of_messages_is_played_without_a_model_and_failures_a
     wrong = await alice.send("/scenarios/create", {**form, "name": "", "check-1-at": "9"})
     assert wrong.status_code == 422 and "Give the scenario a name." in texts(wrong)
     assert "The customer does not write so many messages." in texts(wrong) and "490 ROUBLES" in wrong.text
+    for half, said in (
+        ({"check-3-value": "Ask our courier"}, "Choose one of the list."),
+        ({"check-3-look": "words"}, "Say what it looks for."),
+    ):
+        refused = await alice.send("/scenarios/create", {**form, **half})
+        assert refused.status_code == 422 and said in texts(refused)
+        assert all(typed in refused.text for typed in half.values())
     page = await alice.follow(await alice.send("/scenarios/create", form))
     assert 'value="490 ROUBLES"' in page.text
     (scenario,) = await listed(database, scope, agent)

@@ -11,6 +11,7 @@ from gptagent.features.dialog.generating import Generation
 from gptagent.features.dialog.prompting import ModelResponder
 from gptagent.features.dialog.rehearsing.service import Place, Rehearsal, Said, rehearse
 from gptagent.features.dialog.tracing import service as tracing
+from gptagent.features.dialog.tracing.api import explanation_out
 from gptagent.kernel.jobs import JobContext
 from integration.conftest import serving_here
 from members import add_member
@@ -259,6 +260,9 @@ async def test_what_is_called_after_the_answer_is_told_of_and_only_planned_in_a_
         ("create_task", "refused", "unknown_argument"),
     ]
     assert [one.purpose for one in told.calls] == ["reply", "actions"]
+    for with_prompts in (True, False):  # as on the page: a member sees which tools, not with which words
+        out = explanation_out(told, with_prompts=with_prompts)
+        assert [one.arguments is not None for one in out.tools] == [with_prompts] * 4
     async with world.db.session(scope) as session:
         (agent,) = await agents.list_agents(session)
         before = await session.fetchval("select count(*) from app.crm_action")

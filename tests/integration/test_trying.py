@@ -132,6 +132,32 @@ async def test_what_a_chat_overrides_counts_in_it_alone(tester, control, agent):
     assert pointers == {"overrides.creativity", "overrides.colour"}
 
 
+async def test_a_chat_tries_the_draft_and_shows_its_settings_not_the_published_ones(
+    tester, control, agent, home, kommo
+):
+    """MSG-22: what the fields show is what answers; leaving them as they are overrides nothing."""
+    world = tester.world
+    async with world.db.session(world.scope) as session:
+        await agents.save_draft(session, agent.id, {"instructions": "Draft every word of it."})
+    script(control, {"reply": TRUE})
+    await tester.say(QUESTION)
+    assert prompt(control)[0]["content"].startswith("Draft every word of it.")
+    async with (
+        serving_here(home, kommo_sandbox_url=kommo, llm_model="gpt-test") as url,
+        reader_of(url, world.db, world.scope) as alice,
+    ):
+        at = f"/test-chat/{tester.chat_id}"
+        shown = html.unescape((await alice.open(at)).text)
+        assert "Draft every word of it.</textarea>" in shown and "as its draft has it" in shown
+        typed = {"agent_id": str(agent.id), "instructions": "Draft every word of it.", "model": ""}
+        typed |= {"creativity": agent.settings.creativity, "reply_max_chars": ""}
+        assert (await alice.send(f"{at}/settings", typed)).status_code == 303
+        assert not (await tester.do(service.get_chat, tester.chat_id)).overrides
+        await alice.send(f"{at}/settings", {**typed, "instructions": agent.settings.instructions})
+    kept = await tester.do(service.get_chat, tester.chat_id)
+    assert kept.overrides == {"instructions": agent.settings.instructions}
+
+
 async def test_a_chat_is_as_a_deal_of_the_mirror_and_names_nothing_else(tester, scene, control, agent):
     await scene.says("Hello")
     await scene.calm()
@@ -300,12 +326,21 @@ async def test_a_turn_is_played_again_with_other_settings_and_compared(scene, jo
         await tester.work(here.rpartition("/")[2])
         shown = html.unescape((await alice.open(here)).text)
         assert "<ins>, tralala</ins>" in shown and "<del>" in shown
-        wrong = await alice.send(at, {"instructions": "short"})
+        wrong = await alice.send(at, {"basis": "1", "instructions": "short"})
         assert wrong.status_code == 422
+        assert re.search(r'<option value="1"[^>]* selected', wrong.text)
         again = prompt(control)
         async with world.db.session(world.scope) as session:
             then = (await agents.list_agents(session))[0].published
         await scene.set_agent(instructions="Another voice, the one of now.")
+        async with world.db.session(world.scope) as session:
+            (now,) = await agents.list_agents(session)
+            await agents.save_draft(session, now.id, {"instructions": "Nobody gets this draft yet."})
+        published = await alice.send(at, {"instructions": "Another voice, the one of now."})
+        await tester.work(published.headers["location"].rpartition("/")[2])
+        assert prompt(control)[0]["content"].startswith("Another voice, the one of now.")
+        async with world.db.session(world.scope) as session:
+            await agents.discard_draft(session, now.id)
         own = {"basis": str(then), "instructions": "Another voice, the one of now."}
         first = await alice.send(at, own)
         await tester.work(first.headers["location"].rpartition("/")[2])

@@ -11,6 +11,7 @@ from gptagent.features.agents import copying, forms, offering, table
 from gptagent.features.agents import model as agents
 from gptagent.features.agents.exchange import web as agent_files
 from gptagent.features.agents.listing import web as agent_list
+from gptagent.features.agents.versions import model as agent_versions
 from gptagent.features.agents.versions import telling
 from gptagent.features.audit import service as audit
 from gptagent.features.crm import frame
@@ -21,11 +22,12 @@ from gptagent.features.crm.replying import web as replying
 from gptagent.features.crm.syncing import web as syncing
 from gptagent.features.dialog import ending
 from gptagent.features.dialog import web as dialog
-from gptagent.features.dialog.acting import promising
+from gptagent.features.dialog.acting import promising, tools
 from gptagent.features.dialog.acting import web as acting
 from gptagent.features.dialog.scenario_runs.model import REASONS as PUBLISHING_REASONS
 from gptagent.features.dialog.scenarios import forms as scenario_forms
 from gptagent.features.dialog.scenarios.model import SENTENCES as SCENARIO_FAILURES
+from gptagent.features.dialog.trying import telling as trying
 from gptagent.features.knowledge.exchange.files import ARTICLES
 from gptagent.features.knowledge.model import FAILURES
 from gptagent.features.knowledge.questions.files import QUESTIONS
@@ -59,6 +61,7 @@ NAMED = {
     agent_files.LACKS,
     *telling.TITLES.values(),
     *telling.WORDS.values(),
+    agent_versions.DRAFT_CHANGED,
     telling.YES,
     telling.NO,
     telling.ALL_STAGES,
@@ -75,6 +78,8 @@ NAMED = {
     *offering.DEGREE_NAMES.values(),
     *acting.ACTIONS.values(),
     *acting.INTENTS.values(),
+    *trying.PLANS.values(),
+    *trying.FAILURES.values(),
     *acting.REASONS.values(),
     promising.PROMISE_TASK,
     ending.FACT_GATE_TASK,
@@ -120,6 +125,10 @@ NAMED = {
     *SITE_REASONS.values(),
     *(message for _code, message in http._FRAMEWORK.values()),
 }
+
+
+def test_what_a_test_chat_would_do_has_words_for_each_tool():
+    assert {tools.WRITE_FIELD, *acting.ACTIONS} <= trying.PLANS.keys()
 
 
 def texts_of(path):

@@ -94,12 +94,12 @@ async def restore(session: Session, old: Agent, settings: Settings, number: int,
     return await _write(session, old, new, NewVersion(_checked_note(note), number))
 
 
-async def preview_settings(session: Session, agent: Agent, changes: Mapping[str, object]) -> Settings:
-    """Return the settings as they are edited, with these changes, checked as by `save_draft`; store nothing.
+async def preview_settings(session: Session, base: Settings, changes: Mapping[str, object]) -> Settings:
+    """Return these settings with the changes, checked as by `save_draft`; store nothing.
 
     Raises Invalid naming every wrong field; name and state are no settings.
     """
-    settings, faults = await _merged(session, as_edited(agent).settings, changes)
+    settings, faults = await _merged(session, base, changes)
     if faults:
         raise invalid(faults)
     return settings

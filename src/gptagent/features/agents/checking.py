@@ -165,7 +165,7 @@ def _check_goals(rule: PipelineRule) -> None:
     if any(len(one.text) > STAGE_GOAL_MAX_CHARS for one in rule.goals):
         raise _Wrong("A stage's goal has at most {high} characters.", high=STAGE_GOAL_MAX_CHARS)
     if any(one.stage_id == one.next_stage_id for one in rule.goals):
-        raise _Wrong("A deal is moved on to another stage.")
+        raise _Wrong("A stage's goal leads to another stage than its own: choose a different one.")
 
 
 def _check_follow_ups(rule: PipelineRule) -> None:

@@ -27,6 +27,7 @@ from gptagent.features.agents.table import (
     STAGE_GOAL_MAX_CHARS,
     STAGE_TEXT_MAX_CHARS,
 )
+from gptagent.features.agents.versions.model import DRAFT_CHANGED, sign_of
 from gptagent.features.organizations import policy
 from gptagent.features.organizations import service as organizations
 from gptagent.features.organizations.service import require
@@ -38,6 +39,7 @@ from gptagent.ui.web import Notice, Pages, field_errors, message_of, words
 
 PUBLISHED = Notice("success", "Published", "It counts from the next answer on.")
 SAVED_AS_DRAFT = Notice("success", "Saved as a draft", "Customers get it once it is published.")
+NOTHING: Mapping[str, str] = {}
 Handler = Callable[..., Awaitable[Response]]
 
 
@@ -74,11 +76,15 @@ class AgentEditor:
             typed = read(form, tab, with_model=self.llm_model is not None)
             if REARRANGE in form:
                 typed = rearranged(typed, words(form, REARRANGE))
-                return await self._page(request, scope, agent_id, tab, typed=typed, is_typing=True)
+                began = {name: words(form, name) for name in ("version", "seen") if name in form}
+                return await self._page(
+                    request, scope, agent_id, tab, typed=typed, began=began, is_typing=True
+                )
             changes, is_draft = nested(typed), words(form, "action") == "draft"
             try:
                 async with self.db.session(scope) as session:
-                    _check_version(form, await service.get_agent(session, agent_id, lock=True), tab)
+                    agent = await service.get_agent(session, agent_id, lock=True)
+                    _check_version(form, agent, tab, is_draft=is_draft)
                     if is_draft:
                         await service.save_draft(session, agent_id, changes)
                     else:
@@ -99,9 +105,12 @@ class AgentEditor:
         typed: Mapping[str, object] | None = None,
         error: AppError | None = None,
         part: str = "",
+        began: Mapping[str, str] = NOTHING,
         is_typing: bool = False,
     ) -> Response:
-        """`is_typing`: what was typed is not saved yet, and nobody asked for it."""
+        """`is_typing`: what was typed is not saved yet, and nobody asked for it. `began`: what the form began
+        with, or a colleague's change of meanwhile would be overwritten unseen.
+        """
         async with self.db.session(scope) as session:
             agent = await service.get_agent(session, agent_id)
             edited = service.as_edited(agent)
@@ -126,7 +135,8 @@ class AgentEditor:
             shell,
             status=error.status if error else 200,
             tab=tab,
-            version=version_of(edited, tab),
+            version=began.get("version") or version_of(edited, tab),
+            seen=began.get("seen", sign_of(agent.draft)),
             values=values,
             rules=rules_of(values),
             week={one["day"]: one for one in values["hours.week"]},
@@ -158,7 +168,12 @@ class AgentEditor:
         }
 
 
-def _check_version(form: FormData, agent: Agent, tab: Tab) -> None:
-    """Raise Conflict if the tab no longer holds what the form began with."""
+def _check_version(form: FormData, agent: Agent, tab: Tab, *, is_draft: bool) -> None:
+    """Raise Conflict if the tab no longer holds what the form began with, or if what waits in the draft of
+    other tabs would be published and is not what was there then.
+    """
+    is_other = agent.draft is not None and "seen" in form and words(form, "seen") != sign_of(agent.draft)
+    if is_other and not is_draft:
+        raise Conflict("draft_changed", DRAFT_CHANGED)
     if words(form, "version") not in {"", version_of(service.as_edited(agent), tab)}:
         raise Conflict("agent_changed", "Somebody else changed it. Reload it and try again.")

@@ -31,10 +31,15 @@ async def insert_agent(
 
 
 async def update_agent(session: Session, agent: Agent) -> bool:
-    """Write the agent and raise its version. False: see insert_agent."""
+    """Write the agent and raise its version. False: see insert_agent.
+
+    Settings are written only with a new number: a document of before some setting existed would else be
+    another one by its defaults alone, and a version that nobody has published.
+    """
     try:
         await session.execute(
-            """update app.agent set name = $2, is_active = $3, settings = $4, published = $5, draft = $6,
+            """update app.agent set name = $2, is_active = $3, published = $5, draft = $6,
+                      settings = case when published = $5 then settings else $4::jsonb end,
                       version = version + 1, updated_at = now() where id = $1""",
             agent.id,
             agent.name,

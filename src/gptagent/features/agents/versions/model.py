@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from gptagent.features.agents.model import Settings
 from gptagent.features.agents.table import SETTINGS
 
 NOTE_MAX_CHARS = 500
+DRAFT_CHANGED = "Somebody has changed the draft meanwhile. Look at it again first."
 # Of one agent; older ones are forgotten. A change a minute for two working days stays within it.
 VERSIONS_KEPT = 1_000
 
@@ -46,6 +48,11 @@ class Difference:
     setting: str
     before: Any
     after: Any
+
+
+def sign_of(settings: Settings | None) -> str:
+    """Return a sign that changes with any of the settings; of none it is empty."""
+    return "" if settings is None else sha256(msgspec.json.encode(settings)).hexdigest()[:16]
 
 
 def differences(before: Settings, after: Settings) -> Iterator[Difference]:

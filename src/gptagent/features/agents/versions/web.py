@@ -5,15 +5,16 @@ from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter
+from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gptagent.features.agents import service as agents
-from gptagent.features.agents.model import CUSTOM_FIELD
+from gptagent.features.agents.model import CUSTOM_FIELD, Agent
 from gptagent.features.agents.offering import FIELD_NAMES, offered_in_basics, offered_in_fields
 from gptagent.features.agents.ports import PublishCondition
 from gptagent.features.agents.versions import service
-from gptagent.features.agents.versions.model import NOTE_MAX_CHARS
+from gptagent.features.agents.versions.model import DRAFT_CHANGED, NOTE_MAX_CHARS, sign_of
 from gptagent.features.agents.versions.telling import Told, tell
 from gptagent.features.organizations import policy
 from gptagent.features.organizations import service as organizations
@@ -80,6 +81,7 @@ class AgentVersionPages:
             before=_number(before),
             after=_number(after),
             note_max=NOTE_MAX_CHARS,
+            seen=sign_of(agent.draft),
             earlier=earlier,
             problems=problems,
             llm_model=self.llm_model,
@@ -96,10 +98,12 @@ class AgentVersionPages:
 
     async def publish(self, request: Request, scope: CurrentScope, agent_id: UUID) -> Response:
         require(scope, policy.EDIT_AGENTS)
-        note = words(await request.form(), "note")
+        form = await request.form()
+        note = words(form, "note")
         notice = Notice("success", "Published", "It counts from the next answer on.")
         try:
             async with self.db.session(scope) as session:
+                _check_seen(form, await agents.get_agent(session, agent_id, lock=True))
                 await agents.publish_draft(session, agent_id, note=note, condition=self.condition)
         except (Conflict, Invalid) as error:
             notice = refusal(error)
@@ -107,9 +111,14 @@ class AgentVersionPages:
 
     async def discard(self, request: Request, scope: CurrentScope, agent_id: UUID) -> Response:
         require(scope, policy.EDIT_AGENTS)
-        async with self.db.session(scope) as session:
-            await agents.discard_draft(session, agent_id)
-        return self.pages.redirect(_tab_of(request, agent_id), Notice("success", "The draft is discarded"))
+        form, notice = await request.form(), Notice("success", "The draft is discarded")
+        try:
+            async with self.db.session(scope) as session:
+                _check_seen(form, await agents.get_agent(session, agent_id, lock=True))
+                await agents.discard_draft(session, agent_id)
+        except Conflict as error:
+            notice = refusal(error)
+        return self.pages.redirect(_tab_of(request, agent_id), notice)
 
     async def _told(
         self,
@@ -126,6 +135,12 @@ class AgentVersionPages:
             return translate(locale, text)
 
         return tell(found, await _names(session, say), say)
+
+
+def _check_seen(form: FormData, agent: Agent) -> None:
+    """Raise Conflict if the draft is no longer the one that was shown beside the button."""
+    if agent.draft is not None and words(form, "seen") not in {"", sign_of(agent.draft)}:
+        raise Conflict("draft_changed", DRAFT_CHANGED)
 
 
 def refusal(error: AppError) -> Notice:

@@ -77,8 +77,10 @@ class RewriteOut(Wire):
 
 
 class ToolUseOut(Wire):
+    """`arguments` are null for those who may not read prompts."""
+
     name: str
-    arguments: dict[str, Any]
+    arguments: dict[str, Any] | None
     state: Literal["done", "planned", "refused"]
     result: str
 
@@ -158,7 +160,15 @@ def explanation_out(told: Explanation, *, with_prompts: bool) -> ExplanationOut:
             RewriteOut(facts=list(one.facts), text=one.text if with_prompts else None, outcome=one.outcome)
             for one in told.rewrites
         ],
-        tools=[ToolUseOut.model_validate(one) for one in told.tools],
+        tools=[
+            ToolUseOut(
+                name=one.name,
+                arguments=one.arguments if with_prompts else None,
+                state=one.state,
+                result=one.result,
+            )
+            for one in told.tools
+        ],
         notes=[NoteOut.model_validate(one) for one in told.notes],
         steps=[StepOut.model_validate(one) for one in told.steps],
         prompt_chars=told.prompt_chars,

@@ -7,7 +7,7 @@ from uuid import UUID
 from starlette.datastructures import FormData
 
 from gptagent.features.agents import service as agents
-from gptagent.features.agents.model import CREATIVITIES, Agent
+from gptagent.features.agents.model import CREATIVITIES, Agent, Settings
 from gptagent.features.crm import service as crm
 from gptagent.features.dialog.rehearsing.model import Place
 from gptagent.features.dialog.trying.model import NewChat
@@ -35,17 +35,17 @@ def read_chat(form: FormData, agent: Agent | None, old: Mapping[str, Any]) -> Ne
         contact_id=_number(words(form, "contact_id")),
     )
     agent_id = _uuid(words(form, "agent_id"))
-    return NewChat(agent_id, words(form, "title").strip(), place, read_overrides(form, agent, old))
+    own = agents.as_edited(agent).settings if agent else None
+    return NewChat(agent_id, words(form, "title").strip(), place, read_overrides(form, own, old))
 
 
-def read_overrides(form: FormData, agent: Agent | None, old: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what differs from the agent's own settings; what the form does not show stays as it was."""
-    if agent is None or not any(name in form for name in OVERRIDABLE):
+def read_overrides(form: FormData, own: Settings | None, old: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what differs from `own`, those the form began with; what it does not show stays as it was."""
+    if own is None:
         return {}
-    rest = {name: value for name, value in old.items() if name not in OVERRIDABLE}
+    rest = {name: value for name, value in old.items() if name not in OVERRIDABLE or name not in form}
     typed = {name: _typed(form, name) for name in OVERRIDABLE if name in form}
-    own = {name: getattr(agent.settings, name) for name in OVERRIDABLE}
-    return {**rest, **{name: value for name, value in typed.items() if value != own[name]}}
+    return {**rest, **{name: value for name, value in typed.items() if value != getattr(own, name)}}
 
 
 async def offered(session: Session) -> dict[str, Any]:
@@ -72,10 +72,11 @@ async def offered(session: Session) -> dict[str, Any]:
 
 
 def values_of(new: NewChat, agent: Agent | None) -> dict[str, Any]:
-    """Return what the fields show: the agent's own settings with the chat's in their place."""
+    """Return what the fields show: the settings the agent is tried with, the chat's in their place."""
     place = new.place
     stage = f"{place.connection_id}/{place.pipeline_id}/{place.stage_id}" if place.stage_id else ""
-    own = {name: getattr(agent.settings, name) for name in OVERRIDABLE} if agent else {}
+    tried = agents.as_edited(agent).settings if agent else None
+    own = {name: getattr(tried, name) for name in OVERRIDABLE} if tried else {}
     return {
         "title": new.title,
         "agent_id": str(new.agent_id),

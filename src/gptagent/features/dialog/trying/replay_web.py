@@ -67,7 +67,7 @@ class ReplayPages:
             await self.limits.check_test(person_of(request))
             async with self.db.session(scope) as session:
                 agent = await _agent(session, conversation_id, turn_id)
-                typed = read_overrides(form, agent, {})
+                typed = read_overrides(form, agent.settings, {})
                 played = await service.replay_turn(
                     session,
                     person_of(request),
@@ -77,6 +77,7 @@ class ReplayPages:
                     service.read_basis(words(form, "basis")),
                 )
         except (Invalid, RateLimited) as error:
+            typed = {**typed, "basis": words(form, "basis")}
             return await self._page(request, scope, conversation_id, turn_id, typed=typed, error=error)
         here = f"{base_of(request)}/conversations/{conversation_id}/turns/{turn_id}/replays"
         return self.pages.redirect(f"{here}/{played.id}")

@@ -158,7 +158,7 @@ async def replay_turn(  # noqa: PLR0917 - which turn, and with what
     """
     agent, _input = await _frozen(session, conversation_id, turn_id)
     changes = {**await changes_to(session, agent, basis), **changes}
-    await agents.preview_settings(session, agent, changes)
+    await agents.preview_settings(session, agent.settings, changes)
     rehearsal_id = new_id()
     await store.insert_rehearsal(
         session,
@@ -218,9 +218,9 @@ async def get_replay(session: Session, conversation_id: UUID, turn_id: UUID, pla
     return found
 
 
-async def settings_of(session: Session, agent: Agent, overrides: Mapping[str, Any]) -> Settings:
-    """Return what the agent is played with. Raises Invalid if what is overridden does not fit any more."""
-    return await agents.preview_settings(session, agent, overrides)
+def tried(agent: Agent) -> Settings:
+    """Return what a test chat plays the agent with: its draft, or without one what is published."""
+    return agents.as_edited(agent).settings
 
 
 async def rehearsal_of(session: Session, played: Played) -> Rehearsal | None:
@@ -231,7 +231,7 @@ async def rehearsal_of(session: Session, played: Played) -> Rehearsal | None:
     if chat is None:
         return None
     agent = await agents.get_agent(session, chat.agent_id)
-    settings = await settings_of(session, agent, chat.overrides)
+    settings = await agents.preview_settings(session, tried(agent), chat.overrides)
     said = [one for one in await store.select_played(session, chat.id) if one.seq < played.seq]
     history: list[Said] = []
     for one in said[-HISTORY_EXCHANGES:]:
@@ -247,7 +247,7 @@ async def _of_turn(session: Session, played: Played) -> Rehearsal:
         raise NotFound
     agent, frozen = await _frozen(session, conversation_id, played.turn_id)
     conversation = await conversations.get_conversation(session, conversation_id)
-    settings = await settings_of(session, agent, played.overrides)
+    settings = await agents.preview_settings(session, agent.settings, played.overrides)
     first = min((*frozen.history, *frozen.unanswered))
     since = await conversations.list_messages(session, conversation_id, from_seq=first)
     messages = {one.seq: one for one in since}
@@ -307,7 +307,7 @@ async def _check(session: Session, new: NewChat) -> None:
     faults += await _check_place(session, new.place)
     if agent is not None:
         try:
-            await agents.preview_settings(session, agent, new.overrides)
+            await agents.preview_settings(session, tried(agent), new.overrides)
         except Invalid as error:
             faults += [replace(one, pointer=f"overrides.{one.pointer}") for one in error.fields]
     if faults:

@@ -2,7 +2,11 @@
 
 from collections.abc import Mapping
 
+from gptagent.features.dialog.acting.web import ACTIONS
+
 PLANS: Mapping[str, str] = {
+    **ACTIONS,
+    "write_field": "Write a field",
     "send_reply": "The reply would be sent to the customer",
     "put_down_draft": "A draft would wait for approval in the inbox",
     "create_task": "A task would be created on the deal",
