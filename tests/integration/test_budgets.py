@@ -222,6 +222,20 @@ async def test_what_is_played_as_a_customer_takes_nothing_from_their_budget(scen
     assert [row["level"] for row in levels] == ["agent", "workspace"]
 
 
+async def test_a_budget_that_is_only_tried_is_told_to_nobody_as_used_up(scene, world, control):
+    async with world.db.session(world.scope) as session:
+        (agent,) = await agents.list_agents(session)
+    tried = replace(agent, settings=replace(agent.settings, budget=Limits(day_tokens=1)))
+    generation = Generation(ModelResponder(scene.door), ExtractiveResponder(), Understanding(None))
+    for _ in range(2):
+        done = await rehearse(world.db, world.scope, generation, Rehearsal(tried, QUESTION))
+        assert done.by != "extractive"
+    async with world.db.session(world.scope) as session:
+        assert await session.fetchval("select max(told_percent) from app.budget_use") == 0
+        told = "select count(*) from app.audit_event where action like 'budget.%'"
+        assert await session.fetchval(told) == 0
+
+
 async def test_owners_are_told_once_at_eighty_percent_and_once_at_the_end(door, world, control):
     """MSG-5"""
     database, scope = world.db, world.scope
