@@ -94,6 +94,26 @@ async def test_an_erased_customer_leaves_no_row_and_no_word(scene, world):
             await service.erase_customer(session, scene.conversation_id)
 
 
+async def test_what_was_done_for_an_erased_customer_with_a_deal_of_others_goes_too(scene, world):
+    """PRV-2: a deal that is shared, or that the chat has left since."""
+    async with world.db.session(world.scope) as session:
+        await session.execute(
+            """insert into app.crm_action (id, connection_id, kind, entity, entity_id, request, actor_kind,
+                                           conversation_id, reason, state)
+               values ($1, $2, 'add_note', 'leads', 987654, '{}', 'system', $3, 'canary5511', 'done')""",
+            new_id(),
+            world.hook.connection_id,
+            scene.conversation_id,
+        )
+    pieces = [
+        one async for one in await service.export_customer(world.db, world.scope, scene.conversation_id)
+    ]
+    assert "987654" in b"".join(pieces).decode()
+    async with world.db.session(world.scope) as session:
+        await service.erase_customer(session, scene.conversation_id)
+        assert await session.fetchval("select count(*) from app.crm_action") == 0
+
+
 async def test_what_an_erased_customer_writes_begins_a_new_conversation(scene, world):
     before = scene.conversation_id
     async with world.db.session(world.scope) as session:

@@ -224,7 +224,7 @@ def as_spoken(text: str) -> str:
 
 
 def _counted_for(context: TurnContext) -> UUID | None:
-    """Return whose budget a reply is counted in: a rehearsal takes nothing from the customer it is held as."""
+    """Return whose budget a reply is counted in: a rehearsal takes nothing from its customer."""
     return None if context.is_rehearsal else context.conversation.customer
 
 
