@@ -289,6 +289,50 @@ async def test_an_erased_person_cannot_be_recognised_anywhere(database, scope, f
     assert entries["member.erased"].actor_id == bob.actor.id
 
 
+async def test_an_erased_persons_name_goes_from_all_they_wrote_and_decided(scene, world, files):
+    """PRV-2"""
+    bob = await bob_of(world.db, world.scope)
+    async with world.db.session(bob) as session:
+        name = await session.fetchval("select full_name from app.person where id = $1", bob.actor.id)
+    turn, chat = (await scene.turns())[-1], scene.conversation_id
+    async with world.db.session(world.scope) as session:
+        await session.execute("update app.turn set draft_by = $1", name)
+        await session.execute("update app.message set author = 'human', author_name = $1", name)
+        await session.execute(
+            """insert into app.outgoing (id, conversation_id, seq, kind)
+               select $1, $2, seq, 'reply' from app.message where conversation_id = $2 limit 1""",
+            new_id(),
+            chat,
+        )
+        await session.execute(
+            """insert into app.handoff (id, conversation_id, made_by, by_name, reason)
+               values ($1, $2, 'person', $3, 'person')""",
+            new_id(),
+            chat,
+            name,
+        )
+        await session.execute(
+            """insert into app.action_proposal (id, conversation_id, turn_id, action, fields, shown, degree,
+                                                confidence, key, state, decided_by)
+               values ($1, $2, $3, 'add_note', '{}', '', 'approve', 1, 'key', 'rejected', $4)""",
+            new_id(),
+            chat,
+            turn["id"],
+            name,
+        )
+    await service.erase_person(world.db, files, bob.actor.id, PASSWORD, origin_of(bob))
+    async with world.db.session(world.scope) as session:
+        places = ("turn.draft_by", "handoff.by_name", "action_proposal.decided_by")
+        for table, column in (one.split(".") for one in places):
+            found = await session.fetch(f"select {column} from app.{table}")  # noqa: S608 - words above
+            assert {row[column] for row in found} == {""}, table
+        ours = await session.fetchval(
+            """select m.author_name from app.message m
+                 join app.outgoing o on o.conversation_id = m.conversation_id and o.seq = m.seq"""
+        )
+    assert name and ours == ""
+
+
 @pytest.mark.parametrize("proof", ["", "not the right one", "bob@canary5511.test"])
 async def test_without_the_password_nobody_is_erased(database, scope, files, proof):
     bob = await bob_of(database, scope)
