@@ -145,6 +145,19 @@ async def test_money_is_counted_by_the_price_and_tokens_where_there_is_none(data
     await priced.model.aclose()
 
 
+async def test_a_provider_that_tells_no_tokens_has_used_what_was_held(database, scope, model, control):
+    class Mute:
+        async def complete(self, request):
+            return replace(await model.complete(request), tokens_in=0, tokens_out=0, cost_micro_usd=None)
+
+    mute = GuardedModel(database, Mute(), names=("sandbox",))
+    await allow(database, scope, day_tokens=1)
+    await mute.complete(asking(scope))
+    assert (await used(database, scope)).tokens >= 60
+    with pytest.raises(BudgetExhausted):
+        await mute.complete(asking(scope))
+
+
 async def test_each_contact_and_agent_has_a_limit_of_its_own(door, database, scope, control):
     ann, bob, agent = new_id(), new_id(), new_id()
     await allow(database, scope, contact=Limits(day_tokens=1))
