@@ -69,23 +69,6 @@ async def test_it_stays_whole_unless_it_is_asked_for_and_goes_unchecked(scene, s
     assert "rest" not in turn["answer"] or turn["answer"]["rest"] == []
 
 
-async def test_what_a_later_part_promises_becomes_a_task_once_it_has_left(scene):
-    """AGT-30: no promise is said that nobody would know of."""
-    text = f"{PARTS[0]}\n\nI will call you back tomorrow. {PARTS[1]}"
-
-    class Promising(Wordy):
-        async def respond(self, _db, _scope, _context, _passages):
-            return Answer(text, "reply", "wordy"), Spent()
-
-    scene.runner = replace(scene.runner, responder=Promising())
-    await scene.says("Tell me all.")
-    await scene.calm()
-    assert await scene.sent() == text.split("\n\n")
-    async with scene.world.db.session(scene.world.scope) as session:
-        tasks = await session.fetch("select text from app.crm_task")
-    assert ["I will call you back tomorrow." in task["text"] for task in tasks] == [True]
-
-
 async def test_a_newer_message_stops_the_rest_and_gets_its_own_answer(scene):
     """MSG-23"""
     await after_the_first(scene)

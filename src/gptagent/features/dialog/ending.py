@@ -102,7 +102,8 @@ async def finish(
             await replying.release(session, turn.id)
         if sent is not None:
             await splitting.owe_rest(session, turn, answer)
-            await owe_promises(session, conversation, answer)  # those of this part
+            if turn.part == 0:
+                await owe_promises(session, conversation, answer)
             if not answer.rest:  # what belongs to a reply follows its last part
                 await enclosures.owe_files(session, turn, answer)
                 await knowledge.note_scripts_used(session, used_scripts(answer), now=utcnow())
