@@ -271,6 +271,23 @@ async def test_nothing_but_this_deal_and_contact_can_be_named(desk):
     assert desk.prompt()[1]["content"].count("<message") == 1
 
 
+async def test_a_mark_of_personal_data_that_a_model_made_up_is_written_nowhere(desk):
+    """MSG-13: where a value was hidden its mark becomes it again; one that hides nothing would stay."""
+    named = rule("name", overwrite=True)
+    await desk.scene.set_agent(update_rules={"lead": [named]}, actions={"create_task": "alone"})
+    task = {"text": "Call [PHONE_3]", "due_in_hours": 1, "reason": "", "confidence": 1}
+    desk.calls(write(1, "INN_2"), ("create_task", task))
+    await desk.says()
+    assert await desk.verdicts() == [
+        ("write_field", "argument_invalid"),
+        ("create_task", "argument_invalid"),
+    ]
+    assert await desk.rows("select id from app.crm_action") == []
+    desk.calls(write(1, "CARD_10"))
+    await desk.says("My promo code is CARD_10. How much does delivery to the city cost?")
+    assert await desk.verdicts() == [("write_field", "taken")]
+
+
 async def test_an_agent_that_may_do_nothing_asks_nobody_and_one_that_was_taken_over_does_nothing(desk):
     """AGT-2, AGT-27"""
     desk.calls(write(1, "5"))

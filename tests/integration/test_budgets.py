@@ -11,8 +11,13 @@ import psycopg
 import pytest
 
 from gptagent.adapters.smtp.port import SmtpMailer, SmtpServer
+from gptagent.features.agents import service as agents
 from gptagent.features.conversations.memory.jobs import MemoryJobs
+from gptagent.features.dialog.extractive import ExtractiveResponder
+from gptagent.features.dialog.generating import Generation
 from gptagent.features.dialog.prompting import ModelResponder
+from gptagent.features.dialog.rehearsing.model import Place, Rehearsal
+from gptagent.features.dialog.rehearsing.service import rehearse
 from gptagent.features.identity.model import Links
 from gptagent.features.inference.budgets import service as budgets
 from gptagent.features.inference.budgets.jobs import BudgetJobs
@@ -20,6 +25,7 @@ from gptagent.features.inference.budgets.model import Amount, Budgets, Limits, b
 from gptagent.features.inference.budgets.service import BudgetExhausted
 from gptagent.features.inference.guarded import GuardedModel
 from gptagent.features.inference.model import ChatTurn, ModelRequest, Price, PriceList, Use
+from gptagent.features.knowledge.service import Understanding
 from gptagent.features.mail.jobs import MailJobs
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.crypto import load_vault
@@ -139,6 +145,19 @@ async def test_money_is_counted_by_the_price_and_tokens_where_there_is_none(data
     await priced.model.aclose()
 
 
+async def test_a_provider_that_tells_no_tokens_has_used_what_was_held(database, scope, model, control):
+    class Mute:
+        async def complete(self, request):
+            return replace(await model.complete(request), tokens_in=0, tokens_out=0, cost_micro_usd=None)
+
+    mute = GuardedModel(database, Mute(), names=("sandbox",))
+    await allow(database, scope, day_tokens=1)
+    await mute.complete(asking(scope))
+    assert (await used(database, scope)).tokens >= 60
+    with pytest.raises(BudgetExhausted):
+        await mute.complete(asking(scope))
+
+
 async def test_each_contact_and_agent_has_a_limit_of_its_own(door, database, scope, control):
     ann, bob, agent = new_id(), new_id(), new_id()
     await allow(database, scope, contact=Limits(day_tokens=1))
@@ -196,6 +215,38 @@ async def test_a_turn_without_money_asks_a_person_where_that_is_wanted(scene, wo
     await scene.calm()
     assert await scene.sent() == ["It costs 490 roubles."]
     assert NOT_FOUND not in await scene.sent()
+
+
+async def test_what_is_played_as_a_customer_takes_nothing_from_their_budget(scene, world, control):
+    """A replay of last weeks' chats must not be why those customers get quotations today."""
+    await scene.says(QUESTION)
+    await scene.calm()
+    kept = await scene.conversation()
+    place = Place("", kept["connection_id"], lead_id=kept["lead_id"], contact_id=kept["contact_id"])
+    await allow(world.db, world.scope, contact=Limits(day_tokens=1_000_000))
+    async with world.db.session(world.scope) as session:
+        (agent,) = await agents.list_agents(session)
+    generation = Generation(ModelResponder(scene.door), ExtractiveResponder(), Understanding(None))
+    before = await used(world.db, world.scope)
+    await rehearse(world.db, world.scope, generation, Rehearsal(agent, QUESTION, place=place))
+    assert (await used(world.db, world.scope)).tokens > before.tokens
+    async with world.db.session(world.scope) as session:
+        levels = await session.fetch("select distinct level from app.budget_use order by level")
+    assert [row["level"] for row in levels] == ["agent", "workspace"]
+
+
+async def test_a_budget_that_is_only_tried_is_told_to_nobody_as_used_up(scene, world, control):
+    async with world.db.session(world.scope) as session:
+        (agent,) = await agents.list_agents(session)
+    tried = replace(agent, settings=replace(agent.settings, budget=Limits(day_tokens=1)))
+    generation = Generation(ModelResponder(scene.door), ExtractiveResponder(), Understanding(None))
+    for _ in range(2):
+        done = await rehearse(world.db, world.scope, generation, Rehearsal(tried, QUESTION))
+        assert done.by != "extractive"
+    async with world.db.session(world.scope) as session:
+        assert await session.fetchval("select max(told_percent) from app.budget_use") == 0
+        told = "select count(*) from app.audit_event where action like 'budget.%'"
+        assert await session.fetchval(told) == 0
 
 
 async def test_owners_are_told_once_at_eighty_percent_and_once_at_the_end(door, world, control):

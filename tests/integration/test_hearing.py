@@ -12,7 +12,11 @@ from gptagent.features.conversations import service as conversations
 from gptagent.features.conversations.memory.jobs import by_patterns
 from gptagent.features.dialog.hearing.service import ASK_AGAIN, ASK_AGAIN_VOICE
 from gptagent.features.dialog.prompting import ModelResponder
+from gptagent.features.inference.budgets import service as budgets
+from gptagent.features.inference.budgets.model import Budgets, Limits
+from gptagent.features.inference.guarded import GuardedModel
 from gptagent.features.privacy import service as privacy
+from gptagent.kernel.clock import utcnow
 from gptagent.kernel.egress import Egress
 from gptagent.kernel.errors import UpstreamUnavailable
 from gptagent.kernel.files import LocalFiles
@@ -129,6 +133,23 @@ async def test_a_picture_is_described_and_a_document_read_and_a_model_is_told_wh
     async with scene.world.db.session(scene.world.scope) as session:
         rows = await session.fetch("select heard_as, heard_by from app.attachment order by seq")
     assert [tuple(row) for row in rows] == [("picture", "sandbox"), ("document", None)]
+
+
+async def test_a_customers_pictures_are_bounded_by_the_budget_of_a_contact(scene, files, control, model):
+    """MSG-5"""
+    world = scene.world
+    async with world.db.session(world.scope) as session:
+        limits = Budgets(contact=Limits(day_tokens=1))
+        await budgets.set_budgets(session, limits, now=utcnow())
+    vision = GuardedModel(world.db, model, names=("sandbox",))
+    listening = Listening(scene, files, vision=vision)
+    for place in ("red lamp", "blue lamp"):
+        await listening.sends("picture", recording(place, "picture"))
+    await listening.fetch()
+    await listening.hear()
+    async with world.db.session(world.scope) as session:
+        rows = await session.fetch("select hearing from app.attachment order by hearing")
+    assert [row["hearing"] for row in rows] == ["heard", "unheard"]
 
 
 async def test_without_a_model_the_agent_asks_for_words_once_and_then_a_person_is_asked(scene, files):

@@ -94,6 +94,26 @@ async def test_an_erased_customer_leaves_no_row_and_no_word(scene, world):
             await service.erase_customer(session, scene.conversation_id)
 
 
+async def test_what_was_done_for_an_erased_customer_with_a_deal_of_others_goes_too(scene, world):
+    """PRV-2: a deal that is shared, or that the chat has left since."""
+    async with world.db.session(world.scope) as session:
+        await session.execute(
+            """insert into app.crm_action (id, connection_id, kind, entity, entity_id, request, actor_kind,
+                                           conversation_id, reason, state)
+               values ($1, $2, 'add_note', 'leads', 987654, '{}', 'system', $3, 'canary5511', 'done')""",
+            new_id(),
+            world.hook.connection_id,
+            scene.conversation_id,
+        )
+    pieces = [
+        one async for one in await service.export_customer(world.db, world.scope, scene.conversation_id)
+    ]
+    assert "987654" in b"".join(pieces).decode()
+    async with world.db.session(world.scope) as session:
+        await service.erase_customer(session, scene.conversation_id)
+        assert await session.fetchval("select count(*) from app.crm_action") == 0
+
+
 async def test_what_an_erased_customer_writes_begins_a_new_conversation(scene, world):
     before = scene.conversation_id
     async with world.db.session(world.scope) as session:
@@ -267,6 +287,50 @@ async def test_an_erased_person_cannot_be_recognised_anywhere(database, scope, f
         entries = {one.action: one for one in await audit.list_entries(session)}
     assert entries["member.seen"].personal is None and entries["member.seen"].address is None
     assert entries["member.erased"].actor_id == bob.actor.id
+
+
+async def test_an_erased_persons_name_goes_from_all_they_wrote_and_decided(scene, world, files):
+    """PRV-2"""
+    bob = await bob_of(world.db, world.scope)
+    async with world.db.session(bob) as session:
+        name = await session.fetchval("select full_name from app.person where id = $1", bob.actor.id)
+    turn, chat = (await scene.turns())[-1], scene.conversation_id
+    async with world.db.session(world.scope) as session:
+        await session.execute("update app.turn set draft_by = $1", name)
+        await session.execute("update app.message set author = 'human', author_name = $1", name)
+        await session.execute(
+            """insert into app.outgoing (id, conversation_id, seq, kind)
+               select $1, $2, seq, 'reply' from app.message where conversation_id = $2 limit 1""",
+            new_id(),
+            chat,
+        )
+        await session.execute(
+            """insert into app.handoff (id, conversation_id, made_by, by_name, reason)
+               values ($1, $2, 'person', $3, 'person')""",
+            new_id(),
+            chat,
+            name,
+        )
+        await session.execute(
+            """insert into app.action_proposal (id, conversation_id, turn_id, action, fields, shown, degree,
+                                                confidence, key, state, decided_by)
+               values ($1, $2, $3, 'add_note', '{}', '', 'approve', 1, 'key', 'rejected', $4)""",
+            new_id(),
+            chat,
+            turn["id"],
+            name,
+        )
+    await service.erase_person(world.db, files, bob.actor.id, PASSWORD, origin_of(bob))
+    async with world.db.session(world.scope) as session:
+        places = ("turn.draft_by", "handoff.by_name", "action_proposal.decided_by")
+        for table, column in (one.split(".") for one in places):
+            found = await session.fetch(f"select {column} from app.{table}")  # noqa: S608 - words above
+            assert {row[column] for row in found} == {""}, table
+        ours = await session.fetchval(
+            """select m.author_name from app.message m
+                 join app.outgoing o on o.conversation_id = m.conversation_id and o.seq = m.seq"""
+        )
+    assert name and ours == ""
 
 
 @pytest.mark.parametrize("proof", ["", "not the right one", "bob@canary5511.test"])

@@ -176,6 +176,27 @@ async def test_a_chat_is_as_a_deal_of_the_mirror_and_names_nothing_else(tester, 
         await tester.do(service.get_chat, tester.chat_id)
 
 
+async def test_what_was_said_as_a_customer_goes_once_the_chat_is_as_nobody(tester, scene, control, agent):
+    """It holds what the CRM knows of them, and their erasure would not find it any more."""
+    await scene.says("Hello")
+    await scene.calm()
+    connection_id = (await scene.conversation())["connection_id"]
+    place = Place("waba", connection_id, lead_id=scene.chat["lead_id"])
+    await tester.do(service.change_chat, tester.chat_id, NewChat(agent.id, place=place))
+    script(control, {"reply": TRUE})
+    await tester.say(QUESTION)
+    same = NewChat(agent.id, title="Prices", place=replace(place, channel=""))
+    await tester.do(service.change_chat, tester.chat_id, same)
+    assert len(await tester.do(_played, tester.chat_id)) == 1
+    await tester.do(service.change_chat, tester.chat_id, NewChat(agent.id))
+    async with scene.world.db.session(scene.world.scope) as session:
+        await privacy.erase_customer(session, scene.conversation_id)
+        assert await session.fetchval("select count(*) from app.rehearsal") == 0
+    await tester.say(QUESTION)
+    await tester.do(service.change_chat, tester.chat_id, NewChat(agent.id, title="Delivery"))
+    assert len(await tester.do(_played, tester.chat_id)) == 1  # said as nobody: it stays
+
+
 async def test_limits_hold(tester, control):
     script(control, {"reply": TRUE})
     for text in ("", "   ", "x" * (MESSAGE_MAX_CHARS + 1)):

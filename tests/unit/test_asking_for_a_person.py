@@ -19,6 +19,8 @@ ASKS = (
     "Please connect me to an operator",
     "I need a human",
     "get me your manager",
+    f"I  need \t a human{' ' * 50},{' ' * 50}please",
+    "Hello!\n\n  - operator!  \n\nThanks",
 )
 SPEAKS_OF_PEOPLE = (
     "Не надо звать менеджера, просто скажите цену",
@@ -34,6 +36,9 @@ SPEAKS_OF_PEOPLE = (
     "I need a table for one person",
     "I want a manager training course",
     "no need to call a manager",
+    f"I need a human{' ' * 3_900}resources handbook",  # not a message that holds up a worker, either
+    f"Speak to{' ' * 3_900}nobody",
+    f"Hello{chr(10) * 3_900}there",
 )
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
+from uuid import UUID
 
 from gptagent.features.agents import service as agents
 from gptagent.features.agents.model import LANGUAGES, TEMPERATURES, Settings
@@ -100,7 +101,7 @@ class ModelResponder:
             temperature=TEMPERATURES[context.settings.creativity],
             max_tokens=ANSWER_MAX_TOKENS,
             model=context.settings.model,
-            use=Use(scope, context.conversation.customer, context.agent.id, context.settings.budget),
+            use=Use(scope, _counted_for(context), context.agent.id, context.settings.budget),
         )
         asked = _Asked(context, passages, request, time.monotonic() + REPLY_SECONDS)
         reply = await self._ask(db, scope, asked, request, "reply")
@@ -220,6 +221,11 @@ def as_spoken(text: str) -> str:
     """
     words = _CITATION.sub("", text).strip()
     return "" if NOT_FOUND_MARK.startswith(words) else words.replace(NOT_FOUND_MARK, "")
+
+
+def _counted_for(context: TurnContext) -> UUID | None:
+    """Return whose budget a reply is counted in: a rehearsal takes nothing from its customer."""
+    return None if context.is_rehearsal else context.conversation.customer
 
 
 def _spent(reply: ModelReply) -> Spent:

@@ -56,9 +56,10 @@ class GuardedModel:
         use = request.use
         if use is None:
             raise TypeError("a request to a model says whose it is, by `use`")
+        most = self._most(request)
         async with self.db.session(use.scope) as session:
             masking = await get_masking(session)
-            hold_id = await budgets.reserve(session, use, self._most(request), now=utcnow())
+            hold_id = await budgets.reserve(session, use, most, now=utcnow())
         cover = Cover(masking.kinds)
         try:
             reply = await ask(cover.request(request), cover)
@@ -66,6 +67,8 @@ class GuardedModel:
             await self._release(use, hold_id)
             raise
         used = Amount(reply.cost_micro_usd or 0, reply.tokens_in + reply.tokens_out)
+        if not used.tokens:  # a provider that tells nothing must not be without any limit
+            used = most
         async with self.db.session(use.scope) as session:
             await budgets.settle(session, use, hold_id, used, now=utcnow())
         return replace(cover.reply(reply), masked=cover.counts())

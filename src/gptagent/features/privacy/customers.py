@@ -45,7 +45,7 @@ async def export_customer(db: Database, scope: Scope, conversation_id: UUID) -> 
         kept = keeping.kept_of_customer(
             connection_id, ids, (leads, contacts), numbers
         ) | keeping.kept_of_contacts(connection_id, contacts)
-        kept |= keeping.kept_of_actions(connection_id, leads, contacts)
+        kept |= keeping.kept_of_actions(connection_id, leads, contacts, ids)
         kept |= keeping.kept_of_test_chats(connection_id, leads, contacts)
         counts = {kind: (None, await keeping.count(session, queries)) for kind, queries in kept.items()}
         await audit.record(session, Entry("customer.exported", "conversation", str(conversation_id), counts))

@@ -104,6 +104,12 @@ async def erase_customer(
         list(ids),
     )
     await session.execute("delete from app.conversation where id = any($1)", list(ids))
+    # What was done for them with a deal that others share, or that their chat has left since.
+    await session.execute(
+        "delete from app.crm_action where connection_id = $1 and conversation_id = any($2)",
+        connection_id,
+        list(ids),
+    )
     chats = f"delete from app.test_chat c where {CHATS}"  # noqa: S608 - a constant
     await session.execute(chats, connection_id, list(leads), list(contacts))
     about = f"delete from app.crm_event where {ABOUT}"  # noqa: S608 - a constant

@@ -59,7 +59,9 @@ async def plan(model: LanguageModel, scope: Scope, considered: Considered) -> tu
     if request is None:
         return Plan(), None
     agent = considered.agent
-    use = Use(scope, considered.conversation.customer, agent.id, agent.settings.budget)
+    # Without a turn it is only played: a customer's budget is their own turns'.
+    customer = considered.conversation.customer if considered.turn_id is not None else None
+    use = Use(scope, customer, agent.id, agent.settings.budget)
     reply = await model.complete(replace(request, use=use))
     return read_plan(considered, rules, reply.tool_calls), reply
 

@@ -23,6 +23,7 @@ from gptagent.features.dialog.acting.model import (
     Intent,
     Proposal,
 )
+from gptagent.features.inference.masking.service import marks_left
 from gptagent.features.inference.model import ToolCall, ToolSpec
 from gptagent.kernel.errors import Invalid
 
@@ -30,6 +31,7 @@ TEXT_MAX_CHARS = 1_000
 REASON_MAX_CHARS = 300
 PEOPLE_MAX, STAGES_MAX, TAGS_MAX = 60, 60, 100  # offered to a model
 TAGS_AT_ONCE = 5
+WORDS = ("text", "value", "reason")  # arguments that are a model's own
 CLOSING = frozenset({"won", "lost"})
 Schema = Mapping[str, object]
 # What a call comes to: the action's fields, and what a person reads.
@@ -82,6 +84,8 @@ def read_call(considered: Considered, call: ToolCall, *, rules: int) -> FieldSai
         raise Declined("tool_not_allowed")
     if not call.arguments.keys() <= form.keys():
         raise Declined("unknown_argument")
+    if _has_made_up_mark(considered, call.arguments):
+        raise _wrong()
     if tool.name == WRITE_FIELD:
         return _field_said(call.arguments, rules)
     if tool.name == TELL_INTENT:
@@ -106,6 +110,13 @@ def closes(considered: Considered, fields: Mapping[str, object]) -> bool:
     found = _pipeline(considered)
     stages = found.stages if found else ()
     return any(one.id == fields.get("stage_id") and one.kind in CLOSING for one in stages)
+
+
+def _has_made_up_mark(considered: Considered, arguments: Mapping[str, object]) -> bool:
+    """Tell whether its words have a mark of personal data that stands for nothing, and that nobody wrote."""
+    said = [one.told for one in (*considered.history, *considered.unanswered)]
+    words = " ".join(str(arguments[name]) for name in WORDS if name in arguments)
+    return any(not any(mark in text for text in said) for mark in marks_left(words))
 
 
 def _form(tool: Tool, considered: Considered, rules: int) -> Schema | None:

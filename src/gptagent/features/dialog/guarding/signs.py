@@ -58,7 +58,7 @@ PATTERNS: dict[Kind, re.Pattern[str]] = {
         r"|https?://[^\s)]{0,200}[?&][\w-]{1,40}=(?:\{|\[|<|%7B)"
     ),
     "block": re.compile(
-        r"(?im)\[/?INST\]|^\s*#{2,}\s*(?:system|instruction|система|инструкция)|^\s*(?:system|assistant)\s*:"
+        r"(?im)\[/?INST\]|^[^\S\n]*#{2,}\s*(?:system|instruction|система|инструкция)|^[^\S\n]*(?:system|assistant)\s*:"
     ),
     "hidden": HIDDEN,
     "encoded": re.compile(

@@ -49,9 +49,13 @@ _WISHES = re.compile(
     rf"|\b{_ADDRESS_RU}\b[^.?!\n\d]{{0,20}}\b{_PERSON_RU}"
     rf"|\b(?:нужен|нужна|хочу|дайте|дай|требую)\s+(?:мне\s+)?{_PERSON_RU}{_ENDS}"
     rf"|\b(?:жив\w+|реальн\w+|настоящ\w+)\s+(?:человек\w*|людьми|оператор\w*|менеджер\w*|сотрудник\w*)"
-    rf"|^\W*(?:{_BY_ITSELF_EN}|{_PERSON_RU}){_ENDS}\W*$",
+    rf"|^[^\w\n]*(?:{_BY_ITSELF_EN}|{_PERSON_RU}){_ENDS}[^\w\n]*$",
     re.IGNORECASE | re.MULTILINE,
 )
+# A run of spaces is one: the patterns would try each of its spaces in each of their gaps.
+_SPACES = re.compile(r"[^\S\n]+")
+_LINES = re.compile(r" ?\n[ \n]*")
+REFUSED_WITHIN_CHARS = 200  # before the words by which somebody asks
 _REFUSALS = re.compile(
     r"\b(?:do\s+not|don['’]t|does\s+not|no\s+need|without|not)\b[^.?!\n]{0,25}$|\b(?:не|без)\s+(?:\w+\s+){0,2}$",
     re.IGNORECASE,
@@ -78,7 +82,9 @@ class Handoff:
 
 def asks_for_person(text: str) -> bool:
     """Whether the customer asks to be answered by a person, in Russian or English."""
-    return any(not _REFUSALS.search(text[: found.start()]) for found in _WISHES.finditer(text))
+    plain = _LINES.sub("\n", _SPACES.sub(" ", text))
+    wishes = (one.start() for one in _WISHES.finditer(plain))
+    return any(not _REFUSALS.search(plain[max(0, at - REFUSED_WITHIN_CHARS) : at]) for at in wishes)
 
 
 def hands_over(answer: Answer | None) -> bool:

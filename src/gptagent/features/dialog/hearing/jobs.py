@@ -38,7 +38,6 @@ from gptagent.features.organizations import service as organizations
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import Forbidden, Invalid, NotFound, TooLarge
 from gptagent.kernel.jobs import JobContext
-from gptagent.kernel.scope import Scope
 
 log = structlog.get_logger(__name__)
 
@@ -137,7 +136,7 @@ class HearingJobs:
         reply = await (
             self._write_down(file, path, kind)
             if kind.medium == "voice"
-            else self._describe(ctx.scope, path, kind, locale)
+            else self._describe(await _use(ctx, file), path, kind, locale)
         )
         async with ctx.db.session(ctx.scope) as session:
             await inference.record_usage(session, None, reply, "hearing")
@@ -151,7 +150,7 @@ class HearingJobs:
         content = await asyncio.to_thread(path.read_bytes)
         return await self.speech.transcribe(Recording(f"voice.{kind.ending}", kind.mime, content))
 
-    async def _describe(self, scope: Scope, path: Path, kind: Kind, locale: str) -> ModelReply:
+    async def _describe(self, use: Use, path: Path, kind: Kind, locale: str) -> ModelReply:
         if self.vision is None:
             raise _Unheard("not_set")
         content = await asyncio.to_thread(path.read_bytes)
@@ -159,9 +158,7 @@ class HearingJobs:
             raise _Unheard("too_large")
         system = _DESCRIBE.format(language=_LANGUAGES[locale], chars=WORDS_MAX_CHARS["picture"])
         turn = ChatTurn("user", _LOOK, (Picture(kind.mime, content),))
-        return await self.vision.complete(
-            ModelRequest(system, (turn,), 0, DESCRIBING_MAX_TOKENS, use=Use(scope))
-        )
+        return await self.vision.complete(ModelRequest(system, (turn,), 0, DESCRIBING_MAX_TOKENS, use=use))
 
 
 async def _is_wanted(session: Session, file: Unheard) -> bool:
@@ -173,6 +170,13 @@ async def _is_wanted(session: Session, file: Unheard) -> bool:
     if not any(agents.takes_channel(one.settings, channel) for one in candidates):
         return False
     return await attaching.count_heard(session, file.conversation_id, HEARD_WITHIN) < HEARD_MAX
+
+
+async def _use(ctx: JobContext, file: Unheard) -> Use:
+    """Return whose budget looking at a file is counted in: the workspace's and the customer's."""
+    async with ctx.db.session(ctx.scope) as session:
+        conversation = await conversations.get_conversation(session, file.conversation_id)
+    return Use(ctx.scope, conversation.customer)
 
 
 async def _text(path: Path, kind: Kind) -> str:

@@ -63,7 +63,7 @@ async def rehearse(
     """
     began = time.monotonic()
     async with db.session(scope) as session:
-        context = await _context(session, wanted)
+        context = await _context(session, await _within_budget(session, wanted))
     context = replace(context, hear=hear)
     answer, _spent, context = await generation.generate(db, scope, context)
     if not any(one.author == "agent" for one in wanted.history):
@@ -116,6 +116,18 @@ async def _act(
         async with db.session(scope) as session:
             await inference.record_usage(session, None, reply, "rehearsal")
     return plan.writes
+
+
+async def _within_budget(session: Session, wanted: Rehearsal) -> Rehearsal:
+    """Return it with the limits that the agent really has, whatever settings it is played with.
+
+    By others the owners would be told that its budget is used up, and no more once it is.
+    """
+    agent = await agents.find_agent(session, wanted.agent.id)
+    if agent is None:
+        return wanted
+    settings = replace(wanted.agent.settings, budget=agent.settings.budget)
+    return replace(wanted, agent=replace(wanted.agent, settings=settings))
 
 
 async def _context(session: Session, wanted: Rehearsal) -> TurnContext:

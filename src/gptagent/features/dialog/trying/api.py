@@ -219,7 +219,7 @@ class TestChatsApi:
     async def change(
         self, request: Request, scope: CurrentScope, match: CurrentMatch, chat_id: UUID, body: TestChatBody
     ) -> TestChatOut:
-        """What was said stays, also with another agent."""
+        """What was said stays, also with another agent; as another customer the chat begins anew."""
         require(scope, policy.EDIT_AGENTS)
         async with self.db.session(scope) as session:
             await self._check(session, match, request, chat_id)

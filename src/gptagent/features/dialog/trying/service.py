@@ -41,6 +41,7 @@ PLAYED_ORDERS = {
     "seq": Order("seq", "seq", "number"),
     "-seq": Order("-seq", "seq", "number", descending=True),
 }
+NOBODY = (None, None, None)  # the customer of a chat that is held as none
 VERSION_DIGITS = 9  # that are sure to fit into an integer of the database
 # Whose settings a turn is played again with: those of now, the draft, or the version with this number.
 Basis = Literal["draft"] | int | None
@@ -96,9 +97,13 @@ async def create_chat(session: Session, person_id: UUID, new: NewChat) -> TestCh
 
 
 async def change_chat(session: Session, person_id: UUID, chat_id: UUID, new: NewChat) -> TestChat:
-    """Put another agent, place or settings into the chat; what was said stays. Raises NotFound, Invalid."""
-    await get_chat(session, person_id, chat_id, lock=True)
+    """Put another agent, place or settings into the chat. What was said stays, unless it was said as a
+    customer whom the chat names no more: it holds what is known of them. Raises NotFound, Invalid.
+    """
+    old = await get_chat(session, person_id, chat_id, lock=True)
     await _check(session, new)
+    if _customer_of(old.place) not in {NOBODY, _customer_of(new.place)}:
+        await store.clear_chat(session, chat_id)
     await store.update_chat(session, chat_id, new)
     return await get_chat(session, person_id, chat_id)
 
@@ -312,6 +317,12 @@ async def _check(session: Session, new: NewChat) -> None:
             faults += [replace(one, pointer=f"overrides.{one.pointer}") for one in error.fields]
     if faults:
         raise Invalid("invalid", "Please correct the marked fields.", fields=tuple(faults))
+
+
+def _customer_of(place: Place) -> tuple[UUID | None, int | None, int | None]:
+    """Return by what a customer's erasure finds the chats that were held as them."""
+    is_named = place.lead_id is not None or place.contact_id is not None
+    return (place.connection_id if is_named else None, place.lead_id, place.contact_id)
 
 
 async def _check_place(session: Session, place: Place) -> list[FieldError]:

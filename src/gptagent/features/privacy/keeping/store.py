@@ -9,6 +9,8 @@ from gptagent.kernel.db import Session
 # Events name a customer by one of these numbers, at any depth and as a number or a text.
 OF_RECORDS = """connection_id = $1 and ((entity = 'leads' and entity_id = any($2))
                                    or (entity = 'contacts' and entity_id = any($3)))"""
+_DONE_FOR = "(connection_id = $1 and conversation_id = any($4))"
+_CHANGED_FOR = f"action_id in (select id from app.crm_action where {_DONE_FOR})"  # noqa: S608 - a constant
 _NAMED = """jsonb_path_exists(
               payload::jsonb, '$.** ? (@ == $ids[*] || @ == $texts[*])',
               jsonb_build_object('ids', to_jsonb($2::bigint[]), 'texts', to_jsonb($3::text[])))"""
@@ -117,13 +119,18 @@ def kept_of_contacts(connection_id: UUID, contact_ids: Sequence[int]) -> dict[st
 
 
 def kept_of_actions(
-    connection_id: UUID, leads: Sequence[int], contact_ids: Sequence[int]
+    connection_id: UUID, leads: Sequence[int], contact_ids: Sequence[int], ids: Sequence[UUID] = ()
 ) -> dict[str, list[Query]]:
-    """Return what finds all that was done in the CRM with the customer's deals and contacts."""
-    about = (connection_id, list(leads), list(contact_ids))
+    """Return what finds all that was done in the CRM with the customer's deals and contacts, or for them:
+    in one of these conversations.
+    """
+    about = (connection_id, list(leads), list(contact_ids), list(ids))
     return {
-        name: [Query(f"select * from app.{table} where {OF_RECORDS}", ("created_at", "id"), args=about)]  # noqa: S608 - constants
-        for name, table in (("actions", "crm_action"), ("changes", "crm_change"))
+        name: [Query(f"select * from app.{table} where {condition}", ("created_at", "id"), args=about)]  # noqa: S608 - constants
+        for name, table, condition in (
+            ("actions", "crm_action", f"({OF_RECORDS}) or {_DONE_FOR}"),
+            ("changes", "crm_change", f"({OF_RECORDS}) or {_CHANGED_FOR}"),
+        )
     }
 
 
