@@ -198,8 +198,9 @@ def _hanging(letter: EmailMessage) -> Iterator[EmailMessage]:
     known = {id(part) for part in found}
     held = letter.get_payload() if letter.get_content_maintype() == "multipart" else ()
     for part in held if isinstance(held, list) else ():
-        is_new = isinstance(part, EmailMessage) and id(part) not in known
-        if is_new and part.get_content_maintype() == "multipart":
+        if not isinstance(part, EmailMessage) or id(part) in known:
+            continue
+        if part.get_content_maintype() == "multipart":
             yield part
 
 
