@@ -213,6 +213,18 @@ async def test_nobody_named_the_least_busy_colleague_gets_it(scene, world):
     assert (await scene.conversation())["assignee_id"] == world.scope.actor.id
 
 
+async def test_where_nobody_may_answer_customers_a_task_asks_for_an_answer_at_once(scene, world):
+    async with world.db.session(world.scope) as session:
+        await session.execute("update app.member set role = 'viewer'")
+    await scene.says(ASKS)
+    await scene.calm()
+    assert await scene.outcomes() == [("handed_off", "nobody_to_hand_over_to")]
+    assert await handoffs(scene) == []
+    await scene.perform_tasks()
+    (task,) = await scene.ledger("task")
+    assert ASKS in str(task)
+
+
 async def test_a_deleted_deal_takes_no_note_and_the_customer_is_handed_over_all_the_same(scene, world):
     """AGT-27: the task alone has the summary; the words are owed and the agent is silent."""
     await scene.says("How long is the guarantee?")
