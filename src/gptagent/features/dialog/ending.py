@@ -133,8 +133,7 @@ async def _follow(session: Session, turn: Turn, conversation: Conversation, answ
             task = {FACT_GATE: FACT_GATE_TASK, LEAK: LEAK_TASK}.get(answer.reason or "", NOT_FOUND_TASK)
             await owe_turn_task(session, turn, conversation, task)
     elif answer.reason == WINDOW_CLOSED:
-        whole = "\n\n".join((answer.text, *answer.rest))
-        await owe_task(session, conversation, WINDOW_TASK, reply=whole[:TASK_REPLY_CHARS])
+        await owe_task(session, conversation, WINDOW_TASK, reply=answer.whole[:TASK_REPLY_CHARS])
     elif answer.reason == EXHAUSTED and answer.outcome == "handed_off":
         await owe_turn_task(session, turn, conversation, BUDGET_TASK)
     elif answer.outcome == "handed_off" and answer.reason == NOT_HEARD:

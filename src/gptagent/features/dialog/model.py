@@ -126,6 +126,11 @@ class Answer:
     promises: tuple[Promised, ...] = ()
     rest: tuple[str, ...] = ()
 
+    @property
+    def whole(self) -> str:
+        """All of it, also where it goes out in parts."""
+        return "\n\n".join((self.text, *self.rest))
+
 
 @dataclass(frozen=True, slots=True)
 class LaneRow:
