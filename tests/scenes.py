@@ -110,18 +110,20 @@ class Scene:
             ctx = JobContext(world.db, None, world.scope, 1, 1)
             await jobs.perform_task(ctx, task_id=str(row["id"]))
 
-    async def send_owed(self, crm=None):
-        """Run the job of what is owed outside of turns, again as long as it asks for it."""
+    async def send_owed(self, crm=None, job_id=1):
+        """Run a job of what is owed outside of turns, again as long as it asks for it."""
         world = self.world
-        jobs = OutgoingJobs(crm or self.crm, world.vault, PACE)
         deadline = asyncio.get_running_loop().time() + CALM_SECONDS
         while True:
-            ctx = JobContext(world.db, None, world.scope, 1, 1)
-            await jobs.send(ctx, conversation_id=str(self.conversation_id))
+            await self.send_once(OutgoingJobs(crm or self.crm, world.vault, PACE), job_id)
             if all(one["state"] not in {"waiting", "sending"} for one in await self.owed()):
                 return
             assert asyncio.get_running_loop().time() < deadline, await self.owed()
             await asyncio.sleep(0.05)
+
+    async def send_once(self, jobs, job_id):
+        ctx = JobContext(self.world.db, None, self.world.scope, job_id, 1)
+        await jobs.send(ctx, conversation_id=str(self.conversation_id))
 
     async def owed(self):
         """What is or was owed to the customer outside of turns."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 import httpx2
@@ -544,6 +545,17 @@ async def test_where_nobody_would_know_of_a_promise_it_is_not_said(desk):
     await desk.says("And how much is delivery to the city now?", acts=False)
     assert (await desk.scene.outcomes())[-1] == ("not_found", "promise")
     assert await owed(desk) == []
+
+
+async def test_what_to_do_is_asked_about_all_parts_of_a_reply(desk, monkeypatch):
+    monkeypatch.setattr("gptagent.features.dialog.splitting.service.PART_GAP", timedelta(seconds=0.02))
+    await desk.scene.set_agent(split_replies=True, actions={"create_task": "suggest"})
+    first, last = (f"{word} is what delivery is about. " * 9 for word in ("Speed", "Care"))
+    desk.calls(("tell_intent", {"intent": "other", "confidence": 0.9}), reply=f"{first}\n\n{last}")
+    await desk.says()
+    assert len(await desk.scene.sent()) == 2
+    told = str(desk.prompt())
+    assert first.strip() in told and last.strip() in told
 
 
 async def test_a_draft_promises_nothing_before_it_is_sent(desk):

@@ -1,7 +1,9 @@
 """A conversation is handed over: message, assignment, task and summary, together or not at all."""
 
 import asyncio
+import re
 from dataclasses import replace
+from uuid import UUID
 
 import pytest
 
@@ -19,6 +21,7 @@ from gptagent.kernel.errors import Conflict, Invalid, UpstreamUnavailable
 from gptagent.kernel.ids import new_id
 from gptagent.kernel.jobs import JobContext
 from members import add_member
+from readers import texts
 from scenes import Scene, Wrapped
 
 WORDS = "A colleague is on the way."
@@ -39,7 +42,7 @@ async def by_button(scene, **given):
     assignee = given.pop("assignee_id", scene.world.scope.actor.id)
     async with scene.world.db.session(scene.world.scope) as session:
         return await service.hand_over(
-            session, scene.conversation_id, handing, assignee_id=assignee, now=utcnow()
+            session, scene.conversation_id, handing, assignee_id=assignee, now=utcnow(), **given
         )
 
 
@@ -195,6 +198,23 @@ async def test_two_at_the_same_moment_are_two_and_the_later_one_holds(scene, wor
     assert (await scene.conversation())["assignee_id"] == newest.assignee_id
 
 
+async def test_a_form_sent_twice_is_one_handoff_and_tells_the_customer_once(scene, world, alice):
+    await scene.says("Hello")
+    await scene.calm()
+    before, page = await scene.sent(), f"/conversations/{scene.conversation_id}"
+    (known,) = re.findall(r'name="handoff_id" value="([^"]+)"', (await alice.open(page)).text)
+    typed = {"assignee_id": str(world.scope.actor.id), "text": "Alice will answer you.", "handoff_id": known}
+    for _ in range(2):
+        shown = await alice.follow(await alice.send(f"{page}/handoffs", typed))
+        assert "The conversation is handed over" in texts(shown)
+    await asyncio.gather(*(by_button(scene, handoff_id=UUID(known)) for _ in range(2)))
+    await carry_out(scene)
+    assert await scene.sent() == [*before, "Alice will answer you."]
+    assert len(await handoffs(scene)) == 1
+    again = await alice.send(f"{page}/handoffs", {**typed, "handoff_id": str(new_id())})
+    assert again.status_code == 303 and len(await handoffs(scene)) == 2
+
+
 async def test_nobody_named_the_least_busy_colleague_gets_it(scene, world):
     bob = await add_member(world.db, world.scope, "member")
     other = await Scene.open(world)
@@ -211,6 +231,18 @@ async def test_nobody_named_the_least_busy_colleague_gets_it(scene, world):
     await scene.says("Оператор")
     await scene.calm()
     assert (await scene.conversation())["assignee_id"] == world.scope.actor.id
+
+
+async def test_where_nobody_may_answer_customers_a_task_asks_for_an_answer_at_once(scene, world):
+    async with world.db.session(world.scope) as session:
+        await session.execute("update app.member set role = 'viewer'")
+    await scene.says(ASKS)
+    await scene.calm()
+    assert await scene.outcomes() == [("handed_off", "nobody_to_hand_over_to")]
+    assert await handoffs(scene) == []
+    await scene.perform_tasks()
+    (task,) = await scene.ledger("task")
+    assert ASKS in str(task)
 
 
 async def test_a_deleted_deal_takes_no_note_and_the_customer_is_handed_over_all_the_same(scene, world):

@@ -210,6 +210,29 @@ async def test_the_answer_waits_within_bounds_and_tells_a_model_that_it_does_not
     assert len(await scene.sent()) == 2
 
 
+async def test_a_burst_that_has_waited_its_longest_waits_for_no_further_file(scene, world, files, speech):
+    """MSG-8: whoever sends one after the other, while none of them can be heard, is answered."""
+    await scene.set_agent(response_delay_seconds=0)
+    listening = Listening(scene, files, speech=speech)
+    await scene.says(QUESTION)
+    await listening.sends("voice", recording("Two red lamps"))
+
+    async def began(ago):
+        async with world.db.session(world.scope) as session:
+            await session.execute(
+                """update app.lane set burst_started_at = clock_timestamp() - $1::interval,
+                          due_at = clock_timestamp()""",
+                ago,
+            )
+        await scene.advance()
+        return len(await scene.sent())
+
+    assert await began(timedelta(seconds=40)) == 0
+    await scene.set_agent(response_delay_seconds=30)
+    assert await began(timedelta(seconds=70)) == 0
+    assert await began(timedelta(seconds=91)) == 1
+
+
 async def test_a_file_that_cannot_be_had_or_heard_keeps_nobody_waiting(scene, files, speech, control):
     """MSG-8: a file that is refused, a silent one, a model that is away."""
     listening = Listening(scene, files, speech=speech)

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 import pytest
 
@@ -10,13 +11,14 @@ from gptagent.features.crm.replying import service as replying
 from gptagent.features.dialog import service as lanes
 from gptagent.features.dialog.context import Spent
 from gptagent.features.dialog.model import Answer
-from gptagent.features.dialog.outgoing import service
+from gptagent.features.dialog.outgoing import service, store
+from gptagent.features.dialog.outgoing.jobs import OutgoingJobs
 from gptagent.features.organizations import service as organizations
 from gptagent.kernel.clock import utcnow
-from gptagent.kernel.errors import Conflict, Invalid
+from gptagent.kernel.errors import Conflict, Invalid, UpstreamUnavailable
 from gptagent.kernel.ids import new_id
 from reply_routes import use_bot
-from scenes import Scene
+from scenes import PACE, Scene, Wrapped
 from worlds import NOT_FOUND
 
 WORDS = "We open at nine."
@@ -64,7 +66,7 @@ async def test_a_form_sent_twice_is_one_reply_that_stops_the_agent(scene):
     """AGT-27: what is written on our screen is a person's message."""
     reply_id = new_id()
     await asyncio.gather(write(scene, reply_id=reply_id), write(scene, reply_id=reply_id))
-    await asyncio.gather(scene.send_owed(), scene.send_owed())
+    await asyncio.gather(scene.send_owed(job_id=1), scene.send_owed(job_id=2))
     assert await scene.sent() == [NOT_FOUND, WORDS]
     assert (await scene.conversation())["taken_over_by"] == "Bob"
     message = await last_message(scene)
@@ -134,6 +136,83 @@ async def test_two_replies_leave_in_their_order_by_a_bot_of_the_crm_too(scene, w
     assert (await scene.sent())[-2:] == ["First.", "Second."]
     async with world.db.session(world.scope) as session:
         assert await session.fetchval("select count(*) from app.crm_lead_claim") == 0
+
+
+async def test_a_message_is_prepared_by_one_run_alone_and_a_slow_failure_takes_no_deal_from_another(
+    scene, world
+):
+    """AGT-27: each owed message has a job of its own, and all of them begin with the first."""
+    await use_bot(scene)
+    async with world.db.session(world.scope) as session:
+        await replying.change_setup(session, world.hook.connection_id, {"mode": "salesbot"}, world.vault)
+    await write(scene, "First.")
+    await write(scene, "Second.")
+    begun, may_write, writes = asyncio.Event(), asyncio.Event(), []
+
+    async def write_field(link, lead_id, field_id, text):
+        writes.append(text)
+        if len(writes) > 1 and not may_write.is_set():
+            raise UpstreamUnavailable("crm_unavailable", "Away.")
+        begun.set()
+        await may_write.wait()
+        return await scene.crm.write_field(link, lead_id, field_id, text)
+
+    jobs = OutgoingJobs(Wrapped(scene.crm, write_field=write_field), world.vault, PACE)
+    slow = asyncio.create_task(scene.send_once(jobs, 1))
+    await begun.wait()
+    await scene.send_once(jobs, 2)
+    async with world.db.session(world.scope) as session:
+        assert await session.fetchval("select count(*) from app.crm_lead_claim") == 1
+    assert (writes, [one["failures"] for one in await scene.owed()]) == (["First."], [0, 0])
+    may_write.set()
+    await slow
+    await scene.send_owed()
+    assert (await scene.sent())[-2:] == ["First.", "Second."]
+
+
+async def test_however_many_jobs_there_are_a_message_is_tried_again_only_after_its_pause(scene, world):
+    hour = timedelta(hours=1)
+    jobs = OutgoingJobs(scene.crm, world.vault, replace(PACE, send_retry_first=hour, send_retry_cap=hour))
+    await write(scene, "First.")
+    await write(scene, "Second.")
+    await scene.break_send(status=503)
+    for job_id in (1, 2, 3):
+        await scene.send_once(jobs, job_id)
+    assert [(one["state"], one["failures"]) for one in await scene.owed()] == [("waiting", 1), ("waiting", 0)]
+    assert await scene.sent() == [NOT_FOUND]
+
+
+async def test_what_two_runs_saw_fail_counts_as_one_failure(scene, world):
+    await write(scene)
+    async with world.db.session(world.scope) as session:
+        (one,) = await store.select_open(session, scene.conversation_id, 1)
+        assert [await store.reopen(session, one) for _ in range(2)] == [True, False]
+
+
+async def test_a_message_whose_job_is_lost_is_found_and_sent(scene, world):
+    """AGT-27: not while a run has it, nor before its time; once."""
+    await write(scene)
+
+    async def woken(changes):
+        async with world.db.session(world.scope) as session:
+            await session.execute(f"update app.outgoing set {changes}")  # noqa: S608 - words of this test
+        await service.sweep_outgoing(world.db)
+        async with world.db.session(world.scope) as session:
+            return await session.fetchval(
+                "select count(*) from jobs.pgqueuer where entrypoint = $1 and headers->>'org' = $2",
+                service.SEND,
+                str(world.scope.org_id),
+            )
+
+    long_ago = "created_at = now() - interval '1 hour'"
+    assert await woken("due_at = null") == 1  # its own job
+    assert await woken(f"{long_ago}, lease_until = now() + interval '1 minute'") == 1
+    assert await woken("lease_until = null, due_at = now() + interval '1 minute'") == 1
+    assert await woken("due_at = null") == 2
+    assert await woken("seq = seq") == 2
+    await scene.send_owed(job_id=7)
+    assert await scene.sent() == [NOT_FOUND, WORDS]
+    assert await woken(f"{long_ago}, due_at = null, lease_until = null") == 2
 
 
 async def test_what_is_refused_is_not_kept(scene, world):

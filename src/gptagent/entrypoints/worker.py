@@ -18,6 +18,7 @@ from gptagent.features.crm.deliveries.jobs import forget_seen, look_after_hooks
 from gptagent.features.crm.syncing.service import queue_due_syncs
 from gptagent.features.dialog.delivery import sweep_deliveries
 from gptagent.features.dialog.following.service import sweep_follow_ups
+from gptagent.features.dialog.outgoing.service import sweep_outgoing
 from gptagent.features.dialog.proposing.service import queue_due as queue_due_drafts
 from gptagent.features.dialog.service import sweep_lanes
 from gptagent.features.knowledge.checks.service import queue_due_checks
@@ -124,6 +125,8 @@ async def _sweep(platform: Platform) -> None:
     woken = await sweep_lanes(platform.db)
     if woken:
         log.warning("lanes_woken", count=woken)
+    if count := await sweep_outgoing(platform.db):
+        log.warning("outgoing_woken", count=count)
 
 
 async def _resume(platform: Platform) -> None:

@@ -15,7 +15,7 @@ from gptagent.features.dialog.acting import service as acting
 from gptagent.features.dialog.acting.promising import owe_promises
 from gptagent.features.dialog.enclosures import service as enclosures
 from gptagent.features.dialog.following.planning import wait_for_silence
-from gptagent.features.dialog.model import FACT_GATE, LEAK, NOT_HEARD, Answer, Turn
+from gptagent.features.dialog.model import FACT_GATE, LEAK, NOBODY, NOT_HEARD, Answer, Turn
 from gptagent.features.dialog.scripting import used_scripts
 from gptagent.features.dialog.splitting import service as splitting
 from gptagent.features.dialog.tracing import service as tracing
@@ -59,6 +59,10 @@ FAILED_TASK = (
 )
 NOT_HEARD_TASK = (
     "The customer sends what the agent cannot hear or open. Please look at it in the chat and answer."
+)
+NOBODY_TASK = (
+    "The customer is to be handed over to a colleague, and nobody in the workspace may answer customers. "
+    "Please answer: “{question}”"
 )
 WINDOW_CLOSED = "window_closed"
 
@@ -129,12 +133,13 @@ async def _follow(session: Session, turn: Turn, conversation: Conversation, answ
             task = {FACT_GATE: FACT_GATE_TASK, LEAK: LEAK_TASK}.get(answer.reason or "", NOT_FOUND_TASK)
             await owe_turn_task(session, turn, conversation, task)
     elif answer.reason == WINDOW_CLOSED:
-        whole = "\n\n".join((answer.text, *answer.rest))
-        await owe_task(session, conversation, WINDOW_TASK, reply=whole[:TASK_REPLY_CHARS])
+        await owe_task(session, conversation, WINDOW_TASK, reply=answer.whole[:TASK_REPLY_CHARS])
     elif answer.reason == EXHAUSTED and answer.outcome == "handed_off":
         await owe_turn_task(session, turn, conversation, BUDGET_TASK)
     elif answer.outcome == "handed_off" and answer.reason == NOT_HEARD:
         await owe_task(session, conversation, NOT_HEARD_TASK)
+    elif answer.outcome == "handed_off" and answer.reason == NOBODY:
+        await owe_turn_task(session, turn, conversation, NOBODY_TASK)
     elif answer.outcome == "handed_off":
         await owe_turn_task(session, turn, conversation, NOT_SENT_TASK, reason=answer.reason or "")
 

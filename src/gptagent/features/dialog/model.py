@@ -29,6 +29,8 @@ LEAK = "leak"
 PROMISE = "promise"
 # Nothing is known of what the customer has sent: they are asked for words, or a person is asked.
 NOT_HEARD = "not_heard"
+# The customer is to be handed over, and nobody may answer customers.
+NOBODY = "nobody_to_hand_over_to"
 # Something newer happened before a further part of a reply was sent.
 REST_OUTDATED = "rest_outdated"
 
@@ -123,6 +125,11 @@ class Answer:
     support: float | None = None
     promises: tuple[Promised, ...] = ()
     rest: tuple[str, ...] = ()
+
+    @property
+    def whole(self) -> str:
+        """All of it, also where it goes out in parts."""
+        return "\n\n".join((self.text, *self.rest))
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ class Lanes:
         """Gather the burst: each new message restarts the wait for silence, up to the cap."""
         delay = timedelta(seconds=await speaking.find_delay(session, event.conversation_id))
         wait = silence(delay, event.text, has_file=event.has_file)
-        await _stir(session, event.conversation_id, wanted=event.seq, delay=wait, cap=_cap(delay))
+        await _stir(session, event.conversation_id, wanted=event.seq, delay=wait, cap=burst_cap(delay))
 
     async def on_hold_changed(self, session: Session, event: HoldChanged) -> None:
         """A person took the chat or gave it back: a reply in the making is stale from this commit on."""
@@ -77,7 +77,7 @@ class Lanes:
             await session.enqueue(ADVANCE, {"conversation_id": str(conversation_id)})
 
 
-def _cap(delay: timedelta) -> timedelta:
+def burst_cap(delay: timedelta) -> timedelta:
     """Return how long a burst waits at most, from its first message on."""
     return max(BURST_MIN_CAP, BURST_CAP_FACTOR * delay)
 

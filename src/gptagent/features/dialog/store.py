@@ -69,6 +69,17 @@ async def stir(
     return wait
 
 
+async def has_waited(session: Session, conversation_id: UUID, burst_cap: timedelta) -> bool:
+    """Whether the burst that is gathered there has waited its longest."""
+    found: bool = await session.fetchval(
+        """select exists (select from app.lane where conversation_id = $1
+                             and burst_started_at + $2::interval <= clock_timestamp())""",
+        conversation_id,
+        burst_cap,
+    )
+    return found
+
+
 async def lock_lane(session: Session, conversation_id: UUID, job_id: int) -> LaneRow | None:
     """Lock the lane and note that its wake-up has come."""
     row = await session.fetchrow(

@@ -69,6 +69,7 @@ REASONS: Mapping[str, str] = {
     "delivery_unknown": "It is not known whether the reply arrived. A task asks a manager to look.",
     "asked_for_person": "The customer asked for a person.",
     "model_hands_over": "The agent could not go on by itself.",
+    "nobody_to_hand_over_to": "Not handed over: nobody may answer customers. A task asks a manager.",
 }
 # Why nothing is known of what is in a customer's file, by the reason.
 UNHEARD_REASONS: Mapping[str, str] = {

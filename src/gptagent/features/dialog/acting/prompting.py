@@ -27,6 +27,7 @@ from gptagent.kernel.scope import Scope
 
 ANSWER_MAX_TOKENS = 900
 MESSAGE_MAX_CHARS = 2_000
+REPLY_MAX_CHARS = 8_000  # more than an agent writes, in all parts together
 HISTORY_MESSAGES = 10
 TAKEN = "taken"
 REPEATED = "repeated"
@@ -172,7 +173,7 @@ def _talk(considered: Considered) -> str:
         if one.text.strip()
     ]
     if considered.reply:
-        lines.append(f"<reply>{as_data(considered.reply[:MESSAGE_MAX_CHARS])}</reply>")
+        lines.append(f"<reply>{as_data(considered.reply[:REPLY_MAX_CHARS])}</reply>")
     return "\n".join(lines)
 
 

@@ -95,7 +95,7 @@ async def take(session: Session, turn_id: UUID) -> Taken | None:
         conversation,
         [one for one in messages if one.seq < turn.first_seq],
         [one for one in messages if turn.first_seq <= one.seq <= turn.last_seq and one.author == "customer"],
-        turn.answer.text if turn.answer else "",
+        turn.answer.whole if turn.answer else "",
         lead,
     )
     return Taken(turn_id, replace(considered, turn_id=turn_id))

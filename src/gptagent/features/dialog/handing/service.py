@@ -21,6 +21,7 @@ from gptagent.features.dialog import service as lanes
 from gptagent.features.dialog.ending import TASK_DUE_IN, TASK_QUESTION_CHARS
 from gptagent.features.dialog.handing import store
 from gptagent.features.dialog.handing.model import NOTE_MAX_CHARS, Handoff, MadeBy, Reason, said_last
+from gptagent.features.dialog.model import NOBODY
 from gptagent.features.dialog.outgoing import service as outgoing
 from gptagent.features.dialog.outgoing.service import Writer
 from gptagent.features.organizations import service as organizations
@@ -77,9 +78,12 @@ async def hand_over(
     handing: Handing,
     *,
     assignee_id: UUID | None = None,
+    handoff_id: UUID | None = None,
     now: datetime,
 ) -> Handoff:
     """Give the conversation to a colleague: by `assignee_id`, else to whose it is, else to the least busy.
+
+    `handoff_id` makes a repeated form one hand-off: the first one counts, and it is returned.
 
     The agent is silent there from this commit on. Raises NotFound; Invalid on `text`, `note` or
     `assignee_id`; Conflict where the message could not leave or the CRM is out of reach: nothing is done.
@@ -87,6 +91,8 @@ async def hand_over(
     conversation = await conversations.get_conversation(session, conversation_id)
     await crm_service.hold_connection(session, conversation.connection_id)
     conversation = await conversations.get_conversation(session, conversation_id, lock=True)
+    if handoff_id is not None and await store.is_known(session, handoff_id):
+        return await _get(session, conversation_id, handoff_id)
     text = None if handing.text is None else outgoing.checked(handing.text)
     note = handing.note.strip()
     if len(note) > NOTE_MAX_CHARS:
@@ -95,7 +101,7 @@ async def hand_over(
         await outgoing.check_sendable(session, conversation)
     colleague = await _colleague(session, conversation, assignee_id)
     owing = _Owing(conversation, replace(handing, text=text, note=note), colleague, now)
-    made = await owing.owe(session)
+    made = await owing.owe(session, handoff_id or new_id())
     await writing.hold_chat(session, conversation_id, colleague.full_name, now)
     await assigning.assign(session, conversation_id, colleague.person_id)
     await store.insert(session, made)
@@ -107,7 +113,16 @@ async def hand_over(
     await audit.record(
         session, Entry("conversation.handed_over", "conversation", str(conversation_id), changes)
     )
-    return (await store.select_of(session, conversation_id, 1))[0]
+    return await _get(session, conversation_id, made.id)
+
+
+async def _get(session: Session, conversation_id: UUID, handoff_id: UUID) -> Handoff:
+    """Raises NotFound if it is another conversation's."""
+    found = await store.select_of(session, conversation_id, HANDOFFS_SHOWN)
+    for one in found:
+        if one.id == handoff_id:
+            return one
+    raise NotFound
 
 
 async def list_handoffs(session: Session, conversation_id: UUID) -> list[Handoff]:
@@ -126,7 +141,7 @@ async def _colleague(session: Session, conversation: Conversation, asked: UUID |
         return able[conversation.assignee_id]
     chosen = await store.least_busy(session, list(able))
     if chosen is None:
-        raise Conflict("nobody_to_hand_over_to", "Nobody in this workspace may answer customers.")
+        raise Conflict(NOBODY, "Nobody in this workspace may answer customers.")
     return able[chosen]
 
 
@@ -139,7 +154,7 @@ class _Owing:
     colleague: Member
     now: datetime
 
-    async def owe(self, session: Session) -> store.NewHandoff:
+    async def owe(self, session: Session, handoff_id: UUID) -> store.NewHandoff:
         """Owe message, task and summary; what was said is read before the message is part of it."""
         handing, agent = self.handing, self.handing.agent
         said = await conversations.list_messages(session, self.conversation.id, limit=READ_MESSAGES)
@@ -150,7 +165,7 @@ class _Owing:
             outgoing_id = await outgoing.owe(session, self.conversation, "handoff", handing.text, writer)
         task_id, action_id = await self._ask(session, said, summary)
         return store.NewHandoff(
-            id=new_id(),
+            id=handoff_id,
             conversation_id=self.conversation.id,
             made_by=handing.made_by,
             agent_id=agent.id if agent else None,

@@ -63,6 +63,11 @@ async def select_of(session: Session, conversation_id: UUID, limit: int) -> list
     return [Handoff(**dict(row)) for row in rows]
 
 
+async def is_known(session: Session, handoff_id: UUID) -> bool:
+    found: bool = await session.fetchval("select exists (select from app.handoff where id = $1)", handoff_id)
+    return found
+
+
 async def least_busy(session: Session, people: list[UUID]) -> UUID | None:
     """Return who of these has the fewest conversations in hand; of several the one named first."""
     found: UUID | None = await session.fetchval(

@@ -1,5 +1,7 @@
 """The hand-off of a turn: asked for by the customer or chosen by the model, done at the turn's fence."""
 
+import structlog
+
 from gptagent.features.agents import service as agents
 from gptagent.features.agents.model import Agent
 from gptagent.features.conversations import service as conversations
@@ -8,15 +10,18 @@ from gptagent.features.crm import service as crm_service
 from gptagent.features.dialog import service as lanes
 from gptagent.features.dialog import store as turns
 from gptagent.features.dialog.context import TurnContext
+from gptagent.features.dialog.ending import finish
 from gptagent.features.dialog.handing.model import ASKED, HANDOFF_MARK, MODEL, Reason, asks_for_person
 from gptagent.features.dialog.handing.service import CHECKED_FIRST, WINDOW_CLOSED, Handing, hand_over
-from gptagent.features.dialog.model import Answer, Pace, Turn
+from gptagent.features.dialog.model import NOBODY, Answer, Pace, Turn
 from gptagent.features.dialog.outgoing import service as outgoing
 from gptagent.kernel import observe
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import Conflict
 from gptagent.kernel.scope import Scope
+
+log = structlog.get_logger(__name__)
 
 
 def asked_for(context: TurnContext) -> Answer | None:
@@ -39,12 +44,17 @@ async def end_turn(db: Database, scope: Scope, turn: Turn, context: TurnContext,
     """End the turn with its hand-off, in one transaction that has passed the turn's fence.
 
     Stale, it is dropped, and the lane looks anew; where the message could not leave or the CRM is out of
-    reach now, it is tried again shortly. Raises StaleClaim if the lane is another's by now.
+    reach now, it is tried again shortly. Where nobody may answer customers, a task asks for it. Raises
+    StaleClaim if the lane is another's by now.
     """
     try:
         async with db.session(scope) as session:
             await _end(session, turn, context, pace)
-    except Conflict:
+    except Conflict as error:
+        log.info("handoff_not_made", error=error.code)
+        if error.code == NOBODY:  # nor will anybody be soon
+            await finish(db, scope, turn, Answer("", "handed_off", "gate", reason=NOBODY))
+            return
         async with db.session(scope) as session:
             await lanes.give_back(session, turn, due_in=pace.broken_connection_retry)
 

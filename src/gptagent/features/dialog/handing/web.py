@@ -34,16 +34,26 @@ class HandoffPages:
         return router
 
     async def make(self, request: Request, scope: CurrentScope, conversation_id: UUID) -> Response:
+        """Hand over; a form that is sent twice, known by its `handoff_id`, is one hand-off."""
         require(scope, policy.WORK_CONVERSATIONS)
         form = await request.form()
         typed = {name: words(form, name) for name in FIELDS}
+        try:
+            handoff_id = UUID(words(form, "handoff_id"))
+        except ValueError:
+            handoff_id = None
         try:
             assignee_id = _chosen(typed["assignee_id"])
             async with self.threads.db.session(scope) as session:
                 person = await identity.get_person(session, person_of(request))
                 handing = Handing("person", person.full_name, "person", typed["text"], note=typed["note"])
                 await service.hand_over(
-                    session, conversation_id, handing, assignee_id=assignee_id, now=utcnow()
+                    session,
+                    conversation_id,
+                    handing,
+                    assignee_id=assignee_id,
+                    handoff_id=handoff_id,
+                    now=utcnow(),
                 )
         except (Invalid, Conflict) as error:
             return await self.threads.show(

@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Sequence
+from datetime import timedelta
 
 from gptagent.features.conversations.attaching import service as attaching
 from gptagent.features.conversations.model import Message
+from gptagent.features.conversations.speaking import service as speaking
 from gptagent.features.dialog import service, store
 from gptagent.features.dialog.context import TurnContext, not_found
 from gptagent.features.dialog.model import NOT_HEARD, Answer, Pace, Turn
@@ -28,12 +30,17 @@ _LATIN = re.compile(r"[a-z]", re.IGNORECASE)
 async def await_files(session: Session, turn: Turn, unanswered: Sequence[Message], pace: Pace) -> bool:
     """Whether the turn is given back until the files it is about have been heard, within `pace.files_wait`.
 
+    However many come one after the other, a burst waits no longer for them than for its words.
+
     It leaves no trace: what the customer writes meanwhile gets the same answer.
     """
     seqs = [one.seq for one in unanswered if one.is_unheard]
     if turn.answer is not None or not seqs:
         return False
     if not await attaching.is_being_heard(session, turn.conversation_id, seqs, pace.files_wait):
+        return False
+    delay = timedelta(seconds=await speaking.find_delay(session, turn.conversation_id))
+    if await store.has_waited(session, turn.conversation_id, service.burst_cap(delay)):
         return False
     await service.give_back(session, turn, due_in=pace.files_retry)
     await store.forget_turn(session, turn.id)

@@ -25,6 +25,7 @@ async def reply_box(session: Session, conversation_id: UUID, messages: Sequence[
         "reply_typed": "",
         "reply_errors": {},
         "reply_failure": "",
+        "handoff_id": new_id(),
         "handoff_typed": {},
         "handoff_errors": {},
         "handoff_limits": {"text": TEXT_MAX_CHARS, "note": NOTE_MAX_CHARS},

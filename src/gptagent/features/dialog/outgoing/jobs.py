@@ -20,7 +20,7 @@ from gptagent.features.crm.replying.service import CrmRoutes, Reply
 from gptagent.features.dialog.ending import TASK_REPLY_CHARS, owe_task
 from gptagent.features.dialog.model import READ_BACK_SKEW, SEND_WINDOW_SECONDS, Pace
 from gptagent.features.dialog.outgoing import store
-from gptagent.features.dialog.outgoing.model import FAILURES_MAX, Outgoing
+from gptagent.features.dialog.outgoing.model import FAILURES_MAX, LEASE, Outgoing
 from gptagent.features.dialog.outgoing.service import SEND, window_is_closed
 from gptagent.features.organizations import service as organizations
 from gptagent.kernel.clock import utcnow
@@ -46,9 +46,10 @@ Step = Literal["next"] | timedelta
 class OutgoingJobs:
     """Handlers with what they call.
 
-    Each message has a fence like a reply's: a compare-and-swap takes it from `waiting` to `sending`, once for
-    each send. After that its outcome is known, or read back; it is sent again only if it certainly did not
-    arrive. What the customer writes meanwhile keeps no colleague's words back.
+    One run at a time has a message, by a lease: preparing a send is not to be done twice at once. Each has a
+    fence like a reply's: a compare-and-swap takes it from `waiting` to `sending`, once for each send. After
+    that its outcome is known, or read back; it is sent again only if it certainly did not arrive. What the
+    customer writes meanwhile keeps no colleague's words back.
     """
 
     crm: CrmPort
@@ -57,22 +58,23 @@ class OutgoingJobs:
 
     async def send(self, ctx: JobContext, /, conversation_id: str) -> None:
         """Send what is owed to a chat, one after the other; again it changes nothing."""
+        one: Outgoing | None = None
         while True:
             async with ctx.db.session(ctx.scope) as session:
-                owed = await store.select_open(session, UUID(conversation_id))
-            if not owed:
+                one = await store.take(session, UUID(conversation_id), ctx.job_id, LEASE, one)
+            if one is None:  # whoever has the first goes on to the others
                 return
-            take = self._settle if owed[0].state == "sending" else self._send
-            step = await take(ctx, owed[0])
+            step = await (self._settle if one.state == "sending" else self._send)(ctx, one)
             if isinstance(step, timedelta):
                 async with ctx.db.session(ctx.scope) as session:
-                    await session.enqueue(SEND, {"conversation_id": conversation_id}, delay=step)
+                    if await store.put_off(session, one, step):
+                        await session.enqueue(SEND, {"conversation_id": conversation_id}, delay=step)
                 return
 
     async def give_up(self, ctx: JobContext, /, conversation_id: str) -> None:
         """The job failed for good: a colleague is asked to look after the customer."""
         async with ctx.db.session(ctx.scope) as session:
-            owed = await store.select_open(session, UUID(conversation_id))
+            owed = await store.select_open(session, UUID(conversation_id), ctx.job_id)
         for one in owed:
             await self._end(ctx, one, "unknown" if one.state == "sending" else "not_sent", "failed")
 

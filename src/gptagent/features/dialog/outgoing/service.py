@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from gptagent.features.audit import service as audit
@@ -15,14 +15,16 @@ from gptagent.features.crm import service as crm_service
 from gptagent.features.crm.model import InboundMessage, same_words
 from gptagent.features.crm.replying import service as replying
 from gptagent.features.dialog.outgoing import store
-from gptagent.features.dialog.outgoing.model import TEXT_MAX_CHARS, Kind, Outgoing
+from gptagent.features.dialog.outgoing.model import OVERDUE_AFTER, TEXT_MAX_CHARS, Kind, Outgoing
 from gptagent.features.organizations import service as organizations
 from gptagent.kernel.clock import utcnow
-from gptagent.kernel.db import Session
+from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import Conflict, Invalid, NotFound
 from gptagent.kernel.ids import new_id
+from gptagent.kernel.scope import Scope
 
 SEND = "dialog.send_outgoing"
+SWEEP_BATCH = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,19 @@ async def owe(
     await store.insert(session, one, (conversation.id, seq), kind, writer.agent_id)
     await session.enqueue(SEND, {"conversation_id": str(conversation.id)})
     return one
+
+
+async def sweep_outgoing(db: Database, *, late: timedelta = OVERDUE_AFTER) -> int:
+    """Wake what is owed and due for so long and reached by no queued job. Returns in how many chats."""
+    async with db.installation() as session:
+        found = await store.overdue(session, late, SWEEP_BATCH)
+    woken = 0
+    for org_id, conversation_id in found:
+        async with db.session(Scope(org_id)) as session:
+            if await store.mark_woken(session, conversation_id, late):
+                await session.enqueue(SEND, {"conversation_id": str(conversation_id)})
+                woken += 1
+    return woken
 
 
 def checked(text: str) -> str:

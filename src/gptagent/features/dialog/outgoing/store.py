@@ -1,7 +1,7 @@
 """All SQL of messages owed outside of a turn. Locks: connection, conversation, then the message."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from asyncpg import Record
@@ -12,7 +12,7 @@ from gptagent.features.dialog.outgoing.model import Kind, Outgoing
 from gptagent.kernel.db import Session
 
 _OUTGOING = """select o.id, o.conversation_id, o.seq, o.kind, o.agent_id, m.text, o.state, o.reason,
-                      o.provider_message_id, o.failures, o.sends, o.send_started_at, o.send_talk_id,
+                      o.provider_message_id, o.failures, o.sends, o.claim, o.send_started_at, o.send_talk_id,
                       o.send_route, o.send_since,
                       coalesce(clock_timestamp() - o.send_started_at, interval '0') as unknown_for,
                       clock_timestamp() - o.send_accepted_at as accepted_for
@@ -47,11 +47,81 @@ async def is_known(session: Session, outgoing_id: UUID) -> bool:
     return found
 
 
-async def select_open(session: Session, conversation_id: UUID) -> list[Outgoing]:
-    """Return those of which it is not known yet what becomes of them, in their order."""
-    rows = await session.fetch(
-        f"{_OUTGOING} where o.conversation_id = $1 and o.state in ('waiting', 'sending') order by o.seq",
+async def take(
+    session: Session, conversation_id: UUID, job_id: int, lease: timedelta, last: Outgoing | None
+) -> Outgoing | None:
+    """Take the first of which it is not known yet what becomes of it, for this run alone.
+
+    None: nothing is owed, it is not time yet, or another job has it. The run of a killed worker's job goes on
+    without waiting for its lease to end; what the run before it thinks does not count any more. `last` is
+    what this run had before.
+    """
+    taken = await session.fetchval(
+        """with first as (
+             select id from app.outgoing where conversation_id = $1 and state in ('waiting', 'sending')
+              order by seq limit 1 for update)
+           update app.outgoing o
+              set claim = o.claim + 1, job_id = $2, lease_until = clock_timestamp() + $3::interval
+             from first
+            where o.id = first.id and coalesce(o.due_at, '-infinity') <= clock_timestamp()
+              and (coalesce(o.lease_until, '-infinity') < clock_timestamp()
+                   or (o.job_id = $2 and (o.id is distinct from $4::uuid or o.claim = $5)))
+        returning o.id""",
         conversation_id,
+        job_id,
+        lease,
+        last.id if last else None,
+        last.claim if last else None,
+    )
+    return None if taken is None else await select_one(session, conversation_id, taken)
+
+
+async def put_off(session: Session, one: Outgoing, pause: timedelta) -> bool:
+    """Give it back until later; False if another run has it. A job queued in this transaction with the same
+    pause is not too early: both count from its beginning.
+    """
+    done = await session.fetchval(
+        """update app.outgoing set lease_until = null, job_id = null, due_at = now() + $3::interval
+            where id = $1 and claim = $2 returning true""",
+        one.id,
+        one.claim,
+        pause,
+    )
+    return bool(done)
+
+
+async def overdue(session: Session, late: timedelta, limit: int) -> list[tuple[UUID, UUID]]:
+    rows = await session.fetch(
+        "select org_id, conversation_id from app.outgoing_overdue($1, $2)", late, limit
+    )
+    return [(row["org_id"], row["conversation_id"]) for row in rows]
+
+
+async def mark_woken(session: Session, conversation_id: UUID, late: timedelta) -> bool:
+    """Note that a job is queued now, unless another sweep was first, or a run has it."""
+    done = await session.fetchval(
+        """update app.outgoing o set due_at = now()
+            where conversation_id = $1 and state in ('waiting', 'sending')
+              and coalesce(due_at, created_at) < clock_timestamp() - $2::interval
+              and coalesce(lease_until, '-infinity') < clock_timestamp()
+              and not exists (select from app.outgoing e
+                               where e.conversation_id = $1 and e.seq < o.seq
+                                 and e.state in ('waiting', 'sending'))
+        returning true""",
+        conversation_id,
+        late,
+    )
+    return bool(done)
+
+
+async def select_open(session: Session, conversation_id: UUID, job_id: int) -> list[Outgoing]:
+    """Return those of which it is not known yet what becomes of them and that no other job has at hand."""
+    rows = await session.fetch(
+        f"""{_OUTGOING} where o.conversation_id = $1 and o.state in ('waiting', 'sending')
+               and (o.job_id = $2 or coalesce(o.lease_until, '-infinity') < clock_timestamp())
+             order by o.seq""",
+        conversation_id,
+        job_id,
     )
     return [Outgoing(**dict(row)) for row in rows]
 
@@ -66,16 +136,17 @@ async def select_of(session: Session, conversation_id: UUID, from_seq: int) -> l
 async def start_sending(
     session: Session, one: Outgoing, route: ReplyRoute, talk_id: int | None, since: datetime | None
 ) -> bool:
-    """The message's fence: only one of all that try passes, and only once for each send."""
+    """The message's fence: only the run that has it passes, and only once for each send."""
     done = await session.fetchval(
         """update app.outgoing set state = 'sending', sends = sends + 1, send_talk_id = $3, send_route = $4,
                   send_since = $5, send_started_at = clock_timestamp(), send_accepted_at = null
-            where id = $1 and state = 'waiting' and sends = $2 returning true""",
+            where id = $1 and state = 'waiting' and sends = $2 and claim = $6 returning true""",
         one.id,
         one.sends,
         talk_id,
         route,
         since,
+        one.claim,
     )
     return bool(done)
 
@@ -116,15 +187,16 @@ async def settle_sent(session: Session, outgoing_id: UUID, message_id: str | Non
 
 
 async def settle(session: Session, one: Outgoing, state: str, reason: str) -> bool:
-    """End it unsent, or unknown; False if it left meanwhile, or another run has begun a send."""
+    """End it unsent, or unknown; False if it left meanwhile, or another run has it."""
     done = await session.fetchval(
         """update app.outgoing set state = $4, reason = $5, settled_at = clock_timestamp()
-            where id = $1 and state = $2 and sends = $3 returning true""",
+            where id = $1 and state = $2 and sends = $3 and claim = $6 returning true""",
         one.id,
         one.state,
         one.sends,
         state,
         reason,
+        one.claim,
     )
     if done and state == "not_sent":
         await session.execute(
@@ -139,10 +211,12 @@ async def reopen(session: Session, one: Outgoing) -> bool:
     """Its request certainly had no effect: it may pass the fence again, unless another run has."""
     done = await session.fetchval(
         """update app.outgoing set state = 'waiting', failures = failures + 1
-            where id = $1 and state = $2 and sends = $3 returning true""",
+            where id = $1 and state = $2 and sends = $3 and claim = $4 and failures = $5 returning true""",
         one.id,
         one.state,
         one.sends,
+        one.claim,
+        one.failures,
     )
     return bool(done)
 
