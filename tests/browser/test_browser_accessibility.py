@@ -26,6 +26,7 @@ from servers import serving
 # So high that no bar that sticks to the edge lies over something a reader would scroll to.
 DESK, PHONE = (1280, 2400), (375, 2400)
 CANARY = "canary7q2x"
+REPLAYS = "conversations/{conversation_id}/turns/{turn_id}/replays"
 SECOND_STEP = "/manage/{workspace}/account-settings/second-step"
 # Routes that answer no page of their own.
 NO_PAGE = {
@@ -42,6 +43,8 @@ NO_PAGE = {
     "/manage/{workspace}/knowledge-bench/export": "a file",
     "/manage/{workspace}/knowledge-items/{article_id}/files/{file_id}": "a file",
     "/manage/{workspace}/scenarios/export": "a file",
+    "/manage/{workspace}/test-chat/{chat_id}/messages/{played_id}/stream": "a stream",
+    f"/manage/{{workspace}}/{REPLAYS}/{{played_id}}/stream": "a stream",
     "/manage": "leads to the workspace",
     "/sign-in/{provider_id}": "leads to a provider",
     "/sign-in/callback": "leads on from there",

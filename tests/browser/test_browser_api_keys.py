@@ -36,6 +36,7 @@ async def page(request, web):
 
 
 async def fits(page):
+    await page.wait_for_load_state()
     assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), page.url
 
 

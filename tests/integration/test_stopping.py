@@ -8,6 +8,7 @@ from gptagent.features.conversations import service as conversations
 from gptagent.features.conversations.resuming import sweep_resumes
 from gptagent.features.dialog import gates
 from gptagent.features.dialog.service import claim_lane
+from gptagent.features.dialog.tracing.model import Trace
 from gptagent.features.organizations import service as organizations
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.errors import Invalid
@@ -47,7 +48,7 @@ async def seen_by_model(scene):
     """Return the texts of the history and of the question that the next turn has; None if it is refused."""
     async with scene.world.db.session(scene.world.scope) as session:
         turn = await claim_lane(session, scene.conversation_id, 1, PACE.lease)
-        seen = await gates.gather(session, turn, PACE)
+        seen = await gates.gather(session, turn, PACE, Trace())
     if isinstance(seen, gates.Refusal):
         return None
     return [one.text for one in seen.history], [one.text for one in seen.unanswered]

@@ -258,7 +258,7 @@ async def test_words_are_shown_as_a_draft_while_they_come_and_only_checked_ones_
         assert "Delivery costs" in drafts
         assert not [one for one in drafts if "[1" in one]
         shown = html.unescape((await alice.open(at)).text)
-        assert SAID in shown and "590" not in shown
+        assert SAID in shown and "590 roubles" not in shown
         assert (await alice.open(f"{at}?part=thread")).text.count(SAID) >= 1
 
 

@@ -60,6 +60,15 @@ async def furnish_graph(session: Session, canary: str) -> dict[str, UUID]:
     return {"entity_id": entity_id, "fact_id": fact_id}
 
 
+async def furnish_budgets(session: Session, agent_id: UUID) -> None:
+    """What models may cost, what they have, and what a call that goes on may come to."""
+    amount = {"micro_usd": 1, "tokens": 1}
+    await insert(session, "budget", when_exhausted="quote", version=1, updated_at=utcnow())
+    used = {"level": "agent", "subject": agent_id, "period": "day", "began_at": utcnow()}
+    await insert(session, "budget_use", **used, **amount)
+    await insert(session, "budget_hold", id=new_id(), agent_id=agent_id, expires_at=NEVER, **amount)
+
+
 async def furnish_vectors(session: Session, canary: str) -> None:
     named = {"base_url": canary, "model": canary, "error_code": canary, "asked_at": NEVER}
     await insert(session, "reranking", **named)

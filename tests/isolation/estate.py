@@ -31,7 +31,7 @@ from gptagent.kernel.crypto import Vault
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.ids import new_id
 from gptagent.kernel.scope import Actor, Scope
-from isolation.base_readings import NEVER, furnish_findings, furnish_graph, furnish_vectors
+from isolation.base_readings import NEVER, furnish_budgets, furnish_findings, furnish_graph, furnish_vectors
 from isolation.rows import insert, rehearsed
 from isolation.trials import furnish_tests
 
@@ -136,6 +136,7 @@ async def furnish(db: Database, vault: Vault, canary: str) -> Estate:
         }
         await _places(session, made)
         await set_masking(session, ["card"], now=utcnow())
+        await furnish_budgets(session, made["agent_id"])
         made |= await _scripts(session, canary, made["connection_id"])
         made |= await _conversation(session, canary, made["connection_id"], made["agent_id"])
         made |= await furnish_tests(session, insert, canary, made | {"lead_id": LEAD, "contact_id": CONTACT})

@@ -77,8 +77,11 @@ class Message:
 
     @property
     def is_unheard(self) -> bool:
-        """Whether it came with something of which nothing is known but that it is there."""
-        return self.attachment_type is not None and not self.heard and not self.seen
+        """Whether it came with a file of which nothing is known but that it is there.
+
+        Words that the CRM shows to nobody are no file: nothing was sent that could not be opened.
+        """
+        return self.attachment_type not in {None, "unreadable"} and not self.heard and not self.seen
 
 
 @dataclass(frozen=True, slots=True)
