@@ -21,7 +21,6 @@ from gptagent.features.dialog import service as lanes
 from gptagent.features.dialog.ending import TASK_DUE_IN, TASK_QUESTION_CHARS
 from gptagent.features.dialog.handing import store
 from gptagent.features.dialog.handing.model import NOTE_MAX_CHARS, Handoff, MadeBy, Reason, said_last
-from gptagent.features.dialog.model import NOBODY
 from gptagent.features.dialog.outgoing import service as outgoing
 from gptagent.features.dialog.outgoing.service import Writer
 from gptagent.features.organizations import service as organizations
@@ -141,7 +140,7 @@ async def _colleague(session: Session, conversation: Conversation, asked: UUID |
         return able[conversation.assignee_id]
     chosen = await store.least_busy(session, list(able))
     if chosen is None:
-        raise Conflict(NOBODY, "Nobody in this workspace may answer customers.")
+        raise Conflict("nobody_to_hand_over_to", "Nobody in this workspace may answer customers.")
     return able[chosen]
 
 
