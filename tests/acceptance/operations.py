@@ -86,6 +86,7 @@ SAID = {"json": {"attribute": "price", "value": "490 roubles"}}
 MEMBER, INVITATION = "members/{person_id}", "invitations/{invitation_id}"
 INTEGRATION = {"brand": "kommo", "client_id": "client-#", "client_secret": "secret"}
 TASK = {"text": "Call", "due_at": "2099-01-31T12:00:00Z"}
+BUDGETS = {"json": {"workspace": {"month_cents": 5000}, "contact": {}, "when_exhausted": "quote"}}
 GAP = "knowledge-gaps/{gap_id}"
 ASSIGNED = {"json": {"assignee_id": str(UUID(int=1))}}
 DRAFT = "knowledge-drafts/{draft_id}"
@@ -235,7 +236,7 @@ OPERATIONS = tuple(
         ("DELETE", "objections/{script_id}", EDIT_KNOWLEDGE, {}),
         ("GET", "knowledge-usage", VIEW, {}),
         ("GET", "budgets", VIEW, {}),
-        ("PUT", "budgets", MANAGE_WORKSPACE, {"json": {"workspace": {"month_cents": 5000}}}),
+        ("PUT", "budgets", MANAGE_WORKSPACE, BUDGETS),
         ("GET", "budgets/usage", EDIT_AGENTS, {}),
         ("GET", "masking", VIEW, {}),
         ("PUT", "masking", MANAGE_WORKSPACE, {"json": {"kinds": ["card"]}}),

@@ -73,7 +73,9 @@ KNOWLEDGE: dict[str, Case] = {
     "GET /api/v1/knowledge-usage": Own(),
     "GET /api/v1/company-facts": Own(),
     "GET /api/v1/budgets": Own(),
-    "PUT /api/v1/budgets": Own(200, {"json": {"workspace": {"month_cents": 5000}}}),
+    "PUT /api/v1/budgets": Own(
+        200, {"json": {"workspace": {"month_cents": 5000}, "contact": {}, "when_exhausted": "quote"}}
+    ),
     "GET /api/v1/budgets/usage": Own(),
     "GET /api/v1/masking": Own(),
     "PUT /api/v1/masking": Own(200, {"json": {"kinds": ["card"]}}),

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -86,7 +86,8 @@ class ProposalsApi:
         router = api_router("", tags=["proposed actions"])
         chat = "/conversations/{conversation_id}"
         one = f"{chat}/proposals/{{proposal_id}}"
-        router.get("/proposals", summary="List proposed actions")(self.list)
+        unknown: dict[int | str, dict[str, Any]] = {404: {"description": "There is no such conversation."}}
+        router.get("/proposals", summary="List proposed actions", responses=unknown)(self.list)
         router.get(f"{chat}/intent", summary="Get what the customer wants")(self.get_intent)
         router.post(f"{one}/approval", summary="Have a proposed action done")(self.approve)
         router.post(f"{one}/rejection", status_code=204, summary="Reject a proposed action")(self.reject)

@@ -1,7 +1,7 @@
 """Runs of scenarios and replays of real turns over REST."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
@@ -40,7 +40,8 @@ class ScenarioRunsApi:
         router = api_router("/scenario-runs", tags=["scenario runs"])
         router.get("", summary="List runs and replays")(self.list)
         router.post("", status_code=201, summary="Run scenarios")(self.start)
-        router.get("/forecast", summary="Estimate a replay")(self.forecast)
+        unknown: dict[int | str, dict[str, Any]] = {404: {"description": "There is no such agent."}}
+        router.get("/forecast", summary="Estimate a replay", responses=unknown)(self.forecast)
         router.post("/replays", status_code=201, summary="Answer real conversations anew")(self.replay)
         router.get("/{run_id}", summary="Get how far a run is")(self.get)
         router.put("/{run_id}/cancellation", summary="Cancel a run")(self.cancel)

@@ -30,13 +30,16 @@ class LimitsBody(Body):
 
 
 class BudgetsBody(Body):
-    """The whole document; `version` refuses the change if another one came first."""
+    """The whole document: what is left out of a group has no limit.
 
-    model_config = example({"workspace": {"month_cents": 5000}, "when_exhausted": "hand_off"})
+    `version` refuses the change if another one came first.
+    """
 
-    workspace: LimitsBody = Field(default_factory=LimitsBody)
-    contact: LimitsBody = Field(default_factory=LimitsBody)
-    when_exhausted: Degrade = "quote"
+    model_config = example({"workspace": {"month_cents": 5000}, "contact": {}, "when_exhausted": "hand_off"})
+
+    workspace: LimitsBody
+    contact: LimitsBody
+    when_exhausted: Degrade
     version: int | None = Field(None, ge=0, le=2**31 - 1)
 
     @property
