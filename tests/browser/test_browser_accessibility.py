@@ -43,6 +43,7 @@ NO_PAGE = {
     "/manage/{workspace}/knowledge-bench/export": "a file",
     "/manage/{workspace}/knowledge-items/{article_id}/files/{file_id}": "a file",
     "/manage/{workspace}/scenarios/export": "a file",
+    "/manage/{workspace}/test-chat": "leads to the chat used last",
     "/manage/{workspace}/test-chat/{chat_id}/messages/{played_id}/stream": "a stream",
     f"/manage/{{workspace}}/{REPLAYS}/{{played_id}}/stream": "a stream",
     "/manage": "leads to the workspace",
