@@ -77,6 +77,14 @@ def test_a_value_that_was_looked_at_is_allowed_by_its_hash(monkeypatch):
     assert list(secrets.leaks_in(key, "x:1")) == []
 
 
+def test_a_value_allowed_in_one_file_is_found_in_every_other(monkeypatch):
+    key = PLANTED["AWS key"]
+    mark = hashlib.sha256(key.encode()).hexdigest()[:12]
+    monkeypatch.setitem(secrets.ALLOWED_IN, (mark, "tests/x.py"), "a sample")
+    assert list(secrets.leaks_in(key, "tests/x.py:1", "tests/x.py")) == []
+    assert [leak.mark for leak in secrets.leaks_in(key, "src/y.py:1", "src/y.py")] == [mark]
+
+
 def test_a_secret_that_was_taken_back_is_still_in_the_history(repository):
     """SEC-12"""
     root, git = repository
