@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, async_playwright
 
-from browsers import CHROMIUM
+from browsers import CHROMIUM, FLAGS
 from gptagent.kernel.crypto import load_vault
 from gptagent.kernel.db import Database
 from gptagent.kernel.postgres import Roles
@@ -39,7 +39,7 @@ async def database(home: Path, roles: Roles) -> AsyncIterator[Database]:
 @pytest.fixture(scope="session")
 async def chromium() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
-        chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
         yield chromium
         await chromium.close()
 
