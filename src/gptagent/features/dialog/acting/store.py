@@ -217,6 +217,18 @@ async def count_alone(session: Session, conversation_id: UUID, within: timedelta
     return found
 
 
+async def has_made_contact(session: Session, conversation_id: UUID) -> bool:
+    """Tell whether a contact was made from a conversation, or is being made: not if the CRM refused it."""
+    return bool(
+        await session.fetchval(
+            """select exists (select from app.action_proposal p join app.crm_action a on a.id = p.action_id
+                               where p.conversation_id = $1 and p.action = 'create_contact'
+                                 and a.state <> 'failed')""",
+            conversation_id,
+        )
+    )
+
+
 async def select_proposal(session: Session, conversation_id: UUID, proposal_id: UUID) -> KeptProposal | None:
     row = await session.fetchrow(
         f"{_PROPOSAL} where p.conversation_id = $1 and p.id = $2", conversation_id, proposal_id

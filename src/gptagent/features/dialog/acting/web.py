@@ -27,6 +27,8 @@ ACTIONS: Mapping[str, str] = {
     "add_note": "Add a note",
     "change_responsible": "Change the responsible person",
     "add_tags": "Add tags",
+    "create_contact": "Create a contact",
+    "fill_contact": "Add phone or e-mail to the contact",
 }
 INTENTS: Mapping[str, str] = {
     "inquiry": "Asks a question",
@@ -41,7 +43,8 @@ INTENTS: Mapping[str, str] = {
 }
 # Why the agent does nothing, or did not do something alone, by the code of the run or of the proposal.
 REASONS: Mapping[str, str] = {
-    "llm_rejected": "The model takes no tools: nothing is written or proposed.",
+    "llm_rejected": "The model's provider refuses the request: nothing is written or proposed.",
+    "actions_unreadable": "The model takes no tools, and what it answered names no actions: nothing is done.",
     "llm_unauthorized": "The model's provider does not accept the key: nothing is written or proposed.",
     "budget_exhausted": "The budget for models is used up: nothing is written or proposed until it renews.",
     "llm_unavailable": "The model did not answer: look yourself whether something is to be done.",

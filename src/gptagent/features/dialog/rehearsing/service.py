@@ -179,7 +179,7 @@ async def _lead(session: Session, wanted: Rehearsal) -> LeadCard | None:
     if place.pipeline_id is None or place.connection_id is None:
         return lead
     pipeline, stage = await _names(session, place)
-    moved = lead or LeadCard(0, None, None, None, None, None, is_fresh=True)
+    moved = lead or LeadCard(0, None, None, None, None, None, is_fresh=True, has_contact=True)
     return replace(
         moved, pipeline=pipeline, stage=stage, pipeline_id=place.pipeline_id, stage_id=place.stage_id
     )
