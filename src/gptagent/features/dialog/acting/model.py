@@ -148,13 +148,14 @@ class Called:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be done, and nothing of it is done yet."""
+    """What is to be done, and nothing of it is done yet. `error`: the code of why nothing could be read."""
 
     writes: tuple[FieldWrite, ...] = ()
     proposals: tuple[Proposal, ...] = ()
     calls: tuple[Called, ...] = ()
     intent: Intent | None = None
     intent_confidence: float | None = None
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

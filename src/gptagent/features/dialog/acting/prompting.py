@@ -34,7 +34,7 @@ REPLY_MAX_CHARS = 8_000  # more than an agent writes, in all parts together
 HISTORY_MESSAGES = 10
 TAKEN = "taken"
 REPEATED = "repeated"
-REFUSED = "llm_rejected"
+REFUSED, UNREADABLE = "llm_rejected", "actions_unreadable"
 
 _SYSTEM = """\
 You look after the CRM of a company. Its agent has just answered a customer in a chat. Decide from the
@@ -68,11 +68,16 @@ async def plan(model: LanguageModel, scope: Scope, considered: Considered) -> tu
     customer = considered.conversation.customer if considered.turn_id is not None else None
     use = Use(scope, customer, agent.id, agent.settings.budget)
     calls, reply = await _ask(model, replace(request, use=use))
+    if calls is None:
+        return Plan(error=UNREADABLE), reply
     return read_plan(considered, rules, calls), reply
 
 
-async def _ask(model: LanguageModel, request: ModelRequest) -> tuple[Sequence[ToolCall], ModelReply]:
-    """Ask with tools, and in words where the provider refuses those. Raises Invalid if it refuses both."""
+async def _ask(model: LanguageModel, request: ModelRequest) -> tuple[Sequence[ToolCall] | None, ModelReply]:
+    """Ask with tools, and in words where the provider refuses those: None if the answer names no calls.
+
+    Raises Invalid if it refuses both.
+    """
     try:
         reply = await model.complete(request)
     except Invalid as error:

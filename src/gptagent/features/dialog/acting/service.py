@@ -119,6 +119,8 @@ def told_of(plan: Plan, reply: ModelReply | None, trace: Trace, *, is_played: bo
     """Note in a trace what the model was asked and has called. `is_played`: nothing of it is done."""
     if reply is not None:
         trace.called("actions", reply)
+    if plan.error is not None:
+        trace.failed("actions", "", plan.error)
     for one in plan.calls:
         is_done = one.degree in {"", "alone"} and not is_played
         state: Literal["done", "planned", "refused"] = "done" if is_done else "planned"

@@ -9,7 +9,6 @@ from dataclasses import replace
 import msgspec
 
 from gptagent.features.inference.model import ModelRequest, ToolCall
-from gptagent.kernel.errors import Invalid
 
 # Some models put their JSON into a block of code whatever they are told.
 _FENCE = re.compile(r"\s*```(?:json)?\s*(\{.*\})\s*```\s*", re.DOTALL)
@@ -42,11 +41,11 @@ def in_words(request: ModelRequest) -> ModelRequest:
     return replace(request, system=f"{request.system}\n\n{_TOLD}\n{told}", tools=())
 
 
-def read_calls(text: str) -> tuple[ToolCall, ...]:
-    """Return the calls of an answer. Raises Invalid("actions_unreadable") unless it is what was asked for."""
+def read_calls(text: str) -> tuple[ToolCall, ...] | None:
+    """Return the calls of an answer, None if it is not what was asked for."""
     fenced = _FENCE.fullmatch(text)
     try:
         found = _DECODER.decode(fenced[1] if fenced else text.strip())
-    except msgspec.DecodeError as error:
-        raise Invalid("actions_unreadable", "The model's answer names no actions.") from error
+    except msgspec.DecodeError:
+        return None
     return tuple(ToolCall(one.name, one.arguments) for one in found.calls)

@@ -83,12 +83,12 @@ SIGNS: Mapping[str, str] = {
     "encoded": "has something encoded",
 }
 SIGN_ORIGINS: Mapping[str, str] = {
-    "customer": "The customer's message",
-    "crm": "A field of the CRM",
-    "memory": "What is remembered of the customer",
-    "passage": "A passage of the knowledge base",
-    "script": "A script or objection",
-    "company": "The facts about the company",
+    "customer": "The customer's message:",
+    "crm": "A field of the CRM:",
+    "memory": "What is remembered of the customer:",
+    "passage": "A passage of the knowledge base:",
+    "script": "A script or objection:",
+    "company": "The facts about the company:",
 }
 EVERYTHING: Mapping[str, Mapping[str, str]] = {
     "gate_names": GATES,
