@@ -16,7 +16,7 @@ from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import NotFound
-from gptagent.kernel.http import CurrentScope, Wire
+from gptagent.kernel.http import Body, CurrentScope, Wire, example
 from gptagent.kernel.paging import Page, page_of
 from gptagent.kernel.rest import api_router
 
@@ -46,6 +46,14 @@ class ProposalOut(Wire):
     decided_by: str | None
     decided_at: datetime | None
     created_at: datetime
+
+
+class ProposalApprovalBody(Body):
+    """`text` takes the place of a proposed task's or note's; null or left out: as it was proposed."""
+
+    model_config = example({"text": "Call Ann back before noon."})
+
+    text: str | None = None
 
 
 class ProposalsOut(Wire):
@@ -121,11 +129,18 @@ class ProposalsApi:
             raise NotFound
         return _looked(run, scope.permissions)
 
-    async def approve(self, scope: CurrentScope, conversation_id: UUID, proposal_id: UUID) -> ProposalOut:
+    async def approve(
+        self,
+        scope: CurrentScope,
+        conversation_id: UUID,
+        proposal_id: UUID,
+        body: ProposalApprovalBody | None = None,
+    ) -> ProposalOut:
         """It is done once, however often this is called; 409 once it was decided, or cannot be done."""
         require(scope, policy.WORK_CONVERSATIONS)
         async with self.db.session(scope) as session:
-            await service.approve(session, conversation_id, proposal_id, by=BY_API)
+            text = body.text if body else None
+            await service.approve(session, conversation_id, proposal_id, by=BY_API, text=text)
             return _told(await service.get_proposal(session, conversation_id, proposal_id))
 
     async def reject(self, scope: CurrentScope, conversation_id: UUID, proposal_id: UUID) -> None:

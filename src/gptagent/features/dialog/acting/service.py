@@ -18,6 +18,7 @@ from gptagent.features.crm.actions.model import Action, Evidence
 from gptagent.features.crm.actions.service import REASON_MAX_CHARS
 from gptagent.features.dialog.acting import store
 from gptagent.features.dialog.acting.doing import do, target_of
+from gptagent.features.dialog.acting.forms import TEXT_MAX_CHARS
 from gptagent.features.dialog.acting.model import (
     REPEATED_WITHIN,
     Called,
@@ -53,6 +54,7 @@ ORDERS = {
     "created_at": Order("created_at", "created_at"),
 }
 # Of these only the newest counts: an older one that waits is taken back.
+WORDED = ("create_task", "add_note")  # a person may word them otherwise
 SINGLE = ("move_deal", "change_responsible", "create_contact")
 
 
@@ -171,13 +173,18 @@ async def fail(session: Session, turn_id: UUID, code: str) -> None:
     await store.end_run(session, turn_id, "failed", Plan(), code)
 
 
-async def approve(session: Session, conversation_id: UUID, proposal_id: UUID, *, by: str) -> Action:
-    """Have a proposal done: once, whoever else says so too.
+async def approve(
+    session: Session, conversation_id: UUID, proposal_id: UUID, *, by: str, text: str | None = None
+) -> Action:
+    """Have a proposal done: once, whoever else says so too. `text`: other words of a task or a note.
 
-    Raises NotFound; Conflict if it was decided or is outdated, or if the CRM is no longer as it was.
+    Raises NotFound; Invalid; Conflict if it was decided or is outdated, or if the CRM is no longer as it was.
     """
     conversation = await conversations.get_conversation(session, conversation_id)
     proposal = await get_proposal(session, conversation_id, proposal_id)
+    is_edited = text is not None and text.strip() != proposal.fields.get("text")
+    if text is not None and is_edited:
+        proposal = _reworded(proposal, text)
     await crm.hold_connection(session, conversation.connection_id)
     if not await store.decide(session, conversation_id, proposal_id, "done", by):
         raise _decided()
@@ -187,9 +194,21 @@ async def approve(session: Session, conversation_id: UUID, proposal_id: UUID, *,
         raise Conflict(
             "proposal_impossible", "This cannot be done any more: the CRM is no longer as it was."
         ) from error
+    if is_edited:
+        await store.reword(session, proposal)
     await store.set_action(session, proposal_id, action.id)
-    await _note_decision(session, proposal, "action_proposal.approved")
+    await _note_decision(session, proposal, "action_proposal.approved", is_edited=is_edited)
     return action
+
+
+def _reworded(proposal: KeptProposal, text: str) -> KeptProposal:
+    """Return the proposal with a person's words. Raises Invalid."""
+    if proposal.action not in WORDED:
+        raise Invalid.field("text", "Only the words of a task or a note can be changed.")
+    words = text.replace("\0", "").strip()
+    if not 1 <= len(words) <= TEXT_MAX_CHARS:
+        raise Invalid.field("text", "Write 1 to {most} characters.", most=TEXT_MAX_CHARS)
+    return replace(proposal, fields={**proposal.fields, "text": words}, shown=words)
 
 
 async def reject(session: Session, conversation_id: UUID, proposal_id: UUID, *, by: str) -> None:
@@ -355,7 +374,11 @@ def _decided() -> Conflict:
     return Conflict("proposal_decided", "Somebody has decided about this already, or it is outdated.")
 
 
-async def _note_decision(session: Session, proposal: KeptProposal, action: str) -> None:
-    changes = {"action": (None, proposal.action)}
+async def _note_decision(
+    session: Session, proposal: KeptProposal, action: str, *, is_edited: bool = False
+) -> None:
+    changes: dict[str, tuple[object, object] | None] = {"action": (None, proposal.action)}
+    if is_edited:
+        changes["text"] = None
     await audit.record(session, Entry(action, "conversation", str(proposal.conversation_id), changes))
     await conversations.tell(session, proposal.conversation_id)

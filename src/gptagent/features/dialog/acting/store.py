@@ -195,6 +195,16 @@ async def set_action(session: Session, proposal_id: UUID, action_id: UUID) -> No
     )
 
 
+async def reword(session: Session, proposal: KeptProposal) -> None:
+    """Keep what a person has made of a proposal that was done."""
+    await session.execute(
+        "update app.action_proposal set fields = $2, shown = $3 where id = $1",
+        proposal.id,
+        msgspec.json.encode(proposal.fields).decode(),
+        proposal.shown,
+    )
+
+
 async def ask_instead(session: Session, proposal_id: UUID, error_code: str | None) -> None:
     """Let an action wait for a person that the agent was to do alone."""
     await session.execute(
