@@ -127,7 +127,7 @@ class ProposalsApi:
             run = await service.latest_run(session, conversation_id)
         if run is None:
             raise NotFound
-        return _looked(run, scope.permissions)
+        return looked(run, scope.permissions)
 
     async def approve(
         self,
@@ -149,7 +149,7 @@ class ProposalsApi:
             await service.reject(session, conversation_id, proposal_id, by=BY_API)
 
 
-def _looked(run: Run, permissions: Collection[str]) -> RunOut:
+def looked(run: Run, permissions: Collection[str]) -> RunOut:
     """Return it with as much of the calls as an explanation of the turn would show."""
     calls = None
     if policy.READ_EXPLANATIONS in permissions:
