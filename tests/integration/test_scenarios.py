@@ -465,7 +465,7 @@ async def test_what_a_failed_answer_has_used_counts_for_the_run_and_its_budget(s
 
     async with database.session(scope) as session:
         (agent,) = await agents.list_agents(session)
-        await agents.update_agent(session, agent.id, {"settings": {"actions": {"create_task": "suggest"}}})
+        await agents.update_agent(session, agent.id, {"actions": {"create_task": "suggest"}})
         run = await replaying.request_replay(session, AskedReplay(agent.id, most=2), now=utcnow())
     await jobs_of(Half()).run(JobContext(database, None, scope, 1, 1), run_id=str(run.id))
     async with database.session(scope) as session:

@@ -125,8 +125,8 @@ def read_plan(considered: Considered, rules: Sequence[RuleField], calls: Sequenc
         except Declined as error:
             verdict = error.code
         noted.append(Called(tool, verdict, _kept(call) if tool else {}, degree))
-    told = (intent.intent, intent.confidence) if intent else (None, 0.0)
-    besides = usual(considered, *told, list(proposals.values()))
+    wish = intent.intent if intent else None
+    besides = usual(considered, wish, intent.confidence if intent else 0.0, list(proposals.values()))
     noted += [
         Called(one.action, TAKEN, {"text": one.shown[:ARGUMENT_MAX_CHARS]}, one.degree) for one in besides
     ]
