@@ -62,8 +62,5 @@ async def _rule_faults(session: Session, old: Settings | None, new: Settings) ->
     }
     if not any(added.values()) or (await organizations.get_entitlements(session)).field_updates:
         return []
-    return [
-        FieldError(path, "Your plan has no rules that write fields.")
-        for path, rules in added.items()
-        if rules
-    ]
+    message = "Your plan has no rules that write fields."
+    return [FieldError(path, message) for path, rules in added.items() if rules]
