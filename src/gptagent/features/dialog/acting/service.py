@@ -34,7 +34,7 @@ from gptagent.features.dialog.acting.prompting import HISTORY_MESSAGES, TAKEN
 from gptagent.features.dialog.acting.rules import asked_of
 from gptagent.features.dialog.acting.tools import WRITE_FIELD
 from gptagent.features.dialog.context import TurnContext
-from gptagent.features.dialog.model import Turn
+from gptagent.features.dialog.model import Answer, Turn
 from gptagent.features.dialog.tracing import service as tracing
 from gptagent.features.dialog.tracing.model import Trace
 from gptagent.features.inference.model import ModelReply
@@ -104,17 +104,18 @@ async def take(session: Session, turn_id: UUID) -> Taken | None:
     return Taken(turn_id, replace(considered, turn_id=turn_id, has_task=has_task))
 
 
-async def consider(session: Session, context: TurnContext, reply: str) -> Considered:
+async def consider(session: Session, context: TurnContext, answer: Answer) -> Considered:
     """Return what a turn's actions are planned from, before or without its end. See `prompting.plan`."""
-    return await _considered(
+    considered = await _considered(
         session,
         context.agent,
         context.conversation,
         context.history,
         context.unanswered,
-        reply,
+        answer.text,
         context.lead,
     )
+    return replace(considered, has_task=bool(answer.promises))
 
 
 def told_of(plan: Plan, reply: ModelReply | None, trace: Trace, *, is_played: bool) -> None:

@@ -105,7 +105,7 @@ async def _act(
     if not isinstance(responder, ModelResponder) or not wants_acting(context.agent):
         return ()
     async with db.session(scope) as session:
-        considered = await acting.consider(session, context, answer.text)
+        considered = await acting.consider(session, context, answer)
     try:
         plan, reply = await plan_actions(responder.model, scope, considered)
     except AppError as error:
