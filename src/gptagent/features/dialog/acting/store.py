@@ -122,13 +122,13 @@ async def latest_run(session: Session, conversation_id: UUID) -> Run | None:
 async def insert_proposal(
     session: Session, conversation: Conversation, turn_id: UUID, proposal: Proposal, lately: Lately
 ) -> UUID | None:
-    """Return its id; None if the same waits already or was decided lately."""
+    """Return its id; None if the same waits already or was decided lately. Those of a turn keep their order."""
     proposal_id = new_id()
     done: UUID | None = await session.fetchval(
         """insert into app.action_proposal
              (id, conversation_id, turn_id, action, fields, shown, reason, degree, confidence, key, lead_id,
-              contact_id)
-           select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12
+              contact_id, created_at)
+           select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, clock_timestamp()
             where not exists (
               select from app.action_proposal p
                where p.conversation_id = $2 and p.key = $10
