@@ -122,7 +122,7 @@ async def latest_run(session: Session, conversation_id: UUID) -> Run | None:
 async def insert_proposal(
     session: Session, conversation: Conversation, turn_id: UUID, proposal: Proposal, lately: Lately
 ) -> UUID | None:
-    """Return its id; None if the same waits already or was decided lately. Those of a turn keep their order."""
+    """Return its id; None if the same waits already or was decided lately. A turn's keep their order."""
     proposal_id = new_id()
     done: UUID | None = await session.fetchval(
         """insert into app.action_proposal
