@@ -424,7 +424,12 @@ OPERATIONS = tuple(
         ("GET", f"{CONVERSATION}/draft", VIEW, {}),
         ("GET", "proposals", VIEW, {}),
         ("GET", f"{CONVERSATION}/intent", VIEW, {}),
-        ("POST", f"{CONVERSATION}/proposals/{{proposal_id}}/approval", WORK_CONVERSATIONS, {}),
+        (
+            "POST",
+            f"{CONVERSATION}/proposals/{{proposal_id}}/approval",
+            WORK_CONVERSATIONS,
+            {"json": {"text": "Call Ann."}},
+        ),
         ("POST", f"{CONVERSATION}/proposals/{{proposal_id}}/rejection", WORK_CONVERSATIONS, {}),
         (
             "POST",
