@@ -396,6 +396,7 @@ OPERATIONS = tuple(
         ("PUT", TEST_CHAT, EDIT_AGENTS, TESTED),
         ("DELETE", TEST_CHAT, EDIT_AGENTS, {}),
         ("GET", f"{TEST_CHAT}/messages", EDIT_AGENTS, {}),
+        ("GET", f"{TEST_CHAT}/suggestions", EDIT_AGENTS, {}),
         ("POST", f"{TEST_CHAT}/messages", EDIT_AGENTS, {"json": {"text": "Hello"}}),
         ("DELETE", f"{TEST_CHAT}/messages", EDIT_AGENTS, {}),
         ("GET", f"{TEST_CHAT}/messages/{{played_id}}", EDIT_AGENTS, {}),

@@ -46,6 +46,7 @@ from gptagent.features.knowledge.facts.service import get_facts
 from gptagent.features.knowledge.gaps.model import Asked
 from gptagent.features.knowledge.gaps.service import forget_questions, note_question
 from gptagent.features.knowledge.questions.asking import Asker
+from gptagent.features.knowledge.questions.opening import opening_questions
 from gptagent.features.knowledge.rebuilding.service import Proof, prove, rebuild, workspaces
 from gptagent.features.knowledge.reranking.service import Reranking
 from gptagent.features.knowledge.retrieval import (
@@ -99,6 +100,7 @@ __all__ = [
     "note_progress",
     "note_question",
     "note_scripts_used",
+    "opening_questions",
     "page_articles",
     "page_documents",
     "page_versions",
