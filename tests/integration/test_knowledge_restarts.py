@@ -39,7 +39,7 @@ async def read(path, mime):
         return str(stopped)
 
 for line in sys.stdin:
-    print(asyncio.run(read(*line.split())), flush=True)
+    print("answer:", asyncio.run(read(*line.split())), flush=True)
 """
 
 
@@ -70,7 +70,8 @@ class Release:
             def read(path, mime):
                 process.stdin.write(f"{path} {mime}\n")
                 process.stdin.flush()
-                return process.stdout.readline().strip()
+                told = iter(process.stdout.readline, "")  # the log's lines among them
+                return next(line for line in told if line.startswith("answer:"))[len("answer:") :].strip()
 
             yield read
 
