@@ -11,10 +11,18 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from gptagent.bootstrap import Platform, build_jobs, build_platform
+from gptagent.adapters.llm.port import OpenAiCompatible
+from gptagent.bootstrap import Platform, build_platform
+from gptagent.features.dialog.extractive import ExtractiveResponder
+from gptagent.features.dialog.generating import Generation
+from gptagent.features.dialog.prompting import ModelResponder
+from gptagent.features.dialog.trying.jobs import RehearsalJobs
+from gptagent.features.dialog.trying.service import REHEARSE
+from gptagent.features.inference.guarded import GuardedModel
 from gptagent.features.knowledge import service as knowledge
 from gptagent.features.knowledge.model import NewArticle
 from gptagent.features.knowledge.vectors import service as vectors
+from gptagent.features.knowledge.vectors.jobs import VectorJobs
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.jobs import JobContext
 from gptagent.kernel.settings import Settings
@@ -61,6 +69,7 @@ class Tenant:
     """A furnished workspace whose search asks models, and its owner at the door."""
 
     platform: Platform
+    model: GuardedModel
     caller: Caller
 
     @property
@@ -87,20 +96,32 @@ class Tenant:
             model = self.platform.reranking.model
             await session.execute(used, model.base_url, model.name)
 
-    async def work(self, *names, platform=None):
-        """Do the workspace's jobs of these names, as a worker would."""
+    async def work(self, name, platform=None):
+        """Do the workspace's jobs of this name, as a worker would that has the platform's models."""
         platform = platform or self.platform
-        specs = {spec.name: spec for spec in build_jobs(platform)}
-        take = """delete from jobs.pgqueuer where entrypoint = any($1) and headers->>'org' = $2
-                  returning id, entrypoint, payload"""
+        searches = (platform.understanding, platform.reranking)
+        handlers = {
+            REHEARSE: RehearsalJobs(
+                Generation(ModelResponder(self.model), ExtractiveResponder(), *searches)
+            ).rehearse,
+            vectors.EMBED_JOB: VectorJobs(platform.embedder).embed,
+        }
+        take = """delete from jobs.pgqueuer where entrypoint = $1 and headers->>'org' = $2
+                  returning id, payload"""
         while True:
             async with platform.db.installation() as session:
-                jobs = await session.fetch(take, list(names), str(self.estate.scope.org_id))
+                jobs = await session.fetch(take, name, str(self.estate.scope.org_id))
             if not jobs:
                 return
             for job in jobs:
                 ctx = JobContext(platform.db, platform.files, self.estate.scope, job["id"], 1)
-                await specs[job["entrypoint"]].handler(ctx, **json.loads(job["payload"] or b"{}"))
+                await handlers[name](ctx, **json.loads(job["payload"] or b"{}"))
+
+    async def index_anew(self, platform):
+        """Make words and vectors anew, as the command does, with this platform's model."""
+        async with platform.db.session(self.estate.scope) as session:
+            await knowledge.rebuild(session)
+        await self.work(vectors.EMBED_JOB, platform)
 
     async def ask(self):
         """Ask in every way that asks models; return all that is said, to the customer and about it."""
@@ -108,11 +129,11 @@ class Tenant:
         agent = str(self.estate.agent_id)
         made = await self.say("POST", "/test-chats", {"agent_id": agent})
         chat = made.json()["id"]
-        for _text, question in list(ARTICLES.values())[:4]:
+        for _text, question in list(ARTICLES.values())[:3]:
             asked = f"{question} {self.estate.canary}"
             heard.append((await self.say("POST", "/knowledge-questions/try", {"text": asked})).text)
             said = await self.say("POST", f"/test-chats/{chat}/messages", {"text": asked})
-            await self.work("dialog.rehearse")
+            await self.work(REHEARSE)
             played = await self.say("GET", f"/test-chats/{chat}/messages/{said.json()['id']}")
             heard.append(played.text)
         heard.append((await self.say("GET", "/articles/export")).text)
@@ -129,6 +150,8 @@ class Tenant:
 async def tenants(house, platform, settings):
     """Two workspaces with the same articles: only their canaries tell them apart."""
     models = await build_platform(Settings(gptagent_home=house, host="127.0.0.1", **settings))
+    allowed, address = models.settings.allowed_egress, settings["llm_base_url"]
+    endpoint = OpenAiCompatible(allowed, address, "key", settings["llm_model"])
     environment = {name.upper(): value for name, value in settings.items()}
     with serving(house, RATE_FACTOR="1000", **environment) as web:
         async with httpx2.AsyncClient(base_url=web.url, timeout=30) as http:
@@ -136,9 +159,12 @@ async def tenants(house, platform, settings):
             for canary in ("finch4t7w", "robin6m2h"):
                 estate = await furnished(platform, canary)
                 headers = await bearer(platform.db, platform.vault, estate.scope)
-                found.append(Tenant(models, Caller(http, estate, headers, "")))
+                found.append(
+                    Tenant(models, GuardedModel(models.db, endpoint), Caller(http, estate, headers, ""))
+                )
                 await found[-1].fill()
             yield found
+    await endpoint.aclose()
     await models.close()
 
 
@@ -155,10 +181,7 @@ async def test_no_request_to_a_model_holds_two_tenants_words_also_while_one_is_e
         control.post("/script?replace=1", json=rules).raise_for_status()
         quiet = await asyncio.gather(*(tenant.ask() for tenant in tenants))
         control.post("/knobs", json={"embedding_ms": 150}).raise_for_status()
-        for tenant in tenants:
-            async with tenant.platform.db.session(tenant.estate.scope) as session:
-                await session.enqueue(vectors.EMBED_JOB, {})
-        anew = [asyncio.create_task(one.work(vectors.EMBED_JOB, platform=larger)) for one in tenants]
+        anew = [asyncio.create_task(tenant.index_anew(larger)) for tenant in tenants]
         busy = await asyncio.gather(*(tenant.ask() for tenant in tenants))
         await asyncio.gather(*anew)
         after = await asyncio.gather(*(replace(tenant, platform=larger).ask() for tenant in tenants))
