@@ -159,22 +159,28 @@ async def tenants(house, platform, settings):
             for canary in ("finch4t7w", "robin6m2h"):
                 estate = await furnished(platform, canary)
                 headers = await bearer(platform.db, platform.vault, estate.scope)
-                found.append(
-                    Tenant(models, GuardedModel(models.db, endpoint), Caller(http, estate, headers, ""))
-                )
+                model = GuardedModel(models.db, endpoint)
+                found.append(Tenant(models, model, Caller(http, estate, headers, "")))
                 await found[-1].fill()
             yield found
     await endpoint.aclose()
     await models.close()
 
 
+@pytest.fixture
+async def larger(house, settings):
+    """The platform with another embedding model: everything is embedded anew."""
+    other_model = settings | {"embedding_model": "sandbox-embedding-large"}
+    platform = await build_platform(Settings(gptagent_home=house, host="127.0.0.1", **other_model))
+    yield platform
+    await platform.close()
+
+
 async def test_no_request_to_a_model_holds_two_tenants_words_also_while_one_is_embedded_anew(
-    tenants, provider, house, settings
+    tenants, provider, larger
 ):
     """KB-27"""
     canaries = [tenant.estate.canary for tenant in tenants]
-    other_model = settings | {"embedding_model": "sandbox-embedding-large"}
-    larger = await build_platform(Settings(gptagent_home=house, host="127.0.0.1", **other_model))
     with httpx2.Client(base_url=f"{provider}/_sandbox", timeout=20) as control:
         control.post("/reset").raise_for_status()
         rules = [{"match": "", "reply": "The courier delivers in three days [1]."}]
@@ -186,7 +192,6 @@ async def test_no_request_to_a_model_holds_two_tenants_words_also_while_one_is_e
         await asyncio.gather(*anew)
         after = await asyncio.gather(*(replace(tenant, platform=larger).ask() for tenant in tenants))
         calls = control.get("/calls").json()["calls"]
-    await larger.close()
     for own, other in ((0, 1), (1, 0)):
         heard = "\n".join(text for told in (quiet, busy, after) for text in told[own])
         assert canaries[own] in heard
