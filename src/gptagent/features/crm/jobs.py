@@ -70,7 +70,7 @@ class CrmJobs:
     async def _find(self, ctx: JobContext, link: CrmLink, row: Record) -> int | None:
         """Return the task if it was made, and not what another one with the same words has made."""
         async with ctx.db.session(ctx.scope) as session:
-            known = await store.made_tasks(session, row["connection_id"], row["lead_id"])
+            known = await store.tasks_of_others(session, row["id"], row["connection_id"], row["lead_id"])
         since = row["started_at"] - CLOCK_SKEW
         return await self.crm.find_task(
             link, row["lead_id"], row["text"], since, kind=row["record_kind"], known=known

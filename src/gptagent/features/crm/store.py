@@ -179,7 +179,7 @@ async def claim_task(session: Session, task_id: UUID, now: datetime) -> Record |
         """update app.crm_task t set state = 'sending', started_at = coalesce(t.started_at, $2)
              from app.crm_task before
             where t.id = $1 and before.id = t.id and t.state in ('pending', 'sending')
-        returning t.connection_id, t.lead_id, t.text, t.due_at, t.started_at, t.record_kind,
+        returning t.id, t.connection_id, t.lead_id, t.text, t.due_at, t.started_at, t.record_kind,
                   before.state as was,
                   coalesce(
                     (select l.responsible_user_id from app.crm_lead l
@@ -191,17 +191,20 @@ async def claim_task(session: Session, task_id: UUID, now: datetime) -> Record |
     )
 
 
-async def made_tasks(session: Session, connection_id: UUID, record_id: int) -> frozenset[int]:
-    """Return the numbers of the tasks that were made on a record."""
+async def tasks_of_others(
+    session: Session, task_id: UUID, connection_id: UUID, record_id: int
+) -> frozenset[int]:
+    """Return the numbers of the tasks that were made on a record, except by this one."""
     rows = await session.fetch(
         """select external_id from app.crm_task
-            where connection_id = $1 and lead_id = $2 and external_id is not null
+            where connection_id = $1 and lead_id = $2 and id <> $3 and external_id is not null
            union all
            select external_id from app.crm_action
             where connection_id = $1 and kind = 'create_task' and entity_id = $2
               and external_id is not null""",
         connection_id,
         record_id,
+        task_id,
     )
     return frozenset(row["external_id"] for row in rows)
 

@@ -216,6 +216,8 @@ class ActionJobs:
         )
         values = {"name": Plain(request.name), **request.values}
         async with ctx.db.session(ctx.scope) as session:
+            if await store.is_owed(session, claim.id) is None:
+                return  # recorded by whoever had the job meanwhile
             rows = [(key, None, held) for key, held in values.items()]
             await store.insert_changes(session, claim.row, made, rows, written_at=utcnow())
             await _finish(session, claim.id, "done", external_id=made)
