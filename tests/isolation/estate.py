@@ -21,7 +21,9 @@ from gptagent.features.knowledge.categories.model import NewCategory
 from gptagent.features.knowledge.facts import service as facts
 from gptagent.features.knowledge.model import NewArticle
 from gptagent.features.knowledge.scripts import service as scripts
-from gptagent.features.knowledge.scripts.model import NewScript, StageKey
+from gptagent.features.knowledge.scripts.model import NewScript
+from gptagent.features.knowledge.staging import store as staging
+from gptagent.features.knowledge.staging.model import StageKey
 from gptagent.features.mail import service as mail
 from gptagent.features.mail.model import Letter
 from gptagent.features.organizations.policy import PERMISSIONS
@@ -185,6 +187,8 @@ async def _places(session: Session, made: dict[str, UUID]) -> None:
     for kind in ("document", "site"):
         placed = {f"{kind}_id": made[f"{kind}_id"], "category_id": made["category_id"]}
         await insert(session, f"{kind}_category", **placed)
+    stage = StageKey(made["connection_id"], PIPELINE, STAGE)
+    await staging.bind_document(session, made["document_id"], [stage])
 
 
 async def _scripts(session: Session, canary: str, connection_id: UUID) -> dict[str, UUID]:

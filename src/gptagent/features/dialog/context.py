@@ -11,7 +11,7 @@ from gptagent.features.crm.service import ContactCard, LeadCard
 from gptagent.features.dialog.model import Answer
 from gptagent.features.dialog.tracing.model import Trace
 from gptagent.features.inference.model import Hear
-from gptagent.features.knowledge.model import Given, Passage
+from gptagent.features.knowledge.model import At, Given, Passage, StageKey
 from gptagent.features.knowledge.service import Within, within
 from gptagent.kernel.db import Database
 from gptagent.kernel.scope import Scope
@@ -87,9 +87,17 @@ class TurnContext(Seen):
         return self.agent.settings
 
     @property
+    def stage(self) -> StageKey | None:
+        """The stage of the deal; None without a deal, or while nothing is known of where it is."""
+        lead = self.lead
+        if lead is None or lead.pipeline_id is None or lead.stage_id is None:
+            return None
+        return StageKey(self.conversation.connection_id, lead.pipeline_id, lead.stage_id)
+
+    @property
     def within(self) -> Within | None:
-        """What of the base the agent answers from; None for the whole."""
-        return within(self.settings.knowledge.part)
+        """What of the base the agent answers from: its categories, without what is for other stages."""
+        return within(self.settings.knowledge.part, At(self.stage))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from gptagent.features.crm.service import LeadCard
 from gptagent.features.dialog.context import TurnContext
 from gptagent.features.dialog.model import Answer
 from gptagent.features.knowledge import service as knowledge
-from gptagent.features.knowledge.model import Given, StageKey
+from gptagent.features.knowledge.model import Given
 from gptagent.features.organizations import service as organizations
 from gptagent.kernel.db import Session
 
@@ -19,7 +19,7 @@ VALUE_MAX_CHARS = 100  # a name or a field is no place for a text that a model m
 async def scripts_of(session: Session, context: TurnContext) -> tuple[Given, ...]:
     """Return what the agent is given for the customer's message at the deal's stage."""
     values = await values_of(session, context.conversation, context.lead, context.agent)
-    return tuple(await knowledge.choose_scripts(session, _stage(context), context.question, values))
+    return tuple(await knowledge.choose_scripts(session, context.stage, context.question, values))
 
 
 def used_scripts(answer: Answer) -> set[UUID]:
@@ -27,13 +27,6 @@ def used_scripts(answer: Answer) -> set[UUID]:
     if answer.outcome != "reply":
         return set()
     return {source.source_id for source in answer.sources if source.kind in {"script", "objection"}}
-
-
-def _stage(context: TurnContext) -> StageKey | None:
-    lead = context.lead
-    if lead is None or lead.pipeline_id is None or lead.stage_id is None:
-        return None
-    return StageKey(context.conversation.connection_id, lead.pipeline_id, lead.stage_id)
 
 
 async def values_of(

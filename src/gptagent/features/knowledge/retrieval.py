@@ -12,6 +12,7 @@ from gptagent.features.knowledge.naming.service import find_names
 from gptagent.features.knowledge.reranking.model import reordered
 from gptagent.features.knowledge.scoring import store as scoring
 from gptagent.features.knowledge.spelling.service import respell
+from gptagent.features.knowledge.staging.service import narrowed
 from gptagent.features.knowledge.vectors import store as vectors
 from gptagent.features.knowledge.vectors.model import POOL, Meaning, fuse
 from gptagent.kernel.db import Session
@@ -59,7 +60,8 @@ async def search(
     words. With `within` nothing else of the base is looked at. `order` are the best passages as a reranking
     model has put them.
     """
-    asking = await read_question(session, question, within, by_names=by_names)
+    within = await narrowed(session, within)
+    asking = await _read(session, question, within, by_names=by_names)
     found = await _find(session, asking, limit, meaning=meaning, within=within, order=order)
     return await judge(session, asking, found)
 
@@ -73,7 +75,8 @@ async def candidates(
     within: Within | None = None,
 ) -> list[Passage]:
     """Return what `search` finds, without looking how far it answers."""
-    asking = await read_question(session, question, within)
+    within = await narrowed(session, within)
+    asking = await _read(session, question, within)
     return await _find(session, asking, limit, meaning=meaning, within=within)
 
 
@@ -112,7 +115,8 @@ async def search_by_meaning(
     session: Session, question: str, meaning: Meaning, within: Within | None = None
 ) -> list[Passage]:
     """Return the passages nearest in meaning alone, nearest first, as `search` weighs them in."""
-    asking = await read_question(session, question, within)
+    within = await narrowed(session, within)
+    asking = await _read(session, question, within)
     near = [one.chunk_id for one in await vectors.nearest(session, meaning, SEARCH_LIMIT, within)]
     forms = await _forms(session, asking)
     return await judge(session, asking, await _chosen(session, near, [], forms, len(asking.words)))
@@ -120,7 +124,8 @@ async def search_by_meaning(
 
 async def search_by_names(session: Session, question: str, within: Within | None = None) -> list[Passage]:
     """Return the passages found by nothing but other names of what the question names."""
-    asking = await read_question(session, question, within, by_names=True)
+    within = await narrowed(session, within)
+    asking = await _read(session, question, within, by_names=True)
     words = [word for word in asking.words if word in asking.named]
     forms = await _kin(session, _others(words, asking.named))
     found = await scoring.rank(session, forms, len(words), SEARCH_LIMIT, within) if forms else []
@@ -155,11 +160,12 @@ async def add_related(
     ]
     if not found:
         return list(passages)
-    words = (await read_question(session, question, within)).known
+    within = await narrowed(session, within)
+    words = (await _read(session, question, within)).known
     known = [passage.source_id for passage in passages]
     return [
         *passages,
-        *await store.related(
+        *await scoring.related(
             session, list(dict.fromkeys(found)), known, words, limit=RELATED_PASSAGES, within=within
         ),
     ]
@@ -200,6 +206,12 @@ async def read_question(
 
     Its misspelt words are those that are not known `within`.
     """
+    return await _read(session, question, await narrowed(session, within), by_names=by_names)
+
+
+async def _read(
+    session: Session, question: str, within: Within | None, *, by_names: bool | None = None
+) -> Asking:
     stems = await scoring.stem(session, [lexical.normalise_question(question[:SEARCH_MAX_CHARS])])
     words = lexical.informative(stems[0])
     names = [] if by_names is False else await find_names(session, stems[0], always=by_names is True)

@@ -18,24 +18,33 @@ from gptagent.features.knowledge.questions.asking import Askers, part_asked
 from gptagent.features.knowledge.questions.calibration import Run, compare
 from gptagent.features.knowledge.questions.model import Question
 from gptagent.features.knowledge.reranking.service import Reranking
+from gptagent.features.knowledge.staging.api import StageBody, keys_of
+from gptagent.features.knowledge.staging.model import At
 from gptagent.features.knowledge.vectors.service import Understanding
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database
+from gptagent.kernel.errors import Invalid
 from gptagent.kernel.http import Body, CurrentScope, Wire, example
 from gptagent.kernel.paging import Page, page_of
 from gptagent.kernel.rest import CurrentMatch, api_router
 
 
 class TrialBody(Body):
-    """Asked is what is in these `categories` or below them, or what the agent answers from; else all."""
+    """Asked is what is in these `categories` or below them, or what the agent answers from; else all.
+
+    At a `stage` of a deal what is bound to others is not found, `without_deal` nothing that is bound; without
+    either stages do not count.
+    """
 
     model_config = example({"text": "How long does delivery to Kazan take?"})
 
     text: str
     categories: list[UUID] = Field(default_factory=list, max_length=CATEGORIES_MAX)
     agent_id: UUID | None = None
+    stage: StageBody | None = None
+    without_deal: bool = False
 
 
 class QuestionBody(Body):
@@ -194,7 +203,7 @@ class QuestionsApi:
         require(scope, policy.VIEW)
         meaning = await self.understanding.understand(self.db, scope, service.check_text(body.text))
         async with self.db.session(scope) as session:
-            part = await part_asked(session, self.askers, body.agent_id, body.categories)
+            part = await part_asked(session, self.askers, body.agent_id, body.categories, _at(body))
         order = await self.reranking.order(self.db, scope, body.text, meaning=meaning, within=part)
         async with self.db.session(scope) as session:
             trial = await service.try_question(session, body.text, meaning, within=part, order=order)
@@ -302,6 +311,14 @@ class RunsApi:
             better=list(change.better) if change else [],
             worse=list(change.worse) if change else [],
         )
+
+
+def _at(body: TrialBody) -> At | None:
+    if body.stage is None:
+        return At(None) if body.without_deal else None
+    if body.without_deal:
+        raise Invalid.field("stage", "A stage is of a deal. Choose either.")
+    return At(keys_of([body.stage])[0])
 
 
 def _passages(passages: Sequence[Passage]) -> list[PassageOut]:
