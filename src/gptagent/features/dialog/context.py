@@ -12,13 +12,14 @@ from gptagent.features.dialog.model import Answer
 from gptagent.features.dialog.tracing.model import Trace
 from gptagent.features.inference.model import Hear
 from gptagent.features.knowledge.model import At, Given, Passage, StageKey
-from gptagent.features.knowledge.service import Within, within
+from gptagent.features.knowledge.service import Told, Within, within
 from gptagent.kernel.db import Database
 from gptagent.kernel.scope import Scope
 
 HISTORY_MESSAGES = 10
 QUESTION_MAX_CHARS = 4_000
 SEEN_ASKED_CHARS = 400
+UNTOLD = Told()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ class TurnContext(Seen):
     """
 
     agent: Agent
-    company: str = ""
+    company: Told = UNTOLD
     memories: tuple[Memory, ...] = ()
     scripts: tuple[Given, ...] = ()
     contact: ContactCard | None = None

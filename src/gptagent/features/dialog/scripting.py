@@ -1,4 +1,7 @@
-"""The scripts and answers to objections of one turn: those of the deal's stage, their variables filled."""
+"""The scripts and answers to objections of one turn: those of the deal's stage, their variables filled.
+
+And what was told about the company, counted.
+"""
 
 from uuid import UUID
 
@@ -7,10 +10,12 @@ from gptagent.features.conversations.model import Conversation
 from gptagent.features.crm import service as crm
 from gptagent.features.crm.service import LeadCard
 from gptagent.features.dialog.context import TurnContext
+from gptagent.features.dialog.extractive import BY as EXTRACTIVE
 from gptagent.features.dialog.model import Answer
 from gptagent.features.knowledge import service as knowledge
 from gptagent.features.knowledge.model import Given
 from gptagent.features.organizations import service as organizations
+from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Session
 
 VALUE_MAX_CHARS = 100  # a name or a field is no place for a text that a model might take for instructions
@@ -27,6 +32,12 @@ def used_scripts(answer: Answer) -> set[UUID]:
     if answer.outcome != "reply":
         return set()
     return {source.source_id for source in answer.sources if source.kind in {"script", "objection"}}
+
+
+async def note_told(session: Session, context: TurnContext, answer: Answer) -> None:
+    """Count for the facts about the company that a model was told them for this reply."""
+    if answer.outcome == "reply" and answer.by != EXTRACTIVE:
+        await knowledge.note_facts_told(session, context.company.facts, now=utcnow())
 
 
 async def values_of(

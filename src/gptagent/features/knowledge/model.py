@@ -227,7 +227,8 @@ class Passage:
     as `place` says.
     `support` (0-1) is how far it answers the question: a base answers from where this is high enough.
     `url` is where everybody can read it, if it is a page of a site. `by_words` and `by_meaning` are its
-    places, from 1, in the two searches that found it.
+    places, from 1, in the two searches that found it. `similarity` is that of its meaning (cosine), `fused`
+    its share in the two searches joined, `relevance` what a reranking model holds of it; None if it has none.
     """
 
     chunk_id: int
@@ -245,6 +246,9 @@ class Passage:
     url: str | None = None
     by_words: int | None = None
     by_meaning: int | None = None
+    similarity: float | None = None
+    fused: float | None = None
+    relevance: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

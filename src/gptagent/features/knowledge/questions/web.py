@@ -245,6 +245,7 @@ async def _runs(session: Session) -> dict[str, object]:
     return {
         "is_running": bool(latest) and latest[0].state == "queued",
         "run": done[0] if done else None,
+        "failed": latest[0] if latest and latest[0].state == "failed" else None,
         "change": compare(done[1], done[0]) if len(done) > 1 else None,
         "enough": SAMPLE_MIN,
         "threshold": await knowledge.refusal_support(session),

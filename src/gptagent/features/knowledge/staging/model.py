@@ -45,7 +45,7 @@ def stage_of(text: str) -> StageKey | None:
 
 def stages_of(texts: Iterable[str]) -> tuple[StageKey, ...]:
     """Return the stages that the boxes of a form name. Raises Invalid for what names none."""
-    found = [stage_of(one) for one in texts]
+    found = [stage_of(one) for one in texts if one]
     keys = tuple(one for one in found if one is not None)
     if len(keys) < len(found):
         raise Invalid.field("stages", "There is no such stage.")
