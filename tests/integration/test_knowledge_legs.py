@@ -20,6 +20,7 @@ from gptagent.features.knowledge.questions.ways import Ways
 from gptagent.features.knowledge.reranking import store as reranking_store
 from gptagent.features.knowledge.service import Reranking, Understanding
 from gptagent.features.knowledge.vectors.jobs import VectorJobs
+from gptagent.features.knowledge.vectors.model import FAILURES as EMBEDDING_FAILURES
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database
 from gptagent.kernel.egress import Egress
@@ -103,16 +104,12 @@ async def test_a_provider_that_fails_makes_a_failed_run_and_no_other_score(desk)
     await desk.use_both()
     good = await desk.run(desk.ways())
     threshold = good.threshold
-    for fault, code in (
-        ({"status": 401}, "embedding_unauthorized"),
-        ({"status": 503}, "embedding_unavailable"),
-    ):
-        desk.control.post("/faults", json=fault).raise_for_status()
+    for status, code in ((401, "embedding_unauthorized"), (503, "embedding_unavailable")):
+        desk.control.post("/faults", json={"status": status}).raise_for_status()
         failed = await desk.run(desk.ways(order=False))
         desk.control.delete("/faults")
         assert (failed.state, failed.error_code, failed.results) == ("failed", code, ())
-        assert failed.failure and failed.failure != "internal"
-        failed = None
+        assert failed.failure == EMBEDDING_FAILURES[code]
     desk.control.post("/faults", json={"status": 400}).raise_for_status()
     async with desk.db.session(desk.scope) as session:
         await session.execute("update app.vector_index set weight = 0")
