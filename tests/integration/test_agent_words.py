@@ -89,6 +89,18 @@ async def test_the_language_is_the_customers_or_the_one_that_is_set(scene, contr
     assert "as its employee, in Kazakh, briefly" in prompt and "customer's language" not in prompt
 
 
+async def test_so_many_earlier_messages_are_told_as_are_wished(scene, control):
+    """MSG-7"""
+    for _ in range(6):
+        await ask(scene, control)
+    told = {}
+    for wished in (0, 3, 10, 50):
+        await scene.set_agent(history_messages=wished)
+        await ask(scene, control)
+        told[wished] = len(control.get("/calls").json()["calls"][-1]["prompt"]) - 2
+    assert told == {0: 0, 3: 3, 10: 10, 50: 18}
+
+
 async def test_creativity_and_the_model_change_what_is_asked_for(scene, control):
     """AGT-22"""
     asked = []

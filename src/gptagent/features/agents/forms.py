@@ -48,6 +48,7 @@ TABS: Mapping[Tab, tuple[str, ...]] = {
         "language.fixed",
         "creativity",
         "response_delay_seconds",
+        "history_messages",
         "reply_max_chars",
         "markdown",
         "split_replies",

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from gptagent.features.agents.model import CREATIVITIES, DEGREES, LANGUAGES
+from gptagent.features.agents.model import CREATIVITIES, DEGREES, HISTORY_MAX_MESSAGES, LANGUAGES
 from gptagent.features.inference.budgets.model import LIMIT_MAX
 from gptagent.features.knowledge.model import CATEGORIES_MAX
 
@@ -198,6 +198,14 @@ SETTINGS: Mapping[str, Setting] = {
         "answer. After a question, a whole sentence or a long message about half of it is enough.",
         0,
         DELAY_MAX_SECONDS,
+    ),
+    "history_messages": Setting(
+        "number",
+        "How many of the chat's earlier messages the agent is told with the new ones. More of them cost more "
+        "at each answer.",
+        0,
+        HISTORY_MAX_MESSAGES,
+        needs_model=True,
     ),
     "reply_max_chars": Setting(
         "number",

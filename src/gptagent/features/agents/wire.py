@@ -167,6 +167,7 @@ class SettingsPatch(Body):
     language: LanguagePatch | None = None
     creativity: Creativity | None = None
     response_delay_seconds: int | None = None
+    history_messages: int | None = None
     reply_max_chars: int | None = None
     markdown: bool | None = None
     split_replies: bool | None = None
@@ -304,6 +305,7 @@ class SettingsOut(Wire):
     language: LanguageOut
     creativity: Creativity
     response_delay_seconds: int
+    history_messages: int
     reply_max_chars: int | None
     markdown: bool
     split_replies: bool

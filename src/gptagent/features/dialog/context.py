@@ -16,7 +16,7 @@ from gptagent.features.knowledge.service import Told, Within, within
 from gptagent.kernel.db import Database
 from gptagent.kernel.scope import Scope
 
-HISTORY_MESSAGES = 10
+HISTORY_MESSAGES = 10  # what is looked at at least, however few of them a model is told
 QUESTION_MAX_CHARS = 4_000
 SEEN_ASKED_CHARS = 400
 UNTOLD = Told()
@@ -94,6 +94,12 @@ class TurnContext(Seen):
         if lead is None or lead.pipeline_id is None or lead.stage_id is None:
             return None
         return StageKey(self.conversation.connection_id, lead.pipeline_id, lead.stage_id)
+
+    @property
+    def told_history(self) -> tuple[Message, ...]:
+        """What of the history a model is told."""
+        most = self.settings.history_messages
+        return self.history[-most:] if most else ()
 
     @property
     def within(self) -> Within | None:

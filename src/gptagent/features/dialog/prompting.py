@@ -290,7 +290,7 @@ def _blocks(context: TurnContext, passages: list[Passage]) -> list[Block]:
     """Return what the model is told before the dialogue, in its order."""
     rules = f"{_rules(context.settings)}\n{promise_rule(context)}"
     blocks = [*_told_by_owner(context), Block.of("rules", rules)]
-    files = hearing.note((*context.history, *context.unanswered))
+    files = hearing.note((*context.told_history, *context.unanswered))
     if files:
         blocks.append(Block.of("files", files))
     if context.company.text:
@@ -343,7 +343,7 @@ def _said(turns: Sequence[ChatTurn]) -> list[Block]:
 def _turns(context: TurnContext) -> tuple[ChatTurn, ...]:
     history = tuple(
         ChatTurn("user" if message.author == "customer" else "assistant", as_data(told))
-        for message in context.history
+        for message in context.told_history
         if (told := hearing.tell(message)[:HISTORY_MESSAGE_MAX_CHARS])
     )
     question = "\n".join(filter(None, map(hearing.tell, context.unanswered)))

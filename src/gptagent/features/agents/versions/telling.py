@@ -37,6 +37,7 @@ TITLES: Mapping[str, str] = {
     "language.fixed": "Language of the answers",
     "creativity": "Creativity",
     "response_delay_seconds": "Answer delay, seconds",
+    "history_messages": "Earlier messages the agent knows",
     "reply_max_chars": "Longest answer, characters",
     "markdown": "Markdown",
     "split_replies": "Several messages",

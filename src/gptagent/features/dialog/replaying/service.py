@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from gptagent.features.agents.model import HISTORY_MAX_MESSAGES
 from gptagent.features.conversations import service as conversations
-from gptagent.features.dialog.context import HISTORY_MESSAGES, QUESTION_MAX_CHARS
+from gptagent.features.dialog.context import QUESTION_MAX_CHARS
 from gptagent.features.dialog.replaying import store
 from gptagent.features.dialog.replaying.model import Judged, Original, Replayed
 from gptagent.features.dialog.scenario_runs import service as runs
@@ -88,7 +89,7 @@ async def read_turn(session: Session, turn_id: UUID) -> Original | None:
     messages = await conversations.list_messages(
         session,
         row["conversation_id"],
-        from_seq=max(1, row["first_seq"] - HISTORY_MESSAGES),
+        from_seq=max(1, row["first_seq"] - HISTORY_MAX_MESSAGES),
         to_seq=row["last_seq"],
     )
     explained = await tracing.find_explanation(session, row["conversation_id"], turn_id)
@@ -109,7 +110,7 @@ async def read_turn(session: Session, turn_id: UUID) -> Original | None:
         customer_name=row["customer_name"],
         outcome=row["outcome"],
         text=store.text_of(row["answer"]),
-        history=tuple(before[-HISTORY_MESSAGES:]),
+        history=tuple(before[-HISTORY_MAX_MESSAGES:]),
         question="\n".join(filter(None, (one.told for one in asked)))[:QUESTION_MAX_CHARS],
         lead=frozen.lead if frozen else None,
         contact=frozen.contact if frozen else None,

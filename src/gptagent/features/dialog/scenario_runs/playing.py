@@ -5,9 +5,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from time import monotonic
 
-from gptagent.features.agents.model import Agent
+from gptagent.features.agents.model import HISTORY_MAX_MESSAGES, Agent
 from gptagent.features.conversations.model import Author, Message
-from gptagent.features.dialog.context import HISTORY_MESSAGES
 from gptagent.features.dialog.scenario_runs.model import Attempt, Cost, Line, Rehearsed, Wanted
 from gptagent.features.dialog.scenario_runs.ports import Rehearser
 from gptagent.features.dialog.scenarios.judging import judge
@@ -106,7 +105,7 @@ async def _talk(stage: Stage, agent: Agent, play: Play, talk: _Talk) -> str:
             text = await _played(stage, stage.model, play, talk)
         if text is None:
             return "" if talk.replies else "silent"
-        history = tuple(talk.history[-HISTORY_MESSAGES:])
+        history = tuple(talk.history[-HISTORY_MAX_MESSAGES:])
         talk.hear(text, utcnow())
         done = await stage.rehearser(stage.db, stage.scope, Wanted(agent, history, text, play.where))
         talk.answer(done, utcnow())

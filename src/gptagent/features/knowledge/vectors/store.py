@@ -262,7 +262,7 @@ async def count_progress(session: Session, index_id: UUID | None) -> Progress:
 
 
 # From so many passages on the exact scan takes too long: signs name those that are then compared exactly.
-EXACT_MAX = 10_000
+EXACT_MAX = 2_000
 ALIKE = 400
 _ALIKE = f"""alike as (
   select chunk_id from app.chunk_vector
