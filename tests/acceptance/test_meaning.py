@@ -1,7 +1,6 @@
 """Search by meaning and reranking with real processes: a worker works, pages tell, commands make it anew."""
 
 import asyncio
-import re
 import subprocess
 import sys
 from urllib.parse import urlsplit
@@ -16,7 +15,7 @@ from gptagent.features.organizations import service as organizations
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.settings import child_environment
 from gptagent.sandbox.spawn import running
-from readers import reader_of, texts
+from readers import reader_of
 from servers import serving, working
 
 ARTICLES = 12
@@ -100,18 +99,6 @@ async def test_a_worker_embeds_each_base_the_page_tells_and_it_can_be_made_anew(
             await until(worker, lambda: reranked(database, scope), 1)
             page = await alice.open("/knowledge-reranking")
             assert "MRR" in page.text and CANARY not in page.text
-            async with database.session(scope) as session:  # whatever they are worth in so small a base
-                await session.execute("update app.vector_index set weight = 1, lowest = 0")
-                await session.execute("update app.reranking set helps = true")
-            page = texts(await alice.open("/knowledge-bench", params={"q": "Где доставка номер 3?"}))
-            for told in (
-                "the worth of its words (BM25)",
-                "the similarity of its meaning",
-                "its share in both searches joined",
-                "what the reranking model holds of it",
-            ):
-                assert told in page, told
-            assert len(re.findall(r"\d\. Статья \d+ — -?\d+(?:\.\d+)?", page)) == 4 * 5, page
         code, said = gptagent(home, settings, "knowledge", "rebuild")
         assert code == 0, said
         assert said.count(f"{ARTICLES} passages") >= 2

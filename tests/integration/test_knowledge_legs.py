@@ -1,5 +1,6 @@
 """The score of the questions, asked as a turn does: by words, by meaning, in a reranking model's order."""
 
+import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -15,7 +16,6 @@ from gptagent.features.knowledge.model import NewArticle
 from gptagent.features.knowledge.ports import RerankingModel
 from gptagent.features.knowledge.questions import jobs
 from gptagent.features.knowledge.questions import service as questions
-from gptagent.features.knowledge.questions.calibration import compare
 from gptagent.features.knowledge.questions.ways import Ways
 from gptagent.features.knowledge.reranking import store as reranking_store
 from gptagent.features.knowledge.service import Reranking, Understanding
@@ -25,6 +25,8 @@ from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database
 from gptagent.kernel.egress import Egress
 from gptagent.kernel.scope import Scope
+from integration.conftest import serving_here
+from readers import reader_of, texts
 
 
 @dataclass
@@ -84,7 +86,6 @@ async def test_what_the_models_add_shows_in_the_score_before_and_after(desk):
     assert by_words.legs == ("words",) and by_words.figures == before.figures
     by_meaning = await desk.run(desk.ways(order=False))
     assert by_meaning.legs == ("words", "meaning") and by_meaning.figures.recall_5 >= 0.9
-    assert len(compare(by_words, by_meaning).better) <= by_meaning.questions
     after = await desk.run(desk.ways())
     assert after.legs == ("words", "meaning", "reranking") and after.figures.mrr >= by_meaning.figures.mrr
     kinds = {call["kind"] for call in desk.control.get("/calls").json()["calls"]}
@@ -137,8 +138,22 @@ async def test_a_run_in_which_the_ways_change_tells_nothing(desk):
     assert (failed.state, failed.error_code) == ("failed", "ways_changed")
 
 
-async def test_each_leg_tells_its_own_scores(desk):
-    """The API's and the page's: words, their 3-grams, meaning, both joined, the reranking model."""
+def settings_of(llm):
+    """As an installation with both models has them."""
+    parts = urlsplit(llm)
+    return {
+        "embedding_base_url": f"{llm}/v1",
+        "embedding_api_key": "key",
+        "embedding_model": "sandbox-embedding",
+        "reranker_base_url": f"{llm}/v1",
+        "reranker_api_key": "key",
+        "reranker_model": "sandbox-reranker",
+        "egress_allow": f"{parts.hostname}:{parts.port}",
+    }
+
+
+async def test_each_leg_tells_its_own_scores_on_the_page_too(desk, home, llm):
+    """Words, their 3-grams, meaning, both joined, the reranking model."""
     await desk.write()
     await desk.use_both()
     asked = "courier delivery Доставк"
@@ -156,6 +171,24 @@ async def test_each_leg_tells_its_own_scores(desk):
     places = [(1, joined.by_words), (way.meaning.weight, joined.by_meaning)]
     assert joined.fused == pytest.approx(sum(share / (60 + place) for share, place in places if place))
     assert legs["reranking"].scores[0] == pytest.approx(way.order.scores[0])
+    async with (
+        serving_here(home, **settings_of(llm)) as web,
+        reader_of(web, desk.db, desk.scope) as alice,
+    ):
+        page = texts(await alice.open("/knowledge-bench", params={"q": asked}))
+        run = texts(await alice.open("/knowledge-bench/runs"))
+    for told in (
+        "the worth of its words (BM25)",
+        "the similarity of its meaning",
+        "its share in both searches joined",
+        "what the reranking model holds of it",
+    ):
+        assert told in page, told
+    for leg in legs.values():
+        digits = 3 if leg.name == "fused" else 2
+        first, score = leg.passages[0], leg.scores[0]
+        assert re.search(rf"1\. {first.source_title} — {round(score, digits):.{digits}f}".rstrip("0"), page)
+    assert "The base was not measured yet" in run
     (words,) = misspelt.legs
-    assert words.alike.keys() == words.taken_for.keys()
+    assert words.alike and words.alike.keys() == words.taken_for.keys()
     assert all(0 < share < 1 for near in words.alike.values() for share in near.values())
