@@ -98,8 +98,13 @@ async def test_an_article_of_another_stage_is_not_used_in_a_turn(world, stages):
         assert len(await titles(session, "delivery")) == 2
 
 
-async def test_stages_are_kept_changed_refused_and_of_a_gone_account_kept_apart(world, stages):
+async def test_stages_are_kept_changed_refused_and_of_a_gone_account_kept_apart(
+    world, stages, database, other_scope
+):
     first, second = stages
+    async with database.session(other_scope) as session:
+        with pytest.raises(Invalid):  # a stage of somebody else's account is none
+            await write(session, "Delivery", "The delivery takes two days.", first)
     async with world.db.session(world.scope) as session:
         made = await write(session, "Delivery", "The delivery takes two days.", second, first, first)
         assert (made.stages, made.is_everywhere) == (tuple(sorted(stages)), False)
