@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pytest
-from gptagent.adapters.llm.embeddings import OpenAiEmbeddings
+from gptagent.adapters.embeddings.port import OpenAiEmbeddings
 from test_knowledge_vectors import BASE, ENGLISH, QUICK
 
 from gptagent.adapters.reranking.port import HttpReranker
