@@ -7,6 +7,7 @@ from uuid import UUID
 
 from cast import PASSWORD, make_owner
 from gptagent.features.agents import service as agents
+from gptagent.features.agents.asking import list_askers
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
 from gptagent.features.conversations.attaching import service as attaching
@@ -20,9 +21,12 @@ from gptagent.features.knowledge import service as knowledge
 from gptagent.features.knowledge.categories import service as categories
 from gptagent.features.knowledge.categories.model import NewCategory
 from gptagent.features.knowledge.facts import service as facts
+from gptagent.features.knowledge.facts.model import NewFact
 from gptagent.features.knowledge.model import NewArticle
 from gptagent.features.knowledge.scripts import service as scripts
-from gptagent.features.knowledge.scripts.model import NewScript, StageKey
+from gptagent.features.knowledge.scripts.model import NewScript
+from gptagent.features.knowledge.staging import store as staging
+from gptagent.features.knowledge.staging.model import StageKey
 from gptagent.features.mail import service as mail
 from gptagent.features.mail.model import Letter
 from gptagent.features.organizations import service as organizations
@@ -54,6 +58,7 @@ class Estate:
     file_id: UUID
     script_id: UUID
     objection_id: UUID
+    company_fact_id: UUID
     category_id: UUID
     entity_id: UUID
     fact_id: UUID
@@ -133,7 +138,7 @@ async def furnish(db: Database, vault: Vault, canary: str) -> Estate:
             **await _verbs(session, canary),
             **await _connection(session, vault, canary, secret, workspace.number),
         }
-        await _places(session, made)
+        await _places(session, canary, made)
         await set_masking(session, ["card"], now=utcnow())
         await furnish_budgets(session, made["agent_id"])
         made |= await _scripts(session, canary, made["connection_id"])
@@ -170,7 +175,6 @@ async def _verbs(session: Session, canary: str) -> dict[str, UUID]:
     article = await knowledge.create_article(session, written, now=utcnow())
     relative = NewArticle(f"Relative {canary}", f"Related to {canary}.", related=(article.id,))
     await knowledge.create_article(session, relative, now=utcnow())
-    await facts.write_facts(session, canary, now=utcnow())
     finding_id = await furnish_findings(session, canary, article.id)
     await furnish_vectors(session, canary)
     made = await furnish_graph(session, canary)
@@ -180,10 +184,16 @@ async def _verbs(session: Session, canary: str) -> dict[str, UUID]:
     return {**made, "finding_id": finding_id, "file_id": file_id}
 
 
-async def _places(session: Session, made: dict[str, UUID]) -> None:
+async def _places(session: Session, canary: str, made: dict[str, UUID]) -> None:
     for kind in ("document", "site"):
         placed = {f"{kind}_id": made[f"{kind}_id"], "category_id": made["category_id"]}
         await insert(session, f"{kind}_category", **placed)
+    stage = StageKey(made["connection_id"], PIPELINE, STAGE)
+    await staging.bind_document(session, made["document_id"], [stage])
+    told = NewFact(f"Fact {canary}", (made["agent_id"],), (stage,))
+    fact = await facts.create_fact(session, told, askers=list_askers, now=utcnow())
+    made["company_fact_id"] = fact.id
+    await insert(session, "company_facts", content=canary, version=1, updated_at=utcnow())
 
 
 async def _scripts(session: Session, canary: str, connection_id: UUID) -> dict[str, UUID]:
