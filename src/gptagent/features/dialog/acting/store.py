@@ -228,10 +228,13 @@ async def count_alone(session: Session, conversation_id: UUID, within: timedelta
 
 
 async def new_contact(session: Session, conversation_id: UUID) -> NewContact:
-    """Return what there is of a contact from a conversation. `made`: or it is being made."""
+    """Return what there is of a contact from a conversation. `made`: or it is being made. A suggestion that
+    a newer answer takes back does not count.
+    """
     found: NewContact = await session.fetchval(
         """select case when bool_or(a.state <> 'failed') then 'made'
-                       when bool_or(p.state = 'waiting') then 'waiting' else 'none' end
+                       when bool_or(p.state = 'waiting' and p.degree = 'approve') then 'waiting'
+                       else 'none' end
              from app.action_proposal p left join app.crm_action a on a.id = p.action_id
             where p.conversation_id = $1 and p.action = 'create_contact'""",
         conversation_id,
