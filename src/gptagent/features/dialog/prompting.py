@@ -204,7 +204,7 @@ class _Asked:
         deal = [value for _label, value in (*deal_facts(self.context), *contact_facts(self.context))]
         remembered = [one.own_words for one in self.context.memories]
         scripts = [f"{one.title}\n{one.text}" for one in self.context.scripts]
-        return unsourced(answer.text, [*found, self.context.company, *scripts, *deal, *said], remembered)
+        return unsourced(answer.text, [*found, self.context.company.text, *scripts, *deal, *said], remembered)
 
     def judged(
         self, outcome: Literal["rewritten", "blocked"], invented: list[str], first: ModelReply
@@ -315,8 +315,10 @@ def _blocks(context: TurnContext, passages: list[Passage]) -> list[Block]:
     files = hearing.note((*context.told_history, *context.unanswered))
     if files:
         blocks.append(Block.of("files", files))
-    if context.company:
-        blocks.append(Block.of("company", f"{_ABOUT}\n<company>\n{as_data(context.company)}\n</company>"))
+    if context.company.text:
+        blocks.append(
+            Block.of("company", f"{_ABOUT}\n<company>\n{as_data(context.company.text)}\n</company>")
+        )
     of_crm: tuple[tuple[BlockKind, Facts], ...] = (
         ("deal", deal_facts(context)),
         ("contact", contact_facts(context)),

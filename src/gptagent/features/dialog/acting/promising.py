@@ -71,7 +71,7 @@ async def owe_promises(session: Session, conversation: Conversation, answer: Ans
     due = utcnow() + timedelta(minutes=min(one.due_in_minutes for one in kept))
     text = promise_task(await organizations.get_locale(session), answer)
     task = NewTask(record[1], text, due, kind=record[0])
-    await crm.owe_task(session, conversation.connection_id, task)
+    await crm.owe_task(session, conversation.connection_id, task, conversation_id=conversation.id)
     observe.PROMISES.labels("task").inc()
 
 
