@@ -13,6 +13,7 @@ from playwright.async_api import expect
 from browsers import CHROMIUM
 from gptagent.adapters.llm.port import OpenAiCompatible, Patience
 from gptagent.features.agents import service as agents
+from gptagent.features.dialog.acting import service as acting
 from gptagent.features.dialog.generating import Generation
 from gptagent.features.dialog.suggesting.jobs import SuggestionJobs
 from gptagent.kernel.clock import utcnow
@@ -289,8 +290,16 @@ async def test_actions_are_approved_edited_and_rejected_by_keyboard_and_mouse(br
     await desk.perform()
     made = {one["text"] for one in await desk.ledger("task")}
     assert made == {"Позвонить Анне", "Отправить договор и счёт"}
-    await propose("Ещё раз")
-    await expect(queue).to_contain_text("Ещё раз")
+    await propose("Ещё раз", "Потом")
+    await expect(queue).to_contain_text("Потом")
+    await page.evaluate("document.activeElement.blur()")
+    await page.keyboard.press("a")
+    first = next(one for one in await desk.proposals() if one.shown == "Ещё раз")
+    async with world.db.session(world.scope) as session:
+        await acting.reject(session, desk.scene.conversation_id, first.id, by="Bob")
+    await expect(queue).not_to_contain_text("Ещё раз")
+    at = "document.activeElement.getAttribute('aria-label')"
+    assert await page.evaluate(at) is None, "the button of one that is gone is none of the next one's"
     await queue.locator("summary").click()
     await queue.locator("textarea").fill(" ")
     await queue.locator("details[open] button").click()
