@@ -99,6 +99,7 @@ from gptagent.features.knowledge.naming import service as naming
 from gptagent.features.knowledge.ports import Reranker, RerankingModel
 from gptagent.features.knowledge.questions import jobs as question_jobs
 from gptagent.features.knowledge.questions import service as questions
+from gptagent.features.knowledge.questions.ways import Ways as SearchWays
 from gptagent.features.knowledge.reranking import service as reranking
 from gptagent.features.knowledge.reranking.jobs import RerankingJobs
 from gptagent.features.knowledge.service import Reranking, Understanding
@@ -329,6 +330,7 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
     connecting_jobs = ConnectingJobs(platform.renewal, platform.links)
     site_jobs = SiteJobs(platform.reading)
     vector_jobs = VectorJobs(platform.embedder)
+    runs = question_jobs.QuestionJobs(search_ways(platform))
     reranking_jobs = RerankingJobs(platform.reranking.reranker, platform.understanding)
     enclosing = EnclosureJobs(platform.crm, platform.vault, Pace())
     generation = Generation(responder, extractive, platform.understanding, platform.reranking)
@@ -359,7 +361,7 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
         JobSpec(mail.SEND, MailJobs(mailer).send, JobClass.DEFAULT),
         JobSpec(sites.CRAWL, site_jobs.crawl, JobClass.LONG, site_jobs.give_up),
         JobSpec("knowledge.ingest", ingest, JobClass.LONG, knowledge_jobs.give_up),
-        JobSpec(questions.MEASURE_JOB, question_jobs.measure, JobClass.LONG, question_jobs.give_up),
+        JobSpec(questions.MEASURE_JOB, runs.measure, JobClass.LONG, question_jobs.give_up),
         JobSpec(gaps.CHECK_JOB, gap_jobs.check_gaps, JobClass.DEFAULT),
         JobSpec(proposing.PROPOSE, proposing_jobs.propose, JobClass.LONG, proposing_jobs.give_up),
         JobSpec(scenario_runs.RUN, scenario_jobs.run, JobClass.LONG, scenario_jobs.give_up),
@@ -452,6 +454,11 @@ def _vision(platform: Platform) -> LanguageModel | None:
         return None
     prices = load_prices(vision_url(settings), settings.llm_prices_file)
     return GuardedModel(platform.db, eye, prices, (settings.vision_model,))
+
+
+def search_ways(platform: Platform) -> SearchWays:
+    """Return by what a turn searches."""
+    return SearchWays(platform.understanding, platform.reranking)
 
 
 def build_embedder(settings: Settings, egress: Egress) -> Embedder | None:

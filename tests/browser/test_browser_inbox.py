@@ -4,11 +4,14 @@ import asyncio
 import re
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import httpx2
 import pytest
-from playwright.async_api import async_playwright, expect
+from playwright.async_api import expect
 
 from browsers import CHROMIUM
+from gptagent.adapters.llm.port import OpenAiCompatible, Patience
 from gptagent.features.agents import service as agents
 from gptagent.features.dialog.generating import Generation
 from gptagent.features.dialog.suggesting.jobs import SuggestionJobs
@@ -16,6 +19,8 @@ from gptagent.features.dialog.trying import service as trying
 from gptagent.features.dialog.trying.jobs import RehearsalJobs
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.jobs import JobContext
+from gptagent.sandbox.spawn import running
+from integration.acting_desk import Desk
 from members import cookie_of, number_of
 from scenes import Scene
 from servers import serving
@@ -30,14 +35,6 @@ pytestmark = pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Chrom
 def web(home, roles, kommo):
     with serving(home, REGISTRATION="open", KOMMO_SANDBOX_URL=kommo) as server:
         yield server
-
-
-@pytest.fixture
-async def browser():
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        await browser.close()
 
 
 @pytest.fixture
@@ -252,6 +249,70 @@ async def test_drafts_are_decided_one_after_the_other_by_keyboard(browser, web, 
     assert await others[1].sent() == []
     await expect(page.locator("[data-key=KeyN]")).to_have_count(0)
     assert page.complaints == []
+
+
+@pytest.fixture(scope="module")
+def llm():
+    with running("llm") as url:
+        yield url
+
+
+@pytest.fixture
+async def proposals(scene, llm):
+    """A chat whose agent proposes these texts as tasks, at the next message each."""
+    parts = urlsplit(llm)
+    allow = frozenset({(parts.hostname, parts.port)})
+    model = OpenAiCompatible(allow, f"{llm}/v1", "key", "sandbox", patience=Patience(first_pause=0.01))
+    said = {"kind": "call", "due_in_hours": 1, "reason": "As she says", "confidence": 0.9}
+    with httpx2.Client(base_url=f"{llm}/_sandbox") as control:
+        desk = await Desk(scene, control, model).open()
+        await scene.set_agent(actions={"create_task": "approve"})
+
+        async def propose(*tasks):
+            desk.calls(*(("create_task", {"text": text, **said}) for text in tasks))
+            await desk.says(f"Please call me: {tasks[0]}")
+
+        yield desk, propose
+    await model.aclose()
+
+
+async def test_actions_are_approved_edited_and_rejected_by_keyboard_and_mouse(browser, web, world, proposals):
+    """MSG-14, MSG-15: what is proposed meanwhile comes by itself; each is done once, in its words"""
+    desk, propose = proposals
+    page, base = await enter(browser, web, world, width=375, language="ru")
+    await page.goto(f"{base}/proposals")
+    queue = page.locator("#queue")
+    await expect(queue).to_contain_text("Ничего не ждёт одобрения")
+    await propose("Позвонить Анне", "Отправить договор", "Узнать адрес", "Найти счёт")
+    for text in ("Позвонить Анне", "Найти счёт"):
+        await expect(queue).to_contain_text(text)
+    wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert await page.evaluate(wide) == 0
+    await press(page, "a")
+    await expect(queue).not_to_contain_text("Позвонить Анне")
+    await page.evaluate("document.activeElement.blur()")
+    await page.keyboard.press("e")
+    field = queue.locator("textarea:visible")
+    await expect(field).to_be_focused()
+    assert await page.evaluate(wide) == 0
+    await field.fill("Отправить договор и счёт")
+    await queue.locator("details[open] button").click()
+    await expect(queue).not_to_contain_text("Отправить договор")
+    await press(page, "r")
+    await expect(queue).not_to_contain_text("Узнать адрес")
+    await page.get_by_role("button", name="Отклонить: Найти счёт").click()
+    await expect(queue).to_contain_text("Ничего не ждёт одобрения")
+    await desk.perform()
+    made = {one["text"] for one in await desk.ledger("task")}
+    assert made == {"Позвонить Анне", "Отправить договор и счёт"}
+    await propose("Ещё раз")
+    await expect(queue).to_contain_text("Ещё раз")
+    await queue.locator("summary").click()
+    await queue.locator("textarea").fill(" ")
+    await queue.locator("details[open] button").click()
+    await expect(queue).to_contain_text("Напишите от 1 до")
+    await expect(queue.locator("textarea")).to_have_attribute("aria-invalid", "true")
+    assert [said for said in page.complaints if "422" not in said] == []
 
 
 async def test_a_conversation_is_handed_over_on_its_page(browser, web, world, scene):

@@ -262,7 +262,7 @@ async def set_sources(session: Session, question_id: UUID, sources: Collection[U
 
 
 _RUN = """id, state, is_saved, questions, coalesce(threshold, 0) as threshold, figures::text as figures,
-          results::text as results, created_at, ended_at"""
+          results::text as results, created_at, ended_at, legs, error_code"""
 
 
 async def queue_run(session: Session, run_id: UUID, now: datetime) -> bool:
@@ -286,6 +286,7 @@ async def end_run(
     figures: Figures,
     threshold: float,
     is_saved: bool,
+    legs: Sequence[str],
     now: datetime,
 ) -> bool:
     """Return False if it has ended already."""
@@ -293,7 +294,7 @@ async def end_run(
         await session.fetchval(
             """update app.knowledge_run
                   set state = 'done', is_saved = $2, questions = $3, threshold = $4, figures = $5::jsonb,
-                      results = $6::jsonb, ended_at = $7
+                      results = $6::jsonb, ended_at = $7, legs = $8
                 where id = $1 and state = 'queued' returning true""",
             run_id,
             is_saved,
@@ -302,16 +303,18 @@ async def end_run(
             msgspec.json.encode(asdict(figures)).decode(),
             msgspec.json.encode([asdict(one) for one in outcomes]).decode(),
             now,
+            list(legs),
         )
     )
 
 
-async def fail_run(session: Session, run_id: UUID, now: datetime) -> bool:
+async def fail_run(session: Session, run_id: UUID, error_code: str, now: datetime) -> bool:
     return bool(
         await session.fetchval(
-            """update app.knowledge_run set state = 'failed', ended_at = $2
+            """update app.knowledge_run set state = 'failed', ended_at = $3, error_code = $2
                 where id = $1 and state = 'queued' returning true""",
             run_id,
+            error_code,
             now,
         )
     )
@@ -359,4 +362,5 @@ def _run(row: asyncpg.Record) -> Run:
     values = dict(row)
     figures = msgspec.json.decode(values.pop("figures"), type=Figures)
     results = msgspec.json.decode(values.pop("results"), type=tuple[Outcome, ...])
-    return Run(**values, figures=figures, results=results)
+    legs = tuple(values.pop("legs"))
+    return Run(**values, figures=figures, results=results, legs=legs)
