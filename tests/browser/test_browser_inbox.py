@@ -16,6 +16,8 @@ from gptagent.features.agents import service as agents
 from gptagent.features.dialog.acting import service as acting
 from gptagent.features.dialog.generating import Generation
 from gptagent.features.dialog.suggesting.jobs import SuggestionJobs
+from gptagent.features.dialog.trying import service as trying
+from gptagent.features.dialog.trying.jobs import RehearsalJobs
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.jobs import JobContext
 from gptagent.sandbox.spawn import running
@@ -70,6 +72,20 @@ async def suggest(scene):
     jobs = SuggestionJobs(Generation(runner.responder, runner.fallback, runner.understanding))
     ctx = JobContext(world.db, None, world.scope, 1, 1)
     await jobs.suggest(ctx, conversation_id=str(scene.conversation_id))
+
+
+async def played_again(scene):
+    """Return the address of a turn that was played again, beside what was said then."""
+    world, turn = scene.world, (await scene.turns())[0]
+    await scene.set_agent(not_found_text="I do not know that, and shall ask a colleague who knows. " * 2)
+    async with world.db.session(world.scope) as session:
+        played = await trying.replay_turn(
+            session, world.scope.actor.id, scene.conversation_id, turn["id"], {}
+        )
+    runner = scene.runner
+    jobs = RehearsalJobs(Generation(runner.responder, runner.fallback, runner.understanding))
+    await jobs.rehearse(JobContext(world.db, None, world.scope, 1, 1), rehearsal_id=str(played.id))
+    return f"/conversations/{scene.conversation_id}/turns/{turn['id']}/replays/{played.id}"
 
 
 async def test_a_colleague_asks_for_a_suggestion_writes_and_gives_back_by_keyboard_alone(
@@ -352,7 +368,7 @@ async def test_the_pages_fit_and_say_all_in_one_language(look, browser, web, wor
     await scene.says("Are you open?")
     await scene.calm()
     page, base = await enter(browser, web, world, width=width, theme=theme, language=language)
-    for path in ("/conversations", f"/conversations/{scene.conversation_id}"):
+    for path in ("/conversations", await played_again(scene), f"/conversations/{scene.conversation_id}"):
         await page.goto(f"{base}{path}")
         wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         assert await page.evaluate(wide) == 0, path
