@@ -47,8 +47,8 @@ async def test_a_question_in_another_language_finds_the_passage_by_its_meaning(d
     meaning = await Understanding(desk.embedder).understand(desk.database, desk.scope, "courier delivery")
     async with desk.database.session(desk.scope) as session:
         trial = await questions.try_question(session, "courier delivery", meaning)
-    words, by_meaning = trial.legs
-    assert (words.name, by_meaning.name) == ("words", "meaning")
+    words, by_meaning, joined = trial.legs
+    assert (words.name, by_meaning.name, joined.name) == ("words", "meaning", "fused")
     assert "Доставка" not in [one.source_title for one in words.passages]
     assert by_meaning.passages[0].source_title == trial.passages[0].source_title == "Доставка"
     async with desk.database.session(desk.scope) as session:
@@ -298,7 +298,7 @@ async def test_the_nearest_are_looked_for_within_the_categories(desk):
             found = await service.search(session, question, meaning=meaning, within=within)
             assert [one.source_title for one in found] == ["Монтаж"]
         trial = await questions.try_question(session, "free assembly", meaning, within=within)
-        assert [one.source_title for leg in trial.legs for one in leg.passages] == ["Монтаж"]
+        assert [one.source_title for leg in trial.legs for one in leg.passages] == ["Монтаж"] * 2
         assert await store.nearest(session, meaning, 5, service.within([])) == []
 
 

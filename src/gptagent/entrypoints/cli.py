@@ -284,7 +284,9 @@ def knowledge_measure(
     workspace: Annotated[int | None, typer.Option(help="Number of a workspace; all without it")] = None,
     at_least: Annotated[float, typer.Option(min=0, max=1, help="Recall@5 below it is an error")] = 0.0,
 ) -> None:
-    """Ask each base its questions and print how it answers. Exit code 1 if one is worse."""
+    """Ask each base its questions as a turn does and print how it answers. Exit code 1 if one is worse, or a
+    model that a turn asks does not answer.
+    """
     sys.exit(0 if asyncio.run(_measure(workspace, at_least)) else 1)
 
 
@@ -293,13 +295,17 @@ async def _measure(workspace: int | None, at_least: float) -> bool:
 
     good = True
     async for number, run in operations.measure_knowledge(Settings.load(), workspace):
+        if run.state == "failed":
+            good = False
+            print(f"{number}  FAILED: {run.error_code}: {run.failure}")
+            continue
         is_worse = bool(run.questions) and run.figures.recall_5 < at_least
         good = good and not is_worse
         print(
             f"{number}  {run.questions:>4} questions  recall@1 {run.figures.recall_1:.3f}"
             f"  recall@5 {run.figures.recall_5:.3f}  mrr {run.figures.mrr:.3f}"
             f"  answered {run.figures.answered:.3f}  false {run.figures.false_answers:.3f}"
-            f"{'  WORSE' if is_worse else ''}"
+            f"  by {'+'.join(run.legs)}{'  WORSE' if is_worse else ''}"
         )
         for one in run.failing:
             print(f"    not answered: {one.question}")

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from gptagent.bootstrap import app_dsn, build_embedder, owner_dsn
+from gptagent.bootstrap import app_dsn, build_embedder, build_platform, owner_dsn, search_ways
 from gptagent.features.audit.verification import ChainReport, verify_chains
 from gptagent.features.identity import service as identity
 from gptagent.features.identity.model import Links
@@ -151,9 +151,12 @@ async def rebuild_knowledge(
 
 async def measure_knowledge(settings: Settings, number: int | None) -> AsyncIterator[tuple[int, Run]]:
     """Ask the bases of one or all workspaces their questions; yield each one's number and what it came to."""
-    async with _database(settings) as db:
-        async for scope, own in workspaces_of(db, number):
-            yield own, await measure_now(db, scope)
+    platform = await build_platform(settings)
+    try:
+        async for scope, own in workspaces_of(platform.db, number):
+            yield own, await measure_now(platform.db, scope, search_ways(platform))
+    finally:
+        await platform.close()
 
 
 async def prove_knowledge(settings: Settings) -> AsyncIterator[tuple[int, knowledge.Proof]]:

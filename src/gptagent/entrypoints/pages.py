@@ -223,7 +223,7 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         editor.router(),
         ArticleFilePages(db, pages, platform.files, editor).router(),
         CategoryPages(db, pages).router(),
-        FactsPages(db, pages).router(),
+        FactsPages(db, pages, list_askers).router(),
         ModelPages(db, pages, name_agents).router(),
         QuestionFilePages(db, pages).router(),
         BenchPages(db, pages, platform.understanding, list_askers, platform.reranking).router(),

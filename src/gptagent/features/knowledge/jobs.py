@@ -30,11 +30,11 @@ from gptagent.features.knowledge.parsing import (
     read_scans,
     unpack_file,
 )
-from gptagent.features.knowledge.placing.service import categories_of_document
+from gptagent.features.knowledge.placing.service import place_as
 from gptagent.features.knowledge.ports import Recogniser
 from gptagent.features.knowledge.upload import drop_spare
 from gptagent.kernel.clock import utcnow
-from gptagent.kernel.db import Database, Session
+from gptagent.kernel.db import Database
 from gptagent.kernel.errors import Conflict, NotFound, TooLarge
 from gptagent.kernel.files import FileStore
 from gptagent.kernel.ids import new_id
@@ -159,7 +159,7 @@ async def _take(ctx: IngestContext, file: Unpacked, archive: Document) -> None:
         async with ctx.db.session(ctx.scope) as session:
             registration = await service.register_document(session, new, now=utcnow())
             if registration.is_new and registration.replaced_key is None:
-                await _place_with(session, registration.document.id, archive.id)
+                await place_as(session, registration.document.id, archive.id)
     except Conflict as error:
         await ctx.files.delete(stored.key)
         raise ParseFailed("storage_full" if error.code == "storage_full" else "internal") from error
@@ -167,12 +167,6 @@ async def _take(ctx: IngestContext, file: Unpacked, archive: Document) -> None:
         await ctx.files.delete(stored.key)
         raise
     await drop_spare(ctx.files, stored.key, registration)
-
-
-async def _place_with(session: Session, document_id: UUID, archive_id: UUID) -> None:
-    categories = await categories_of_document(session, archive_id)
-    if categories:
-        await service.place_document(session, document_id, categories)
 
 
 async def _record(ctx: IngestContext, claim: Document, found: list[Piece], unread: Sequence[Unread]) -> None:

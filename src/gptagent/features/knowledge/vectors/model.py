@@ -163,11 +163,16 @@ class Standing:
 
 def fuse(by_words: Sequence[int], by_meaning: Sequence[int], weight: float) -> list[int]:
     """Join two lists of passages, each best first, by reciprocal ranks; a tie goes to the words."""
+    return list(fused(by_words, by_meaning, weight))
+
+
+def fused(by_words: Sequence[int], by_meaning: Sequence[int], weight: float) -> dict[int, float]:
+    """Return the passages of two lists as `fuse` joins them, each with its share."""
     scores: dict[int, float] = {}
     for share, ranked in ((1.0, by_words), (weight, by_meaning)):
         for rank, chunk_id in enumerate(ranked, start=1):
             scores[chunk_id] = scores.get(chunk_id, 0.0) + share / (RRF_RANK + rank)
-    return sorted(scores, key=lambda chunk_id: -scores[chunk_id])  # stable: words came first
+    return dict(sorted(scores.items(), key=lambda one: -one[1]))  # stable: words came first
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ import asyncpg
 from gptagent.features.inference.masking.model import KINDS, Kind
 from gptagent.features.inference.model import EmbeddingModel
 from gptagent.features.knowledge.categories.model import Within
-from gptagent.features.knowledge.categories.store import CHUNKS_WITHIN
+from gptagent.features.knowledge.categories.store import CHUNKS_WITHIN, asked_of
+from gptagent.features.knowledge.staging.store import CHUNKS_ELSEWHERE
 from gptagent.features.knowledge.vectors.model import Benefit, Meaning, Near, Progress, VectorIndex
 from gptagent.kernel.db import Session
 
@@ -297,26 +298,29 @@ select n.chunk_id, n.similarity, coalesce(c.article_id, c.document_id) as source
 _NEAREST = f"with {_NEAR.replace('$only', '')}"
 _NEAREST_BY_BITS = f"""with {_ALIKE.replace("$only", "")}
 {_NEAR.replace("$only", "and chunk_id = any(array(select chunk_id from alike))")}"""
-_NEAREST_WITHIN = f"""with recursive {CHUNKS_WITHIN.replace("$within", "$5")},
+_HERE = "and (chunk_id in (select id from chunk_elsewhere)) is not true"
+_NEAREST_HERE = f"with {CHUNKS_ELSEWHERE.replace('$at', '$5')}, {_NEAR.replace('$only', _HERE)}"
+_NEAREST_HERE_BY_BITS = f"""with {CHUNKS_ELSEWHERE.replace("$at", "$5")}, {_ALIKE.replace("$only", _HERE)}
+{_NEAR.replace("$only", "and chunk_id = any(array(select chunk_id from alike))")}"""
+_NEAREST_WITHIN = f"""with recursive {CHUNKS_WITHIN.replace("$within", "$5").replace("$at", "$6")},
 {_NEAR.replace("$only", "and chunk_id in (select id from chunk_within)")}"""
 
 
 async def nearest(session: Session, meaning: Meaning, limit: int, within: Within | None = None) -> list[Near]:
     """Return the passages most similar to a question: an exact scan of the tenant's vectors, in a large base
-    of those whose signs are most like the question's. A part of the base is always scanned exactly.
+    of those whose signs are most like the question's. What is in some categories is always scanned exactly.
     """
-    if within is not None:
-        statement = _NEAREST_WITHIN
-    else:
-        by_signs = await _are_signed(session, meaning.index_id)
-        statement = _NEAREST_BY_BITS if by_signs else _NEAREST
+    whole, here = _NEAREST, _NEAREST_HERE
+    if (within is None or within.categories is None) and await _are_signed(session, meaning.index_id):
+        whole, here = _NEAREST_BY_BITS, _NEAREST_HERE_BY_BITS
+    statement, part = asked_of(within, whole, here, _NEAREST_WITHIN)
     rows = await session.fetch(
         statement,
         meaning.index_id,
         as_text(meaning.vector),
         limit,
         meaning.lowest,
-        *([] if within is None else [list(within.categories)]),
+        *part,
     )
     return [Near(row["chunk_id"], row["source_id"], float(row["similarity"])) for row in rows]
 
