@@ -414,7 +414,15 @@ def _speech(platform: Platform) -> SpeechModel | None:
         return None
     key = settings.speech_api_key.get_secret_value() if settings.speech_api_key else ""
     prices = load_prices(settings.speech_base_url, settings.llm_prices_file)
-    return OpenAiSpeech(platform.egress, settings.speech_base_url, settings.speech_model, key, prices=prices)
+    return OpenAiSpeech(
+        platform.egress,
+        settings.speech_base_url,
+        settings.speech_model,
+        key,
+        prices=prices,
+        fallback_model=settings.speech_fallback_model,
+        breaker=PostgresBreaker(platform.db, settings.speech_base_url),
+    )
 
 
 def _vision(platform: Platform) -> LanguageModel | None:
@@ -434,10 +442,12 @@ def _vision(platform: Platform) -> LanguageModel | None:
         url,
         key.get_secret_value() if key else "",
         settings.vision_model,
+        fallback_model=settings.vision_fallback_model,
         breaker=PostgresBreaker(platform.db, url),
         prices=prices,
     )
-    return GuardedModel(platform.db, endpoint, prices, (settings.vision_model,))
+    names = tuple(name for name in (settings.vision_model, settings.vision_fallback_model) if name)
+    return GuardedModel(platform.db, endpoint, prices, names)
 
 
 def build_embedder(settings: Settings, egress: Egress) -> Embedder | None:
@@ -457,4 +467,6 @@ def build_reranker(settings: Settings, egress: Egress) -> Reranker | None:
     if settings.reranker_model is None:
         return None
     key = settings.reranker_api_key.get_secret_value() if settings.reranker_api_key else ""
-    return HttpReranker(egress, RerankingModel(settings.reranker_base_url, settings.reranker_model), key)
+    model = RerankingModel(settings.reranker_base_url, settings.reranker_model)
+    prices = load_prices(settings.reranker_base_url, settings.llm_prices_file)
+    return HttpReranker(egress, model, key, prices)

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from gptagent.features.inference.model import PriceList
+
 
 class Recogniser(Protocol):
     """Reads the text on a picture."""
@@ -27,11 +29,15 @@ class RerankingModel:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """Places of the given texts, the best one first, each once. `tokens` is 0 if the provider tells none."""
+    """Places of the given texts, the best one first, each once. `tokens` is 0 if the provider tells none.
+
+    `cost_micro_usd`: millionths of a US dollar; None if no price is known of what the provider counts.
+    """
 
     order: tuple[int, ...]
     tokens: int
     duration_ms: int
+    cost_micro_usd: int | None = None
 
 
 class Reranker(Protocol):
@@ -40,6 +46,11 @@ class Reranker(Protocol):
     @property
     def model(self) -> RerankingModel:
         """The model that is set."""
+        ...
+
+    @property
+    def prices(self) -> PriceList:
+        """What its provider takes."""
         ...
 
     async def rerank(self, question: str, texts: Sequence[str], *, deadline: float) -> Ranking:

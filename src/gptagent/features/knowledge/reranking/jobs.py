@@ -6,6 +6,7 @@ from typing import Protocol
 import structlog
 
 from gptagent.features.inference.masking.service import get_masking, hidden
+from gptagent.features.inference.model import Use
 from gptagent.features.knowledge.ports import Reranker
 from gptagent.features.knowledge.questions.model import Asked
 from gptagent.features.knowledge.questions.service import sample
@@ -69,7 +70,9 @@ class RerankingJobs:
             order = ids
             if len(found) > 1:
                 question, *texts = hidden([one.text, *service.texts_of(found)], masking.kinds)
-                ranking = await reranker.rerank(question, texts, deadline=MEASURING_SECONDS)
+                ranking = await service.rank(
+                    ctx.db, Use(ctx.scope), reranker, question, texts, deadline=MEASURING_SECONDS
+                )
                 async with ctx.db.session(ctx.scope) as session:
                     await service.record_usage(session, reranker.model, ranking)
                 order = reordered(ids, [ids[place] for place in ranking.order])

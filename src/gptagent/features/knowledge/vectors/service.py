@@ -11,9 +11,10 @@ import structlog
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
 from gptagent.features.inference import service as inference
+from gptagent.features.inference.budgets.service import BudgetExhausted
 from gptagent.features.inference.masking.model import Masking
 from gptagent.features.inference.masking.service import get_masking, hidden
-from gptagent.features.inference.model import Embedder, EmbeddingModel, Embeddings
+from gptagent.features.inference.model import Embedder, EmbeddingModel, Embeddings, Use, Witness
 from gptagent.features.knowledge.vectors import store
 from gptagent.features.knowledge.vectors.model import Benefit, Meaning, Progress, Standing, VectorIndex
 from gptagent.kernel.db import Database, Session
@@ -44,9 +45,19 @@ class Understanding:
     clock: Callable[[], float] = time.monotonic
     _rests_until: float = field(default=0.0, repr=False)
 
-    async def understand(self, db: Database, scope: Scope, question: str) -> Meaning | None:
-        """Return what the question means; None if no index is used here or the provider does not answer in
-        time. That is noted: retrieval goes on by words alone. Holds no transaction meanwhile.
+    async def understand(
+        self,
+        db: Database,
+        scope: Scope,
+        question: str,
+        *,
+        use: Use | None = None,
+        witness: Witness | None = None,
+    ) -> Meaning | None:
+        """Return what the question means; None if no index is used here, the provider does not answer in
+        time or the budget is used up: retrieval goes on by words alone. Holds no transaction meanwhile.
+
+        It is the workspace's `use` unless another is named; `witness` is told what it came to.
         """
         if self.embedder is None or not question.strip():
             return None
@@ -56,26 +67,34 @@ class Understanding:
         if index is None or index.benefit is None or index.model.base_url != self.embedder.model.base_url:
             return None
         [plain] = hidden([question[:QUESTION_MAX_CHARS]], masking.kinds)
-        vector = await self._ask(db, scope, index, plain)
+        vector = await self._ask(db, use or Use(scope), index, plain, witness)
         if vector is None:
             return None
         return Meaning(index.id, vector, index.benefit.weight, index.benefit.lowest)
 
     async def _ask(
-        self, db: Database, scope: Scope, index: VectorIndex, question: str
+        self, db: Database, use: Use, index: VectorIndex, question: str, witness: Witness | None
     ) -> Sequence[float] | None:
         if self.embedder is None or self.clock() < self._rests_until:
             return None
         try:
-            answer = await self.embedder.embed([question], model=index.model, deadline=QUESTION_SECONDS)
+            answer = await inference.embed(
+                db, use, self.embedder, [question], model=index.model, deadline=QUESTION_SECONDS
+            )
         except AppError as error:
-            self._rests_until = self.clock() + REST_SECONDS
             log.warning("question_without_vector", error=error.code)
-            async with db.session(scope) as session:
+            if witness is not None:
+                witness.failed("embedding", index.model.name, error.code)
+            if isinstance(error, BudgetExhausted):  # of this workspace, agent or contact alone
+                return None
+            self._rests_until = self.clock() + REST_SECONDS
+            async with db.session(use.scope) as session:
                 await store.note_missed(session, index.id)
             return None
-        async with db.session(scope) as session:
-            await inference.record_embedding(session, index.model, answer)
+        async with db.session(use.scope) as session:
+            used = await inference.record_embedding(session, index.model, answer, use.turn_id)
+            if witness is not None:
+                witness.called("embedding", used)
             if len(answer.vectors[0]) != index.size:
                 log.warning("question_without_vector", error="embedding_size")
                 await store.doubt_index(session, index.id)
