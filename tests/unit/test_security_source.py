@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ CHOSEN = {
 }
 
 
+@cache
 def calls(path):
     return [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
 
@@ -62,6 +64,9 @@ ASKED = {
     ("features/dialog/hearing/jobs.py", "transcribe"): "within the budgets",
     ("entrypoints/doctor.py", "embed"): "the operator's own question",
     ("entrypoints/doctor.py", "rerank"): "the operator's own question",
+    ("entrypoints/doctor.py", "transcribe"): "the operator's own question",
+    ("features/knowledge/rebuilding/asking.py", "embed"): "within the budgets",
+    ("features/knowledge/rebuilding/service.py", "embed"): "a job, which asks within the budgets",
 }
 
 
@@ -73,7 +78,11 @@ def test_no_provider_is_asked_but_where_it_is_counted():
         if called(call) in {"embed", "transcribe", "rerank"} and isinstance(call.func, ast.Attribute)
     }
     assert set(found) == set(ASKED)
-    services = ("features/knowledge/vectors/jobs.py", "features/dialog/hearing/jobs.py")
+    services = (
+        "features/knowledge/vectors/jobs.py",
+        "features/knowledge/rebuilding/asking.py",
+        "features/dialog/hearing/jobs.py",
+    )
     assert {name for (path, _), name in found.items() if path in services} == {
         "inference.embed",
         "inference.transcribe",

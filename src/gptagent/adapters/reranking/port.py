@@ -53,6 +53,11 @@ class _Answer(msgspec.Struct):
         told = self.meta.billed_units.search_units if self.meta and self.meta.billed_units else 0.0
         return math.ceil(told) if 0 < told <= SEARCHES_MAX else 0
 
+    @property
+    def scores(self) -> tuple[float, ...]:
+        """The documents' relevance, the best one's first."""
+        return tuple(sorted((one.relevance_score for one in self.results), reverse=True))
+
 
 @dataclass(slots=True)
 class HttpReranker:
@@ -74,7 +79,8 @@ class HttpReranker:
         passed = time.monotonic() - started
         observe.RERANKING_SECONDS.labels("ok").observe(passed)
         tokens = answer.usage.total_tokens if answer.usage else 0
-        return Ranking(order, tokens, round(passed * 1000), self._cost(tokens, answer.searches))
+        cost = self._cost(tokens, answer.searches)
+        return Ranking(order, tokens, round(passed * 1000), answer.scores, cost)
 
     def _cost(self, tokens: int, searches: int) -> int | None:
         """Return the cost by whichever the provider counts in; None if it tells neither, or has no price."""

@@ -31,12 +31,15 @@ class RerankingModel:
 class Ranking:
     """Places of the given texts, the best one first, each once. `tokens` is 0 if the provider tells none.
 
+    `scores` are how relevant the model holds the first ones, in its own measure; what it kept to itself has
+    none.
     `cost_micro_usd`: millionths of a US dollar; None if no price is known of what the provider counts.
     """
 
     order: tuple[int, ...]
     tokens: int
     duration_ms: int
+    scores: tuple[float, ...] = ()
     cost_micro_usd: int | None = None
 
 

@@ -21,8 +21,9 @@ class Knobs(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     With an `api_key` any other is refused. `dimensions` is the size of embeddings that name none.
     `languages` are those the embeddings know: `many`, or `english` like models whose name says so.
     `embedding_ms` passes before vectors are answered, `speech_ms` before a transcript is,
-    `reranking_ms` before an order is. `speech_usage` and `reranking_usage` are what their providers count in.
-    With `half_pairs` each ¤ of an answer is half of a surrogate pair, and reranked documents come back.
+    `reranking_ms` before an order is. Without `takes_tools` a request that offers some is refused.
+    `speech_usage` and `reranking_usage` are what their providers count in. With `half_pairs` each ¤ of an
+    answer is half of a surrogate pair, and reranked documents come back.
     """
 
     first_token_ms: int = 0
@@ -36,6 +37,7 @@ class Knobs(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     speech_usage: Literal["tokens", "seconds", "none"] = "tokens"
     reranking_usage: Literal["tokens", "searches", "none"] = "tokens"
     half_pairs: bool = False
+    takes_tools: bool = True
     models: list[str] = msgspec.field(
         default_factory=lambda: [
             "sandbox",
