@@ -17,7 +17,7 @@ from gptagent.kernel.errors import AppError, Invalid, UpstreamUnavailable
 log = structlog.get_logger(__name__)
 
 LEAST_CALL_SECONDS = 1.0
-RETRY_AFTER_MAX_SECONDS = 300.0
+RETRY_AFTER_MAX_SECONDS = 3_600.0
 JITTER = 1.3  # the longest a pause becomes
 UNKNOWN_MODEL = 404  # of OpenAI's and OpenRouter's endpoints
 TRANSIENT = frozenset({408, 409, 425, 429})
