@@ -454,7 +454,8 @@ def vision_url(settings: Settings) -> str:
 
 
 def _speech(platform: Platform) -> SpeechModel | None:
-    return build_speech(platform.settings, platform.egress, platform.db)
+    settings = platform.settings
+    return build_speech(settings, platform.egress, platform.db) if settings.speech_model else None
 
 
 def _vision(platform: Platform) -> LanguageModel | None:
