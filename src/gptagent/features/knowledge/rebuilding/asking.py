@@ -8,7 +8,7 @@ from uuid import UUID
 
 from gptagent.features.inference import service as inference
 from gptagent.features.inference.masking.service import get_masking, hidden
-from gptagent.features.inference.model import EMBEDDED_AT_ONCE, Embedder
+from gptagent.features.inference.model import EMBEDDED_AT_ONCE, Embedder, Use
 from gptagent.features.knowledge import retrieval
 from gptagent.features.knowledge.questions.model import Asked
 from gptagent.features.knowledge.rebuilding import store
@@ -130,7 +130,8 @@ async def _embed(
     async with place.db.session(place.scope) as session:
         kinds = (await get_masking(session)).kinds
     try:
-        answer = await embedder.embed(hidden(texts, kinds), model=index.model)
+        told, use = hidden(texts, kinds), Use(place.scope)
+        answer = await inference.embed(place.db, use, embedder, told, model=index.model)
     except AppError as error:
         raise UnprovedError(FAILURES.get(error.code, error.message)) from error
     async with place.db.session(place.scope) as session:
