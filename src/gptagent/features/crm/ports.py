@@ -246,6 +246,10 @@ class ChangesPort(Protocol):
         self, link: CrmLink, kind: WrittenKind, name: str, since: datetime, known: frozenset[int]
     ) -> int | None: ...
 
+    async def link_contact(self, link: CrmLink, lead_id: int, contact_id: int) -> None:
+        """Make the contact the deal's main one. Linked twice is linked once."""
+        ...
+
     async def create_note(self, link: CrmLink, new: NewNote) -> int:
         """Leave a note on a record. The customer never sees it."""
         ...

@@ -130,7 +130,8 @@ async def select_lead(session: Session, connection_id: UUID, lead_id: int) -> Re
     return await session.fetchrow(
         """select l.external_id, l.name, l.price, l.responsible_user_id, p.name as pipeline, s.name as stage,
                   l.pipeline_id, l.stage_id, l.fetched_at, l.fields, u.name as responsible,
-                  array(select t->>'name' from jsonb_array_elements(l.tags) t) as tags
+                  array(select t->>'name' from jsonb_array_elements(l.tags) t) as tags,
+                  l.contact_ids <> '{}' as has_contact
              from app.crm_lead l
              left join app.crm_user u
                on u.connection_id = l.connection_id and u.external_id = l.responsible_user_id

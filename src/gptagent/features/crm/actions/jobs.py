@@ -212,8 +212,10 @@ class ActionJobs:
     async def _create(self, ctx: JobContext, claim: _Claim, request: Create) -> None:
         made = await claim.once(
             lambda: self.crm.find_record(claim.link, claim.kind, request.name, claim.since, claim.known),
-            lambda: self.crm.create_record(claim.link, claim.kind, request),
+            lambda: self._created(claim, request),
         )
+        if request.lead_id is not None:
+            await self.crm.link_contact(claim.link, request.lead_id, made)
         values = {"name": Plain(request.name), **request.values}
         async with ctx.db.session(ctx.scope) as session:
             if await store.is_owed(session, claim.id) is None:
@@ -221,6 +223,20 @@ class ActionJobs:
             rows = [(key, None, held) for key, held in values.items()]
             await store.insert_changes(session, claim.row, made, rows, written_at=utcnow())
             await _finish(session, claim.id, "done", external_id=made)
+
+    async def _created(self, claim: _Claim, request: Create) -> int:
+        await self._check_lead(claim, request)
+        return await self.crm.create_record(claim.link, claim.kind, request)
+
+    async def _check_lead(self, claim: _Claim, request: Create) -> None:
+        """Raise Conflict if the deal a contact is for has one by now: the mirror may be late."""
+        if request.lead_id is None:
+            return
+        lead = await self.crm.fetch_lead(claim.link, request.lead_id)
+        if lead is None:
+            raise NotFound("crm_not_found", "The CRM does not know this.")
+        if lead.contact_ids:
+            raise Conflict("lead_has_contact", "The deal has a contact in the CRM already.")
 
     async def _task(self, claim: _Claim, request: Task) -> int:
         kind, link = TASK_KINDS[claim.kind], claim.link
