@@ -136,7 +136,7 @@ async def test_no_name_in_the_crm_lets_the_agent_act_beyond_its_rights(desk):
     assert is_whole(system, "rule") and is_whole(talk, "message")
     assert system.count("<deal ") == 1 and system.count('"') % 2 == 0
     await desk.scene.set_agent(actions={**dict.fromkeys(ACTIONS, "alone"), "confidence": 50})
-    desk.calls(*forbidden)
+    desk.calls(*(call for call in forbidden if call[0] != "fill_contact"))  # needs a number that was said
     await desk.says("And to another city?")
     assert {verdict for _, verdict in await desk.verdicts()} == {"taken"}
     rows = await desk.rows("select entity_id from app.crm_action")
