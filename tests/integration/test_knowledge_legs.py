@@ -6,9 +6,9 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pytest
-from gptagent.adapters.embeddings.port import OpenAiEmbeddings
 from test_knowledge_vectors import BASE, ENGLISH, QUICK
 
+from gptagent.adapters.embeddings.port import OpenAiEmbeddings
 from gptagent.adapters.reranking.port import HttpReranker
 from gptagent.features.inference.model import EmbeddingModel
 from gptagent.features.knowledge import service
