@@ -409,37 +409,51 @@ def _model(platform: Platform) -> LanguageModel | None:
     return GuardedModel(platform.db, endpoint, prices, names)
 
 
-def _speech(platform: Platform) -> SpeechModel | None:
+def build_speech(settings: Settings, egress: Egress) -> SpeechModel | None:
     """Return what writes voice messages down; None if no model is set."""
-    settings = platform.settings
     if settings.speech_model is None:
         return None
     key = settings.speech_api_key.get_secret_value() if settings.speech_api_key else ""
     prices = load_prices(settings.speech_base_url, settings.llm_prices_file)
-    return OpenAiSpeech(platform.egress, settings.speech_base_url, settings.speech_model, key, prices=prices)
+    return OpenAiSpeech(egress, settings.speech_base_url, settings.speech_model, key, prices=prices)
 
 
-def _vision(platform: Platform) -> LanguageModel | None:
+def build_eye(settings: Settings, db: Database | None = None) -> LanguageModel | None:
     """Return what looks at pictures, at an address of its own or at that of the language model; None if no
-    model is set.
+    model is set. Without a database nothing remembers that it has failed.
     """
-    settings = platform.settings
     if settings.vision_model is None:
         return None
     from gptagent.adapters.llm.port import OpenAiCompatible
 
-    url = settings.vision_base_url or settings.llm_base_url
+    url = vision_url(settings)
     key = settings.vision_api_key or (None if settings.vision_base_url else settings.llm_api_key)
-    prices = load_prices(url, settings.llm_prices_file)
-    endpoint = OpenAiCompatible(
+    return OpenAiCompatible(
         settings.allowed_egress,
         url,
         key.get_secret_value() if key else "",
         settings.vision_model,
-        breaker=PostgresBreaker(platform.db, url),
-        prices=prices,
+        breaker=PostgresBreaker(db, url) if db else None,
+        prices=load_prices(url, settings.llm_prices_file),
     )
-    return GuardedModel(platform.db, endpoint, prices, (settings.vision_model,))
+
+
+def vision_url(settings: Settings) -> str:
+    return settings.vision_base_url or settings.llm_base_url
+
+
+def _speech(platform: Platform) -> SpeechModel | None:
+    return build_speech(platform.settings, platform.egress) if platform.settings.speech_model else None
+
+
+def _vision(platform: Platform) -> LanguageModel | None:
+    """Return the eye under the budgets of the workspaces."""
+    settings = platform.settings
+    eye = build_eye(settings, platform.db)
+    if eye is None or settings.vision_model is None:
+        return None
+    prices = load_prices(vision_url(settings), settings.llm_prices_file)
+    return GuardedModel(platform.db, eye, prices, (settings.vision_model,))
 
 
 def search_ways(platform: Platform) -> SearchWays:

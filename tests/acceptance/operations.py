@@ -399,6 +399,7 @@ OPERATIONS = tuple(
         ("PUT", TEST_CHAT, EDIT_AGENTS, TESTED),
         ("DELETE", TEST_CHAT, EDIT_AGENTS, {}),
         ("GET", f"{TEST_CHAT}/messages", EDIT_AGENTS, {}),
+        ("GET", f"{TEST_CHAT}/suggestions", EDIT_AGENTS, {}),
         ("POST", f"{TEST_CHAT}/messages", EDIT_AGENTS, {"json": {"text": "Hello"}}),
         ("DELETE", f"{TEST_CHAT}/messages", EDIT_AGENTS, {}),
         ("GET", f"{TEST_CHAT}/messages/{{played_id}}", EDIT_AGENTS, {}),
@@ -427,7 +428,12 @@ OPERATIONS = tuple(
         ("GET", f"{CONVERSATION}/draft", VIEW, {}),
         ("GET", "proposals", VIEW, {}),
         ("GET", f"{CONVERSATION}/intent", VIEW, {}),
-        ("POST", f"{CONVERSATION}/proposals/{{proposal_id}}/approval", WORK_CONVERSATIONS, {}),
+        (
+            "POST",
+            f"{CONVERSATION}/proposals/{{proposal_id}}/approval",
+            WORK_CONVERSATIONS,
+            {"json": {"text": "Call Ann."}},
+        ),
         ("POST", f"{CONVERSATION}/proposals/{{proposal_id}}/rejection", WORK_CONVERSATIONS, {}),
         (
             "POST",

@@ -16,6 +16,7 @@ from gptagent.features.dialog.prompting import ModelResponder
 from gptagent.sandbox.spawn import running
 from integration.test_agent_gates import move, only, pipeline_of
 from scenes import Scene
+from trust import TRUST
 
 QUESTION = "How much does delivery to the city cost?"
 REPLY = "**Delivery** to the city costs 490 roubles [1]. It takes two days [1]."
@@ -30,7 +31,7 @@ def llm():
 
 @pytest.fixture
 def control(llm):
-    with httpx2.Client(base_url=f"{llm}/_sandbox") as http:
+    with httpx2.Client(base_url=f"{llm}/_sandbox", verify=TRUST) as http:
         http.post("/reset").raise_for_status()
         http.post("/script?replace=1", json=[{"reply": REPLY}]).raise_for_status()
         yield http

@@ -114,11 +114,7 @@ async def _prove() -> bool:
 
     kept = True
     async for number, proof in operations.prove_knowledge(Settings.load()):
-        before, after = proof.before, proof.after
-        print(
-            f"{number}  {before.asked:>4} questions  recall@5 {before.recall:.3f} -> {after.recall:.3f}"
-            f"  mrr {before.mrr:.3f} -> {after.mrr:.3f}  {'kept' if proof.is_kept else 'WORSE'}"
-        )
+        print("\n".join(operations.proof_lines(number, proof)), flush=True)
         kept = kept and proof.is_kept
     return kept
 
@@ -268,15 +264,18 @@ def user_forget_factors(email: str) -> None:
 def knowledge_rebuild(
     *, workspace: Annotated[int | None, typer.Option(help="Number of a workspace; all without it")] = None
 ) -> None:
-    """Make what the search is kept in anew from the texts: words, their statistics, vectors."""
-    asyncio.run(_rebuild(workspace))
+    """Make what the search is kept in anew from the texts, and prove that it finds what it found before."""
+    sys.exit(0 if asyncio.run(_rebuild(workspace)) else 1)
 
 
-async def _rebuild(workspace: int | None) -> None:
+async def _rebuild(workspace: int | None) -> bool:
     from gptagent.entrypoints import operations
 
-    async for number, passages in operations.rebuild_knowledge(Settings.load(), workspace):
-        print(f"{number}  {passages} passages")
+    kept = True
+    async for number, passages, proof in operations.rebuild_knowledge(Settings.load(), workspace):
+        print(f"{number}  {passages} passages", *operations.proof_lines(number, proof), sep="\n", flush=True)
+        kept = kept and proof.is_kept
+    return kept
 
 
 @knowledge_app.command("measure")

@@ -40,6 +40,8 @@ TABS: Mapping[Tab, tuple[str, ...]] = {
         "actions.add_note",
         "actions.change_responsible",
         "actions.add_tags",
+        "actions.create_contact",
+        "actions.fill_contact",
         "actions.confidence",
     ),
     "advanced-settings": (

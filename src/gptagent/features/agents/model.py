@@ -159,6 +159,8 @@ class Actions:
     add_note: Degree = "off"
     change_responsible: Degree = "off"
     add_tags: Degree = "off"
+    create_contact: Degree = "off"
+    fill_contact: Degree = "off"
     confidence: int = 80
 
 

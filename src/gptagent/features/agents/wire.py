@@ -114,6 +114,8 @@ class ActionsPatch(Body):
     add_note: Degree | None = None
     change_responsible: Degree | None = None
     add_tags: Degree | None = None
+    create_contact: Degree | None = None
+    fill_contact: Degree | None = None
     confidence: int | None = Field(None, ge=50, le=100)
 
 
@@ -253,6 +255,8 @@ class ActionsOut(Wire):
     add_note: Degree
     change_responsible: Degree
     add_tags: Degree
+    create_contact: Degree
+    fill_contact: Degree
     confidence: int
 
 

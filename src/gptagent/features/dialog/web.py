@@ -179,11 +179,17 @@ class ConversationPages:
         asked: Annotated[Asked, Depends(asked_of)],
         part: str = "",
         memory: str = "",
+        reply: QueryText = "",
     ) -> Response:
-        """`part` is one of PARTS for a live update. `memory`: `new`, or the one to be edited."""
+        """`part` is one of PARTS for a live update. `memory`: `new`, or the one to be edited.
+
+        `reply`: `draft` to begin one's own reply with the draft that waits.
+        """
         require(scope, policy.VIEW)
         if part not in PARTS:
-            return await self.show(request, scope, conversation_id, memory, asked=asked)
+            return await self.show(
+                request, scope, conversation_id, memory, asked=asked, takes_draft=reply == "draft"
+            )
         async with self.db.session(scope) as session:
             if part == "thread":
                 await _see(session, scope, conversation_id)
@@ -207,6 +213,8 @@ class ConversationPages:
         memory: str = "",
         status: int = 200,
         asked: Asked = EVERYTHING,
+        *,
+        takes_draft: bool = False,
         **typed: object,
     ) -> Response:
         """Show the whole page. Whoever opens it has read the conversation."""
@@ -219,6 +227,9 @@ class ConversationPages:
             context |= await self._list(session, scope, asked)
             shell = await self.pages.shell(request, session)
         context |= _rights(scope, conversation_id) | typed
+        draft = context["draft"]
+        if takes_draft and draft and draft.state == "waiting":
+            context |= {"reply_typed": draft.text, "is_draft_taken": True}
         if policy.WORK_CONVERSATIONS in scope.permissions:
             context["memory_form"] = memory
         return self.pages.show(request, "dialog/thread.html", shell, status=status, **context)

@@ -1,7 +1,7 @@
 """The verbs of documents: uploads, their way through ingestion, their end."""
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from gptagent.features.audit import service as audit
@@ -80,6 +80,11 @@ async def retry_document(session: Session, document_id: UUID, *, now: datetime) 
         raise Conflict("document_not_failed", "Only a failed document can be tried again.")
     await _queue(session, document_id)
     return document
+
+
+async def queue_again(session: Session, document_id: UUID, *, delay: timedelta = timedelta(0)) -> None:
+    """Have a document read that waits, or whose reading was stopped."""
+    await session.enqueue(INGEST_JOB, {"document_id": str(document_id)}, delay=delay)
 
 
 async def delete_document(session: Session, document_id: UUID) -> str:
@@ -244,7 +249,7 @@ async def _placed(session: Session, document: Document, new: NewDocument) -> Doc
 
 
 async def _queue(session: Session, document_id: UUID) -> None:
-    await session.enqueue(INGEST_JOB, {"document_id": str(document_id)})
+    await queue_again(session, document_id)
     await _announce(session, document_id)
 
 

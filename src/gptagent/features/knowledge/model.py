@@ -84,6 +84,7 @@ FAILURES: Mapping[str, str] = {
     "too_many_scans": "The file has more than 300 scanned pages. Split it into smaller files.",
     "too_many_files": "The archive holds more than 1,000 files. Split it into smaller ones.",
     "too_many_attached": "Only the first 50 files of a letter are read. Upload this one by itself.",
+    "too_deep": "Letters within letters are read five deep. Upload this one by itself.",
     "empty_archive": "There is no file in the archive.",
     "nothing_read": "No file of the archive could be taken.",
     "type_unsupported": "Files of this type are not read.",

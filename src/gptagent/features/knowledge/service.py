@@ -32,6 +32,7 @@ from gptagent.features.knowledge.documents import (
     note_progress,
     page_documents,
     place_document,
+    queue_again,
     record_entries,
     record_pieces,
     register_document,
@@ -48,7 +49,9 @@ from gptagent.features.knowledge.facts.service import note_told as note_facts_to
 from gptagent.features.knowledge.gaps.model import Asked
 from gptagent.features.knowledge.gaps.service import forget_questions, note_question
 from gptagent.features.knowledge.questions.asking import Asker
-from gptagent.features.knowledge.rebuilding.service import Proof, prove, rebuild, workspaces
+from gptagent.features.knowledge.questions.opening import opening_questions
+from gptagent.features.knowledge.rebuilding.model import Leg, Proof
+from gptagent.features.knowledge.rebuilding.service import prove, rebuild, rebuild_and_prove, workspaces
 from gptagent.features.knowledge.reranking.service import Reranking
 from gptagent.features.knowledge.retrieval import (
     add_related,
@@ -70,6 +73,7 @@ __all__ = [
     "VERSION_ORDERS",
     "Asked",
     "Asker",
+    "Leg",
     "Proof",
     "Reranking",
     "Told",
@@ -103,6 +107,7 @@ __all__ = [
     "note_progress",
     "note_question",
     "note_scripts_used",
+    "opening_questions",
     "page_articles",
     "page_documents",
     "page_versions",
@@ -111,10 +116,12 @@ __all__ = [
     "placeholders_in",
     "propose_draft",
     "prove",
+    "queue_again",
     "read_draft",
     "read_talk",
     "read_tree",
     "rebuild",
+    "rebuild_and_prove",
     "record_entries",
     "record_pieces",
     "refusal_support",

@@ -7,7 +7,7 @@ from time import monotonic
 
 from gptagent.features.agents.model import HISTORY_MAX_MESSAGES, Agent
 from gptagent.features.conversations.model import Author, Message
-from gptagent.features.dialog.scenario_runs.model import Attempt, Cost, Line, Rehearsed, Wanted
+from gptagent.features.dialog.scenario_runs.model import Attempt, Cost, Line, Rehearsed, Unanswered, Wanted
 from gptagent.features.dialog.scenario_runs.ports import Rehearser
 from gptagent.features.dialog.scenarios.judging import judge
 from gptagent.features.dialog.scenarios.model import MESSAGE_MAX_CHARS, Failure, Play, Reply
@@ -85,6 +85,8 @@ async def play_attempt(stage: Stage, agent: Agent, play: Play, position: int, nu
         trouble = await _talk(stage, agent, play, talk)
         failures = [Failure(trouble)] if trouble else judge(play.checks, talk.replies)
     except AppError as error:
+        if isinstance(error, Unanswered):
+            talk.cost += error.cost
         if error.code == DATABASE_DOWN:  # not the agent's fault: the job is tried again
             raise
         failures = [Failure("gone" if error.status == 404 else "away", error.code)]

@@ -9,6 +9,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from gptagent.features.knowledge.categories.store import CHUNKS_WITHIN, SOURCES_WITHIN
 from gptagent.features.knowledge.questions.calibration import Figures, Outcome, Run
 from gptagent.features.knowledge.questions.model import Asked, Excerpt, Expected, Question
 from gptagent.kernel.db import Session
@@ -74,6 +75,48 @@ async def _doubles(session: Session, chunk_ids: list[int]) -> dict[int, list[int
         chunk_ids,
     )
     return {row["id"]: row["others"] for row in rows}
+
+
+_OPENING_PASSAGES = 200  # the latest: enough for a handful of different headings
+_LATEST = f"""select c.heading, c.article_id, c.document_id, c.id from app.chunk c
+               order by c.id desc limit {_OPENING_PASSAGES}"""
+_LATEST_WITHIN = f"""select c.heading, c.article_id, c.document_id, c.id
+                       from chunk_within w join app.chunk c on c.id = w.id
+                      order by c.id desc limit {_OPENING_PASSAGES}"""
+_HEADINGS = """select coalesce(nullif(l.heading, ''), a.title, d.title) as heading from latest l
+                 left join app.article a on a.id = l.article_id
+                 left join app.document d on d.id = l.document_id order by l.id desc"""
+
+
+async def opening_texts(session: Session, limit: int, categories: Sequence[UUID] | None) -> list[str]:
+    """Return saved questions, newest first; of a part of the base those that expect a source in it."""
+    if categories is None:
+        rows = await session.fetch("select text from app.knowledge_question order by id desc limit $1", limit)
+    else:
+        rows = await session.fetch(
+            f"""with recursive {SOURCES_WITHIN.replace("$within", "$2")}
+                select q.text from app.knowledge_question q
+                 where exists (select from app.knowledge_question_source s
+                                 join source_within w on w.id in (s.article_id, s.document_id)
+                                where s.question_id = q.id)
+                 order by q.id desc limit $1""",
+            limit,
+            list(categories),
+        )
+    return [row["text"] for row in rows]
+
+
+async def latest_headings(session: Session, categories: Sequence[UUID] | None) -> list[str]:
+    """Return over what the latest passages stand, also of a part of the base; a heading may come often."""
+    if categories is None:
+        rows = await session.fetch(f"with latest as ({_LATEST}) {_HEADINGS}")
+    else:
+        rows = await session.fetch(
+            f"""with recursive {CHUNKS_WITHIN.replace("$within", "$1")}, latest as ({_LATEST_WITHIN})
+                {_HEADINGS}""",
+            list(categories),
+        )
+    return [row["heading"] for row in rows]
 
 
 _QUESTION = """q.id, q.text, q.created_at, q.updated_at,

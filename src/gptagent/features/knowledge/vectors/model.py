@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+from gptagent.features.inference.masking.model import Kind
 from gptagent.features.inference.model import EmbeddingModel
 from gptagent.features.knowledge.ranks import gained, mrr_of, recall_of
 
@@ -63,7 +64,9 @@ class Benefit:
 class VectorIndex:
     """`size` is None until the first vectors have come, `ready_at` until it was whole for the first time.
 
-    `error_code` is a key of FAILURES. `claim` fences the jobs that worked on it before.
+    `error_code` is a key of FAILURES. `claim` fences the jobs that worked on it before. `hidden` are the
+    kinds of personal data that the provider was told the passages without, None if that is not known;
+    `outdated` says that everything is embedded anew.
     """
 
     id: UUID
@@ -79,6 +82,8 @@ class VectorIndex:
     changed_chunks: int
     measure_wanted: bool
     missed_at: datetime | None
+    hidden: tuple[Kind, ...] | None = None
+    outdated: bool = False
 
     @property
     def failure(self) -> str | None:
@@ -144,6 +149,11 @@ class Standing:
             return "failed"
         is_whole = self.following is None and self.serving is not None
         return "ready" if is_whole and self.progress.embedded >= self.progress.chunks else "making"
+
+    @property
+    def is_renewed(self) -> bool:
+        """Whether another index of the same model is to follow: its texts are told otherwise, or anew."""
+        return bool(self.serving and self.following and self.serving.model == self.following.model)
 
     @property
     def is_used(self) -> bool:

@@ -128,9 +128,9 @@ async def note_changed(session: Session) -> None:
 
 
 async def begin_anew(session: Session) -> None:
-    """Forget the workspace's index and queue another one, if it has one. Words alone are asked meanwhile."""
+    """Have all passages embedded anew if there is an index; what is there serves until that is done."""
     if await store.has_index(session):
-        await store.drop_indexes(session)
+        await store.outdate_indexes(session)
         await session.enqueue(EMBED_JOB, {})
 
 
@@ -140,7 +140,7 @@ async def queue_due(db: Database, model: EmbeddingModel, *, most: int = MOST_AT_
         due = await store.fetch_due(session, model, PAUSE, most)
     for org_id in due:
         async with db.session(Scope(org_id, SYSTEM)) as session:
-            await store.open_index(session, model, new_id())
+            await store.open_index(session, model, (await get_masking(session)).kinds, new_id())
             await session.enqueue(EMBED_JOB, {})
     return len(due)
 
@@ -172,11 +172,13 @@ async def measure_again(session: Session, *, is_set: bool = True) -> None:
 async def claim_index(session: Session, model: EmbeddingModel, job_id: int) -> VectorIndex | None:
     """Take the model's index for a while, made if it is missing; None if another job has it.
 
-    Whoever adds passages queues a job, and whoever has the index looks again under its lock before letting
-    it go, so that no passage is left.
+    It is one of the texts as the provider may be told them now: if what is hidden has changed, the index
+    before serves until another one is whole. Whoever adds passages queues a job, and whoever has the index
+    looks again under its lock before letting it go, so that no passage is left.
     """
-    await store.open_index(session, model, new_id())
-    index = await store.claim_index(session, model, job_id, LEASE)
+    kinds = (await get_masking(session)).kinds
+    await store.open_index(session, model, kinds, new_id())
+    index = await store.claim_index(session, model, kinds, job_id, LEASE)
     if index is not None and not await store.has_vectors(session):
         await store.release_index(session, index, "no_pgvector")
         return None

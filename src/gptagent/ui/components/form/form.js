@@ -47,5 +47,6 @@ document.addEventListener("keydown", (event) => {
   if (!event.target.matches?.("[data-send-on-enter]") || event.key !== "Enter") return;
   if (event.shiftKey || event.isComposing) return;
   event.preventDefault();
-  event.target.form.requestSubmit(event.target.form.querySelector("[type=submit]"));
+  const send = event.target.form.querySelector("[type=submit]");
+  if (!send.disabled) event.target.form.requestSubmit(send);
 });

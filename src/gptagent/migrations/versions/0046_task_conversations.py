@@ -1,4 +1,4 @@
-"""Articles and documents name the stages of a deal that they are for."""
+"""A task knows the conversation whose customer it quotes."""
 
 from importlib.resources import files
 from typing import cast
@@ -6,11 +6,11 @@ from typing import cast
 import psycopg
 from alembic import op
 
-revision = "0045"
-down_revision = "0044"
+revision = "0046"
+down_revision = "0045"
 
 
 def upgrade() -> None:
     folder = files("gptagent.migrations") / "sql"
     connection = cast("psycopg.Connection[tuple[object, ...]]", op.get_bind().connection.driver_connection)
-    connection.execute((folder / "source_stages.sql").read_bytes())
+    connection.execute((folder / "task_conversations.sql").read_bytes())

@@ -1,4 +1,4 @@
-"""Runs tell by which ways they asked, measurements of a reranking model what it refused."""
+"""Facts about the company are items: for agents, stages, with a priority."""
 
 from importlib.resources import files
 from typing import cast
@@ -6,11 +6,11 @@ from typing import cast
 import psycopg
 from alembic import op
 
-revision = "0047"
-down_revision = "0046"
+revision = "0049"
+down_revision = "0048"
 
 
 def upgrade() -> None:
     folder = files("gptagent.migrations") / "sql"
     connection = cast("psycopg.Connection[tuple[object, ...]]", op.get_bind().connection.driver_connection)
-    connection.execute((folder / "run_legs.sql").read_bytes())
+    connection.execute((folder / "company_fact_items.sql").read_bytes())
