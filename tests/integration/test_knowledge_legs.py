@@ -6,7 +6,6 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pytest
-from test_knowledge_vectors import BASE, ENGLISH, QUICK
 
 from gptagent.adapters.embeddings.port import OpenAiEmbeddings
 from gptagent.adapters.reranking.port import HttpReranker
@@ -26,6 +25,7 @@ from gptagent.kernel.db import Database
 from gptagent.kernel.egress import Egress
 from gptagent.kernel.scope import Scope
 from integration.conftest import serving_here
+from integration.vector_desk import BASE, ENGLISH, QUICK
 from readers import reader_of, texts
 
 
