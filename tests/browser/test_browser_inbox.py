@@ -11,6 +11,9 @@ from browsers import CHROMIUM
 from gptagent.features.agents import service as agents
 from gptagent.features.dialog.generating import Generation
 from gptagent.features.dialog.suggesting.jobs import SuggestionJobs
+from gptagent.features.knowledge.categories import service as categories
+from gptagent.features.knowledge.categories.model import NewCategory
+from gptagent.kernel.clock import utcnow
 from gptagent.kernel.jobs import JobContext
 from members import cookie_of, number_of
 from scenes import Scene
@@ -275,6 +278,34 @@ async def test_a_name_is_changed_in_the_list_by_double_click_and_by_keyboard(bro
     await name.click()
     await page.wait_for_url("**/edit")
     assert [one for one in page.complaints if "422" not in one] == []
+
+
+async def test_a_longer_list_of_the_editor_is_searched_and_what_is_ticked_is_taken_out(
+    browser, web, world, scene
+):
+    """U087, U091"""
+    async with world.db.session(world.scope) as session:
+        (agent,) = await agents.list_agents(session)
+        for number in range(6):
+            await categories.create_category(session, NewCategory(f"Shelf {number}"), now=utcnow())
+    page, base = await enter(browser, web, world)
+    await page.goto(f"{base}/ai-agents/{agent.id}/edit")
+    await page.get_by_label("Answer from all categories").click()
+    search = page.locator("[data-check-search='knowledge.categories']")
+    rows = page.locator("[id='knowledge.categories'] label:visible")
+    await search.get_by_label("Search in the list").fill("SHELF 3")
+    await expect(rows).to_have_text(["Shelf 3"])
+    await rows.first.click()
+    await search.get_by_label("Search in the list").press("Enter")
+    await expect(search.get_by_role("button", name="Shelf 3: take out")).to_be_visible()
+    await search.get_by_label("Search in the list").fill("nowhere")
+    await expect(search).to_contain_text("Nothing found")
+    await page.get_by_role("button", name="Publish").click()
+    await expect(page.locator("body")).to_contain_text("It counts from the next answer on.")
+    await search.get_by_role("button", name="Shelf 3: take out").click()
+    await expect(search.get_by_role("button", name="Shelf 3: take out")).to_have_count(0)
+    assert await page.locator("[name='knowledge.categories']:checked").count() == 0
+    assert page.complaints == []
 
 
 async def test_an_editor_with_unsaved_changes_is_not_left_unasked(browser, web, world, scene):
