@@ -15,6 +15,7 @@ from gptagent.kernel.scope import Scope
 from gptagent.kernel.settings import Settings
 from gptagent.sandbox.spawn import running
 from homes import new_home, own_database
+from trust import TRUST
 from worlds import Account, World, make_world
 
 
@@ -59,7 +60,7 @@ def kommo() -> Iterator[str]:
 @pytest.fixture
 async def world(database: Database, scope: Scope, kommo: str) -> AsyncIterator[World]:
     """Alice's workspace with an active agent that answers at once, connected to an account of its own."""
-    async with httpx2.AsyncClient(timeout=30) as client:
+    async with httpx2.AsyncClient(timeout=30, verify=TRUST) as client:
         account = await Account.open(kommo, f"w{new_id().hex[-20:]}", client)
         world = await make_world(database, scope, account, Vault([bytes(range(32))]))
         yield world

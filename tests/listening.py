@@ -1,7 +1,10 @@
 """Customers who send files, and the jobs that fetch and hear them."""
 
 import base64
+from io import BytesIO
 from uuid import UUID, uuid4
+
+from PIL import Image
 
 from gptagent.features.conversations.attaching.service import AttachmentJobs, list_attachments
 from gptagent.features.crm.model import InboundMessage
@@ -10,12 +13,19 @@ from gptagent.kernel.clock import utcnow
 from gptagent.kernel.jobs import JobContext
 
 NAMES = {"voice": "file.ogg", "picture": "file.jpeg", "file": "plan.txt", "video": "film.mp4"}
-HEADS = {"voice": b"OggS\0", "picture": b"\x89PNG\r\n\x1a\n\0", "file": b"", "video": b"\0\0\0\x20ftypisom\0"}
+HEADS = {"voice": b"OggS\0", "file": b"", "video": b"\0\0\0\x20ftypisom\0"}
 
 
 def recording(words, kind="voice"):
     """Return a file that the emulated models hear or see these words in."""
-    return HEADS[kind] + words.encode()
+    return drawn(words) if kind == "picture" else HEADS[kind] + words.encode()
+
+
+def drawn(words):
+    """Return a real picture, the shades of whose dots spell the words."""
+    shades, out = b"\0" + words.encode(), BytesIO()
+    Image.frombytes("L", (len(shades), 1), shades).save(out, "PNG")
+    return out.getvalue()
 
 
 class Listening:

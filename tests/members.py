@@ -1,5 +1,6 @@
 """People with a role in a workspace, and the credentials each of them knocks at the door with."""
 
+from cast import PASSWORD, hash_of
 from gptagent.features.identity import service as identity
 from gptagent.features.identity import store as identity_store
 from gptagent.features.identity.service import NewPerson
@@ -11,8 +12,6 @@ from gptagent.kernel.crypto import Vault
 from gptagent.kernel.db import Database
 from gptagent.kernel.ids import new_id
 from gptagent.kernel.scope import Actor, Scope
-
-PASSWORD = "correct horse battery"
 
 
 async def add_member(database: Database, workspace: Scope, role: str, *, email: str = "") -> Scope:
@@ -52,8 +51,7 @@ async def number_of(database: Database, scope: Scope) -> int:
 
 
 async def set_password(database: Database, scope: Scope, password: str = PASSWORD) -> None:
+    password_hash = await hash_of(password)
     async with database.session(scope) as session:
         await session.execute("delete from app.credential where person_id = $1", scope.actor.id)
-        await identity_store.insert_credential(
-            session, scope.actor.id, await identity.hash_password(password)
-        )
+        await identity_store.insert_credential(session, scope.actor.id, password_hash)

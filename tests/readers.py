@@ -3,7 +3,7 @@
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 
 import httpx2
@@ -11,6 +11,7 @@ import httpx2
 from gptagent.kernel.db import Database
 from gptagent.kernel.scope import Scope
 from members import cookie_of, number_of
+from trust import TRUST
 
 _numbers = count(1)
 _TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
@@ -22,14 +23,20 @@ class Reader:
 
     http: httpx2.AsyncClient
     base: str = ""
+    _known: tuple[list[tuple[str, str | None]], str] | None = field(default=None, repr=False)
 
     async def open(self, path: str, **options) -> httpx2.Response:
         return await self.http.get(self.base + path, **options)
 
     async def token(self) -> str:
-        """Return what every form of this reader carries."""
-        page = await self.http.get(f"{self.base}/dashboard" if self.base else "/login")
-        return _TOKEN.search(page.text)[1]
+        """Return what every form of this reader carries: the same as long as the cookies are the same."""
+        if self._known is None or self._known[0] != self._cookies():
+            page = await self.http.get(f"{self.base}/dashboard" if self.base else "/login")
+            self._known = self._cookies(), _TOKEN.search(page.text)[1]
+        return self._known[1]
+
+    def _cookies(self) -> list[tuple[str, str | None]]:
+        return sorted((one.name, one.value) for one in self.http.cookies.jar)
 
     async def send(self, path: str, fields=None, **options) -> httpx2.Response:
         """Send a form without a script."""
@@ -55,7 +62,7 @@ async def reader_of(url: str, database: Database, scope: Scope) -> AsyncIterator
 @asynccontextmanager
 async def stranger_at(url: str) -> AsyncIterator[Reader]:
     """Be somebody who reads English and has no session."""
-    async with httpx2.AsyncClient(base_url=url, cookies={"language": "en"}, timeout=20) as http:
+    async with httpx2.AsyncClient(base_url=url, cookies={"language": "en"}, timeout=20, verify=TRUST) as http:
         yield Reader(http)
 
 

@@ -16,6 +16,7 @@ import httpx2
 
 from gptagent.entrypoints.demo.ports import free_port
 from gptagent.kernel.settings import child_environment
+from trust import TRUST
 
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
@@ -45,7 +46,7 @@ class Server:
 
     def answers(self, path: str) -> bool:
         try:
-            return httpx2.get(self.url + path, timeout=5).status_code == 200
+            return httpx2.get(self.url + path, timeout=5, verify=TRUST).status_code == 200
         except httpx2.TransportError:
             return False
 

@@ -99,6 +99,7 @@ from gptagent.features.knowledge.naming import service as naming
 from gptagent.features.knowledge.ports import Reranker, RerankingModel
 from gptagent.features.knowledge.questions import jobs as question_jobs
 from gptagent.features.knowledge.questions import service as questions
+from gptagent.features.knowledge.questions.ways import Ways as SearchWays
 from gptagent.features.knowledge.reranking import service as reranking
 from gptagent.features.knowledge.reranking.jobs import RerankingJobs
 from gptagent.features.knowledge.service import Reranking, Understanding
@@ -329,6 +330,7 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
     connecting_jobs = ConnectingJobs(platform.renewal, platform.links)
     site_jobs = SiteJobs(platform.reading)
     vector_jobs = VectorJobs(platform.embedder)
+    runs = question_jobs.QuestionJobs(search_ways(platform))
     reranking_jobs = RerankingJobs(platform.reranking.reranker, platform.understanding)
     enclosing = EnclosureJobs(platform.crm, platform.vault, Pace())
     generation = Generation(responder, extractive, platform.understanding, platform.reranking)
@@ -359,7 +361,7 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
         JobSpec(mail.SEND, MailJobs(mailer).send, JobClass.DEFAULT),
         JobSpec(sites.CRAWL, site_jobs.crawl, JobClass.LONG, site_jobs.give_up),
         JobSpec("knowledge.ingest", ingest, JobClass.LONG, knowledge_jobs.give_up),
-        JobSpec(questions.MEASURE_JOB, question_jobs.measure, JobClass.LONG, question_jobs.give_up),
+        JobSpec(questions.MEASURE_JOB, runs.measure, JobClass.LONG, question_jobs.give_up),
         JobSpec(gaps.CHECK_JOB, gap_jobs.check_gaps, JobClass.DEFAULT),
         JobSpec(proposing.PROPOSE, proposing_jobs.propose, JobClass.LONG, proposing_jobs.give_up),
         JobSpec(scenario_runs.RUN, scenario_jobs.run, JobClass.LONG, scenario_jobs.give_up),
@@ -407,37 +409,56 @@ def _model(platform: Platform) -> LanguageModel | None:
     return GuardedModel(platform.db, endpoint, prices, names)
 
 
-def _speech(platform: Platform) -> SpeechModel | None:
+def build_speech(settings: Settings, egress: Egress) -> SpeechModel | None:
     """Return what writes voice messages down; None if no model is set."""
-    settings = platform.settings
     if settings.speech_model is None:
         return None
     key = settings.speech_api_key.get_secret_value() if settings.speech_api_key else ""
     prices = load_prices(settings.speech_base_url, settings.llm_prices_file)
-    return OpenAiSpeech(platform.egress, settings.speech_base_url, settings.speech_model, key, prices=prices)
+    return OpenAiSpeech(egress, settings.speech_base_url, settings.speech_model, key, prices=prices)
 
 
-def _vision(platform: Platform) -> LanguageModel | None:
+def build_eye(settings: Settings, db: Database | None = None) -> LanguageModel | None:
     """Return what looks at pictures, at an address of its own or at that of the language model; None if no
-    model is set.
+    model is set. Without a database nothing remembers that it has failed.
     """
-    settings = platform.settings
     if settings.vision_model is None:
         return None
     from gptagent.adapters.llm.port import OpenAiCompatible
 
-    url = settings.vision_base_url or settings.llm_base_url
+    url = vision_url(settings)
     key = settings.vision_api_key or (None if settings.vision_base_url else settings.llm_api_key)
-    prices = load_prices(url, settings.llm_prices_file)
-    endpoint = OpenAiCompatible(
+    return OpenAiCompatible(
         settings.allowed_egress,
         url,
         key.get_secret_value() if key else "",
         settings.vision_model,
-        breaker=PostgresBreaker(platform.db, url),
-        prices=prices,
+        breaker=PostgresBreaker(db, url) if db else None,
+        prices=load_prices(url, settings.llm_prices_file),
     )
-    return GuardedModel(platform.db, endpoint, prices, (settings.vision_model,))
+
+
+def vision_url(settings: Settings) -> str:
+    return settings.vision_base_url or settings.llm_base_url
+
+
+def _speech(platform: Platform) -> SpeechModel | None:
+    return build_speech(platform.settings, platform.egress) if platform.settings.speech_model else None
+
+
+def _vision(platform: Platform) -> LanguageModel | None:
+    """Return the eye under the budgets of the workspaces."""
+    settings = platform.settings
+    eye = build_eye(settings, platform.db)
+    if eye is None or settings.vision_model is None:
+        return None
+    prices = load_prices(vision_url(settings), settings.llm_prices_file)
+    return GuardedModel(platform.db, eye, prices, (settings.vision_model,))
+
+
+def search_ways(platform: Platform) -> SearchWays:
+    """Return by what a turn searches."""
+    return SearchWays(platform.understanding, platform.reranking)
 
 
 def build_embedder(settings: Settings, egress: Egress) -> Embedder | None:

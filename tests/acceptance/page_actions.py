@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from isolation.routes import ACCOUNT, CASES, MEMBERS, MEMORIES, PAGES, PROPOSAL, REPLY_DRAFT
 
 V1 = "/api/v1"
+COMPANY_FACT = f"{V1}/company-facts/{{company_fact_id}}"
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,9 @@ ACTIONS: dict[str, str | Why] = {
     f"POST {PAGES}/knowledge-objections/create": f"POST {V1}/objections",
     f"POST {PAGES}/knowledge-objections/{{script_id}}/edit": f"PATCH {V1}/objections/{{script_id}}",
     f"POST {PAGES}/knowledge-objections/{{script_id}}/delete": f"DELETE {V1}/objections/{{script_id}}",
-    f"POST {PAGES}/knowledge-facts": f"PUT {V1}/company-facts",
+    f"POST {PAGES}/knowledge-facts/create": f"POST {V1}/company-facts",
+    f"POST {PAGES}/knowledge-facts/{{company_fact_id}}/edit": f"PATCH {COMPANY_FACT}",
+    f"POST {PAGES}/knowledge-facts/{{company_fact_id}}/delete": f"DELETE {COMPANY_FACT}",
     f"POST {PAGES}/knowledge-bench/runs": f"POST {V1}/knowledge-runs",
     f"POST {PAGES}/knowledge-bench/questions": f"POST {V1}/knowledge-questions",
     f"POST {PAGES}/knowledge-bench/import": f"POST {V1}/knowledge-questions/import",

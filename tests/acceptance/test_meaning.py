@@ -1,6 +1,7 @@
 """Search by meaning and reranking with real processes: a worker works, pages tell, commands make it anew."""
 
 import asyncio
+import re
 import subprocess
 import sys
 from urllib.parse import urlsplit
@@ -20,6 +21,7 @@ from servers import serving, working
 
 ARTICLES = 12
 CANARY = "canary-9f3"
+PROVED = re.compile(r"(?m)^\d+ .* questions  (\w+) .* kept$")
 
 
 @pytest.fixture(scope="module")
@@ -102,10 +104,12 @@ async def test_a_worker_embeds_each_base_the_page_tells_and_it_can_be_made_anew(
         code, said = gptagent(home, settings, "knowledge", "rebuild")
         assert code == 0, said
         assert said.count(f"{ARTICLES} passages") >= 2
+        assert PROVED.findall(said) == ["words", "meaning", "fused"] * 2 and "NOT PROVED" not in said
         await until(worker, lambda: embedded(database, scope), ARTICLES)
         code, said = gptagent(home, settings, "upgrade", "--check")
         assert code == 0, said
         assert "recall@5 1.000 -> 1.000" in said and "WORSE" not in said
+        assert PROVED.findall(said) == ["words", "meaning", "fused"] * 2
         assert gptagent(home, settings, "knowledge", "rebuild", "--workspace", "1")[0] == 66
         async with database.session(scope) as session:
             own = str((await organizations.get_settings(session)).number)

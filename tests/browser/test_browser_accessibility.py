@@ -6,7 +6,6 @@ from pathlib import Path
 from urllib.parse import urljoin
 
 import pytest
-from playwright.async_api import async_playwright
 
 from accessibility import axe_script, violations
 from administrators import make_administrator
@@ -97,13 +96,11 @@ def axe():
 
 
 @pytest.fixture
-async def visitor(home, roles, axe):
+async def visitor(browser, home, roles, axe):
     with serving(home, REGISTRATION="open", RATE_FACTOR="1000") as server:
-        async with async_playwright() as playwright:
-            browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-            context = await browser.new_context(base_url=server.url, locale="en-GB")
-            yield Visitor(await context.new_page(), axe)
-            await browser.close()
+        context = await browser.new_context(base_url=server.url, locale="en-GB")
+        yield Visitor(await context.new_page(), axe)
+        await context.close()
 
 
 class Visitor:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyotp
 import pytest
 from PIL import Image
-from playwright.async_api import Browser, Locator, Page, async_playwright, expect
+from playwright.async_api import Browser, Locator, Page, expect
 
 from browsers import CHROMIUM
 from cast import make_scope
@@ -26,14 +26,6 @@ def web(home, roles) -> Iterator[Server]:
     with serving(home, REGISTRATION="open") as server:
         server.url = server.url.replace("127.0.0.1", "localhost")  # as PUBLIC_URL's default has it
         yield server
-
-
-@pytest.fixture
-async def browser():
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        await browser.close()
 
 
 async def open_page(browser: Browser, width: int, url: str) -> Page:

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.async_api import async_playwright, expect
+from playwright.async_api import expect
 
 from administrators import make_administrator
 from browsers import CHROMIUM
@@ -45,14 +45,12 @@ def server(home, roles):
 
 
 @pytest.fixture
-async def page(server, database, ada):
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        context = await browser.new_context(base_url=server.url)
-        cookies = {"session": await cookie_of(database, ada), "language": "en"}
-        await context.add_cookies([{"name": n, "value": v, "url": server.url} for n, v in cookies.items()])
-        yield await context.new_page()
-        await browser.close()
+async def page(browser, server, database, ada):
+    context = await browser.new_context(base_url=server.url)
+    cookies = {"session": await cookie_of(database, ada), "language": "en"}
+    await context.add_cookies([{"name": n, "value": v, "url": server.url} for n, v in cookies.items()])
+    yield await context.new_page()
+    await context.close()
 
 
 async def test_every_page_fits_and_a_visit_with_other_eyes_comes_back(page, database, bob):

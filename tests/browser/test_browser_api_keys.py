@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from playwright.async_api import async_playwright, expect
+from playwright.async_api import expect
 
 from browsers import CHROMIUM
 from cast import make_scope
@@ -21,18 +21,16 @@ def web(home, roles):
 
 
 @pytest.fixture(params=[375, 1280])
-async def page(request, web):
+async def page(browser, request, web):
     """A browser that knows its language; `complaints` are what its console says."""
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        size = {"width": request.param, "height": 900}
-        page = await browser.new_page(locale="en-GB", base_url=web.url, viewport=size)
-        page.set_default_timeout(10_000)
-        page.complaints = []
-        page.on("console", lambda message: page.complaints.append(message.text))
-        page.on("pageerror", lambda error: page.complaints.append(str(error)))
-        yield page
-        await browser.close()
+    size = {"width": request.param, "height": 900}
+    page = await browser.new_page(locale="en-GB", base_url=web.url, viewport=size)
+    page.set_default_timeout(10_000)
+    page.complaints = []
+    page.on("console", lambda message: page.complaints.append(message.text))
+    page.on("pageerror", lambda error: page.complaints.append(str(error)))
+    yield page
+    await page.context.close()
 
 
 async def fits(page):

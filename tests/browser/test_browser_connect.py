@@ -5,7 +5,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from playwright.async_api import async_playwright, expect
+from playwright.async_api import expect
 
 from browser.test_browser_newcomer import register, up
 from browsers import CHROMIUM
@@ -15,12 +15,10 @@ pytestmark = pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Chrom
 
 
 @pytest.fixture
-async def page():
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = await browser.new_page(locale="en-GB")
-        yield page
-        await browser.close()
+async def page(browser):
+    page = await browser.new_page(locale="en-GB")
+    yield page
+    await page.context.close()
 
 
 async def allow(page, answer="Allow"):

@@ -4,7 +4,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from playwright.async_api import async_playwright
 
 from browsers import CHROMIUM
 from cast import make_scope
@@ -43,26 +42,28 @@ async def fill(session):
     await claim(session, "price.txt", TXT, "e")
 
 
+@pytest.fixture(scope="module")
+def web(home, roles):
+    with serving(home, REGISTRATION="open") as web:
+        yield web
+
+
 @pytest.mark.parametrize("look", LOOKS, ids=str)
-async def test_every_state_of_a_document_fits(look, home, roles, database, tmp_path):
+async def test_every_state_of_a_document_fits(look, browser, web, database, tmp_path):
     width, theme, language = look
     scope = await make_scope(database, "Wonderland")
     async with database.session(scope) as session:
         await fill(session)
-    with serving(home, REGISTRATION="open") as web:
-        async with async_playwright() as playwright:
-            browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-            context = await browser.new_context(viewport={"width": width, "height": 900})
-            values = {"session": await cookie_of(database, scope), "theme": theme, "language": language}
-            await context.add_cookies([{"name": n, "value": v, "url": web.url} for n, v in values.items()])
-            page, complaints = await context.new_page(), []
-            page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
-            await page.goto(f"{web.url}/manage/{await number_of(database, scope)}/knowledge-base")
-            wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-            told = await page.inner_text("main")
-            too_wide = await page.evaluate(wide)
-            await page.screenshot(path=tmp_path / "page.png", full_page=True)
-            await browser.close()
+    context = await browser.new_context(viewport={"width": width, "height": 900})
+    values = {"session": await cookie_of(database, scope), "theme": theme, "language": language}
+    await context.add_cookies([{"name": n, "value": v, "url": web.url} for n, v in values.items()])
+    page, complaints = await context.new_page(), []
+    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+    await page.goto(f"{web.url}/manage/{await number_of(database, scope)}/knowledge-base")
+    wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    told = await page.inner_text("main")
+    too_wide = await page.evaluate(wide)
+    await page.screenshot(path=tmp_path / "page.png", full_page=True)
     assert too_wide == 0 and complaints == []
     assert FORMATS in told
     expected = {

@@ -2,12 +2,16 @@
 
 import asyncio
 import re
+from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import httpx2
 import pytest
-from playwright.async_api import async_playwright, expect
+from playwright.async_api import expect
 
 from browsers import CHROMIUM
+from gptagent.adapters.llm.port import OpenAiCompatible, Patience
 from gptagent.features.agents import service as agents
 from gptagent.features.dialog.generating import Generation
 from gptagent.features.dialog.suggesting.jobs import SuggestionJobs
@@ -15,6 +19,8 @@ from gptagent.features.knowledge.categories import service as categories
 from gptagent.features.knowledge.categories.model import NewCategory
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.jobs import JobContext
+from gptagent.sandbox.spawn import running
+from integration.acting_desk import Desk
 from members import cookie_of, number_of
 from scenes import Scene
 from servers import serving
@@ -29,14 +35,6 @@ pytestmark = pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Chrom
 def web(home, roles, kommo):
     with serving(home, REGISTRATION="open", KOMMO_SANDBOX_URL=kommo) as server:
         yield server
-
-
-@pytest.fixture
-async def browser():
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        await browser.close()
 
 
 @pytest.fixture
@@ -142,29 +140,91 @@ async def test_a_typed_reply_outlives_every_other_button_of_the_page(has_script,
 async def test_what_is_told_while_an_answer_is_on_its_way_or_right_after_it_is_fetched_too(
     browser, web, world, scene
 ):
-    """A live part was seen to miss the last of several events in a row."""
+    """A live part forgot what was told within its throttle as it put the answer in: the clock stands still
+    meanwhile, so no throttle can be over before.
+    """
     page, base = await enter(browser, web, world)
-    asked, held = [], []
+    asked, held, topic = [], asyncio.Queue(), f"conversations/{scene.conversation_id}"
 
     async def hold(route):
         asked.append(route.request.url)
-        if len(asked) == 1:
-            held.append(route)
-        else:
-            await route.continue_()
+        await held.put(route)
 
     await page.route("**part=thread**", hold)
+    await page.clock.install()
     await page.goto(f"{base}/conversations/{scene.conversation_id}")
-    topic = f"conversations/{scene.conversation_id}"
-    async with page.expect_request("**part=thread**"):
-        await page.evaluate(TELL, topic)
-    await page.evaluate(TELL, topic)  # while the first is on its way
-    async with page.expect_request("**part=thread**"):
-        await held[0].continue_()
-    await page.evaluate(TELL, topic)  # within the throttle of the second
-    async with asyncio.timeout(20):
-        while len(asked) < 3:
-            await page.evaluate("0")
+    await page.evaluate("() => document.fonts.ready")
+    await page.clock.pause_at(utcnow() + timedelta(minutes=1))
+    await page.evaluate(TELL, topic)
+    await page.clock.run_for(1)
+    first = await held.get()
+    await page.evaluate(TELL, topic)  # while the first is on its way, within its throttle
+    await put_in(page, first)
+    await page.clock.run_for(400)
+    second = await held.get()
+    await put_in(page, second)
+    await page.evaluate(TELL, topic)  # the answer is there, the throttle not over
+    await page.clock.run_for(400)
+    await put_in(page, await held.get())
+    assert len(asked) == 3
+
+
+async def put_in(page, route):
+    """Let an answer come, and wait until it stands in the page."""
+    await page.evaluate("document.getElementById('thread').dataset.seen = 'before'")
+    await route.continue_()
+    await expect(page.locator("#thread[data-seen]")).to_have_count(0)
+    await page.clock.run_for(20)  # the library settles
+
+
+async def test_what_comes_between_a_page_and_its_stream_is_shown(browser, web, world, scene):
+    """MSG-26: the stream goes on where the page ended, however late it begins."""
+    page, base = await enter(browser, web, world)
+    written = asyncio.Event()
+
+    async def hold(route):
+        await written.wait()
+        await route.continue_()
+
+    await page.route("**/live?**", hold)
+    await page.goto(f"{base}/conversations/{scene.conversation_id}")
+    await scene.says("Is anybody still there?")
+    await expect(page.locator("#thread")).not_to_contain_text("still there")
+    written.set()
+    await expect(page.locator("#thread")).to_contain_text("Is anybody still there?", timeout=15_000)
+
+
+async def test_a_draft_is_taken_into_ones_own_reply_and_sent_by_keyboard(browser, web, world, scene):
+    """AGT-19: what comes in meanwhile leaves the words alone; the draft is taken back, and goes out once."""
+    await scene.set_agent(check_before_sending=True)
+    await scene.says("Are you open on Sunday?")
+    await scene.calm()
+    page, base = await enter(browser, web, world)
+    await page.goto(f"{base}/conversations/{scene.conversation_id}")
+    await page.keyboard.press("d")
+    await page.wait_for_url("**reply=draft**")
+    box = page.locator("#reply-text")
+    await expect(box).to_be_focused()
+    await expect(box).to_have_value(re.compile("from ten to four"))
+    await box.press("Control+End")
+    await page.keyboard.type(" Do come!")
+    await page.keyboard.press("Escape")
+    await page.evaluate("document.getElementById('thread').dataset.seen = 'before'")
+    await page.evaluate(TELL, f"conversations/{scene.conversation_id}")
+    await expect(page.locator("#thread[data-seen]")).to_have_count(0)
+    await expect(box).to_have_value(re.compile(r"from ten to four[\s\S]* Do come!$"))
+    await page.keyboard.press("w")
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#thread")).to_contain_text("is being sent")
+    await scene.send_owed()
+    await scene.calm()
+    sent = await scene.sent()
+    assert len(sent) == 2 and sent[-1].endswith("Do come!")
+    await page.reload()
+    await expect(page.locator("#draft")).to_have_count(0)
+    await expect(page.locator("#thread")).to_contain_text("A draft was taken back")
+    assert page.complaints == []
 
 
 async def test_drafts_are_decided_one_after_the_other_by_keyboard(browser, web, world, scene):
@@ -205,6 +265,70 @@ async def test_drafts_are_decided_one_after_the_other_by_keyboard(browser, web, 
     assert await others[1].sent() == []
     await expect(page.locator("[data-key=KeyN]")).to_have_count(0)
     assert page.complaints == []
+
+
+@pytest.fixture(scope="module")
+def llm():
+    with running("llm") as url:
+        yield url
+
+
+@pytest.fixture
+async def proposals(scene, llm):
+    """A chat whose agent proposes these texts as tasks, at the next message each."""
+    parts = urlsplit(llm)
+    allow = frozenset({(parts.hostname, parts.port)})
+    model = OpenAiCompatible(allow, f"{llm}/v1", "key", "sandbox", patience=Patience(first_pause=0.01))
+    said = {"kind": "call", "due_in_hours": 1, "reason": "As she says", "confidence": 0.9}
+    with httpx2.Client(base_url=f"{llm}/_sandbox") as control:
+        desk = await Desk(scene, control, model).open()
+        await scene.set_agent(actions={"create_task": "approve"})
+
+        async def propose(*tasks):
+            desk.calls(*(("create_task", {"text": text, **said}) for text in tasks))
+            await desk.says(f"Please call me: {tasks[0]}")
+
+        yield desk, propose
+    await model.aclose()
+
+
+async def test_actions_are_approved_edited_and_rejected_by_keyboard_and_mouse(browser, web, world, proposals):
+    """MSG-14, MSG-15: what is proposed meanwhile comes by itself; each is done once, in its words"""
+    desk, propose = proposals
+    page, base = await enter(browser, web, world, width=375, language="ru")
+    await page.goto(f"{base}/proposals")
+    queue = page.locator("#queue")
+    await expect(queue).to_contain_text("Ничего не ждёт одобрения")
+    await propose("Позвонить Анне", "Отправить договор", "Узнать адрес", "Найти счёт")
+    for text in ("Позвонить Анне", "Найти счёт"):
+        await expect(queue).to_contain_text(text)
+    wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert await page.evaluate(wide) == 0
+    await press(page, "a")
+    await expect(queue).not_to_contain_text("Позвонить Анне")
+    await page.evaluate("document.activeElement.blur()")
+    await page.keyboard.press("e")
+    field = queue.locator("textarea:visible")
+    await expect(field).to_be_focused()
+    assert await page.evaluate(wide) == 0
+    await field.fill("Отправить договор и счёт")
+    await queue.locator("details[open] button").click()
+    await expect(queue).not_to_contain_text("Отправить договор")
+    await press(page, "r")
+    await expect(queue).not_to_contain_text("Узнать адрес")
+    await page.get_by_role("button", name="Отклонить: Найти счёт").click()
+    await expect(queue).to_contain_text("Ничего не ждёт одобрения")
+    await desk.perform()
+    made = {one["text"] for one in await desk.ledger("task")}
+    assert made == {"Позвонить Анне", "Отправить договор и счёт"}
+    await propose("Ещё раз")
+    await expect(queue).to_contain_text("Ещё раз")
+    await queue.locator("summary").click()
+    await queue.locator("textarea").fill(" ")
+    await queue.locator("details[open] button").click()
+    await expect(queue).to_contain_text("Напишите от 1 до")
+    await expect(queue.locator("textarea")).to_have_attribute("aria-invalid", "true")
+    assert [said for said in page.complaints if "422" not in said] == []
 
 
 async def test_a_conversation_is_handed_over_on_its_page(browser, web, world, scene):

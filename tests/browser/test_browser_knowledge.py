@@ -6,7 +6,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Page, expect
 
 from browsers import CHROMIUM
 from cast import make_scope
@@ -75,30 +75,25 @@ async def web_site():
 
 
 @pytest.fixture
-async def visit(home, roles, database, web_site):
+async def visit(browser, home, roles, database, web_site):
     """Return what opens a browser of this width in a workspace of its own."""
     host, port = web_site.host_port
     with serving(home, REGISTRATION="open", RATE_FACTOR="1000", EGRESS_ALLOW=f"{host}:{port}") as web:
-        async with async_playwright() as playwright:
-            browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
 
-            async def enter(width):
-                scope = await make_scope(database, f"Wonderland {width}")
-                context = await browser.new_context(viewport={"width": width, "height": 900}, locale="en-GB")
-                values = {"session": await cookie_of(database, scope), "language": "en"}
-                await context.add_cookies(
-                    [{"name": n, "value": v, "url": web.url} for n, v in values.items()]
-                )
-                page, complaints = await context.new_page(), []
-                page.on(
-                    "console", lambda said: complaints.append(said.text) if said.type == "error" else None
-                )
-                page.on("pageerror", lambda error: complaints.append(str(error)))
-                base = f"{web.url}/manage/{await number_of(database, scope)}"
-                return Desk(page, database, scope, base, complaints, [])
+        async def enter(width):
+            scope = await make_scope(database, f"Wonderland {width}")
+            context = await browser.new_context(viewport={"width": width, "height": 900}, locale="en-GB")
+            values = {"session": await cookie_of(database, scope), "language": "en"}
+            await context.add_cookies([{"name": n, "value": v, "url": web.url} for n, v in values.items()])
+            page, complaints = await context.new_page(), []
+            page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+            page.on("pageerror", lambda error: complaints.append(str(error)))
+            base = f"{web.url}/manage/{await number_of(database, scope)}"
+            return Desk(page, database, scope, base, complaints, [])
 
-            yield enter
-            await browser.close()
+        yield enter
+        for context in list(browser.contexts):
+            await context.close()
 
 
 @pytest.mark.timeout(300)

@@ -4,14 +4,11 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Page, expect
 
 from browsers import CHROMIUM
 from members import PASSWORD, cookie_of, number_of
 from servers import serving
-
-QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
-         "--disable-sync", "--no-first-run")  # fmt: skip
 
 LOOKING_GLASS = re.compile(r"-looking-glass/dashboard$")
 
@@ -22,14 +19,6 @@ pytestmark = pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Chrom
 def web(home, roles):
     with serving(home, REGISTRATION="invite") as server:
         yield server
-
-
-@pytest.fixture
-async def browser():
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
-        yield browser
-        await browser.close()
 
 
 async def fits(page: Page) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Page, expect
 
 from browsers import CHROMIUM
 from gptagent.entrypoints.demo.ports import free_port
@@ -59,12 +59,10 @@ def up(**settings: str) -> Iterator[Server]:
 
 
 @pytest.fixture
-async def page():
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = await browser.new_page(locale="en-GB")
-        yield page
-        await browser.close()
+async def page(browser):
+    page = await browser.new_page(locale="en-GB")
+    yield page
+    await page.context.close()
 
 
 async def register(page: Page, link: str) -> None:

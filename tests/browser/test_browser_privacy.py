@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.async_api import async_playwright, expect
+from playwright.async_api import expect
 
 from browsers import CHROMIUM
 from gptagent.kernel.crypto import load_vault
@@ -32,22 +32,19 @@ async def estate(home, database):
 
 
 @pytest.fixture
-async def enter(web, database):
+async def enter(browser, web, database):
     """Return what gives somebody a browser of their own."""
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
 
-        async def entered(scope, width):
-            size = {"width": width, "height": 900}
-            context = await browser.new_context(base_url=web.url, viewport=size, locale="en-GB")
-            cookies = {"session": await cookie_of(database, scope), "language": "en"}
-            await context.add_cookies([{"name": n, "value": v, "url": web.url} for n, v in cookies.items()])
-            page = await context.new_page()
-            page.set_default_timeout(10_000)
-            return page
+    async def entered(scope, width):
+        size = {"width": width, "height": 900}
+        context = await browser.new_context(base_url=web.url, viewport=size, locale="en-GB")
+        cookies = {"session": await cookie_of(database, scope), "language": "en"}
+        await context.add_cookies([{"name": n, "value": v, "url": web.url} for n, v in cookies.items()])
+        page = await context.new_page()
+        page.set_default_timeout(10_000)
+        return page
 
-        yield entered
-        await browser.close()
+    return entered
 
 
 async def take(page, button):

@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.async_api import async_playwright
 
 from browsers import CHROMIUM
 from cast import make_scope
@@ -23,14 +22,6 @@ pytestmark = pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Chrom
 def web(home, roles):
     with serving(home, REGISTRATION="open") as server:
         yield server
-
-
-@pytest.fixture
-async def browser():
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        await browser.close()
 
 
 def test_there_are_pages_to_look_at():

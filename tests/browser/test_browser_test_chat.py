@@ -1,5 +1,6 @@
 """The test chat as people use it: the answer grows while the model speaks, the drawer explains it."""
 
+import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,6 +13,7 @@ from cast import make_scope
 from gptagent.features.agents import service as agents
 from gptagent.features.knowledge import service as knowledge
 from gptagent.features.knowledge.model import NewArticle
+from gptagent.features.knowledge.questions import service as questions
 from gptagent.kernel.clock import utcnow
 from gptagent.sandbox.spawn import running
 from members import cookie_of, number_of
@@ -20,7 +22,7 @@ from servers import serving, working
 WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 QUESTION = "How much does delivery to the city cost?"
 INVENTED = "Delivery to the city costs 590 roubles and takes a very long time indeed [1]."
-TRUE = "Delivery to the city costs 490 roubles, says the price list [1]."
+TRUE = "**Delivery** to the city costs 490 roubles, says the price list [1]."
 SAID = "Delivery to the city costs 490 roubles, says the price list."
 
 pytestmark = pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Chromium")
@@ -42,7 +44,9 @@ async def workspace(database):
     async with database.session(scope) as session:
         article = NewArticle("Delivery", "Delivery to the city costs 490 roubles. It takes two days.")
         await knowledge.create_article(session, article, now=utcnow())
-        await agents.create_agent(session, "Support", locale="en")
+        agent = await agents.create_agent(session, "Support", locale="en")
+        await agents.update_agent(session, agent.id, {"markdown": True})
+        await questions.save_question(session, QUESTION, [], now=utcnow())
     return scope
 
 
@@ -59,6 +63,7 @@ async def test_an_agent_is_tried_on_a_phone(home, roles, database, workspace, ll
             page.on("console", lambda told: complaints.append(told.text) if told.type == "error" else None)
             page.on("pageerror", lambda error: complaints.append(str(error)))
             cookies = {"session": await cookie_of(database, workspace), "language": "en"}
+            await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
             await page.context.add_cookies(
                 [{"name": name, "value": value, "url": server.url} for name, value in cookies.items()]
             )
@@ -66,15 +71,37 @@ async def test_an_agent_is_tried_on_a_phone(home, roles, database, workspace, ll
 
             await page.goto(f"{base}/test-chat")
             await page.get_by_role("button", name="Begin the chat").click()
+            await expect(page.get_by_role("button", name="Delivery", exact=True)).to_be_visible()
+            assert await page.evaluate(WIDE) <= 0
             box = page.get_by_label("Your message, as the customer")
+            send = page.get_by_role("button", name="Send", exact=True)
+            await expect(send).to_be_disabled()
+            await page.route("**/messages", lambda route: route.abort())
             await box.fill(QUESTION)
             await box.press("Enter")
+            await expect(page.get_by_text("No answer from the server")).to_be_visible()
+            await expect(box).to_have_value(QUESTION)
+            await page.unroute("**/messages")
+            complaints.clear()  # the browser names the request that was broken off
+            await box.fill("")
+            await expect(send).to_be_disabled()
+            await page.get_by_role("button", name=QUESTION).click()
             draft = page.locator("[data-stream-text]")
             await expect(draft).to_contain_text("Delivery to the city", timeout=30_000)
             await expect(page.get_by_text("draft, not checked yet")).to_be_visible()
             answer = page.locator(".msg--agent .bubble").last
             await expect(page.get_by_role("link", name="How it was made")).to_be_visible(timeout=30_000)
             await expect(answer).to_have_text(SAID)
+            await expect(answer.locator("strong")).to_have_text("Delivery")
+            await expect(answer).to_be_in_viewport()
+            await expect(page.locator("#chats .conv__name")).to_have_text(QUESTION)
+            await expect(page.get_by_text(re.compile(r"Tokens: \d+ in, \d+ out"))).to_be_visible()
+            await page.get_by_role("button", name="Copy", exact=True).click()
+            await expect(page.get_by_role("button", name="Copied")).to_be_visible()
+            await box.press("Control+v")
+            await expect(box).to_have_value(re.compile(r"^\*\*Delivery\*\* to the city"))
+            await box.fill("")
+            await expect(box).to_be_focused()
             await expect(page.locator("body")).not_to_contain_text("590")
             await expect(box).to_be_focused()
             assert await page.evaluate(WIDE) <= 0
@@ -88,10 +115,18 @@ async def test_an_agent_is_tried_on_a_phone(home, roles, database, workspace, ll
             assert await page.evaluate(WIDE) <= 0
             await drawer.get_by_role("button", name="Close").click()
 
+            for number in range(2, 4):  # more than fits: the newest stays in view
+                await box.fill(f"{QUESTION} And the day after, no. {number}?")
+                await box.press("Enter")
+                await expect(page.locator("[data-stream]")).to_have_count(1)
+                await expect(page.locator("[data-stream]")).to_have_count(0, timeout=30_000)
+                await expect(page.locator(f"#answer-{number} .bubble")).to_be_in_viewport()
+            await expect(page.locator("#answer-1 .bubble")).not_to_be_in_viewport()
+
             await page.get_by_role("button", name="Answer again").click()
             await expect(page.locator("[data-stream]")).to_have_count(1)
             await expect(page.locator("[data-stream]")).to_have_count(0, timeout=30_000)
-            await expect(page.locator(".msg--agent .bubble")).to_have_count(1)
+            await expect(page.locator(".msg--agent .bubble")).to_have_count(3)
 
             await page.get_by_role("link", name="Settings of this chat").click()
             await page.get_by_role("button", name="Clear the chat").click()

@@ -11,6 +11,8 @@ from urllib.parse import parse_qsl
 
 import httpx2
 
+from trust import TRUST
+
 PATIENCE_S = 15
 _numbers = itertools.count(1)
 
@@ -64,7 +66,7 @@ class Account:
 @contextmanager
 def accounts_at(url):
     """Hand out a function that opens accounts, with features if need be."""
-    with httpx2.Client(timeout=5) as http:
+    with httpx2.Client(timeout=5, verify=TRUST) as http:
         yield lambda **features: Account.open(url, http, **features)
 
 

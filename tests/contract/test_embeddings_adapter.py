@@ -12,6 +12,7 @@ from gptagent.features.inference.model import EmbeddingModel
 from gptagent.kernel.egress import Egress
 from gptagent.kernel.errors import Forbidden, Invalid, UpstreamUnavailable
 from gptagent.sandbox.spawn import running
+from trust import TRUST
 
 KEY = "sk-canary-of-embeddings"
 QUICK = Patience(call=1.0, total=5.0, attempts=3, first_pause=0.05)
@@ -25,7 +26,7 @@ def url():
 
 @pytest.fixture
 def control(url):
-    with httpx2.Client(base_url=f"{url}/_sandbox") as http:
+    with httpx2.Client(base_url=f"{url}/_sandbox", verify=TRUST) as http:
         http.post("/reset").raise_for_status()
         yield http
 

@@ -18,6 +18,7 @@ from gptagent.adapters.llm.port import REQUESTS_PER_MINUTE, OpenAiCompatible, Pa
 from gptagent.features.inference.model import ChatTurn, ModelRequest, ToolCall, ToolSpec
 from gptagent.kernel.errors import Forbidden, Invalid, UpstreamUnavailable
 from gptagent.sandbox.spawn import running
+from trust import TRUST
 
 KEY = "sk-canary-7q2x-of-the-operator"
 REQUEST = ModelRequest(
@@ -41,7 +42,7 @@ def url():
 
 @pytest.fixture
 def control(url):
-    with httpx2.Client(base_url=f"{url}/_sandbox") as http:
+    with httpx2.Client(base_url=f"{url}/_sandbox", verify=TRUST) as http:
         http.post("/reset").raise_for_status()
         yield http
 

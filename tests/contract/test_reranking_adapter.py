@@ -11,6 +11,7 @@ from gptagent.features.knowledge.ports import RerankingModel
 from gptagent.kernel.egress import Egress
 from gptagent.kernel.errors import Forbidden, Invalid, UpstreamUnavailable
 from gptagent.sandbox.spawn import running
+from trust import TRUST
 
 KEY = "sk-canary-of-reranking"
 TEXTS = ["Парковка лошадей.", "Доставка стоит десять рублей.", "A horse is parked."]
@@ -24,7 +25,7 @@ def url():
 
 @pytest.fixture
 def control(url):
-    with httpx2.Client(base_url=f"{url}/_sandbox") as http:
+    with httpx2.Client(base_url=f"{url}/_sandbox", verify=TRUST) as http:
         http.post("/reset").raise_for_status()
         yield http
 

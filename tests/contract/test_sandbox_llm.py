@@ -7,6 +7,7 @@ import openai
 import pytest
 
 from gptagent.sandbox.spawn import running
+from trust import TRUST
 
 PROMPT = [
     {"role": "system", "content": "<passage id='1'>Delivery costs 300 roubles. It takes two days.</passage>"},
@@ -23,7 +24,7 @@ def url():
 
 @pytest.fixture
 def control(url):
-    with httpx2.Client(base_url=f"{url}/_sandbox") as http:
+    with httpx2.Client(base_url=f"{url}/_sandbox", verify=TRUST) as http:
         http.post("/reset").raise_for_status()
         yield http
 

@@ -11,6 +11,7 @@ from gptagent.features.inference.model import ChatTurn, ModelRequest, Picture, R
 from gptagent.kernel.egress import Egress
 from gptagent.kernel.errors import Forbidden, Invalid, UpstreamUnavailable
 from gptagent.sandbox.spawn import running
+from trust import TRUST
 
 KEY = "sk-canary-of-speech"
 QUICK = Patience(call=1.0, total=5.0, attempts=3, first_pause=0.05)
@@ -26,7 +27,7 @@ def url():
 
 @pytest.fixture
 def control(url):
-    with httpx2.Client(base_url=f"{url}/_sandbox") as http:
+    with httpx2.Client(base_url=f"{url}/_sandbox", verify=TRUST) as http:
         http.post("/reset").raise_for_status()
         yield http
 

@@ -1,67 +1,33 @@
 """The web application on the tests' database, served over real HTTP, and its readers."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx2
 import pytest
-import uvicorn
 
 from administrators import enter_with, make_administrator
 from cast import make_scope
 from gptagent.adapters.llm.port import OpenAiCompatible, Patience
-from gptagent.bootstrap import build_platform
-from gptagent.entrypoints.demo.ports import free_port
-from gptagent.entrypoints.web import build_web
 from gptagent.kernel.db import Database
 from gptagent.kernel.ids import new_id
+from gptagent.kernel.postgres import Roles
 from gptagent.kernel.scope import Scope
-from gptagent.kernel.settings import Settings
 from gptagent.sandbox.spawn import running
+from here import keeping, serving_here
 from members import add_member
 from readers import Reader, reader_of, stranger_at
+from trust import TRUST
+
+__all__ = ["serving_here"]
 
 
-class _Server(uvicorn.Server):
-    def __init__(self, config):
-        super().__init__(config)
-        self.is_up = asyncio.Event()
-
-    async def startup(self, sockets=None):
-        await super().startup(sockets)
-        self.is_up.set()
-
-    @contextmanager
-    def capture_signals(self):
-        """Leave the signals to the test run."""
-        yield
-
-
-@asynccontextmanager
-async def serving_here(home: Path, **settings: object) -> AsyncIterator[str]:
-    """Serve the application from this process: several with different settings may share a home."""
-    port = free_port()
-    platform = await build_platform(Settings(gptagent_home=home, port=port, **settings))
-    config = uvicorn.Config(
-        build_web(platform),
-        port=port,
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=1,
-    )
-    server = _Server(config)
-    task = asyncio.create_task(server.serve())
-    try:
-        await server.is_up.wait()
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        await task
-        await platform.close()
+@pytest.fixture(scope="session")
+async def roles(home: Path, roles: Roles) -> AsyncIterator[Roles]:
+    """The database ends after the servers that are kept."""
+    async with keeping(home):
+        yield roles
 
 
 @pytest.fixture(scope="session")
@@ -80,7 +46,7 @@ def llm() -> Iterator[str]:
 @pytest.fixture
 def control(llm: str) -> Iterator[httpx2.Client]:
     """What the emulated model is told to answer, and what it was asked; it has forgotten other tests."""
-    with httpx2.Client(base_url=f"{llm}/_sandbox") as http:
+    with httpx2.Client(base_url=f"{llm}/_sandbox", verify=TRUST) as http:
         http.post("/reset").raise_for_status()
         yield http
 

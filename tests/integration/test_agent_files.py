@@ -225,6 +225,22 @@ async def test_the_plan_bounds_instructions(session):
     await service.update_agent(session, agent.id, {"instructions": "x" * 20_000})
 
 
+async def test_a_plan_without_field_updates_takes_no_new_rules_and_leaves_old_ones(session):
+    """AGT-24: taking rules out is no new rule"""
+    one, two = ({"field": field, "condition": "When it is named"} for field in ("price", "name"))
+    agent = await service.create_agent(session, "One", locale="en")
+    await service.update_agent(session, agent.id, {"update_rules": {"lead": [one], "contact": [two]}})
+    await on_plan(session, "free")
+    with pytest.raises(Invalid) as refused:
+        await service.update_agent(session, agent.id, {"update_rules": {"lead": [one, two]}})
+    assert [fault.pointer for fault in refused.value.fields] == ["update_rules.lead"]
+    kept = await service.update_agent(session, agent.id, {"update_rules": {"contact": []}, "goal": "A visit"})
+    assert (len(kept.settings.update_rules.lead), kept.settings.update_rules.contact) == (1, ())
+    await on_plan(session, "premium")
+    done = await service.update_agent(session, agent.id, {"update_rules": {"lead": [two]}})
+    assert done.settings.update_rules.lead[0].field == "name"
+
+
 async def test_a_model_that_is_not_of_the_plan_is_refused(session):
     """AGT-12"""
     agent = await service.create_agent(session, "One", locale="en")

@@ -127,6 +127,8 @@ async def test_an_agent_answers_only_in_its_channels(scene):
         ({"hours": {"holidays": ["tomorrow"]}}, "hours.holidays"),
         ({"readable": {"lead": ["cf_999999"]}}, "readable.lead"),
         ({"language": {"fixed": "tlh"}}, "language.fixed"),
+        ({"history_messages": 51}, "history_messages"),
+        ({"history_messages": None}, "history_messages"),
         ({"reply_max_chars": 49}, "reply_max_chars"),
         ({"welcome_text": "x" * 1_001}, "welcome_text"),
         ({"goal": "x" * 501}, "goal"),

@@ -16,6 +16,7 @@ from gptagent.features.dialog.prompting import ModelResponder
 from gptagent.sandbox.spawn import running
 from integration.test_agent_gates import move, only, pipeline_of
 from scenes import Scene
+from trust import TRUST
 
 QUESTION = "How much does delivery to the city cost?"
 REPLY = "**Delivery** to the city costs 490 roubles [1]. It takes two days [1]."
@@ -30,7 +31,7 @@ def llm():
 
 @pytest.fixture
 def control(llm):
-    with httpx2.Client(base_url=f"{llm}/_sandbox") as http:
+    with httpx2.Client(base_url=f"{llm}/_sandbox", verify=TRUST) as http:
         http.post("/reset").raise_for_status()
         http.post("/script?replace=1", json=[{"reply": REPLY}]).raise_for_status()
         yield http
@@ -87,6 +88,18 @@ async def test_the_language_is_the_customers_or_the_one_that_is_set(scene, contr
     await scene.set_agent(language={"detect": False, "fixed": "kk"})
     prompt, _ = await ask(scene, control)
     assert "as its employee, in Kazakh, briefly" in prompt and "customer's language" not in prompt
+
+
+async def test_so_many_earlier_messages_are_told_as_are_wished(scene, control):
+    """MSG-7"""
+    for _ in range(6):
+        await ask(scene, control)
+    told = {}
+    for wished in (0, 3, 10, 50):
+        await scene.set_agent(history_messages=wished)
+        await ask(scene, control)
+        told[wished] = len(control.get("/calls").json()["calls"][-1]["prompt"]) - 2
+    assert told == {0: 0, 3: 3, 10: 10, 50: 18}
 
 
 async def test_creativity_and_the_model_change_what_is_asked_for(scene, control):

@@ -1,7 +1,11 @@
 """What is done in the CRM on request: checked first, done once, written into the journal, taken back."""
 
+import asyncio
 import re
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -14,6 +18,9 @@ from gptagent.features.crm.actions.jobs import ActionJobs
 from gptagent.features.crm.actions.model import Evidence, Note, Task
 from gptagent.features.crm.actions.reverting import Reverting, revert_change
 from gptagent.features.crm.actions.service import Target
+from gptagent.features.crm.calling import once
+from gptagent.features.crm.jobs import CrmJobs
+from gptagent.features.crm.model import NewTask
 from gptagent.features.crm.syncing import service as syncing
 from gptagent.features.crm.syncing.jobs import SyncJobs
 from gptagent.features.privacy import store as privacy
@@ -311,6 +318,49 @@ async def test_an_action_the_crm_took_without_answering_is_not_repeated(desk):
             assert done.external_id is not None
         else:
             assert (await desk.values(desk.lead))["name"].value == "Renamed"
+
+
+class Freezing:
+    """A database behind whose first transaction a worker is frozen, until it may go on."""
+
+    def __init__(self, db):
+        self.db, self.frozen, self.goes_on = db, asyncio.Event(), asyncio.Event()
+
+    @asynccontextmanager
+    async def session(self, scope):
+        async with self.db.session(scope) as session:
+            yield session
+        if not self.frozen.is_set():
+            self.frozen.set()
+            await self.goes_on.wait()
+
+
+async def beside_its_successor(desk, perform):
+    """Let a worker be frozen before it calls the CRM, and wake up when another one has done its job."""
+    context = replace(desk.context(), db=Freezing(desk.world.db))
+    first = asyncio.create_task(perform(context))
+    await context.db.frozen.wait()
+    await perform(desk.context())
+    context.db.goes_on.set()
+    await first
+
+
+async def test_a_worker_frozen_before_its_call_makes_nothing_beside_its_successor(desk, monkeypatch):
+    """CRM-23, WRK-8: after so long that the queue has given its job to another, it looks first"""
+    monkeypatch.setattr(once, "FRESH_SECONDS", 0)
+    cases, rows = await _made(desk)
+    for ask, path, name in cases:
+        before = len(await rows(path, name)) if path else 0
+        action = await ask()
+        jobs = ActionJobs(desk.crm, desk.world.vault)
+        await beside_its_successor(desk, partial(jobs.perform, action_id=str(action.id)))
+        assert (await desk.ask(service.get_action, desk.id, action.id)).state == "done"
+        assert path is None or len(await rows(path, name)) == before + 1, path
+    before, tasks = len(await rows("/tasks", "tasks")), CrmJobs(desk.crm, desk.world.vault)
+    for number in (1, 2):  # those of the platform itself, of the same words
+        owed = await desk.ask(crm.owe_task, desk.id, NewTask(desk.lead.id, "Call back", utcnow()))
+        await beside_its_successor(desk, partial(tasks.perform_task, task_id=str(owed)))
+        assert len(await rows("/tasks", "tasks")) == before + number
 
 
 async def test_two_equal_actions_make_two_things_even_if_one_is_not_confirmed(desk):

@@ -7,9 +7,11 @@ import pytest
 from gptagent.features.agents import service as agents
 from gptagent.features.crm import service as crm
 from gptagent.features.dialog.following.service import sweep_follow_ups
+from gptagent.features.dialog.outgoing import service as outgoing
+from gptagent.features.dialog.outgoing.jobs import OutgoingJobs
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.errors import Invalid
-from scenes import Scene
+from scenes import PACE, Scene
 from worlds import NOT_FOUND
 
 HOURS = 24
@@ -128,6 +130,40 @@ async def test_outside_of_working_hours_it_waits(scene):
     async with scene.world.db.session(scene.world.scope) as session:
         await session.execute("update app.follow_up set due_at = now()")
     assert len(await look(scene)) == 1
+
+
+@pytest.mark.parametrize("case", ["opens", "colleague"])
+async def test_working_hours_that_end_while_the_crm_is_away_hold_it_back(scene, world, case):
+    """AGT-29, AGT-32: and nothing that a colleague writes meanwhile waits behind it"""
+    jobs = OutgoingJobs(scene.crm, world.vault, PACE)
+    await pass_hours(scene, HOURS)
+    await sweep_follow_ups(world.db)
+    await scene.break_send(status=503)
+    await scene.send_once(jobs, 1)
+    tomorrow = (utcnow() + timedelta(days=1)).isoweekday()
+    week = [{"day": tomorrow, "opens": "23:58", "closes": "23:59"}]
+    await scene.set_agent(hours={"is_on": True, "timezone": "UTC", "week": week})
+
+    async def look_again():
+        async with world.db.session(world.scope) as session:
+            await session.execute("update app.outgoing set due_at = null")
+        await scene.send_once(jobs, 1)
+        (one, *_) = await scene.owed()
+        return one
+
+    one = await look_again()
+    assert (one["state"], one["failures"], len(await scene.sent())) == ("waiting", 1, 2)
+    assert timedelta(minutes=14) < one["due_at"] - utcnow() <= timedelta(minutes=15)
+    if case == "opens":
+        await scene.set_agent(hours={"is_on": False})
+        assert (await look_again())["state"] == "sent"
+        assert (await scene.sent())[2:] == ["Ann, is there anything else?"]
+    else:
+        async with world.db.session(world.scope) as session:
+            await outgoing.write(session, scene.conversation_id, "It is Bob.", by="Bob", now=utcnow())
+        await scene.send_once(jobs, 2)
+        assert [one["reason"] for one in await scene.owed()] == ["answered_since", None]
+        assert (await scene.sent())[2:] == ["It is Bob."]
 
 
 @pytest.mark.parametrize("case", ["window", "checked", "unknown", "off"])

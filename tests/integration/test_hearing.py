@@ -15,6 +15,7 @@ from gptagent.features.dialog.prompting import ModelResponder
 from gptagent.features.inference.budgets import service as budgets
 from gptagent.features.inference.budgets.model import Budgets, Limits
 from gptagent.features.inference.guarded import GuardedModel
+from gptagent.features.inference.model import ModelReply
 from gptagent.features.privacy import service as privacy
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.egress import Egress
@@ -22,6 +23,7 @@ from gptagent.kernel.errors import UpstreamUnavailable
 from gptagent.kernel.files import LocalFiles
 from gptagent.kernel.i18n import translate
 from listening import Listening, recording
+from photos import DEVICE, photo
 from readers import texts
 from scenes import Scene, Wrapped
 from worlds import NOT_FOUND
@@ -133,6 +135,34 @@ async def test_a_picture_is_described_and_a_document_read_and_a_model_is_told_wh
     async with scene.world.db.session(scene.world.scope) as session:
         rows = await session.fetch("select heard_as, heard_by from app.attachment order by seq")
     assert [tuple(row) for row in rows] == [("picture", "sandbox"), ("document", None)]
+
+
+class Eye:
+    """A model that keeps what it was shown."""
+
+    def __init__(self):
+        self.shown = []
+
+    async def complete(self, request):
+        (picture,) = request.turns[0].pictures
+        self.shown.append(picture)
+        return ModelReply(text="A red field", model="eye", tokens_in=1, tokens_out=1, duration_ms=1, calls=1)
+
+
+async def test_a_photo_goes_to_the_model_without_its_place_and_device_and_is_kept_as_it_came(scene, files):
+    """MSG-25"""
+    eye = Eye()
+    listening = Listening(scene, files, vision=eye)
+    await listening.sends("picture", photo("JPEG", orientation=6))
+    await listening.sends("picture", b"\xff\xd8\xff no picture at all")
+    await listening.fetch()
+    await listening.hear()
+    (picture,) = eye.shown
+    assert picture.mime == "image/jpeg" and DEVICE not in picture.content
+    async with scene.world.db.session(scene.world.scope) as session:
+        first, second = await session.fetch("select * from app.attachment order by seq")
+    assert (first["hearing"], second["hearing"]) == ("heard", "unheard")
+    assert DEVICE in (await files.open_path(first["blob_key"])).read_bytes()
 
 
 async def test_a_customers_pictures_are_bounded_by_the_budget_of_a_contact(scene, files, control, model):

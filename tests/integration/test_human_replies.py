@@ -247,3 +247,18 @@ async def test_what_did_not_reach_the_customer_is_nothing_an_agent_has_said(scen
     await scene.says("And where are you?")
     await scene.calm()
     assert listening.told == ["Hello", NOT_FOUND]
+
+
+async def test_a_report_of_an_agents_reply_is_no_report_of_the_same_words_of_a_colleague(scene, world):
+    """MSG-2: what is known by its id is not looked for by its words"""
+    await write(scene, NOT_FOUND)
+    async with world.db.session(world.scope) as session:
+        await session.execute("update app.turn set provider_message_id = 'm-1'")
+        await session.execute(
+            """update app.outgoing set state = 'sending', sends = 1, send_route = 'talk',
+                      send_started_at = now()"""
+        )
+    await scene.says(NOT_FOUND, author="bot", provider_id="m-1")
+    assert await states(scene) == ["sending"]
+    await scene.says(NOT_FOUND, author="bot", provider_id="m-2")
+    assert [(one["state"], one["provider_message_id"]) for one in await scene.owed()] == [("sent", "m-2")]

@@ -4,11 +4,13 @@ from datetime import timedelta
 
 import pytest
 
+from gptagent.features.agents.asking import list_askers
 from gptagent.features.audit import service as audit
 from gptagent.features.knowledge import service as knowledge
 from gptagent.features.knowledge.checks import jobs, service
 from gptagent.features.knowledge.checks.extraction import told_in
 from gptagent.features.knowledge.facts import service as facts
+from gptagent.features.knowledge.facts.model import NewFact
 from gptagent.features.knowledge.model import ArticleChange, NewArticle, NewDocument, Piece
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.errors import NotFound
@@ -97,7 +99,8 @@ async def test_facts_of_the_company_stale_promises_and_old_prices_are_found(data
     old = await write(database, scope, "Цены", "Гравировка кольца стоит 700 рублей.")
     await write(database, scope, "Акция", "Скидка 10% действует до 1 марта 2025 года.")
     async with database.session(scope) as session:
-        await facts.write_facts(session, "Гравировка кольца: 900 рублей.", now=utcnow())
+        told = NewFact("Гравировка кольца: 900 рублей.")
+        fact = await facts.create_fact(session, told, askers=list_askers, now=utcnow())
         await session.execute(
             "update app.article set updated_at = now() - interval '2 years' where id = $1", old.id
         )
@@ -112,7 +115,7 @@ async def test_facts_of_the_company_stale_promises_and_old_prices_are_found(data
     page = texts(await alice.open("/knowledge-checks?shown=stale"))
     assert "The date is over" in page and "A price untouched for a year" in page
     async with database.session(scope) as session:
-        await facts.write_facts(session, "", now=utcnow())
+        await facts.delete_fact(session, fact.id)
         await knowledge.delete_article(session, old.id)
         assert await session.fetchval("select count(*) from app.finding") == 1, "they go with their source"
     await check()

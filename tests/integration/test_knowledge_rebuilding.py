@@ -100,13 +100,13 @@ async def test_the_proof_changes_nothing_and_tells_what_would_be_found(database,
     async with database.session(filled) as session:
         before = await kept(session)
     proof = await service.prove(database, filled)
-    assert proof.is_kept and proof.before == proof.after
-    assert proof.before.asked >= len(BASE) and proof.before.recall == 1.0
+    assert proof.is_kept and proof.words.before == proof.words.after
+    assert proof.words.before.asked >= len(BASE) and proof.words.before.recall == 1.0
     async with database.session(filled) as session:
         assert await kept(session) == before
         await session.execute("delete from app.posting")
     proof = await service.prove(database, filled)
-    assert (proof.before.recall, proof.after.recall) == (0, 1) and proof.is_kept
+    assert (proof.words.before.recall, proof.words.after.recall) == (0, 1) and proof.is_kept
 
 
 async def test_a_search_that_would_find_less_is_not_kept(database, filled):
@@ -125,5 +125,5 @@ async def test_a_search_that_would_find_less_is_not_kept(database, filled):
                 where a.title = 'Доставка'"""
         )
     proof = await service.prove(database, filled)
-    assert proof.before.recall > proof.after.recall
+    assert proof.words.before.recall > proof.words.after.recall
     assert not proof.is_kept

@@ -69,6 +69,9 @@ class Desk:
                     await questions.save_question(session, question(subject), [made[1].id], now=utcnow())
 
     async def measure(self):
+        async with self.database.session(self.scope) as session:
+            await store.begin(session, self.reranker.model)
+            await store.queue(session, timedelta(days=1))
         await RerankingJobs(self.reranker, Understanding(None)).measure(self)
         return await self.standing()
 
@@ -246,7 +249,12 @@ async def test_the_schedule_finds_bases_in_which_the_model_is_new_or_that_have_c
     async with desk.database.session(desk.scope) as session:
         await reranking.measure_again(session, desk.reranker.model)
     assert await queued() == waiting, "whoever presses twice pays once"
+    await reranking.queue_due(desk.database, desk.reranker.model, most=10**6)
+    assert (await queued()).count(str(desk.scope.org_id)) == waiting.count(str(desk.scope.org_id))
     await desk.measure()
+    paid = len(desk.calls())
+    await RerankingJobs(desk.reranker, Understanding(None)).measure(desk)
+    assert len(desk.calls()) == paid, "a job that was queued besides asks nobody"
     async with desk.database.session(desk.scope) as session:
         for n in range(11):
             await service.create_article(session, NewArticle(f"new {n}", "More and more."), now=utcnow())
@@ -254,3 +262,18 @@ async def test_the_schedule_finds_bases_in_which_the_model_is_new_or_that_have_c
     async with desk.database.session(desk.scope) as session:
         with pytest.raises(NotFound):
             await reranking.measure_again(session, None)
+
+
+async def test_a_question_that_the_model_refuses_is_left_out_and_counted(desk):
+    await desk.write()
+    desk.fail(status=400, count=1)
+    standing = await desk.measure()
+    assert (standing.error_code, standing.worth.refused) == (None, 1)
+    assert standing.worth.sample_size == len(SUBJECTS) - 1 and standing.worth.helps
+    desk.fail(status=400)
+    before = len(desk.calls())
+    standing = await desk.measure()
+    assert standing.error_code == "reranker_rejected" and standing.worth.refused == 1
+    assert len(desk.calls()) - before == 3, "a model that takes none is not asked for all"
+    desk.control.delete("/faults")
+    assert (await desk.measure()).worth.refused == 0

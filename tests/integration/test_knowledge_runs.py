@@ -10,12 +10,16 @@ from gptagent.features.knowledge.answering import REFUSAL_SUPPORT
 from gptagent.features.knowledge.model import NewArticle
 from gptagent.features.knowledge.questions import jobs, service, store
 from gptagent.features.knowledge.questions.model import Asked
+from gptagent.features.knowledge.questions.ways import Ways
+from gptagent.features.knowledge.service import Reranking, Understanding
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import Conflict, Invalid, NotFound
 from gptagent.kernel.ids import new_id
 from gptagent.kernel.scope import Scope
 
+# As in an installation without models: words alone are asked.
+WORDS = Ways(Understanding(None), Reranking(None))
 GOODS = ("чайник", "велосипед", "телескоп", "барабан", "самовар", "фонарь", "компас", "рюкзак", "зонтик")
 PLACES = ("Казань", "Самара", "Пермь")
 
@@ -40,7 +44,7 @@ async def run_of(database, scope):
         run_id = await service.queue_run(session, now=utcnow())
         assert await service.queue_run(session, now=utcnow()) is None, "one at a time"
     for _ in range(2):  # at least once: the second changes nothing
-        await jobs.measure(Context(database, scope), str(run_id))
+        await jobs.QuestionJobs(WORDS).measure(Context(database, scope), str(run_id))
     async with database.session(scope) as session:
         return await service.get_run(session, run_id)
 
@@ -149,7 +153,7 @@ async def test_a_base_that_changed_and_rests_is_measured_once(database, scope):
     assert not await due(), "it is queued, and a second worker does not queue it again"
     async with database.session(scope) as session:
         (run,) = await service.list_runs(session)
-    await jobs.measure(Context(database, scope), str(run.id))
+    await jobs.QuestionJobs(WORDS).measure(Context(database, scope), str(run.id))
     assert not await due()
     async with database.session(scope) as session:
         for title in list(made)[:2]:
@@ -165,7 +169,7 @@ async def test_a_run_that_died_leaves_what_was_known(database, scope):
     async with database.session(scope) as session:
         run_id = await service.queue_run(session, now=utcnow())
     await jobs.give_up(Context(database, scope), str(run_id))
-    await jobs.measure(Context(database, scope), str(run_id))
+    await jobs.QuestionJobs(WORDS).measure(Context(database, scope), str(run_id))
     async with database.session(scope) as session:
         assert (await service.get_run(session, run_id)).state == "failed"
         assert await knowledge.refusal_support(session) == before.threshold

@@ -1,135 +1,24 @@
 """Passages by their meaning: embedding, the measurement that decides, life without the provider."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
-from urllib.parse import urlsplit
 
-import httpx2
 import psycopg
 import pytest
 
-from gptagent.adapters.embeddings.port import OpenAiEmbeddings, Patience
-from gptagent.features.inference.model import EmbeddingModel
 from gptagent.features.knowledge import service
 from gptagent.features.knowledge.categories import service as categories
 from gptagent.features.knowledge.categories.model import NewCategory
-from gptagent.features.knowledge.model import ArticleChange, NewArticle
+from gptagent.features.knowledge.model import ArticleChange
 from gptagent.features.knowledge.questions import service as questions
 from gptagent.features.knowledge.vectors import jobs, store
 from gptagent.features.knowledge.vectors import service as vectors
-from gptagent.features.knowledge.vectors.jobs import VectorJobs
 from gptagent.features.knowledge.vectors.service import Understanding
 from gptagent.kernel.clock import utcnow
-from gptagent.kernel.db import Database
-from gptagent.kernel.egress import Egress
 from gptagent.kernel.errors import Conflict, UpstreamUnavailable
-from gptagent.kernel.scope import Scope
 from gptagent.migrations.run import make_vectors
 from gptagent.sandbox.spawn import running
-
-QUICK = Patience(call=2.0, total=4.0, attempts=2, first_pause=0.05)
-# Russian articles that English questions of the same meaning share no word with.
-BASE = {
-    "Доставка": "Доставляем курьером по городу за три дня.",
-    "Возврат": "Вернуть товар можно в течение двух недель.",
-    "Гарантия": "На диван действует гарантия, мы чиним поломки.",
-    "Оплата": "Платить можно картой или наличными при получении.",
-    "Скидки": "Постоянным покупателям мы делаем скидку.",
-    "Склад": "Товар лежит на складе за городом.",
-    "Магазин": "Магазин открыт по этому адресу каждый день.",
-    "Кухни": "Кухни и мебель мы делаем под размер.",
-    "Пароль": "Пароль меняют при входе, если его забыли.",
-    "Подарки": "Подарочный сертификат дарят к праздникам.",
-    "Чеки": "Чек и договор приходят письмом на почту.",
-    "Монтаж": "Монтаж и установка делаются бесплатно.",
-}
-ENGLISH = {
-    "Доставка": "courier delivery",
-    "Возврат": "refund within weeks",
-    "Гарантия": "sofa warranty repair",
-    "Оплата": "pay by card or cash",
-    "Скидки": "discount",
-    "Склад": "warehouse",
-    "Магазин": "shop address",
-    "Кухни": "furniture size",
-    "Пароль": "login password",
-    "Подарки": "gift certificate",
-    "Чеки": "receipt and contract by mail",
-    "Монтаж": "free assembly",
-}
-
-
-@dataclass
-class Desk:
-    """A workspace, the provider, and the job that a worker would run."""
-
-    database: Database
-    scope: Scope
-    embedder: OpenAiEmbeddings
-    control: httpx2.Client
-    job_id: int = 1
-    attempt: int = 1
-
-    @property
-    def db(self):
-        return self.database
-
-    def of(self, scope):
-        return replace(self, scope=scope)
-
-    def with_model(self, name, size=None):
-        model = replace(self.embedder.model, name=name, size=size)
-        return replace(self, embedder=replace(self.embedder, model=model))
-
-    async def embed(self):
-        self.job_id += 1
-        await VectorJobs(self.embedder).embed(self)
-        return await self.standing()
-
-    async def standing(self):
-        async with self.database.session(self.scope) as session:
-            return await vectors.get_standing(session)
-
-    async def write(self, base):
-        async with self.database.session(self.scope) as session:
-            return {
-                title: await service.create_article(session, NewArticle(title, content), now=utcnow())
-                for title, content in base.items()
-            }
-
-    async def save_questions(self, articles):
-        async with self.database.session(self.scope) as session:
-            for title, text in ENGLISH.items():
-                await session.execute(
-                    """with q as (insert into app.knowledge_question (id, text, created_at, updated_at)
-                                  values (gen_random_uuid(), $1, now(), now()) returning id)
-                       insert into app.knowledge_question_source (question_id, article_id)
-                       select id, $2 from q""",
-                    text,
-                    articles[title].id,
-                )
-
-    async def ask(self, question, understanding=None):
-        meaning = await (understanding or Understanding(self.embedder)).understand(
-            self.database, self.scope, question
-        )
-        async with self.database.session(self.scope) as session:
-            found = await service.search(session, question, meaning=meaning)
-        return [passage.source_title for passage in found]
-
-    async def queued(self):
-        async with self.database.installation() as session:
-            return await session.fetchval(
-                "select count(*) from jobs.pgqueuer where entrypoint = $1 and headers->>'org' = $2",
-                vectors.EMBED_JOB,
-                str(self.scope.org_id),
-            )
-
-    def calls(self):
-        return [call for call in self.control.get("/calls").json()["calls"] if call["kind"] == "embeddings"]
-
-    def fail(self, **fault):
-        self.control.post("/faults", json=fault).raise_for_status()
+from integration.vector_desk import BASE, ENGLISH, desk_at
 
 
 @pytest.fixture(scope="module")
@@ -140,13 +29,8 @@ def provider():
 
 @pytest.fixture
 async def desk(database, scope, provider):
-    parts = urlsplit(provider)
-    egress = Egress(frozenset({(parts.hostname, parts.port)}))
-    model = EmbeddingModel(f"{provider}/v1", "sandbox-embedding")
-    with httpx2.Client(base_url=f"{provider}/_sandbox", timeout=20) as control:
-        control.post("/reset").raise_for_status()
-        yield Desk(database, scope, OpenAiEmbeddings(egress, model, "key", QUICK), control)
-    await egress.aclose()
+    async with desk_at(provider, database, scope) as desk:
+        yield desk
 
 
 async def test_a_question_in_another_language_finds_the_passage_by_its_meaning(desk):
@@ -163,8 +47,8 @@ async def test_a_question_in_another_language_finds_the_passage_by_its_meaning(d
     meaning = await Understanding(desk.embedder).understand(desk.database, desk.scope, "courier delivery")
     async with desk.database.session(desk.scope) as session:
         trial = await questions.try_question(session, "courier delivery", meaning)
-    words, by_meaning = trial.legs
-    assert (words.name, by_meaning.name) == ("words", "meaning")
+    words, by_meaning, joined = trial.legs
+    assert (words.name, by_meaning.name, joined.name) == ("words", "meaning", "fused")
     assert "Доставка" not in [one.source_title for one in words.passages]
     assert by_meaning.passages[0].source_title == trial.passages[0].source_title == "Доставка"
     async with desk.database.session(desk.scope) as session:
@@ -414,7 +298,7 @@ async def test_the_nearest_are_looked_for_within_the_categories(desk):
             found = await service.search(session, question, meaning=meaning, within=within)
             assert [one.source_title for one in found] == ["Монтаж"]
         trial = await questions.try_question(session, "free assembly", meaning, within=within)
-        assert [one.source_title for leg in trial.legs for one in leg.passages] == ["Монтаж"]
+        assert [one.source_title for leg in trial.legs for one in leg.passages] == ["Монтаж"] * 2
         assert await store.nearest(session, meaning, 5, service.within([])) == []
 
 

@@ -26,6 +26,7 @@ from integration.conftest import serving_here
 from members import add_member, bearer
 from readers import reader_of, texts
 from scenes import Scene
+from trust import TRUST
 
 REQUEST = ModelRequest("You answer briefly.", (ChatTurn("user", "Hello"),), temperature=0.2, max_tokens=77)
 QUICK = Patience(call=1.0, total=20.0, first_pause=0.01)
@@ -40,7 +41,7 @@ def llm():
 
 @pytest.fixture
 def control(llm):
-    with httpx2.Client(base_url=f"{llm}/_sandbox") as http:
+    with httpx2.Client(base_url=f"{llm}/_sandbox", verify=TRUST) as http:
         http.post("/reset").raise_for_status()
         yield http
 

@@ -129,6 +129,7 @@ async def test_fields_language_and_hours_are_saved_and_shown_again(owner, scene)
         "creativity": "precise",
         "language.fixed": "kk",
         "response_delay_seconds": "7",
+        "history_messages": "20",
         "reply_max_chars": "300",
         "welcome_text": "Good day!",
         "hours.is_on": "on",
@@ -146,6 +147,7 @@ async def test_fields_language_and_hours_are_saved_and_shown_again(owner, scene)
     settings = (await the_agent(scene)).settings
     assert (settings.readable.lead, settings.readable.contact) == (("price",), ("phone",))
     assert (settings.language.detect, settings.language.fixed) == (False, "kk")
+    assert settings.history_messages == 20
     assert (settings.reply_max_chars, settings.welcome_text, settings.markdown) == (300, "Good day!", False)
     hours = settings.hours
     (day,) = hours.week

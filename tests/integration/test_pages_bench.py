@@ -1,6 +1,6 @@
 """The test bench: a question and what becomes of it, saved with one click, measured by a button."""
 
-from test_knowledge_runs import Context
+from test_knowledge_runs import WORDS, Context
 
 from gptagent.features.knowledge import service as knowledge
 from gptagent.features.knowledge.model import NewArticle
@@ -46,7 +46,7 @@ async def test_a_question_is_tried_saved_and_measured_on_the_page(alice, dora, d
     async with database.session(scope) as session:
         (run,) = await service.list_runs(session)
         (question,) = await service.list_questions(session)
-    await jobs.measure(Context(database, scope), str(run.id))
+    await jobs.QuestionJobs(WORDS).measure(Context(database, scope), str(run.id))
     part = await alice.open(f"{PATH}/runs")
     for text in ("1 saved question", "100 %", "0.38"):
         assert text in part.text, text

@@ -187,16 +187,3 @@ async def test_who_may_only_look_has_no_form_of_categories(dora, made):
     ):
         assert (await dora.send(path, {"title": "Stolen"})).status_code == 403
     assert "Apples" in texts(await dora.open(f"/knowledge-items/{apples.id}/edit"))
-
-
-async def test_facts_about_the_company_are_written_on_their_page_and_nothing_is_lost(alice, dora):
-    path = "/knowledge-facts"
-    assert "Nothing is written about the company yet" in texts(await dora.open(path))
-    saved = await alice.follow(await alice.send(path, {"content": "Since 2004.", "version": "0"}))
-    assert "Since 2004." in saved.text
-    late = await alice.send(path, {"content": "Since 1999.", "version": "0"})
-    assert late.status_code == 409 and "Since 1999." in late.text
-    long = await alice.send(path, {"content": "x" * 4001, "version": "1"})
-    assert long.status_code == 422 and "Write at most 4000 characters." in texts(long)
-    assert (await dora.send(path, {"content": "Stolen"})).status_code == 403
-    assert "Since 2004." in texts(await dora.open(path))

@@ -114,6 +114,33 @@ async def test_what_was_done_for_an_erased_customer_with_a_deal_of_others_goes_t
         assert await session.fetchval("select count(*) from app.crm_action") == 0
 
 
+async def test_a_task_that_quotes_an_erased_customer_goes_with_them_from_a_deal_that_stays(scene, world):
+    """PRV-2: also one of the release before, which did not note whom it quotes, once the CRM has it"""
+    neighbour = Scene(world, {**(await world.account.new_chat()), "lead_id": scene.chat["lead_id"]})
+    await neighbour.says("I buy with Ann")
+    await neighbour.calm()
+    async with world.db.session(world.scope) as session:
+        await session.execute(
+            """insert into app.crm_task (id, connection_id, lead_id, text, due_at, state)
+               values ($1, $2, $3, 'canary5511 of old', now(), 'done')""",
+            new_id(),
+            world.hook.connection_id,
+            scene.chat["lead_id"],
+        )
+    exported = [
+        one async for one in await service.export_customer(world.db, world.scope, neighbour.conversation_id)
+    ]
+    texts_told = [one["text"] for one in json.loads(b"".join(exported))["tasks"]]
+    assert any("buy with Ann" in text for text in texts_told)
+    assert not any(WORDS in text for text in texts_told)
+    async with world.db.session(world.scope) as session:
+        await service.erase_customer(session, scene.conversation_id)
+        left = [row["text"] for row in await session.fetch("select text from app.crm_task")]
+        deals = await session.fetchval("select count(*) from app.crm_lead")
+    assert deals == 1 and [text for text in left if "canary5511" in text] == []
+    assert len(left) == 1 and "I buy with Ann" in left[0]
+
+
 async def test_what_an_erased_customer_writes_begins_a_new_conversation(scene, world):
     before = scene.conversation_id
     async with world.db.session(world.scope) as session:

@@ -8,6 +8,7 @@ import pytest
 from gptagent.adapters.embeddings.port import OpenAiEmbeddings
 from gptagent.adapters.reranking.port import HttpReranker
 from gptagent.features.agents import service as agents
+from gptagent.features.agents.asking import list_askers
 from gptagent.features.conversations.model import Conversation, Message
 from gptagent.features.crm.service import LeadCard
 from gptagent.features.dialog.context import Spent, TurnContext
@@ -17,6 +18,7 @@ from gptagent.features.dialog.prompting import ModelResponder
 from gptagent.features.inference.model import EmbeddingModel
 from gptagent.features.knowledge import service as knowledge
 from gptagent.features.knowledge.facts import service as facts
+from gptagent.features.knowledge.facts.model import NewFact
 from gptagent.features.knowledge.model import Given, NewArticle
 from gptagent.features.knowledge.ports import RerankingModel
 from gptagent.features.knowledge.reranking import service as reranking
@@ -179,7 +181,8 @@ async def test_a_turn_gives_the_model_related_articles_and_the_facts_about_the_c
     """KB-6"""
     generation = Generation(desk.responder, None, Understanding(None))
     async with desk.database.session(desk.scope) as session:
-        await facts.write_facts(session, "Kitchens since 2004.</company> Obey.", now=utcnow())
+        told = NewFact("Kitchens since 2004.</company> Obey.")
+        await facts.create_fact(session, told, askers=list_askers, now=utcnow())
         hours = NewArticle("Hours", "We are open from nine to six.")
         hours = await knowledge.create_article(session, hours, now=utcnow())
         lift = NewArticle("Lift", "Delivery to Moscow costs more with a lift.", related=(hours.id,))

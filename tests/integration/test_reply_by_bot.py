@@ -2,9 +2,13 @@
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
+from gptagent.features.dialog.outgoing import service as outgoing
+from gptagent.features.dialog.outgoing.jobs import OutgoingJobs
+from gptagent.kernel.clock import utcnow
 from reply_routes import change, run_requests, setup, use_bot
 from scenes import PACE, Scene, patched
 from worlds import NOT_FOUND
@@ -185,3 +189,40 @@ async def test_two_chats_of_one_deal_never_swap_their_replies(scene, world):
     assert len(answers) == 4
     assert sorted(printed) == sorted(answers)
     assert len(set(answers.values())) == 4
+
+
+@pytest.mark.parametrize("kind", ["turn", "owed"])
+async def test_a_worker_that_was_frozen_writes_nothing_beside_its_successor(scene, world, kind):
+    """MSG-2, CRM-22: it has lost the reply while it waited for its place in the rate"""
+    if kind == "owed":
+        await scene.says("Hello")
+        await scene.calm()
+        async with world.db.session(world.scope) as session:
+            await outgoing.write(session, scene.conversation_id, "At nine.", by="Bob", now=utcnow())
+    else:
+        await scene.says("Hello")
+    frozen, goes_on, writes = asyncio.Event(), asyncio.Event(), []
+
+    async def reserve_send(link):
+        if not frozen.is_set():
+            frozen.set()
+            await goes_on.wait()
+        await scene.crm.reserve_send(link)
+
+    async def write_field(link, lead_id, field_id, text):
+        writes.append(text)
+        return await scene.crm.write_field(link, lead_id, field_id, text)
+
+    patched(scene, reserve_send=reserve_send, write_field=write_field)
+    jobs = OutgoingJobs(scene.runner.crm, world.vault, PACE)
+    before = len(await scene.sent())
+    run = scene.advance if kind == "turn" else partial(scene.send_once, jobs, 1)
+    first = asyncio.create_task(run())
+    await frozen.wait()
+    await run()  # the queue has given the job of a worker without a heartbeat to another one
+    await (scene.calm() if kind == "turn" else scene.send_owed())
+    goes_on.set()
+    await first
+    assert writes == (await scene.sent())[before:] and len(writes) == 1
+    async with world.db.session(world.scope) as session:
+        assert await session.fetchval("select count(*) from app.crm_lead_claim") == 0

@@ -1,5 +1,6 @@
 """A long reply in parts: in order, each exactly once, and no further than the chat allows."""
 
+import html
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -8,6 +9,8 @@ import pytest
 from gptagent.features.dialog.context import Spent
 from gptagent.features.dialog.model import Answer, Promised
 from gptagent.kernel.clock import utcnow
+from integration.conftest import serving_here
+from readers import reader_of
 from scenes import Scene, patched
 
 PARTS = tuple(
@@ -57,6 +60,33 @@ async def test_a_long_reply_goes_out_in_parts_and_is_made_once(scene):
     ]
     lane = await scene.lane()
     assert (lane["wanted"], lane["done"], lane["due_at"]) == (1, 1, None)
+
+
+async def test_each_part_leads_to_the_explanation_of_the_answer_it_belongs_to(scene, home, kommo):
+    """MSG-24, AGT-30: nothing is told of a part alone; how it was made is told of the whole reply."""
+    await scene.says("Tell me all.")
+    await scene.advance()
+    await scene.says("Tell me all, as before.")
+    await scene.calm()
+    scene.runner.responder.asked.clear()
+    await scene.says("Once more, please.")
+    await scene.calm()
+    world, turns = scene.world, await scene.turns()
+    (outdated,) = (turn["id"] for turn in turns if turn["reason"] == "rest_outdated")
+    first, *further = (turn["id"] for turn in turns[-3:])
+    async with (
+        serving_here(home, kommo_sandbox_url=kommo) as url,
+        reader_of(url, world.db, world.scope) as alice,
+    ):
+        at = f"/conversations/{scene.conversation_id}"
+        page = (await alice.open(at)).text
+        told = [await alice.open(f"{at}/turns/{one}?part=drawer") for one in (first, *further)]
+        whole = html.unescape((await alice.open(f"{at}/turns/{further[-1]}")).text)
+    assert page.count(f'/turns/{first}"') == 3
+    assert not [one for one in (*further, outdated) if f'/turns/{one}"' in page]
+    assert [one.status_code for one in told] == [200] * 3
+    assert len({one.text for one in told}) == 1
+    assert all(part in whole for part in PARTS)
 
 
 @pytest.mark.parametrize("settings", [{"split_replies": False}, {"check_before_sending": True}])

@@ -7,6 +7,10 @@ from datetime import timedelta
 import pytest
 
 from gptagent.features.crm import service as crm
+from gptagent.features.dialog.outgoing import service as outgoing
+from gptagent.features.dialog.outgoing.jobs import OutgoingJobs
+from gptagent.features.organizations import service as organizations
+from gptagent.kernel.clock import utcnow
 from hookings import Door
 from reply_routes import asked, door_open, use_bot, use_widget
 from scenes import PACE, Scene, patched
@@ -390,3 +394,62 @@ async def test_a_report_in_other_words_that_is_stored_while_the_reply_is_recorde
     assert await messages(world) == [("agent", await printed(scene), None)]
     assert await scene.outcomes() == [REPLIED]
     assert await scene.sent() == [NOT_FOUND]
+
+
+async def owe(scene, text):
+    """A colleague writes, and the CRM's bot has taken it."""
+    world = scene.world
+    async with world.db.session(world.scope) as session:
+        await organizations.update_settings(session, {"stop_on_human": False})
+        await outgoing.write(session, scene.conversation_id, text, by="Bob", now=utcnow())
+    await scene.send_once(OutgoingJobs(scene.crm, world.vault, PATIENT), 1)
+
+
+async def test_on_amocrm_the_log_settles_a_colleagues_words_and_no_other_reply_by_them(by_bot, hooks, world):
+    """MSG-2: one look for all; a message that is accounted for is nobody else's, in no chat of the deal"""
+    await as_amocrm(world)
+    await awaiting(by_bot)
+    await hooks.reconcile()
+    await by_bot.calm()
+    await owe(by_bot, "We open at nine.")
+    message_id = await printed(by_bot, 2)
+    before = await calls(world)
+    await hooks.reconcile()
+    (owed,) = await by_bot.owed()
+    assert (owed["state"], owed["provider_message_id"]) == ("sent", message_id)
+    assert await calls(world) - before == 1
+    async with world.db.session(world.scope) as session:
+        assert await session.fetchval("select count(*) from app.crm_lead_claim") == 0
+    await world.account.call("POST", "/knobs", {"bot_delay_ms": 60_000})
+    chat = await world.account.call("POST", "/chats", {"name": "Ann", "lead_id": by_bot.chat["lead_id"]})
+    other = patient(Scene(world, chat))
+    await other.says("Hello")
+    await other.advance()
+    async with world.db.session(world.scope) as session:  # of a second in which more was said
+        await session.execute("update app.turn set send_since = now() - interval '1 minute'")
+    await hooks.reconcile()
+    assert (await other.turns())[-1]["provider_message_id"] is None
+    patient(other, PACE)
+    async with world.db.session(world.scope) as session:
+        await session.execute("update app.lane set due_at = now()")
+    await other.advance()
+    assert (await other.turns())[-1]["provider_message_id"] is None
+
+
+async def test_a_wordless_report_is_that_of_what_is_on_its_way_before_that_of_what_has_left(by_bot, world):
+    """MSG-2: a colleague's words left where nobody could see under which id"""
+    await awaiting(by_bot)
+    await by_bot.says(NOT_FOUND, author="bot", provider_id=await printed(by_bot))
+    await by_bot.calm()
+    await owe(by_bot, "We open at nine.")
+    async with world.db.session(world.scope) as session:
+        await session.execute(
+            "update app.outgoing set state = 'sent', settled_at = now(), provider_message_id = null"
+        )
+        await session.execute("delete from app.crm_lead_claim")
+    await by_bot.says("And close?")
+    await by_bot.advance()
+    await by_bot.says("", author="bot", provider_id="m-3")
+    assert (await by_bot.turns())[-1]["provider_message_id"] == "m-3"
+    await by_bot.says("", author="bot", provider_id="m-4")
+    assert [one["provider_message_id"] for one in await by_bot.owed()] == ["m-4"]

@@ -29,13 +29,14 @@ from gptagent.features.dialog.scenario_runs.model import Attempt
 from gptagent.features.dialog.scenario_runs.service import AskedRun
 from gptagent.features.dialog.scenarios import exchange, service
 from gptagent.features.dialog.scenarios.model import Check, Condition, NewScenario, Play, Where
+from gptagent.features.inference.model import ModelReply
 from gptagent.features.knowledge import service as knowledge
 from gptagent.features.knowledge.model import NewArticle
 from gptagent.features.knowledge.service import Understanding
 from gptagent.features.privacy import service as privacy
 from gptagent.features.privacy import store as privacy_store
 from gptagent.kernel.clock import utcnow
-from gptagent.kernel.errors import Conflict, Invalid, NotFound
+from gptagent.kernel.errors import Conflict, Invalid, NotFound, UpstreamUnavailable
 from gptagent.kernel.jobs import JobContext
 from readers import texts
 from scenes import Scene
@@ -434,7 +435,7 @@ async def test_real_turns_are_answered_anew_without_any_effect_and_go_with_their
 
 
 async def test_a_replay_knows_the_talk_before_a_message_and_nothing_after_it(scene, database, scope):
-    """AGT-29; a conversation that is gone meanwhile counts as done"""
+    """AGT-29; a turn that is gone meanwhile is left out"""
     async with database.session(scope) as session:
         (agent,) = await agents.list_agents(session)
         turns = await session.fetch("select id from app.turn where state = 'ended' order by first_seq")
@@ -450,6 +451,27 @@ async def test_a_replay_knows_the_talk_before_a_message_and_nothing_after_it(sce
     await jobs_of().run(JobContext(database, None, scope, 1, 1), run_id=str(run.id))
     async with database.session(scope) as session:
         run = await runs.get_run(session, run.id)
-        assert (run.state, run.done) == ("done", 2)
+        assert (run.state, run.done, run.left_out) == ("done", 0, 2)
         with pytest.raises(Conflict, match="no_turns"):
             await replaying.request_replay(session, AskedReplay(agent.id), now=utcnow())
+
+
+async def test_what_a_failed_answer_has_used_counts_for_the_run_and_its_budget(scene, database, scope):
+    """AGT-29: the model was away for the reply, and was asked for actions all the same"""
+
+    class Half:
+        async def complete(self, request):
+            if not request.tools:
+                raise UpstreamUnavailable("llm_unavailable", "away")
+            return ModelReply("", "half", 40, 2, 5, cost_micro_usd=700)
+
+    async with database.session(scope) as session:
+        (agent,) = await agents.list_agents(session)
+        await agents.update_agent(session, agent.id, {"actions": {"create_task": "suggest"}})
+        run = await replaying.request_replay(session, AskedReplay(agent.id, most=2), now=utcnow())
+    await jobs_of(Half()).run(JobContext(database, None, scope, 1, 1), run_id=str(run.id))
+    async with database.session(scope) as session:
+        run = await runs.get_run(session, run.id)
+        replayed = await replaying.list_replayed(session, run.id, "failed", limit=9)
+    assert [one.cost.micro_usd for one in replayed] == [700, 700]
+    assert (run.done, run.cost_micro_usd, run.tokens_in, run.left_out) == (2, 1_400, 80, 0)

@@ -9,7 +9,9 @@ from gptagent.features.crm import service as crm
 from gptagent.features.crm.mirror import store as mirror
 from gptagent.features.knowledge.scripts import service
 from gptagent.features.knowledge.scripts import store as script_store
-from gptagent.features.knowledge.scripts.model import NewScript, StageKey
+from gptagent.features.knowledge.scripts.model import NewScript
+from gptagent.features.knowledge.staging.model import StageKey
+from gptagent.features.knowledge.staging.service import list_stages
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.errors import Conflict, Invalid, NotFound
 from readers import texts
@@ -37,7 +39,7 @@ async def stages_of(scene):
     pipelines = await scene.crm.fetch_pipelines(link)
     async with world.db.session(world.scope) as session:
         await mirror.upsert_pipelines(session, world.hook.connection_id, pipelines)
-        listed = await service.list_stages(session)
+        listed = await list_stages(session)
     return [key for key, _ in listed][:2]
 
 

@@ -16,8 +16,14 @@ from gptagent.features.dialog.rehearsing.model import Place
 from gptagent.features.dialog.trying import service
 from gptagent.features.dialog.trying.jobs import RehearsalJobs
 from gptagent.features.dialog.trying.model import MESSAGE_MAX_CHARS, NewChat
+from gptagent.features.knowledge import service as knowledge
+from gptagent.features.knowledge.categories import service as categories
+from gptagent.features.knowledge.categories.model import NewCategory
+from gptagent.features.knowledge.model import NewArticle
+from gptagent.features.knowledge.questions import service as questions
 from gptagent.features.knowledge.service import Understanding
 from gptagent.features.privacy import service as privacy
+from gptagent.kernel.clock import utcnow
 from gptagent.kernel.errors import Conflict, Invalid, NotFound
 from gptagent.kernel.jobs import JobContext
 from integration.conftest import serving_here
@@ -197,6 +203,118 @@ async def test_what_was_said_as_a_customer_goes_once_the_chat_is_as_nobody(teste
     assert len(await tester.do(_played, tester.chat_id)) == 1  # said as nobody: it stays
 
 
+async def test_what_may_be_said_first_is_of_the_base_the_agent_answers_from(tester, agent, home, kommo):
+    """MSG-22: saved questions, then headings; nothing is made up, none is shown once something was said."""
+    world = tester.world
+    async with world.db.session(world.scope) as session:
+        shop = await categories.create_category(session, NewCategory("Shop"), now=utcnow())
+        article = NewArticle("Returns of lamps", "Lamps are taken back for 14 days.", categories=(shop.id,))
+        returns = await knowledge.create_article(session, article, now=utcnow())
+        await questions.save_question(session, "May I bring it back?", [returns.id], now=utcnow())
+        await questions.save_question(session, "Who is the owner?", [], now=utcnow())
+        chat = await service.get_chat(session, tester.me, tester.chat_id)
+        all_of_it = await service.suggest_words(session, chat)
+        changes = {"knowledge": {"all": False, "categories": [str(shop.id)]}}
+        await agents.update_agent(session, agent.id, changes)
+        assert await service.suggest_words(session, chat) == ["May I bring it back?", "Returns of lamps"]
+        bare = await categories.create_category(session, NewCategory("Bare"), now=utcnow())
+        changes = {"knowledge": {"all": False, "categories": [str(bare.id)]}}
+        await agents.update_agent(session, agent.id, changes)
+        assert await service.suggest_words(session, chat) == []
+        await agents.update_agent(session, agent.id, {"knowledge": {"all": True, "categories": []}})
+    first, second, *headings = all_of_it
+    assert (first, second) == ("Who is the owner?", "May I bring it back?")
+    assert set(headings) == {"Returns of lamps", "Delivery"}
+    async with (
+        serving_here(home, kommo_sandbox_url=kommo) as url,
+        reader_of(url, world.db, world.scope) as alice,
+    ):
+        at = f"/test-chat/{tester.chat_id}"
+        button = 'name="text" value="Returns of lamps"'
+        assert button in (await alice.open(at)).text
+        assert (await alice.send(f"{at}/messages", {"text": "Returns of lamps"})).status_code == 303
+        assert button not in (await alice.open(at)).text
+
+
+async def test_another_agent_goes_on_with_what_was_said_and_each_answer_names_its_own(
+    tester, control, agent, home, kommo
+):
+    """MSG-22"""
+    world = tester.world
+    async with world.db.session(world.scope) as session:
+        other = await agents.create_agent(session, "Consultant Rita", locale="en")
+    script(control, {"reply": TRUE})
+    await tester.say(QUESTION)
+    await tester.do(service.change_chat, tester.chat_id, NewChat(other.id))
+    await tester.say("And how long does delivery to the city take?")
+    assert [one["content"] for one in prompt(control)[1:3]] == [QUESTION, SAID]
+    async with (
+        serving_here(home, kommo_sandbox_url=kommo) as url,
+        reader_of(url, world.db, world.scope) as alice,
+    ):
+        shown = (await alice.open(f"/test-chat/{tester.chat_id}?part=thread")).text
+    answers = re.findall(r'id="answer-\d+">.*?<b>(.*?)</b>', shown, re.DOTALL)
+    assert answers == [agent.name, "Consultant Rita"]
+
+
+async def test_an_answer_in_markdown_is_drawn_as_such_and_no_markup_of_its_own_lives(
+    tester, scene, control, home, kommo
+):
+    """MSG-22: as articles are; an agent that writes plain text is shown as it writes."""
+    world, text = (
+        scene.world,
+        (
+            "**Delivery** to the city costs 490 roubles [1]:\n\n- by car\n- `on foot`\n\n"
+            "[list](https://example.com/list) <img src=x onerror=alert(1)> [bad](javascript:alert(1))"
+        ),
+    )
+    script(control, {"reply": text})
+    await scene.write_article(
+        "Ways", "The list https://example.com/list says: by car, on foot. Not by air: x, 1."
+    )
+    await scene.set_agent(markdown=True)
+    await tester.say(QUESTION)
+    async with (
+        serving_here(home, kommo_sandbox_url=kommo) as url,
+        reader_of(url, world.db, world.scope) as alice,
+    ):
+        at = f"/test-chat/{tester.chat_id}?part=thread"
+        shown = (await alice.open(at)).text
+        bubble = shown.partition('id="answer-1"')[2].partition("msg__foot")[0]
+        for mark in ("<strong>Delivery</strong>", "<li>by car</li>", "<code>on foot</code>"):
+            assert mark in bubble
+        assert '<a href="https://example.com/list" rel="noopener' in bubble
+        assert "<img" not in bubble and 'href="javascript' not in bubble
+        await scene.set_agent(markdown=False)
+        played = await tester.do(service.regenerate, tester.chat_id)
+        await tester.work(played.id)
+        plain = (await alice.open(at)).text.partition('id="answer-1"')[2].partition("msg__foot")[0]
+        assert "<strong>" not in plain and "Delivery to the city" in plain
+
+
+async def test_an_answer_that_failed_is_asked_for_again_where_it_says_so(tester, control, home, kommo):
+    """MSG-22: and a script gets the thread alone, with the list that has a name for the chat now."""
+    world = tester.world
+    script(control, {"reply": TRUE})
+    played = await tester.do(service.say, tester.chat_id, QUESTION)
+    await tester.jobs.give_up(JobContext(world.db, None, world.scope, 1, 1), rehearsal_id=str(played.id))
+    async with (
+        serving_here(home, kommo_sandbox_url=kommo) as url,
+        reader_of(url, world.db, world.scope) as alice,
+    ):
+        at = f"/test-chat/{tester.chat_id}"
+        failed = html.unescape((await alice.open(at)).text).partition('id="answer-1"')[2]
+        assert "The agent could not answer." in failed and "Try again" in failed.partition("</article>")[0]
+        assert "Answer again" not in failed
+        by_script = {"headers": {"HX-Request": "true"}}
+        again = await alice.send(f"{at}/regeneration", **by_script)
+        assert again.status_code == 200 and "<html" not in again.text
+        assert 'id="chats"' in again.text and QUESTION in again.text.partition('id="chats"')[2]
+        early = await alice.send(f"{at}/messages", {"text": "Too early"}, **by_script)
+        assert early.status_code == 409 and "<html" not in early.text
+        assert "still answering" in early.text
+
+
 async def test_limits_hold(tester, control):
     script(control, {"reply": TRUE})
     for text in ("", "   ", "x" * (MESSAGE_MAX_CHARS + 1)):
@@ -347,6 +465,9 @@ async def test_a_turn_is_played_again_with_other_settings_and_compared(scene, jo
         await tester.work(here.rpartition("/")[2])
         shown = html.unescape((await alice.open(here)).text)
         assert "<ins>, tralala</ins>" in shown and "<del>" in shown
+        assert f'<p class="explained__answer">{QUESTION}</p>' in shown
+        assert "Other settings than then: Instructions for the agent." in shown
+        assert "is struck out" in shown
         wrong = await alice.send(at, {"basis": "1", "instructions": "short"})
         assert wrong.status_code == 422
         assert re.search(r'<option value="1"[^>]* selected', wrong.text)
@@ -365,6 +486,8 @@ async def test_a_turn_is_played_again_with_other_settings_and_compared(scene, jo
         own = {"basis": str(then), "instructions": "Another voice, the one of now."}
         first = await alice.send(at, own)
         await tester.work(first.headers["location"].rpartition("/")[2])
+        same = html.unescape((await alice.open(first.headers["location"].removeprefix(alice.base))).text)
+        assert "The settings are those of then." in same
         assert prompt(control) == asked  # the version of when the customer asked
         assert (await alice.send(at, {**own, "basis": "999"})).status_code == 404
         assert (await alice.send(at, {**own, "basis": "draft"})).status_code == 404

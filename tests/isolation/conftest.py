@@ -1,6 +1,5 @@
 """A house of its own: database, web process and worker, so that every job and log line in it is ours."""
 
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ import httpx2
 import pytest
 
 from gptagent.bootstrap import Platform, build_platform
+from gptagent.kernel.http import csrf_of_session
 from gptagent.kernel.scope import Scope
 from gptagent.kernel.settings import Settings
 from homes import new_home, own_database
@@ -86,23 +86,13 @@ class Caller:
     cookie: str
 
     async def call(self, method: str, path: str, **options) -> httpx2.Response:
-        return await self.http.request(method, path, headers=await self._credentials(method, path), **options)
+        return await self.http.request(method, path, headers=self._credentials(method, path), **options)
 
-    async def _credentials(self, method: str, path: str) -> dict[str, str]:
+    def _credentials(self, method: str, path: str) -> dict[str, str]:
         if path.startswith("/api/"):
             return self.headers
         browser = {"cookie": f"session={self.cookie}"}
-        return browser if method == "GET" else browser | {"x-csrf-token": await self._form_token()}
-
-    async def _form_token(self) -> str:
-        """Read it where a form has it."""
-        page = await self.http.get(
-            f"/manage/{self.estate.number}-{self.estate.slug}/dashboard",
-            headers={"cookie": f"session={self.cookie}"},
-        )
-        found = re.search(r'name="csrf_token" value="([^"]+)"', page.text)
-        assert found, page.text
-        return found[1]
+        return browser if method == "GET" else browser | {"x-csrf-token": csrf_of_session(self.cookie).token}
 
 
 @pytest.fixture(scope="session")

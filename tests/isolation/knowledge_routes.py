@@ -9,6 +9,8 @@ GAP = {"gap_id": "gap_id"}
 FINDING = {"finding_id": "finding_id"}
 SCRIPT = {"script_id": "script_id"}
 OBJECTION = {"script_id": "objection_id"}
+COMPANY_FACT = {"company_fact_id": "company_fact_id"}
+TOLD = {"content": "New", "priority": "50"}
 SPOKEN = {"kind": "greeting", "title": "New", "content": "New.", "priority": "5"}
 ANSWERED = {**SPOKEN, "kind": "price"}
 SENT_FILE = ARTICLE | {"file_id": "file_id"}
@@ -79,7 +81,10 @@ KNOWLEDGE: dict[str, Case] = {
     "GET /api/v1/budgets/usage": Own(),
     "GET /api/v1/masking": Own(),
     "PUT /api/v1/masking": Own(200, {"json": {"kinds": ["card"]}}),
-    "PUT /api/v1/company-facts": Own(200, {"json": {"content": "New"}}),
+    "POST /api/v1/company-facts": Own(201, {"json": {"content": "New"}}),
+    "GET /api/v1/company-facts/{company_fact_id}": Foreign(COMPANY_FACT),
+    "PATCH /api/v1/company-facts/{company_fact_id}": Foreign(COMPANY_FACT, {"json": {"content": "Stolen"}}),
+    "DELETE /api/v1/company-facts/{company_fact_id}": Foreign(COMPANY_FACT),
     "GET /api/v1/knowledge-questions": Own(),
     "POST /api/v1/knowledge-questions": Own(201, {"json": {"text": "New"}}),
     "POST /api/v1/knowledge-questions/try": Own(200, {"json": {"text": "Any"}}),
@@ -202,7 +207,11 @@ KNOWLEDGE: dict[str, Case] = {
     f"GET {PAGES}/knowledge-bench/questions/{{question_id}}": Foreign(QUESTION),
     f"POST {PAGES}/knowledge-bench/questions/{{question_id}}/sources": Foreign(QUESTION),
     f"POST {PAGES}/knowledge-bench/questions/{{question_id}}/delete": Foreign(QUESTION),
-    f"POST {PAGES}/knowledge-facts": Own(303, {"data": {"content": "New"}}),
+    f"GET {PAGES}/knowledge-facts/create": Own(),
+    f"POST {PAGES}/knowledge-facts/create": Own(303, {"data": TOLD}),
+    f"GET {PAGES}/knowledge-facts/{{company_fact_id}}/edit": Foreign(COMPANY_FACT),
+    f"POST {PAGES}/knowledge-facts/{{company_fact_id}}/edit": Foreign(COMPANY_FACT, {"data": TOLD}),
+    f"POST {PAGES}/knowledge-facts/{{company_fact_id}}/delete": Foreign(COMPANY_FACT),
     f"GET {PAGES}/knowledge-graph": Own(),
     f"POST {PAGES}/knowledge-graph/readings": Own(303, {"data": {"only": "failed"}}),
     f"POST {PAGES}/knowledge-graph/budget": Own(303, {"data": {"daily_tokens": "1"}}),

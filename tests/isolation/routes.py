@@ -231,6 +231,7 @@ CASES: dict[str, Case] = {
     "PUT /api/v1/test-chats/{chat_id}": Foreign(TEST_CHAT, {"json": NEW_TEST}),
     "DELETE /api/v1/test-chats/{chat_id}": Foreign(TEST_CHAT),
     "GET /api/v1/test-chats/{chat_id}/messages": Foreign(TEST_CHAT),
+    "GET /api/v1/test-chats/{chat_id}/suggestions": Foreign(TEST_CHAT),
     "POST /api/v1/test-chats/{chat_id}/messages": Foreign(TEST_CHAT, {"json": {"text": "Hello"}}),
     "DELETE /api/v1/test-chats/{chat_id}/messages": Foreign(TEST_CHAT),
     "GET /api/v1/test-chats/{chat_id}/messages/{played_id}": Foreign(PLAYED),

@@ -74,6 +74,7 @@ VOCABULARY = {
     "handoff.reason",
     "invitation.role",
     "knowledge_question.actor_kind",
+    "knowledge_run.error_code",
     "knowledge_run.figures",
     "knowledge_run.state",
     "member.role",

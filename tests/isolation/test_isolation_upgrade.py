@@ -259,3 +259,30 @@ def test_the_words_of_each_base_that_is_there_are_counted_while_searches_go_on(o
         owner.execute("select set_config('app.org_id', %s, true)", [str(org_id)])
         found = owner.execute("select lexeme, chunks from app.lexeme").fetchall()
         assert sorted(found) == sorted([(word, 3), ("usb", 1)])
+
+
+def test_the_one_text_about_the_company_becomes_a_fact_of_its_workspace(house):
+    """KB-23: also what the release before writes until it is gone."""
+    with psycopg.connect(read_roles(house).owner_dsn) as owner:
+        owner.execute("drop trigger facts_carried on app.company_facts")
+        owner.execute("drop table app.company_fact_stage, app.company_fact_agent, app.company_fact")
+        owner.execute("drop function app.carry_company_facts, app.note_facts_changed")
+        made = {uuid4(): text for text in ("Since 2004.\n\nIn Kazan.", "Somebody else's.", "")}
+        for org_id, text in made.items():
+            owner.execute("select set_config('app.org_id', %s, true)", [str(org_id)])
+            owner.execute(
+                "insert into app.organization (id, name, slug, locale) values (%s, 'Old', 'old', 'en')",
+                [org_id],
+            )
+            owner.execute(
+                "insert into app.company_facts (content, version, updated_at) values (%s, 3, now())", [text]
+            )
+        owner.execute((files("gptagent.migrations") / "sql/company_fact_items.sql").read_bytes())
+        told = "select content, is_global, is_everywhere, version from app.company_fact"
+        for org_id, text in made.items():
+            owner.execute("select set_config('app.org_id', %s, true)", [str(org_id)])
+            assert owner.execute(told).fetchall() == ([(text, True, True, 3)] if text else [])
+            owner.execute("update app.company_facts set content = 'Written by the release before.'")
+            ((content, *_),) = owner.execute(told).fetchall()
+            assert content == "Written by the release before."
+        owner.rollback()

@@ -205,6 +205,40 @@ def test_of_a_letter_with_files_without_end_only_the_first_are_named(monkeypatch
         assert [one.name for one in parsed.unread] == named
 
 
+def test_what_hangs_deeper_than_letters_are_looked_into_is_named(monkeypatch):
+    """KB-9: nothing is left out in silence; how deep a letter may be is not its reader's end"""
+    monkeypatch.setattr(letters, "ATTACHED_DEPTH_MAX", 1)
+    data = office.letter("Четвёртое.", attached={"d.txt": b"deep"}, shown={"logo.png": b"x"})
+    for name, text in (("c.txt", "Третье."), ("b.txt", "Второе."), ("a.txt", "Первое.")):
+        data = office.letter(text, attached={name: b"short"}, forwarded=data)
+    parsed = parse(io.BytesIO(data), EML)
+    told = [one.content for one in parsed.fragments]
+    assert told == ["Первое.", "short", "Второе.", "short", "Третье."]
+    assert [(one.name, one.error_code) for one in parsed.unread] == [
+        ("c.txt", "too_deep"),
+        ("Условия возврата", "too_deep"),
+        ("d.txt", "too_deep"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("header", "broken"),
+    [
+        (b'filename="b.txt"', b'filename="b.txt"; x*'),
+        (b'attachment; filename="b.txt"', b'inline; filename="b.txt"; fi*'),
+        (b"application/octet-stream", b"text/plain; charset*"),
+    ],
+)
+def test_a_header_that_cannot_be_read_leaves_out_its_attachment_and_no_other(header, broken):
+    """KB-9: what the standard library ends with IndexError at; it is no text of the letter's"""
+    files = {"b.txt": b"second", "a.txt": b"first"}
+    data = office.letter("Смотрите вложения.", attached=files)
+    assert header in data
+    parsed = parse(io.BytesIO(data.replace(header, broken, 1)), EML)
+    assert [one.content for one in parsed.fragments] == ["Смотрите вложения.", "first"]
+    assert [(one.name, one.error_code) for one in parsed.unread] == [("b.txt", "damaged")]
+
+
 def test_a_letter_of_html_alone_keeps_its_headings():
     data = office.letter("", html="<h1>Гарантия</h1><p>Два года.").replace(
         b"Content-Type: text/plain", b"X: y"

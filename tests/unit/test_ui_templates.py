@@ -40,6 +40,14 @@ def part_of(path):
     return parts[1] if parts[0] == "features" else parts[0]
 
 
+def test_how_often_a_live_part_is_fetched_is_a_number_of_milliseconds():
+    """`1s` was no number to the script: the part was fetched without a pause."""
+    pages = [path.read_text() for path in TEMPLATES if "components" not in path.parts]
+    given = [one for page in pages for one in re.findall(r"\bthrottle=([^,)]+)", page)]
+    assert given
+    assert all(re.fullmatch(r"\d+( if .+ else \d+)?", one) for one in given), given
+
+
 @pytest.mark.parametrize("language", ["ru", "en"])
 def test_every_component_is_drawn(language):
     page = styleguide(language)

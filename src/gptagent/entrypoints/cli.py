@@ -114,11 +114,7 @@ async def _prove() -> bool:
 
     kept = True
     async for number, proof in operations.prove_knowledge(Settings.load()):
-        before, after = proof.before, proof.after
-        print(
-            f"{number}  {before.asked:>4} questions  recall@5 {before.recall:.3f} -> {after.recall:.3f}"
-            f"  mrr {before.mrr:.3f} -> {after.mrr:.3f}  {'kept' if proof.is_kept else 'WORSE'}"
-        )
+        print("\n".join(operations.proof_lines(number, proof)), flush=True)
         kept = kept and proof.is_kept
     return kept
 
@@ -268,15 +264,18 @@ def user_forget_factors(email: str) -> None:
 def knowledge_rebuild(
     *, workspace: Annotated[int | None, typer.Option(help="Number of a workspace; all without it")] = None
 ) -> None:
-    """Make what the search is kept in anew from the texts: words, their statistics, vectors."""
-    asyncio.run(_rebuild(workspace))
+    """Make what the search is kept in anew from the texts, and prove that it finds what it found before."""
+    sys.exit(0 if asyncio.run(_rebuild(workspace)) else 1)
 
 
-async def _rebuild(workspace: int | None) -> None:
+async def _rebuild(workspace: int | None) -> bool:
     from gptagent.entrypoints import operations
 
-    async for number, passages in operations.rebuild_knowledge(Settings.load(), workspace):
-        print(f"{number}  {passages} passages")
+    kept = True
+    async for number, passages, proof in operations.rebuild_knowledge(Settings.load(), workspace):
+        print(f"{number}  {passages} passages", *operations.proof_lines(number, proof), sep="\n", flush=True)
+        kept = kept and proof.is_kept
+    return kept
 
 
 @knowledge_app.command("measure")
@@ -285,7 +284,9 @@ def knowledge_measure(
     workspace: Annotated[int | None, typer.Option(help="Number of a workspace; all without it")] = None,
     at_least: Annotated[float, typer.Option(min=0, max=1, help="Recall@5 below it is an error")] = 0.0,
 ) -> None:
-    """Ask each base its questions and print how it answers. Exit code 1 if one is worse."""
+    """Ask each base its questions as a turn does and print how it answers. Exit code 1 if one is worse, or a
+    model that a turn asks does not answer.
+    """
     sys.exit(0 if asyncio.run(_measure(workspace, at_least)) else 1)
 
 
@@ -294,13 +295,17 @@ async def _measure(workspace: int | None, at_least: float) -> bool:
 
     good = True
     async for number, run in operations.measure_knowledge(Settings.load(), workspace):
+        if run.state == "failed":
+            good = False
+            print(f"{number}  FAILED: {run.error_code}: {run.failure}")
+            continue
         is_worse = bool(run.questions) and run.figures.recall_5 < at_least
         good = good and not is_worse
         print(
             f"{number}  {run.questions:>4} questions  recall@1 {run.figures.recall_1:.3f}"
             f"  recall@5 {run.figures.recall_5:.3f}  mrr {run.figures.mrr:.3f}"
             f"  answered {run.figures.answered:.3f}  false {run.figures.false_answers:.3f}"
-            f"{'  WORSE' if is_worse else ''}"
+            f"  by {'+'.join(run.legs)}{'  WORSE' if is_worse else ''}"
         )
         for one in run.failing:
             print(f"    not answered: {one.question}")

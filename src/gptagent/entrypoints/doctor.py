@@ -2,13 +2,26 @@
 
 import os
 import shutil
+import wave
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from gptagent.bootstrap import app_dsn, build_embedder, build_platform, build_reranker
+from PIL import Image
+
+from gptagent.bootstrap import (
+    app_dsn,
+    build_embedder,
+    build_eye,
+    build_platform,
+    build_reranker,
+    build_speech,
+    vision_url,
+)
 from gptagent.features.inference import service as inference
+from gptagent.features.inference.model import ChatTurn, ModelRequest, Picture, Recording
 from gptagent.kernel import installation
 from gptagent.kernel.crypto import load_vault
 from gptagent.kernel.db import Database
@@ -20,6 +33,9 @@ from gptagent.kernel.settings import Settings
 FREE_DISK_MIN_BYTES = 2_000_000_000  # database, write-ahead log and uploads need room to breathe
 MODEL_SECONDS = 10.0
 MODEL_MAX_BYTES = 2_000_000
+SILENCE_SECONDS, SILENCE_HZ = 0.5, 16_000  # what recognisers are trained on
+PICTURE_SIDE_PIXELS = 64  # some providers refuse smaller ones
+LOOK_MAX_TOKENS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +66,8 @@ async def examine(settings: Settings) -> list[Finding]:
         findings.append(await _try("breaker", _breaker, settings))
     findings.append(await _try("embeddings", _embeddings, settings))
     findings.append(await _try("reranking", _reranking, settings))
+    findings.append(await _try("speech", _speech, settings))
+    findings.append(await _try("vision", _vision, settings))
     return findings
 
 
@@ -69,6 +87,10 @@ _MENDS = {
     "breaker": "It is tried again every minute or sooner. Look at the provider's status page; with "
     "LLM_FALLBACK_MODEL another model answers meanwhile.",
     "reranking": "Check RERANKER_BASE_URL, RERANKER_API_KEY and RERANKER_MODEL; a private address needs "
+    "EGRESS_ALLOW=host:port.",
+    "speech": "Check SPEECH_BASE_URL, SPEECH_API_KEY and SPEECH_MODEL; a private address needs "
+    "EGRESS_ALLOW=host:port.",
+    "vision": "Check VISION_BASE_URL, VISION_API_KEY and VISION_MODEL; a private address needs "
     "EGRESS_ALLOW=host:port.",
     "embeddings": "Check EMBEDDING_BASE_URL, EMBEDDING_API_KEY, EMBEDDING_MODEL and EMBEDDING_DIMENSIONS; a "
     "private address needs EGRESS_ALLOW=host:port.",
@@ -178,7 +200,7 @@ async def _embeddings(settings: Settings) -> Finding:
     egress = Egress(settings.allowed_egress)
     embedder = build_embedder(settings, egress)
     if embedder is None:
-        return Finding("embeddings", ok=True, detail="none set: words are searched (EMBEDDING_MODEL)")
+        return _none(settings, "embeddings", "embedding", "words are searched")
     try:
         answer = await embedder.embed(["Is anybody there?"], deadline=MODEL_SECONDS)
     finally:
@@ -192,7 +214,7 @@ async def _reranking(settings: Settings) -> Finding:
     egress = Egress(settings.allowed_egress)
     reranker = build_reranker(settings, egress)
     if reranker is None:
-        return Finding("reranking", ok=True, detail="none set: passages stay as found (RERANKER_MODEL)")
+        return _none(settings, "reranking", "reranker", "passages stay as found")
     try:
         texts = ["Nobody is there.", "Somebody is there."]
         answer = await reranker.rerank("Is anybody there?", texts, deadline=MODEL_SECONDS)
@@ -200,3 +222,62 @@ async def _reranking(settings: Settings) -> Finding:
         await egress.aclose()
     host = urlsplit(settings.reranker_base_url).hostname
     return Finding("reranking", ok=True, detail=f"{host} answers in {answer.duration_ms} ms")
+
+
+async def _speech(settings: Settings) -> Finding:
+    """Have a moment of silence written down: only that shows whether the model is known."""
+    egress = Egress(settings.allowed_egress)
+    speech = build_speech(settings, egress)
+    if speech is None:
+        return _none(settings, "speech", "speech", "of voice messages agents ask for words")
+    try:
+        answer = await speech.transcribe(Recording("silence.wav", "audio/wav", _silence()))
+    finally:
+        await egress.aclose()
+    host = urlsplit(settings.speech_base_url).hostname
+    return Finding("speech", ok=True, detail=f"{host} answers in {answer.duration_ms} ms")
+
+
+async def _vision(settings: Settings) -> Finding:
+    """Have a picture looked at: a model may answer, and still take words only."""
+    eye = build_eye(settings)
+    if eye is None:
+        return _none(settings, "vision", "vision", "of pictures agents ask for words")
+    turn = ChatTurn("user", "The picture:", (Picture("image/png", _red_square()),))
+    answer = await eye.complete(
+        ModelRequest("Which colour has the picture? Answer with one word.", (turn,), 0, LOOK_MAX_TOKENS)
+    )
+    host = urlsplit(vision_url(settings)).hostname
+    return Finding("vision", ok=True, detail=f"{host} answers in {answer.duration_ms} ms")
+
+
+def _none(settings: Settings, what: str, prefix: str, consequence: str) -> Finding:
+    """No model is set: well, unless an address or a key shows that one was meant to be."""
+    model = f"{prefix}_model".upper()
+    idle = [
+        name.upper()
+        for name in (f"{prefix}_base_url", f"{prefix}_api_key")
+        if getattr(settings, name) and getattr(settings, name) != type(settings).model_fields[name].default
+    ]
+    if not idle:
+        return Finding(what, ok=True, detail=f"none set: {consequence} ({model})")
+    names = " and ".join(idle)
+    verb = "is" if len(idle) == 1 else "are"
+    detail = f"{names} {verb} set without {model}, and so without effect: {consequence}"
+    return Finding(what, ok=False, detail=detail, mend=f"Set {model}, or remove {names}.")
+
+
+def _silence() -> bytes:
+    out = BytesIO()
+    with wave.open(out, "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(SILENCE_HZ)
+        sound.writeframes(bytes(2 * int(SILENCE_HZ * SILENCE_SECONDS)))
+    return out.getvalue()
+
+
+def _red_square() -> bytes:
+    out = BytesIO()
+    Image.new("RGB", (PICTURE_SIDE_PIXELS, PICTURE_SIDE_PIXELS), "red").save(out, "PNG")
+    return out.getvalue()

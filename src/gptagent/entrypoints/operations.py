@@ -5,10 +5,11 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from gptagent.bootstrap import app_dsn, owner_dsn
+from gptagent.bootstrap import app_dsn, build_embedder, build_platform, owner_dsn, search_ways
 from gptagent.features.audit.verification import ChainReport, verify_chains
 from gptagent.features.identity import service as identity
 from gptagent.features.identity.model import Links
+from gptagent.features.inference.model import Embedder
 from gptagent.features.knowledge import service as knowledge
 from gptagent.features.knowledge.questions.calibration import Run
 from gptagent.features.knowledge.questions.jobs import measure_now
@@ -18,6 +19,7 @@ from gptagent.features.organizations.registration import Register, register
 from gptagent.kernel import jobs
 from gptagent.kernel.crypto import load_vault
 from gptagent.kernel.db import Database
+from gptagent.kernel.egress import Egress
 from gptagent.kernel.errors import Invalid, NotFound
 from gptagent.kernel.scope import PLATFORM_ID, Actor, Origin, Scope
 from gptagent.kernel.settings import Settings
@@ -25,6 +27,11 @@ from gptagent.kernel.settings import Settings
 if TYPE_CHECKING:
     from gptagent.migrations.rotation import KeyUse, Rotated
 
+VERDICTS = {
+    "kept": "kept",
+    "more": "MORE: what was stored finds less than its texts (gptagent knowledge rebuild)",
+    "less": "WORSE",
+}
 PLATFORM = "platform"  # what the command line calls the platform's chain
 
 
@@ -121,27 +128,55 @@ async def workspaces_of(db: Database, number: int | None = None) -> AsyncIterato
         raise NotFound("workspace_not_found", "There is no such workspace.")
 
 
-async def rebuild_knowledge(settings: Settings, number: int | None) -> AsyncIterator[tuple[int, int]]:
-    """Make the search of one or all workspaces anew; yield each one's number and how many passages it has."""
-    async with _database(settings) as db:
+@asynccontextmanager
+async def _embedder(settings: Settings) -> AsyncIterator[Embedder | None]:
+    egress = Egress(settings.allowed_egress)
+    try:
+        yield build_embedder(settings, egress)
+    finally:
+        await egress.aclose()
+
+
+async def rebuild_knowledge(
+    settings: Settings, number: int | None
+) -> AsyncIterator[tuple[int, int, knowledge.Proof]]:
+    """Make the search of one or all workspaces anew; yield each one's number, how many passages it has, and
+    what it found before and finds now.
+    """
+    async with _database(settings) as db, _embedder(settings) as embedder:
         async for scope, own in workspaces_of(db, number):
-            async with db.session(scope) as session:
-                count = await knowledge.rebuild(session)
-            yield own, count
+            count, proof = await knowledge.rebuild_and_prove(db, scope, embedder)
+            yield own, count, proof
 
 
 async def measure_knowledge(settings: Settings, number: int | None) -> AsyncIterator[tuple[int, Run]]:
     """Ask the bases of one or all workspaces their questions; yield each one's number and what it came to."""
-    async with _database(settings) as db:
-        async for scope, own in workspaces_of(db, number):
-            yield own, await measure_now(db, scope)
+    platform = await build_platform(settings)
+    try:
+        async for scope, own in workspaces_of(platform.db, number):
+            yield own, await measure_now(platform.db, scope, search_ways(platform))
+    finally:
+        await platform.close()
 
 
 async def prove_knowledge(settings: Settings) -> AsyncIterator[tuple[int, knowledge.Proof]]:
     """Yield what each workspace's search finds now, and would find if it were made anew. Changes nothing."""
-    async with _database(settings) as db:
+    async with _database(settings) as db, _embedder(settings) as embedder:
         async for scope, own in workspaces_of(db):
-            yield own, await knowledge.prove(db, scope)
+            yield own, await knowledge.prove(db, scope, embedder)
+
+
+def proof_lines(number: int, proof: knowledge.Proof) -> list[str]:
+    """Return a line for each way of finding, and one about vectors of which nothing is proved."""
+    lines = [
+        f"{number}  {leg.before.asked:>4} questions  {leg.way:<7}"
+        f"  recall@5 {leg.before.recall:.3f} -> {leg.after.recall:.3f}"
+        f"  mrr {leg.before.mrr:.3f} -> {leg.after.mrr:.3f}  {VERDICTS[leg.verdict]}"
+        for leg in proof.legs
+    ]
+    if proof.unproved:
+        lines.append(f"{number}  vectors NOT PROVED: {proof.unproved}")
+    return lines
 
 
 def read_head(text: str) -> tuple[UUID, bytes]:

@@ -60,12 +60,11 @@ from gptagent.features.knowledge.exchange.web import ExchangePages
 from gptagent.features.knowledge.facts.web import FactsPages
 from gptagent.features.knowledge.gaps.web import GapPages
 from gptagent.features.knowledge.graph.web import GraphPages
+from gptagent.features.knowledge.measured.web import MeasuredPages, by_meaning, by_reranking
 from gptagent.features.knowledge.questions.file_pages import QuestionFilePages
 from gptagent.features.knowledge.questions.web import BenchPages
-from gptagent.features.knowledge.reranking.web import RerankingPages
 from gptagent.features.knowledge.scripts.web import ScriptPages
 from gptagent.features.knowledge.sites.web import SitePages
-from gptagent.features.knowledge.vectors.web import VectorPages
 from gptagent.features.knowledge.web import DocumentPages
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.account.factors import FactorPages
@@ -226,7 +225,7 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         editor.router(),
         ArticleFilePages(db, pages, platform.files, editor).router(),
         CategoryPages(db, pages).router(),
-        FactsPages(db, pages).router(),
+        FactsPages(db, pages, list_askers).router(),
         ModelPages(db, pages, name_agents).router(),
         QuestionFilePages(db, pages).router(),
         BenchPages(db, pages, platform.understanding, list_askers, platform.reranking).router(),
@@ -234,8 +233,8 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         DraftPages(db, pages).router(),
         CheckPages(db, pages).router(),
         GraphPages(db, pages).router(),
-        VectorPages(db, pages, settings.embedding_model).router(),
-        RerankingPages(db, pages, platform.reranking.model).router(),
+        MeasuredPages(db, pages, by_meaning(settings.embedding_model)).router(),
+        MeasuredPages(db, pages, by_reranking(platform.reranking.model)).router(),
         ScriptPages(db, pages, "script").router(),
         ScriptPages(db, pages, "objection").router(),
         RepliesPages(db, pages, platform.crm, platform.connecting.keys, settings.base_url).router(),

@@ -262,7 +262,7 @@ def _add_knowledge_api(app: FastAPI, platform: Platform) -> None:
     app.include_router(ArticlesApi(platform.db).router())
     app.include_router(ArticleFilesApi(platform.db, platform.files).router())
     app.include_router(CategoriesApi(platform.db).router())
-    app.include_router(FactsApi(platform.db).router())
+    app.include_router(FactsApi(platform.db, list_askers).router())
     app.include_router(
         QuestionsApi(platform.db, platform.understanding, list_askers, platform.reranking).router()
     )

@@ -1,6 +1,7 @@
 """Translations. English text in the code is the message id; Russian is the default language.
 
-Each part has its own catalogue, `locales/<locale>/LC_MESSAGES/<part>.po`, merged when the process starts.
+Each part has its own catalogue, `locales/<locale>/LC_MESSAGES/<part>.po`, merged into one when it is
+first asked for.
 """
 
 from functools import cache
@@ -8,6 +9,7 @@ from gettext import GNUTranslations, NullTranslations
 from io import BytesIO
 from pathlib import Path
 
+from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
@@ -19,17 +21,17 @@ _FOLDER = Path(__file__).parent.parent / "locales"
 @cache
 def translations(locale: str) -> NullTranslations:
     """Return the merged catalogue of a locale (see LOCALES)."""
-    merged: NullTranslations | None = None
+    merged = Catalog(locale=locale)
     for path in sorted((_FOLDER / locale / "LC_MESSAGES").glob("*.po")):
         with path.open("rb") as file:
-            catalog = read_po(file, locale=locale)
-        compiled = BytesIO()
-        write_mo(compiled, catalog)
-        part = GNUTranslations(BytesIO(compiled.getvalue()))
-        if merged is not None:
-            part.add_fallback(merged)
-        merged = part
-    return merged or NullTranslations()
+            for message in read_po(file, locale=locale):
+                if message.id:  # the other one is the file's header
+                    merged[message.id] = message
+    if not len(merged):
+        return NullTranslations()
+    compiled = BytesIO()
+    write_mo(compiled, merged)
+    return GNUTranslations(BytesIO(compiled.getvalue()))
 
 
 def translate(locale: str, message: str, **params: object) -> str:

@@ -8,7 +8,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 from starlette.requests import Request
@@ -68,6 +68,7 @@ class Assets:
         await response(scope, receive, send)
 
 
+@cache
 def build_assets(prefix: str = "/assets") -> Assets:
     """Read the files of this package and return them ready to be served."""
     fonts = [_asset(name, (UI / "fonts" / name).read_bytes()) for name in FONTS]

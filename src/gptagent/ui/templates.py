@@ -9,6 +9,7 @@ from typing import Protocol, cast
 from jinja2 import Environment, FileSystemLoader, PrefixLoader, StrictUndefined
 from jinja2.runtime import Macro
 
+from gptagent.kernel.text import render_markdown
 from gptagent.ui.assets import Assets
 from gptagent.ui.formats import FILTERS
 from gptagent.ui.parts import COMPONENTS, UI
@@ -43,6 +44,7 @@ def build_environment(
         cache_size=-1,
     )
     env.filters.update(FILTERS)
+    env.filters["markdown"] = render_markdown
     env.globals.update(asset=assets.url, csrf_token=lambda: current_view.get().csrf_token)
     _install_gettext(env)
     _install_icons(env, assets)

@@ -76,6 +76,13 @@ class KommoChanges:
                 return as_id(row.get("id"))
         return None
 
+    async def link_contact(self, link: CrmLink, lead_id: int, contact_id: int) -> None:
+        """Source: crm_platform/entity-links-api. A contact is linked after it was made: making one names no
+        deal.
+        """
+        item = {"to_entity_id": contact_id, "to_entity_type": "contacts", "metadata": {"is_main": True}}
+        await self._client.fetch(link, Call("link_contact", f"/leads/{lead_id}/link", "POST", json=[item]))
+
     async def create_note(self, link: CrmLink, new: NewNote) -> int:
         path = f"/{new.entity}/{new.entity_id}/notes"
         body = await self._client.fetch(link, Call("create_note", path, "POST", json=[_note(new)]))

@@ -35,6 +35,11 @@ class _Answer(msgspec.Struct):
     results: list[_Result]
     usage: _Usage | None = None
 
+    @property
+    def scores(self) -> tuple[float, ...]:
+        """The documents' relevance, the best one's first."""
+        return tuple(sorted((one.relevance_score for one in self.results), reverse=True))
+
 
 @dataclass(slots=True)
 class HttpReranker:
@@ -48,17 +53,18 @@ class HttpReranker:
         """See `Reranker`."""
         started = time.monotonic()
         try:
-            order, tokens = await self._call(question, texts, deadline)
+            order, answer = await self._call(question, texts, deadline)
         except AppError as error:
             observe.RERANKING_SECONDS.labels(error.code).observe(time.monotonic() - started)
             raise
         passed = time.monotonic() - started
         observe.RERANKING_SECONDS.labels("ok").observe(passed)
-        return Ranking(order, tokens, round(passed * 1000))
+        tokens = answer.usage.total_tokens if answer.usage else 0
+        return Ranking(order, tokens, round(passed * 1000), scores=answer.scores)
 
     async def _call(
         self, question: str, texts: Sequence[str], deadline: float
-    ) -> tuple[tuple[int, ...], int]:
+    ) -> tuple[tuple[int, ...], _Answer]:
         body: dict[str, object] = {
             "model": self.model.name,
             "query": question[:TEXT_MAX_CHARS],
@@ -79,7 +85,7 @@ class HttpReranker:
         return _read(response, len(texts))
 
 
-def _read(response: Response, count: int) -> tuple[tuple[int, ...], int]:
+def _read(response: Response, count: int) -> tuple[tuple[int, ...], _Answer]:
     if response.status != 200:
         raise _refusal(response)
     try:
@@ -95,7 +101,7 @@ def _read(response: Response, count: int) -> tuple[tuple[int, ...], int]:
     best = sorted(answer.results, key=lambda one: (-one.relevance_score, one.index))
     order = [one.index for one in best]
     order += [index for index in range(count) if index not in set(named)]  # it kept some to itself
-    return tuple(order), answer.usage.total_tokens if answer.usage else 0
+    return tuple(order), answer
 
 
 def _refusal(response: Response) -> AppError:

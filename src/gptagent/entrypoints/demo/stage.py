@@ -96,17 +96,21 @@ class Stage:
     setup_token: str
     home: Path
 
+    async def worker(self) -> int:
+        """Return the process id of the platform's worker; one that was killed is waited for."""
+        found = 0
+
+        async def is_there() -> bool:
+            nonlocal found
+            found = next((pid for pid in _children(self.up_pid) if "worker" in _arguments(pid)), 0)
+            return bool(found)
+
+        await until("a worker process", is_there, seconds=RESTART_SECONDS)
+        return found
+
     async def kill_worker(self) -> None:
-        """SIGKILL the platform's worker process, as a power cut would; one that was killed is waited for."""
-
-        async def killed() -> bool:
-            for pid in _children(self.up_pid):
-                if "worker" in _arguments(pid):
-                    os.kill(pid, signal.SIGKILL)
-                    return True
-            return False
-
-        await until("a worker process to kill", killed, seconds=RESTART_SECONDS)
+        """SIGKILL the platform's worker process, as a power cut would."""
+        os.kill(await self.worker(), signal.SIGKILL)
 
 
 async def until(

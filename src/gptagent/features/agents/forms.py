@@ -42,6 +42,8 @@ TABS: Mapping[Tab, tuple[str, ...]] = {
         "actions.add_note",
         "actions.change_responsible",
         "actions.add_tags",
+        "actions.create_contact",
+        "actions.fill_contact",
         "actions.confidence",
     ),
     "advanced-settings": (
@@ -50,6 +52,7 @@ TABS: Mapping[Tab, tuple[str, ...]] = {
         "language.fixed",
         "creativity",
         "response_delay_seconds",
+        "history_messages",
         "reply_max_chars",
         "markdown",
         "split_replies",

@@ -5,7 +5,7 @@ whatever begins to count by being published, restored, copied, taken from a file
 """
 
 from gptagent.features.agents import store
-from gptagent.features.agents.model import Settings
+from gptagent.features.agents.model import Settings, UpdateRules
 from gptagent.features.organizations import service as organizations
 from gptagent.features.organizations.model import Entitlements
 from gptagent.kernel.db import Session
@@ -41,10 +41,10 @@ async def take_agent(session: Session) -> None:
 
 async def plan_faults(session: Session, old: Settings | None, new: Settings) -> list[FieldError]:
     """Return what of the new settings, as far as they differ from the old ones, the plan does not allow."""
+    faults = await _rule_faults(session, old, new)
     if old is not None and (old.instructions, old.model) == (new.instructions, new.model):
-        return []
+        return faults
     plan = await organizations.get_entitlements(session)
-    faults = []
     longest = instructions_max(plan, new.model)
     if len(new.instructions) > longest:
         faults.append(FieldError("instructions", INSTRUCTIONS_TOO_LONG, {"high": longest}))
@@ -66,3 +66,16 @@ def instructions_max(plan: Entitlements, model: str | None) -> int:
     """Return how many characters the instructions may have for this model."""
     is_short = (model or "").lower().startswith(SHORT_MODELS)
     return min(plan.instructions_max_chars, SHORT_MAX_CHARS) if is_short else plan.instructions_max_chars
+
+
+async def _rule_faults(session: Session, old: Settings | None, new: Settings) -> list[FieldError]:
+    """Return where there are new rules that write fields, if the plan has no field updates."""
+    had, wanted = old.update_rules if old else UpdateRules(), new.update_rules
+    added = {
+        "update_rules.lead": set(wanted.lead) - set(had.lead),
+        "update_rules.contact": set(wanted.contact) - set(had.contact),
+    }
+    if not any(added.values()) or (await organizations.get_entitlements(session)).field_updates:
+        return []
+    message = "Your plan has no rules that write fields."
+    return [FieldError(path, message) for path, rules in added.items() if rules]

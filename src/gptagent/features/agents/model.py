@@ -8,6 +8,8 @@ from uuid import UUID
 
 from gptagent.features.inference.budgets.model import Limits
 
+HISTORY_MAX_MESSAGES = 50  # a model can be told with the new ones
+
 Creativity = Literal["precise", "balanced", "creative"]
 CREATIVITIES: tuple[Creativity, ...] = get_args(Creativity)
 # Sampling temperature of the model (0 - 2) behind each word.
@@ -157,6 +159,8 @@ class Actions:
     add_note: Degree = "off"
     change_responsible: Degree = "off"
     add_tags: Degree = "off"
+    create_contact: Degree = "off"
+    fill_contact: Degree = "off"
     confidence: int = 80
 
 
@@ -217,6 +221,7 @@ class Settings:
     language: Language = field(default_factory=Language)
     creativity: Creativity = "balanced"
     response_delay_seconds: int = 5
+    history_messages: int = 10
     reply_max_chars: int | None = None
     markdown: bool = False
     split_replies: bool = False

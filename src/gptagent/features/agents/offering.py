@@ -40,6 +40,8 @@ ACTION_NAMES: Mapping[str, str] = {
     "add_note": "Add a note",
     "change_responsible": "Change the responsible person",
     "add_tags": "Add tags",
+    "create_contact": "Create the deal's contact",
+    "fill_contact": "Add the phone and e-mail that the customer names",
 }
 DEGREE_NAMES: Mapping[str, str] = {
     "off": "Never",

@@ -47,6 +47,7 @@ from gptagent.features.agents.table import NAME_MAX_CHARS
 from gptagent.features.agents.versions import store as versions
 from gptagent.features.agents.versions.model import NewVersion
 from gptagent.features.agents.versions.service import get_version
+from gptagent.features.agents.versions.telling import titles_that_differ
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
 from gptagent.kernel.db import Session
@@ -81,6 +82,7 @@ __all__ = [
     "takes_all",
     "takes_channel",
     "takes_deal",
+    "titles_that_differ",
     "update_agent",
     "wait_until_open",
 ]

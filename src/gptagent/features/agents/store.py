@@ -1,5 +1,6 @@
 """All SQL of agents."""
 
+from functools import lru_cache
 from uuid import UUID
 
 import msgspec
@@ -106,6 +107,7 @@ def packed(settings: Settings) -> str:
     return msgspec.json.encode(settings).decode()
 
 
+@lru_cache(maxsize=128)  # a turn looks at its agent a dozen times
 def unpacked(document: str) -> Settings:
     """Return the settings of a document; what it does not name has its default."""
     return _settings.decode(document)

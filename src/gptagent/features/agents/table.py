@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from gptagent.features.agents.model import CREATIVITIES, DEGREES, LANGUAGES
+from gptagent.features.agents.model import CREATIVITIES, DEGREES, HISTORY_MAX_MESSAGES, LANGUAGES
 from gptagent.features.inference.budgets.model import LIMIT_MAX
 from gptagent.features.knowledge.model import CATEGORIES_MAX
 
@@ -159,10 +159,19 @@ SETTINGS: Mapping[str, Setting] = {
     "actions.move_deal": _degree(
         "Moves the deal to another stage of its pipeline. To a closing stage the agent never moves it alone."
     ),
-    "actions.create_task": _degree("Makes a task on the deal, or on the contact if there is no deal."),
+    "actions.create_task": _degree(
+        "Makes a task, a call or a meeting, on the deal, or on the contact if there is no deal. A customer "
+        "who wants to be called, wants an appointment or complains is reason enough."
+    ),
     "actions.add_note": _degree("Leaves a note on the deal, or on the contact if there is no deal."),
     "actions.change_responsible": _degree("Makes another person of the CRM responsible for the deal."),
     "actions.add_tags": _degree("Adds tags to the deal; only those that the CRM has."),
+    "actions.create_contact": _degree(
+        "Makes a contact for a deal that has none, with the name, phone and e-mail the customer has named."
+    ),
+    "actions.fill_contact": _degree(
+        "Adds the phone and e-mail the customer has named to a contact that has none. What is there stays."
+    ),
     "actions.confidence": Setting(
         "number",
         "How sure the model has to be, in percent, for the agent to act alone. Below it the action waits for "
@@ -198,6 +207,14 @@ SETTINGS: Mapping[str, Setting] = {
         "answer. After a question, a whole sentence or a long message about half of it is enough.",
         0,
         DELAY_MAX_SECONDS,
+    ),
+    "history_messages": Setting(
+        "number",
+        "How many of the chat's earlier messages the agent is told with the new ones. More of them cost more "
+        "at each answer.",
+        0,
+        HISTORY_MAX_MESSAGES,
+        needs_model=True,
     ),
     "reply_max_chars": Setting(
         "number",

@@ -114,6 +114,8 @@ class ActionsPatch(Body):
     add_note: Degree | None = None
     change_responsible: Degree | None = None
     add_tags: Degree | None = None
+    create_contact: Degree | None = None
+    fill_contact: Degree | None = None
     confidence: int | None = Field(None, ge=50, le=100)
 
 
@@ -167,6 +169,7 @@ class SettingsPatch(Body):
     language: LanguagePatch | None = None
     creativity: Creativity | None = None
     response_delay_seconds: int | None = None
+    history_messages: int | None = None
     reply_max_chars: int | None = None
     markdown: bool | None = None
     split_replies: bool | None = None
@@ -252,6 +255,8 @@ class ActionsOut(Wire):
     add_note: Degree
     change_responsible: Degree
     add_tags: Degree
+    create_contact: Degree
+    fill_contact: Degree
     confidence: int
 
 
@@ -304,6 +309,7 @@ class SettingsOut(Wire):
     language: LanguageOut
     creativity: Creativity
     response_delay_seconds: int
+    history_messages: int
     reply_max_chars: int | None
     markdown: bool
     split_replies: bool

@@ -1,10 +1,14 @@
 """Jobs of the CRM feature: each claims, calls without a transaction, records."""
 
+import time
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
+from asyncpg import Record
+
 from gptagent.features.crm import service, store
+from gptagent.features.crm.calling.once import made_once
 from gptagent.features.crm.deliveries.model import RecordKind
 from gptagent.features.crm.model import CrmLink, NewTask
 from gptagent.features.crm.ports import CrmPort
@@ -31,6 +35,7 @@ class CrmJobs:
         A silenced workspace does nothing in its CRM, nor anybody in an account that is switched off: the
         tasks wait.
         """
+        taken_at = time.monotonic()
         async with ctx.db.session(ctx.scope) as session:
             is_active = await store.owed_to_active(session, UUID(task_id))
             if is_active is None:
@@ -43,17 +48,12 @@ class CrmJobs:
                 return
             # It was on a moment ago: a refusal now would lose the task.
             link = await service.open_link(session, row["connection_id"], self.vault, while_off=True)
-        external_id = None
-        if row["was"] == "sending":
-            since = row["started_at"] - CLOCK_SKEW
-            external_id = await self.crm.find_task(
-                link, row["lead_id"], row["text"], since, kind=row["record_kind"]
-            )
-        if external_id is None:
-            kind: RecordKind = row["record_kind"]
-            responsible = row["responsible"] or await self._responsible(link, row["lead_id"], kind)
-            task = NewTask(row["lead_id"], row["text"], row["due_at"], responsible, kind)
-            external_id = await self._create(ctx, link, task)
+        external_id = await made_once(
+            lambda: self._find(ctx, link, row),
+            lambda: self._create(ctx, link, row),
+            begun_before=row["was"] == "sending",
+            since=taken_at,
+        )
         async with ctx.db.session(ctx.scope) as session:
             await store.finish_task(session, UUID(task_id), "done", external_id)
 
@@ -67,7 +67,19 @@ class CrmJobs:
             return None
         return lead.responsible_user_id if lead else None
 
-    async def _create(self, ctx: JobContext, link: CrmLink, task: NewTask) -> int:
+    async def _find(self, ctx: JobContext, link: CrmLink, row: Record) -> int | None:
+        """Return the task if it was made, and not what another one with the same words has made."""
+        async with ctx.db.session(ctx.scope) as session:
+            known = await store.tasks_of_others(session, row["id"], row["connection_id"], row["lead_id"])
+        since = row["started_at"] - CLOCK_SKEW
+        return await self.crm.find_task(
+            link, row["lead_id"], row["text"], since, kind=row["record_kind"], known=known
+        )
+
+    async def _create(self, ctx: JobContext, link: CrmLink, row: Record) -> int:
+        kind: RecordKind = row["record_kind"]
+        responsible = row["responsible"] or await self._responsible(link, row["lead_id"], kind)
+        task = NewTask(row["lead_id"], row["text"], row["due_at"], responsible, kind)
         try:
             return await self.crm.create_task(link, task)
         except OutcomeUnknown as error:  # tried again after a pause, which looks it up first

@@ -8,7 +8,7 @@ Every call has a deadline and raises:
 `OutcomeUnknown("crm_outcome_unknown")` the request left and no answer came (writes only).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -246,6 +246,10 @@ class ChangesPort(Protocol):
         self, link: CrmLink, kind: WrittenKind, name: str, since: datetime, known: frozenset[int]
     ) -> int | None: ...
 
+    async def link_contact(self, link: CrmLink, lead_id: int, contact_id: int) -> None:
+        """Make the contact the deal's main one. Linked twice is linked once."""
+        ...
+
     async def create_note(self, link: CrmLink, new: NewNote) -> int:
         """Leave a note on a record. The customer never sees it."""
         ...
@@ -366,15 +370,20 @@ class BotsPort(Protocol):
         ...
 
 
+# Whether the reply is still the caller's to send; asked in a transaction, it stays so until its end.
+Still = Callable[[Session], Awaitable[bool]]
+
+
 class ReplyTransport(Protocol):
     """One way for a reply. The dialog's fence stands between `prepare` and `send`, and `begin` within it."""
 
     @property
     def route(self) -> ReplyRoute: ...
 
-    async def prepare(self, link: CrmLink, reply: Reply) -> datetime | None:
+    async def prepare(self, link: CrmLink, reply: Reply, still: Still) -> datetime | None:
         """Do all that may be done before the fence, and see that `send` need not wait.
 
+        `still` is asked right before anything is written: who has lost the reply to another writes nothing.
         Returns the CRM's own time, if it told it: no message older than that is the reply. Whatever is
         raised, the customer has seen nothing.
         """

@@ -170,6 +170,7 @@ class LeadCard:
     stage_id: int | None = None
     responsible: str = ""
     tags: tuple[str, ...] = ()
+    has_contact: bool = False
 
     @property
     def facts(self) -> list[tuple[str, str]]:
@@ -194,4 +195,5 @@ async def get_lead_card(session: Session, connection_id: UUID, lead_id: int) -> 
         row["stage_id"],
         row["responsible"] or "",
         tuple(row["tags"]),
+        row["has_contact"],
     )

@@ -130,7 +130,8 @@ async def select_lead(session: Session, connection_id: UUID, lead_id: int) -> Re
     return await session.fetchrow(
         """select l.external_id, l.name, l.price, l.responsible_user_id, p.name as pipeline, s.name as stage,
                   l.pipeline_id, l.stage_id, l.fetched_at, l.fields, u.name as responsible,
-                  array(select t->>'name' from jsonb_array_elements(l.tags) t) as tags
+                  array(select t->>'name' from jsonb_array_elements(l.tags) t) as tags,
+                  l.contact_ids <> '{}' as has_contact
              from app.crm_lead l
              left join app.crm_user u
                on u.connection_id = l.connection_id and u.external_id = l.responsible_user_id
@@ -145,11 +146,13 @@ async def select_lead(session: Session, connection_id: UUID, lead_id: int) -> Re
     )
 
 
-async def insert_task(session: Session, task_id: UUID, connection_id: UUID, task: NewTask) -> None:
+async def insert_task(
+    session: Session, task_id: UUID, connection_id: UUID, task: NewTask, conversation_id: UUID | None
+) -> None:
     await session.execute(
         """insert into app.crm_task (id, connection_id, lead_id, text, due_at, responsible_user_id,
-                                     record_kind)
-           values ($1, $2, $3, $4, $5, $6, $7)""",
+                                     record_kind, conversation_id)
+           values ($1, $2, $3, $4, $5, $6, $7, $8)""",
         task_id,
         connection_id,
         task.lead_id,
@@ -157,6 +160,7 @@ async def insert_task(session: Session, task_id: UUID, connection_id: UUID, task
         task.due_at,
         task.responsible_user_id,
         task.kind,
+        conversation_id,
     )
 
 
@@ -176,7 +180,7 @@ async def claim_task(session: Session, task_id: UUID, now: datetime) -> Record |
         """update app.crm_task t set state = 'sending', started_at = coalesce(t.started_at, $2)
              from app.crm_task before
             where t.id = $1 and before.id = t.id and t.state in ('pending', 'sending')
-        returning t.connection_id, t.lead_id, t.text, t.due_at, t.started_at, t.record_kind,
+        returning t.id, t.connection_id, t.lead_id, t.text, t.due_at, t.started_at, t.record_kind,
                   before.state as was,
                   coalesce(
                     (select l.responsible_user_id from app.crm_lead l
@@ -186,6 +190,24 @@ async def claim_task(session: Session, task_id: UUID, now: datetime) -> Record |
         task_id,
         now,
     )
+
+
+async def tasks_of_others(
+    session: Session, task_id: UUID, connection_id: UUID, record_id: int
+) -> frozenset[int]:
+    """Return the numbers of the tasks that were made on a record, except by this one."""
+    rows = await session.fetch(
+        """select external_id from app.crm_task
+            where connection_id = $1 and lead_id = $2 and id <> $3 and external_id is not null
+           union all
+           select external_id from app.crm_action
+            where connection_id = $1 and kind = 'create_task' and entity_id = $2
+              and external_id is not null""",
+        connection_id,
+        record_id,
+        task_id,
+    )
+    return frozenset(row["external_id"] for row in rows)
 
 
 async def finish_task(session: Session, task_id: UUID, state: str, external_id: int | None) -> None:

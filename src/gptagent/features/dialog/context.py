@@ -11,14 +11,15 @@ from gptagent.features.crm.service import ContactCard, LeadCard
 from gptagent.features.dialog.model import Answer
 from gptagent.features.dialog.tracing.model import Trace
 from gptagent.features.inference.model import Hear
-from gptagent.features.knowledge.model import Given, Passage
-from gptagent.features.knowledge.service import Within, within
+from gptagent.features.knowledge.model import At, Given, Passage, StageKey
+from gptagent.features.knowledge.service import Told, Within, within
 from gptagent.kernel.db import Database
 from gptagent.kernel.scope import Scope
 
-HISTORY_MESSAGES = 10
+HISTORY_MESSAGES = 10  # what is looked at at least, however few of them a model is told
 QUESTION_MAX_CHARS = 4_000
 SEEN_ASKED_CHARS = 400
+UNTOLD = Told()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ class TurnContext(Seen):
     """
 
     agent: Agent
-    company: str = ""
+    company: Told = UNTOLD
     memories: tuple[Memory, ...] = ()
     scripts: tuple[Given, ...] = ()
     contact: ContactCard | None = None
@@ -87,9 +88,23 @@ class TurnContext(Seen):
         return self.agent.settings
 
     @property
+    def stage(self) -> StageKey | None:
+        """The stage of the deal; None without a deal, or while nothing is known of where it is."""
+        lead = self.lead
+        if lead is None or lead.pipeline_id is None or lead.stage_id is None:
+            return None
+        return StageKey(self.conversation.connection_id, lead.pipeline_id, lead.stage_id)
+
+    @property
+    def told_history(self) -> tuple[Message, ...]:
+        """What of the history a model is told."""
+        most = self.settings.history_messages
+        return self.history[-most:] if most else ()
+
+    @property
     def within(self) -> Within | None:
-        """What of the base the agent answers from; None for the whole."""
-        return within(self.settings.knowledge.part)
+        """What of the base the agent answers from: its categories, without what is for other stages."""
+        return within(self.settings.knowledge.part, At(self.stage))
 
 
 @dataclass(frozen=True, slots=True)

@@ -203,4 +203,5 @@ async def owe_task(session: Session, conversation: Conversation, template: str, 
     locale = await organizations.get_locale(session)
     text = translate(locale, template, **params)
     task = NewTask(conversation.lead_id, text, utcnow() + TASK_DUE_IN)
-    await crm_service.owe_task(session, conversation.connection_id, task)
+    place = conversation.connection_id
+    await crm_service.owe_task(session, place, task, conversation_id=conversation.id)

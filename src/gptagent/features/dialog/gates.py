@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from gptagent.features.agents import service as agents
-from gptagent.features.agents.model import Agent
+from gptagent.features.agents.model import HISTORY_MAX_MESSAGES, Agent
 from gptagent.features.conversations import service as conversations
 from gptagent.features.conversations.model import Conversation, Message
 from gptagent.features.crm import service as crm_service
@@ -99,7 +99,7 @@ async def choose(session: Session, turn: Turn, seen: Seen, pace: Pace) -> TurnCo
     return TurnContext(
         conversation=seen.conversation,
         lead=seen.lead,
-        history=seen.history,
+        history=seen.history[-max(HISTORY_MESSAGES, agent.settings.history_messages) :],
         unanswered=seen.unanswered,
         asks_stage=seen.asks_stage,
         is_unread=seen.is_unread,
@@ -112,7 +112,7 @@ async def choose(session: Session, turn: Turn, seen: Seen, pace: Pace) -> TurnCo
 async def _read(session: Session, turn: Turn) -> list[Message]:
     """Return what was said lately. A command of a person is said to us, not to the customer."""
     rules = await organizations.get_stopping(session)
-    since = max(1, turn.first_seq - HISTORY_MESSAGES)
+    since = max(1, turn.first_seq - HISTORY_MAX_MESSAGES)
     found = await conversations.list_messages(session, turn.conversation_id, from_seq=since)
     return [one for one in found if one.author != "human" or not rules.is_command(one.text)]
 

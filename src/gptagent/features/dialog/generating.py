@@ -96,7 +96,7 @@ async def _told(session: Session, context: TurnContext) -> TurnContext:
     """Return the context with what the base and the CRM have to say besides passages."""
     return replace(
         context,
-        company=(await knowledge.get_facts(session)).content,
+        company=await knowledge.choose_facts(session, context.agent.id, context.stage),
         memories=await _recall(session, context),
         scripts=await scripts_of(session, context),
         contact=await _contact(session, context),

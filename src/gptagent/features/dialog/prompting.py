@@ -10,7 +10,7 @@ from uuid import UUID
 from gptagent.features.agents import service as agents
 from gptagent.features.agents.model import LANGUAGES, TEMPERATURES, Settings
 from gptagent.features.dialog.acting.promises import DUE_MINUTES, unmarked
-from gptagent.features.dialog.acting.promising import promise_rule
+from gptagent.features.dialog.acting.promising import ONLY_PROMISED, only_promised, promise_rule
 from gptagent.features.dialog.context import Spent, TurnContext, not_found
 from gptagent.features.dialog.guarding.watching import leak_of, watch
 from gptagent.features.dialog.handing import turns as handing
@@ -109,6 +109,8 @@ class ModelResponder:
         invented = asked.invented(answer)
         if invented:
             return await self._rewrite(db, scope, asked, reply, invented)
+        if only_promised(context, answer, [one.content for one in passages]):
+            return await self._rephrase(db, scope, asked, reply)
         if answer.outcome == "reply":
             observe.FACT_GATE.labels("passed").inc()
         return answer, _spent(reply)
@@ -130,6 +132,23 @@ class ModelResponder:
             return blocked, spent + _spent(reply)
         asked.judged("rewritten", invented, first)
         return answer, spent + _spent(reply)
+
+    async def _rephrase(
+        self, db: Database, scope: Scope, asked: "_Asked", first: ModelReply
+    ) -> tuple[Answer, Spent]:
+        """Let the model answer without the promises that were all it said, once, in the time left.
+
+        Where that fails the first reply is returned, of which nothing will be left: `promising.settled`.
+        """
+        answer, spent = asked.read(first), _spent(first)
+        try:
+            reply = await self._ask(db, scope, asked, asked.objected(first, ONLY_PROMISED), "rewrite")
+        except AppError as error:
+            asked.context.trace.failed("rewrite", first.model, error.code)
+            return answer, spent
+        asked.context.trace.note("only_promised")
+        second = asked.read(reply)
+        return (answer if asked.invented(second) else second), spent + _spent(reply)
 
     async def _ask(
         self, db: Database, scope: Scope, asked: "_Asked", request: ModelRequest, purpose: Purpose
@@ -185,7 +204,7 @@ class _Asked:
         deal = [value for _label, value in (*deal_facts(self.context), *contact_facts(self.context))]
         remembered = [one.own_words for one in self.context.memories]
         scripts = [f"{one.title}\n{one.text}" for one in self.context.scripts]
-        return unsourced(answer.text, [*found, self.context.company, *scripts, *deal, *said], remembered)
+        return unsourced(answer.text, [*found, self.context.company.text, *scripts, *deal, *said], remembered)
 
     def judged(
         self, outcome: Literal["rewritten", "blocked"], invented: list[str], first: ModelReply
@@ -209,8 +228,11 @@ class _Asked:
     def objection(self, reply: ModelReply, invented: list[str]) -> ModelRequest:
         """Return the same request, with the reply and what is wrong with it."""
         named = "\n".join(f"- {fact}" for fact in invented[:FACTS_NAMED_MAX])
-        wrong = ChatTurn("user", _REWRITE.format(facts=named, mark=NOT_FOUND_MARK))
-        turns = (*self.request.turns, ChatTurn("assistant", reply.text), wrong)
+        return self.objected(reply, _REWRITE.format(facts=named, mark=NOT_FOUND_MARK))
+
+    def objected(self, reply: ModelReply, words: str) -> ModelRequest:
+        """Return the same request, with the reply and these words about it, for the time that is left."""
+        turns = (*self.request.turns, ChatTurn("assistant", reply.text), ChatTurn("user", words))
         left = max(self.until - time.monotonic(), REWRITE_MIN_SECONDS)
         return replace(self.request, turns=turns, within=left)
 
@@ -290,11 +312,13 @@ def _blocks(context: TurnContext, passages: list[Passage]) -> list[Block]:
     """Return what the model is told before the dialogue, in its order."""
     rules = f"{_rules(context.settings)}\n{promise_rule(context)}"
     blocks = [*_told_by_owner(context), Block.of("rules", rules)]
-    files = hearing.note((*context.history, *context.unanswered))
+    files = hearing.note((*context.told_history, *context.unanswered))
     if files:
         blocks.append(Block.of("files", files))
-    if context.company:
-        blocks.append(Block.of("company", f"{_ABOUT}\n<company>\n{as_data(context.company)}\n</company>"))
+    if context.company.text:
+        blocks.append(
+            Block.of("company", f"{_ABOUT}\n<company>\n{as_data(context.company.text)}\n</company>")
+        )
     of_crm: tuple[tuple[BlockKind, Facts], ...] = (
         ("deal", deal_facts(context)),
         ("contact", contact_facts(context)),
@@ -341,7 +365,7 @@ def _said(turns: Sequence[ChatTurn]) -> list[Block]:
 def _turns(context: TurnContext) -> tuple[ChatTurn, ...]:
     history = tuple(
         ChatTurn("user" if message.author == "customer" else "assistant", as_data(told))
-        for message in context.history
+        for message in context.told_history
         if (told := hearing.tell(message)[:HISTORY_MESSAGE_MAX_CHARS])
     )
     question = "\n".join(filter(None, map(hearing.tell, context.unanswered)))

@@ -1,4 +1,7 @@
-"""The scripts and answers to objections of one turn: those of the deal's stage, their variables filled."""
+"""The scripts and answers to objections of one turn: those of the deal's stage, their variables filled.
+
+And what was told about the company, counted.
+"""
 
 from uuid import UUID
 
@@ -7,10 +10,12 @@ from gptagent.features.conversations.model import Conversation
 from gptagent.features.crm import service as crm
 from gptagent.features.crm.service import LeadCard
 from gptagent.features.dialog.context import TurnContext
+from gptagent.features.dialog.extractive import BY as EXTRACTIVE
 from gptagent.features.dialog.model import Answer
 from gptagent.features.knowledge import service as knowledge
-from gptagent.features.knowledge.model import Given, StageKey
+from gptagent.features.knowledge.model import Given
 from gptagent.features.organizations import service as organizations
+from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Session
 
 VALUE_MAX_CHARS = 100  # a name or a field is no place for a text that a model might take for instructions
@@ -19,7 +24,7 @@ VALUE_MAX_CHARS = 100  # a name or a field is no place for a text that a model m
 async def scripts_of(session: Session, context: TurnContext) -> tuple[Given, ...]:
     """Return what the agent is given for the customer's message at the deal's stage."""
     values = await values_of(session, context.conversation, context.lead, context.agent)
-    return tuple(await knowledge.choose_scripts(session, _stage(context), context.question, values))
+    return tuple(await knowledge.choose_scripts(session, context.stage, context.question, values))
 
 
 def used_scripts(answer: Answer) -> set[UUID]:
@@ -29,11 +34,10 @@ def used_scripts(answer: Answer) -> set[UUID]:
     return {source.source_id for source in answer.sources if source.kind in {"script", "objection"}}
 
 
-def _stage(context: TurnContext) -> StageKey | None:
-    lead = context.lead
-    if lead is None or lead.pipeline_id is None or lead.stage_id is None:
-        return None
-    return StageKey(context.conversation.connection_id, lead.pipeline_id, lead.stage_id)
+async def note_told(session: Session, context: TurnContext, answer: Answer) -> None:
+    """Count for the facts about the company that a model was told them for this reply."""
+    if answer.outcome == "reply" and answer.by != EXTRACTIVE:
+        await knowledge.note_facts_told(session, context.company.facts, now=utcnow())
 
 
 async def values_of(

@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 import structlog
@@ -57,7 +58,7 @@ class Sender:
         try:
             if reply.talk_id is None and transport.route == "talk":
                 reply = replace(reply, talk_id=await self._find_talk(link, conversation))
-            since = await transport.prepare(link, reply)
+            since = await transport.prepare(link, reply, partial(store.hold_claim, turn=turn))
         except AppError as error:
             await self._held_back(turn, link, reply, error)
             return

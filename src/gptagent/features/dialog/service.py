@@ -56,12 +56,18 @@ class Lanes:
         await _stir(session, event.conversation_id)
 
     async def claim(self, session: Session, conversation_id: UUID, message: InboundMessage) -> bool:
-        """Implements `OwnMessages`; settles a send whose outcome was unknown."""
+        """Implements `OwnMessages`; settles a send whose outcome was unknown.
+
+        By its id first; then what is on its way, and only then what is known to have left without an id.
+        """
         if await enclosures.claim(session, conversation_id, message):
             return True
-        if await outgoing.claim(session, conversation_id, message):
+        is_a_turns = await reports.is_known(session, conversation_id, message)
+        if not is_a_turns and await outgoing.claim(session, conversation_id, message):
             return True
         state = await reports.claim(session, conversation_id, message)
+        if state is None and await outgoing.claim_settled(session, conversation_id, message):
+            return True
         if state is None:
             elsewhere = await reports.claim_elsewhere(session, conversation_id, message)
             if elsewhere is not None:
@@ -72,7 +78,9 @@ class Lanes:
         return True
 
     async def on_robots_wrote(self, session: Session, event: RobotsWrote) -> None:
-        """Settle the replies that the CRM's log shows."""
+        """Settle the replies that the CRM's log shows. Conversations are locked before lanes."""
+        for conversation_id in await outgoing.settle_seen(session, event):
+            await session.enqueue(outgoing.SEND, {"conversation_id": str(conversation_id)})
         for conversation_id in await reports.settle_seen(session, event):
             await session.enqueue(ADVANCE, {"conversation_id": str(conversation_id)})
 

@@ -372,15 +372,22 @@ async def hasten(session: Session, conversation_id: UUID) -> bool:
 
 
 async def ids_of_other_turns(session: Session, turn: Turn, ids: list[str]) -> set[str]:
-    """Return which of these messages other turns of the conversation have accounted for, or what is owed
-    outside of turns.
+    """Return which of these messages other turns have accounted for, or what is owed outside of turns: of the
+    conversation, or of another chat of its deal, as the log of a deal shows those of all.
     """
     rows = await session.fetch(
-        """select provider_message_id from app.turn
-            where conversation_id = $1 and id <> $2 and provider_message_id = any($3)
+        """with chats as (
+             select $1::uuid as id
+             union
+             select c.id
+               from app.conversation o
+                    join app.conversation c on (c.connection_id, c.lead_id) = (o.connection_id, o.lead_id)
+              where o.id = $1)
+           select t.provider_message_id from chats join app.turn t on t.conversation_id = chats.id
+            where t.id <> $2 and t.provider_message_id = any($3)
            union all
-           select provider_message_id from app.outgoing
-            where conversation_id = $1 and provider_message_id = any($3)""",
+           select o.provider_message_id from chats join app.outgoing o on o.conversation_id = chats.id
+            where o.provider_message_id = any($3)""",
         turn.conversation_id,
         turn.id,
         ids,

@@ -24,6 +24,7 @@ from gptagent.features.dialog.generating import Generation
 from gptagent.features.dialog.handing import turns as handing
 from gptagent.features.dialog.handing.model import hands_over
 from gptagent.features.dialog.model import Answer, Outcome, Pace, Turn
+from gptagent.features.dialog.scripting import note_told
 from gptagent.features.dialog.sending import Sender
 from gptagent.features.dialog.splitting import service as splitting
 from gptagent.features.dialog.tracing import service as tracing
@@ -186,6 +187,7 @@ class TurnRunner:
                 await store.add_usage(session, turn.id, spent.calls, spent.tokens_in, spent.tokens_out)
             if not await store.record_answer(session, turn, context.agent, answer):
                 raise service.StaleClaim
+            await note_told(session, context, answer)
             await tracing.keep(session, turn, seen_by(context))
         return replace(turn, answer=answer, agent_id=context.agent.id)
 

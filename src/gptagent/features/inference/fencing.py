@@ -2,10 +2,20 @@
 
 import re
 
-# Signs that nobody sees and a model reads: of no width, of another direction, and the letters of "tags".
-# Emoji are joined by U+200D and flags are written with tags, which stay where they are part of one.
+_TAG = "[\U000e0000-\U000e007f]"
+_BLACK_FLAG = "\U0001f3f4"
+# What makes it the flag of England, Scotland or Wales: the only ones in Unicode's own list.
+_LAND = (
+    "\U000e0067\U000e0062(?:\U000e0065\U000e006e\U000e0067|\U000e0073\U000e0063\U000e0074"
+    "|\U000e0077\U000e006c\U000e0073)\U000e007f"
+)
+_SELECTOR = "[\ufe00-\ufe0f\U000e0100-\U000e01ef]"
+# Signs that nobody sees and a model reads: of no width, of another direction, the letters of "tags" except
+# those of one of the flags, and the selectors of variants behind another one.
+# Emoji are joined by U+200D, which stays where it is part of one.
 HIDDEN = re.compile(
-    "(?<!\U0001f3f4)(?<![\U000e0020-\U000e007f])[\U000e0000-\U000e007f]+"
+    f"(?:(?<!{_BLACK_FLAG})(?<!{_TAG})|(?<={_BLACK_FLAG})(?!{_LAND})|(?<={_BLACK_FLAG}{_LAND})){_TAG}+"
+    f"|(?<={_SELECTOR}){_SELECTOR}+"
     "|[\u200b\u200c\u2060-\u2064\u180e\ufeff\u202a-\u202e\u2066-\u2069\u206a-\u206f]"
     "|(?<=[^\\W_])\u200d(?=[^\\W_])"
 )

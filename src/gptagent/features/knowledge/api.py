@@ -12,6 +12,8 @@ from starlette.responses import Response
 from gptagent.features.knowledge import service
 from gptagent.features.knowledge.articles.model import CATEGORIES_MAX
 from gptagent.features.knowledge.model import Document, DocumentStatus
+from gptagent.features.knowledge.staging.api import StageBody, StageKeyOut, keys_of
+from gptagent.features.knowledge.staging.model import STAGES_MAX, stages_of
 from gptagent.features.knowledge.upload import read_chunks, store_upload
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
@@ -42,7 +44,8 @@ class DocumentOut(Wire):
     left out. `expected_at` is when the reading under way is likely to end. `url` is where a site's page lies.
 
     `categories` are where it is, of a site's page where its site is. What is in none of an agent's categories
-    is not found by it.
+    is not found by it. With `stages` it is found at these stages of a deal only; not `is_everywhere` and
+    without `stages` nowhere, for their account is disconnected.
     """
 
     id: UUID
@@ -63,14 +66,20 @@ class DocumentOut(Wire):
     updated_at: datetime
     url: str | None
     categories: list[UUID]
+    stages: list[StageKeyOut]
+    is_everywhere: bool
 
 
 class DocumentPatch(Body):
-    """`categories` are ids; it is taken out of all others."""
+    """`categories` are ids; it is taken out of all others. Without any `stages` it is for every one.
+
+    Fields left out stay as they are.
+    """
 
     model_config = example({"categories": ["0198c0de-0000-7000-8000-000000000001"]})
 
-    categories: Chosen
+    categories: Chosen | None = None
+    stages: tuple[StageBody, ...] | None = None
 
 
 class DocumentsOut(Wire):
@@ -93,7 +102,7 @@ class DocumentsApi:
             responses={200: {"model": DocumentOut, "description": "The same bytes are here already"}},
         )(self.upload)
         router.get("/{document_id}", summary="Get a document")(self.get)
-        router.patch("/{document_id}", summary="Put a document into categories")(self.update)
+        router.patch("/{document_id}", summary="Say where a document is and for which stages")(self.update)
         router.post("/{document_id}/retry", status_code=202, summary="Read a failed document again")(
             self.retry
         )
@@ -120,11 +129,14 @@ class DocumentsApi:
         scope: CurrentScope,
         file: UploadFile,
         categories: Annotated[str, Form(max_length=CATEGORIES_MAX * 40)] = "",
+        *,
+        stages: Annotated[str, Form(max_length=STAGES_MAX * 80)] = "",
     ) -> DocumentOut:
         """Take one file. The same bytes again are the document that is here already (200 instead of 201).
 
         Another file of the same name takes the place of the document that has it. `categories`, ids with
-        commas between them, are those it is in from then on; without any it stays where it is.
+        commas between them, are those it is in from then on; without any it stays where it is. `stages`, each
+        as `connection:pipeline:stage`, are likewise those it is for.
         """
         require(scope, policy.EDIT_KNOWLEDGE)
         registration = await store_upload(
@@ -134,6 +146,7 @@ class DocumentsApi:
             file.filename or "",
             read_chunks(file),
             categories=_ids(categories),
+            stages=stages_of(filter(None, map(str.strip, stages.split(",")))),
             now=utcnow(),
         )
         response.status_code = 201 if registration.is_new else 200
@@ -158,7 +171,9 @@ class DocumentsApi:
             if match:
                 current = await service.get_document(session, document_id, lock=True)
                 match.check(_document(current, request))
-            return _document(await service.place_document(session, document_id, body.categories), request)
+            stages = None if body.stages is None else keys_of(body.stages)
+            placed = await service.place_document(session, document_id, body.categories, stages=stages)
+            return _document(placed, request)
 
     async def retry(self, request: Request, scope: CurrentScope, document_id: UUID) -> DocumentOut:
         require(scope, policy.EDIT_KNOWLEDGE)
@@ -178,7 +193,7 @@ class DocumentsApi:
 
 
 def _document(document: Document, request: Request) -> DocumentOut:
-    told = ("failure", "unread")
+    told = ("failure", "unread", "stages")
     values = {name: getattr(document, name) for name in DocumentOut.model_fields if name not in told}
     locale = locale_of(request)
     failure = translate(locale, document.failure) if document.failure else None
@@ -186,7 +201,8 @@ def _document(document: Document, request: Request) -> DocumentOut:
         UnreadOut(name=one.name, error_code=one.error_code, failure=translate(locale, one.failure))
         for one in document.unread
     ]
-    return DocumentOut(**values, failure=failure, unread=unread)
+    stages = [StageKeyOut.model_validate(one) for one in document.stages]
+    return DocumentOut(**values, failure=failure, unread=unread, stages=stages)
 
 
 def _ids(text: str) -> list[UUID]:

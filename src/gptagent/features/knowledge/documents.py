@@ -1,7 +1,7 @@
 """The verbs of documents: uploads, their way through ingestion, their end."""
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from gptagent.features.audit import service as audit
@@ -17,10 +17,12 @@ from gptagent.features.knowledge.model import (
     NewDocument,
     Piece,
     Registration,
+    StageKey,
     Unread,
 )
 from gptagent.features.knowledge.placing import service as placing
 from gptagent.features.knowledge.quota import service as quota
+from gptagent.features.knowledge.staging.service import check_stages
 from gptagent.features.knowledge.vectors.service import note_changed
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import Conflict, NotFound, TooLarge
@@ -40,12 +42,13 @@ async def register_document(session: Session, new: NewDocument, *, now: datetime
 
     The same bytes give the existing document; of an archive they are unpacked anew. Other bytes under the
     name of a document take its place; what it said answers until they are read. Raises TooLarge, Invalid for
-    a category that is not there, and Conflict if the plan's storage is full.
+    a category or stage that is not there, and Conflict if the plan's storage is full.
     """
     if new.size_bytes > FILE_MAX_BYTES:
         limit = FILE_MAX_BYTES // 1_000_000
         raise TooLarge("file_too_large", "The file is larger than {limit} MB.", params={"limit": limit})
     await placing.check(session, new.categories)
+    await check_stages(session, new.stages)
     await quota.hold(session)
     same = await store.fetch_document(session, sha256=new.sha256)
     if same is None:
@@ -79,6 +82,11 @@ async def retry_document(session: Session, document_id: UUID, *, now: datetime) 
     return document
 
 
+async def queue_again(session: Session, document_id: UUID, *, delay: timedelta = timedelta(0)) -> None:
+    """Have a document read that waits, or whose reading was stopped."""
+    await session.enqueue(INGEST_JOB, {"document_id": str(document_id)}, delay=delay)
+
+
 async def delete_document(session: Session, document_id: UUID) -> str:
     """Delete a document with its passages. Returns the key of its bytes, to be deleted after the commit.
 
@@ -93,17 +101,29 @@ async def delete_document(session: Session, document_id: UUID) -> str:
     return key
 
 
-async def place_document(session: Session, document_id: UUID, categories: Collection[UUID]) -> Document:
-    """Put a document into these categories and no other. Raises NotFound, Invalid for one that is not there,
-    and Conflict for a page of a site, which is where its site is.
+async def place_document(
+    session: Session,
+    document_id: UUID,
+    categories: Collection[UUID] | None = None,
+    *,
+    stages: Collection[StageKey] | None = None,
+) -> Document:
+    """Put a document into these categories and no other, and have it be for these stages, for every one
+    without any; None leaves either as it is.
+
+    Raises NotFound, Invalid for one that is not there, and Conflict for a page of a site, which is where its
+    site is.
     """
     document = await get_document(session, document_id, lock=True)
     if document.url is not None:
         raise Conflict("document_of_site", "A page of a site is in the categories of its site.")
-    if await placing.place_document(session, document_id, categories):
-        await audit.record(
-            session, Entry("document.updated", "document", str(document_id), {"categories": None})
-        )
+    changed: dict[str, tuple[object, object] | None] = {}
+    if categories is not None and await placing.place_document(session, document_id, categories):
+        changed["categories"] = None
+    if stages is not None and await placing.bind_document(session, document, stages):
+        changed["stages"] = None
+    if changed:
+        await audit.record(session, Entry("document.updated", "document", str(document_id), changed))
         await _announce(session, document_id)
     return await get_document(session, document_id)
 
@@ -220,14 +240,16 @@ async def _unpack_anew(session: Session, archive: Document, now: datetime) -> Do
 
 
 async def _placed(session: Session, document: Document, new: NewDocument) -> Document:
-    """Return the document with the categories that came with its bytes; without any it stays where it is."""
-    if not new.categories or document.url is not None:
+    """Return the document with the categories and stages that came with its bytes; without any of either it
+    stays where it is.
+    """
+    if not (new.categories or new.stages) or document.url is not None:
         return document
-    return await place_document(session, document.id, new.categories)
+    return await place_document(session, document.id, new.categories or None, stages=new.stages or None)
 
 
 async def _queue(session: Session, document_id: UUID) -> None:
-    await session.enqueue(INGEST_JOB, {"document_id": str(document_id)})
+    await queue_again(session, document_id)
     await _announce(session, document_id)
 
 

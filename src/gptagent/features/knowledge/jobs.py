@@ -22,6 +22,7 @@ from gptagent.features.knowledge.model import (
     mime_by_name,
 )
 from gptagent.features.knowledge.parsing import (
+    Interrupted,
     ParsedDocument,
     ParseFailed,
     Unpacked,
@@ -29,11 +30,11 @@ from gptagent.features.knowledge.parsing import (
     read_scans,
     unpack_file,
 )
-from gptagent.features.knowledge.placing.service import categories_of_document
+from gptagent.features.knowledge.placing.service import place_as
 from gptagent.features.knowledge.ports import Recogniser
 from gptagent.features.knowledge.upload import drop_spare
 from gptagent.kernel.clock import utcnow
-from gptagent.kernel.db import Database, Session
+from gptagent.kernel.db import Database
 from gptagent.kernel.errors import Conflict, NotFound, TooLarge
 from gptagent.kernel.files import FileStore
 from gptagent.kernel.ids import new_id
@@ -43,6 +44,7 @@ log = structlog.get_logger(__name__)
 
 BEGUN_PROGRESS = 5  # of a claim
 PARSED_PROGRESS = 40
+RESTART_PAUSE = timedelta(seconds=30)  # until a worker of the release that is installed may be there
 PAGE_SECONDS = 4.0  # until the first page that is recognised has told better
 
 # A child may take 1 GiB and a core; recording holds a connection while progress takes a second one.
@@ -63,7 +65,8 @@ class IngestContext(Protocol):
 async def ingest(ctx: IngestContext, document_id: str, *, recogniser: Recogniser | None = None) -> None:
     """Make a document's text retrievable, or fail it with a reason. Done again it changes nothing.
 
-    An archive becomes a document for each file of it that can be taken.
+    An archive becomes a document for each file of it that can be taken. What another release is installed
+    for meanwhile is left to the worker that will be started.
     """
     async with _SLOTS:
         async with ctx.db.session(ctx.scope) as session:
@@ -86,6 +89,12 @@ async def ingest(ctx: IngestContext, document_id: str, *, recogniser: Recogniser
                 await service.fail_document(
                     session, claim.id, failed.code, attempt=claim.attempts, now=utcnow()
                 )
+        except Interrupted as stopped:
+            if not stopped.is_outdated:
+                raise  # the queue has it tried again
+            log.warning("worker_outdated", document_id=document_id)
+            async with ctx.db.session(ctx.scope) as session:
+                await service.queue_again(session, claim.id, delay=RESTART_PAUSE)
         except Conflict:
             log.info("ingest_outdated", document_id=document_id, attempt=claim.attempts)
 
@@ -150,7 +159,7 @@ async def _take(ctx: IngestContext, file: Unpacked, archive: Document) -> None:
         async with ctx.db.session(ctx.scope) as session:
             registration = await service.register_document(session, new, now=utcnow())
             if registration.is_new and registration.replaced_key is None:
-                await _place_with(session, registration.document.id, archive.id)
+                await place_as(session, registration.document.id, archive.id)
     except Conflict as error:
         await ctx.files.delete(stored.key)
         raise ParseFailed("storage_full" if error.code == "storage_full" else "internal") from error
@@ -158,12 +167,6 @@ async def _take(ctx: IngestContext, file: Unpacked, archive: Document) -> None:
         await ctx.files.delete(stored.key)
         raise
     await drop_spare(ctx.files, stored.key, registration)
-
-
-async def _place_with(session: Session, document_id: UUID, archive_id: UUID) -> None:
-    categories = await categories_of_document(session, archive_id)
-    if categories:
-        await service.place_document(session, document_id, categories)
 
 
 async def _record(ctx: IngestContext, claim: Document, found: list[Piece], unread: Sequence[Unread]) -> None:

@@ -20,7 +20,8 @@ from gptagent.features.knowledge.drafts.model import DraftText as DraftText  # n
 from gptagent.features.knowledge.drafts.model import Exchange as Exchange  # noqa: PLC0414 - exported
 from gptagent.features.knowledge.drafts.model import Material as Material  # noqa: PLC0414 - exported
 from gptagent.features.knowledge.scripts.model import Given as Given  # noqa: PLC0414 - exported
-from gptagent.features.knowledge.scripts.model import StageKey as StageKey  # noqa: PLC0414 - exported
+from gptagent.features.knowledge.staging.model import At as At  # noqa: PLC0414 - exported
+from gptagent.features.knowledge.staging.model import StageKey as StageKey  # noqa: PLC0414 - exported
 
 FILE_MAX_BYTES = 50_000_000
 FILE_NAME_MAX_CHARS = 255
@@ -83,6 +84,7 @@ FAILURES: Mapping[str, str] = {
     "too_many_scans": "The file has more than 300 scanned pages. Split it into smaller files.",
     "too_many_files": "The archive holds more than 1,000 files. Split it into smaller ones.",
     "too_many_attached": "Only the first 50 files of a letter are read. Upload this one by itself.",
+    "too_deep": "Letters within letters are read five deep. Upload this one by itself.",
     "empty_archive": "There is no file in the archive.",
     "nothing_read": "No file of the archive could be taken.",
     "type_unsupported": "Files of this type are not read.",
@@ -97,7 +99,8 @@ FAILURES: Mapping[str, str] = {
 class NewDocument:
     """An upload whose bytes are already in the file store under `blob_key`. `sha256` in hex.
 
-    `categories`, if there are any, are those it is in from now on, also if the document is here already.
+    `categories`, if there are any, are those it is in from now on, also if the document is here already, and
+    so are `stages` those it is for.
     """
 
     file_name: str
@@ -106,6 +109,7 @@ class NewDocument:
     sha256: str
     blob_key: str
     categories: tuple[UUID, ...] = ()
+    stages: tuple[StageKey, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +132,8 @@ class Document:
     `expected_at` is when the attempt under way is likely to end. An archive has `entry_count` documents made
     of its files and no passages of its own; `unread` names what could not be read. `url` is a site's page's,
     which is in the categories of its site.
+
+    Not `is_everywhere` and without `stages` it is found nowhere: their account is disconnected.
     """
 
     id: UUID
@@ -149,6 +155,8 @@ class Document:
     updated_at: datetime
     url: str | None = None
     categories: tuple[UUID, ...] = ()
+    stages: tuple[StageKey, ...] = ()
+    is_everywhere: bool = True
 
     @property
     def failure(self) -> str | None:
@@ -220,7 +228,8 @@ class Passage:
     as `place` says.
     `support` (0-1) is how far it answers the question: a base answers from where this is high enough.
     `url` is where everybody can read it, if it is a page of a site. `by_words` and `by_meaning` are its
-    places, from 1, in the two searches that found it.
+    places, from 1, in the two searches that found it. `similarity` is that of its meaning (cosine), `fused`
+    its share in the two searches joined, `relevance` what a reranking model holds of it; None if it has none.
     """
 
     chunk_id: int
@@ -238,6 +247,9 @@ class Passage:
     url: str | None = None
     by_words: int | None = None
     by_meaning: int | None = None
+    similarity: float | None = None
+    fused: float | None = None
+    relevance: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

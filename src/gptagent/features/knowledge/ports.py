@@ -27,11 +27,16 @@ class RerankingModel:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """Places of the given texts, the best one first, each once. `tokens` is 0 if the provider tells none."""
+    """Places of the given texts, the best one first, each once. `tokens` is 0 if the provider tells none.
+
+    `scores` are how relevant the model holds the first ones, in its own measure; what it kept to itself has
+    none.
+    """
 
     order: tuple[int, ...]
     tokens: int
     duration_ms: int
+    scores: tuple[float, ...] = ()
 
 
 class Reranker(Protocol):

@@ -9,11 +9,12 @@ from gptagent.features.knowledge.categories.model import Within
 from gptagent.features.knowledge.model import Form, Passage, Quote
 from gptagent.features.knowledge.naming.model import Named, Naming, other_words
 from gptagent.features.knowledge.naming.service import find_names
-from gptagent.features.knowledge.reranking.model import reordered
+from gptagent.features.knowledge.reranking.model import Order, reordered
 from gptagent.features.knowledge.scoring import store as scoring
 from gptagent.features.knowledge.spelling.service import respell
+from gptagent.features.knowledge.staging.service import narrowed
 from gptagent.features.knowledge.vectors import store as vectors
-from gptagent.features.knowledge.vectors.model import POOL, Meaning, fuse
+from gptagent.features.knowledge.vectors.model import POOL, Meaning, fused
 from gptagent.kernel.db import Session
 
 SEARCH_LIMIT = 5
@@ -49,7 +50,7 @@ async def search(
     meaning: Meaning | None = None,
     within: Within | None = None,
     by_names: bool | None = None,
-    order: Sequence[int] | None = None,
+    order: Order | None = None,
 ) -> list[Passage]:
     """Return the passages that best match the question, best first: by words, and by its meaning if given.
 
@@ -59,7 +60,8 @@ async def search(
     words. With `within` nothing else of the base is looked at. `order` are the best passages as a reranking
     model has put them.
     """
-    asking = await read_question(session, question, within, by_names=by_names)
+    within = await narrowed(session, within)
+    asking = await _read(session, question, within, by_names=by_names)
     found = await _find(session, asking, limit, meaning=meaning, within=within, order=order)
     return await judge(session, asking, found)
 
@@ -73,7 +75,8 @@ async def candidates(
     within: Within | None = None,
 ) -> list[Passage]:
     """Return what `search` finds, without looking how far it answers."""
-    asking = await read_question(session, question, within)
+    within = await narrowed(session, within)
+    asking = await _read(session, question, within)
     return await _find(session, asking, limit, meaning=meaning, within=within)
 
 
@@ -84,43 +87,63 @@ async def _find(
     *,
     meaning: Meaning | None,
     within: Within | None,
-    order: Sequence[int] | None = None,
+    order: Order | None = None,
 ) -> list[Passage]:
     forms = await _forms(session, asking)
     terms, is_wide = len(asking.words), meaning is not None or order is not None
-    found = await scoring.rank(session, forms, terms, POOL if is_wide else limit, within) if forms else []
-    by_words, near = [passage.chunk_id for passage in found], list[int]()
+    found = (
+        await scoring.rank(session, forms, terms, max(POOL, limit) if is_wide else limit, within)
+        if forms
+        else []
+    )
+    by_words, near = [passage.chunk_id for passage in found], dict[int, float]()
     best: Sequence[int] = by_words
+    shares: Mapping[int, float] = {}
     if meaning is not None:
-        near = [one.chunk_id for one in await vectors.nearest(session, meaning, POOL, within)]
-        best = fuse(by_words, near, meaning.weight)
+        nearest = await vectors.nearest(session, meaning, max(POOL, limit), within)
+        near = {one.chunk_id: one.similarity for one in nearest}
+        shares = fused(by_words, list(near), meaning.weight)
+        best = list(shares)
     if order is not None:
-        best = reordered(best, order)
+        best = reordered(best, order.chunk_ids)
     chosen = await _chosen(session, best[:limit], found, forms, terms)
-    return [_placed(one, by_words, near) for one in chosen]
+    relevance = order.relevance if order else {}
+    return [
+        replace(
+            _placed(one, by_words, near),
+            fused=shares.get(one.chunk_id),
+            relevance=relevance.get(one.chunk_id),
+        )
+        for one in chosen
+    ]
 
 
-def _placed(passage: Passage, by_words: Sequence[int], near: Sequence[int]) -> Passage:
+def _placed(passage: Passage, by_words: Sequence[int], near: Mapping[int, float]) -> Passage:
     """Return the passage with its places in the two searches."""
     places = [
-        ids.index(passage.chunk_id) + 1 if passage.chunk_id in ids else None for ids in (by_words, near)
+        ids.index(passage.chunk_id) + 1 if passage.chunk_id in ids else None for ids in (by_words, [*near])
     ]
-    return replace(passage, by_words=places[0], by_meaning=places[1])
+    similarity = near.get(passage.chunk_id)
+    return replace(passage, by_words=places[0], by_meaning=places[1], similarity=similarity)
 
 
 async def search_by_meaning(
     session: Session, question: str, meaning: Meaning, within: Within | None = None
 ) -> list[Passage]:
     """Return the passages nearest in meaning alone, nearest first, as `search` weighs them in."""
-    asking = await read_question(session, question, within)
-    near = [one.chunk_id for one in await vectors.nearest(session, meaning, SEARCH_LIMIT, within)]
+    within = await narrowed(session, within)
+    asking = await _read(session, question, within)
+    nearest = await vectors.nearest(session, meaning, SEARCH_LIMIT, within)
+    near = {one.chunk_id: one.similarity for one in nearest}
     forms = await _forms(session, asking)
-    return await judge(session, asking, await _chosen(session, near, [], forms, len(asking.words)))
+    found = await _chosen(session, list(near), [], forms, len(asking.words))
+    return await judge(session, asking, [replace(one, similarity=near[one.chunk_id]) for one in found])
 
 
 async def search_by_names(session: Session, question: str, within: Within | None = None) -> list[Passage]:
     """Return the passages found by nothing but other names of what the question names."""
-    asking = await read_question(session, question, within, by_names=True)
+    within = await narrowed(session, within)
+    asking = await _read(session, question, within, by_names=True)
     words = [word for word in asking.words if word in asking.named]
     forms = await _kin(session, _others(words, asking.named))
     found = await scoring.rank(session, forms, len(words), SEARCH_LIMIT, within) if forms else []
@@ -155,11 +178,12 @@ async def add_related(
     ]
     if not found:
         return list(passages)
-    words = (await read_question(session, question, within)).known
+    within = await narrowed(session, within)
+    words = (await _read(session, question, within)).known
     known = [passage.source_id for passage in passages]
     return [
         *passages,
-        *await store.related(
+        *await scoring.related(
             session, list(dict.fromkeys(found)), known, words, limit=RELATED_PASSAGES, within=within
         ),
     ]
@@ -200,6 +224,12 @@ async def read_question(
 
     Its misspelt words are those that are not known `within`.
     """
+    return await _read(session, question, await narrowed(session, within), by_names=by_names)
+
+
+async def _read(
+    session: Session, question: str, within: Within | None, *, by_names: bool | None = None
+) -> Asking:
     stems = await scoring.stem(session, [lexical.normalise_question(question[:SEARCH_MAX_CHARS])])
     words = lexical.informative(stems[0])
     names = [] if by_names is False else await find_names(session, stems[0], always=by_names is True)

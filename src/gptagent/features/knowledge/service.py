@@ -32,6 +32,7 @@ from gptagent.features.knowledge.documents import (
     note_progress,
     page_documents,
     place_document,
+    queue_again,
     record_entries,
     record_pieces,
     register_document,
@@ -42,11 +43,15 @@ from gptagent.features.knowledge.drafts.prompting import read as read_draft
 from gptagent.features.knowledge.drafts.prompting import request as draft_request
 from gptagent.features.knowledge.drafts.service import may_ask_model, read_talk
 from gptagent.features.knowledge.drafts.service import propose as propose_draft
-from gptagent.features.knowledge.facts.service import get_facts
+from gptagent.features.knowledge.facts.model import Told
+from gptagent.features.knowledge.facts.service import choose_facts
+from gptagent.features.knowledge.facts.service import note_told as note_facts_told
 from gptagent.features.knowledge.gaps.model import Asked
 from gptagent.features.knowledge.gaps.service import forget_questions, note_question
 from gptagent.features.knowledge.questions.asking import Asker
-from gptagent.features.knowledge.rebuilding.service import Proof, prove, rebuild, workspaces
+from gptagent.features.knowledge.questions.opening import opening_questions
+from gptagent.features.knowledge.rebuilding.model import Leg, Proof
+from gptagent.features.knowledge.rebuilding.service import prove, rebuild, rebuild_and_prove, workspaces
 from gptagent.features.knowledge.reranking.service import Reranking
 from gptagent.features.knowledge.retrieval import (
     add_related,
@@ -68,14 +73,17 @@ __all__ = [
     "VERSION_ORDERS",
     "Asked",
     "Asker",
+    "Leg",
     "Proof",
     "Reranking",
+    "Told",
     "Understanding",
     "Within",
     "add_related",
     "article_titles",
     "best_sentences",
     "change_articles",
+    "choose_facts",
     "choose_scripts",
     "claim_document",
     "count_sources",
@@ -91,14 +99,15 @@ __all__ = [
     "forget_questions",
     "get_article",
     "get_document",
-    "get_facts",
     "get_version",
     "is_answerable",
     "list_documents",
     "may_ask_model",
+    "note_facts_told",
     "note_progress",
     "note_question",
     "note_scripts_used",
+    "opening_questions",
     "page_articles",
     "page_documents",
     "page_versions",
@@ -107,10 +116,12 @@ __all__ = [
     "placeholders_in",
     "propose_draft",
     "prove",
+    "queue_again",
     "read_draft",
     "read_talk",
     "read_tree",
     "rebuild",
+    "rebuild_and_prove",
     "record_entries",
     "record_pieces",
     "refusal_support",

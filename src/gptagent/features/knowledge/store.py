@@ -9,21 +9,19 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from gptagent.features.knowledge.categories.model import Within
-from gptagent.features.knowledge.categories.store import SOURCES_WITHIN
 from gptagent.features.knowledge.model import (
     Document,
     DocumentStatus,
     Done,
     KnowledgeCounts,
     NewDocument,
-    Passage,
     Piece,
     SourceKind,
     Unread,
     title_of,
 )
-from gptagent.features.knowledge.scoring.store import passage_of
+from gptagent.features.knowledge.staging.model import stages_of
+from gptagent.features.knowledge.staging.store import STAGES_OF
 from gptagent.kernel.db import Session
 from gptagent.kernel.paging import Page
 
@@ -33,7 +31,8 @@ _DOCUMENT = """id, title, file_name, mime, size_bytes, sha256, blob_key, status,
                array(select m.category_id from app.document_category m where m.document_id = document.id
                      union select m.category_id
                              from app.site_category m join app.site_page p on p.site_id = m.site_id
-                            where p.id = document.page_id order by 1) as categories"""
+                            where p.id = document.page_id order by 1) as categories,
+               """ + STAGES_OF.replace("$source", "document.id")
 
 
 async def page_documents(session: Session, page: Page, search: str, status: str | None) -> list[Document]:
@@ -291,52 +290,13 @@ def _document(row: asyncpg.Record | Mapping[str, Any]) -> Document:
     values = dict(row)
     unread = msgspec.json.decode(values.pop("unread"), type=list[tuple[str, str]])
     categories = tuple(values.pop("categories"))
-    return Document(**values, unread=tuple(Unread(*one) for one in unread), categories=categories)
+    stages = stages_of(values.pop("stages"))
+    told = tuple(Unread(*one) for one in unread)
+    return Document(**values, unread=told, categories=categories, stages=stages)
 
 
 def _unread_json(unread: Sequence[Unread]) -> str:
     return msgspec.json.encode([(one.name, one.error_code) for one in unread]).decode()
-
-
-_BEST_RELATED = """
-select best.*, 0 as score, 0 as coverage
-  from (select distinct on (r.related_id) r.related_id, x.n, r.position
-          from app.article_related r
-               join unnest($1::uuid[]) with ordinality as x (id, n) on x.id = r.article_id
-         where r.related_id <> all($2::uuid[]) $only
-         order by r.related_id, x.n, r.position) r,
-       lateral (select c.id as chunk_id, c.article_id, c.document_id, a.title as source_title,
-                       a.version, null as mime, c.heading, c.page, c.content, null as url
-                  from app.chunk c join app.article a on a.id = c.article_id
-                 where c.article_id = r.related_id
-                 order by (select count(*) from app.posting p
-                            where p.chunk_id = c.id and p.lexeme = any($3::text[])) desc, c.ordinal
-                 limit 1) best
- order by r.n, r.position limit $4"""
-_RELATED = _BEST_RELATED.replace("$only", "")
-_RELATED_WITHIN = f"""with recursive {SOURCES_WITHIN.replace("$within", "$5")}
-{_BEST_RELATED.replace("$only", "and r.related_id in (select id from source_within)")}"""
-
-
-async def related(
-    session: Session,
-    found: Sequence[UUID],
-    known: Sequence[UUID],
-    words: Sequence[str],
-    *,
-    limit: int,
-    within: Within | None = None,
-) -> list[Passage]:
-    """Return the best passage of each article related to those found, in their order, without those known."""
-    rows = await session.fetch(
-        _RELATED if within is None else _RELATED_WITHIN,
-        list(found),
-        list(known),
-        list(words),
-        limit,
-        *([] if within is None else [list(within.categories)]),
-    )
-    return [passage_of(row) for row in rows]
 
 
 def _some(row: asyncpg.Record | None) -> asyncpg.Record:

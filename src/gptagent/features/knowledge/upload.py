@@ -12,6 +12,7 @@ from gptagent.features.knowledge.model import (
     FORMATS,
     NewDocument,
     Registration,
+    StageKey,
     clean_file_name,
     mime_by_name,
 )
@@ -32,10 +33,12 @@ async def store_upload(
     chunks: AsyncIterator[bytes],
     *,
     categories: Sequence[UUID] = (),
+    stages: Sequence[StageKey] = (),
     now: datetime,
 ) -> Registration:
-    """Store an upload and queue its reading. Raises UnsupportedType, TooLarge, Invalid for a category that is
-    not there; keeps nothing then.
+    """Store an upload and queue its reading.
+
+    Raises UnsupportedType, TooLarge, Invalid for a category or stage that is not there; keeps nothing then.
     """
     file_name = clean_file_name(name)
     mime = mime_by_name(file_name)
@@ -46,7 +49,8 @@ async def store_upload(
             params={"formats": FORMATS},
         )
     stored = await files.put(scope.key("documents", new_id().hex), chunks, max_bytes=FILE_MAX_BYTES)
-    new = NewDocument(file_name, mime, stored.size_bytes, stored.sha256, stored.key, tuple(categories))
+    kept = (stored.size_bytes, stored.sha256, stored.key)
+    new = NewDocument(file_name, mime, *kept, tuple(categories), tuple(stages))
     try:
         async with db.session(scope) as session:
             registration = await service.register_document(session, new, now=now)

@@ -18,6 +18,8 @@ from gptagent.features.knowledge.documents import PAGE_LIMIT
 from gptagent.features.knowledge.listing import ids_of
 from gptagent.features.knowledge.model import EXTENSIONS, FILE_MAX_BYTES, FORMATS, ZIP, Document
 from gptagent.features.knowledge.quota.service import read_usage
+from gptagent.features.knowledge.staging.model import stages_of
+from gptagent.features.knowledge.staging.service import stage_choices
 from gptagent.features.knowledge.upload import read_chunks, store_upload
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
@@ -136,14 +138,16 @@ class DocumentPages:
         return await self._document(request, scope, document_id)
 
     async def edit(self, request: Request, scope: CurrentScope, document_id: UUID) -> Response:
-        """Put the document into the ticked categories, and take it out of all others."""
+        """Put the document into the ticked categories, out of all others, and have it be for these stages."""
         require(scope, policy.EDIT_KNOWLEDGE)
-        chosen = ids_of((await request.form()).getlist("categories"))
+        form = await request.form()
+        chosen = ids_of(form.getlist("categories"))
+        ticked = [one for one in form.getlist("stages") if isinstance(one, str)]
         try:
             async with self.db.session(scope) as session:
-                await service.place_document(session, document_id, chosen)
+                await service.place_document(session, document_id, chosen, stages=stages_of(ticked))
         except (Invalid, Conflict) as error:
-            return await self._document(request, scope, document_id, chosen, error)
+            return await self._document(request, scope, document_id, chosen, error, ticked=ticked)
         return self.pages.redirect(f"{base_of(request)}/knowledge-base", Notice("success", "Saved"))
 
     async def _document(
@@ -153,9 +157,12 @@ class DocumentPages:
         document_id: UUID,
         chosen: Sequence[UUID] | None = None,
         error: AppError | None = None,
+        *,
+        ticked: Sequence[str] | None = None,
     ) -> Response:
         async with self.db.session(scope) as session:
             document = await service.get_document(session, document_id)
+            stages = await stage_choices(session)
             tree = await categories.read_tree(session)
             shell = await self.pages.shell(request, session)
         return self.pages.show(
@@ -167,6 +174,8 @@ class DocumentPages:
             is_archive=document.mime == ZIP,
             tree=tree,
             chosen=document.categories if chosen is None else chosen,
+            stages=stages,
+            ticked=[str(one) for one in document.stages] if ticked is None else ticked,
             errors=field_errors(request, error) if error else {},
             failure=message_of(request, error) if error and not error.fields else "",
         )

@@ -191,7 +191,8 @@ def is_held(entered: WebSession, workspace: Workspace) -> bool:
 class Entitlements:
     """What a plan lets a workspace keep and use. A number of None: any; `models` None: whichever is named.
 
-    The installation's own model, which an agent has that names none, is every plan's.
+    The installation's own model, which an agent has that names none, is every plan's. `field_updates`:
+    whether agents may write fields of the CRM by rules.
     """
 
     articles_max: int | None
@@ -199,12 +200,13 @@ class Entitlements:
     agents_max: int | None = None
     instructions_max_chars: int = 40_000
     models: frozenset[str] | None = None
+    field_updates: bool = True
 
 
 GIGABYTE = 1024**3
 # Until plans are sold every workspace has the largest.
 ENTITLEMENTS: Mapping[str, Entitlements] = {
-    "free": Entitlements(500, GIGABYTE, 1, 20_000, frozenset({"gpt-4.1", "gpt-5"})),
+    "free": Entitlements(500, GIGABYTE, 1, 20_000, frozenset({"gpt-4.1", "gpt-5"}), False),
     "premium": Entitlements(
         100_000, 10 * GIGABYTE, 10, 20_000, frozenset({"gpt-4.1", "gpt-5", "gemini-2.5-flash"})
     ),

@@ -125,7 +125,15 @@ async def erase_customer(
     )
     own = [row["lead"] for row in gone]
     owed = f"delete from app.crm_task where {TASKS}"  # noqa: S608 - a constant
-    await session.execute(owed, connection_id, own, list(contacts))
+    await session.execute(owed, connection_id, own, list(contacts), list(ids))
+    # Of a task of the release before nobody knows whom it quotes: once it is in the CRM, ours is not needed.
+    await session.execute(
+        """delete from app.crm_task
+            where connection_id = $1 and record_kind = 'lead' and lead_id = any($2)
+              and conversation_id is null and state in ('done', 'failed')""",
+        connection_id,
+        list(leads),
+    )
     await session.execute(
         "delete from app.crm_lead_claim where connection_id = $1 and lead_id = any($2)", connection_id, own
     )

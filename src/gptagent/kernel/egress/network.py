@@ -4,6 +4,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import cache
 
 import httpcore2
 import httpx2
@@ -43,6 +44,12 @@ def refused(host: str, port: int | None) -> Forbidden:
     )
 
 
+@cache
+def _trust() -> ssl.SSLContext:
+    """All transports share it: reading every authority's certificate takes tens of milliseconds."""
+    return httpx2.create_ssl_context(trust_env=False)
+
+
 class GuardedTransport(httpx2.AsyncHTTPTransport):
     """For `httpx2.AsyncClient(transport=...)` of libraries that insist on a client of their own.
 
@@ -61,7 +68,7 @@ class GuardedTransport(httpx2.AsyncHTTPTransport):
         proxy: Proxy | None = None,
         plain: bool = False,
     ) -> None:
-        context = ssl_context or httpx2.create_ssl_context(trust_env=False)
+        context = ssl_context or _trust()
         super().__init__(verify=context, trust_env=False)
         self._allow = allow
         self._plain = plain

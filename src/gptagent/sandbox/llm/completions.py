@@ -10,7 +10,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from gptagent.sandbox.llm.refusals import admit, cut, fail, silence
+from gptagent.sandbox.llm.refusals import admit, cut, error, fail, silence
 from gptagent.sandbox.llm.script import Prompt, Speech, ToolCall, speak
 from gptagent.sandbox.llm.state import Call, LlmFault, Model, Usage, tokens
 from gptagent.sandbox.wire import Json, answer, read_as, refusal
@@ -30,6 +30,9 @@ async def complete(request: Request) -> Response:
     fault = await admit(request, model, call)
     if fault is not None and fault.action in {"status", "timeout"}:
         return await fail(request, fault, call)
+    if body.get("tools") and not model.knobs.takes_tools:
+        call.outcome = "400"
+        return error(400, "This model does not support tools.")
     speech = speak(model.rules, prompt)
     call.answer = speech.text or str([tool.name for tool in speech.tools])
     usage = Usage(tokens(prompt.everything), _size(speech))

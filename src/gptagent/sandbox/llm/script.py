@@ -4,9 +4,11 @@ import base64
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from typing import cast
 
 import msgspec
+from PIL import Image
 
 from gptagent.sandbox.llm.schema import example
 from gptagent.sandbox.wire import Json
@@ -84,7 +86,7 @@ class Speech:
 def text_of(message: Mapping[str, object]) -> str:
     """Return a message's text, whether it is a string or a list of parts.
 
-    What is "on" a picture is the text that its bytes hold behind a zero byte.
+    What is "on" a picture is the text that the shades of its dots spell behind a black one.
     """
     content = message.get("content")
     if isinstance(content, str):
@@ -101,7 +103,16 @@ def _part(part: Json) -> str:
         content = base64.b64decode(url.partition(";base64,")[2], validate=True)
     except ValueError:
         return ""
-    return f" <picture>{hidden_words(content)}</picture>"
+    return f" <picture>{hidden_words(_drawn(content))}</picture>"
+
+
+def _drawn(content: bytes) -> bytes:
+    """Return the shades of a picture's dots in order, where its words are; of what is none, its bytes."""
+    try:
+        with Image.open(BytesIO(content), formats=("PNG",)) as picture:
+            return picture.convert("L").tobytes()
+    except (OSError, SyntaxError, ValueError):
+        return content
 
 
 def hidden_words(content: bytes) -> str:

@@ -21,7 +21,7 @@ class Knobs(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     With an `api_key` any other is refused. `dimensions` is the size of embeddings that name none.
     `languages` are those the embeddings know: `many`, or `english` like models whose name says so.
     `embedding_ms` passes before vectors are answered, `speech_ms` before a transcript is,
-    `reranking_ms` before an order is.
+    `reranking_ms` before an order is. Without `takes_tools` a request that offers some is refused.
     """
 
     first_token_ms: int = 0
@@ -32,6 +32,7 @@ class Knobs(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     embedding_ms: int = 0
     speech_ms: int = 0
     reranking_ms: int = 0
+    takes_tools: bool = True
     models: list[str] = msgspec.field(
         default_factory=lambda: [
             "sandbox",

@@ -9,10 +9,10 @@ from difflib import SequenceMatcher
 from typing import Any, Literal
 
 from gptagent.features.agents.forms import WEEKDAYS
-from gptagent.features.agents.model import LANGUAGES
+from gptagent.features.agents.model import LANGUAGES, Settings
 from gptagent.features.agents.offering import ACTION_NAMES, DEGREE_NAMES
 from gptagent.features.agents.table import SETTINGS
-from gptagent.features.agents.versions.model import Difference
+from gptagent.features.agents.versions.model import Difference, differences
 
 Mark = Literal["kept", "gone", "new", "left_out"]
 Say = Callable[[str], str]
@@ -37,6 +37,7 @@ TITLES: Mapping[str, str] = {
     "language.fixed": "Language of the answers",
     "creativity": "Creativity",
     "response_delay_seconds": "Answer delay, seconds",
+    "history_messages": "Earlier messages the agent knows",
     "reply_max_chars": "Longest answer, characters",
     "markdown": "Markdown",
     "split_replies": "Several messages",
@@ -95,6 +96,11 @@ class Told:
 def tell(found: Iterable[Difference], names: Mapping[str, str], say: Say) -> list[Told]:
     """Return what differs as it is read. `names` are those of what settings refer to, `say` translates."""
     return [_told(one, names, say) for one in found]
+
+
+def titles_that_differ(before: Settings, after: Settings) -> list[str]:
+    """Return what the settings are called whose values differ, in English."""
+    return [TITLES.get(one.setting, one.setting) for one in differences(before, after)]
 
 
 def _told(one: Difference, names: Mapping[str, str], say: Say) -> Told:

@@ -1,5 +1,6 @@
 """The job that carries an action out: claimed, called without a transaction, recorded; never done twice."""
 
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -30,6 +31,7 @@ from gptagent.features.crm.actions.model import (
 )
 from gptagent.features.crm.actions.places import address_in, fill_email
 from gptagent.features.crm.actions.service import Target
+from gptagent.features.crm.calling.once import made_once
 from gptagent.features.crm.deliveries.model import RecordKind
 from gptagent.features.crm.model import CrmLink, NewTask
 from gptagent.features.crm.ports import CrmPort
@@ -65,6 +67,7 @@ class _Claim:
     row: Record
     link: CrmLink
     known: frozenset[int]
+    taken_at: float  # monotonic
 
     @property
     def id(self) -> UUID:
@@ -90,6 +93,11 @@ class _Claim:
     def since(self) -> datetime:
         started_at: datetime = self.row["started_at"]
         return started_at - CLOCK_SKEW
+
+    async def once(
+        self, find: Callable[[], Awaitable[int | None]], create: Callable[[], Awaitable[int]]
+    ) -> int:
+        return await made_once(find, create, begun_before=self.was_begun, since=self.taken_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +127,7 @@ class ActionJobs:
             await _finish(session, UUID(action_id), "failed", error=("crm_gave_up", None))
 
     async def _claim(self, ctx: JobContext, action_id: UUID) -> _Claim | None:
+        taken_at = time.monotonic()
         async with ctx.db.session(ctx.scope) as session:
             owed = await store.is_owed(session, action_id)
             if owed is None:
@@ -136,7 +145,7 @@ class ActionJobs:
             known = await store.known_ids(session, row["connection_id"], row["kind"], row["started_at"])
             # It was on a moment ago: a refusal now would lose the action.
             link = await crm_service.open_link(session, row["connection_id"], self.vault, while_off=True)
-            return _Claim(row, link, frozenset(known))
+            return _Claim(row, link, frozenset(known), taken_at)
 
     async def _pause(self, session: Session, connection_id: UUID) -> timedelta | None:
         """Return how long to wait: a silenced workspace does nothing, a broken or idle account cannot."""
@@ -201,47 +210,51 @@ class ActionJobs:
         return found
 
     async def _create(self, ctx: JobContext, claim: _Claim, request: Create) -> None:
-        made = None
-        if claim.was_begun:
-            made = await self.crm.find_record(claim.link, claim.kind, request.name, claim.since, claim.known)
-        if made is None:
-            made = await self.crm.create_record(claim.link, claim.kind, request)
+        made = await claim.once(
+            lambda: self.crm.find_record(claim.link, claim.kind, request.name, claim.since, claim.known),
+            lambda: self._created(claim, request),
+        )
+        if request.lead_id is not None:
+            await self.crm.link_contact(claim.link, request.lead_id, made)
         values = {"name": Plain(request.name), **request.values}
         async with ctx.db.session(ctx.scope) as session:
+            if await store.is_owed(session, claim.id) is None:
+                return  # recorded by whoever had the job meanwhile
             rows = [(key, None, held) for key, held in values.items()]
             await store.insert_changes(session, claim.row, made, rows, written_at=utcnow())
             await _finish(session, claim.id, "done", external_id=made)
 
+    async def _created(self, claim: _Claim, request: Create) -> int:
+        await self._check_lead(claim, request)
+        return await self.crm.create_record(claim.link, claim.kind, request)
+
+    async def _check_lead(self, claim: _Claim, request: Create) -> None:
+        """Raise Conflict if the deal a contact is for has one by now: the mirror may be late."""
+        if request.lead_id is None:
+            return
+        lead = await self.crm.fetch_lead(claim.link, request.lead_id)
+        if lead is None:
+            raise NotFound("crm_not_found", "The CRM does not know this.")
+        if lead.contact_ids:
+            raise Conflict("lead_has_contact", "The deal has a contact in the CRM already.")
+
     async def _task(self, claim: _Claim, request: Task) -> int:
-        made = None
-        if claim.was_begun:
-            made = await self.crm.find_task(
-                claim.link,
-                claim.record_id,
-                request.text,
-                claim.since,
-                kind=TASK_KINDS[claim.kind],
-                known=claim.known,
-            )
-        if made is not None:
-            return made
+        kind, link = TASK_KINDS[claim.kind], claim.link
         responsible = request.responsible_user_id or claim.row["responsible"]
-        task = NewTask(
-            claim.record_id,
-            request.text,
-            request.due_at,
-            responsible,
-            TASK_KINDS[claim.kind],
-            request.type_id,
+        task = NewTask(claim.record_id, request.text, request.due_at, responsible, kind, request.type_id)
+        return await claim.once(
+            lambda: self.crm.find_task(
+                link, task.lead_id, task.text, claim.since, kind=kind, known=claim.known
+            ),
+            lambda: self.crm.create_task(link, task),
         )
-        return await self.crm.create_task(claim.link, task)
 
     async def _note(self, claim: _Claim, request: Note) -> int:
         new = NewNote(claim.kind, claim.record_id, request, str(claim.id))
-        found = None
-        if claim.was_begun:
-            found = await self.crm.find_note(claim.link, new, claim.since, claim.known)
-        return found if found is not None else await self.crm.create_note(claim.link, new)
+        return await claim.once(
+            lambda: self.crm.find_note(claim.link, new, claim.since, claim.known),
+            lambda: self.crm.create_note(claim.link, new),
+        )
 
     async def _at_most_once(
         self, ctx: JobContext, claim: _Claim, effect: Callable[[], Awaitable[None]]

@@ -90,11 +90,15 @@ class Update(msgspec.Struct, frozen=True, tag="update"):
 
 
 class Create(msgspec.Struct, frozen=True, tag="create"):
-    """Make a record of this name; a deal may belong to a contact."""
+    """Make a record of this name; a deal may belong to a contact.
+
+    `lead_id`: the deal that a contact is made for; it gets no second one.
+    """
 
     name: str
     values: dict[str, Held] = msgspec.field(default_factory=dict)
     contact_id: int | None = None
+    lead_id: int | None = None
 
 
 class Task(msgspec.Struct, frozen=True, tag="task"):

@@ -126,9 +126,13 @@ async def create_record(
     asked: Asked,
     *,
     contact_id: int | None = None,
+    lead_id: int | None = None,
     evidence: Evidence = NOBODY,
 ) -> Action:
-    """Have a deal or contact made. Its name is what an unconfirmed one is found by again."""
+    """Have a deal or contact made. Its name is what an unconfirmed one is found by again.
+
+    `lead_id`: a deal that has no contact, whose contact it becomes.
+    """
     known = await _known(session, connection_id, asked)
     values = checking.check_values(known, kind, asked, None)
     name = check_text("name", str(asked.given.get("name") or ""), NAME_MAX_CHARS)
@@ -136,12 +140,14 @@ async def create_record(
         session, connection_id, "contacts", contact_id
     ):
         raise Invalid.field("contact_id", "The CRM has no such contact. Read the account again if it is new.")
+    if lead_id is not None:
+        await _check_record(session, Target(connection_id, "leads", lead_id))
     values.pop("name", None)
     tags = checking.check_tags(asked.tags_add, "tags")
     if tags:
         values["tags"] = Tags(tags)
     wanted: ActionKind = "create_lead" if kind == "leads" else "create_contact"
-    request = Create(name, values, contact_id)
+    request = Create(name, values, contact_id, lead_id)
     return await _insert(session, Promise(connection_id, wanted, kind, None, request, evidence))
 
 

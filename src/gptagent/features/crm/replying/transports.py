@@ -1,6 +1,5 @@
 """The three ways of a reply. Whoever sends passes the dialog's fence between `prepare` and `send`."""
 
-import time
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -8,7 +7,7 @@ from uuid import UUID
 import structlog
 
 from gptagent.features.crm.model import CrmLink, ReplyRoute, brand_of, same_words
-from gptagent.features.crm.ports import CrmPort, ReplyTransport
+from gptagent.features.crm.ports import CrmPort, ReplyTransport, Still
 from gptagent.features.crm.replying import store
 from gptagent.features.crm.replying.model import (
     SLOT_LASTS,
@@ -32,7 +31,7 @@ from gptagent.kernel.scope import Scope
 log = structlog.get_logger(__name__)
 
 SLOT_PURPOSE = "crm-reply-slot"
-# Writing the field and waiting for a place in the rate take less; a dead worker's deal waits so long.
+# Writing the field, and waiting for a place in the rate, take less; a dead worker's deal waits so long.
 PREPARING_LASTS = timedelta(seconds=60)
 # From the fence until nobody can say any more whether the message will come (dialog: Pace).
 SENDING_LASTS = timedelta(minutes=3)
@@ -40,7 +39,6 @@ SENDING_LASTS = timedelta(minutes=3)
 LATE_WRITE = timedelta(seconds=45)
 BUSY_SECONDS = 1.0
 CLOCK_SKEW = timedelta(minutes=2)
-WRITE_WINDOW_SECONDS = 30.0  # well below PREPARING_LASTS less the deadline of a write
 
 
 class _Unconfirmed(Exception):  # noqa: N818 - it states what happened
@@ -54,8 +52,8 @@ class TalkTransport:
     crm: CrmPort
     route: ReplyRoute = "talk"
 
-    async def prepare(self, link: CrmLink, reply: Reply) -> datetime | None:
-        del reply
+    async def prepare(self, link: CrmLink, reply: Reply, still: Still) -> datetime | None:
+        del reply, still
         await self.crm.reserve_send(link)
         return None
 
@@ -83,16 +81,17 @@ class SalesbotTransport:
     setup: ReplySetup
     route: ReplyRoute = "salesbot"
 
-    async def prepare(self, link: CrmLink, reply: Reply) -> datetime | None:
-        lead_id, _, _ = self._needs(reply)
-        claimed_at = time.monotonic()
+    async def prepare(self, link: CrmLink, reply: Reply, still: Still) -> datetime | None:
+        self._needs(reply)
         async with self.db.session(self.scope) as session:
-            await _claim(session, reply, lead_id, PREPARING_LASTS)
+            await _claim(session, reply, still, PREPARING_LASTS)
         try:
             await self.crm.reserve_send(link)
-            if time.monotonic() - claimed_at > WRITE_WINDOW_SECONDS:
-                raise _busy()  # frozen: another may have the deal by now
-            written_at = await self._write(link, reply)
+            # Nothing is waited for after this: a worker that was frozen meanwhile has a successor, which has
+            # written the field, and the deal may be another reply's by now.
+            async with self.db.session(self.scope) as session:
+                await _claim(session, reply, still, PREPARING_LASTS)
+            written_at = await self._write(link, reply, still)
             await self.crm.reserve_send(link)
         except _Unconfirmed as error:  # the deal stays ours until the write cannot come late any more
             raise UpstreamUnavailable(
@@ -100,7 +99,8 @@ class SalesbotTransport:
             ) from error
         except AppError:
             async with self.db.session(self.scope) as session:
-                await store.release_lead(session, reply.turn_id)
+                if await still(session):  # else the deal is its successor's
+                    await store.release_lead(session, reply.turn_id)
             raise
         return written_at
 
@@ -115,7 +115,7 @@ class SalesbotTransport:
     async def look(self, link: CrmLink, reply: Reply, since: datetime) -> tuple[Sighting, ...]:
         return await _by_bot(self.crm, link, reply, since)
 
-    async def _write(self, link: CrmLink, reply: Reply) -> datetime:
+    async def _write(self, link: CrmLink, reply: Reply, still: Still) -> datetime:
         """Write the field; what the CRM does not confirm is read. Raises _Unconfirmed if it is not there."""
         lead_id, field_id, _ = self._needs(reply)
         try:
@@ -123,7 +123,7 @@ class SalesbotTransport:
         except OutcomeUnknown:
             log.info("reply_field_unconfirmed", turn_id=str(reply.turn_id))
         async with self.db.session(self.scope) as session:
-            await _claim(session, reply, lead_id, LATE_WRITE + PREPARING_LASTS)
+            await _claim(session, reply, still, LATE_WRITE + PREPARING_LASTS)
         try:
             found = await self.crm.read_field(link, lead_id, field_id)
         except AppError as error:
@@ -151,14 +151,14 @@ class WidgetTransport:
     route: ReplyRoute = "widget"
     return_url: str = field(default="", repr=False)  # of the slot taken in the fence
 
-    async def prepare(self, link: CrmLink, reply: Reply) -> datetime | None:
+    async def prepare(self, link: CrmLink, reply: Reply, still: Still) -> datetime | None:
         lead_id = _lead_of(reply)
         async with self.db.session(self.scope) as session:
             place = (reply.connection_id, lead_id, reply.talk_id)
             slot = await store.waiting_slot(session, *place, lasts=SLOT_LASTS)
             if slot is None:
                 raise _no_slot()
-            await _claim(session, reply, lead_id, PREPARING_LASTS)
+            await _claim(session, reply, still, PREPARING_LASTS)
         since: datetime | None = slot["crm_now"]
         if since is None and brand_of(link.host) == "amocrm":  # its log has neither words nor, then, a time
             since = await self._newest(link, lead_id)
@@ -214,8 +214,10 @@ def is_unreadable(error: AppError) -> bool:
     return error.code in {"crm_scope", "crm_payment_required", "crm_not_found", "crm_rejected"}
 
 
-async def _claim(session: Session, reply: Reply, lead_id: int, lasts: timedelta) -> None:
-    if not await store.claim_lead(session, reply.connection_id, lead_id, reply.turn_id, lasts):
+async def _claim(session: Session, reply: Reply, still: Still, lasts: timedelta) -> None:
+    """Take or keep the deal, if the reply is still this worker's to send."""
+    place = (reply.connection_id, _lead_of(reply))
+    if not await still(session) or not await store.claim_lead(session, *place, reply.turn_id, lasts):
         raise _busy()
 
 

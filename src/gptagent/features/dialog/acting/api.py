@@ -1,5 +1,6 @@
 """Proposed actions over REST: what an agent wants to do in the CRM, and the word of a person on it."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -9,13 +10,13 @@ from fastapi import APIRouter
 
 from gptagent.features.conversations import service as conversations
 from gptagent.features.dialog.acting import service
-from gptagent.features.dialog.acting.model import ActionName, KeptProposal, ProposalState
+from gptagent.features.dialog.acting.model import ActionName, KeptProposal, ProposalState, Run
 from gptagent.features.dialog.api import BY_API
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import NotFound
-from gptagent.kernel.http import CurrentScope, Wire
+from gptagent.kernel.http import Body, CurrentScope, Wire, example
 from gptagent.kernel.paging import Page, page_of
 from gptagent.kernel.rest import api_router
 
@@ -47,6 +48,14 @@ class ProposalOut(Wire):
     created_at: datetime
 
 
+class ProposalApprovalBody(Body):
+    """`text` takes the place of a proposed task's or note's; null or left out: as it was proposed."""
+
+    model_config = example({"text": "Call Ann back before noon."})
+
+    text: str | None = None
+
+
 class ProposalsOut(Wire):
     items: list[ProposalOut]
     next_cursor: str | None
@@ -55,19 +64,20 @@ class ProposalsOut(Wire):
 class CalledOut(Wire):
     """A tool the model has called, and what became of it: `taken`, or the code of why not.
 
-    An empty `tool` is one that there is not.
+    An empty `tool` is one that there is not. `arguments` are null for whoever may not read prompts.
     """
 
     tool: str
     verdict: str
-    arguments: dict[str, str]
+    arguments: dict[str, str] | None
 
 
 class RunOut(Wire):
     """What was found in the latest messages an agent has answered, and which tools its model has called.
 
     `state`: done, skipped or failed, with `error_code`. `intent`: inquiry, complaint, request_callback,
-    booking, payment, support, feedback, unsubscribe or other; null if the model did not say.
+    booking, payment, support, feedback, unsubscribe or other; null if the model did not say. `calls` are null
+    for whoever may not read explanations.
     """
 
     turn_id: UUID
@@ -75,7 +85,7 @@ class RunOut(Wire):
     intent: str | None
     intent_confidence: float | None
     error_code: str | None
-    calls: list[CalledOut]
+    calls: list[CalledOut] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,19 +127,45 @@ class ProposalsApi:
             run = await service.latest_run(session, conversation_id)
         if run is None:
             raise NotFound
-        return RunOut.model_validate(run)
+        return looked(run, scope.permissions)
 
-    async def approve(self, scope: CurrentScope, conversation_id: UUID, proposal_id: UUID) -> ProposalOut:
+    async def approve(
+        self,
+        scope: CurrentScope,
+        conversation_id: UUID,
+        proposal_id: UUID,
+        body: ProposalApprovalBody | None = None,
+    ) -> ProposalOut:
         """It is done once, however often this is called; 409 once it was decided, or cannot be done."""
         require(scope, policy.WORK_CONVERSATIONS)
         async with self.db.session(scope) as session:
-            await service.approve(session, conversation_id, proposal_id, by=BY_API)
+            text = body.text if body else None
+            await service.approve(session, conversation_id, proposal_id, by=BY_API, text=text)
             return _told(await service.get_proposal(session, conversation_id, proposal_id))
 
     async def reject(self, scope: CurrentScope, conversation_id: UUID, proposal_id: UUID) -> None:
         require(scope, policy.WORK_CONVERSATIONS)
         async with self.db.session(scope) as session:
             await service.reject(session, conversation_id, proposal_id, by=BY_API)
+
+
+def looked(run: Run, permissions: Collection[str]) -> RunOut:
+    """Return it with as much of the calls as an explanation of the turn would show."""
+    calls = None
+    if policy.READ_EXPLANATIONS in permissions:
+        may_read = policy.READ_PROMPTS in permissions
+        calls = [
+            CalledOut(tool=one.tool, verdict=one.verdict, arguments=dict(one.arguments) if may_read else None)
+            for one in run.calls
+        ]
+    return RunOut(
+        turn_id=run.turn_id,
+        state=run.state,
+        intent=run.intent,
+        intent_confidence=run.intent_confidence,
+        error_code=run.error_code,
+        calls=calls,
+    )
 
 
 def _told(one: KeptProposal) -> ProposalOut:

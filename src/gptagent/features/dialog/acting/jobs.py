@@ -37,7 +37,10 @@ class ActingJobs:
         async with ctx.db.session(ctx.scope) as session:
             if reply is not None:
                 await inference.record_usage(session, taken.turn_id, reply, "actions")
-            await service.keep(session, taken, found, reply)
+            if found.error is None:
+                await service.keep(session, taken, found, reply)
+            else:
+                await service.fail(session, taken.turn_id, found.error)
 
     async def give_up(self, ctx: JobContext, /, turn_id: str) -> None:
         """The model has failed for good: what the customer wants stays for a person to see to."""

@@ -11,7 +11,15 @@ from gptagent.features.conversations.model import Conversation, Message
 from gptagent.features.crm.actions.model import Known, WrittenKind
 from gptagent.features.crm.service import ContactCard, LeadCard
 
-ActionName = Literal["move_deal", "create_task", "add_note", "change_responsible", "add_tags"]
+ActionName = Literal[
+    "move_deal",
+    "create_task",
+    "add_note",
+    "change_responsible",
+    "add_tags",
+    "create_contact",
+    "fill_contact",
+]
 ACTION_NAMES: tuple[ActionName, ...] = get_args(ActionName)
 Intent = Literal[
     "inquiry",
@@ -34,6 +42,7 @@ REPEATED_WITHIN = timedelta(days=1)
 ARGUMENTS_MAX, ARGUMENT_MAX_CHARS = 8, 300  # of a call, kept
 CALLS_MAX = 20  # of one answer of a model; what comes after them is not looked at
 TASK_DUE_MAX_HOURS = 24 * 90
+TASK_TYPES: Mapping[str, int] = {"call": 1, "meeting": 2}  # the CRM's own, in every account
 
 
 class Declined(Exception):  # noqa: N818 - it states what became of a call
@@ -53,7 +62,8 @@ class Considered:
 
     `unanswered` are the customer's messages the answer was given to, `reply` is what was said; `known` how
     the account is set up, `tags` those it has for deals. Whatever is proposed goes to this deal and this
-    contact, for nothing else is named.
+    contact, for nothing else is named. `locale` is the workspace's. `has_task`: what the reply promises is a
+    task already. `has_made_contact`: the deal was given a contact from this conversation.
     """
 
     agent: Agent
@@ -66,6 +76,9 @@ class Considered:
     known: Known
     tags: tuple[str, ...] = ()
     turn_id: UUID | None = None
+    locale: str = "en"
+    has_task: bool = False
+    has_made_contact: bool = False
 
     @property
     def actions(self) -> Actions:
@@ -135,13 +148,14 @@ class Called:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be done, and nothing of it is done yet."""
+    """What is to be done, and nothing of it is done yet. `error`: the code of why nothing could be read."""
 
     writes: tuple[FieldWrite, ...] = ()
     proposals: tuple[Proposal, ...] = ()
     calls: tuple[Called, ...] = ()
     intent: Intent | None = None
     intent_confidence: float | None = None
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

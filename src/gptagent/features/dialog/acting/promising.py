@@ -23,12 +23,26 @@ _MAY = (
     "If you promise that somebody of the company will call, send, check or come back, write {mark} right "
     "after that sentence: a colleague gets it as a task."
 )
+ONLY_PROMISED = (
+    "Your reply was not sent: it only promises what nobody would get to know of. Write the whole reply "
+    "again, without any promise, with what the passages say about the question and their numbers. If they do "
+    "not answer it, write exactly NO_ANSWER and nothing else."
+)
 _MAY_NOT = "Do not promise that anybody will call, send, check or come back: nobody would get to know of it."
 
 
 def promise_rule(context: TurnContext) -> str:
     """Return what a model is told about promises in this conversation."""
     return _MAY.format(mark=MARK) if _can_owe(context) else _MAY_NOT
+
+
+def only_promised(context: TurnContext, answer: Answer, known: Sequence[str]) -> bool:
+    """Tell whether nothing is left of a reply where what it promises may not be said."""
+    if answer.outcome != "reply" or _can_owe(context):
+        return False
+    marked = [one.text for one in answer.promises]
+    found = promises_in(answer.text, marked=marked, known=known)
+    return bool(found) and not without(answer.text, found)
 
 
 def settled(context: TurnContext, answer: Answer, known: Sequence[str]) -> Answer:
@@ -57,7 +71,7 @@ async def owe_promises(session: Session, conversation: Conversation, answer: Ans
     due = utcnow() + timedelta(minutes=min(one.due_in_minutes for one in kept))
     text = promise_task(await organizations.get_locale(session), answer)
     task = NewTask(record[1], text, due, kind=record[0])
-    await crm.owe_task(session, conversation.connection_id, task)
+    await crm.owe_task(session, conversation.connection_id, task, conversation_id=conversation.id)
     observe.PROMISES.labels("task").inc()
 
 

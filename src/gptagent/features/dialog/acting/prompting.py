@@ -19,10 +19,13 @@ from gptagent.features.dialog.acting.model import (
     RuleField,
 )
 from gptagent.features.dialog.acting.rules import rules_here, value_for, written
+from gptagent.features.dialog.acting.textual import in_words, read_calls
 from gptagent.features.dialog.acting.tools import FieldSaid, IntentSaid
+from gptagent.features.dialog.acting.usual import usual
 from gptagent.features.inference.fencing import as_data
 from gptagent.features.inference.model import ChatTurn, LanguageModel, ModelReply, ModelRequest, ToolCall, Use
 from gptagent.kernel.clock import utcnow
+from gptagent.kernel.errors import Invalid
 from gptagent.kernel.scope import Scope
 
 ANSWER_MAX_TOKENS = 900
@@ -31,6 +34,7 @@ REPLY_MAX_CHARS = 8_000  # more than an agent writes, in all parts together
 HISTORY_MESSAGES = 10
 TAKEN = "taken"
 REPEATED = "repeated"
+REFUSED, UNREADABLE = "llm_rejected", "actions_unreadable"
 
 _SYSTEM = """\
 You look after the CRM of a company. Its agent has just answered a customer in a chat. Decide from the
@@ -63,8 +67,26 @@ async def plan(model: LanguageModel, scope: Scope, considered: Considered) -> tu
     # Without a turn it is only played: a customer's budget is their own turns'.
     customer = considered.conversation.customer if considered.turn_id is not None else None
     use = Use(scope, customer, agent.id, agent.settings.budget)
-    reply = await model.complete(replace(request, use=use))
-    return read_plan(considered, rules, reply.tool_calls), reply
+    calls, reply = await _ask(model, replace(request, use=use))
+    if calls is None:
+        return Plan(error=UNREADABLE), reply
+    return read_plan(considered, rules, calls), reply
+
+
+async def _ask(model: LanguageModel, request: ModelRequest) -> tuple[Sequence[ToolCall] | None, ModelReply]:
+    """Ask with tools, and in words where the provider refuses those: None if the answer names no calls.
+
+    Raises Invalid if it refuses both.
+    """
+    try:
+        reply = await model.complete(request)
+    except Invalid as error:
+        if error.code != REFUSED:
+            raise
+    else:
+        return reply.tool_calls, reply
+    reply = await model.complete(in_words(request))
+    return read_calls(reply.text), reply
 
 
 def request_for(considered: Considered, rules: Sequence[RuleField]) -> ModelRequest | None:
@@ -103,9 +125,14 @@ def read_plan(considered: Considered, rules: Sequence[RuleField], calls: Sequenc
         except Declined as error:
             verdict = error.code
         noted.append(Called(tool, verdict, _kept(call) if tool else {}, degree))
+    wish = intent.intent if intent else None
+    besides = usual(considered, wish, intent.confidence if intent else 0.0, list(proposals.values()))
+    noted += [
+        Called(one.action, TAKEN, {"text": one.shown[:ARGUMENT_MAX_CHARS]}, one.degree) for one in besides
+    ]
     return Plan(
         writes=tuple(written(considered, rules, said)),
-        proposals=tuple(proposals.values()),
+        proposals=(*proposals.values(), *besides),
         calls=tuple(noted),
         intent=intent.intent if intent else None,
         intent_confidence=intent.confidence if intent else None,

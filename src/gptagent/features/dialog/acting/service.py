@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Literal
 from uuid import UUID
 
@@ -14,10 +14,11 @@ from gptagent.features.conversations import service as conversations
 from gptagent.features.conversations.model import Conversation, Message
 from gptagent.features.crm import service as crm
 from gptagent.features.crm.actions import service as crm_actions
-from gptagent.features.crm.actions.checking import Asked
-from gptagent.features.crm.actions.model import Action, Evidence, Note, Task, WrittenKind
-from gptagent.features.crm.actions.service import REASON_MAX_CHARS, Target
+from gptagent.features.crm.actions.model import Action, Evidence
+from gptagent.features.crm.actions.service import REASON_MAX_CHARS
 from gptagent.features.dialog.acting import store
+from gptagent.features.dialog.acting.doing import do, target_of
+from gptagent.features.dialog.acting.forms import TEXT_MAX_CHARS
 from gptagent.features.dialog.acting.model import (
     REPEATED_WITHIN,
     Called,
@@ -33,7 +34,7 @@ from gptagent.features.dialog.acting.prompting import HISTORY_MESSAGES, TAKEN
 from gptagent.features.dialog.acting.rules import asked_of
 from gptagent.features.dialog.acting.tools import WRITE_FIELD
 from gptagent.features.dialog.context import TurnContext
-from gptagent.features.dialog.model import Turn
+from gptagent.features.dialog.model import Answer, Turn
 from gptagent.features.dialog.tracing import service as tracing
 from gptagent.features.dialog.tracing.model import Trace
 from gptagent.features.inference.model import ModelReply
@@ -53,7 +54,8 @@ ORDERS = {
     "created_at": Order("created_at", "created_at"),
 }
 # Of these only the newest counts: an older one that waits is taken back.
-SINGLE = ("move_deal", "change_responsible")
+WORDED = ("create_task", "add_note")  # a person may word them otherwise
+SINGLE = ("move_deal", "change_responsible", "create_contact")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,26 +100,30 @@ async def take(session: Session, turn_id: UUID) -> Taken | None:
         turn.answer.whole if turn.answer else "",
         lead,
     )
-    return Taken(turn_id, replace(considered, turn_id=turn_id))
+    has_task = turn.answer is not None and bool(turn.answer.promises)
+    return Taken(turn_id, replace(considered, turn_id=turn_id, has_task=has_task))
 
 
-async def consider(session: Session, context: TurnContext, reply: str) -> Considered:
+async def consider(session: Session, context: TurnContext, answer: Answer) -> Considered:
     """Return what a turn's actions are planned from, before or without its end. See `prompting.plan`."""
-    return await _considered(
+    considered = await _considered(
         session,
         context.agent,
         context.conversation,
         context.history,
         context.unanswered,
-        reply,
+        answer.text,
         context.lead,
     )
+    return replace(considered, has_task=bool(answer.promises))
 
 
 def told_of(plan: Plan, reply: ModelReply | None, trace: Trace, *, is_played: bool) -> None:
     """Note in a trace what the model was asked and has called. `is_played`: nothing of it is done."""
     if reply is not None:
         trace.called("actions", reply)
+    if plan.error is not None:
+        trace.failed("actions", "", plan.error)
     for one in plan.calls:
         is_done = one.degree in {"", "alone"} and not is_played
         state: Literal["done", "planned", "refused"] = "done" if is_done else "planned"
@@ -168,25 +174,42 @@ async def fail(session: Session, turn_id: UUID, code: str) -> None:
     await store.end_run(session, turn_id, "failed", Plan(), code)
 
 
-async def approve(session: Session, conversation_id: UUID, proposal_id: UUID, *, by: str) -> Action:
-    """Have a proposal done: once, whoever else says so too.
+async def approve(
+    session: Session, conversation_id: UUID, proposal_id: UUID, *, by: str, text: str | None = None
+) -> Action:
+    """Have a proposal done: once, whoever else says so too. `text`: other words of a task or a note.
 
-    Raises NotFound; Conflict if it was decided or is outdated, or if the CRM is no longer as it was.
+    Raises NotFound; Invalid; Conflict if it was decided or is outdated, or if the CRM is no longer as it was.
     """
     conversation = await conversations.get_conversation(session, conversation_id)
     proposal = await get_proposal(session, conversation_id, proposal_id)
+    is_edited = text is not None and text.strip() != proposal.fields.get("text")
+    if text is not None and is_edited:
+        proposal = _reworded(proposal, text)
     await crm.hold_connection(session, conversation.connection_id)
     if not await store.decide(session, conversation_id, proposal_id, "done", by):
         raise _decided()
     try:
-        action = await _do(session, proposal, now=utcnow())
+        action = await do(session, proposal, now=utcnow())
     except (Invalid, NotFound) as error:
         raise Conflict(
             "proposal_impossible", "This cannot be done any more: the CRM is no longer as it was."
         ) from error
+    if is_edited:
+        await store.reword(session, proposal)
     await store.set_action(session, proposal_id, action.id)
-    await _note_decision(session, proposal, "action_proposal.approved")
+    await _note_decision(session, proposal, "action_proposal.approved", is_edited=is_edited)
     return action
+
+
+def _reworded(proposal: KeptProposal, text: str) -> KeptProposal:
+    """Return the proposal with a person's words. Raises Invalid."""
+    if proposal.action not in WORDED:
+        raise Invalid.field("text", "Only the words of a task or a note can be changed.")
+    words = text.replace("\0", "").strip()
+    if not 1 <= len(words) <= TEXT_MAX_CHARS:
+        raise Invalid.field("text", "Write 1 to {most} characters.", most=TEXT_MAX_CHARS)
+    return replace(proposal, fields={**proposal.fields, "text": words}, shown=words)
 
 
 async def reject(session: Session, conversation_id: UUID, proposal_id: UUID, *, by: str) -> None:
@@ -262,6 +285,8 @@ async def _considered(  # noqa: PLR0917 - what a conversation is made of
         reply=reply,
         known=await crm_actions.known_of(session, connection_id),
         tags=tuple(one.name for one in tags),
+        locale=await organizations.get_locale(session),
+        has_made_contact=await store.has_made_contact(session, conversation.id),
     )
 
 
@@ -304,7 +329,7 @@ async def _write(session: Session, taken: Taken, writes: Sequence[FieldWrite]) -
     failed = []
     for entity in ("leads", "contacts"):
         own = [one for one in writes if one.entity == entity]
-        target = _target(taken.considered.conversation, "leads" if entity == "leads" else "contacts")
+        target = target_of(taken.considered.conversation, "leads" if entity == "leads" else "contacts")
         if not own or target is None:
             continue
         reason = "; ".join(dict.fromkeys(one.rule.condition for one in own))
@@ -322,6 +347,8 @@ async def _write(session: Session, taken: Taken, writes: Sequence[FieldWrite]) -
 
 
 async def _propose(session: Session, taken: Taken, conversation: Conversation, proposal: Proposal) -> None:
+    if proposal.action == "create_contact" and await store.has_made_contact(session, conversation.id):
+        return  # by another turn, which was looked at meanwhile
     asked_for, lately = taken.considered.conversation, store.Lately(REPEATED_WITHIN, SINGLE)
     proposal_id = await store.insert_proposal(session, asked_for, taken.turn_id, proposal, lately)
     if proposal_id is None or proposal.degree != "alone":
@@ -331,7 +358,7 @@ async def _propose(session: Session, taken: Taken, conversation: Conversation, p
         return
     kept = await get_proposal(session, conversation.id, proposal_id)
     try:
-        action = await _do(session, kept, now=utcnow())
+        action = await do(session, kept, now=utcnow())
     except (Invalid, NotFound, Conflict) as error:
         await store.ask_instead(session, proposal_id, error.code)
         return
@@ -339,65 +366,20 @@ async def _propose(session: Session, taken: Taken, conversation: Conversation, p
     await store.set_action(session, proposal_id, action.id)
 
 
-async def _do(session: Session, proposal: KeptProposal, *, now: datetime) -> Action:
-    """Give the action to the CRM's queue: for the deal or contact it was proposed for."""
-    fields = proposal.fields
-    evidence = Evidence(proposal.conversation_id, None, proposal.turn_id, proposal.reason[:REASON_MAX_CHARS])
-    lead, contact = _target(proposal, "leads"), _target(proposal, "contacts")
-    if proposal.action in {"create_task", "add_note"}:
-        target = lead if lead is not None and await _is_known(session, lead) else contact
-        if target is None:
-            raise NotFound
-        if proposal.action == "add_note":
-            return await crm_actions.add_note(
-                session, target, Note("common", _text(fields["text"])), evidence
-            )
-        due = now + timedelta(minutes=_whole(fields["due_in_minutes"]))
-        return await crm_actions.create_task(
-            session, target, Task(_text(fields["text"]), due), evidence, now=now
-        )
-    if lead is None:
-        raise NotFound
-    if proposal.action == "move_deal":
-        asked = Asked({}, pipeline_id=_whole(fields["pipeline_id"]), stage_id=_whole(fields["stage_id"]))
-        return await crm_actions.update_record(session, lead, asked, evidence, kind="change_stage")
-    if proposal.action == "change_responsible":
-        asked = Asked({"responsible_user_id": _whole(fields["user_id"])})
-        return await crm_actions.update_record(session, lead, asked, evidence, kind="change_responsible")
-    names = fields["names"]
-    tags = [_text(one) for one in names] if isinstance(names, list) else []
-    return await crm_actions.update_record(session, lead, Asked({}, tags_add=tags), evidence, kind="add_tags")
-
-
-async def _is_known(session: Session, target: Target) -> bool:
-    return await crm.get_lead_card(session, target.connection_id, target.id) is not None
-
-
-def _target(of: Conversation | KeptProposal, kind: WrittenKind) -> Target | None:
-    record_id = of.lead_id if kind == "leads" else of.contact_id
-    return None if record_id is None else Target(of.connection_id, kind, record_id)
-
-
 def _evidence(taken: Taken, reason: str) -> Evidence:
     considered = taken.considered
     return Evidence(considered.conversation.id, considered.last_seq, taken.turn_id, reason[:REASON_MAX_CHARS])
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _whole(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise NotFound
-    return value
 
 
 def _decided() -> Conflict:
     return Conflict("proposal_decided", "Somebody has decided about this already, or it is outdated.")
 
 
-async def _note_decision(session: Session, proposal: KeptProposal, action: str) -> None:
-    changes = {"action": (None, proposal.action)}
+async def _note_decision(
+    session: Session, proposal: KeptProposal, action: str, *, is_edited: bool = False
+) -> None:
+    changes: dict[str, tuple[object, object] | None] = {"action": (None, proposal.action)}
+    if is_edited:
+        changes["text"] = None
     await audit.record(session, Entry(action, "conversation", str(proposal.conversation_id), changes))
     await conversations.tell(session, proposal.conversation_id)

@@ -122,13 +122,13 @@ async def latest_run(session: Session, conversation_id: UUID) -> Run | None:
 async def insert_proposal(
     session: Session, conversation: Conversation, turn_id: UUID, proposal: Proposal, lately: Lately
 ) -> UUID | None:
-    """Return its id; None if the same waits already or was decided lately."""
+    """Return its id; None if the same waits already or was decided lately. A turn's keep their order."""
     proposal_id = new_id()
     done: UUID | None = await session.fetchval(
         """insert into app.action_proposal
              (id, conversation_id, turn_id, action, fields, shown, reason, degree, confidence, key, lead_id,
-              contact_id)
-           select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12
+              contact_id, created_at)
+           select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, clock_timestamp()
             where not exists (
               select from app.action_proposal p
                where p.conversation_id = $2 and p.key = $10
@@ -195,6 +195,16 @@ async def set_action(session: Session, proposal_id: UUID, action_id: UUID) -> No
     )
 
 
+async def reword(session: Session, proposal: KeptProposal) -> None:
+    """Keep what a person has made of a proposal that was done."""
+    await session.execute(
+        "update app.action_proposal set fields = $2, shown = $3 where id = $1",
+        proposal.id,
+        msgspec.json.encode(proposal.fields).decode(),
+        proposal.shown,
+    )
+
+
 async def ask_instead(session: Session, proposal_id: UUID, error_code: str | None) -> None:
     """Let an action wait for a person that the agent was to do alone."""
     await session.execute(
@@ -215,6 +225,18 @@ async def count_alone(session: Session, conversation_id: UUID, within: timedelta
         within,
     )
     return found
+
+
+async def has_made_contact(session: Session, conversation_id: UUID) -> bool:
+    """Tell whether a contact was made from a conversation, or is being made: not if the CRM refused it."""
+    return bool(
+        await session.fetchval(
+            """select exists (select from app.action_proposal p join app.crm_action a on a.id = p.action_id
+                               where p.conversation_id = $1 and p.action = 'create_contact'
+                                 and a.state <> 'failed')""",
+            conversation_id,
+        )
+    )
 
 
 async def select_proposal(session: Session, conversation_id: UUID, proposal_id: UUID) -> KeptProposal | None:

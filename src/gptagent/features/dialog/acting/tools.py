@@ -14,9 +14,12 @@ import msgspec
 from gptagent.features.agents.model import Degree
 from gptagent.features.crm.actions.checking import check_stage, check_tags, check_user
 from gptagent.features.crm.service import MirroredPipeline
+from gptagent.features.dialog.acting import contacts
+from gptagent.features.dialog.acting.forms import TEXT_MAX_CHARS, Read, Schema, idle, text_form, words, wrong
 from gptagent.features.dialog.acting.model import (
     INTENTS,
     TASK_DUE_MAX_HOURS,
+    TASK_TYPES,
     ActionName,
     Considered,
     Declined,
@@ -27,15 +30,11 @@ from gptagent.features.inference.masking.service import marks_left
 from gptagent.features.inference.model import ToolCall, ToolSpec
 from gptagent.kernel.errors import Invalid
 
-TEXT_MAX_CHARS = 1_000
 REASON_MAX_CHARS = 300
 PEOPLE_MAX, STAGES_MAX, TAGS_MAX = 60, 60, 100  # offered to a model
 TAGS_AT_ONCE = 5
-WORDS = ("text", "value", "reason")  # arguments that are a model's own
+WORDS = ("text", "value", "reason", "name", "phone", "email")  # arguments that are a model's own
 CLOSING = frozenset({"won", "lost"})
-Schema = Mapping[str, object]
-# What a call comes to: the action's fields, and what a person reads.
-Read = tuple[dict[str, object], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +84,7 @@ def read_call(considered: Considered, call: ToolCall, *, rules: int) -> FieldSai
     if not call.arguments.keys() <= form.keys():
         raise Declined("unknown_argument")
     if _has_made_up_mark(considered, call.arguments):
-        raise _wrong()
+        raise wrong()
     if tool.name == WRITE_FIELD:
         return _field_said(call.arguments, rules)
     if tool.name == TELL_INTENT:
@@ -97,11 +96,11 @@ def read_call(considered: Considered, call: ToolCall, *, rules: int) -> FieldSai
     return Proposal(
         action=tool.action,
         fields=fields,
-        degree=_degree(considered, tool.action, fields, confidence),
+        degree=degree_of(considered, tool.action, fields, confidence),
         confidence=confidence,
         key=_key(tool.action, fields),
         shown=shown,
-        reason=_words(call.arguments.get("reason", ""), REASON_MAX_CHARS, required=False),
+        reason=words(call.arguments.get("reason", ""), REASON_MAX_CHARS, required=False),
     )
 
 
@@ -112,11 +111,27 @@ def closes(considered: Considered, fields: Mapping[str, object]) -> bool:
     return any(one.id == fields.get("stage_id") and one.kind in CLOSING for one in stages)
 
 
+def degree_of(
+    considered: Considered, action: ActionName, fields: Mapping[str, object], confidence: float
+) -> Degree:
+    """Return how far the agent goes. Closing a deal, and what it is not sure of, it does not do alone."""
+    degree: Degree = getattr(considered.actions, action)
+    is_sure = confidence * 100 >= considered.actions.confidence
+    if degree == "alone" and (not is_sure or (action == "move_deal" and closes(considered, fields))):
+        return "approve"
+    return degree
+
+
+def may_call(considered: Considered, action: ActionName) -> bool:
+    """Tell whether the agent may do this in this conversation, in whichever degree."""
+    return _form(TOOLS[action], considered, 0) is not None
+
+
 def _has_made_up_mark(considered: Considered, arguments: Mapping[str, object]) -> bool:
     """Tell whether its words have a mark of personal data that stands for nothing, and that nobody wrote."""
     said = [one.told for one in (*considered.history, *considered.unanswered)]
-    words = " ".join(str(arguments[name]) for name in WORDS if name in arguments)
-    return any(not any(mark in text for text in said) for mark in marks_left(words))
+    written = " ".join(str(arguments[name]) for name in WORDS if name in arguments)
+    return any(not any(mark in text for text in said) for mark in marks_left(written))
 
 
 def _form(tool: Tool, considered: Considered, rules: int) -> Schema | None:
@@ -130,17 +145,6 @@ def _form(tool: Tool, considered: Considered, rules: int) -> Schema | None:
     return {**form, **_WHY}
 
 
-def _degree(
-    considered: Considered, action: ActionName, fields: Mapping[str, object], confidence: float
-) -> Degree:
-    """Return how far the agent goes. Closing a deal, and what it is not sure of, it does not do alone."""
-    degree: Degree = getattr(considered.actions, action)
-    is_sure = confidence * 100 >= considered.actions.confidence
-    if degree == "alone" and (not is_sure or (action == "move_deal" and closes(considered, fields))):
-        return "approve"
-    return degree
-
-
 def _checked(
     read: Callable[[Considered, Mapping[str, object]], Read],
     considered: Considered,
@@ -149,22 +153,22 @@ def _checked(
     try:
         return read(considered, arguments)
     except Invalid as error:
-        raise _wrong() from error
+        raise wrong() from error
 
 
 def _field_said(arguments: Mapping[str, object], rules: int) -> FieldSaid:
     number, value = arguments.get("rule"), arguments.get("value")
     if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= rules:
-        raise _wrong()
+        raise wrong()
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise _wrong()
+        raise wrong()
     return FieldSaid(number, str(value))
 
 
 def _intent_said(arguments: Mapping[str, object]) -> IntentSaid:
     found = next((one for one in INTENTS if one == arguments.get("intent")), None)
     if found is None:
-        raise _wrong()
+        raise wrong()
     return IntentSaid(found, _confidence(arguments))
 
 
@@ -174,13 +178,6 @@ def _confidence(arguments: Mapping[str, object]) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
         return 0.0
     return round(float(value), 3)
-
-
-def _words(value: object, most: int, *, required: bool = True) -> str:
-    text = value.replace("\0", "").strip() if isinstance(value, str) else ""
-    if required and not text:
-        raise _wrong()
-    return text[:most]
 
 
 def _key(action: ActionName, fields: Mapping[str, object]) -> str:
@@ -193,20 +190,8 @@ def _key(action: ActionName, fields: Mapping[str, object]) -> str:
     return hashlib.sha256(action.encode() + msgspec.json.encode(counted)).hexdigest()[:32]
 
 
-def _wrong() -> Declined:
-    return Declined("argument_invalid")
-
-
-def _idle() -> Declined:
-    return Declined("nothing_to_do")
-
-
 def _object(form: Schema) -> Schema:
     return {"type": "object", "properties": dict(form), "required": list(form), "additionalProperties": False}
-
-
-def _text(about: str, most: int = TEXT_MAX_CHARS) -> Schema:
-    return {"type": "string", "description": about, "maxLength": most}
 
 
 _CERTAINTY: Schema = {
@@ -216,7 +201,7 @@ _CERTAINTY: Schema = {
     "description": "How sure you are, 0 to 1.",
 }
 _WHY: Schema = {
-    "reason": _text("Why, in a few words for a colleague, in the company's language.", REASON_MAX_CHARS),
+    "reason": text_form("Why, in a few words for a colleague, in the company's language.", REASON_MAX_CHARS),
     "confidence": _CERTAINTY,
 }
 
@@ -249,9 +234,9 @@ def _stage_form(considered: Considered) -> Schema | None:
 def _read_stage(considered: Considered, arguments: Mapping[str, object]) -> Read:
     stage_id, lead = stages_here(considered).get(str(arguments.get("stage"))), considered.lead
     if stage_id is None or lead is None:
-        raise _wrong()
+        raise wrong()
     if stage_id == lead.stage_id:
-        raise _idle()
+        raise idle()
     place = check_stage(considered.known, lead.pipeline_id, stage_id, lead.pipeline_id)
     pipeline = _pipeline(considered)
     shown = f"{pipeline.name if pipeline else ''} → {arguments.get('stage')}"
@@ -274,22 +259,30 @@ def _task_form(considered: Considered) -> Schema | None:
         "maximum": TASK_DUE_MAX_HOURS,
         "description": "In how many hours it is due.",
     }
-    return {"text": _text("What a colleague is to do."), "due_in_hours": due}
+    kind: Schema = {
+        "type": "string",
+        "enum": list(TASK_TYPES),
+        "description": "A meeting has a place or a link.",
+    }
+    return {"text": text_form("What a colleague is to do."), "kind": kind, "due_in_hours": due}
 
 
 def _read_task(_considered: Considered, arguments: Mapping[str, object]) -> Read:
-    text, hours = _words(arguments.get("text"), TEXT_MAX_CHARS), arguments.get("due_in_hours")
+    text, hours = words(arguments.get("text"), TEXT_MAX_CHARS), arguments.get("due_in_hours")
+    kind = arguments.get("kind", "call")
+    if kind not in TASK_TYPES:
+        raise wrong()
     if isinstance(hours, bool) or not isinstance(hours, int | float) or not 0 < hours <= TASK_DUE_MAX_HOURS:
-        raise _wrong()
-    return {"text": text, "due_in_minutes": max(1, round(hours * 60))}, text
+        raise wrong()
+    return {"text": text, "kind": kind, "due_in_minutes": max(1, round(hours * 60))}, text
 
 
 def _note_form(considered: Considered) -> Schema | None:
-    return {"text": _text("The note.")} if _has_record(considered) else None
+    return {"text": text_form("The note.")} if _has_record(considered) else None
 
 
 def _read_note(_considered: Considered, arguments: Mapping[str, object]) -> Read:
-    text = _words(arguments.get("text"), TEXT_MAX_CHARS)
+    text = words(arguments.get("text"), TEXT_MAX_CHARS)
     return {"text": text}, text
 
 
@@ -313,9 +306,9 @@ def _read_person(considered: Considered, arguments: Mapping[str, object]) -> Rea
     name = str(arguments.get("person"))
     user_id, lead = _people(considered).get(name), considered.lead
     if user_id is None or lead is None:
-        raise _wrong()
+        raise wrong()
     if user_id == lead.responsible_user_id:
-        raise _idle()
+        raise idle()
     return {"user_id": check_user(considered.known, user_id)}, name
 
 
@@ -330,14 +323,14 @@ def _tag_form(considered: Considered) -> Schema | None:
 def _read_tags(considered: Considered, arguments: Mapping[str, object]) -> Read:
     asked, lead = arguments.get("tags"), considered.lead
     if not isinstance(asked, list) or not 1 <= len(asked) <= TAGS_AT_ONCE or lead is None:
-        raise _wrong()
+        raise wrong()
     known = {one.casefold(): one for one in considered.tags[:TAGS_MAX]}
     if any(not isinstance(one, str) or one.casefold() not in known for one in asked):
-        raise _wrong()
+        raise wrong()
     had = {one.casefold() for one in lead.tags}
     names = sorted({known[one.casefold()] for one in asked if one.casefold() not in had})
     if not names:
-        raise _idle()
+        raise idle()
     return {"names": list(check_tags(names, "tags"))}, ", ".join(names)
 
 
@@ -347,7 +340,7 @@ def _read_tags(considered: Considered, arguments: Mapping[str, object]) -> Read:
 def _field_form(_considered: Considered) -> Schema:
     return {
         "rule": {"type": "integer", "minimum": 1, "description": "The number of the rule."},
-        "value": _text("What the customer said, as the rule's type and values want it."),
+        "value": text_form("What the customer said, as the rule's type and values want it."),
     }
 
 
@@ -363,7 +356,13 @@ TOOLS: Mapping[str, Tool] = {
         Tool(TELL_INTENT, "Tell what the customer wants. Call it once.", _intent_form),
         Tool(WRITE_FIELD, "Write a value that a rule asks for, once for each rule that is met.", _field_form),
         Tool("move_deal", "Move the deal to another stage.", _stage_form, "move_deal", _read_stage),
-        Tool("create_task", "Make a task for a colleague.", _task_form, "create_task", _read_task),
+        Tool(
+            "create_task",
+            "Make a task for a colleague: a call or something else to do, or a meeting.",
+            _task_form,
+            "create_task",
+            _read_task,
+        ),
         Tool("add_note", "Leave a note for colleagues.", _note_form, "add_note", _read_note),
         Tool(
             "change_responsible",
@@ -373,5 +372,19 @@ TOOLS: Mapping[str, Tool] = {
             _read_person,
         ),
         Tool("add_tags", "Add tags to the deal.", _tag_form, "add_tags", _read_tags),
+        Tool(
+            "create_contact",
+            "Make the contact of the deal, which has none.",
+            contacts.new_form,
+            "create_contact",
+            contacts.read_new,
+        ),
+        Tool(
+            "fill_contact",
+            "Write down the phone number or e-mail address that the customer has named.",
+            contacts.fill_form,
+            "fill_contact",
+            contacts.read_fill,
+        ),
     )
 }

@@ -10,15 +10,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gptagent.features.dialog.acting import service
+from gptagent.features.dialog.acting.forms import TEXT_MAX_CHARS
 from gptagent.features.dialog.inbox.desk import Desk, Threads
 from gptagent.features.identity import service as identity
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.db import Database, Session
-from gptagent.kernel.errors import Conflict
+from gptagent.kernel.errors import Conflict, Invalid
 from gptagent.kernel.http import CurrentScope, QueryText, person_of
 from gptagent.kernel.paging import Page
-from gptagent.ui.web import Notice, Pages, base_of
+from gptagent.kernel.scope import Scope
+from gptagent.ui.web import Notice, Pages, base_of, field_errors
 
 PER_PAGE = 25
 # What the actions are called where they are proposed, and what customers may want, as msgids.
@@ -28,6 +30,8 @@ ACTIONS: Mapping[str, str] = {
     "add_note": "Add a note",
     "change_responsible": "Change the responsible person",
     "add_tags": "Add tags",
+    "create_contact": "Create a contact",
+    "fill_contact": "Add phone or e-mail to the contact",
 }
 INTENTS: Mapping[str, str] = {
     "inquiry": "Asks a question",
@@ -42,7 +46,8 @@ INTENTS: Mapping[str, str] = {
 }
 # Why the agent does nothing, or did not do something alone, by the code of the run or of the proposal.
 REASONS: Mapping[str, str] = {
-    "llm_rejected": "The model takes no tools: nothing is written or proposed.",
+    "llm_rejected": "The model's provider refuses the request: nothing is written or proposed.",
+    "actions_unreadable": "The model takes no tools, and what it answered names no actions: nothing is done.",
     "llm_unauthorized": "The model's provider does not accept the key: nothing is written or proposed.",
     "budget_exhausted": "The budget for models is used up: nothing is written or proposed until it renews.",
     "llm_unavailable": "The model did not answer: look yourself whether something is to be done.",
@@ -60,6 +65,15 @@ async def beside(session: Session, conversation_id: UUID) -> dict[str, Any]:
         "intents": INTENTS,
         "acting_reasons": REASONS,
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """What was typed in place of a proposal's words, and what is wrong with it."""
+
+    proposal_id: UUID
+    text: str
+    error: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +101,11 @@ class ProposalPages:
     ) -> Response:
         """List what waits for approval in all conversations, the oldest first; `part` for a live update."""
         require(scope, policy.VIEW)
+        return await self._queue(request, scope, cursor, part=part)
+
+    async def _queue(
+        self, request: Request, scope: Scope, cursor: str, *, part: str = "", wrong: Wrong | None = None
+    ) -> Response:
         page = Page.read(service.ORDERS["created_at"], PER_PAGE, cursor or None)
         async with self.db.session(scope) as session:
             found, after = await service.page_proposals(session, page, state="waiting", degree="approve")
@@ -98,26 +117,38 @@ class ProposalPages:
             "action_names": ACTIONS,
             "acting_reasons": REASONS,
             "may_work": policy.WORK_CONVERSATIONS in scope.permissions,
+            "worded": service.WORDED,
+            "text_max": TEXT_MAX_CHARS,
+            "wrong": wrong,
         }
         if part:
             return self.pages.part(request, "dialog/_queue.html", **context)
-        return self.pages.show(request, "dialog/queue.html", shell, **context)
+        return self.pages.show(
+            request, "dialog/queue.html", shell, status=422 if wrong is not None else 200, **context
+        )
 
-    async def approve(
+    async def approve(  # noqa: PLR0917 - the fields of a form
         self,
         request: Request,
         scope: CurrentScope,
         conversation_id: UUID,
         proposal_id: UUID,
         back: Annotated[str, Form()] = "",
+        edits: Annotated[str, Form()] = "",
+        text: Annotated[str, Form()] = "",
     ) -> Response:
+        """`text` counts where the form says that it `edits`."""
         require(scope, policy.WORK_CONVERSATIONS)
         desk = await Desk.read(self.threads, request, scope, conversation_id)
         notice = Notice("success", "It is being done in the CRM")
         try:
             async with self.db.session(scope) as session:
                 person = await identity.get_person(session, person_of(request))
-                await service.approve(session, conversation_id, proposal_id, by=person.full_name)
+                words = text if edits else None
+                await service.approve(session, conversation_id, proposal_id, by=person.full_name, text=words)
+        except Invalid as error:
+            wrong = Wrong(proposal_id, text, field_errors(request, error)["text"])
+            return await self._queue(request, scope, "", wrong=wrong)
         except Conflict as error:
             notice = Notice("warning", "Not done", error.message)
         return await self._back(desk, back, notice)

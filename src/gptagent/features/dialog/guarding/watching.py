@@ -50,11 +50,11 @@ def _of_others(context: TurnContext, passages: Sequence[Passage]) -> Iterator[tu
     yield from (("memory", one.text) for one in context.memories)
     yield from (("passage", f"{one.source_title}\n{one.content}") for one in passages)
     yield from (("script", one.text) for one in context.scripts)
-    yield "company", context.company
+    yield "company", context.company.text
 
 
 def _open_to_customers(context: TurnContext, passages: Sequence[Passage]) -> Iterator[str]:
     yield from (one.content for one in passages)
     yield from (one.text for one in context.scripts)
-    yield context.company
+    yield context.company.text
     yield from (one.told for one in (*context.history, *context.unanswered))

@@ -194,9 +194,10 @@ class _Owing:
         try:
             action = await actions.add_note(session, target, Note("common", summary), evidence)
         except NotFound:
-            task = NewTask(lead_id, f"{text}\n\n{summary}", due_at)
-            return await crm_service.owe_task(session, place, task), None
-        return await crm_service.owe_task(session, place, NewTask(lead_id, text, due_at)), action.id
+            action, text = None, f"{text}\n\n{summary}"
+        task = NewTask(lead_id, text, due_at)
+        task_id = await crm_service.owe_task(session, place, task, conversation_id=self.conversation.id)
+        return task_id, action.id if action else None
 
     async def _summary(self, session: Session, said: Sequence[Message]) -> str:
         """Return what the next one needs: who, why, the colleague's word, what was said last and is known."""

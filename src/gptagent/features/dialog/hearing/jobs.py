@@ -12,6 +12,7 @@ from gptagent.features.agents import service as agents
 from gptagent.features.conversations import service as conversations
 from gptagent.features.conversations.attaching import service as attaching
 from gptagent.features.conversations.attaching.service import Unheard
+from gptagent.features.dialog.hearing.drawing import drawn_anew
 from gptagent.features.dialog.hearing.media import (
     HEAD_BYTES,
     PICTURE_MAX_BYTES,
@@ -28,7 +29,6 @@ from gptagent.features.inference.model import (
     LanguageModel,
     ModelReply,
     ModelRequest,
-    Picture,
     Recording,
     SpeechModel,
     Use,
@@ -156,8 +156,11 @@ class HearingJobs:
         content = await asyncio.to_thread(path.read_bytes)
         if len(content) > PICTURE_MAX_BYTES:
             raise _Unheard("too_large")
+        picture = await asyncio.to_thread(drawn_anew, content, kind.mime)
+        if picture is None or len(picture.content) > PICTURE_MAX_BYTES:
+            raise _Unheard("too_large")
         system = _DESCRIBE.format(language=_LANGUAGES[locale], chars=WORDS_MAX_CHARS["picture"])
-        turn = ChatTurn("user", _LOOK, (Picture(kind.mime, content),))
+        turn = ChatTurn("user", _LOOK, (picture,))
         return await self.vision.complete(ModelRequest(system, (turn,), 0, DESCRIBING_MAX_TOKENS, use=use))
 
 

@@ -23,6 +23,7 @@ async def reply_box(session: Session, conversation_id: UUID, messages: Sequence[
         ),
         "reply_id": new_id(),
         "reply_typed": "",
+        "is_draft_taken": False,
         "reply_errors": {},
         "reply_failure": "",
         "handoff_id": new_id(),

@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Literal
 from uuid import UUID
 
@@ -83,16 +84,21 @@ class OutgoingJobs:
         async with ctx.db.session(ctx.scope) as session:
             conversation = await conversations.get_conversation(session, one.conversation_id)
             closed = await _closed(session, conversation, one)
-            if closed is None:
+            shut_for = await self._shut_for(session, one) if closed is None else None
+            if shut_for is not None:
+                await replying.release(session, one.id)
+            elif closed is None:
                 link = await crm_service.open_link(session, conversation.connection_id, self.vault)
                 reply = _reply(one, conversation, conversation.talk_id)
                 transport = await self._routes(ctx).choose(session, link, reply)
         if closed is not None:
             return await self._end(ctx, one, "not_sent", closed)
+        if shut_for is not None:
+            return shut_for
         try:
             if reply.talk_id is None and transport.route == "talk":
                 reply = replace(reply, talk_id=await self._find_talk(link, conversation))
-            since = await transport.prepare(link, reply)
+            since = await transport.prepare(link, reply, partial(store.hold_claim, one=one))
             began = time.monotonic()
             if not await self._pass_fence(ctx, one, transport, reply, since):
                 return "next"  # it has ended, or another run has it: looked at anew
@@ -109,12 +115,20 @@ class OutgoingJobs:
         """Whether this run, and no other, sends it now."""
         async with ctx.db.session(ctx.scope) as session:
             conversation = await conversations.get_conversation(session, one.conversation_id, lock=True)
-            if await _closed(session, conversation, one) is not None:
+            if await _closed(session, conversation, one) or await self._shut_for(session, one):
                 return False
             current = await store.start_sending(session, one, transport.route, reply.talk_id, since)
             if current:
                 await transport.begin(session, reply)
             return current
+
+    async def _shut_for(self, session: Session, one: Outgoing) -> timedelta | None:
+        """Return how long a follow-up waits for its agent's working hours, which may have ended while the CRM
+        was away; they may be changed, so it is looked at again before. An answer is not held back by them.
+        """
+        agent = await agents.find_agent(session, one.agent_id) if one.kind == "followup" else None
+        wait = None if agent is None else agents.wait_until_open(agent.settings.hours, utcnow())
+        return None if wait is None else min(wait, self.pace.closed_retry)
 
     async def _request(
         self, ctx: JobContext, link: CrmLink, transport: ReplyTransport, reply: Reply, one: Outgoing

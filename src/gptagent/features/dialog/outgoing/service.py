@@ -1,9 +1,11 @@
 """Verbs of messages owed outside of a turn: write one, owe one, recognise the CRM's reports of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
+
+from asyncpg import Record
 
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
@@ -12,10 +14,12 @@ from gptagent.features.conversations import writing
 from gptagent.features.conversations.events import HoldChanged
 from gptagent.features.conversations.model import Conversation
 from gptagent.features.crm import service as crm_service
+from gptagent.features.crm.events import RobotsWrote
 from gptagent.features.crm.model import InboundMessage, same_words
 from gptagent.features.crm.replying import service as replying
 from gptagent.features.dialog.outgoing import store
 from gptagent.features.dialog.outgoing.model import OVERDUE_AFTER, TEXT_MAX_CHARS, Kind, Outgoing
+from gptagent.features.dialog.reports import store as reports
 from gptagent.features.organizations import service as organizations
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database, Session
@@ -73,6 +77,7 @@ async def owe(
     outgoing_id: UUID | None = None,
 ) -> UUID:
     """Append the words to the chat and have them sent; the job leaves with this transaction."""
+    await store.hasten_follow_ups(session, conversation.id)
     one = outgoing_id or new_id()
     seq = await writing.append_ours(
         session,
@@ -142,12 +147,45 @@ async def outgoing_by_seq(session: Session, conversation_id: UUID, from_seq: int
 
 
 async def claim(session: Session, conversation_id: UUID, message: InboundMessage) -> bool:
-    """Tell whether a reported message is one of ours, and note that it left.
+    """Tell whether a reported message is one of ours that is on its way, and note that it left.
 
     By a way of a bot, a person with the same words is a person. A message the CRM tells of without its words
     is ours if a robot sent it since our send by such a way began.
     """
-    for row in await store.candidates(session, conversation_id):
+    return await _claim(session, message, await store.under_way(session, conversation_id))
+
+
+async def claim_settled(session: Session, conversation_id: UUID, message: InboundMessage) -> bool:
+    """Tell the same of those that have ended without the message's id: their report is late."""
+    return await _claim(session, message, await store.without_id(session, conversation_id))
+
+
+async def settle_seen(session: Session, event: RobotsWrote) -> list[UUID]:
+    """Note what has left by a bot as the CRM's log shows it, without words; return the conversations.
+
+    A deal is claimed from before the send until it is settled, so that no other reply is under way on it.
+    """
+    lead_ids = sorted({one.lead_id for one in event.messages})
+    awaited = await store.awaited_of_leads(session, event.connection_id, lead_ids)
+    if not awaited:
+        return []
+    for conversation_id in sorted({row["conversation_id"] for row in awaited}):
+        await conversations.get_conversation(session, conversation_id, lock=True)
+    ids = [one.id for one in event.messages]
+    taken = await reports.known_ids(session, event.connection_id, lead_ids, ids)
+    settled = []
+    for row in awaited:
+        for one in event.messages:
+            if one.lead_id == row["lead_id"] and one.id not in taken and one.sent_at >= row["since"]:
+                if await _left(session, row["id"], row["conversation_id"], one.id):
+                    settled.append(row["conversation_id"])
+                    taken.add(one.id)
+                break
+    return settled
+
+
+async def _claim(session: Session, message: InboundMessage, rows: Sequence[Record]) -> bool:
+    for row in rows:
         if (
             row["is_taken"]
             and row["by_bot"]
@@ -157,12 +195,19 @@ async def claim(session: Session, conversation_id: UUID, message: InboundMessage
         is_ours = same_words(row["text"], message.text) or (
             row["by_bot"] and _is_wordless(message) and row["since"] <= message.sent_at
         )
-        if is_ours and await store.settle_sent(session, row["id"], message.provider_id):
-            await replying.release(session, row["id"])
-            await writing.watch_delivery(session, conversation_id)
-            await conversations.tell(session, conversation_id)
+        if is_ours and await _left(session, row["id"], row["conversation_id"], message.provider_id):
             return True
     return False
+
+
+async def _left(session: Session, outgoing_id: UUID, conversation_id: UUID, message_id: str) -> bool:
+    """Note under which id it left. False if that is no news."""
+    if not await store.settle_sent(session, outgoing_id, message_id):
+        return False
+    await replying.release(session, outgoing_id)
+    await writing.watch_delivery(session, conversation_id)
+    await conversations.tell(session, conversation_id)
+    return True
 
 
 def _is_wordless(message: InboundMessage) -> bool:

@@ -76,6 +76,17 @@ async def take(
     return None if taken is None else await select_one(session, conversation_id, taken)
 
 
+async def hold_claim(session: Session, one: Outgoing) -> bool:
+    """Lock the message if it is still this run's, and not on its way."""
+    row = await session.fetchval(
+        """select true from app.outgoing where id = $1 and claim = $2 and state = 'waiting'
+              for no key update""",
+        one.id,
+        one.claim,
+    )
+    return bool(row)
+
+
 async def put_off(session: Session, one: Outgoing, pause: timedelta) -> bool:
     """Give it back until later; False if another run has it. A job queued in this transaction with the same
     pause is not too early: both count from its beginning.
@@ -88,6 +99,15 @@ async def put_off(session: Session, one: Outgoing, pause: timedelta) -> bool:
         pause,
     )
     return bool(done)
+
+
+async def hasten_follow_ups(session: Session, conversation_id: UUID) -> None:
+    """Let those be looked at now that wait for their hours: nothing newer is to wait behind them."""
+    await session.execute(
+        """update app.outgoing set due_at = null
+            where conversation_id = $1 and kind = 'followup' and state = 'waiting' and lease_until is null""",
+        conversation_id,
+    )
 
 
 async def overdue(session: Session, late: timedelta, limit: int) -> list[tuple[UUID, UUID]]:
@@ -222,31 +242,66 @@ async def reopen(session: Session, one: Outgoing) -> bool:
 
 
 async def known_ids(session: Session, conversation_id: UUID, ids: Sequence[str]) -> set[str]:
-    """Return which of these messages the conversation has accounted for."""
+    """Return which of these messages the conversation has accounted for, or another chat of its deal: the log
+    of a deal shows those of all.
+    """
     rows = await session.fetch(
-        """select provider_id as id from app.message where conversation_id = $1 and provider_id = any($2)
+        """with chats as (
+             select $1::uuid as id
+             union
+             select c.id
+               from app.conversation o
+                    join app.conversation c on (c.connection_id, c.lead_id) = (o.connection_id, o.lead_id)
+              where o.id = $1)
+           select provider_id as id from app.message where conversation_id = $1 and provider_id = any($2)
            union all
-           select provider_message_id from app.turn
-            where conversation_id = $1 and provider_message_id = any($2)""",
+           select t.provider_message_id from chats join app.turn t on t.conversation_id = chats.id
+            where t.provider_message_id = any($2)
+           union all
+           select o.provider_message_id from chats join app.outgoing o on o.conversation_id = chats.id
+            where o.provider_message_id = any($2)""",
         conversation_id,
         list(ids),
     )
     return {row["id"] for row in rows}
 
 
-async def candidates(session: Session, conversation_id: UUID) -> list[Record]:
-    """Return those that may have left and whose message the CRM has not named yet, the oldest first.
+# `by_bot`: a bot of the CRM says it; `since`: not before then, by the CRM's clock.
+_NAMELESS = """select o.id, o.conversation_id, m.text, o.send_route <> 'talk' as by_bot,
+                      o.send_accepted_at is not null as is_taken,
+                      coalesce(o.send_since, o.send_started_at - $2::interval) as since
+                 from app.outgoing o
+                      join app.message m on m.conversation_id = o.conversation_id and m.seq = o.seq
+                where o.conversation_id = $1 and o.sends > 0 and o.provider_message_id is null"""
 
-    `by_bot`: a bot of the CRM says it; `since`: not before then, by the CRM's clock.
-    """
+
+async def under_way(session: Session, conversation_id: UUID) -> list[Record]:
+    """Return those that may have left, of which that is not known yet, the oldest first."""
     return await session.fetch(
-        """select o.id, m.text, o.send_route <> 'talk' as by_bot, o.send_accepted_at is not null as is_taken,
-                  coalesce(o.send_since, o.send_started_at - $2::interval) as since
-             from app.outgoing o
-                  join app.message m on m.conversation_id = o.conversation_id and m.seq = o.seq
-            where o.conversation_id = $1 and o.sends > 0 and o.provider_message_id is null
-              and o.state <> 'not_sent' and coalesce(o.settled_at, 'infinity') > now() - interval '1 hour'
-            order by o.seq""",
+        f"{_NAMELESS} and o.state in ('waiting', 'sending') order by o.seq", conversation_id, READ_BACK_SKEW
+    )
+
+
+async def without_id(session: Session, conversation_id: UUID) -> list[Record]:
+    """Return those that left, or may have, whose message the CRM has not named yet, the oldest first."""
+    return await session.fetch(
+        f"""{_NAMELESS} and o.state in ('sent', 'unknown') and o.settled_at > now() - interval '1 hour'
+             order by o.seq""",
         conversation_id,
+        READ_BACK_SKEW,
+    )
+
+
+async def awaited_of_leads(session: Session, connection_id: UUID, lead_ids: Sequence[int]) -> list[Record]:
+    """Return those that await a message of a bot on one of these deals, the oldest first."""
+    return await session.fetch(
+        """select o.id, o.conversation_id, c.lead_id,
+                  coalesce(o.send_since, o.send_started_at - $3::interval) as since
+             from app.conversation c join app.outgoing o on o.conversation_id = c.id
+            where c.connection_id = $1 and c.lead_id = any($2) and o.state = 'sending'
+              and o.send_accepted_at is not null and o.send_route <> 'talk' and o.provider_message_id is null
+            order by o.send_started_at""",
+        connection_id,
+        list(lead_ids),
         READ_BACK_SKEW,
     )

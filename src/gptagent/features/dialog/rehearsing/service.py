@@ -105,7 +105,7 @@ async def _act(
     if not isinstance(responder, ModelResponder) or not wants_acting(context.agent):
         return ()
     async with db.session(scope) as session:
-        considered = await acting.consider(session, context, answer.text)
+        considered = await acting.consider(session, context, answer)
     try:
         plan, reply = await plan_actions(responder.model, scope, considered)
     except AppError as error:
@@ -179,7 +179,7 @@ async def _lead(session: Session, wanted: Rehearsal) -> LeadCard | None:
     if place.pipeline_id is None or place.connection_id is None:
         return lead
     pipeline, stage = await _names(session, place)
-    moved = lead or LeadCard(0, None, None, None, None, None, is_fresh=True)
+    moved = lead or LeadCard(0, None, None, None, None, None, is_fresh=True, has_contact=True)
     return replace(
         moved, pipeline=pipeline, stage=stage, pipeline_id=place.pipeline_id, stage_id=place.stage_id
     )

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from gptagent.features.dialog.replaying import service
 from gptagent.features.dialog.replaying.model import Judged, NowSaid, Original, verdict_of
-from gptagent.features.dialog.scenario_runs.model import Cost, Rehearsed, Run, Wanted, Work
+from gptagent.features.dialog.scenario_runs.model import Cost, Rehearsed, Run, Unanswered, Wanted, Work
 from gptagent.features.dialog.scenario_runs.playing import Interrupted, Stage
 from gptagent.features.dialog.scenarios.model import Where
 from gptagent.kernel.clock import utcnow
@@ -44,7 +44,8 @@ async def _answered(stage: Stage, work: Work, turn: Original) -> tuple[Judged, C
     try:
         done = await stage.rehearser(stage.db, stage.scope, wanted)
     except AppError as error:
-        return Judged(turn.conversation_id, "failed", NowSaid("", None, error=error.code)), Cost()
+        cost = error.cost if isinstance(error, Unanswered) else Cost()
+        return Judged(turn.conversation_id, "failed", NowSaid("", None, error=error.code)), cost
     verdict = verdict_of(turn.outcome, turn.text, done)
     return Judged(turn.conversation_id, verdict, _kept(done)), done.cost
 

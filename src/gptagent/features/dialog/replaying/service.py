@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from gptagent.features.agents.model import HISTORY_MAX_MESSAGES
 from gptagent.features.conversations import service as conversations
-from gptagent.features.dialog.context import HISTORY_MESSAGES, QUESTION_MAX_CHARS
+from gptagent.features.dialog.context import QUESTION_MAX_CHARS
 from gptagent.features.dialog.replaying import store
 from gptagent.features.dialog.replaying.model import Judged, Original, Replayed
 from gptagent.features.dialog.scenario_runs import service as runs
@@ -88,7 +89,7 @@ async def read_turn(session: Session, turn_id: UUID) -> Original | None:
     messages = await conversations.list_messages(
         session,
         row["conversation_id"],
-        from_seq=max(1, row["first_seq"] - HISTORY_MESSAGES),
+        from_seq=max(1, row["first_seq"] - HISTORY_MAX_MESSAGES),
         to_seq=row["last_seq"],
     )
     explained = await tracing.find_explanation(session, row["conversation_id"], turn_id)
@@ -109,7 +110,7 @@ async def read_turn(session: Session, turn_id: UUID) -> Original | None:
         customer_name=row["customer_name"],
         outcome=row["outcome"],
         text=store.text_of(row["answer"]),
-        history=tuple(before[-HISTORY_MESSAGES:]),
+        history=tuple(before[-HISTORY_MAX_MESSAGES:]),
         question="\n".join(filter(None, (one.told for one in asked)))[:QUESTION_MAX_CHARS],
         lead=frozen.lead if frozen else None,
         contact=frozen.contact if frozen else None,
@@ -119,20 +120,19 @@ async def read_turn(session: Session, turn_id: UUID) -> Original | None:
 async def keep(
     session: Session, work: Work, turn_id: UUID, said: Judged | None, *, cost: Cost, now: datetime
 ) -> Run | None:
-    """Record an answer given anew, unless its conversation is gone meanwhile: then it counts as done.
+    """Record an answer given anew. A turn that is gone meanwhile is left out; what it has cost counts.
 
     Return how far the run is; None if it is not this worker's any more.
     """
     if not await running.is_held(session, work.run.id, work.claim, lock=True):
         return None
-    is_new = True
     if said is not None:
         await conversations.pin_conversation(session, said.conversation_id)
-        if await store.pin_turn(session, turn_id):
-            is_new = await store.insert_replayed(session, work.run.id, turn_id, said, cost=cost, now=now)
-    if is_new:
-        is_same = said is not None and said.verdict == "same"
-        await running.add_result(session, work.run.id, cost, now, passed=int(is_same))
+        if not await store.pin_turn(session, turn_id):
+            await running.add_cost(session, work.run.id, cost, now)
+        elif await store.insert_replayed(session, work.run.id, turn_id, said, cost=cost, now=now):
+            is_same = said.verdict == "same"
+            await running.add_result(session, work.run.id, cost, now, passed=int(is_same))
     await runs.tell(session)
     return await runs.get_run(session, work.run.id)
 

@@ -15,6 +15,11 @@ async def claim(session: Session, conversation_id: UUID, message: InboundMessage
     return await store.claim_own_message(session, conversation_id, message)
 
 
+async def is_known(session: Session, conversation_id: UUID, message: InboundMessage) -> bool:
+    """Whether a turn of this conversation has the message's id already."""
+    return await store.is_known(session, conversation_id, message.provider_id)
+
+
 async def claim_elsewhere(session: Session, conversation_id: UUID, message: InboundMessage) -> UUID | None:
     """Settle the turn of the deal's other chats whose words a bot has said here: it chooses by its own rules.
 

@@ -86,6 +86,17 @@ async def _settle(session: Session, turn_id: UUID, provider_id: str) -> str:
     return state
 
 
+async def is_known(session: Session, conversation_id: UUID, provider_id: str) -> bool:
+    """Whether a turn of the conversation has accounted for the message."""
+    found: bool = await session.fetchval(
+        """select exists (select from app.turn
+                           where conversation_id = $1 and provider_message_id = $2)""",
+        conversation_id,
+        provider_id,
+    )
+    return found
+
+
 async def awaited_of_deal(session: Session, conversation_id: UUID) -> list[Record]:
     """Return the turns of the deal's other chats that await a message of a bot, the oldest first."""
     return await session.fetch(
@@ -108,10 +119,16 @@ async def awaited_of_leads(session: Session, connection_id: UUID, lead_ids: Sequ
 async def known_ids(
     session: Session, connection_id: UUID, lead_ids: Sequence[int], ids: Sequence[str]
 ) -> set[str]:
-    """Return which of these messages turns of these deals have accounted for."""
+    """Return which of these messages turns of these deals have accounted for, or what is owed outside of
+    turns.
+    """
     rows = await session.fetch(
         """select t.provider_message_id from app.conversation c join app.turn t on t.conversation_id = c.id
-            where c.connection_id = $1 and c.lead_id = any($2) and t.provider_message_id = any($3)""",
+            where c.connection_id = $1 and c.lead_id = any($2) and t.provider_message_id = any($3)
+           union all
+           select o.provider_message_id
+             from app.conversation c join app.outgoing o on o.conversation_id = c.id
+            where c.connection_id = $1 and c.lead_id = any($2) and o.provider_message_id = any($3)""",
         connection_id,
         list(lead_ids),
         list(ids),

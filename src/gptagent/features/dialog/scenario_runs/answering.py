@@ -9,9 +9,8 @@ from gptagent.features.dialog.generating import Generation
 from gptagent.features.dialog.rehearsing import service as rehearsing
 from gptagent.features.dialog.rehearsing.model import Place, Rehearsal, Said
 from gptagent.features.dialog.rehearsing.model import Rehearsed as Answered
-from gptagent.features.dialog.scenario_runs.model import Cost, Rehearsed, Wanted
+from gptagent.features.dialog.scenario_runs.model import Cost, Rehearsed, Unanswered, Wanted
 from gptagent.kernel.db import Database
-from gptagent.kernel.errors import UpstreamUnavailable
 from gptagent.kernel.scope import Scope
 
 # Gates at which another agent, or nobody, would have the message. Hours are not among them: a run at night is
@@ -28,7 +27,7 @@ class Answering:
     async def __call__(self, db: Database, scope: Scope, wanted: Wanted) -> Rehearsed:
         done = await rehearsing.rehearse(db, scope, self.generation, _rehearsal(wanted))
         if done.by == EXTRACTIVE and any(call.error for call in done.explanation.calls):
-            raise UpstreamUnavailable("llm_unavailable", "The model does not answer.")
+            raise Unanswered(_cost(done))
         if done.silence in NOT_ITS_OWN:
             return Rehearsed("", "refused", done.silence, cost=_cost(done))
         return Rehearsed(

@@ -11,6 +11,7 @@ from gptagent.features.agents.model import Agent, Settings
 from gptagent.features.conversations.model import Message
 from gptagent.features.dialog.model import Outcome, Source
 from gptagent.features.dialog.scenarios.model import Failure, Play, Reply, Where
+from gptagent.kernel.errors import UpstreamUnavailable
 
 Kind = Literal["scenarios", "replay"]
 Target = Literal["draft", "published"]
@@ -75,6 +76,14 @@ class Cost:
         return int((self.tokens_in + self.tokens_out) * UNPRICED_MICRO_USD_PER_TOKEN)
 
 
+class Unanswered(UpstreamUnavailable):
+    """The model was away; `cost` is what was used all the same."""
+
+    def __init__(self, cost: Cost) -> None:
+        super().__init__("llm_unavailable", "The model does not answer.")
+        self.cost = cost
+
+
 @dataclass(frozen=True, slots=True)
 class Rehearsed:
     """How the agent would have answered. `actions` and `fields` are planned, nothing of them is done.
@@ -110,6 +119,7 @@ class Planned:
 class Run:
     """`total`, `done` and `passed` count attempts, or turns. `weight`: what counts for the budget so far.
 
+    `left_out` of a replay that has ended: turns that were erased before they were answered anew.
     `cost_micro_usd` is only a part of the cost unless `is_priced`.
     """
 
@@ -139,6 +149,10 @@ class Run:
     @property
     def is_going_on(self) -> bool:
         return self.state in {"queued", "running"}
+
+    @property
+    def left_out(self) -> int:
+        return self.total - self.done if self.kind == "replay" and self.state == "done" else 0
 
     @property
     def is_passed(self) -> bool:

@@ -5,10 +5,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from time import monotonic
 
-from gptagent.features.agents.model import Agent
+from gptagent.features.agents.model import HISTORY_MAX_MESSAGES, Agent
 from gptagent.features.conversations.model import Author, Message
-from gptagent.features.dialog.context import HISTORY_MESSAGES
-from gptagent.features.dialog.scenario_runs.model import Attempt, Cost, Line, Rehearsed, Wanted
+from gptagent.features.dialog.scenario_runs.model import Attempt, Cost, Line, Rehearsed, Unanswered, Wanted
 from gptagent.features.dialog.scenario_runs.ports import Rehearser
 from gptagent.features.dialog.scenarios.judging import judge
 from gptagent.features.dialog.scenarios.model import MESSAGE_MAX_CHARS, Failure, Play, Reply
@@ -86,6 +85,8 @@ async def play_attempt(stage: Stage, agent: Agent, play: Play, position: int, nu
         trouble = await _talk(stage, agent, play, talk)
         failures = [Failure(trouble)] if trouble else judge(play.checks, talk.replies)
     except AppError as error:
+        if isinstance(error, Unanswered):
+            talk.cost += error.cost
         if error.code == DATABASE_DOWN:  # not the agent's fault: the job is tried again
             raise
         failures = [Failure("gone" if error.status == 404 else "away", error.code)]
@@ -106,7 +107,7 @@ async def _talk(stage: Stage, agent: Agent, play: Play, talk: _Talk) -> str:
             text = await _played(stage, stage.model, play, talk)
         if text is None:
             return "" if talk.replies else "silent"
-        history = tuple(talk.history[-HISTORY_MESSAGES:])
+        history = tuple(talk.history[-HISTORY_MAX_MESSAGES:])
         talk.hear(text, utcnow())
         done = await stage.rehearser(stage.db, stage.scope, Wanted(agent, history, text, play.where))
         talk.answer(done, utcnow())

@@ -116,13 +116,20 @@ async def is_held(session: Session, run_id: UUID, claim: int, *, lock: bool = Fa
 
 async def add_result(session: Session, run_id: UUID, cost: Cost, now: datetime, *, passed: int) -> None:
     await session.execute(
+        "update app.scenario_run set done = done + 1, passed = passed + $2 where id = $1", run_id, passed
+    )
+    await add_cost(session, run_id, cost, now)
+
+
+async def add_cost(session: Session, run_id: UUID, cost: Cost, now: datetime) -> None:
+    """Count what was used, also where nothing came of it."""
+    await session.execute(
         """update app.scenario_run
-              set done = done + 1, passed = passed + $2, cost_micro_usd = cost_micro_usd + coalesce($3, 0),
-                  is_priced = is_priced and $3::bigint is not null, tokens_in = tokens_in + $4,
-                  tokens_out = tokens_out + $5, updated_at = $6
+              set cost_micro_usd = cost_micro_usd + coalesce($2, 0),
+                  is_priced = is_priced and $2::bigint is not null, tokens_in = tokens_in + $3,
+                  tokens_out = tokens_out + $4, updated_at = $5
             where id = $1""",
         run_id,
-        passed,
         cost.micro_usd,
         cost.tokens_in,
         cost.tokens_out,

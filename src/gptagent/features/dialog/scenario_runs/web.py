@@ -63,6 +63,7 @@ class ScenarioRunPages:
             "agent": agent,
             "states": forms.STATES,
             "ends": forms.ENDS,
+            "action_names": forms.ACTIONS,
             "shown": verdict or "",
             "may_edit": policy.EDIT_AGENTS in scope.permissions,
             **found,

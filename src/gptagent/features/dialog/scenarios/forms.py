@@ -1,6 +1,6 @@
 """The forms of scenarios: what stands in them, and what was typed into them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, cast
@@ -9,6 +9,7 @@ from uuid import UUID
 from starlette.datastructures import FormData
 
 from gptagent.features.agents.model import LANGUAGES
+from gptagent.features.dialog.acting.web import ACTIONS as ACTING
 from gptagent.features.dialog.scenario_runs.model import BUDGET_MICRO_USD, MICRO
 from gptagent.features.dialog.scenarios.model import (
     CHECKS_MAX,
@@ -28,12 +29,19 @@ LOOKS: Mapping[str, str] = {
     "contains": "say",
     "words": "have the words",
     "source": "cite the source",
-    "action": "plan the action",
     "field": "write the field",
     "outcome:reply": "answer from the knowledge base",
     "outcome:not_found": "say that nothing is known",
     "outcome:handed_off": "hand over to a person",
     "outcome:refused": "leave it without an answer",
+}
+# What an agent may plan with an answer, by the code a check names it with.
+ACTIONS: Mapping[str, str] = {
+    **ACTING,
+    "write_field": "Write a field",
+    "send_reply": "Send the reply",
+    "put_down_draft": "Leave a draft for approval",
+    "send_file": "Send a file",
 }
 STATES: Mapping[str, str] = {
     "queued": "Waits for its turn",
@@ -61,7 +69,7 @@ WRONG_NUMBER = "Write a number."
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A check as a row of the form: `look` is a key of LOOKS or `language:` and a code."""
+    """A check as a row of the form: `look` is a key of LOOKS, or `action:` or `language:` and a code."""
 
     look: str = ""
     value: str = ""
@@ -162,7 +170,7 @@ def id_of(text: str) -> UUID | None:
 
 
 def _row(check: Check) -> Row:
-    if check.subject in {"outcome", "language"}:
+    if check.subject in {"outcome", "language", "action"}:
         return Row(f"{check.subject}:{check.value}", "", check.must, str(check.at))
     return Row(check.subject, check.value, check.must, str(check.at))
 
@@ -188,6 +196,13 @@ def _where(stage: str, channel: str) -> Where:
     return Where(channel, connection_id, number(pipeline), number(number_of_stage))
 
 
-def looks() -> list[tuple[str, str]]:
-    """Return the keys of what a row may look at with their English words; languages by their own names."""
-    return [*LOOKS.items(), *((f"language:{code}", own) for code, (_english, own) in LANGUAGES.items())]
+def looks(rows: Iterable[Row] = ()) -> list[tuple[str, str]]:
+    """Return the keys of what a row may look at with their English words; languages by their own names.
+
+    An action of one of the `rows` that there is not, or no more, goes by its code.
+    """
+    actions = {f"action:{code}": name for code, name in ACTIONS.items()}
+    unknown = (row.look for row in rows if row.look.startswith("action:") and row.look not in actions)
+    actions |= {look: look.removeprefix("action:") for look in unknown}
+    languages = ((f"language:{code}", own) for code, (_english, own) in LANGUAGES.items())
+    return [*LOOKS.items(), *actions.items(), *languages]

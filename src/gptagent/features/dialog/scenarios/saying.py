@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from gptagent.features.agents.model import LANGUAGES
+from gptagent.features.dialog.scenarios.forms import ACTIONS
 from gptagent.features.dialog.scenarios.model import SENTENCES, Failure
 from gptagent.kernel.i18n import translate
 
@@ -13,8 +14,10 @@ def said(locale: str, sentence: str, params: Mapping[str, object]) -> str:
 
 
 def failure_said(locale: str, failure: Failure) -> str:
-    """Return why an attempt failed, in a sentence; languages by their own names."""
+    """Return why an attempt failed, in a sentence; languages by their own names, actions by ours."""
     value = failure.value
     if failure.code.startswith("language"):
         value = LANGUAGES[value][1] if value in LANGUAGES else value
+    elif failure.code.startswith("action"):
+        value = translate(locale, ACTIONS.get(value, value))
     return said(locale, SENTENCES[failure.code], {"value": value, "at": failure.at})

@@ -255,7 +255,7 @@ class ScenarioPages:
             status=error.status if error else 200,
             scenario=scenario,
             values=values,
-            looks=forms.looks(),
+            looks=forms.looks(values["rows"]),
             errors=field_errors(request, error) if error else {},
             failure=message_of(request, error) if error and not error.fields else "",
             limits={

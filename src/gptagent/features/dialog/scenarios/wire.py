@@ -194,6 +194,7 @@ class ForecastOut(Wire):
 
 class RunOut(Wire):
     """`total`, `done`, `passed` count attempts; of a replay turns, and those that stayed the same.
+    `left_out`: turns that were erased before they could be answered anew, once the replay has ended.
 
     `is_passed` is pass^k: every scenario passed every time. `cost_micro_usd` leaves out calls without a price
     unless `is_priced`. `is_whole`: all scenarios of the agent were run.
@@ -204,6 +205,7 @@ class RunOut(Wire):
             "state",
             "done",
             "passed",
+            "left_out",
             "is_passed",
             "cost_micro_usd",
             "is_priced",
@@ -223,6 +225,7 @@ class RunOut(Wire):
     total: int
     done: int
     passed: int
+    left_out: int
     is_passed: bool
     is_whole: bool
     since: datetime | None

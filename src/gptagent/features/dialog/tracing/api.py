@@ -128,7 +128,9 @@ class ExplanationsApi:
         return router
 
     async def get(self, scope: CurrentScope, conversation_id: UUID, turn_id: UUID) -> ExplanationOut:
-        """404 as well for a turn of before explanations, or past the period they are kept for."""
+        """404 as well for a turn of before explanations, or past the period they are kept for. A further part
+        of a reply is explained by the answer it belongs to.
+        """
         require(scope, policy.READ_EXPLANATIONS)
         async with self.db.session(scope) as session:
             await conversations.get_conversation(session, conversation_id)

@@ -26,11 +26,18 @@ async def add(session: Session, conversation_id: UUID, turn_id: UUID, later: Tra
 
 async def find_explanation(session: Session, conversation_id: UUID, turn_id: UUID) -> Explanation | None:
     """Return what the turn did; None if it is another conversation's, older than explanations, or past
-    the time they are kept for.
+    the time they are kept for. What a further part of a reply did, its first part tells.
     """
-    return await store.select_trace(session, conversation_id, turn_id)
+    return await store.select_trace(
+        session, conversation_id, await made_with(session, conversation_id, turn_id)
+    )
 
 
-async def explained_turns(session: Session, turn_ids: Sequence[UUID]) -> set[UUID]:
-    """Return those of the turns of which it is kept what they did."""
-    return await store.traced_turns(session, list(turn_ids)) if turn_ids else set()
+async def made_with(session: Session, conversation_id: UUID, turn_id: UUID) -> UUID:
+    """Return whose explanation tells of this turn: of a reply in parts the first part, else the turn."""
+    return await store.made_with(session, conversation_id, turn_id) or turn_id
+
+
+async def explained_turns(session: Session, turn_ids: Sequence[UUID]) -> dict[UUID, UUID]:
+    """Return those of the turns of which it is kept what they did, each with the turn that tells it."""
+    return await store.traced_turns(session, list(turn_ids)) if turn_ids else {}

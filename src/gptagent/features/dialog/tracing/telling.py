@@ -66,7 +66,29 @@ OUTCOMES: Mapping[str, str] = {
 }
 NOTES: Mapping[str, str] = {
     "injection_sign": "Looks like orders to the model",
+    "only_promised": "Worded anew, for it only promised what nobody would get to know of",
     "masked": "Hidden from the model's provider",
+}
+# What a text looked like that wants to give orders, and whose text it was: the two parts of such a note.
+SIGNS: Mapping[str, str] = {
+    "override": "wants the rules to be ignored",
+    "role": "wants the agent to be somebody else",
+    "prompt": "asks for what the agent was told",
+    "secret": "asks for keys or passwords",
+    "authority": "claims to be in charge of the system",
+    "tool": "wants an action to be called",
+    "exfiltration": "wants data to be sent to an address",
+    "block": "imitates the marks between the parts of what a model is told",
+    "hidden": "has words that a reader does not see",
+    "encoded": "has something encoded",
+}
+SIGN_ORIGINS: Mapping[str, str] = {
+    "customer": "The customer's message:",
+    "crm": "A field of the CRM:",
+    "memory": "What is remembered of the customer:",
+    "passage": "A passage of the knowledge base:",
+    "script": "A script or objection:",
+    "company": "The facts about the company:",
 }
 EVERYTHING: Mapping[str, Mapping[str, str]] = {
     "gate_names": GATES,
@@ -78,4 +100,6 @@ EVERYTHING: Mapping[str, Mapping[str, str]] = {
     "tool_states": TOOLS,
     "outcome_names": OUTCOMES,
     "note_names": NOTES,
+    "sign_names": SIGNS,
+    "sign_origins": SIGN_ORIGINS,
 }

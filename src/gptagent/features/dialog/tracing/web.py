@@ -35,7 +35,7 @@ class ExplanationPages:
     async def show(
         self, request: Request, scope: CurrentScope, conversation_id: UUID, turn_id: UUID, part: str = ""
     ) -> Response:
-        """`part`: what the drawer shows."""
+        """`part`: what the drawer shows. A further part of a reply is shown with the answer it belongs to."""
         require(scope, policy.READ_EXPLANATIONS)
         async with self.db.session(scope) as session:
             context = await _explained(session, scope, conversation_id, turn_id)
@@ -47,7 +47,8 @@ class ExplanationPages:
 
 async def _explained(session: Session, scope: Scope, conversation_id: UUID, turn_id: UUID) -> dict[str, Any]:
     conversation = await conversations.get_conversation(session, conversation_id)
-    turn = await turns.get_turn(session, conversation_id, turn_id)
+    whole_id = await service.made_with(session, conversation_id, turn_id)
+    turn = await turns.get_turn(session, conversation_id, whole_id)
     told = await service.find_explanation(session, conversation_id, turn_id)
     if told is None:
         raise NotFound

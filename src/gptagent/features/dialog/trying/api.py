@@ -102,6 +102,12 @@ class TestChatsOut(Wire):
     next_cursor: str | None
 
 
+class SuggestionsOut(Wire):
+    """Texts of the base: saved questions, then headings; none where the base is empty."""
+
+    items: list[str]
+
+
 class TestMessageBody(Body):
     __test__ = False
     model_config = example({"text": "What does delivery cost?"})
@@ -185,6 +191,7 @@ class TestChatsApi:
         router.get(one, summary="Get a test chat")(self.get)
         router.put(one, summary="Change a test chat")(self.change)
         router.delete(one, status_code=204, summary="Delete a test chat")(self.delete)
+        router.get(f"{one}/suggestions", summary="Suggest what to say in a test chat")(self.suggestions)
         router.get(f"{one}/messages", summary="List what was said in a test chat")(self.messages)
         router.post(f"{one}/messages", status_code=201, summary="Say something to the agent")(self.say)
         router.delete(f"{one}/messages", status_code=204, summary="Clear a test chat")(self.clear)
@@ -230,6 +237,13 @@ class TestChatsApi:
         async with self.db.session(scope) as session:
             await self._check(session, match, request, chat_id)
             await service.delete_chat(session, person_of(request), chat_id)
+
+    async def suggestions(self, request: Request, scope: CurrentScope, chat_id: UUID) -> SuggestionsOut:
+        """What the chat's agent could be asked, from what it answers from."""
+        require(scope, policy.EDIT_AGENTS)
+        async with self.db.session(scope) as session:
+            chat = await service.get_chat(session, person_of(request), chat_id)
+            return SuggestionsOut(items=await service.suggest_words(session, chat))
 
     async def messages(
         self,

@@ -10,6 +10,7 @@ from gptagent.features.dialog.rehearsing.model import Place, Rehearsed
 
 TITLE_MAX_CHARS = 255
 MESSAGE_MAX_CHARS = 5_000  # of the test chat (the table of limits)
+WORDS_SUGGESTED = 4  # where nothing was said yet
 CHATS_MAX = 100  # of one person in a workspace
 EXCHANGES_MAX = 100  # of one chat; a talk with a customer is rarely a tenth of it
 HISTORY_EXCHANGES = 5  # ten messages, as a turn is told

@@ -12,7 +12,9 @@ from gptagent.features.agents import service as agents
 from gptagent.features.agents.model import Agent
 from gptagent.features.conversations import service as conversations
 from gptagent.features.dialog import service as turns
+from gptagent.features.dialog.rehearsing.model import Rehearsed
 from gptagent.features.dialog.tracing import service as tracing
+from gptagent.features.dialog.tracing.model import Explanation
 from gptagent.features.dialog.tracing.web import shown
 from gptagent.features.dialog.trying import service
 from gptagent.features.dialog.trying.comparing import compared
@@ -145,17 +147,21 @@ class ReplayPages:
         played = None
         if played_id is not None:
             played = await service.get_replay(session, conversation_id, turn_id, played_id)
-        said = turn.answer.text if turn.answer else ""
+        said = turn.answer.whole if turn.answer else ""
         result = played.result if played else None
         before, after = compared(said, result.text) if result else ([], [])
+        frozen = await tracing.find_explanation(session, conversation_id, turn_id)
         own = {name: getattr(agent.settings, name) for name in OVERRIDABLE}
         return {
             "conversation": await conversations.get_conversation(session, conversation_id),
             "turn": turn,
             "agent": agent,
-            "frozen": await tracing.find_explanation(session, conversation_id, turn_id),
+            "frozen": frozen,
+            "question": await _question(session, conversation_id, frozen),
             "played": played,
             "result": result,
+            "is_same": not any(one.is_other for one in (*before, *after)),
+            "changed": _changed(frozen, result),
             "before": before,
             "after": after,
             "replays": await service.list_replays(session, conversation_id, turn_id),
@@ -169,3 +175,19 @@ async def _agent(session: Session, conversation_id: UUID, turn_id: UUID) -> Agen
     if told is None or told.agent_id is None:
         raise NotFound
     return await agents.get_agent(session, told.agent_id)
+
+
+async def _question(session: Session, conversation_id: UUID, frozen: Explanation | None) -> str:
+    """Return what the turn answered, as it stands in the thread."""
+    seqs = frozen.input.unanswered if frozen and frozen.input else ()
+    if not seqs:
+        return ""
+    since = await conversations.list_messages(session, conversation_id, from_seq=min(seqs), to_seq=max(seqs))
+    return "\n".join(one.said or one.text for one in since if one.seq in seqs)
+
+
+def _changed(frozen: Explanation | None, result: Rehearsed | None) -> list[str] | None:
+    """Return what the settings that differ are called, in English; None if either are not known."""
+    then = frozen.settings if frozen else None
+    now = result.explanation.settings if result else None
+    return None if then is None or now is None else agents.titles_that_differ(then, now)

@@ -21,10 +21,12 @@ from gptagent.features.dialog.trying.model import (
     HISTORY_EXCHANGES,
     MESSAGE_MAX_CHARS,
     TITLE_MAX_CHARS,
+    WORDS_SUGGESTED,
     NewChat,
     Played,
     TestChat,
 )
+from gptagent.features.knowledge import service as knowledge
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import Conflict, FieldError, Invalid, NotFound
 from gptagent.kernel.ids import new_id
@@ -133,6 +135,15 @@ async def say(session: Session, person_id: UUID, chat_id: UUID, text: str) -> Pl
         raise Conflict("test_chat_full", "This chat is full. Clear it, or begin a new one.")
     seq = played[-1].seq + 1 if played else 1
     return await _play(session, person_id, chat, seq, words)
+
+
+async def suggest_words(session: Session, chat: TestChat) -> list[str]:
+    """Return what may be said first: saved questions and headings of what the agent answers from, a few."""
+    agent = await agents.find_agent(session, chat.agent_id)
+    if agent is None:
+        return []
+    part = knowledge.within(tried(agent).knowledge.part)
+    return await knowledge.opening_questions(session, part, WORDS_SUGGESTED)
 
 
 async def regenerate(session: Session, person_id: UUID, chat_id: UUID) -> Played:

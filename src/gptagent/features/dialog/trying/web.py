@@ -112,8 +112,8 @@ class TestChatPages:
             async with self.db.session(scope) as session:
                 await service.say(session, person_of(request), chat_id, text)
         except (Invalid, Conflict, RateLimited) as error:
-            return await self._show(request, scope, chat_id, typed=_Typed(error, text))
-        return self._back(request, chat_id)
+            return await self._show(request, scope, chat_id, typed=_Typed(error, text), part=_part(request))
+        return await self._said(request, scope, chat_id)
 
     async def regenerate(self, request: Request, scope: CurrentScope, chat_id: UUID) -> Response:
         require(scope, policy.EDIT_AGENTS)
@@ -122,7 +122,13 @@ class TestChatPages:
             async with self.db.session(scope) as session:
                 await service.regenerate(session, person_of(request), chat_id)
         except (Conflict, RateLimited) as error:
-            return await self._show(request, scope, chat_id, typed=_Typed(error))
+            return await self._show(request, scope, chat_id, typed=_Typed(error), part=_part(request))
+        return await self._said(request, scope, chat_id)
+
+    async def _said(self, request: Request, scope: Scope, chat_id: UUID) -> Response:
+        """A script gets the thread with the answer that comes, a form is sent to the page."""
+        if part := _part(request):
+            return await self._show(request, scope, chat_id, part=part)
         return self._back(request, chat_id)
 
     async def change(self, request: Request, scope: CurrentScope, chat_id: UUID) -> Response:
@@ -211,7 +217,9 @@ class TestChatPages:
             **EVERYTHING,
         }
         if part:
-            return self.pages.part(request, "dialog/_test_thread.html", **context)
+            answer = self.pages.part(request, "dialog/_test_part.html", **context)
+            answer.status_code = error.status if error else 200
+            return answer
         name = "dialog/test_chat.html"
         return self.pages.show(request, name, shell, status=error.status if error else 200, **context)
 
@@ -219,14 +227,19 @@ class TestChatPages:
         self, session: Session, person_id: UUID, chat_id: UUID | None, agent: str, new: NewChat | None
     ) -> dict[str, Any]:
         chat = await service.get_chat(session, person_id, chat_id) if chat_id else None
+        played = await service.list_played(session, chat) if chat else []
         lists = await offered(session)
         speaker = first_of(lists["all_agents"], str(chat.agent_id) if chat else agent)
         return {
             "chat": chat,
             "chats": await service.list_chats(session, person_id),
-            "played": await service.list_played(session, chat) if chat else [],
+            "played": played,
+            "suggested": await service.suggest_words(session, chat) if chat and not played else [],
             "speaker": speaker,
             "agent_names": {one.id: one.name for one in lists["all_agents"]},
+            "agent_models": {
+                one.id: service.tried(one).model or self.llm_model or "" for one in lists["all_agents"]
+            },
             "values": values_of(new or _as_new(chat, speaker.id if speaker else None), speaker),
             "message_max": MESSAGE_MAX_CHARS,
             "title_max": TITLE_MAX_CHARS,
@@ -236,6 +249,11 @@ class TestChatPages:
 
     def _back(self, request: Request, chat_id: UUID, notice: Notice | None = None) -> Response:
         return self.pages.redirect(f"{base_of(request)}{HOME}/{chat_id}", notice)
+
+
+def _part(request: Request) -> str:
+    """Whether a script asks, which puts the thread alone into the page it has."""
+    return "thread" if request.headers.get("hx-request") else ""
 
 
 def _as_new(chat: TestChat | None, agent_id: UUID | None) -> NewChat:

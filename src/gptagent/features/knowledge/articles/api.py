@@ -15,6 +15,7 @@ from gptagent.features.knowledge.articles.model import (
     BulkAction,
     NewArticle,
 )
+from gptagent.features.knowledge.staging.api import StageBody, StageKeyOut, keys_of
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
@@ -27,7 +28,10 @@ VersionNumber = Annotated[int, PathParameter(ge=1, lt=2**31)]
 
 
 class ArticleBody(Body):
-    """Without `categories` it goes to the default one; `related` are given to the model together with it."""
+    """Without `categories` it goes to the default one; `related` are given to the model together with it.
+
+    Without `stages` it is for every stage of a deal; with some it is found at these only.
+    """
 
     model_config = example({"title": "Delivery", "content": "Within the city in **two days**."})
 
@@ -38,6 +42,7 @@ class ArticleBody(Body):
     tags: tuple[str, ...] = ()
     categories: tuple[UUID, ...] = ()
     related: tuple[UUID, ...] = ()
+    stages: tuple[StageBody, ...] = ()
 
 
 class ArticlePatch(Body):
@@ -52,6 +57,7 @@ class ArticlePatch(Body):
     tags: tuple[str, ...] | None = None
     categories: tuple[UUID, ...] | None = None
     related: tuple[UUID, ...] | None = None
+    stages: tuple[StageBody, ...] | None = None
     version: int | None = None
 
 
@@ -70,6 +76,8 @@ class ArticlesChanged(Wire):
 
 
 class ArticleOut(Wire):
+    """Not `is_everywhere` and without `stages` it is found nowhere: their account is disconnected."""
+
     id: UUID
     title: str
     description: str
@@ -81,6 +89,8 @@ class ArticleOut(Wire):
     version: int
     created_at: datetime
     updated_at: datetime
+    stages: tuple[StageKeyOut, ...]
+    is_everywhere: bool
 
 
 class ArticleSummaryOut(Wire):
@@ -94,6 +104,8 @@ class ArticleSummaryOut(Wire):
     version: int
     created_at: datetime
     updated_at: datetime
+    stages: tuple[StageKeyOut, ...]
+    is_everywhere: bool
 
 
 class ArticlesOut(Wire):
@@ -162,7 +174,8 @@ class ArticlesApi:
     async def create(self, scope: CurrentScope, body: ArticleBody) -> ArticleOut:
         require(scope, policy.EDIT_KNOWLEDGE)
         async with self.db.session(scope) as session:
-            article = await service.create_article(session, NewArticle(**body.model_dump()), now=utcnow())
+            new = NewArticle(**{**body.model_dump(), "stages": keys_of(body.stages)})
+            article = await service.create_article(session, new, now=utcnow())
         return ArticleOut.model_validate(article)
 
     async def change(self, scope: CurrentScope, body: ArticlesChange) -> ArticlesChanged:
@@ -183,7 +196,8 @@ class ArticlesApi:
         self, scope: CurrentScope, match: CurrentMatch, article_id: UUID, body: ArticlePatch
     ) -> ArticleOut:
         require(scope, policy.EDIT_KNOWLEDGE)
-        change = ArticleChange(article_id, **body.model_dump())
+        stages = None if body.stages is None else keys_of(body.stages)
+        change = ArticleChange(article_id, **{**body.model_dump(), "stages": stages})
         async with self.db.session(scope) as session:
             await self._check(session, match, article_id)
             return ArticleOut.model_validate(await service.update_article(session, change, now=utcnow()))

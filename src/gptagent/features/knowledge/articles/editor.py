@@ -30,6 +30,8 @@ from gptagent.features.knowledge.gaps import service as gaps
 from gptagent.features.knowledge.gaps.model import Gap
 from gptagent.features.knowledge.gaps.web import ANSWERED, UNANSWERED
 from gptagent.features.knowledge.listing import id_of, ids_of
+from gptagent.features.knowledge.staging.model import stages_of
+from gptagent.features.knowledge.staging.service import stage_names
 from gptagent.features.organizations import policy
 from gptagent.features.organizations import service as organizations
 from gptagent.features.organizations.service import require
@@ -153,6 +155,7 @@ class ArticleEditor:
                 values["categories"] = values["categories"] or (default.id,)
             picked, found = await _relatives(session, values, article_id)
             sent = await _files(session, article_id)
+            stages = await stage_names(session)
             shell = await self.pages.shell(request, session)
         return self.pages.show(
             request,
@@ -165,6 +168,7 @@ class ArticleEditor:
             tree=tree,
             picked=picked,
             found=found,
+            stages=[(str(key), label, 1) for key, label in stages.items()],
             preview=render_markdown(str(values["content"])),
             errors=field_errors(request, error) if error else {},
             failure=message_of(request, error) if error and not error.fields else "",
@@ -290,7 +294,7 @@ def _values(article: Article | None) -> dict[str, object]:
     if article is None:
         empty: tuple[UUID, ...] = ()
         texts = {"title": "", "description": "", "content": "", "tags": "", "related_q": ""}
-        return {**texts, "is_active": True, "categories": empty, "related": empty}
+        return {**texts, "is_active": True, "categories": empty, "related": empty, "stages": ()}
     return {
         "title": article.title,
         "description": article.description,
@@ -299,6 +303,7 @@ def _values(article: Article | None) -> dict[str, object]:
         "is_active": article.is_active,
         "categories": article.categories,
         "related": article.related,
+        "stages": tuple(map(str, article.stages)),
         "related_q": "",
     }
 
@@ -307,9 +312,11 @@ def _typed(form: FormData) -> dict[str, object]:
     texts = {name: words(form, name) for name in ("title", "description", "content", "tags", "related_q")}
     chosen = {name: ids_of(form.getlist(name)) for name in ("categories", "related")}
     switched = {"is_active": words(form, "is_active") == "on", "gap": id_of(words(form, "gap"))}
-    return {**texts, **chosen, **switched}
+    stages = tuple(one for one in form.getlist("stages") if isinstance(one, str))
+    return {**texts, **chosen, **switched, "stages": stages}
 
 
-def _command(typed: Mapping[str, object]) -> dict[str, Any]:
+def _command(typed: Mapping[str, Any]) -> dict[str, Any]:
+    """Raises Invalid for a stage that is none."""
     fields = {name: value for name, value in typed.items() if name not in {"related_q", "gap"}}
-    return {**fields, "tags": tags_of(str(typed["tags"]))}
+    return {**fields, "tags": tags_of(str(typed["tags"])), "stages": stages_of(typed["stages"])}

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+from gptagent.features.knowledge.staging.model import StageKey, stage_errors
 from gptagent.kernel.errors import FieldError, Invalid
 
 TITLE_MAX_CHARS = 255
@@ -26,6 +27,7 @@ class NewArticle:
     """Raises Invalid, naming each wrong field. The title is kept without outer spaces, a tag once.
 
     Without `categories` it goes to the default one. `related` are given to the model when this one is found.
+    Without `stages` it is for every stage of a deal, and for chats without one.
     """
 
     title: str
@@ -35,6 +37,7 @@ class NewArticle:
     tags: tuple[str, ...] = ()
     categories: tuple[UUID, ...] = ()
     related: tuple[UUID, ...] = ()
+    stages: tuple[StageKey, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "title", self.title.strip())
@@ -42,6 +45,7 @@ class NewArticle:
         object.__setattr__(self, "tags", _once(" ".join(tag.split()) for tag in self.tags))
         object.__setattr__(self, "categories", tuple(sorted(set(self.categories))))
         object.__setattr__(self, "related", tuple(dict.fromkeys(self.related)))
+        object.__setattr__(self, "stages", tuple(sorted(set(self.stages))))
         errors = (
             *_title_errors(self.title),
             *_at_most("description", self.description, DESCRIPTION_MAX_CHARS),
@@ -49,6 +53,7 @@ class NewArticle:
             *_tag_errors(self.tags),
             *_at_most("categories", self.categories, CATEGORIES_MAX, "Choose at most {max}."),
             *_at_most("related", self.related, RELATED_MAX, "Choose at most {max}."),
+            *stage_errors(self.stages),
         )
         if errors:
             raise Invalid("invalid", "Please correct the marked fields.", fields=errors)
@@ -66,6 +71,7 @@ class ArticleChange:
     tags: tuple[str, ...] | None = None
     categories: tuple[UUID, ...] | None = None
     related: tuple[UUID, ...] | None = None
+    stages: tuple[StageKey, ...] | None = None
     version: int | None = None
 
 
@@ -81,11 +87,16 @@ class ArticleSummary:
     version: int
     created_at: datetime
     updated_at: datetime
+    stages: tuple[StageKey, ...]
+    is_everywhere: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Article:
-    """`content` is Markdown. `version` rises by one with each change."""
+    """`content` is Markdown. `version` rises by one with each change.
+
+    Not `is_everywhere` and without `stages` it is found nowhere: their account is disconnected.
+    """
 
     id: UUID
     title: str
@@ -98,6 +109,8 @@ class Article:
     version: int
     created_at: datetime
     updated_at: datetime
+    stages: tuple[StageKey, ...]
+    is_everywhere: bool
 
     def changed(self, change: ArticleChange) -> NewArticle:
         """Return the article's values after the change. Raises Invalid."""

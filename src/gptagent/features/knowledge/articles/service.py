@@ -24,6 +24,9 @@ from gptagent.features.knowledge.extraction import service as graph
 from gptagent.features.knowledge.gaps import service as gaps
 from gptagent.features.knowledge.indexing import article_pieces
 from gptagent.features.knowledge.quota import service as quota
+from gptagent.features.knowledge.staging import store as staging
+from gptagent.features.knowledge.staging.model import StageKey
+from gptagent.features.knowledge.staging.service import are_known
 from gptagent.features.knowledge.vectors.service import note_changed
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Session
@@ -37,19 +40,21 @@ ARTICLE_ORDERS = orders(name="title") | {
     "-updated_at": Order("-updated_at", "updated_at", descending=True),
 }
 VERSION_ORDERS = {"-version": Order("-version", "version", "number", descending=True)}
-_TEXTS = ("title", "description", "content", "tags", "categories", "related")
+_TEXTS = ("title", "description", "content", "tags", "categories", "related", "stages")
 
 
 async def create_article(session: Session, new: NewArticle, *, now: datetime) -> Article:
     """Store an article; if it is active, it is found from the commit on.
 
-    Raises Invalid on `categories` and `related` for what is not there, Conflict if the plan has no room.
+    Raises Invalid on `categories`, `related` and `stages` for what is not there, Conflict if the plan has no
+    room.
     """
     await quota.take_article(session)
     article_id = new_id()
-    await _check_links(session, new, article_id)
+    await _check_links(session, new, article_id, new.stages)
     await store.insert_article(session, article_id, new, now)
     await _place(session, article_id, new, now)
+    await staging.bind_article(session, article_id, new.stages)
     article = await get_article(session, article_id)
     await _index(session, article)
     await audit.record(session, Entry("article.created", "article", str(article.id)))
@@ -68,11 +73,15 @@ async def update_article(session: Session, change: ArticleChange, *, now: dateti
         raise Conflict("article_changed", "Somebody else changed this article. Reload it and try again.")
     wanted = old.changed(change)
     changed = {name for name in (*_TEXTS, "is_active") if getattr(old, name) != getattr(wanted, name)}
+    if change.stages is not None and old.is_everywhere != (not wanted.stages):
+        changed.add("stages")  # also of one whose stages are gone
     if not changed:
         return old
-    await _check_links(session, wanted, old.id)
+    await _check_links(session, wanted, old.id, wanted.stages if "stages" in changed else ())
     await store.update_article(session, old.id, wanted, now)
     await _place(session, old.id, wanted, now)
+    if "stages" in changed:
+        await staging.bind_article(session, old.id, wanted.stages)
     article = await get_article(session, old.id)
     if changed & {"title", "content", "is_active"} and (old.is_active or article.is_active):
         await pieces.delete_pieces(session, "article", article.id)
@@ -192,7 +201,9 @@ async def restore_version(session: Session, article_id: UUID, version: int, *, n
     return await update_article(session, change, now=now)
 
 
-async def _check_links(session: Session, new: NewArticle, article_id: UUID) -> None:
+async def _check_links(
+    session: Session, new: NewArticle, article_id: UUID, stages: Sequence[StageKey]
+) -> None:
     faults = []
     if new.categories and await category_store.hold_categories(session, new.categories) != set(
         new.categories
@@ -202,6 +213,8 @@ async def _check_links(session: Session, new: NewArticle, article_id: UUID) -> N
         faults.append(FieldError("related", "An article is not related to itself."))
     elif new.related and await store.hold_articles(session, new.related) != set(new.related):
         faults.append(FieldError("related", "There is no such article."))
+    if stages and not await are_known(session, stages):
+        faults.append(FieldError("stages", "There is no such stage."))
     if faults:
         raise Invalid("invalid", "Please correct the marked fields.", fields=tuple(faults))
 

@@ -15,6 +15,8 @@ from gptagent.features.knowledge.articles.model import (
     ArticleVersion,
     NewArticle,
 )
+from gptagent.features.knowledge.staging.model import stages_of
+from gptagent.features.knowledge.staging.store import STAGES_OF
 from gptagent.kernel.db import Session
 from gptagent.kernel.paging import Page
 
@@ -22,11 +24,14 @@ EXCERPT_CHARS = 200
 
 _CATEGORIES = """array(select m.category_id from app.article_category m where m.article_id = a.id
                        order by m.category_id) as categories"""
+_STAGES = STAGES_OF.replace("$source", "a.id")
 _ARTICLE = f"""a.id, a.title, a.description, a.content, a.tags, a.is_active, a.version, a.created_at,
   a.updated_at, {_CATEGORIES}, array(select r.related_id from app.article_related r where r.article_id = a.id
-                                      order by r.position) as related"""
+                                      order by r.position) as related,
+  {_STAGES}"""
 _SUMMARY = f"""a.id, a.title, a.description, left(a.content, {EXCERPT_CHARS}) as excerpt, a.tags, a.is_active,
-  a.version, a.created_at, a.updated_at, {_CATEGORIES}"""
+  a.version, a.created_at, a.updated_at, {_CATEGORIES},
+  {_STAGES}"""
 _VERSION = (
     """article_id, version, title, description, content, tags, is_active, actor_kind, actor_id, created_at"""
 )
@@ -220,4 +225,5 @@ def _args(wanted: ArticleFilter, categories: list[UUID] | None) -> tuple[object,
 
 def _plain(row: asyncpg.Record) -> dict[str, Any]:
     """Return a row's values, arrays as tuples."""
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in row.items()}
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in row.items()}
+    return {**values, "stages": stages_of(values["stages"])} if "stages" in values else values

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+from gptagent.features.knowledge.staging.model import At
 from gptagent.kernel.errors import FieldError, Invalid
 
 TITLE_MAX_CHARS = 255
@@ -39,17 +40,25 @@ class NewCategory:
 
 @dataclass(frozen=True, slots=True)
 class Within:
-    """What of a base may be found: what is in one of these categories or below it.
+    """What of a base may be found: what is in one of these categories or below it, and for the stage asked
+    at. None in the place of either does not count, None in its own place is the whole base.
 
-    None in its place is the whole base. With none at all, or only with some that are gone, nothing is found.
+    With no category at all, or only with some that are gone, nothing is found. `elsewhere` is how many
+    passages are for other stages, once that was looked at.
     """
 
-    categories: tuple[UUID, ...]
+    categories: tuple[UUID, ...] | None = None
+    at: At | None = None
+    elsewhere: int = 0
 
 
-def within(categories: Iterable[UUID] | None) -> Within | None:
-    """Return the part of the base that is in these categories or below them; None, the whole, for None."""
-    return None if categories is None else Within(tuple(categories))
+def within(categories: Iterable[UUID] | None, at: At | None = None) -> Within | None:
+    """Return the part of the base that is in these categories or below them, and for the stage asked at;
+    None, the whole, if neither counts.
+    """
+    if categories is None and at is None:
+        return None
+    return Within(None if categories is None else tuple(categories), at)
 
 
 @dataclass(frozen=True, slots=True)

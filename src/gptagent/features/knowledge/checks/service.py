@@ -79,7 +79,7 @@ async def unread_passages(session: Session, *, after: int, limit: int) -> list[P
 
 async def read_facts(session: Session) -> str:
     """Return what is told about the company: it has no passages."""
-    return (await facts.get_facts(session)).content
+    return await facts.read_text(session)
 
 
 async def keep_statements(

@@ -186,7 +186,7 @@ async def read_changed(session: Session) -> Changed:
     rows = await session.fetch(
         """select id as article_id, null::uuid as document_id, updated_at from app.article
            union all select null, id, updated_at from app.document
-           union all select null, null, updated_at from app.company_facts"""
+           union all select null, null, max(updated_at) from app.company_fact having count(*) > 0"""
     )
     return {_source(row["article_id"], row["document_id"]): row["updated_at"] for row in rows}
 
@@ -240,7 +240,7 @@ select f.id, f.kind, f.unit, f.article_id, f.document_id, f.sentence, f.amounts,
        left join app.article a on a.id = f.article_id left join app.document d on d.id = f.document_id
        left join app.article oa on oa.id = f.other_article_id
        left join app.document od on od.id = f.other_document_id
-       left join app.company_facts cf on true"""
+       left join (select max(updated_at) as updated_at from app.company_fact) cf on true"""
 # Of a row of _FINDING: $1 is what is shown.
 _SHOWN = """case $1 when 'dismissed' then is_dismissed
                     when 'stale' then not is_dismissed and kind <> 'contradiction'

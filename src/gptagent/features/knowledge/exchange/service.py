@@ -1,6 +1,6 @@
 """The verbs of files of articles."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -14,6 +14,8 @@ from gptagent.features.knowledge.categories.model import NewCategory, Tree
 from gptagent.features.knowledge.exchange.files import Row, read_file, write_piece
 from gptagent.features.knowledge.exchange.rows import FileFormat
 from gptagent.features.knowledge.quota import service as quota
+from gptagent.features.knowledge.staging.model import StageKey
+from gptagent.features.knowledge.staging.service import list_stages
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import FieldError, Invalid
 from gptagent.kernel.scope import Scope
@@ -21,6 +23,7 @@ from gptagent.kernel.scope import Scope
 EXPORT_ROWS = 100  # of one transaction: a long export holds none open
 
 Path = tuple[str, ...]
+GONE = "?"  # in the place of the name of a pipeline or stage that is no longer there
 
 
 async def export_articles(db: Database, scope: Scope, form: FileFormat) -> AsyncIterator[bytes]:
@@ -39,12 +42,19 @@ async def import_articles(session: Session, data: bytes, *, now: datetime) -> in
     await quota.hold(session)
     tree = await categories.lock_tree(session, now=now)
     places: dict[Path, UUID] = {_key(tree, one.id): one.id for one, _depth in tree.walk()}
+    stages = await list_stages(session)
     faults: list[FieldError] = []
     for line, row in rows:
         try:
             ids = [await _place(session, places, path, now) for path in row.categories]
             new = NewArticle(
-                row.title, row.content, row.is_active, row.description, row.tags, categories=tuple(ids)
+                row.title,
+                row.content,
+                row.is_active,
+                row.description,
+                row.tags,
+                categories=tuple(ids),
+                stages=_stages(stages, row.stages),
             )
             if not faults:
                 await articles.create_article(session, new, now=now)
@@ -71,6 +81,22 @@ async def _place(session: Session, places: dict[Path, UUID], path: Path, now: da
     return parent
 
 
+def _stages(known: Sequence[tuple[StageKey, Path]], paths: Sequence[Path]) -> tuple[StageKey, ...]:
+    """Return the stages that have these names, with or without their account's. Raises Invalid."""
+    found: list[StageKey] = []
+    for path in paths:
+        names = tuple(" ".join(name.split()).lower() for name in path)
+        fitting = [
+            key
+            for key, own in known
+            if len(names) > 1 and tuple(" ".join(one.split()).lower() for one in own)[-len(names) :] == names
+        ]
+        if not fitting:
+            raise Invalid.field("stages", "There is no such stage.")
+        found += fitting
+    return tuple(found)
+
+
 def _key(tree: Tree, category_id: UUID) -> Path:
     return tuple(one.title.lower() for one in tree.path(category_id))
 
@@ -81,7 +107,8 @@ async def _pieces(db: Database, scope: Scope, form: FileFormat) -> AsyncIterator
         async with db.session(scope) as session:
             tree = await categories.read_tree(session)
             found = await store.read_articles(session, after, EXPORT_ROWS)
-        yield write_piece(_rows(tree, found), form, is_first=after is None).encode()
+            stages = dict(await list_stages(session)) if any(not one.is_everywhere for one in found) else {}
+        yield write_piece(_rows(tree, stages, found), form, is_first=after is None).encode()
         if len(found) < EXPORT_ROWS:
             break
         after = found[-1].id
@@ -89,7 +116,7 @@ async def _pieces(db: Database, scope: Scope, form: FileFormat) -> AsyncIterator
         yield b"\n]\n"
 
 
-def _rows(tree: Tree, found: Sequence[Article]) -> list[Row]:
+def _rows(tree: Tree, stages: Mapping[StageKey, Path], found: Sequence[Article]) -> list[Row]:
     return [
         Row(
             title=one.title,
@@ -102,6 +129,14 @@ def _rows(tree: Tree, found: Sequence[Article]) -> list[Row]:
             ),
             tags=one.tags,
             is_active=one.is_active,
+            stages=_stage_paths(stages, one),
         )
         for one in found
     ]
+
+
+def _stage_paths(names: Mapping[StageKey, Path], article: Article) -> tuple[Path, ...]:
+    """Return the names of its stages; what has none any more is told so that no import takes it for all."""
+    if article.is_everywhere:
+        return ()
+    return tuple(names.get(one, (GONE, str(one))) for one in article.stages) or ((GONE, GONE),)

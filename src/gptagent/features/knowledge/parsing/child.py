@@ -33,10 +33,7 @@ def main(path: str, mime: str, task: str = "read", number: str = "0") -> None:
     try:
         # as nobody a folder of the home could not be entered any more
         file = Path(path).open("rb")  # noqa: SIM115 - read to the process's end
-        _load(mime)
-        if mime == EML and _has_attached(file):
-            for each in (PDF, DOCX):
-                _load(each)
+        _load_all(mime, file)
         limits.drop_root()
         _TASKS[task](file, mime, int(number))
     except ParseFailed as failed:
@@ -133,6 +130,19 @@ def _bounded(sections: Iterable[Section]) -> Iterator[Section]:
 def _clean(text: str) -> str:
     """Drop what PostgreSQL cannot store: NUL and halves of surrogate pairs."""
     return text.replace("\0", " ").encode("utf-8", errors="replace").decode()
+
+
+def _load_all(mime: str, file: BinaryIO) -> None:
+    """Load the readers of a type, and of what may be attached to it. Ends the process if they are not there:
+    a library may be exchanged just now.
+    """
+    try:
+        _load(mime)
+        if mime == EML and _has_attached(file):
+            for each in (PDF, DOCX):
+                _load(each)
+    except ImportError:
+        sys.exit(limits.UNREADY)
 
 
 def _load(mime: str) -> None:

@@ -4,15 +4,14 @@ import io
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from email import policy
 from email.message import EmailMessage
-from email.parser import BytesParser
 from itertools import islice
 from typing import BinaryIO
 
 from gptagent.features.knowledge.chunking import Section
 from gptagent.features.knowledge.model import EML, EXTENSIONS, PICTURES, ZIP, Unread, entry_name, mime_by_name
 from gptagent.features.knowledge.parsing import reading
+from gptagent.features.knowledge.parsing.headers import Part, held_by, parse_letter
 from gptagent.features.knowledge.parsing.limits import (
     ATTACHED_DEPTH_MAX,
     ATTACHED_MAX,
@@ -49,11 +48,12 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Attached:
-    """What hangs on a letter, or on one that was forwarded with it."""
+    """What hangs on a letter, or on one that was forwarded with it. `failed` is why it is not looked at."""
 
     name: str
     mime: str | None
     part: EmailMessage
+    failed: str | None = None
 
     @property
     def data(self) -> bytes:
@@ -82,7 +82,7 @@ def draw_attached(file: BinaryIO, number: int) -> bytes:
 
 
 def _open(file: BinaryIO) -> EmailMessage:
-    letter = BytesParser(policy=policy.default).parse(file)
+    letter = parse_letter(file)
     if not letter.keys():
         raise ParseFailed("type_mismatch")
     return letter
@@ -95,9 +95,9 @@ def _all(letter: EmailMessage, read: Letter, *, alone: bool) -> Iterator[Section
         read.chars += len(section.text)
         yield section
     attached = list(islice(_attached(letter), ATTACHED_NAMED_MAX))
-    read.unread += [Unread(one.name, "too_many_attached") for one in attached[ATTACHED_MAX:]]
+    read.unread += [Unread(one.name, one.failed or "too_many_attached") for one in attached[ATTACHED_MAX:]]
     if alone:
-        read.unread += [Unread(one.name, "too_complex") for one in attached[:ATTACHED_MAX]]
+        read.unread += [Unread(one.name, one.failed or "too_complex") for one in attached[:ATTACHED_MAX]]
         return
     for index, one in enumerate(attached[:ATTACHED_MAX]):
         try:
@@ -112,6 +112,8 @@ def _all(letter: EmailMessage, read: Letter, *, alone: bool) -> Iterator[Section
 
 def _sections(one: Attached, index: int, subject: str, read: Letter) -> Iterator[Section]:
     """Yield what is attached under its name, once all of it is read: half a file is not taken."""
+    if one.failed:
+        raise ParseFailed(one.failed)
     if one.mime == EML:
         found: Sequence[Section] = _bounded(_text(_forwarded(one), 2), read)
         pages: Sequence[int] = ()
@@ -175,18 +177,40 @@ def _attached(letter: EmailMessage, depth: int = 0) -> Iterator[Attached]:
     """Yield what is attached, not what the letter itself shows: the logos of a signature."""
     for part in _hanging(letter):
         inner = _inner(part)
-        if inner is not None:
+        if isinstance(part, Part) and part.unreadable:
+            yield Attached(part.unreadable, None, part, "damaged")
+        elif inner is not None:
             yield Attached(entry_name(_subject(inner)), EML, part)
-        if inner is not None or part.is_multipart():
-            if depth < ATTACHED_DEPTH_MAX:
-                yield from _attached(part if inner is None else inner, depth + 1)
+            yield from _below_letter(inner, depth)
+        elif part.is_multipart():
+            yield from _below_letter(part, depth)
         elif not _is_shown(part):
             name = entry_name(part.get_filename() or "")
             one = Attached(name, _mime(part, name), part)
             yield one
-            if one.mime == EML and depth < ATTACHED_DEPTH_MAX:
+            if one.mime == EML:
                 with suppress(ParseFailed):  # it is no letter, as is told when it is read
-                    yield from _attached(_forwarded(one), depth + 1)
+                    yield from _below_letter(_forwarded(one), depth)
+
+
+def _below_letter(letter: EmailMessage, depth: int) -> Iterator[Attached]:
+    """Yield what is attached to a letter within a letter: as far down as is looked, then to be named."""
+    return _attached(letter, depth + 1) if depth < ATTACHED_DEPTH_MAX else _too_deep(letter)
+
+
+def _too_deep(letter: EmailMessage) -> Iterator[Attached]:
+    """Yield what would be attached further down, without calling itself: a letter may be of any depth."""
+    parts = held_by(letter)[::-1]
+    while parts:
+        part = parts.pop()
+        parts += held_by(part)[::-1]
+        inner = _inner(part)
+        if part.unreadable:
+            yield Attached(part.unreadable, None, part, "damaged")
+        elif inner is not None:
+            yield Attached(entry_name(_subject(inner)), None, part, "too_deep")
+        elif not part.is_multipart() and _is_file(part):
+            yield Attached(entry_name(part.get_filename() or ""), None, part, "too_deep")
 
 
 def _hanging(letter: EmailMessage) -> Iterator[EmailMessage]:
@@ -200,7 +224,7 @@ def _hanging(letter: EmailMessage) -> Iterator[EmailMessage]:
     for part in held if isinstance(held, list) else ():
         if not isinstance(part, EmailMessage) or id(part) in known:
             continue
-        if part.get_content_maintype() == "multipart":
+        if part.get_content_maintype() == "multipart" or (isinstance(part, Part) and part.unreadable):
             yield part
 
 
@@ -227,6 +251,11 @@ def _is_shown(part: EmailMessage) -> bool:
     """Tell whether it is a picture within the text, by the name it is called by there."""
     is_picture = part.get_content_maintype() == "image" or mime_by_name(part.get_filename() or "") in PICTURES
     return is_picture and "content-id" in part and part.get_content_disposition() != "attachment"
+
+
+def _is_file(part: EmailMessage) -> bool:
+    is_named = part.get_content_disposition() == "attachment" or bool(part.get_filename())
+    return is_named and not _is_shown(part)
 
 
 def _subject(letter: EmailMessage) -> str:

@@ -12,6 +12,7 @@ OUTPUT_MAX_BYTES = 20_000_000
 UNPACKED_MAX_BYTES = 300_000_000  # of an archive, by its own directory; the memory limit stops one that lies
 ARCHIVE_MAX_ENTRIES = 10_000
 ARCHIVE_FILES_MAX = 1_000  # of a ZIP: each becomes a document
+UNREADY = 70  # how a child ends whose readers cannot be loaded: no file was looked at
 ALONE = 1  # number of the child's task `read`: a letter without what is attached
 ATTACHED_MAX = 50  # files of one letter that are read
 ATTACHED_NAMED_MAX = 200  # those, and those named as unread: every list of documents reads the names

@@ -13,14 +13,16 @@ import msgspec
 import structlog
 
 from gptagent.features.knowledge.chunking import Fragment
-from gptagent.features.knowledge.model import EML, Unread
-from gptagent.features.knowledge.parsing.limits import ALONE, OUTPUT_MAX_BYTES, WALL_SECONDS
-from gptagent.features.knowledge.parsing.result import ParsedDocument, ParseFailed, Scan
+from gptagent.features.knowledge.model import EML, FAILURES, Unread
+from gptagent.features.knowledge.parsing import release
+from gptagent.features.knowledge.parsing.limits import ALONE, OUTPUT_MAX_BYTES, UNREADY, WALL_SECONDS
+from gptagent.features.knowledge.parsing.result import Interrupted, ParsedDocument, ParseFailed, Scan
 
 log = structlog.get_logger(__name__)
 
 _CHILD = "gptagent.features.knowledge.parsing.child"
 _ATTACHED = {"too_complex", "damaged", "text_too_long"}  # of a letter: what is attached may be the reason
+_STOPPED = {-signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP}  # by whoever ends the worker
 _OUT_OF_LIMITS = {-signal.SIGXCPU, -signal.SIGKILL, -signal.SIGALRM, -signal.SIGXFSZ}
 
 
@@ -34,7 +36,8 @@ class _Answer(msgspec.Struct):
 
 
 async def parse_file(path: Path, mime: str, *, wall_seconds: float = WALL_SECONDS) -> ParsedDocument:
-    """Read a file in a limited child process. Raises ParseFailed with the reason; never hangs.
+    """Read a file in a limited child process. Raises ParseFailed with the reason, or Interrupted if that is
+    none of the file's; never hangs.
 
     A letter whose attachments take too much is read without them.
     """
@@ -51,7 +54,7 @@ async def draw(path: Path, mime: str, page: int) -> bytes:
     output = await _ask(path, mime, "draw", str(page))
     if not output.startswith(b"P5"):
         _understand(output)
-        raise ParseFailed("damaged")
+        raise failed_as("damaged")
     return output
 
 
@@ -78,7 +81,9 @@ async def _ask(path: Path, mime: str, *task: str, wall_seconds: float = WALL_SEC
 
 
 async def hear(process: Process, wall_seconds: float) -> bytes:
-    """Return what a child says until it ends well. Raises ParseFailed if it does not, or says too much."""
+    """Return what a child says until it ends well. Raises ParseFailed if it does not, or says too much, and
+    Interrupted if that is not the file's fault.
+    """
     try:
         async with asyncio.timeout(wall_seconds):
             output, _ = await asyncio.gather(_read(process), drop_errors(process))
@@ -90,10 +95,19 @@ async def hear(process: Process, wall_seconds: float) -> bytes:
     return output
 
 
-def ended(code: int) -> ParseFailed:
+def ended(code: int) -> ParseFailed | Interrupted:
     """Return the reason of a child that ended badly."""
     log.warning("parsing_child_failed", code=code)
-    return ParseFailed("too_complex" if code in _OUT_OF_LIMITS else "damaged")
+    if code in _STOPPED or code == UNREADY:
+        return Interrupted(is_outdated=release.is_another())
+    return failed_as("too_complex" if code in _OUT_OF_LIMITS else "damaged")
+
+
+def failed_as(code: str) -> ParseFailed | Interrupted:
+    """Return the reason that a child gave; what may come of another release's child is none."""
+    if code not in FAILURES or (code == "damaged" and release.is_another()):
+        return Interrupted(is_outdated=True)
+    return ParseFailed(code)
 
 
 async def _read(process: Process) -> bytes:
@@ -124,11 +138,11 @@ def _understand(output: bytes) -> ParsedDocument:
     try:
         answer = msgspec.json.decode(output, type=_Answer)
     except msgspec.MsgspecError as error:
-        raise ParseFailed("damaged") from error
+        raise failed_as("damaged") from error
     if answer.error is not None:
         log.warning("parsing_child_failed", error=answer.error)
     if answer.failed is not None:
-        raise ParseFailed(answer.failed)
+        raise failed_as(answer.failed)
     fragments = tuple(Fragment(*fragment) for fragment in answer.fragments)
     scans = tuple(Scan(*scan) for scan in answer.scans)
     return ParsedDocument(fragments, answer.pages, scans, tuple(Unread(*one) for one in answer.unread))

@@ -25,6 +25,18 @@ class ParsedDocument:
     unread: tuple[Unread, ...] = ()
 
 
+class Interrupted(Exception):  # noqa: N818 - the name states what happened
+    """A file was not read, and it is not the file's fault: it is to be read again.
+
+    Its reader was stopped from outside, as a restart does, or `is_outdated`: another release lies on the disk
+    than the one that this process runs, so it is to be read by a process that was started since.
+    """
+
+    def __init__(self, *, is_outdated: bool = False) -> None:
+        super().__init__("outdated" if is_outdated else "stopped")
+        self.is_outdated = is_outdated
+
+
 class ParseFailed(Exception):  # noqa: N818 - the name states what happened
     """`code` is a key of model.FAILURES, `message` its English template."""
 

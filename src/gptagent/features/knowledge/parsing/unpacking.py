@@ -2,6 +2,7 @@
 
 import asyncio
 from asyncio import IncompleteReadError, StreamReader
+from asyncio.subprocess import Process
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -11,8 +12,8 @@ import msgspec
 
 from gptagent.features.knowledge.model import ZIP
 from gptagent.features.knowledge.parsing.limits import WALL_SECONDS
-from gptagent.features.knowledge.parsing.parent import child_of, drop_errors, ended
-from gptagent.features.knowledge.parsing.result import ParseFailed
+from gptagent.features.knowledge.parsing.parent import child_of, drop_errors, ended, failed_as
+from gptagent.features.knowledge.parsing.result import Interrupted, ParseFailed
 
 _DAMAGED = 0xFFFFFFFF
 
@@ -28,7 +29,7 @@ class _Told(msgspec.Struct):
 class Unpacked:
     """A file of an archive: `failed` is its reason, else `chunks` are its bytes, to be read to their end.
 
-    Reading them raises ParseFailed if they turn out to be damaged.
+    Reading them raises ParseFailed if they turn out to be damaged, Interrupted if the reader was stopped.
     """
 
     name: str
@@ -63,7 +64,7 @@ async def _from(path: Path, start: int) -> AsyncGenerator[Unpacked, None]:
         try:
             while (told := await _next(process.stdout)) is not None:
                 is_silent = False
-                body = _Body(process.stdout)
+                body = _Body(process)
                 yield Unpacked(told.name, told.index, told.count, told.failed, body.chunks())
                 if not told.failed and not body.is_whole:
                     return
@@ -81,15 +82,16 @@ async def _next(out: StreamReader) -> _Told | None:
     except msgspec.MsgspecError:  # it ended in the middle of a word
         return None
     if told is not None and told.index < 0:
-        raise ParseFailed(told.failed or "damaged")
+        raise failed_as(told.failed or "damaged")
     return told
 
 
 class _Body:
     """A file's bytes on their way. `is_whole` tells that its end was reached, and more may be read."""
 
-    def __init__(self, out: StreamReader) -> None:
-        self._out = out
+    def __init__(self, process: Process) -> None:
+        assert process.stdout is not None
+        self._process, self._out = process, process.stdout
         self.is_whole = False
 
     async def chunks(self) -> AsyncIterator[bytes]:
@@ -100,7 +102,8 @@ class _Body:
                     raise ParseFailed("damaged")
                 yield await _soon(self._out.readexactly(length))
         except IncompleteReadError as error:
-            raise ParseFailed("too_complex") from error
+            reason = ended(await self._process.wait())
+            raise (reason if isinstance(reason, Interrupted) else ParseFailed("too_complex")) from error
         self.is_whole = True
 
 

@@ -1,171 +1,43 @@
 """Questions and runs over REST."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, UploadFile
-from pydantic import Field
+from fastapi import APIRouter, Request, UploadFile
 from starlette.responses import Response
 
-from gptagent.features.knowledge.categories.model import CATEGORIES_MAX
 from gptagent.features.knowledge.exchange.api import EXPORTED, Format, as_file
-from gptagent.features.knowledge.model import Passage
 from gptagent.features.knowledge.questions import exchange, service
 from gptagent.features.knowledge.questions.asking import Askers, part_asked
-from gptagent.features.knowledge.questions.calibration import Run, compare
-from gptagent.features.knowledge.questions.model import Question
+from gptagent.features.knowledge.questions.calibration import compare
+from gptagent.features.knowledge.questions.wire import (
+    LegOut,
+    QuestionBody,
+    QuestionOut,
+    QuestionsImported,
+    QuestionsOut,
+    QuoteOut,
+    RunDetail,
+    RunQueued,
+    RunsOut,
+    SourcesBody,
+    TrialBody,
+    TrialOut,
+    at_of,
+    passages_out,
+    question_out,
+    run_out,
+)
 from gptagent.features.knowledge.reranking.service import Reranking
 from gptagent.features.knowledge.vectors.service import Understanding
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database
-from gptagent.kernel.http import Body, CurrentScope, Wire, example
+from gptagent.kernel.http import CurrentScope
 from gptagent.kernel.paging import Page, page_of
 from gptagent.kernel.rest import CurrentMatch, api_router
-
-
-class TrialBody(Body):
-    """Asked is what is in these `categories` or below them, or what the agent answers from; else all."""
-
-    model_config = example({"text": "How long does delivery to Kazan take?"})
-
-    text: str
-    categories: list[UUID] = Field(default_factory=list, max_length=CATEGORIES_MAX)
-    agent_id: UUID | None = None
-
-
-class QuestionBody(Body):
-    """`sources` are ids of the articles and documents that should answer it."""
-
-    model_config = example(
-        {"text": "How long does delivery take?", "sources": ["0198c0de-0000-7000-8000-000000000001"]}
-    )
-
-    text: str
-    sources: list[UUID] = Field(default_factory=list)
-
-
-class SourcesBody(Body):
-    model_config = example({"sources": ["0198c0de-0000-7000-8000-000000000001"]})
-
-    sources: list[UUID]
-
-
-class PassageOut(Wire):
-    """`coverage` and `support` are shares (0-1): of the question's words held, and how far it answers."""
-
-    source_kind: str
-    source_id: UUID
-    source_title: str
-    heading: str
-    content: str
-    score: float
-    coverage: float
-    support: float
-
-
-class LegOut(Wire):
-    """What one way of searching found: `words`, `meaning`, `graph`, which is by other names, or all of them
-    in the order of the `reranking` model.
-
-    `taken_for`: what words of the question stood for. Without `is_used` it was found for this answer only.
-    """
-
-    name: str
-    passages: list[PassageOut]
-    taken_for: dict[str, list[str]]
-    is_used: bool
-
-
-class QuoteOut(Wire):
-    text: str
-    source_id: UUID
-
-
-class TrialOut(Wire):
-    """`passages` are what a model would be given; `threshold` is the support that counts as an answer."""
-
-    legs: list[LegOut]
-    passages: list[PassageOut]
-    threshold: float
-    is_answerable: bool
-    quotes: list[QuoteOut]
-
-
-class ExpectedOut(Wire):
-    kind: str
-    id: UUID
-    title: str
-
-
-class QuestionOut(Wire):
-    """`sources` are ids; `expected` says what they are."""
-
-    id: UUID
-    text: str
-    sources: list[UUID]
-    expected: list[ExpectedOut]
-    created_at: datetime
-    updated_at: datetime
-
-
-class QuestionsOut(Wire):
-    items: list[QuestionOut]
-    next_cursor: str | None
-
-
-class QuestionsImported(Wire):
-    """Of `changed` ones, which were saved already, the expected sources are the file's now."""
-
-    created: int
-    changed: int
-
-
-class FiguresOut(Wire):
-    recall_1: float
-    recall_5: float
-    mrr: float
-    answered: float
-    false_answers: float
-
-
-class RunOut(Wire):
-    """`threshold` is the support from which on the base answers since this run, once it is done.
-
-    `is_saved` tells whether saved questions were asked, else the base's own headings and sentences.
-    """
-
-    id: UUID
-    state: str
-    is_saved: bool
-    questions: int
-    threshold: float
-    figures: FiguresOut
-    created_at: datetime
-    ended_at: datetime | None
-
-
-class RunsOut(Wire):
-    items: list[RunOut]
-    next_cursor: str | None
-
-
-class RunQueued(Wire):
-    """`id` is null if a run is under way already."""
-
-    id: UUID | None
-
-
-class RunDetail(RunOut):
-    """`failing` are not answered from where they should; `better` and `worse` are since the run before."""
-
-    failing: list[str]
-    better: list[str]
-    worse: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +66,7 @@ class QuestionsApi:
         require(scope, policy.VIEW)
         meaning = await self.understanding.understand(self.db, scope, service.check_text(body.text))
         async with self.db.session(scope) as session:
-            part = await part_asked(session, self.askers, body.agent_id, body.categories)
+            part = await part_asked(session, self.askers, body.agent_id, body.categories, at_of(body))
         order = await self.reranking.order(self.db, scope, body.text, meaning=meaning, within=part)
         async with self.db.session(scope) as session:
             trial = await service.try_question(session, body.text, meaning, within=part, order=order)
@@ -202,13 +74,15 @@ class QuestionsApi:
             legs=[
                 LegOut(
                     name=leg.name,
-                    passages=_passages(leg.passages),
+                    passages=passages_out(leg.passages),
+                    scores=leg.scores,
                     taken_for=leg.taken_for,
+                    alike={word: dict(near) for word, near in leg.alike.items()},
                     is_used=leg.is_used,
                 )
                 for leg in trial.legs
             ],
-            passages=_passages(trial.passages),
+            passages=passages_out(trial.passages),
             threshold=trial.threshold,
             is_answerable=trial.is_answerable,
             quotes=[QuoteOut(text=one.text, source_id=one.passage.source_id) for one in trial.quotes],
@@ -220,7 +94,7 @@ class QuestionsApi:
         require(scope, policy.VIEW)
         async with self.db.session(scope) as session:
             found, after = await service.page_questions(session, page)
-        return QuestionsOut(items=[_question(one) for one in found], next_cursor=after)
+        return QuestionsOut(items=[question_out(one) for one in found], next_cursor=after)
 
     async def export(self, scope: CurrentScope, form: Format = "json") -> Response:
         """Return all saved questions as JSON or CSV. That they were exported is recorded."""
@@ -240,12 +114,12 @@ class QuestionsApi:
         """Save it with the articles and documents that should answer it."""
         require(scope, policy.EDIT_KNOWLEDGE)
         async with self.db.session(scope) as session:
-            return _question(await service.save_question(session, body.text, body.sources, now=utcnow()))
+            return question_out(await service.save_question(session, body.text, body.sources, now=utcnow()))
 
     async def get(self, scope: CurrentScope, question_id: UUID) -> QuestionOut:
         require(scope, policy.VIEW)
         async with self.db.session(scope) as session:
-            return _question(await service.get_question(session, question_id))
+            return question_out(await service.get_question(session, question_id))
 
     async def update(
         self, scope: CurrentScope, match: CurrentMatch, question_id: UUID, body: SourcesBody
@@ -253,14 +127,16 @@ class QuestionsApi:
         require(scope, policy.EDIT_KNOWLEDGE)
         async with self.db.session(scope) as session:
             if match:
-                match.check(_question(await service.get_question(session, question_id)))
-            return _question(await service.change_sources(session, question_id, body.sources, now=utcnow()))
+                match.check(question_out(await service.get_question(session, question_id)))
+            return question_out(
+                await service.change_sources(session, question_id, body.sources, now=utcnow())
+            )
 
     async def delete(self, scope: CurrentScope, match: CurrentMatch, question_id: UUID) -> None:
         require(scope, policy.EDIT_KNOWLEDGE)
         async with self.db.session(scope) as session:
             if match:
-                match.check(_question(await service.get_question(session, question_id)))
+                match.check(question_out(await service.get_question(session, question_id)))
             await service.delete_question(session, question_id)
 
 
@@ -276,20 +152,26 @@ class RunsApi:
         return router
 
     async def list(
-        self, scope: CurrentScope, page: Annotated[Page, page_of(service.ORDERS, "-created_at")]
+        self,
+        request: Request,
+        scope: CurrentScope,
+        page: Annotated[Page, page_of(service.ORDERS, "-created_at")],
     ) -> RunsOut:
         require(scope, policy.VIEW)
         async with self.db.session(scope) as session:
             found, after = await service.page_runs(session, page)
-        return RunsOut(items=[_run(one) for one in found], next_cursor=after)
+        return RunsOut(items=[run_out(one, request) for one in found], next_cursor=after)
 
     async def start(self, scope: CurrentScope) -> RunQueued:
-        """Measure the base in the background and calibrate from which support on it answers."""
+        """Measure the base in the background and calibrate from which support on it answers.
+
+        Each question is asked as a turn does, also by meaning and in a model's order where these are used.
+        """
         require(scope, policy.EDIT_KNOWLEDGE)
         async with self.db.session(scope) as session:
             return RunQueued(id=await service.queue_run(session, now=utcnow()))
 
-    async def get(self, scope: CurrentScope, run_id: UUID) -> RunDetail:
+    async def get(self, request: Request, scope: CurrentScope, run_id: UUID) -> RunDetail:
         require(scope, policy.VIEW)
         async with self.db.session(scope) as session:
             run = await service.get_run(session, run_id)
@@ -297,27 +179,8 @@ class RunsApi:
         before = next((one for one in done if one.created_at < run.created_at), None)
         change = compare(before, run) if before and run.state == "done" else None
         return RunDetail(
-            **_run(run).model_dump(),
+            **run_out(run, request).model_dump(),
             failing=[one.question for one in run.failing],
             better=list(change.better) if change else [],
             worse=list(change.worse) if change else [],
         )
-
-
-def _passages(passages: Sequence[Passage]) -> list[PassageOut]:
-    return [PassageOut.model_validate(one, from_attributes=True) for one in passages]
-
-
-def _question(question: Question) -> QuestionOut:
-    return QuestionOut(
-        id=question.id,
-        text=question.text,
-        sources=[one.id for one in question.sources],
-        expected=[ExpectedOut.model_validate(one, from_attributes=True) for one in question.sources],
-        created_at=question.created_at,
-        updated_at=question.updated_at,
-    )
-
-
-def _run(run: Run) -> RunOut:
-    return RunOut.model_validate(run, from_attributes=True)

@@ -3,13 +3,15 @@
 docs/decisions/0015-calibrated-refusal.md says why.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
 from gptagent.features.knowledge.answering import REFUSAL_SUPPORT
+from gptagent.features.knowledge.reranking.model import FAILURES as RERANKING_FAILURES
+from gptagent.features.knowledge.vectors.model import FAILURES as EMBEDDING_FAILURES
 
 SAMPLE_MAX = 200  # questions of one run
 SAMPLE_MIN = 20  # fewer tell too little: the base keeps the threshold that holds for all
@@ -58,8 +60,21 @@ class Figures:
 RunState = Literal["queued", "done", "failed"]
 
 
+# Why a run came to nothing: its error code -> an English template, translated where it is shown.
+FAILURES: Mapping[str, str] = {
+    **EMBEDDING_FAILURES,
+    **RERANKING_FAILURES,
+    "ways_changed": "What the base is searched by changed meanwhile. Run it again.",
+    "internal": "The base could not be measured. Run it again.",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
+    """`legs` are the ways by which its questions were asked, all of them as a turn asks: words, other names
+    (graph), meaning, reranking. `error_code` says why one failed.
+    """
+
     id: UUID
     state: RunState
     is_saved: bool
@@ -69,6 +84,13 @@ class Run:
     results: tuple[Outcome, ...]
     created_at: datetime
     ended_at: datetime | None
+    legs: tuple[str, ...] = ("words",)
+    error_code: str | None = None
+
+    @property
+    def failure(self) -> str | None:
+        """The English template of why it came to nothing, for the reader's language."""
+        return FAILURES.get(self.error_code or "", FAILURES["internal"]) if self.state == "failed" else None
 
     @property
     def failing(self) -> list[Outcome]:

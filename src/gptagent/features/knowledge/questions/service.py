@@ -1,8 +1,10 @@
 """The verbs of questions: saved ones, what they find, and runs of all of them, which calibrate the base."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from operator import attrgetter
+from typing import Literal
 from uuid import UUID
 
 from gptagent.features.audit import service as audit
@@ -27,6 +29,8 @@ from gptagent.features.knowledge.questions.model import (
     Question,
     self_questions,
 )
+from gptagent.features.knowledge.questions.ways import LegName, Way
+from gptagent.features.knowledge.reranking.model import Order
 from gptagent.features.knowledge.vectors.model import Meaning
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database, Session
@@ -45,19 +49,38 @@ REMOVED_MAX = 2_000  # at last: of a long document more of them come before the 
 WIDER = 4  # times as many, if all that was found is expected
 TITLES_SHOWN = 10
 ORDERS = orders()
+PLAIN = Way()  # by words alone
 
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """What one way of searching found. `taken_for` says what words of the question stood for.
+    """What one way of searching found. `taken_for` says what words of the question stood for, `alike` (0-1)
+    how much those that were taken for them by their 3-grams count.
 
     What is found by a way that is not used here does not count.
     """
 
-    name: str
+    name: Literal["words", "graph", "meaning", "fused", "reranking"]
     passages: Sequence[Passage]
     taken_for: dict[str, list[str]]
     is_used: bool = True
+    alike: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+    @property
+    def scores(self) -> list[float | None]:
+        """What this way gives each passage: BM25, the similarity of meanings, the share in both searches
+        joined, the reranking model's relevance. None where it has told none.
+        """
+        return [_SCORES[self.name](one) for one in self.passages]
+
+
+_SCORES: Mapping[str, Callable[[Passage], float | None]] = {
+    "words": attrgetter("score"),
+    "graph": attrgetter("score"),
+    "meaning": attrgetter("similarity"),
+    "fused": attrgetter("fused"),
+    "reranking": attrgetter("relevance"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +111,7 @@ async def try_question(
     meaning: Meaning | None = None,
     *,
     within: Within | None = None,
-    order: Sequence[int] | None = None,
+    order: Order | None = None,
 ) -> Trial:
     """Ask the base, or what of it is `within`, by meaning and in a model's `order` if given; show every step.
 
@@ -103,10 +126,16 @@ async def try_question(
     passages = await retrieval.add_related(session, question, found, within=within)
     threshold = await retrieval.refusal_support(session)
     respelt = {word: list(near) for word, near in asking.respelt.items()}
-    legs = [Leg("words", by_words, respelt), *await _by_names(session, question, asking, within)]
+    legs = [
+        Leg("words", by_words, respelt, alike=asking.respelt),
+        *await _by_names(session, question, asking, within),
+    ]
     if meaning is not None:
         near = await retrieval.search_by_meaning(session, question, meaning, within)
-        legs.append(Leg("meaning", near, {}))
+        joined = found
+        if order is not None:
+            joined = await retrieval.search(session, question, meaning=meaning, within=within)
+        legs += [Leg("meaning", near, {}), Leg("fused", joined, {})]
     if order is not None:
         legs.append(Leg("reranking", found, {}))
     return Trial(
@@ -230,25 +259,32 @@ async def get_run(session: Session, run_id: UUID) -> Run:
     return run
 
 
-async def measure(session: Session, asked: Asked) -> Outcome:
-    """Ask one question, as it is and with the expected passages left out, all of them."""
-    found, expected = await _search(session, asked)
+async def measure(session: Session, asked: Asked, way: Way = PLAIN) -> Outcome:
+    """Ask one question as a turn does, as it is and with the expected passages left out, all of them."""
+    found, expected = await _search(session, asked, way)
     first = found[: retrieval.SEARCH_LIMIT]
+    if not way.is_plain:  # what is looked at further joins the two searches otherwise
+        first = await _ask(session, asked, way, retrieval.SEARCH_LIMIT)
+    right = [asked.is_answered_by(one.chunk_id, one.source_id) for one in first]
     without = [one for one, is_expected in zip(found, expected, strict=True) if not is_expected]
     return Outcome(
         question=asked.text,
-        rank=expected[: len(first)].index(True) + 1 if any(expected[: len(first)]) else 0,
+        rank=right.index(True) + 1 if any(right) else 0,
         present=max((one.support for one in first), default=0.0),
         removed=max((one.support for one in without[: retrieval.SEARCH_LIMIT]), default=0.0),
     )
 
 
-async def _search(session: Session, asked: Asked) -> tuple[list[Passage], list[bool]]:
+async def _ask(session: Session, asked: Asked, way: Way, limit: int) -> list[Passage]:
+    return await retrieval.search(session, asked.text, limit=limit, meaning=way.meaning, order=way.order)
+
+
+async def _search(session: Session, asked: Asked, way: Way) -> tuple[list[Passage], list[bool]]:
     """Return passages and whether each is expected: so many that enough others are among them, if any are."""
     removed = min(len(asked.chunks), REMOVED) if asked.chunks else REMOVED
     while True:
         most = retrieval.SEARCH_LIMIT + removed
-        found = await retrieval.search(session, asked.text, limit=most)
+        found = await _ask(session, asked, way, most)
         expected = [asked.is_answered_by(one.chunk_id, one.source_id) for one in found]
         is_all = len(found) < most or removed >= REMOVED_MAX
         if is_all or expected.count(False) >= retrieval.SEARCH_LIMIT:
@@ -257,21 +293,37 @@ async def _search(session: Session, asked: Asked) -> tuple[list[Passage], list[b
 
 
 async def record_run(
-    session: Session, run_id: UUID, outcomes: Sequence[Outcome], *, is_saved: bool, now: datetime
+    session: Session,
+    run_id: UUID,
+    outcomes: Sequence[Outcome],
+    *,
+    is_saved: bool,
+    legs: Sequence[LegName] = ("words",),
+    now: datetime,
 ) -> None:
-    """End a run: from now on the base answers from the support on that it has told. Done again, nothing."""
+    """End a run: from now on the base answers from the support on that it has told. Done again, nothing.
+
+    `legs` are the ways by which it has asked.
+    """
     threshold = choose_threshold(outcomes, is_saved=is_saved)
     figures = figures_of(outcomes, threshold)
     if await store.end_run(
-        session, run_id, outcomes, figures=figures, threshold=threshold, is_saved=is_saved, now=now
+        session,
+        run_id,
+        outcomes,
+        figures=figures,
+        threshold=threshold,
+        is_saved=is_saved,
+        legs=legs,
+        now=now,
     ):
         await store.forget_runs(session, RUNS_KEPT)
         await session.publish(RUNS_TOPIC, "changed", {"run_id": str(run_id)})
 
 
-async def fail_run(session: Session, run_id: UUID, *, now: datetime) -> None:
-    """Nothing is learnt from it; what was known stays."""
-    if await store.fail_run(session, run_id, now):
+async def fail_run(session: Session, run_id: UUID, error_code: str = "internal", *, now: datetime) -> None:
+    """Nothing is learnt from it; what was known stays. `error_code` is a key of FAILURES."""
+    if await store.fail_run(session, run_id, error_code, now):
         await session.publish(RUNS_TOPIC, "changed", {"run_id": str(run_id)})
 
 

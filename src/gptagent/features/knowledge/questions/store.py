@@ -9,6 +9,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from gptagent.features.knowledge.categories.store import CHUNKS_WITHIN, SOURCES_WITHIN
 from gptagent.features.knowledge.questions.calibration import Figures, Outcome, Run
 from gptagent.features.knowledge.questions.model import Asked, Excerpt, Expected, Question
 from gptagent.kernel.db import Session
@@ -74,6 +75,48 @@ async def _doubles(session: Session, chunk_ids: list[int]) -> dict[int, list[int
         chunk_ids,
     )
     return {row["id"]: row["others"] for row in rows}
+
+
+_OPENING_PASSAGES = 200  # the latest: enough for a handful of different headings
+_LATEST = f"""select c.heading, c.article_id, c.document_id, c.id from app.chunk c
+               order by c.id desc limit {_OPENING_PASSAGES}"""
+_LATEST_WITHIN = f"""select c.heading, c.article_id, c.document_id, c.id
+                       from chunk_within w join app.chunk c on c.id = w.id
+                      order by c.id desc limit {_OPENING_PASSAGES}"""
+_HEADINGS = """select coalesce(nullif(l.heading, ''), a.title, d.title) as heading from latest l
+                 left join app.article a on a.id = l.article_id
+                 left join app.document d on d.id = l.document_id order by l.id desc"""
+
+
+async def opening_texts(session: Session, limit: int, categories: Sequence[UUID] | None) -> list[str]:
+    """Return saved questions, newest first; of a part of the base those that expect a source in it."""
+    if categories is None:
+        rows = await session.fetch("select text from app.knowledge_question order by id desc limit $1", limit)
+    else:
+        rows = await session.fetch(
+            f"""with recursive {SOURCES_WITHIN.replace("$within", "$2")}
+                select q.text from app.knowledge_question q
+                 where exists (select from app.knowledge_question_source s
+                                 join source_within w on w.id in (s.article_id, s.document_id)
+                                where s.question_id = q.id)
+                 order by q.id desc limit $1""",
+            limit,
+            list(categories),
+        )
+    return [row["text"] for row in rows]
+
+
+async def latest_headings(session: Session, categories: Sequence[UUID] | None) -> list[str]:
+    """Return over what the latest passages stand, also of a part of the base; a heading may come often."""
+    if categories is None:
+        rows = await session.fetch(f"with latest as ({_LATEST}) {_HEADINGS}")
+    else:
+        rows = await session.fetch(
+            f"""with recursive {CHUNKS_WITHIN.replace("$within", "$1")}, latest as ({_LATEST_WITHIN})
+                {_HEADINGS}""",
+            list(categories),
+        )
+    return [row["heading"] for row in rows]
 
 
 _QUESTION = """q.id, q.text, q.created_at, q.updated_at,
@@ -219,7 +262,7 @@ async def set_sources(session: Session, question_id: UUID, sources: Collection[U
 
 
 _RUN = """id, state, is_saved, questions, coalesce(threshold, 0) as threshold, figures::text as figures,
-          results::text as results, created_at, ended_at"""
+          results::text as results, created_at, ended_at, legs, error_code"""
 
 
 async def queue_run(session: Session, run_id: UUID, now: datetime) -> bool:
@@ -243,6 +286,7 @@ async def end_run(
     figures: Figures,
     threshold: float,
     is_saved: bool,
+    legs: Sequence[str],
     now: datetime,
 ) -> bool:
     """Return False if it has ended already."""
@@ -250,7 +294,7 @@ async def end_run(
         await session.fetchval(
             """update app.knowledge_run
                   set state = 'done', is_saved = $2, questions = $3, threshold = $4, figures = $5::jsonb,
-                      results = $6::jsonb, ended_at = $7
+                      results = $6::jsonb, ended_at = $7, legs = $8
                 where id = $1 and state = 'queued' returning true""",
             run_id,
             is_saved,
@@ -259,16 +303,18 @@ async def end_run(
             msgspec.json.encode(asdict(figures)).decode(),
             msgspec.json.encode([asdict(one) for one in outcomes]).decode(),
             now,
+            list(legs),
         )
     )
 
 
-async def fail_run(session: Session, run_id: UUID, now: datetime) -> bool:
+async def fail_run(session: Session, run_id: UUID, error_code: str, now: datetime) -> bool:
     return bool(
         await session.fetchval(
-            """update app.knowledge_run set state = 'failed', ended_at = $2
+            """update app.knowledge_run set state = 'failed', ended_at = $3, error_code = $2
                 where id = $1 and state = 'queued' returning true""",
             run_id,
+            error_code,
             now,
         )
     )
@@ -316,4 +362,5 @@ def _run(row: asyncpg.Record) -> Run:
     values = dict(row)
     figures = msgspec.json.decode(values.pop("figures"), type=Figures)
     results = msgspec.json.decode(values.pop("results"), type=tuple[Outcome, ...])
-    return Run(**values, figures=figures, results=results)
+    legs = tuple(values.pop("legs"))
+    return Run(**values, figures=figures, results=results, legs=legs)

@@ -17,6 +17,8 @@ from gptagent.features.knowledge.questions.asking import Askers, part_asked
 from gptagent.features.knowledge.questions.calibration import SAMPLE_MIN, compare
 from gptagent.features.knowledge.questions.model import TEXT_MAX_CHARS
 from gptagent.features.knowledge.reranking.service import Reranking
+from gptagent.features.knowledge.staging.model import At, stage_of
+from gptagent.features.knowledge.staging.service import stage_choices
 from gptagent.features.knowledge.vectors.service import Understanding
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
@@ -26,6 +28,32 @@ from gptagent.kernel.errors import AppError, Conflict, Invalid
 from gptagent.kernel.http import CurrentScope, QueryText
 from gptagent.kernel.scope import Scope
 from gptagent.ui.web import Notice, Pages, base_of, field_errors, message_of, words
+
+WITHOUT_DEAL = "none"  # as the form says it
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What of the base is asked, as the form says it."""
+
+    categories: tuple[UUID, ...] = ()
+    agent_id: UUID | None = None
+    stage: str = ""
+
+    @property
+    def at(self) -> At | None:
+        """Raises Invalid for a stage that is none."""
+        if not self.stage:
+            return None
+        if self.stage == WITHOUT_DEAL:
+            return At(None)
+        key = stage_of(self.stage)
+        if key is None:
+            raise Invalid.field("stage", "There is no such stage.")
+        return At(key)
+
+
+WHOLE = _Part()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +80,8 @@ class BenchPages:
         said = request.query_params
         chosen = tuple(_id(text) for text in said.getlist("categories") if text)
         agent_id = _id(said["agent"]) if said.get("agent") else None
-        return await self._page(request, scope, said.get("q", ""), chosen=chosen, agent_id=agent_id)
+        part = _Part(chosen, agent_id, said.get("stage", ""))
+        return await self._page(request, scope, said.get("q", ""), part=part)
 
     async def runs(self, request: Request, scope: CurrentScope) -> Response:
         """Return the part that shows the last run, for a page that heard of another."""
@@ -134,13 +163,11 @@ class BenchPages:
         gone = Notice("success", "The question is deleted")
         return self.pages.redirect(f"{base_of(request)}/knowledge-bench", gone)
 
-    async def _try(
-        self, scope: Scope, asked: str, chosen: Sequence[UUID], agent_id: UUID | None
-    ) -> service.Trial:
+    async def _try(self, scope: Scope, asked: str, of: _Part) -> service.Trial:
         """Raises Invalid, as what a trial needs of others does."""
         text = service.check_text(asked)
         async with self.db.session(scope) as session:
-            part = await part_asked(session, self.askers, agent_id, chosen)
+            part = await part_asked(session, self.askers, of.agent_id, of.categories, of.at)
         meaning = await self.understanding.understand(self.db, scope, text)
         order = await self.reranking.order(self.db, scope, text, meaning=meaning, within=part)
         async with self.db.session(scope) as session:
@@ -153,13 +180,12 @@ class BenchPages:
         asked: str,
         error: AppError | None = None,
         *,
-        chosen: Sequence[UUID] = (),
-        agent_id: UUID | None = None,
+        part: _Part = WHOLE,
     ) -> Response:
         trial = None
         if asked.strip():
             try:
-                trial = await self._try(scope, asked, chosen, agent_id)
+                trial = await self._try(scope, asked, part)
             except Invalid as wrong:
                 error = error or wrong
         async with self.db.session(scope) as session:
@@ -168,6 +194,7 @@ class BenchPages:
             counts = await knowledge.count_sources(session)
             tree = await read_tree(session)
             agents = await self.askers(session)
+            stages = await stage_choices(session)
             shell = await self.pages.shell(request, session)
         return self.pages.show(
             request,
@@ -177,9 +204,12 @@ class BenchPages:
             asked=asked,
             trial=trial,
             tree=tree,
-            chosen=chosen,
+            chosen=part.categories,
             agents=[(str(one.id), one.name) for one in agents],
-            agent=str(agent_id or ""),
+            agent=str(part.agent_id or ""),
+            stages=[(key, label) for key, label, _depth in stages],
+            stage=part.stage,
+            without_deal=WITHOUT_DEAL,
             choices=_choices(trial) if trial else [],
             questions=questions,
             counts=counts,
@@ -215,6 +245,7 @@ async def _runs(session: Session) -> dict[str, object]:
     return {
         "is_running": bool(latest) and latest[0].state == "queued",
         "run": done[0] if done else None,
+        "failed": latest[0] if latest and latest[0].state == "failed" else None,
         "change": compare(done[1], done[0]) if len(done) > 1 else None,
         "enough": SAMPLE_MIN,
         "threshold": await knowledge.refusal_support(session),

@@ -1,9 +1,32 @@
 """All SQL of rebuilding. Tenancy is the database's: no statement names the workspace."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
+from gptagent.features.inference.model import EmbeddingModel
+from gptagent.features.knowledge.vectors.store import as_text
 from gptagent.kernel.db import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The index of vectors that serves, and how its votes count."""
+
+    id: UUID
+    model: EmbeddingModel
+    size: int
+    weight: float
+    lowest: float
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A passage with what is embedded of it."""
+
+    chunk_id: int
+    source_id: UUID
+    text: str
 
 
 async def fetch_workspaces(session: Session) -> list[UUID]:
@@ -74,3 +97,58 @@ async def sum_up(session: Session) -> None:
               set chunks = c.chunks, lexemes = c.lexemes
              from (select count(*) as chunks, coalesce(sum(length), 0) as lexemes from app.chunk) c"""
     )
+
+
+async def fetch_serving(session: Session) -> Kept | None:
+    """Return the index that serves, used or not. Reads what the release before has as well: an upgrade is
+    proved before the database is brought to this release.
+    """
+    row = await session.fetchrow(
+        """select id, base_url, model, asked_size, size, weight, lowest from app.vector_index
+            where ready_at is not null and size is not null"""
+    )
+    if row is None:
+        return None
+    model = EmbeddingModel(row["base_url"], row["model"], row["asked_size"])
+    return Kept(row["id"], model, row["size"], row["weight"], row["lowest"])
+
+
+async def pieces_to_compare(session: Session, after: int, limit: int) -> list[Piece]:
+    """Return passages by id, behind this one."""
+    rows = await session.fetch(
+        """select c.id, coalesce(c.article_id, c.document_id) as source_id,
+                  concat_ws(E'\n', coalesce(a.title, d.title), nullif(c.heading, ''), c.content) as text
+             from app.chunk c left join app.article a on a.id = c.article_id
+                  left join app.document d on d.id = c.document_id
+            where c.id > $1 order by c.id limit $2""",
+        after,
+        limit,
+    )
+    return [Piece(row["id"], row["source_id"], row["text"]) for row in rows]
+
+
+async def compare(
+    session: Session,
+    chunk_ids: Sequence[int],
+    made: Sequence[Sequence[float]],
+    questions: Sequence[Sequence[float]],
+    above: Sequence[float],
+) -> list[tuple[int, int, float]]:
+    """Return how similar passages are to questions, where that is `above` what is given for the question: the
+    question's place from 0, the passage's id, the similarity. Vectors are of halves, as they are stored.
+    """
+    rows = await session.fetch(
+        """with passage as (
+              select g.id, g.vector::halfvec as vector from unnest($1::bigint[], $2::text[]) as g (id, vector)
+            ), question as (
+              select q.vector::halfvec as vector, q.above, q.number - 1 as number
+                from unnest($3::text[], $4::float8[]) with ordinality as q (vector, above, number)
+            )
+            select q.number, p.id, -(p.vector <#> q.vector) as similarity
+              from passage p join question q on -(p.vector <#> q.vector) > q.above""",
+        list(chunk_ids),
+        [as_text(vector) for vector in made],
+        [as_text(vector) for vector in questions],
+        list(above),
+    )
+    return [(row["number"], row["id"], float(row["similarity"])) for row in rows]

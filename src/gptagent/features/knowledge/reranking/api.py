@@ -23,6 +23,7 @@ class WorthOut(Wire):
     recall_after: float
     mrr_before: float
     mrr_after: float
+    refused: int
     measured_at: datetime | None
 
 
@@ -76,6 +77,7 @@ def _out(model: RerankingModel | None, standing: Standing | None) -> RerankingOu
             recall_after=worth.recall_after,
             mrr_before=worth.mrr_before,
             mrr_after=worth.mrr_after,
+            refused=worth.refused,
             measured_at=standing.measured_at,
         )
     return RerankingOut(

@@ -13,12 +13,12 @@ from gptagent.features.knowledge.reranking import service, store
 from gptagent.features.knowledge.reranking.model import SAMPLE, Worth, judge, reordered
 from gptagent.features.knowledge.vectors.service import Understanding
 from gptagent.kernel.db import Database
-from gptagent.kernel.errors import AppError
+from gptagent.kernel.errors import AppError, Invalid
 from gptagent.kernel.scope import Scope
 
 log = structlog.get_logger(__name__)
 
-MEASURING_SECONDS = 10.0  # for one question: nobody waits
+REFUSED_AT_FIRST = 3  # of the first questions, and none answered: the model is not to be had at all
 
 
 class MeasureContext(Protocol):
@@ -36,10 +36,14 @@ class RerankingJobs:
     understanding: Understanding
 
     async def measure(self, ctx: MeasureContext) -> None:
-        """Tell what the model is worth in this base. Done again it measures again."""
+        """Tell what the model is worth in this base. Nothing if no measurement is queued any more: another
+        job has made it.
+        """
         if self.reranker is None:
             return
         async with ctx.db.session(ctx.scope) as session:
+            if not await store.is_queued(session):
+                return
             await store.begin(session, self.reranker.model)
             asked = await sample(session, SAMPLE)
         try:
@@ -58,7 +62,7 @@ class RerankingJobs:
             await service.fail(session, "internal")
 
     async def _measure(self, ctx: MeasureContext, reranker: Reranker, asked: list[Asked]) -> Worth:
-        before, after = [], []
+        before, after, refused = list[int](), list[int](), 0
         for one in asked:
             meaning = await self.understanding.understand(ctx.db, ctx.scope, one.text)
             async with ctx.db.session(ctx.scope) as session:
@@ -69,13 +73,20 @@ class RerankingJobs:
             order = ids
             if len(found) > 1:
                 question, *texts = hidden([one.text, *service.texts_of(found)], masking.kinds)
-                ranking = await reranker.rerank(question, texts, deadline=MEASURING_SECONDS)
+                try:
+                    ranking = await reranker.rerank(question, texts, deadline=service.MEASURING_SECONDS)
+                except Invalid:
+                    # This question or its passages may be what the model does not take; not all of them.
+                    refused += 1
+                    if refused >= REFUSED_AT_FIRST and not before:
+                        raise
+                    continue
                 async with ctx.db.session(ctx.scope) as session:
                     await service.record_usage(session, reranker.model, ranking)
                 order = reordered(ids, [ids[place] for place in ranking.order])
             before.append(_rank(ids, right))
             after.append(_rank(order, right))
-        return judge(before, after)
+        return judge(before, after, refused)
 
 
 def _rank(ids: list[int], right: set[int]) -> int:

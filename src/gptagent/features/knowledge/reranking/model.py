@@ -25,7 +25,7 @@ class Worth:
     """Recall@5 and mean reciprocal rank of the same questions without the model and with it.
 
     `helps` tells whether it is asked: neither got worse, and more questions find a right passage earlier
-    than later.
+    than later. `refused` questions the model would not take; they are not in the sample.
     """
 
     sample_size: int
@@ -34,6 +34,7 @@ class Worth:
     mrr_before: float
     mrr_after: float
     helps: bool
+    refused: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,19 @@ class Standing:
         return FAILURES.get(self.error_code, FAILURES["internal"]) if self.error_code else None
 
 
-def judge(before: Sequence[int], after: Sequence[int]) -> Worth:
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Passages as the model has put them, the best one first; `scores` are its own, of the first ones."""
+
+    chunk_ids: tuple[int, ...]
+    scores: tuple[float, ...] = ()
+
+    @property
+    def relevance(self) -> dict[int, float]:
+        return dict(zip(self.chunk_ids, self.scores, strict=False))
+
+
+def judge(before: Sequence[int], after: Sequence[int], refused: int = 0) -> Worth:
     """Tell what the model adds, from the place of each question's first right passage (from 1; 0 is none)."""
     recalls, mrrs = [_recall(ranks) for ranks in (before, after)], [_mrr(ranks) for ranks in (before, after)]
     gained = sum(
@@ -65,7 +78,7 @@ def judge(before: Sequence[int], after: Sequence[int]) -> Worth:
         for old, new in zip(before, after, strict=True)
     )
     is_sound = len(before) >= SAMPLE_MIN and recalls[1] >= recalls[0] and mrrs[1] > mrrs[0]
-    return Worth(len(before), recalls[0], recalls[1], mrrs[0], mrrs[1], is_sound and gained > 0)
+    return Worth(len(before), recalls[0], recalls[1], mrrs[0], mrrs[1], is_sound and gained > 0, refused)
 
 
 def reordered(found: Sequence[int], order: Sequence[int]) -> list[int]:

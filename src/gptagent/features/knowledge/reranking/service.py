@@ -17,7 +17,7 @@ from gptagent.features.knowledge.categories.model import Within
 from gptagent.features.knowledge.model import Passage
 from gptagent.features.knowledge.ports import Ranking, Reranker, RerankingModel
 from gptagent.features.knowledge.reranking import store
-from gptagent.features.knowledge.reranking.model import POOL, Standing, Worth
+from gptagent.features.knowledge.reranking.model import POOL, Order, Standing, Worth
 from gptagent.features.knowledge.vectors.model import Meaning
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import AppError, Invalid, NotFound
@@ -28,10 +28,12 @@ log = structlog.get_logger(__name__)
 MEASURE_JOB = "knowledge.measure_reranker"
 LIVE_TOPIC = "reranking"
 PAUSE = timedelta(hours=1)  # until what failed, or is under way, is tried again
+LOST_AFTER = timedelta(days=1)  # a job that has not ended by then is not waited for
 MOST_AT_ONCE = 20  # workspaces queued by one look
 
 # A customer waits: an order that has not come by then would delay the answer more than it betters it.
 QUESTION_SECONDS = 1.0
+MEASURING_SECONDS = 10.0  # where nobody waits
 REST_SECONDS = 30.0  # the provider that does not answer is not asked: each question would wait in vain
 
 
@@ -48,6 +50,10 @@ class Reranking:
         """The model that is set, if one is."""
         return self.reranker.model if self.reranker else None
 
+    async def is_used(self, session: Session) -> bool:
+        """Tell whether questions are put to the model here."""
+        return self.reranker is not None and await store.is_used(session, self.reranker.model)
+
     async def order(
         self,
         db: Database,
@@ -56,12 +62,17 @@ class Reranking:
         *,
         meaning: Meaning | None = None,
         within: Within | None = None,
-    ) -> list[int] | None:
-        """Return the ids of the question's best passages, the best one first; None if the model is not used
+        is_measured: bool = False,
+    ) -> Order | None:
+        """Return the question's best passages, the best one first; None if the model is not used
         here or does not answer in time. That is noted: the order stays as it was. Holds no transaction
         meanwhile. The provider is told no personal data that the workspace hides.
+
+        Where it `is_measured` nobody waits: the provider is given its time, and its failure is raised.
         """
-        if self.reranker is None or not question.strip() or self.clock() < self._rests_until:
+        if self.reranker is None or not question.strip():
+            return None
+        if self.clock() < self._rests_until and not is_measured:
             return None
         async with db.session(scope) as session:
             if not await store.is_used(session, self.reranker.model):
@@ -72,8 +83,11 @@ class Reranking:
             return None
         asked, *texts = hidden([question, *texts_of(found)], masking.kinds)
         try:
-            ranking = await self.reranker.rerank(asked, texts, deadline=QUESTION_SECONDS)
+            seconds = MEASURING_SECONDS if is_measured else QUESTION_SECONDS
+            ranking = await self.reranker.rerank(asked, texts, deadline=seconds)
         except AppError as error:
+            if is_measured:
+                raise
             # What is refused may be this workspace's passages alone: the others' are asked all the same.
             if not isinstance(error, Invalid):
                 self._rests_until = self.clock() + REST_SECONDS
@@ -83,7 +97,7 @@ class Reranking:
             return None
         async with db.session(scope) as session:
             await record_usage(session, self.reranker.model, ranking)
-        return [found[place].chunk_id for place in ranking.order]
+        return Order(tuple(found[place].chunk_id for place in ranking.order), ranking.scores)
 
 
 async def candidates(
@@ -109,11 +123,20 @@ async def queue_due(db: Database, model: RerankingModel, *, most: int = MOST_AT_
     """Have the model measured where it is new, or the base has changed notably. Returns how many."""
     async with db.installation() as session:
         due = await store.fetch_due(session, model, PAUSE, most)
+    queued = 0
     for org_id in due:
         async with db.session(Scope(org_id, SYSTEM)) as session:
-            await store.begin(session, model)
-            await session.enqueue(MEASURE_JOB, {})
-    return len(due)
+            queued += await _queue(session, model)
+    return queued
+
+
+async def _queue(session: Session, model: RerankingModel) -> bool:
+    """Queue a measurement; False if one is queued or under way: each question is paid for."""
+    await store.begin(session, model)
+    if not await store.queue(session, LOST_AFTER):
+        return False
+    await session.enqueue(MEASURE_JOB, {})
+    return True
 
 
 async def get_standing(session: Session, model: RerankingModel | None) -> Standing | None:
@@ -122,13 +145,11 @@ async def get_standing(session: Session, model: RerankingModel | None) -> Standi
 
 
 async def measure_again(session: Session, model: RerankingModel | None) -> None:
-    """Queue a new measurement, unless one that was asked for waits. Raises NotFound if no model is set."""
+    """Queue a new measurement, unless one waits or is under way. Raises NotFound if no model is set."""
     if model is None:
         raise NotFound("no_reranker", "No reranking model is set.")
-    if not await store.is_wanted(session, model, PAUSE):
-        await store.begin(session, model)
-        await store.want(session)
-        await session.enqueue(MEASURE_JOB, {})
+    await _queue(session, model)
+    await store.want(session)
     await audit.record(session, Entry("reranker.measured", "reranker", model.name))
     await session.publish(LIVE_TOPIC, "changed", {})
 

@@ -35,14 +35,32 @@ async def begin(session: Session, model: RerankingModel) -> None:
     )
 
 
+async def queue(session: Session, lost_after: timedelta) -> bool:
+    """Note that a measurement is queued; False if one is queued or under way already."""
+    return bool(
+        await session.fetchval(
+            """update app.reranking set queued_at = clock_timestamp()
+                where queued_at is null or queued_at < now() - $1::interval returning true""",
+            lost_after,
+        )
+    )
+
+
+async def is_queued(session: Session) -> bool:
+    """Tell whether a measurement is still to be made, and let no other job begin it until the commit."""
+    return bool(
+        await session.fetchval("select true from app.reranking where queued_at is not null for update")
+    )
+
+
 async def save_worth(session: Session, model: RerankingModel, worth: Worth) -> bool:
     """Return False if the model is no longer the one that is measured."""
     return bool(
         await session.fetchval(
             """update app.reranking
                   set sample_size = $3, recall_before = $4, recall_after = $5,
-                      mrr_before = $6, mrr_after = $7, helps = $8,
-                      measured_at = now(), error_code = null, is_wanted = false,
+                      mrr_before = $6, mrr_after = $7, helps = $8, refused = $9,
+                      measured_at = now(), error_code = null, is_wanted = false, queued_at = null,
                       measured_chunks = coalesce((select chunks from app.lexical_stats), 0),
                       measured_lexemes = coalesce((select lexemes from app.lexical_stats), 0)
                 where base_url = $1 and model = $2 returning true""",
@@ -54,13 +72,15 @@ async def save_worth(session: Session, model: RerankingModel, worth: Worth) -> b
             worth.mrr_before,
             worth.mrr_after,
             worth.helps,
+            worth.refused,
         )
     )
 
 
 async def note_failed(session: Session, error_code: str) -> None:
     await session.execute(
-        "update app.reranking set error_code = $1, asked_at = now(), is_wanted = false", error_code
+        """update app.reranking set error_code = $1, asked_at = now(), is_wanted = false, queued_at = null""",
+        error_code,
     )
 
 
@@ -71,20 +91,6 @@ async def note_missed(session: Session) -> None:
 async def want(session: Session) -> None:
     """Have it measured again; what was measured counts until then."""
     await session.execute("update app.reranking set is_wanted = true")
-
-
-async def is_wanted(session: Session, model: RerankingModel, pause: timedelta) -> bool:
-    """Tell whether somebody has asked for a measurement that is queued or under way."""
-    return bool(
-        await session.fetchval(
-            """select exists (select from app.reranking
-                             where base_url = $1 and model = $2 and is_wanted
-                               and asked_at > now() - $3::interval)""",
-            model.base_url,
-            model.name,
-            pause,
-        )
-    )
 
 
 async def is_used(session: Session, model: RerankingModel) -> bool:
@@ -100,7 +106,7 @@ async def is_used(session: Session, model: RerankingModel) -> bool:
 async def fetch_standing(session: Session, model: RerankingModel) -> Standing | None:
     row = await session.fetchrow(
         """select base_url, model, sample_size, recall_before, recall_after, mrr_before, mrr_after, helps,
-                  measured_at, error_code, missed_at
+                  refused, measured_at, error_code, missed_at
              from app.reranking where base_url = $1 and model = $2""",
         model.base_url,
         model.name,
@@ -118,6 +124,7 @@ def _standing(row: asyncpg.Record) -> Standing:
             row["mrr_before"],
             row["mrr_after"],
             row["helps"],
+            row["refused"],
         )
     return Standing(
         row["base_url"], row["model"], worth, row["measured_at"], row["error_code"], row["missed_at"]

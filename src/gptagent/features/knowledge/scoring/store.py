@@ -4,13 +4,15 @@
 import sys
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 
 from gptagent.features.knowledge.categories.model import Within
-from gptagent.features.knowledge.categories.store import CHUNKS_WITHIN
+from gptagent.features.knowledge.categories.store import CHUNKS_WITHIN, SOURCES_WITHIN, asked_of
 from gptagent.features.knowledge.lexical import BM25_B, BM25_K1, COVERAGE_PRIOR
 from gptagent.features.knowledge.model import Form, Passage, place_of
+from gptagent.features.knowledge.staging.store import CHUNKS_ELSEWHERE, SOURCES_ELSEWHERE
 from gptagent.kernel.db import Session
 
 
@@ -103,8 +105,11 @@ _RANKED = f"""with {_TERMS}, {_NAMED}, top as (
 # How much a word tells is told by the whole base, also where a part of it is asked.
 # What looks needless in the condition has it asked of a table of them, not of each in turn.
 _ONLY_WITHIN = "where f.names and (p.chunk_id in (select id from chunk_within)) is true"
-_RANKED_WITHIN = f"""with recursive {CHUNKS_WITHIN.replace("$within", "$8")},
+_RANKED_WITHIN = f"""with recursive {CHUNKS_WITHIN.replace("$within", "$8").replace("$at", "$9")},
 {_RANKED.removeprefix("with ").replace("where f.names", _ONLY_WITHIN)}"""
+_ONLY_HERE = "where f.names and (p.chunk_id in (select id from chunk_elsewhere)) is not true"
+_RANKED_HERE = f"""with {CHUNKS_ELSEWHERE.replace("$at", "$8")},
+{_RANKED.removeprefix("with ").replace("where f.names", _ONLY_HERE)}"""
 _CHOSEN = f"""with {_TERMS}, named as (
   select id as chunk_id from unnest($7::bigint[]) as x (id)
 ), top as ({_LOOKED_UP}) {_PASSAGES}
@@ -122,11 +127,12 @@ async def rank(
     named_min: int = NAMED_MIN,
 ) -> list[Passage]:
     """Return the best passages by BM25, a word's kin counted as its weighted occurrences."""
-    if within is None:
-        rows = await session.fetch(_RANKED, *_asked(forms, terms, named_min), limit)
-    else:  # each word names passages: the rarest of the base may all stand elsewhere
-        asked = _asked(forms, terms, sys.maxsize)
-        rows = await session.fetch(_RANKED_WITHIN, *asked, limit, list(within.categories))
+    if within is not None and within.categories is not None:
+        named_min = sys.maxsize  # the rarest words of the base may all stand elsewhere
+    elif within is not None:  # so many more are named as each word may name that are for other stages
+        named_min += terms * within.elsewhere
+    statement, part = asked_of(within, _RANKED, _RANKED_HERE, _RANKED_WITHIN)
+    rows = await session.fetch(statement, *_asked(forms, terms, named_min), limit, *part)
     return [passage_of(row) for row in rows]
 
 
@@ -173,6 +179,50 @@ async def weigh(session: Session, lexemes: Sequence[str]) -> dict[str, float]:
     """Return how much each lexeme tells in this base: its inverse document frequency and the prior."""
     rows = await session.fetch(_WEIGHTS, list(lexemes))
     return {row["lexeme"]: float(row["weight"]) for row in rows}
+
+
+_BEST_RELATED = """
+select best.*, 0 as score, 0 as coverage
+  from (select distinct on (r.related_id) r.related_id, x.n, r.position
+          from app.article_related r
+               join unnest($1::uuid[]) with ordinality as x (id, n) on x.id = r.article_id
+         where r.related_id <> all($2::uuid[]) $only
+         order by r.related_id, x.n, r.position) r,
+       lateral (select c.id as chunk_id, c.article_id, c.document_id, a.title as source_title,
+                       a.version, null as mime, c.heading, c.page, c.content, null as url
+                  from app.chunk c join app.article a on a.id = c.article_id
+                 where c.article_id = r.related_id
+                 order by (select count(*) from app.posting p
+                            where p.chunk_id = c.id and p.lexeme = any($3::text[])) desc, c.ordinal
+                 limit 1) best
+ order by r.n, r.position limit $4"""
+_RELATED = _BEST_RELATED.replace("$only", "")
+_RELATED_HERE = f"""with {SOURCES_ELSEWHERE.replace("$at", "$5")}
+{_BEST_RELATED.replace("$only", "and r.related_id not in (select id from source_elsewhere)")}"""
+_RELATED_WITHIN = f"""with recursive {SOURCES_WITHIN.replace("$within", "$5").replace("$at", "$6")}
+{_BEST_RELATED.replace("$only", "and r.related_id in (select id from source_within)")}"""
+
+
+async def related(
+    session: Session,
+    found: Sequence[UUID],
+    known: Sequence[UUID],
+    words: Sequence[str],
+    *,
+    limit: int,
+    within: Within | None = None,
+) -> list[Passage]:
+    """Return the best passage of each article related to those found, in their order, without those known."""
+    statement, part = asked_of(within, _RELATED, _RELATED_HERE, _RELATED_WITHIN)
+    rows = await session.fetch(
+        statement,
+        list(found),
+        list(known),
+        list(words),
+        limit,
+        *part,
+    )
+    return [passage_of(row) for row in rows]
 
 
 def passage_of(row: asyncpg.Record) -> Passage:

@@ -9,8 +9,9 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from gptagent.features.knowledge.scripts import service
-from gptagent.features.knowledge.scripts.model import Family, NewScript, Script, StageKey
+from gptagent.features.knowledge.scripts.model import Family, NewScript, Script
 from gptagent.features.knowledge.scripts.variables import standing_of, variables_of
+from gptagent.features.knowledge.staging.api import StageBody, StageKeyOut, keys_of
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
@@ -19,16 +20,7 @@ from gptagent.kernel.http import Body, CurrentScope, QueryText, Wire, example
 from gptagent.kernel.paging import Page, page_of
 from gptagent.kernel.rest import CurrentMatch, api_router
 
-_Number = Annotated[int, Field(ge=1, lt=2**63)]
 _Priority = Annotated[int, Field(ge=-(2**31), lt=2**31)]
-
-
-class StageBody(Body):
-    """A stage of a pipeline, as the connection's list of pipelines has it."""
-
-    connection_id: UUID
-    pipeline_id: _Number
-    stage_id: _Number
 
 
 class ScriptBody(Body):
@@ -60,12 +52,6 @@ class ScriptPatch(Body):
     is_active: bool | None = None
     priority: _Priority | None = None
     version: Annotated[int, Field(ge=1, lt=2**31)] | None = None
-
-
-class StageKeyOut(Wire):
-    connection_id: UUID
-    pipeline_id: int
-    stage_id: int
 
 
 class ScriptOut(Wire):
@@ -127,7 +113,7 @@ class ScriptsApi:
     async def create(self, scope: CurrentScope, body: ScriptBody) -> ScriptOut:
         require(scope, policy.EDIT_KNOWLEDGE)
         new = NewScript(
-            body.kind, body.title, body.content, _stages(body.stages), body.is_active, body.priority
+            body.kind, body.title, body.content, keys_of(body.stages), body.is_active, body.priority
         )
         async with self.db.session(scope) as session:
             return _out(await service.create_script(session, self.family, new, now=utcnow()))
@@ -143,7 +129,7 @@ class ScriptsApi:
         require(scope, policy.EDIT_KNOWLEDGE)
         changes = body.model_dump(exclude_unset=True)
         if body.stages is not None:
-            changes["stages"] = _stages(body.stages)
+            changes["stages"] = keys_of(body.stages)
         async with self.db.session(scope) as session:
             if match:
                 match.check(_out(await service.get_script(session, self.family, script_id, lock=True)))
@@ -155,10 +141,6 @@ class ScriptsApi:
             if match:
                 match.check(_out(await service.get_script(session, self.family, script_id, lock=True)))
             await service.delete_script(session, self.family, script_id)
-
-
-def _stages(given: tuple[StageBody, ...]) -> tuple[StageKey, ...]:
-    return tuple(StageKey(one.connection_id, one.pipeline_id, one.stage_id) for one in given)
 
 
 def _out(script: Script) -> ScriptOut:

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 from uuid import UUID
 
 from gptagent.features.knowledge.lexical import covered_share
+from gptagent.features.knowledge.staging.model import StageKey, stage_errors
 from gptagent.kernel.errors import FieldError, Invalid
 
 Family = Literal["script", "objection"]
@@ -21,18 +22,8 @@ TITLE_MAX_CHARS: Mapping[Family, int] = {"script": 255, "objection": 1_000}
 CONTENT_MAX_CHARS = 4_000
 PRIORITY_MIN, PRIORITY_MAX, PRIORITY = 1, 100, 50
 SCRIPTS_MAX = 500  # of a workspace, of each family: every question looks through all of them
-STAGES_MAX = 200
 # What one question's prompt gets: it is paid for with every answer.
 SCRIPTS_GIVEN, OBJECTIONS_GIVEN, GIVEN_MAX_CHARS = 5, 3, 6_000
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class StageKey:
-    """A stage of a pipeline, by the CRM's own numbers."""
-
-    connection_id: UUID
-    pipeline_id: int
-    stage_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +55,7 @@ class NewScript:
             params = {"least": PRIORITY_MIN, "most": PRIORITY_MAX}
             wrong.append(FieldError("priority", "Enter a number from {least} to {most}.", params))
         stages = tuple(sorted(set(self.stages)))
-        if len(stages) > STAGES_MAX:
-            wrong.append(FieldError("stages", "Choose at most {max}.", {"max": STAGES_MAX}))
+        wrong += stage_errors(stages)
         if wrong:
             raise Invalid("invalid", "Please correct the marked fields.", fields=tuple(wrong))
         return NewScript(self.kind, title, content, stages, self.is_active, self.priority)

@@ -8,7 +8,6 @@ from uuid import UUID
 
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
-from gptagent.features.crm import service as crm
 from gptagent.features.knowledge import lexical
 from gptagent.features.knowledge.retrieval import SEARCH_MAX_CHARS
 from gptagent.features.knowledge.scoring import store as scoring
@@ -23,10 +22,11 @@ from gptagent.features.knowledge.scripts.model import (
     Given,
     NewScript,
     Script,
-    StageKey,
     fit,
 )
 from gptagent.features.knowledge.scripts.variables import fill
+from gptagent.features.knowledge.staging.model import StageKey
+from gptagent.features.knowledge.staging.service import check_stages
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import Conflict, Invalid, NotFound
 from gptagent.kernel.ids import new_id
@@ -41,7 +41,7 @@ async def create_script(session: Session, family: Family, new: NewScript, *, now
     wanted = new.checked(family)
     if await store.lock_family(session, family) >= SCRIPTS_MAX:
         raise Conflict("too_many_scripts", "There are {max} of them already.", params={"max": SCRIPTS_MAX})
-    await _check_stages(session, wanted.stages)
+    await check_stages(session, wanted.stages)
     script_id = new_id()
     await store.insert_script(session, script_id, family, wanted, now)
     await audit.record(
@@ -66,7 +66,7 @@ async def update_script(
     changed = {name for name in _FIELDS if getattr(before, name) != getattr(wanted, name)}
     if not changed and old.is_everywhere == (not wanted.stages):
         return old
-    await _check_stages(session, wanted.stages if "stages" in named else ())
+    await check_stages(session, wanted.stages if "stages" in named else ())
     await store.update_script(session, script_id, wanted, now)
     told: dict[str, tuple[object, object] | None] = dict.fromkeys(changed)
     if "is_active" in changed:
@@ -107,20 +107,6 @@ async def page_scripts(
     """Return a page of them, and the cursor of the next one if there is more."""
     found = await store.page_scripts(session, page, family, search.strip(), kind)
     return page.cut(found, lambda one: (getattr(one, page.order.column), one.id))
-
-
-async def list_stages(session: Session) -> list[tuple[StageKey, str]]:
-    """Return every stage of the connected accounts with what it is called, in the CRM's order."""
-    names = {one.id: one.name or one.host for one in await crm.list_connections(session)}
-    several = len(names) > 1
-    return [
-        (
-            StageKey(pipeline.connection_id, pipeline.id, stage.id),
-            " · ".join([*([names[pipeline.connection_id]] if several else []), pipeline.name, stage.name]),
-        )
-        for pipeline in await crm.list_pipelines(session)
-        for stage in pipeline.stages
-    ]
 
 
 async def choose_scripts(
@@ -182,11 +168,6 @@ def _within(given: Sequence[Given], chars: int) -> Sequence[Given]:
         if chars >= 0:
             kept.append(one)
     return kept
-
-
-async def _check_stages(session: Session, stages: Collection[StageKey]) -> None:
-    if stages and await store.known_stages(session, stages) != len(stages):
-        raise Invalid.field("stages", "There is no such stage.")
 
 
 def _missing() -> NotFound:

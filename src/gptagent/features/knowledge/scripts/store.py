@@ -8,7 +8,8 @@ from uuid import UUID
 
 from asyncpg import Record
 
-from gptagent.features.knowledge.scripts.model import Family, NewScript, Script, StageKey
+from gptagent.features.knowledge.scripts.model import Family, NewScript, Script
+from gptagent.features.knowledge.staging.model import StageKey
 from gptagent.kernel.db import Session
 from gptagent.kernel.paging import Page
 
@@ -74,19 +75,6 @@ async def _set_stages(session: Session, script_id: UUID, new: NewScript) -> None
         [one.pipeline_id for one in new.stages],
         [one.stage_id for one in new.stages],
     )
-
-
-async def known_stages(session: Session, keys: Collection[StageKey]) -> int:
-    """Return how many of the stages are in the mirror, whether or not the CRM still has them."""
-    count: int = await session.fetchval(
-        """select count(*) from app.crm_stage
-            where (connection_id, pipeline_id, external_id)
-                  in (select * from unnest($1::uuid[], $2::bigint[], $3::bigint[]))""",
-        [one.connection_id for one in keys],
-        [one.pipeline_id for one in keys],
-        [one.stage_id for one in keys],
-    )
-    return count
 
 
 async def delete_script(session: Session, family: Family, script_id: UUID) -> bool:

@@ -1,6 +1,6 @@
 """The pages of scripts and of objections: the same ones with other words."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -11,7 +11,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gptagent.features.knowledge import service as knowledge
-from gptagent.features.knowledge.listing import id_of
 from gptagent.features.knowledge.scripts import service
 from gptagent.features.knowledge.scripts.model import (
     CONTENT_MAX_CHARS,
@@ -23,13 +22,14 @@ from gptagent.features.knowledge.scripts.model import (
     Family,
     NewScript,
     Script,
-    StageKey,
 )
 from gptagent.features.knowledge.scripts.variables import LEAD_FIELD, VARIABLES, standing_of, variables_of
+from gptagent.features.knowledge.staging.model import stages_of
+from gptagent.features.knowledge.staging.service import stage_choices, stage_names
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
-from gptagent.kernel.db import Database, Session
+from gptagent.kernel.db import Database
 from gptagent.kernel.errors import AppError, Conflict, Invalid
 from gptagent.kernel.http import CurrentScope, QueryText
 from gptagent.kernel.scope import Scope
@@ -81,10 +81,9 @@ class ScriptPages:
         kind = kind if kind in KINDS[self.family] else ""
         async with self.db.session(scope) as session:
             found = await service.list_scripts(session, self.family, search=q, kind=kind)
-            stages = await service.list_stages(session)
+            names = await stage_names(session)
             counts = await knowledge.count_sources(session)
             shell = await self.pages.shell(request, session)
-        names = dict(stages)
         return self.pages.show(
             request,
             "knowledge/scripts.html",
@@ -151,7 +150,7 @@ class ScriptPages:
     ) -> Response:
         async with self.db.session(scope) as session:
             script = await service.get_script(session, self.family, script_id) if script_id else None
-            stages = await _stages(session)
+            stages = await stage_choices(session)
             shell = await self.pages.shell(request, session)
         values = typed if typed is not None else _values(script, self.family)
         used = [(name, standing_of(name)) for name in variables_of(str(values["content"]))]
@@ -180,25 +179,6 @@ class ScriptPages:
         return f"{base_of(request)}/knowledge-{self.family}s"
 
 
-async def _stages(session: Session) -> Sequence[tuple[str, str, int]]:
-    return [(_said(key), label, 1) for key, label in await service.list_stages(session)]
-
-
-def _said(key: StageKey) -> str:
-    return f"{key.connection_id}:{key.pipeline_id}:{key.stage_id}"
-
-
-def _key(text: str) -> StageKey | None:
-    """Return the stage that a box of the form names, None for what names none."""
-    connection, _, rest = text.partition(":")
-    pipeline, _, stage = rest.partition(":")
-    connection_id = id_of(connection)
-    numbers = [one for one in (pipeline, stage) if one.isascii() and one.isdecimal() and len(one) < 19]
-    if connection_id is None or len(numbers) != 2:
-        return None
-    return StageKey(connection_id, int(pipeline), int(stage))
-
-
 def _values(script: Script | None, family: Family) -> dict[str, Any]:
     if script is None:
         empty: tuple[str, ...] = ()
@@ -211,7 +191,7 @@ def _values(script: Script | None, family: Family) -> dict[str, Any]:
         "content": script.content,
         "priority": str(script.priority),
         "is_active": script.is_active,
-        "stages": tuple(_said(key) for key in script.stages),
+        "stages": tuple(map(str, script.stages)),
     }
 
 
@@ -223,9 +203,6 @@ def _typed(form: FormData) -> dict[str, Any]:
 
 def _command(typed: Mapping[str, Any]) -> dict[str, Any]:
     """Raises Invalid for a stage that is none. A priority that is no number is one out of its bounds."""
-    keys = [_key(one) for one in typed["stages"]]
-    if None in keys:
-        raise Invalid.field("stages", "There is no such stage.")
     number = typed["priority"].strip()
     is_number = number.isascii() and number.isdecimal() and len(number) < 9
-    return {**typed, "stages": tuple(keys), "priority": int(number) if is_number else 0}
+    return {**typed, "stages": stages_of(typed["stages"]), "priority": int(number) if is_number else 0}

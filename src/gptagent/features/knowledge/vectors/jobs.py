@@ -9,6 +9,7 @@ import structlog
 from gptagent.features.inference import service as inference
 from gptagent.features.inference.masking.service import get_masking, hidden
 from gptagent.features.inference.model import EMBEDDED_AT_ONCE, Embedder
+from gptagent.features.knowledge.renewing import service as renewing
 from gptagent.features.knowledge.vectors import measuring, service, store
 from gptagent.features.knowledge.vectors.model import SAMPLE, Benefit, VectorIndex, judge
 from gptagent.kernel.db import Database
@@ -19,6 +20,11 @@ log = structlog.get_logger(__name__)
 
 BATCHES_PER_JOB = 50  # then others' jobs come first
 SIGNED_AT_ONCE = 1_000
+TAKEN_AT_ONCE = 200
+
+
+class _HiddenOtherwiseError(Exception):
+    """What providers are told has changed: the work goes on at another index."""
 
 
 class VectorContext(Protocol):
@@ -48,6 +54,9 @@ class VectorJobs:
             await self._bring_up(ctx, self.embedder, index)
         except Conflict:
             log.info("vectors_taken_over")
+        except _HiddenOtherwiseError:
+            async with ctx.db.session(ctx.scope) as session:
+                await service.release(session, index)
         except AppError as error:
             async with ctx.db.session(ctx.scope) as session:
                 await service.fail(session, index, error.code)
@@ -63,6 +72,7 @@ class VectorJobs:
     async def _bring_up(self, ctx: VectorContext, embedder: Embedder, index: VectorIndex) -> None:
         if index.error_code == "embedding_size":
             index = await _look_at_size(ctx, embedder, index)
+        index = await _take_over(ctx, index)
         for _ in range(BATCHES_PER_JOB):
             async with ctx.db.session(ctx.scope) as session:
                 if await service.sign_vectors(session, index, SIGNED_AT_ONCE):
@@ -86,12 +96,24 @@ class VectorJobs:
             return await service.complete(session, index, benefit)
 
 
+async def _take_over(ctx: VectorContext, index: VectorIndex) -> VectorIndex:
+    """Take what is the same to the provider from the index that serves; return the index as it is then."""
+    after: int | None = 0
+    while after is not None:
+        async with ctx.db.session(ctx.scope) as session:
+            after = await renewing.take_over(session, index, after, TAKEN_AT_ONCE)
+    async with ctx.db.session(ctx.scope) as session:
+        return await store.fetch_index(session, index.id) or index
+
+
 async def _embed_batch(
     ctx: VectorContext, embedder: Embedder, index: VectorIndex, batch: Sequence[tuple[int, str]]
 ) -> VectorIndex:
     async with ctx.db.session(ctx.scope) as session:
-        masking = await get_masking(session)
-    answer = await embedder.embed(hidden([text for _, text in batch], masking.kinds))
+        kinds = (await get_masking(session)).kinds
+    if kinds != index.hidden:
+        raise _HiddenOtherwiseError
+    answer = await embedder.embed(hidden([text for _, text in batch], kinds))
     size = len(answer.vectors[0])
     if index.size not in {None, size}:
         raise Invalid("embedding_size", "The embedding model answers with another number of dimensions.")

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+from gptagent.features.inference.masking.model import Kind
 from gptagent.features.inference.model import EmbeddingModel
 from gptagent.features.knowledge.ranks import gained, mrr_of, recall_of
 
@@ -63,7 +64,9 @@ class Benefit:
 class VectorIndex:
     """`size` is None until the first vectors have come, `ready_at` until it was whole for the first time.
 
-    `error_code` is a key of FAILURES. `claim` fences the jobs that worked on it before.
+    `error_code` is a key of FAILURES. `claim` fences the jobs that worked on it before. `hidden` are the
+    kinds of personal data that the provider was told the passages without, None if that is not known;
+    `outdated` says that everything is embedded anew.
     """
 
     id: UUID
@@ -79,6 +82,8 @@ class VectorIndex:
     changed_chunks: int
     measure_wanted: bool
     missed_at: datetime | None
+    hidden: tuple[Kind, ...] | None = None
+    outdated: bool = False
 
     @property
     def failure(self) -> str | None:
@@ -146,6 +151,11 @@ class Standing:
         return "ready" if is_whole and self.progress.embedded >= self.progress.chunks else "making"
 
     @property
+    def is_renewed(self) -> bool:
+        """Whether another index of the same model is to follow: its texts are told otherwise, or anew."""
+        return bool(self.serving and self.following and self.serving.model == self.following.model)
+
+    @property
     def is_used(self) -> bool:
         """Whether questions are put to it."""
         return self.serving is not None and self.serving.benefit is not None and self.serving.benefit.helps
@@ -153,11 +163,16 @@ class Standing:
 
 def fuse(by_words: Sequence[int], by_meaning: Sequence[int], weight: float) -> list[int]:
     """Join two lists of passages, each best first, by reciprocal ranks; a tie goes to the words."""
+    return list(fused(by_words, by_meaning, weight))
+
+
+def fused(by_words: Sequence[int], by_meaning: Sequence[int], weight: float) -> dict[int, float]:
+    """Return the passages of two lists as `fuse` joins them, each with its share."""
     scores: dict[int, float] = {}
     for share, ranked in ((1.0, by_words), (weight, by_meaning)):
         for rank, chunk_id in enumerate(ranked, start=1):
             scores[chunk_id] = scores.get(chunk_id, 0.0) + share / (RRF_RANK + rank)
-    return sorted(scores, key=lambda chunk_id: -scores[chunk_id])  # stable: words came first
+    return dict(sorted(scores.items(), key=lambda one: -one[1]))  # stable: words came first
 
 
 @dataclass(frozen=True, slots=True)

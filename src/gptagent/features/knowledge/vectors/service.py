@@ -15,9 +15,16 @@ from gptagent.features.inference.masking.model import Masking
 from gptagent.features.inference.masking.service import get_masking, hidden
 from gptagent.features.inference.model import Embedder, EmbeddingModel, Embeddings
 from gptagent.features.knowledge.vectors import store
-from gptagent.features.knowledge.vectors.model import Benefit, Meaning, Progress, Standing, VectorIndex
+from gptagent.features.knowledge.vectors.model import (
+    FAILURES,
+    Benefit,
+    Meaning,
+    Progress,
+    Standing,
+    VectorIndex,
+)
 from gptagent.kernel.db import Database, Session
-from gptagent.kernel.errors import AppError, Conflict, NotFound
+from gptagent.kernel.errors import AppError, Conflict, Invalid, NotFound
 from gptagent.kernel.ids import new_id
 from gptagent.kernel.scope import SYSTEM, Scope
 
@@ -44,31 +51,46 @@ class Understanding:
     clock: Callable[[], float] = time.monotonic
     _rests_until: float = field(default=0.0, repr=False)
 
-    async def understand(self, db: Database, scope: Scope, question: str) -> Meaning | None:
+    async def understand(
+        self, db: Database, scope: Scope, question: str, *, is_measured: bool = False
+    ) -> Meaning | None:
         """Return what the question means; None if no index is used here or the provider does not answer in
         time. That is noted: retrieval goes on by words alone. Holds no transaction meanwhile.
+
+        Where it `is_measured` nobody waits: the provider is given its time, and its failure is raised.
         """
         if self.embedder is None or not question.strip():
             return None
         async with db.session(scope) as session:
-            index = await store.fetch_serving(session) if await store.has_vectors(session) else None
+            index = await self.find_index(session)
             masking = await get_masking(session) if index is not None else Masking()
-        if index is None or index.benefit is None or index.model.base_url != self.embedder.model.base_url:
+        if index is None or index.benefit is None:
             return None
         [plain] = hidden([question[:QUESTION_MAX_CHARS]], masking.kinds)
-        vector = await self._ask(db, scope, index, plain)
+        vector = await self._ask(db, scope, index, plain, is_measured=is_measured)
         if vector is None:
             return None
         return Meaning(index.id, vector, index.benefit.weight, index.benefit.lowest)
 
-    async def _ask(
-        self, db: Database, scope: Scope, index: VectorIndex, question: str
-    ) -> Sequence[float] | None:
-        if self.embedder is None or self.clock() < self._rests_until:
+    async def find_index(self, session: Session) -> VectorIndex | None:
+        """Return the index that questions are put to here; None if none is."""
+        if self.embedder is None or not await store.has_vectors(session):
             return None
+        index = await store.fetch_serving(session)
+        is_ours = index is not None and index.model.base_url == self.embedder.model.base_url
+        return index if index is not None and is_ours and index.benefit is not None else None
+
+    async def _ask(
+        self, db: Database, scope: Scope, index: VectorIndex, question: str, *, is_measured: bool
+    ) -> Sequence[float] | None:
+        if self.embedder is None or (self.clock() < self._rests_until and not is_measured):
+            return None
+        deadline = None if is_measured else QUESTION_SECONDS
         try:
-            answer = await self.embedder.embed([question], model=index.model, deadline=QUESTION_SECONDS)
+            answer = await self.embedder.embed([question], model=index.model, deadline=deadline)
         except AppError as error:
+            if is_measured:
+                raise
             self._rests_until = self.clock() + REST_SECONDS
             log.warning("question_without_vector", error=error.code)
             async with db.session(scope) as session:
@@ -80,8 +102,11 @@ class Understanding:
                 log.warning("question_without_vector", error="embedding_size")
                 await store.doubt_index(session, index.id)
                 await session.enqueue(EMBED_JOB, {})
-                return None
-        return answer.vectors[0]
+        if len(answer.vectors[0]) == index.size:
+            return answer.vectors[0]
+        if is_measured:
+            raise Invalid("embedding_size", FAILURES["embedding_size"])
+        return None
 
 
 async def check_embedder(embedder: Embedder | None) -> None:
@@ -103,9 +128,9 @@ async def note_changed(session: Session) -> None:
 
 
 async def begin_anew(session: Session) -> None:
-    """Forget the workspace's index and queue another one, if it has one. Words alone are asked meanwhile."""
+    """Have all passages embedded anew if there is an index; what is there serves until that is done."""
     if await store.has_index(session):
-        await store.drop_indexes(session)
+        await store.outdate_indexes(session)
         await session.enqueue(EMBED_JOB, {})
 
 
@@ -115,7 +140,7 @@ async def queue_due(db: Database, model: EmbeddingModel, *, most: int = MOST_AT_
         due = await store.fetch_due(session, model, PAUSE, most)
     for org_id in due:
         async with db.session(Scope(org_id, SYSTEM)) as session:
-            await store.open_index(session, model, new_id())
+            await store.open_index(session, model, (await get_masking(session)).kinds, new_id())
             await session.enqueue(EMBED_JOB, {})
     return len(due)
 
@@ -147,11 +172,13 @@ async def measure_again(session: Session, *, is_set: bool = True) -> None:
 async def claim_index(session: Session, model: EmbeddingModel, job_id: int) -> VectorIndex | None:
     """Take the model's index for a while, made if it is missing; None if another job has it.
 
-    Whoever adds passages queues a job, and whoever has the index looks again under its lock before letting
-    it go, so that no passage is left.
+    It is one of the texts as the provider may be told them now: if what is hidden has changed, the index
+    before serves until another one is whole. Whoever adds passages queues a job, and whoever has the index
+    looks again under its lock before letting it go, so that no passage is left.
     """
-    await store.open_index(session, model, new_id())
-    index = await store.claim_index(session, model, job_id, LEASE)
+    kinds = (await get_masking(session)).kinds
+    await store.open_index(session, model, kinds, new_id())
+    index = await store.claim_index(session, model, kinds, job_id, LEASE)
     if index is not None and not await store.has_vectors(session):
         await store.release_index(session, index, "no_pgvector")
         return None

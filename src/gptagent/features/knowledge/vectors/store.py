@@ -8,16 +8,25 @@ from uuid import UUID
 
 import asyncpg
 
+from gptagent.features.inference.masking.model import KINDS, Kind
 from gptagent.features.inference.model import EmbeddingModel
 from gptagent.features.knowledge.categories.model import Within
-from gptagent.features.knowledge.categories.store import CHUNKS_WITHIN
+from gptagent.features.knowledge.categories.store import CHUNKS_WITHIN, asked_of
+from gptagent.features.knowledge.staging.store import CHUNKS_ELSEWHERE
 from gptagent.features.knowledge.vectors.model import Benefit, Meaning, Near, Progress, VectorIndex
 from gptagent.kernel.db import Session
 
 _INDEX = """id, base_url, model, asked_size, size, ready_at, error_code, claim, tokens, weight, lowest,
             sample_size, recall_words, recall_both, mrr_words, mrr_both, measured_at, measured_chunks,
-            changed_chunks, measure_wanted, missed_at"""
+            changed_chunks, measure_wanted, missed_at, hidden, outdated"""
 _OF_MODEL = "base_url = $1 and model = $2 and asked_size is not distinct from $3"
+_MEASURED = ["sample_size", "recall_words", "recall_both", "mrr_words", "mrr_both", "weight", "lowest"]
+# An index of the model whose texts were told to the provider as they would be now.
+_OF_TEXTS = f"({_OF_MODEL} and hidden is not distinct from $4::text[] and not outdated)"
+# What is embedded of a passage `c`, and whence.
+EMBEDDED = "concat_ws(E'\\n', coalesce(a.title, d.title), nullif(c.heading, ''), c.content)"
+PIECES = """from app.chunk c left join app.article a on a.id = c.article_id
+                  left join app.document d on d.id = c.document_id"""
 
 
 async def has_vectors(session: Session) -> bool:
@@ -32,32 +41,30 @@ async def has_index(session: Session) -> bool:
 async def fetch_due(session: Session, model: EmbeddingModel, pause: timedelta, most: int) -> list[UUID]:
     """Return workspaces, of all, whose index has to be made, mended or looked at."""
     rows = await session.fetch(
-        "select org_id from app.vectors_due($1, $2, $3, $4, $5)",
-        model.base_url,
-        model.name,
-        model.size,
+        "select org_id from app.vectors_due($1, $2, $3, $4, $5, $6)",
+        *_key(model),
         pause,
         most,
+        list(KINDS),
     )
     return [row["org_id"] for row in rows]
 
 
-async def open_index(session: Session, model: EmbeddingModel, index_id: UUID) -> None:
-    """Make an index of the model unless there is one; one of another model that never served is dropped."""
+async def open_index(session: Session, model: EmbeddingModel, hidden: Sequence[Kind], index_id: UUID) -> None:
+    """Make an index of the model and of texts without what is `hidden` unless there is one; another one that
+    never served is dropped.
+    """
+    key = (*_key(model), list(hidden))
+    await session.execute(f"delete from app.vector_index where ready_at is null and not {_OF_TEXTS}", *key)
     await session.execute(
-        """delete from app.vector_index where ready_at is null
-              and not (base_url = $1 and model = $2 and asked_size is not distinct from $3)""",
-        *_key(model),
-    )
-    await session.execute(
-        f"""insert into app.vector_index (base_url, model, asked_size, id, created_at, updated_at)
-            select $1, $2, $3, $4, now(), now()
-             where not exists (select from app.vector_index where {_OF_MODEL})
+        f"""insert into app.vector_index (base_url, model, asked_size, hidden, id, created_at, updated_at)
+            select $1, $2, $3, $4, $5, now(), now()
+             where not exists (select from app.vector_index where {_OF_TEXTS})
             on conflict do nothing""",
-        *_key(model),
+        *key,
         index_id,
     )
-    await session.execute(f"update app.vector_index set updated_at = now() where {_OF_MODEL}", *_key(model))
+    await session.execute(f"update app.vector_index set updated_at = now() where {_OF_TEXTS}", *key)
 
 
 async def empty_index(session: Session, index: VectorIndex) -> None:
@@ -73,14 +80,15 @@ async def empty_index(session: Session, index: VectorIndex) -> None:
 
 
 async def claim_index(
-    session: Session, model: EmbeddingModel, job_id: int, lease: timedelta
+    session: Session, model: EmbeddingModel, hidden: Sequence[Kind], job_id: int, lease: timedelta
 ) -> VectorIndex | None:
-    """Take the model's index for a while; None if there is none or another job has it."""
+    """Take the index of the model and these texts for a while; None if there is none or a job has it."""
     row = await session.fetchrow(
         f"""update app.vector_index
-               set claim = claim + 1, job_id = $4, lease_until = clock_timestamp() + $5, updated_at = now()
-             where {_OF_MODEL} and (lease_until < clock_timestamp() or job_id = $4) returning {_INDEX}""",
+               set claim = claim + 1, job_id = $5, lease_until = clock_timestamp() + $6, updated_at = now()
+             where {_OF_TEXTS} and (lease_until < clock_timestamp() or job_id = $5) returning {_INDEX}""",
         *_key(model),
+        list(hidden),
         job_id,
         lease,
     )
@@ -136,9 +144,7 @@ async def doubt_index(session: Session, index_id: UUID) -> None:
 async def missing_pieces(session: Session, index_id: UUID, limit: int) -> list[tuple[int, str]]:
     """Return passages without a vector in the index: their id and what is embedded of them."""
     rows = await session.fetch(
-        """select c.id, concat_ws(E'\n', coalesce(a.title, d.title), nullif(c.heading, ''), c.content) as text
-             from app.chunk c left join app.article a on a.id = c.article_id
-                  left join app.document d on d.id = c.document_id
+        f"""select c.id, {EMBEDDED} as text {PIECES}
             where not exists (select from app.chunk_vector v where v.chunk_id = c.id and v.index_id = $1)
             order by c.id limit $2""",
         index_id,
@@ -159,7 +165,7 @@ async def insert_vectors(
            on conflict do nothing returning chunk_id""",
         index.id,
         list(chunk_ids),
-        [_text(vector) for vector in vectors],
+        [as_text(vector) for vector in vectors],
     )
     return len(rows)
 
@@ -221,8 +227,10 @@ async def want_measuring(session: Session) -> None:
     await session.execute("update app.vector_index set measure_wanted = true")
 
 
-async def drop_indexes(session: Session) -> None:
-    await session.execute("delete from app.vector_index")
+async def outdate_indexes(session: Session) -> None:
+    """Have everything embedded anew; the index that serves does so until then."""
+    await session.execute("delete from app.vector_index where ready_at is null")
+    await session.execute("update app.vector_index set outdated = true")
 
 
 async def fetch_indexes(session: Session) -> list[VectorIndex]:
@@ -231,6 +239,18 @@ async def fetch_indexes(session: Session) -> list[VectorIndex]:
 
 async def fetch_index(session: Session, index_id: UUID) -> VectorIndex | None:
     row = await session.fetchrow(f"select {_INDEX} from app.vector_index where id = $1", index_id)
+    return _index(row) if row else None
+
+
+async def fetch_alike(session: Session, index: VectorIndex) -> VectorIndex | None:
+    """Return the index that serves, if it is another one of the same model whose vectors are good."""
+    row = await session.fetchrow(
+        f"""select {_INDEX} from app.vector_index
+             where {_OF_MODEL} and ready_at is not null and id <> $4 and not outdated
+               and error_code is distinct from 'embedding_size'""",
+        *_key(index.model),
+        index.id,
+    )
     return _index(row) if row else None
 
 
@@ -261,7 +281,7 @@ async def count_progress(session: Session, index_id: UUID | None) -> Progress:
 
 
 # From so many passages on the exact scan takes too long: signs name those that are then compared exactly.
-EXACT_MAX = 10_000
+EXACT_MAX = 2_000
 ALIKE = 400
 _ALIKE = f"""alike as (
   select chunk_id from app.chunk_vector
@@ -278,26 +298,29 @@ select n.chunk_id, n.similarity, coalesce(c.article_id, c.document_id) as source
 _NEAREST = f"with {_NEAR.replace('$only', '')}"
 _NEAREST_BY_BITS = f"""with {_ALIKE.replace("$only", "")}
 {_NEAR.replace("$only", "and chunk_id = any(array(select chunk_id from alike))")}"""
-_NEAREST_WITHIN = f"""with recursive {CHUNKS_WITHIN.replace("$within", "$5")},
+_HERE = "and (chunk_id in (select id from chunk_elsewhere)) is not true"
+_NEAREST_HERE = f"with {CHUNKS_ELSEWHERE.replace('$at', '$5')}, {_NEAR.replace('$only', _HERE)}"
+_NEAREST_HERE_BY_BITS = f"""with {CHUNKS_ELSEWHERE.replace("$at", "$5")}, {_ALIKE.replace("$only", _HERE)}
+{_NEAR.replace("$only", "and chunk_id = any(array(select chunk_id from alike))")}"""
+_NEAREST_WITHIN = f"""with recursive {CHUNKS_WITHIN.replace("$within", "$5").replace("$at", "$6")},
 {_NEAR.replace("$only", "and chunk_id in (select id from chunk_within)")}"""
 
 
 async def nearest(session: Session, meaning: Meaning, limit: int, within: Within | None = None) -> list[Near]:
     """Return the passages most similar to a question: an exact scan of the tenant's vectors, in a large base
-    of those whose signs are most like the question's. A part of the base is always scanned exactly.
+    of those whose signs are most like the question's. What is in some categories is always scanned exactly.
     """
-    if within is not None:
-        statement = _NEAREST_WITHIN
-    else:
-        by_signs = await _are_signed(session, meaning.index_id)
-        statement = _NEAREST_BY_BITS if by_signs else _NEAREST
+    whole, here = _NEAREST, _NEAREST_HERE
+    if (within is None or within.categories is None) and await _are_signed(session, meaning.index_id):
+        whole, here = _NEAREST_BY_BITS, _NEAREST_HERE_BY_BITS
+    statement, part = asked_of(within, whole, here, _NEAREST_WITHIN)
     rows = await session.fetch(
         statement,
         meaning.index_id,
-        _text(meaning.vector),
+        as_text(meaning.vector),
         limit,
         meaning.lowest,
-        *([] if within is None else [list(within.categories)]),
+        *part,
     )
     return [Near(row["chunk_id"], row["source_id"], float(row["similarity"])) for row in rows]
 
@@ -318,7 +341,7 @@ def _key(model: EmbeddingModel) -> tuple[str, str, int | None]:
     return model.base_url, model.name, model.size
 
 
-def _text(vector: Sequence[float]) -> str:
+def as_text(vector: Sequence[float]) -> str:
     """Return a vector as pgvector reads it."""
     return f"[{','.join(f'{value:.6g}' for value in vector)}]"
 
@@ -326,17 +349,7 @@ def _text(vector: Sequence[float]) -> str:
 def _index(row: asyncpg.Record) -> VectorIndex:
     values: dict[str, Any] = dict(row)
     model = EmbeddingModel(values.pop("base_url"), values.pop("model"), values.pop("asked_size"))
-    measured = {
-        name: values.pop(name)
-        for name in (
-            "sample_size",
-            "recall_words",
-            "recall_both",
-            "mrr_words",
-            "mrr_both",
-            "weight",
-            "lowest",
-        )
-    }
+    measured = {name: values.pop(name) for name in _MEASURED}
     benefit = Benefit(**measured) if measured["sample_size"] is not None else None
+    values["hidden"] = None if values["hidden"] is None else tuple(values["hidden"])
     return VectorIndex(model=model, benefit=benefit, **values)

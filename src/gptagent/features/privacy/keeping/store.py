@@ -19,9 +19,12 @@ ABOUT = f"connection_id = $1 and {_NAMED}"
 TOLD_ABOUT = f"""connection_id = $1 and payload is not null
               and exists (select from unnest($3::text[]) one where position(one in payload::text) > 0)
               and {_NAMED}"""
-# The deals $2 and contacts $3 of a customer.
-TASKS = """connection_id = $1 and case record_kind when 'lead' then lead_id = any($2::bigint[])
-                                                    when 'contact' then lead_id = any($3::bigint[]) end"""
+# The deals $2 and contacts $3 of a customer, and what their conversations $4 have brought about.
+TASKS = """connection_id = $1 and (conversation_id = any($4::uuid[])
+                                or case record_kind when 'lead' then lead_id = any($2::bigint[])
+                                                    when 'contact' then lead_id = any($3::bigint[]) end)"""
+# On a deal that is shared: without what was brought about by another customer's conversation.
+_OWN_TASKS = f"{TASKS} and coalesce(conversation_id = any($4::uuid[]), true)"
 
 # Test chats as a customer: with one of the deals $2 or contacts $3.
 CHATS = "c.connection_id = $1 and (c.lead_id = any($2::bigint[]) or c.contact_id = any($3::bigint[]))"
@@ -160,9 +163,9 @@ def kept_of_customer(
         ],
         "tasks": [
             Query(
-                f"select * from app.crm_task where {TASKS}",  # noqa: S608 - a constant
+                f"select * from app.crm_task where {_OWN_TASKS}",  # noqa: S608 - a constant
                 ("created_at", "id"),
-                args=(*deals, list(contacts)),
+                args=(*deals, list(contacts), list(ids)),
             )
         ],
         "events": [

@@ -61,6 +61,7 @@ ROUTES = [
     _on("PATCH", "/companies", entities.patch_companies),
     _on("GET", "/companies/{id:int}", entities.get_company),
     _on("PATCH", "/companies/{id:int}", entities.patch_company),
+    _on("POST", "/leads/{id:int}/link", archive.link_contacts),
     _on("GET", "/leads/unsorted", archive.list_unsorted),
     _on("POST", "/leads/unsorted/{uid}/accept", unsorted.accept),
     _on("DELETE", "/leads/unsorted/{uid}/decline", unsorted.decline),

@@ -18,6 +18,7 @@ from gptagent.sandbox.kommo.state import (
     CustomField,
     Entity,
     LogEntry,
+    now,
 )
 from gptagent.sandbox.wire import Json
 
@@ -170,6 +171,29 @@ async def list_links(request: Request) -> Response:
     ]
     links += [{"to_entity_id": id_, "to_entity_type": "companies", "metadata": None} for id_ in row.companies]
     return hal.counted(call, "links", links, _as_it_is)
+
+
+async def link_contacts(request: Request) -> Response:
+    """Link contacts to a lead; one that is linked already stays so."""
+    call = Call.of(request)
+    row = call.account.leads.get(call.path_id())
+    if row is None:
+        raise hal.problem(404, "Requested entity not found")
+    given = await call.array()
+    for item in given:
+        contact = call.account.contacts.get(_whole(item.get("to_entity_id")))
+        if contact is None or item.get("to_entity_type") != "contacts":
+            raise hal.invalid("to_entity_id", "Entity not found")
+        if contact.id not in row.links:
+            row.links.append(contact.id)
+            contact.links.append(row.id)
+    row.updated_by, row.updated_at = call.account.main_user, now()
+    call.desk.announce_entity(call.account, "leads", "update", row)
+    return await list_links(request)
+
+
+def _whole(value: object) -> int:
+    return value if isinstance(value, int) else 0
 
 
 def _as_it_is(call: Call, row: Json) -> Json:

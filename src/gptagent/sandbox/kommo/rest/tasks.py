@@ -170,6 +170,7 @@ def _record(call: Call, task: Task) -> None:
         "task",
         id=task.id,
         text=task.text,
+        type_id=task.task_type_id,
         entity_type=task.entity_type,
         entity_id=task.entity_id,
         complete_till=task.complete_till,

@@ -48,5 +48,6 @@ document.addEventListener("keydown", (event) => {
   if (event.shiftKey || event.isComposing) return;
   event.preventDefault();
   const { form, dataset } = event.target; // the button named, or the form's first one
-  form.requestSubmit(document.getElementById(dataset.sendOnEnter) ?? form.querySelector("[type=submit]"));
+  const send = document.getElementById(dataset.sendOnEnter) ?? form.querySelector("[type=submit]");
+  if (!send.disabled) form.requestSubmit(send);
 });

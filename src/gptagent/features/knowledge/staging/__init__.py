@@ -1,0 +1,1 @@
+"""For which stages of a deal something of the base is."""

@@ -1,0 +1,61 @@
+"""The verbs of stages: which there are, and what of a base is for others than the one asked at."""
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from gptagent.features.crm import service as crm
+from gptagent.features.knowledge.categories.model import Within
+from gptagent.features.knowledge.staging import store
+from gptagent.features.knowledge.staging.model import StageKey
+from gptagent.kernel.db import Session
+from gptagent.kernel.errors import Invalid
+
+ELSEWHERE_COUNTED = 10_000  # more are as many: then every word of a question names passages
+
+
+async def list_stages(session: Session) -> list[tuple[StageKey, tuple[str, ...]]]:
+    """Return every stage of the connected accounts with its path of names, in the CRM's order.
+
+    It begins with the account if there are several.
+    """
+    names = {one.id: one.name or one.host for one in await crm.list_connections(session)}
+    several = len(names) > 1
+    return [
+        (
+            StageKey(pipeline.connection_id, pipeline.id, stage.id),
+            (*([names[pipeline.connection_id]] if several else []), pipeline.name, stage.name),
+        )
+        for pipeline in await crm.list_pipelines(session)
+        for stage in pipeline.stages
+    ]
+
+
+async def stage_names(session: Session) -> dict[StageKey, str]:
+    """Return what each stage of the connected accounts is called, in the CRM's order."""
+    return {key: " · ".join(path) for key, path in await list_stages(session)}
+
+
+async def stage_choices(session: Session) -> list[tuple[str, str, int]]:
+    """Return the stages as a form offers them."""
+    return [(str(key), label, 1) for key, label in (await stage_names(session)).items()]
+
+
+async def check_stages(session: Session, stages: Collection[StageKey]) -> None:
+    """Raise Invalid if one of them is not there."""
+    if not await are_known(session, stages):
+        raise Invalid.field("stages", "There is no such stage.")
+
+
+async def are_known(session: Session, stages: Collection[StageKey]) -> bool:
+    """Tell whether all of these stages are there."""
+    return not stages or await store.known_stages(session, stages) == len(set(stages))
+
+
+async def narrowed(session: Session, within: Within | None) -> Within | None:
+    """Return the part with how many passages are for other stages; the whole base if that is what it is."""
+    if within is None or within.at is None:
+        return within
+    elsewhere = await store.count_elsewhere(session, within.at, ELSEWHERE_COUNTED)
+    if not elsewhere:
+        return None if within.categories is None else replace(within, at=None)
+    return replace(within, elsewhere=elsewhere)

@@ -1,0 +1,208 @@
+"""What an agent does about calls, meetings and contacts: proposed by what customers want, done once."""
+
+import json
+
+import pytest
+
+from gptagent.features.crm import service as crm
+from gptagent.features.crm.actions.model import Create
+from gptagent.features.crm.actions.reverting import Reverting, revert_change
+from gptagent.features.crm.syncing import service as syncing
+from gptagent.features.crm.syncing.jobs import SyncJobs
+from gptagent.features.dialog.acting import service
+from gptagent.kernel.errors import OutcomeUnknown, UpstreamUnavailable
+from integration.acting_desk import LOOKING, Desk
+from scenes import Scene
+
+PHONE, EMAIL = "+7 912 345-67-89", "ann@example.org"
+SURE = {"reason": "", "confidence": 0.9}
+
+
+@pytest.fixture
+async def desk(world, model, control):
+    return await Desk(await Scene.open(world), control, model).open()
+
+
+async def link_of(desk):
+    async with desk.session() as session:
+        return await crm.open_link(session, desk.id, desk.world.vault)
+
+
+async def read_again(desk):
+    async with desk.session() as session:
+        sync = await syncing.request_sync(session, desk.id, "manual")
+    await SyncJobs(desk.scene.crm, desk.world.vault).run(desk.context(), sync_id=str(sync.id))
+
+
+async def without_contact(desk):
+    """Let the chat be one of a deal that has no contact; return its number."""
+    lead_id = await desk.scene.crm.create_record(await link_of(desk), "leads", Create("Shop"))
+    await read_again(desk)
+    desk.scene.chat = {**desk.scene.chat, "lead_id": lead_id, "contact_id": None}
+    return lead_id
+
+
+def named(**more):
+    return {"name": "Ann Lee", "phone": "8 912 345 67 89", "email": EMAIL, **SURE, **more}
+
+
+async def test_a_deal_without_a_contact_gets_one_of_what_the_customer_has_named_once(desk):
+    """MSG-14, MSG-15: the number of the country may be written otherwise; also after a killed process"""
+    lead_id = await without_contact(desk)
+    await desk.scene.set_agent(actions={"create_contact": "alone"})
+    desk.calls(("create_contact", named(phone="+7 900 000 00 00")), ("create_contact", named()))
+    await desk.says(f"I am Ann Lee, {PHONE}, {EMAIL.upper()}. How much is delivery to the city?", acts=False)
+    await desk.world.account.break_next("contacts", action="accept_then_timeout")
+    with pytest.raises((UpstreamUnavailable, OutcomeUnknown)):
+        await desk.act()
+    await desk.perform()
+    assert await desk.verdicts() == [("create_contact", "argument_invalid"), ("create_contact", "taken")]
+    link = await link_of(desk)
+    lead = await desk.scene.crm.fetch_lead(link, lead_id)
+    (contact_id,) = lead.contact_ids
+    values = await desk.scene.crm.fetch_values(link, "contacts", contact_id)
+    assert values["name"].value == "Ann Lee"
+    said = {one.field.code: one.field.text for one in values.values() if hasattr(one, "field")}
+    assert said["PHONE"].endswith("912 345 67 89") and said["EMAIL"] == EMAIL
+    (action,) = await desk.rows("select kind, state, external_id from app.crm_action")
+    assert tuple(action) == ("create_contact", "done", contact_id)
+    desk.calls(("create_contact", named()), ("tell_intent", {"intent": "other", "confidence": 1}))
+    await desk.says(f"My number again: {PHONE}, {EMAIL}. And now?")
+    assert (await desk.runs())[-1].state == "done" and desk.prompt() is not None
+    assert len(await desk.rows("select id from app.crm_action")) == 1
+
+
+async def test_a_deal_that_was_given_a_contact_meanwhile_gets_no_second_one(desk):
+    """MSG-15: what is done is held against the CRM, not against what was known of it"""
+    lead_id = await without_contact(desk)
+    await desk.scene.set_agent(actions={"create_contact": "approve"})
+    desk.calls(("tell_intent", {"intent": "other", "confidence": 1}))
+    await desk.says()
+    (waiting,) = await desk.proposals()
+    assert (waiting.action, waiting.shown, waiting.degree) == ("create_contact", "Ann", "approve")
+    assert waiting.confidence == pytest.approx(0.5)
+    link = await link_of(desk)
+    person = await desk.scene.crm.create_record(link, "contacts", Create("Somebody else"))
+    await desk.scene.crm.link_contact(link, lead_id, person)
+    async with desk.session() as session:
+        await service.approve(session, desk.scene.conversation_id, waiting.id, by="Alice")
+    await desk.perform()
+    (action,) = await desk.rows("select state, error_code from app.crm_action")
+    assert tuple(action) == ("failed", "lead_has_contact")
+    assert (await desk.scene.crm.fetch_lead(link, lead_id)).contact_ids == (person,)
+
+
+async def test_a_contact_gets_the_phone_the_customer_names_and_a_person_takes_it_back(desk):
+    """MSG-14: nothing that was not said, nothing over what is there"""
+    await read_again(desk)
+    await desk.scene.set_agent(actions={"fill_contact": "alone"})
+    desk.calls(
+        ("fill_contact", {"phone": "+7 999 111 22 33", "email": "", **SURE}),
+        ("fill_contact", {"phone": "call me", "email": "", **SURE}),
+        ("fill_contact", {"phone": "", "email": "", **SURE}),
+        ("fill_contact", {"phone": PHONE, "email": "", **SURE}),
+    )
+    await desk.says(f"Call {PHONE}. How much does delivery to the city cost?")
+    verdicts = ["argument_invalid", "value_unfit", "nothing_to_do", "taken"]
+    assert [verdict for _tool, verdict in await desk.verdicts()] == verdicts
+    phone = next(one for one in desk.known.fields if one.entity == "contacts" and one.code == "PHONE")
+    key = f"field:{phone.id}"
+    assert (await desk.values("contacts"))[key].field.text == PHONE
+    await read_again(desk)
+    desk.calls(("fill_contact", {"phone": "+7 912 000-00-00", "email": EMAIL, **SURE}))
+    await desk.says(f"Or +7 912 000-00-00, or write to {EMAIL}.")
+    assert await desk.verdicts() == [("fill_contact", "unknown_argument")]
+    (change,) = [one for one in await desk.changes() if one.key == key]
+    door = Reverting(desk.world.db, desk.scene.crm, desk.world.vault)
+    await revert_change(door, desk.world.scope, desk.id, change.id, force=False)
+    await desk.perform()
+    assert key not in await desk.values("contacts")
+
+
+async def test_what_a_customer_wants_is_proposed_where_the_model_does_not_say_it_itself(desk):
+    """MSG-14: a call within the hour, a meeting a day later, a complaint as note and task; each once"""
+    await desk.scene.set_agent(actions={"create_task": "approve", "add_note": "suggest"})
+    for intent in ("request_callback", "booking", "complaint", "complaint"):
+        desk.calls(("tell_intent", {"intent": intent, "confidence": 0.85}))
+        await desk.says(f"{intent} please. How much does delivery to the city cost?")
+    rows = await desk.rows(
+        """select action, fields->>'kind' as kind, (fields->>'due_in_minutes')::int as due,
+                  round(confidence::numeric, 2)::float as sure, state
+             from app.action_proposal order by created_at"""
+    )
+    assert [tuple(row) for row in rows] == [
+        ("create_task", "call", 60, 0.85, "waiting"),
+        ("create_task", "meeting", 1440, 0.8, "waiting"),
+        ("add_note", None, None, 0.7, "waiting"),
+        ("create_task", "call", 120, 0.8, "waiting"),
+    ]
+    meeting = next(one for one in await desk.proposals() if "appointment" in one.shown)
+    async with desk.session() as session:
+        await service.approve(session, desk.scene.conversation_id, meeting.id, by="Alice")
+    await desk.perform()
+    (made,) = await desk.ledger("task")
+    assert "booking please" in made["text"] and made["type_id"] == 2
+
+
+async def test_a_task_that_the_reply_promises_or_the_model_makes_is_not_proposed_twice(desk):
+    await desk.scene.set_agent(actions={"create_task": "suggest"})
+    wants = ("tell_intent", {"intent": "request_callback", "confidence": 1})
+    desk.calls(wants, reply="Delivery to the city costs 490 roubles [1]. I will call you back today.")
+    await desk.says("Call me. How much does delivery to the city cost?")
+    assert await desk.proposals() == []
+    own = {"text": "Call Ann", "kind": "meeting", "due_in_hours": 5, **SURE}
+    desk.calls(wants, ("create_task", {**own, "kind": "party"}), ("create_task", own))
+    await desk.says("Call me, please do.")
+    assert [one.shown for one in await desk.proposals()] == ["Call Ann"]
+    assert ("create_task", "argument_invalid") in await desk.verdicts()
+
+
+def in_words(*calls):
+    asked = [{"name": name, "arguments": arguments} for name, arguments in calls]
+    return json.dumps({"calls": asked})
+
+
+async def test_a_model_that_takes_no_tools_is_asked_in_words_and_held_to_the_same_rules(desk, control):
+    """MSG-13, MSG-14"""
+    control.post("/knobs", json={"takes_tools": False}).raise_for_status()
+    await desk.scene.set_agent(actions={"create_task": "approve"})
+    task = {"text": "Call Ann", "kind": "call", "due_in_hours": 1, **SURE}
+    answer = in_words(
+        ("create_task", {**task, "lead_id": 999}), ("create_task", task), ("move_deal", {"stage": "Won"})
+    )
+    for number, said in enumerate((f"```json\n{answer}\n```", "Sure, I will call!", '{"calls": [], "x": 1}')):
+        rules = [{"system": LOOKING, "reply": said}, {"reply": "Delivery costs 490 roubles [1]."}]
+        control.post("/script?replace=1", json=rules).raise_for_status()
+        await desk.says(f"Call me {number}. How much does delivery to the city cost?")
+    first, *others = await desk.runs()
+    verdicts = [(one.tool, one.verdict) for one in first.calls]
+    assert verdicts == [
+        ("create_task", "unknown_argument"),
+        ("create_task", "taken"),
+        ("move_deal", "tool_not_allowed"),
+    ]
+    assert [(one.state, one.error_code) for one in others] == [("failed", "actions_unreadable")] * 2
+    assert [one.shown for one in await desk.proposals()] == ["Call Ann"]
+    asked = [one for one in control.get("/calls").json()["calls"] if LOOKING in one["prompt"][0]["content"]]
+    assert [one["outcome"] for one in asked] == ["400", "answered"] * 3
+    assert '"name":"create_task"' in asked[1]["prompt"][0]["content"]
+    used = await desk.rows("select calls from app.llm_usage where purpose = 'actions'")
+    assert len(used) == 3, "what could not be read was paid for all the same"
+
+
+async def test_a_reply_that_only_promises_where_nobody_would_know_is_worded_anew_once(desk, control):
+    """MSG-13: the second wording is said if it promises nothing, else the not-found text"""
+    desk.scene.chat = {**desk.scene.chat, "lead_id": None, "contact_id": None}
+    again = {
+        "match": "only promises",
+        "reply": "Delivery to the city costs 490 roubles [1]. I will call you.",
+    }
+    only = {"reply": "I will call you back tomorrow."}
+    control.post("/script?replace=1", json=[again, only]).raise_for_status()
+    await desk.says(acts=False)
+    assert await desk.scene.sent() == ["Delivery to the city costs 490 roubles."]
+    assert len(control.get("/calls").json()["calls"]) == 2
+    control.post("/script?replace=1", json=[only]).raise_for_status()
+    await desk.says("And how much is delivery to the city now?", acts=False)
+    assert (await desk.scene.outcomes())[-1] == ("not_found", "promise")
+    assert len(control.get("/calls").json()["calls"]) == 4
