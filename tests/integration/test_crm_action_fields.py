@@ -9,7 +9,7 @@ from gptagent.features.crm.records import PageRequest
 from gptagent.features.crm.syncing import service as syncing
 from gptagent.features.crm.syncing.jobs import SyncJobs
 from gptagent.kernel.errors import Invalid
-from integration.test_crm_actions import Desk
+from integration.crm_desk import Desk
 
 UUID, VERSION = "3b454645-5c7f-4539-9ef9-0dd1b3638dad", "13db6652-b3ed-4fff-aed8-0c6f3c43b887"
 FIRST = PageRequest()

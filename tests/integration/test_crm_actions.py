@@ -1,7 +1,6 @@
 """What is done in the CRM on request: checked first, done once, written into the journal, taken back."""
 
 import asyncio
-import re
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -9,20 +8,16 @@ from functools import partial
 
 import pytest
 
-from gptagent.adapters.kommo.client import Call, Deadlines
-from gptagent.bootstrap import build_platform
+from gptagent.adapters.kommo.client import Call
 from gptagent.features.crm import service as crm
 from gptagent.features.crm.actions import service
 from gptagent.features.crm.actions.checking import Asked
 from gptagent.features.crm.actions.jobs import ActionJobs
 from gptagent.features.crm.actions.model import Evidence, Note, Task
-from gptagent.features.crm.actions.reverting import Reverting, revert_change
 from gptagent.features.crm.actions.service import Target
 from gptagent.features.crm.calling import once
 from gptagent.features.crm.jobs import CrmJobs
 from gptagent.features.crm.model import NewTask
-from gptagent.features.crm.syncing import service as syncing
-from gptagent.features.crm.syncing.jobs import SyncJobs
 from gptagent.features.privacy import store as privacy
 from gptagent.features.privacy.keeping import store as keeping
 from gptagent.kernel.clock import utcnow
@@ -31,106 +26,13 @@ from gptagent.kernel.errors import (
     Invalid,
     NotFound,
     OutcomeUnknown,
-    RateLimited,
     UpstreamUnavailable,
 )
 from gptagent.kernel.ids import new_id
-from gptagent.kernel.jobs import JobContext
-from gptagent.kernel.settings import Settings
-from integration.conftest import serving_here
-from members import add_member
-from readers import reader_of, texts
-from scenes import Scene, Wrapped
+from integration.crm_desk import Desk
+from scenes import Wrapped
 
 WON = 142
-
-
-class Desk:
-    """One connection that was read, a deal with its contact, and the actions asked for on them."""
-
-    def __init__(self, world):
-        self.world, self.account = world, world.account
-        self.id = world.hook.connection_id
-        self.crm = world.crm(Deadlines(read=2, write=0.4))
-
-    async def open(self):
-        self.chat = await self.account.new_chat()
-        async with self.session() as session:
-            sync = await syncing.request_sync(session, self.id, "manual")
-        await SyncJobs(self.crm, self.world.vault).run(self.context(), sync_id=str(sync.id))
-        async with self.session() as session:
-            self.known = await service.known_of(session, self.id)
-        return self
-
-    def session(self):
-        return self.world.db.session(self.world.scope)
-
-    def context(self, attempt=1):
-        return JobContext(self.world.db, None, self.world.scope, 1, attempt)
-
-    @property
-    def lead(self):
-        return Target(self.id, "leads", self.chat["lead_id"])
-
-    @property
-    def contact(self):
-        return Target(self.id, "contacts", self.chat["contact_id"])
-
-    def field(self, entity, kind):
-        return next(one for one in self.known.fields if one.entity == entity and one.type == kind)
-
-    async def ask(self, verb, *args, **options):
-        async with self.session() as session:
-            return await verb(session, *args, **options)
-
-    async def perform(self, action, port=None):
-        jobs = ActionJobs(port or self.crm, self.world.vault)
-        await jobs.perform(self.context(), action_id=str(action.id))
-        return await self.ask(service.get_action, self.id, action.id)
-
-    async def settle(self, action):
-        """Run the job until it neither waits nor asks to be run again."""
-        for _ in range(5):
-            try:
-                done = await self.perform(action)
-            except (UpstreamUnavailable, RateLimited):
-                continue
-            if done.state not in {"pending", "sending"}:
-                return done
-        raise AssertionError(done)
-
-    async def write(self, target, asked, **options):
-        return await self.settle(await self.ask(service.update_record, target, asked, **options))
-
-    async def values(self, target):
-        link = await self.ask(self.link)
-        return await self.crm.fetch_values(link, target.kind, target.id)
-
-    async def link(self, session):
-        return await crm.open_link(session, self.id, self.world.vault)
-
-    async def changes(self, **options):
-        found, _ = await self.ask(service.list_changes, self.id, limit=100, **options)
-        return found
-
-    async def revert(self, change, *, force=False):
-        door = Reverting(self.world.db, self.crm, self.world.vault)
-        return await revert_change(door, self.world.scope, self.id, change.id, force=force)
-
-    async def reseal(self, home):
-        """Seal the account's token with the keys of the process that serves this home."""
-        platform = await build_platform(Settings(gptagent_home=home))
-        link = await self.ask(self.link)
-        sealed = platform.vault.seal(link.token, org_id=link.org_id, purpose=crm.TOKEN_PURPOSE)
-        await platform.close()
-        async with self.session() as session:
-            await session.execute("update app.crm_connection set token_sealed = $1", sealed)
-
-    async def elsewhere(self, target, **item):
-        """Write as a person does, in the CRM itself."""
-        link = await self.ask(self.link)
-        call = Call("human", f"/{target.kind}/{target.id}", "PATCH", json=item)
-        await self.crm._client.fetch(link, call)
 
 
 @pytest.fixture
@@ -485,79 +387,6 @@ async def test_a_salesbot_is_started_once_at_most(desk):
     bot = await desk.account.call("POST", "/bots", {"name": "Greets", "text": "Hi"})
     third = await desk.ask(service.run_salesbot, desk.lead, bot["bot_id"])
     assert (await desk.settle(third)).state == "done"
-
-
-async def test_the_page_tells_what_was_written_and_asks_before_it_overwrites_a_person(
-    desk, home, roles, kommo
-):
-    """CRM-23"""
-    reason = "The customer said so <b>"
-    await desk.write(desk.lead, Asked({"name": "Renamed"}), evidence=Evidence(reason=reason))
-    (change,) = await desk.changes()
-    await desk.elsewhere(desk.lead, name="By a person")
-    await desk.reseal(home)
-    async with (
-        serving_here(home, kommo_sandbox_url=kommo) as url,
-        reader_of(url, desk.world.db, desk.world.scope) as alice,
-    ):
-        at = f"/integrations/{desk.id}/changes"
-        page = await alice.open(at)
-        told = texts(page)
-        assert "Renamed" in told and "The customer said so" in told and "Revert" in told
-        assert "said so &lt;b&gt;" in page.text
-        asked = await alice.send(f"{at}/{change.id}/revert")
-        assert asked.status_code == 409
-        told = texts(asked)
-        assert "By a person" in told and "Renamed" in told
-        done = await alice.follow(await alice.send(f"{at}/{change.id}/revert", {"force": "yes"}))
-        assert "It is being written back" in done.text
-        twice = await alice.follow(await alice.send(f"{at}/{change.id}/revert"))
-        assert "taken back already" in twice.text
-
-
-async def test_the_conversation_shows_what_was_written_for_its_customer_and_takes_it_back(
-    desk, home, roles, kommo
-):
-    """CRM-23"""
-    scene = Scene(desk.world, desk.chat)
-    await scene.says("Hello")
-    why = Evidence(conversation_id=scene.conversation_id, reason="She said so <b>")
-    await desk.write(desk.lead, Asked({"name": "Renamed", "price": 900}), evidence=why)
-    await desk.write(desk.contact, Asked({"name": "Ann the customer"}))
-    await desk.settle(
-        await desk.ask(service.create_record, desk.id, "leads", Asked({"name": "Another deal"}))
-    )
-    lines = {one.key: one for one in await desk.changes(kind="leads", record_id=desk.lead.id)}
-    await desk.elsewhere(desk.lead, name="By a person")
-    await desk.reseal(home)
-    viewer = await add_member(desk.world.db, desk.world.scope, "viewer")
-    async with (
-        serving_here(home, kommo_sandbox_url=kommo) as url,
-        reader_of(url, desk.world.db, desk.world.scope) as alice,
-        reader_of(url, desk.world.db, viewer) as dora,
-    ):
-        at = f"/conversations/{scene.conversation_id}"
-        page = await alice.open(at)
-        told = texts(page)
-        assert "Written into the CRM" in told and "Renamed" in told and "Ann the customer" in told
-        assert "said so &lt;b&gt;" in page.text and "Another deal" not in told
-        part = await alice.open(f"{at}?part=changes")
-        assert "Renamed" in part.text and "<html" not in part.text
-        assert "conversations/" in re.search(r'data-live-topic="([^"]*)"', part.text)[1]
-        assert part.text.count("/revert") == 3 and (await dora.open(at)).text.count("/revert") == 0
-        back = {"conversation": str(scene.conversation_id)}
-        undo = f"/integrations/{desk.id}/changes/{{}}/revert"
-        done = await alice.send(undo.format(lines["price"].id), back)
-        assert done.status_code == 303 and done.headers["location"] == f"{alice.base}{at}#changes"
-        assert "Being taken back" in texts(await alice.follow(done))
-        asked = await alice.send(undo.format(lines["name"].id), back)
-        assert asked.status_code == 409 and "By a person" in texts(asked)
-        assert f'href="{alice.base}{at}#changes"' in asked.text and back["conversation"] in asked.text
-        refused = await dora.send(undo.format(lines["name"].id), back)
-        assert refused.status_code == 403
-    assert (
-        await desk.ask(lambda s: s.fetchval("select count(*) from app.crm_action where kind = 'revert'")) == 1
-    )
 
 
 async def test_what_was_done_for_a_customer_is_handed_out_and_erased_with_them(desk):

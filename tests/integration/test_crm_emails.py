@@ -14,7 +14,7 @@ from gptagent.features.privacy import store as privacy
 from gptagent.features.privacy.keeping import store as keeping
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.errors import Conflict, Invalid, NotFound, RateLimited, UpstreamUnavailable
-from integration.test_crm_actions import Desk
+from integration.crm_desk import Desk
 from mailboxes import FROM, mailbox_here
 from scenes import Wrapped
 
