@@ -427,7 +427,7 @@ OPERATIONS = tuple(
         ("GET", f"{CONVERSATION}/suggestion", VIEW, {}),
         ("GET", f"{CONVERSATION}/draft", VIEW, {}),
         ("GET", "proposals", VIEW, {}),
-        ("GET", f"{CONVERSATION}/intent", VIEW, {}),
+        ("GET", f"{CONVERSATION}/intent", READ_EXPLANATIONS, {}),
         (
             "POST",
             f"{CONVERSATION}/proposals/{{proposal_id}}/approval",

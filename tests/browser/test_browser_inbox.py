@@ -348,12 +348,7 @@ async def test_actions_are_approved_edited_and_rejected_by_keyboard_and_mouse(br
     await expect(queue).not_to_contain_text("Ещё раз")
     at = "document.activeElement.getAttribute('aria-label')"
     assert await page.evaluate(at) is None, "the button of one that is gone is none of the next one's"
-    await queue.locator("summary").click()
-    await queue.locator("textarea").fill(" ")
-    await queue.locator("details[open] button").click()
-    await expect(queue).to_contain_text("Напишите от 1 до")
-    await expect(queue.locator("textarea")).to_have_attribute("aria-invalid", "true")
-    assert [said for said in page.complaints if "422" not in said] == []
+    assert page.complaints == []
 
 
 async def test_a_conversation_is_handed_over_on_its_page(browser, web, world, scene):

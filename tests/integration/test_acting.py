@@ -491,6 +491,10 @@ async def test_a_person_decides_on_the_page_of_the_conversation_and_in_the_list_
         assert "It is being done in the CRM" in texts(done) and "is being done" in texts(done)
         again = await owner.follow(await owner.send(f"{chat}/proposals/{task.id}/approval", {}))
         assert "Somebody has decided about this already, or it is outdated." in texts(again)
+        edited = {"back": "queue", "edits": "1", "text": " "}
+        wrong = await owner.send(f"{chat}/proposals/{note.id}/approval", edited)
+        assert wrong.status_code == 422 and "Write 1 to 1000 characters." in texts(wrong)
+        assert 'aria-invalid="true"' in wrong.text and "proposals?part=list" not in wrong.text
         back = await owner.follow(
             await owner.send(f"{chat}/proposals/{note.id}/rejection", {"back": "queue"})
         )

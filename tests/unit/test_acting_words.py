@@ -27,13 +27,12 @@ def test_every_action_and_every_sign_of_an_attack_has_its_words():
     assert SIGN_ORIGINS.keys() == set(get_args(Origin))
 
 
-def test_who_may_not_read_explanations_or_prompts_is_not_told_them_with_the_intent_either():
+def test_who_may_not_read_prompts_is_not_told_the_arguments_with_the_intent_either():
     """MSG-14"""
     calls = (Called("create_task", "taken", {"text": "Call +7 912"}),)
     run = Run(uuid4(), "done", "booking", 0.9, None, calls)
-    told = {role: looked(run, PERMISSIONS[role]) for role in ("viewer", "member", "admin")}
+    told = {role: looked(run, PERMISSIONS[role]) for role in ("member", "admin")}
     assert {one.intent for one in told.values()} == {"booking"}
-    assert told["viewer"].calls is None
     assert [one.arguments for one in told["member"].calls] == [None]
     assert [one.arguments for one in told["admin"].calls] == [{"text": "Call +7 912"}]
 

@@ -76,8 +76,7 @@ class RunOut(Wire):
     """What was found in the latest messages an agent has answered, and which tools its model has called.
 
     `state`: done, skipped or failed, with `error_code`. `intent`: inquiry, complaint, request_callback,
-    booking, payment, support, feedback, unsubscribe or other; null if the model did not say. `calls` are null
-    for whoever may not read explanations.
+    booking, payment, support, feedback, unsubscribe or other; null if the model did not say.
     """
 
     turn_id: UUID
@@ -85,7 +84,7 @@ class RunOut(Wire):
     intent: str | None
     intent_confidence: float | None
     error_code: str | None
-    calls: list[CalledOut] | None
+    calls: list[CalledOut]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +120,7 @@ class ProposalsApi:
 
     async def get_intent(self, scope: CurrentScope, conversation_id: UUID) -> RunOut:
         """404 if no answer of this conversation was looked at."""
-        require(scope, policy.VIEW)
+        require(scope, policy.READ_EXPLANATIONS)
         async with self.db.session(scope) as session:
             await conversations.get_conversation(session, conversation_id)
             run = await service.latest_run(session, conversation_id)
@@ -151,20 +150,17 @@ class ProposalsApi:
 
 def looked(run: Run, permissions: Collection[str]) -> RunOut:
     """Return it with as much of the calls as an explanation of the turn would show."""
-    calls = None
-    if policy.READ_EXPLANATIONS in permissions:
-        may_read = policy.READ_PROMPTS in permissions
-        calls = [
-            CalledOut(tool=one.tool, verdict=one.verdict, arguments=dict(one.arguments) if may_read else None)
-            for one in run.calls
-        ]
+    may_read = policy.READ_PROMPTS in permissions
     return RunOut(
         turn_id=run.turn_id,
         state=run.state,
         intent=run.intent,
         intent_confidence=run.intent_confidence,
         error_code=run.error_code,
-        calls=calls,
+        calls=[
+            CalledOut(tool=one.tool, verdict=one.verdict, arguments=dict(one.arguments) if may_read else None)
+            for one in run.calls
+        ],
     )
 
 
