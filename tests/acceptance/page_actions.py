@@ -119,6 +119,7 @@ ACTIONS: dict[str, str | Why] = {
     f"POST {PAGES}/ai-agents/{{agent_id}}/leads-contacts": f"PATCH {AGENT}",
     f"POST {PAGES}/ai-agents/{{agent_id}}/advanced-settings": f"PATCH {AGENT}",
     f"POST {PAGES}/ai-agents/{{agent_id}}/active": f"PATCH {AGENT}",
+    f"POST {PAGES}/ai-agents/{{agent_id}}/name": f"PATCH {AGENT}",
     f"POST {PAGES}/ai-agents/{{agent_id}}/copy": f"POST {AGENT}/copy",
     f"POST {PAGES}/ai-agents/{{agent_id}}/delete": f"DELETE {AGENT}",
     f"POST {PAGES}/ai-agents/{{agent_id}}/versions/{{version}}/restore": (

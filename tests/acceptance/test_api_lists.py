@@ -175,6 +175,25 @@ async def test_of_two_who_change_what_both_have_read_the_second_is_told(path, cl
     assert (await clara("GET", one)).json()[field] == "Again"
 
 
+async def test_of_two_who_publish_or_restore_what_both_have_read_the_second_is_told(clara):
+    """AGT-6"""
+    one = f"{AGENTS}/{(await clara('POST', AGENTS, json={'name': 'Published'})).json()['id']}"
+    await clara("PATCH", f"{one}/draft", json={"goal": "A visit"})
+    match = {"if-match": (await clara("GET", f"{one}/draft")).headers["etag"]}
+    await clara("PATCH", f"{one}/draft", json={"goal": "What nobody has looked at"})
+    unseen = await clara("POST", f"{one}/versions", json={}, headers=match)
+    assert (unseen.status_code, unseen.json()["code"]) == (412, "precondition_failed")
+    match = {"if-match": (await clara("GET", f"{one}/draft")).headers["etag"]}
+    both = [await clara("POST", f"{one}/versions", json={}, headers=match) for _ in range(2)]
+    assert [answer.status_code for answer in both] == [201, 412]
+    read = {"if-match": (await clara("GET", one)).headers["etag"]}
+    assert (await clara("PATCH", one, json={"goal": "A call"})).status_code == 200
+    late = await clara("POST", f"{one}/versions/1/restore", headers=read)
+    assert (late.status_code, (await clara("GET", one)).json()["goal"]) == (412, "A call")
+    read = {"if-match": (await clara("GET", one)).headers["etag"]}
+    assert (await clara("POST", f"{one}/versions/1/restore", headers=read)).status_code == 200
+
+
 async def test_what_moves_by_itself_refuses_no_change(clara, database):
     """A script is used between its reading and its change; what a person has changed still refuses."""
     new = {"kind": "greeting", "title": "Hello", "content": "Say hello."}

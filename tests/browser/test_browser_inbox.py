@@ -13,10 +13,13 @@ from playwright.async_api import expect
 from browsers import CHROMIUM
 from gptagent.adapters.llm.port import OpenAiCompatible, Patience
 from gptagent.features.agents import service as agents
+from gptagent.features.dialog.acting import service as acting
 from gptagent.features.dialog.generating import Generation
 from gptagent.features.dialog.suggesting.jobs import SuggestionJobs
 from gptagent.features.dialog.trying import service as trying
 from gptagent.features.dialog.trying.jobs import RehearsalJobs
+from gptagent.features.knowledge.categories import service as categories
+from gptagent.features.knowledge.categories.model import NewCategory
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.jobs import JobContext
 from gptagent.sandbox.spawn import running
@@ -119,6 +122,36 @@ async def test_a_colleague_asks_for_a_suggestion_writes_and_gives_back_by_keyboa
     await expect(page.locator("#deal")).not_to_contain_text("stopped")
     await expect(page.locator("#thread header")).to_contain_text("answers")
     assert page.complaints == []
+
+
+@pytest.mark.parametrize("has_script", [True, False], ids=["script", "no-script"])
+async def test_a_typed_reply_outlives_every_other_button_of_the_page(has_script, browser, web, world, scene):
+    """AGT-19, AGT-27"""
+    base = f"{web.url}/manage/{await number_of(world.db, world.scope)}"
+    context = await browser.new_context(java_script_enabled=has_script)
+    values = {"session": await cookie_of(world.db, world.scope), "language": "en"}
+    await context.add_cookies([{"name": n, "value": v, "url": web.url} for n, v in values.items()])
+    page = await context.new_page()
+    await page.goto(f"{base}/conversations/{scene.conversation_id}")
+    typed, chosen = page.locator("#reply-text"), page.locator("#assignee_id")
+    await typed.fill("From ten.")
+    await chosen.select_option(value=str(world.scope.actor.id))
+    for name in ("Take over", "Assign", "Suggest a reply", "Give back to the agent"):
+        await page.get_by_role("button", name=name).click()
+        await expect(typed).to_have_value("From ten.")
+    await expect(chosen).to_have_value(str(world.scope.actor.id))
+    if has_script:  # the page that came with the words, and its live part that knows of none
+        await suggest(scene)
+        await expect(page.locator("#thread")).to_contain_text("Suggested by the agent")
+        await expect(typed).to_have_value("From ten.")
+        await page.get_by_text("The suggestion as it was made").click()
+        await page.get_by_role("button", name="Put it into the reply").click()
+        await expect(typed).to_have_value(re.compile("from ten to four"))
+        await typed.fill("From ten.")
+    await page.get_by_role("button", name="Send to the customer").click()
+    await expect(page.locator("#thread")).to_contain_text("is being sent")
+    await scene.send_owed()
+    assert (await scene.sent())[-1] == "From ten."
 
 
 async def test_what_is_told_while_an_answer_is_on_its_way_or_right_after_it_is_fetched_too(
@@ -307,8 +340,16 @@ async def test_actions_are_approved_edited_and_rejected_by_keyboard_and_mouse(br
     await desk.perform()
     made = {one["text"] for one in await desk.ledger("task")}
     assert made == {"Позвонить Анне", "Отправить договор и счёт"}
-    await propose("Ещё раз")
-    await expect(queue).to_contain_text("Ещё раз")
+    await propose("Ещё раз", "Потом")
+    await expect(queue).to_contain_text("Потом")
+    await page.evaluate("document.activeElement.blur()")
+    await page.keyboard.press("a")
+    first = next(one for one in await desk.proposals() if one.shown == "Ещё раз")
+    async with world.db.session(world.scope) as session:
+        await acting.reject(session, desk.scene.conversation_id, first.id, by="Bob")
+    await expect(queue).not_to_contain_text("Ещё раз")
+    at = "document.activeElement.getAttribute('aria-label')"
+    assert await page.evaluate(at) is None, "the button of one that is gone is none of the next one's"
     await queue.locator("summary").click()
     await queue.locator("textarea").fill(" ")
     await queue.locator("details[open] button").click()
@@ -352,6 +393,104 @@ async def test_the_editor_saves_a_tab_and_says_what_is_wrong_beside_the_field(br
     async with world.db.session(world.scope) as session:
         saved = await agents.get_agent(session, agent.id)
     assert saved.settings.handoff_text == "A colleague takes over."
+
+
+async def test_a_name_is_changed_in_the_list_by_double_click_and_by_keyboard(browser, web, world, scene):
+    """AGT-7"""
+    page, base = await enter(browser, web, world)
+    await page.goto(f"{base}/ai-agents")
+    name = page.locator("a[data-renames]")
+    await name.dblclick()
+    field = page.locator(".rename[open] input[name=name]")
+    await expect(field).to_be_focused()
+    await field.fill("Night desk")
+    await page.evaluate("document.getElementById('agents').dataset.seen = 'before'")
+    await page.evaluate(TELL, "agents")
+    await expect(page.locator("#agents[data-seen]")).to_have_count(0)  # the list came anew meanwhile
+    await expect(field).to_have_value("Night desk")
+    await field.press("Enter")
+    await expect(page.locator("body")).to_contain_text("The agent is renamed")
+    await name.focus()
+    await page.keyboard.press("F2")
+    await field.fill("Something else")
+    await field.press("Escape")
+    await expect(name).to_be_focused()
+    await expect(name).to_have_text("Night desk")
+    await page.keyboard.press("F2")
+    await field.fill(" ")
+    await field.press("Enter")
+    await expect(page.locator(".rename[open] .field__error")).to_contain_text("From 1 to 255 characters.")
+    await page.goto(f"{base}/ai-agents")
+    await page.locator("input[name=from]").fill("2090-01-01")
+    await page.locator("input[name=from]").dispatch_event("change")
+    await page.wait_for_url("**from=2090-01-01**")
+    await expect(page.locator("body")).to_contain_text("Nothing found")
+    await page.goto(f"{base}/ai-agents")
+    await name.click()
+    await page.wait_for_url("**/edit")
+    assert [one for one in page.complaints if "422" not in one] == []
+
+
+async def test_a_longer_list_of_the_editor_is_searched_and_what_is_ticked_is_taken_out(
+    browser, web, world, scene
+):
+    """U087, U091"""
+    async with world.db.session(world.scope) as session:
+        (agent,) = await agents.list_agents(session)
+        for number in range(6):
+            await categories.create_category(session, NewCategory(f"Shelf {number}"), now=utcnow())
+    page, base = await enter(browser, web, world)
+    await page.goto(f"{base}/ai-agents/{agent.id}/edit")
+    await page.get_by_label("Answer from all categories").click()
+    search = page.locator("[data-check-search='knowledge.categories']")
+    rows = page.locator("[id='knowledge.categories'] label:visible")
+    await search.get_by_label("Search in the list").fill("SHELF 3")
+    await expect(rows).to_have_text(["Shelf 3"])
+    await rows.first.click()
+    await search.get_by_label("Search in the list").press("Enter")
+    await expect(search.get_by_role("button", name="Shelf 3: take out")).to_be_visible()
+    await search.get_by_label("Search in the list").fill("nowhere")
+    await expect(search).to_contain_text("Nothing found")
+    await page.get_by_role("button", name="Publish").click()
+    await expect(page.locator("body")).to_contain_text("It counts from the next answer on.")
+    await search.get_by_role("button", name="Shelf 3: take out").click()
+    await expect(search.get_by_role("button", name="Shelf 3: take out")).to_have_count(0)
+    assert await page.locator("[name='knowledge.categories']:checked").count() == 0
+    assert page.complaints == []
+
+
+async def test_an_editor_with_unsaved_changes_is_not_left_unasked(browser, web, world, scene):
+    """U071"""
+    async with world.db.session(world.scope) as session:
+        (agent,) = await agents.list_agents(session)
+    page, base = await enter(browser, web, world)
+    await page.goto(f"{base}/ai-agents/{agent.id}/edit")
+    asked = page.locator("dialog#unsaved")
+    await page.locator("#name").fill("")
+    await page.locator("#name").blur()  # told as it is left, and gone once it is right
+    await expect(page.locator("#name-error")).to_have_text("From 1 to 255 characters.")
+    await page.locator("#name").fill(agent.name)
+    await page.locator("#name").blur()
+    await page.get_by_role("link", name="Basic").focus()
+    await page.keyboard.press("ArrowRight")
+    await expect(page.get_by_role("link", name="Integrations", exact=True)).to_be_focused()
+    await page.locator("#handoff_text").fill("A colleague comes.")
+    await page.get_by_role("link", name="Versions").click()
+    await expect(asked).to_be_visible()
+    await expect(asked.get_by_role("button", name="Stay")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(asked).to_be_hidden()
+    await expect(page.locator("#handoff_text")).to_have_value("A colleague comes.")
+    await page.locator("#handoff_text").fill("")
+    await page.keyboard.press("Control+s")
+    await expect(page.locator("#handoff_text")).to_be_focused()  # refused: what was typed is still not saved
+    await page.get_by_role("link", name="Versions").click()
+    await asked.get_by_role("button", name="Leave without saving").click()
+    await page.wait_for_url("**/versions")
+    await page.get_by_role("link", name="Basic").click()
+    await page.wait_for_url("**/edit")
+    await page.get_by_role("link", name="Advanced").click()  # nothing changed, nothing asked
+    await page.wait_for_url("**/advanced-settings")
 
 
 @pytest.mark.parametrize("look", LOOKS, ids=str)

@@ -207,6 +207,26 @@ async def test_the_ticked_ones_are_changed_and_the_same_list_is_shown(owner, dat
     assert "The agents are deleted" in texts(page) and "One (copy)" in texts(page)
 
 
+async def test_an_agent_is_renamed_in_the_list_and_a_wrong_name_stays_in_its_row(owner, database, scope):
+    """AGT-7: without a script the pencil beside the name unfolds the form"""
+    async with database.session(scope) as session:
+        one, _two = await made(session, "One", "Two")
+    place = f"/ai-agents/{one.id}/name"
+    page = await owner.open("/ai-agents?sort=-name")
+    assert f'data-renames="rename-{one.id}"' in page.text and f'id="rename-{one.id}" open' not in page.text
+    page = await owner.follow(await owner.send(place, {"name": " Desk ", "sort": "-name", "q": "d"}))
+    assert shown(page) == ["Desk"] and "The agent is renamed" in texts(page) and "q=d" in str(page.url)
+    for wrong, said in (
+        ("Two", "An agent with this name exists already."),
+        ("", "From 1 to 255 characters."),
+    ):
+        refused = await owner.send(place, {"name": wrong, "sort": "-name"})
+        assert refused.status_code == 422 and said in texts(refused)
+        assert f'id="rename-{one.id}" open' in refused.text and refused.text.count('aria-invalid="true"') == 1
+        assert re.search(rf'id="name-{one.id}" name="name" value="{wrong}"', refused.text)
+    assert shown(refused) == ["Two", "Desk"]
+
+
 async def test_who_may_only_look_sees_no_boxes_and_no_buttons(served, database, scope):
     """AGT-8"""
     async with database.session(scope) as session:

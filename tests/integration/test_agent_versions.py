@@ -294,17 +294,21 @@ async def test_the_pages_save_a_draft_show_it_compare_publish_and_go_back(home, 
         assert "Chosen categories" in shown and "Delivery</ins>" in page.text
         seen = re.search(r'name="seen" value="([^"]+)"', page.text)[1]
         assert page.text.count(seen) == 2  # to publish and to discard
+        too_long = await owner.send(f"{place}/draft/publish", {"seen": seen, "note": "Kinder " * 100})
+        assert too_long.status_code == 422 and "At most 500 characters." in texts(too_long)
+        assert f'value="{"Kinder " * 100}"' in too_long.text
         async with database.session(scope) as session:
             await agents.save_draft(session, agent.id, {"goal": "What nobody has looked at yet"})
         for button in ("publish", "discard"):
-            late = await owner.follow(await owner.send(f"{place}/draft/{button}", {"seen": seen}))
-            assert "Somebody has changed the draft meanwhile." in texts(late)
+            late = await owner.send(f"{place}/draft/{button}", {"seen": seen, "note": "Kinder"})
+            assert late.status_code == 409 and "Somebody has changed the draft meanwhile." in texts(late)
+            assert 'value="Kinder"' in late.text and "What nobody has looked at yet</ins>" in late.text
         seen = re.search(r'name="seen" value="([^"]+)"', late.text)[1]
-        note = {"note": "Kinder <b>now</b>", "seen": seen}
+        note = {"note": "Kinder <b>now</b>", "seen": seen, "published": "1"}
         page = await owner.follow(await owner.send(f"{place}/draft/publish", note))
         assert "Kinder &lt;b&gt;now&lt;/b&gt;" in page.text and "Unpublished changes" not in texts(page)
-        again = await owner.follow(await owner.send(f"{place}/draft/publish"))
-        assert "There are no unpublished changes." in texts(again)
+        again = await owner.send(f"{place}/draft/publish")
+        assert again.status_code == 409 and "There are no unpublished changes." in texts(again)
         page = await owner.open(f"{place}/versions?before=1&after=2")
         assert "From version 1 to version 2" in texts(page) and "Be kind to all.</ins>" in page.text
         for wrong in ("before=9", "before=x", "after=0"):
@@ -317,3 +321,25 @@ async def test_the_pages_save_a_draft_show_it_compare_publish_and_go_back(home, 
         async with database.session(scope) as session:
             now = await agents.get_agent(session, agent.id)
         assert (now.settings, now.draft, now.published) == (agent.settings, None, 3)
+        await two_publish_at_once(owner, database, scope, agent)
+
+
+async def two_publish_at_once(owner, database, scope, agent):
+    """The second one is told who was first by what has changed, and keeps the note."""
+    place = f"/ai-agents/{agent.id}"
+    async with database.session(scope) as session:
+        await agents.save_draft(session, agent.id, {"goal": "A visit"})
+    page = await owner.open(f"{place}/versions")
+    hidden = 'name="{}" value="([^"]+)"'
+    fields = {name: re.search(hidden.format(name), page.text)[1] for name in ("seen", "published")}
+    assert fields["published"] == "3"
+    first, second = [
+        await owner.send(f"{place}/draft/publish", {**fields, "note": note}) for note in ("Mine", "Yours")
+    ]
+    assert (first.status_code, second.status_code) == (303, 409)
+    assert "Somebody has published version 4 meanwhile. What it changed is shown here." in texts(second)
+    assert "From version 3 to version 4" in texts(second) and "A visit</ins>" in second.text
+    late = await owner.send(f"{place}/versions/1/restore", {"published": fields["published"]})
+    assert late.status_code == 409 and "A visit</ins>" in late.text
+    shown = re.search('name="published" value="([^"]+)"', late.text)[1]
+    assert (await owner.send(f"{place}/versions/1/restore", {"published": shown})).status_code == 303

@@ -189,13 +189,13 @@ async def test_where_nothing_may_leave_by_itself_a_person_is_asked_once(scene, w
 
 
 async def test_limits_of_a_follow_up(scene, world):
-    for wrong in ({"after_hours": 0}, {"after_hours": 721}, {"text": "x" * 1_001}, {"stage_id": 7}):
+    many = ({"after_hours": 0}, {"after_hours": 721}, {"text": "x" * 1_001}, {"stage_id": 7}, {"text": "  "})
+    for wrong in many:  # hours without words, too: they are not dropped silently
         with pytest.raises(Invalid):
             await set_rule(scene, **wrong)
-    await set_rule(scene, text="  ")
     async with world.db.session(world.scope) as session:
         (agent,) = await agents.list_agents(session)
-    assert agent.settings.pipelines.chosen[0].follow_ups == ()
+    assert [one.text for one in agent.settings.pipelines.chosen[0].follow_ups] == [TEXT]
     assert NOT_FOUND in await scene.sent()
 
 

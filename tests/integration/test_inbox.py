@@ -2,6 +2,7 @@
 
 import json
 import re
+from html import unescape
 from pathlib import Path
 
 import httpx2
@@ -11,15 +12,19 @@ from playwright.async_api import async_playwright, expect
 from browsers import CHROMIUM
 from gptagent.features.conversations import assigning
 from gptagent.features.conversations.service import ORDERS
+from gptagent.features.dialog.generating import Generation
 from gptagent.features.dialog.inbox import service as inbox
 from gptagent.features.dialog.inbox import store
 from gptagent.features.dialog.inbox.model import Wanted
+from gptagent.features.dialog.suggesting import service as suggesting
+from gptagent.features.dialog.suggesting.jobs import SuggestionJobs
 from gptagent.features.identity.tokens import AccessClaims, AccessTokens
 from gptagent.features.organizations import service as organizations
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.crypto import load_vault
 from gptagent.kernel.errors import Invalid
 from gptagent.kernel.ids import new_id
+from gptagent.kernel.jobs import JobContext
 from gptagent.kernel.paging import Page
 from gptagent.kernel.settings import Settings
 from integration.conftest import serving_here
@@ -213,6 +218,75 @@ async def test_people_decide_about_drafts_and_see_what_is_unread_without_a_scrip
         assert "Assign" not in texts(page) and "is-unread" not in page.text.partition('id="thread"')[0]
         refused = await looker.send(f"{at}/assignment", {"assignee_id": ""})
         assert refused.status_code == 403
+
+
+TYPED = "We are open from ten."
+
+
+async def test_whatever_is_pressed_on_the_page_keeps_what_was_typed_into_it(world, scenes, site):
+    """AGT-19: one form without a script; the words stand in the page, never in an address."""
+    scene = scenes[0]
+    at = f"/conversations/{scene.conversation_id}"
+    own = str(world.scope.actor.id)
+    async with reader_of(site, world.db, world.scope) as owner:
+        page = (await owner.open(at)).text
+        draft = re.search(r"/drafts/([0-9a-f-]{36})/approval", page)[1]
+        (first,) = re.findall(r'name="handoff.first" value="([^"]*)"', page)
+        buttons = set(re.findall(rf'form="desk" formaction="[^"]*{at}/([^"]+)"', page))
+        assert {"takeover", "suggestion", "assignment", "handoffs", f"drafts/{draft}/approval"} <= buttons
+        assert re.search(r'<button type="submit" form="desk" disabled hidden>', page).start() < page.index(
+            "formaction"
+        )
+        typed = {"reply.text": TYPED, "handoff.text": first, "handoff.first": first, "draft.reason": ""}
+        typed |= {"draft.id": draft, "draft.text": "Edited", "draft.first": "As drafted"}
+        typed |= {"memory.form": "new", "memory.text": "Likes tea", "memory.kind": "fact"}
+        typed["handoff.note"] = "A regular"
+        for path in ("takeover", "resume", "suggestion", "assignment"):
+            shown = await owner.send(f"{at}/{path}", {**typed, "assignment.assignee_id": own})
+            assert shown.status_code == 200, path
+            for words in (TYPED, "A regular", "Likes tea", "Edited"):
+                assert words in shown.text, (path, words)
+            assert f">\n{TYPED}\n\nEdited</textarea>" in shown.text  # taking over has taken its draft back
+            assert re.search(r'<details class="draft-bar__part" name="draft" open>', shown.text), path
+        assert re.search(rf'<option value="{own}" selected', shown.text)
+        wrong = await owner.send(f"{at}/assignment", {**typed, "assignment.assignee_id": "me"})
+        assert wrong.status_code == 422 and TYPED in wrong.text
+        refused = await owner.send(f"{at}/memories", {**typed, "memory.expires_on": "soon"})
+        assert refused.status_code == 422 and TYPED in refused.text and "Likes tea" in refused.text
+        kept = await owner.send(f"{at}/memories", typed)
+        assert "It is remembered" in texts(kept) and TYPED in kept.text
+        empty = await owner.send(f"{at}/replies", {**typed, "reply.text": " "})
+        assert empty.status_code == 422 and "A regular" in empty.text
+        sent = await owner.send(f"{at}/replies", typed)
+        assert TYPED not in sent.text.partition('id="reply-text"')[2].partition("</textarea>")[0]
+        assert ">\nA regular</textarea>" in sent.text
+        alone = await owner.send(f"{at}/takeover", {"handoff.text": first, "handoff.first": first})
+        assert alone.status_code == 303
+
+
+async def test_a_suggestion_does_not_take_the_place_of_what_was_typed(world, scenes, site):
+    """AGT-27: it stands beside the reply, and a press puts it there."""
+    scene = scenes[0]
+    at = f"/conversations/{scene.conversation_id}"
+    runner = scene.runner
+    jobs = SuggestionJobs(Generation(runner.responder, runner.fallback, runner.understanding))
+    await scene.write_article("Shirts", "A cotton shirt costs forty euros.")
+    await scene.says("What does a cotton shirt cost?")
+    async with reader_of(site, world.db, world.scope) as owner:
+        asked = await owner.send(f"{at}/suggestion", {"reply.text": TYPED})
+        assert asked.status_code == 200 and "making a suggestion" in texts(asked)
+        assert 'name="suggestion.state" value="pending"' in asked.text
+        ctx = JobContext(world.db, None, world.scope, 1, 1)
+        await jobs.suggest(ctx, conversation_id=str(scene.conversation_id))
+        async with world.db.session(world.scope) as session:
+            made = await suggesting.get_suggestion(session, scene.conversation_id)
+        pressed = {"reply.text": TYPED, "suggestion.state": "pending"}
+        looked = await owner.send(f"{at}/suggestion", pressed)  # without a script: is it there?
+        assert f">\n{TYPED}</textarea>" in looked.text and made.text in unescape(looked.text)
+        async with world.db.session(world.scope) as session:
+            assert (await suggesting.get_suggestion(session, scene.conversation_id)).id == made.id
+        used = await owner.send(f"{at}/suggestion", {"reply.text": TYPED, "use": "1"})
+        assert f">\n{made.text}</textarea>" in unescape(used.text) and TYPED not in used.text
 
 
 @pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Chromium")

@@ -5,8 +5,10 @@ import re
 import pytest
 
 from gptagent.features.agents import service as agents
+from gptagent.features.agents.limits import SHORT_MODELS
 from integration.conftest import serving_here
 from integration.test_agent_gates import pipeline_of
+from members import add_member
 from readers import reader_of, texts
 from scenes import Scene
 
@@ -73,6 +75,47 @@ async def test_pipelines_stages_and_their_texts_are_saved_shown_and_flagged(owne
     assert checked(page, "pipelines.chosen.stages", f"{key}/{first.id}")
 
 
+async def test_what_is_half_typed_at_a_stage_is_told_beside_its_field_and_stays(owner, scene):
+    """AGT-14"""
+    pipeline, agent = await pipeline_of(scene), await the_agent(scene)
+    first, second = (f"{pipeline.connection_id}/{pipeline.id}/{one.id}" for one in pipeline.stages[1:3])
+    edit = f"/ai-agents/{agent.id}/edit"
+    typed = {
+        "name": "Desk",
+        "instructions": "short",
+        "not_found_text": "One moment.",
+        "handoff_text": "A colleague answers.",
+        "knowledge.all": "on",
+        "channels.all": "on",
+        "pipelines.all": "on",
+        "pipelines.chosen.shown": first.rpartition("/")[0],
+        f"pipelines.chosen.hours/{first}": "48",
+        f"pipelines.chosen.follow/{first}": "",
+        f"pipelines.chosen.hours/{second}": "soon",
+        f"pipelines.chosen.follow/{second}": "Still there?",
+        f"pipelines.chosen.goal/{first}": "",
+        f"pipelines.chosen.next/{first}": second.rpartition("/")[2],
+        f"pipelines.chosen.text/{first}": "x" * 2_001,
+    }
+    for action in ("publish", "draft"):
+        refused = await owner.send(edit, {**typed, "action": action})
+        assert refused.status_code == 422 and "Not saved: correct 5 fields." in texts(refused)
+        wrong = [f"hours/{second}", f"follow/{first}", f"goal/{first}", f"text/{first}"]
+        for name in (*(f"pipelines.chosen.{one}" for one in wrong), "instructions"):
+            told = f'aria-invalid="true" aria-describedby="{name}-error'
+            assert re.search(rf'name="{name}"[^>]* {told}', refused.text), name
+            assert f'id="{name}-error"' in refused.text
+        assert 'value="48"' in refused.text and 'value="soon"' in refused.text
+        assert "Still there?</textarea>" in refused.text and "x" * 2_001 in refused.text
+        assert "Write what the customer is sent, or empty the hours." in texts(refused)
+        assert f'<option value="{second.rpartition("/")[2]}" selected' in refused.text
+    now = await the_agent(scene)
+    assert (now.settings, now.draft) == (agent.settings, None)
+    empty = {name: "" for name in typed if name.startswith("pipelines.chosen.") and "/" in name}
+    await owner.follow(await owner.send(edit, {**typed, **empty, "instructions": "Be kind to all."}))
+    assert (await the_agent(scene)).settings.pipelines.chosen == ()
+
+
 async def test_fields_language_and_hours_are_saved_and_shown_again(owner, scene):
     """AGT-21, AGT-23, AGT-28, AGT-29, AGT-30"""
     agent = await the_agent(scene)
@@ -113,6 +156,81 @@ async def test_fields_language_and_hours_are_saved_and_shown_again(owner, scene)
     assert 'value="16:00"' in page.text and "2027-01-01\n2027-01-07</textarea>" in page.text
 
 
+async def test_the_crm_is_read_anew_from_the_tab_and_what_was_typed_stays(owner, scene):
+    """U079, U080: when it was last read, that it is being read, that it failed"""
+    agent, world = await the_agent(scene), scene.world
+    for tab, field in (("edit", "goal"), ("leads-contacts", "update_rules.lead.0.condition")):
+        place = f"/ai-agents/{agent.id}/{tab}"
+        page = await owner.open(place)
+        assert 'name="rearrange" value="sync"' in page.text and 'value="look"' not in page.text
+        pressed_by_enter = re.search(r"<button[^>]*>", page.text.partition('class="editor__form"')[2])[0]
+        assert 'value="draft"' in pressed_by_enter
+        typed = {field: "What I type", "rearrange": "sync", "update_rules.lead.shown": "0"}
+        asked = await owner.send(place, typed)
+        assert asked.status_code == 200 and "The CRM is being read" in texts(asked)
+        assert "What I type</textarea>" in asked.text and "Being read" in texts(asked)
+        assert "Not saved yet." in texts(asked) and (await the_agent(scene)).settings == agent.settings
+    async with world.db.session(world.scope) as session:
+        runs = await session.fetch("select id from app.crm_sync where kind = 'manual'")
+        assert len(runs) == 1  # the one under way goes on
+        await session.execute("update app.crm_sync set state = 'failed', finished_at = now()")
+        await session.execute("update app.crm_connection set synced_at = now()")
+    part = await owner.open(f"/ai-agents/{agent.id}/edit?part=crm&seen=0")
+    shown = texts(part)
+    assert "The last reading failed" in shown and "Try again" in shown and "Show what was read" in shown
+    assert "Read from the CRM" in shown and "<html" not in part.text
+    member = await add_member(world.db, world.scope, "member")
+    async with reader_of(str(owner.http.base_url), world.db, member) as bob:
+        page = await bob.open(f"/ai-agents/{agent.id}/edit")
+        assert 'value="sync"' not in page.text and "The last reading failed" in texts(page)
+        refused = await bob.send(f"/ai-agents/{agent.id}/edit", {"rearrange": "sync"})
+        assert refused.status_code == 403
+
+
+async def test_the_tab_of_integrations_says_where_the_agent_answers(owner, scene):
+    """U119"""
+    agent, world = await the_agent(scene), scene.world
+    place = f"/ai-agents/{agent.id}/integrations"
+    page = await owner.open(place)
+    rows = re.findall(r"<tr>.*?</tr>", page.text, re.DOTALL)[1:]
+    connection = world.hook.connection_id
+    (there,) = [row for row in rows if f"/integrations/{connection}" in row]
+    (absent,) = [row for row in rows if row is not there]
+    assert there.count(">Yes<") == 3 and absent.count(">No<") == 3
+    assert "brand=" in absent and "#connect" in absent
+    async with world.db.session(world.scope) as session:
+        await session.execute("update app.crm_connection set is_active = false")
+    there = (await owner.open(f"{place}?part=list&q=kommo")).text
+    assert there.count(">Yes<") == 1 and "<html" not in there
+    nothing = texts(await owner.open(f"{place}?q=telegraph"))
+    assert "No integrations found" in nothing and "Clear the search" in nothing
+
+
+async def test_a_model_is_chosen_of_those_of_the_plan_or_named(owner, scene):
+    """U125, U128: one that the plan lacks cannot be chosen, and says so"""
+    agent, world = await the_agent(scene), scene.world
+    place = f"/ai-agents/{agent.id}/advanced-settings"
+    async with world.db.session(world.scope) as session:
+        await session.execute("update app.organization set plan = 'premium'")
+    page = await owner.open(place)
+    radios = dict(re.findall(r'<input[^>]*name="model" value="([^"]*)"([^>]*)>', page.text))
+    assert [key for key, more in radios.items() if "disabled" in more] == [f"{SHORT_MODELS}-sonnet-4"]
+    assert "Not in your plan. Ask for a larger one to choose it." in texts(page)
+    assert " checked" in radios[""] and {"gpt-4.1", "gpt-5", "gemini-2.5-flash", "*"} < set(radios)
+    typed = {"language.fixed": "en", "response_delay_seconds": "5", "creativity": "balanced"}
+    typed |= {"hours.timezone": "Europe/Moscow", "model": "*"}
+    nameless = await owner.send(place, typed)
+    assert nameless.status_code == 422 and "Name the model, or choose one of those above." in texts(nameless)
+    absent = await owner.send(place, {**typed, "model.other": "other-1"})
+    assert absent.status_code == 422 and 'value="other-1"' in absent.text
+    assert "The model other-1 is not in your plan" in texts(absent)
+    for delay, said in (("-1", "It cannot be negative."), ("3601", "It cannot be more than 3600.")):
+        refused = await owner.send(place, {**typed, "model": "", "response_delay_seconds": delay})
+        assert refused.status_code == 422 and said in texts(refused)
+    await owner.follow(await owner.send(place, {**typed, "model": "gpt-5"}))
+    assert (await the_agent(scene)).settings.model == "gpt-5"
+
+
 async def test_who_saves_a_tab_that_a_colleague_changed_is_told_and_keeps_what_was_typed(owner, scene):
     """AGT-1"""
     agent = await the_agent(scene)
@@ -126,7 +244,12 @@ async def test_who_saves_a_tab_that_a_colleague_changed_is_told_and_keeps_what_w
     late = {**typed, "version": seen, "instructions": "Be brief, whoever asks."}
     refused = await owner.send(edit, late)
     assert refused.status_code == 409 and "Be brief, whoever asks." in refused.text
-    assert "Somebody else changed it." in texts(refused) and "Open the saved one" in texts(refused)
+    assert "Somebody else changed it while you were typing." in texts(refused)
+    assert "Open the saved one" in texts(refused)
+    # Both values stand there, so that a second press overwrites knowingly; what both have is not shown.
+    shown = refused.text.partition('id="differing"')[2].partition("</section></div>")[0]
+    assert "<del" in shown and "Be kind to all.</del>" in shown
+    assert "Be brief, whoever asks.</ins>" in shown and "One moment." not in shown
     assert (await the_agent(scene)).settings.instructions == "Be kind to all."
     now = hidden.search(refused.text)[1]
     async with scene.world.db.session(scene.world.scope) as session:
@@ -142,6 +265,7 @@ async def test_who_saves_a_tab_that_a_colleague_changed_is_told_and_keeps_what_w
         await agents.save_draft(session, agent.id, {"markdown": True})  # on another tab
     unseen = await owner.send(edit, whole)
     assert unseen.status_code == 409 and "Somebody has changed the draft meanwhile." in texts(unseen)
+    assert re.search(r"Markdown</h3>.*?yes</ins>", unseen.text, re.DOTALL)  # what would be published with it
     assert not (await the_agent(scene)).settings.markdown
     shown = re.search(r'name="seen" value="([^"]+)"', unseen.text)[1]
     await owner.follow(await owner.send(edit, {**whole, "seen": shown}))
@@ -191,9 +315,13 @@ async def test_update_rules_are_added_moved_taken_out_and_saved_without_a_script
     assert f'name="version" value="{seen}"' in rearranged.text
     late = await owner.send(fields, {**typed, "version": seen})
     assert late.status_code == 409 and "Somebody else changed it." in texts(late)
-    refused = await owner.send(fields, {**typed, f"{first}.condition": ""})
-    assert refused.status_code == 422
-    assert "Rule 1: say when the field is to be written, in 1 to 500 characters." in texts(refused)
+    half = {**typed, f"{first}.condition": "", f"{second}.field": "", "actions.confidence": "much"}
+    refused = await owner.send(fields, half)
+    assert refused.status_code == 422 and "Not saved: correct 3 fields." in texts(refused)
+    assert "Say when it is to be written, in 1 to 500 characters." in texts(refused)
+    for name in (f"{first}.condition", f"{second}.field"):
+        assert re.search(rf'name="{name}"[^>]* aria-invalid="true"', refused.text), name
+    assert "When we hear of a sum</textarea>" in refused.text
     page = await owner.follow(await owner.send(fields, typed))
     settings = (await the_agent(scene)).settings
     assert [(one.field, one.overwrite) for one in settings.update_rules.lead] == [

@@ -273,8 +273,9 @@ async def test_a_draft_is_published_only_after_its_scenarios_passed_as_often_as_
         return refusal.reason if refusal else None
 
     assert await reason() is None
-    wrong = await alice.send("/scenarios/condition", {"agent": str(agent.id), "is_on": "on", "repeats": "0"})
+    wrong = await alice.send("/scenarios/condition", {"agent": str(agent.id), "is_on": "on", "repeats": "90"})
     assert wrong.status_code == 422 and "From 1 to 10." in texts(wrong)
+    assert 'value="90"' in wrong.text and re.search(r'name="is_on"[^>]* checked', wrong.text)  # still there
     await alice.send("/scenarios/condition", {"agent": str(agent.id), "is_on": "on", "repeats": "2"})
     assert await reason() == "none"
     scenario = await save("Price", TELLS_PRICE, agent.id)
@@ -287,7 +288,8 @@ async def test_a_draft_is_published_only_after_its_scenarios_passed_as_often_as_
     async with database.session(scope) as session:
         await agents.save_draft(session, agent.id, {"goal": "Another one"})
     assert await reason() == "changed"
-    refused = await alice.follow(await alice.send(f"/ai-agents/{agent.id}/draft/publish"))
+    refused = await alice.send(f"/ai-agents/{agent.id}/draft/publish", {"note": "Dearer"})
+    assert refused.status_code == 409 and 'value="Dearer"' in refused.text
     assert "changed since the latest run. The tab Scenarios shows what is missing." in texts(refused)
     page = words(await alice.open(f"/scenarios?agent={agent.id}"))
     assert "The draft or its scenarios changed since the latest run." in page

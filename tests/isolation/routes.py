@@ -433,7 +433,9 @@ CASES: dict[str, Case] = {
         AGENT, {"data": {"response_delay_seconds": "9"}}
     ),
     f"POST {PAGES}/ai-agents/{{agent_id}}/active": Foreign(AGENT),
+    f"POST {PAGES}/ai-agents/{{agent_id}}/name": Foreign(AGENT, {"data": {"name": "Stolen"}}),
     f"POST {PAGES}/ai-agents/{{agent_id}}/copy": Foreign(AGENT),
+    f"GET {PAGES}/ai-agents/{{agent_id}}/integrations": Foreign(AGENT),
     f"GET {PAGES}/ai-agents/{{agent_id}}/versions": Foreign(AGENT),
     f"POST {PAGES}/ai-agents/{{agent_id}}/versions/{{version}}/restore": Foreign(AGENT | VERSION),
     f"POST {PAGES}/ai-agents/{{agent_id}}/draft/publish": Foreign(AGENT),

@@ -20,6 +20,7 @@ from gptagent.features.admin.web import KeyPages, OrganizationPages, OverviewPag
 from gptagent.features.agents.asking import list_askers, name_agents
 from gptagent.features.agents.editing import AgentEditor
 from gptagent.features.agents.exchange.web import AgentExchangePages
+from gptagent.features.agents.integrations.web import AgentIntegrationPages
 from gptagent.features.agents.listing.web import AgentListPages
 from gptagent.features.agents.versions.web import AgentVersionPages
 from gptagent.features.agents.web import AgentPages
@@ -215,6 +216,7 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         AgentPages(db, pages).router(),
         AgentExchangePages(db, pages).router(),
         AgentEditor(db, pages, settings.llm_model, platform.publish_condition).router(),
+        AgentIntegrationPages(db, pages, settings.llm_model).router(),
         AgentVersionPages(db, pages, settings.llm_model, platform.publish_condition).router(),
         DocumentPages(db, pages, platform.files).router(),
         SitePages(db, pages, platform.reading).router(),
@@ -239,7 +241,7 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         threads.router(),
         MemoryPages(threads).router(),
         ReplyDraftPages(threads).router(),
-        ProposalPages(platform.db, pages).router(),
+        ProposalPages(threads).router(),
         ScenarioPages(db, pages, settings.llm_model).router(),
         ScenarioRunPages(db, pages).router(),
         ReplyPages(threads).router(),

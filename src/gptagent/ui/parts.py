@@ -34,6 +34,7 @@ COMPONENTS = (
     "preferences",
     "progress",
     "refresh",
+    "rename",
     "select",
     "sidebar",
     "skeleton",
@@ -45,6 +46,7 @@ COMPONENTS = (
     "toast",
     "toolbar",
     "tooltip",
+    "unsaved",
 )
 
 PAGE_STYLES = (

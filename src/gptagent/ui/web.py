@@ -63,13 +63,15 @@ class Pages:
         request: Request,
         name: str,
         shell: Shell | None = None,
+        notice: Notice | None = None,
         /,
         *,
         status: int = 200,
         **context: object,
     ) -> Response:
-        """Return a whole page. A waiting message is shown in it, once."""
-        flashes = _read_flash(request)
+        """Return a whole page. A waiting message is shown in it, once, and so is `notice`."""
+        waiting = _read_flash(request)
+        flashes = (*waiting, notice.flash(locale_of(request))) if notice else waiting
         html = render(
             self.environment,
             name,
@@ -80,7 +82,7 @@ class Pages:
             **context,
         )
         response = HTMLResponse(html, status, {"cache-control": "no-store"})
-        if flashes:
+        if waiting:
             name = host_cookie(FLASH_COOKIE, secure=self.secure)
             response.delete_cookie(name, secure=self.secure, httponly=True, samesite="lax")
         self._keep_csrf(request, response)

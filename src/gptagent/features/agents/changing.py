@@ -9,7 +9,7 @@ from uuid import UUID
 
 from gptagent.features.agents import references, store
 from gptagent.features.agents.checking import described, merge
-from gptagent.features.agents.limits import plan_faults
+from gptagent.features.agents.limits import check_plan, plan_faults
 from gptagent.features.agents.model import Agent, Settings
 from gptagent.features.agents.naming import NAME_TAKEN, check_name
 from gptagent.features.agents.ports import PublishCondition, may_always_publish
@@ -89,7 +89,10 @@ async def discard_draft(session: Session, agent_id: UUID) -> Agent:
 
 
 async def restore(session: Session, old: Agent, settings: Settings, number: int, note: str = "") -> Agent:
-    """Publish the settings of an earlier version anew; the agent is locked. A draft stays as it is."""
+    """Publish the settings of an earlier version anew; the agent is locked. A draft stays as it is.
+
+    Raises Invalid on `note`, and on what the plan does not allow (any more).
+    """
     new = replace(old, settings=settings)
     return await _write(session, old, new, NewVersion(_checked_note(note), number))
 
@@ -149,11 +152,18 @@ async def _write(
     version: NewVersion | None = None,
     condition: PublishCondition | None = None,
 ) -> Agent:
-    """Store what changed; other settings than before are a version, unless `condition` raises."""
+    """Store what changed; other settings than before are a version, unless `condition` or the plan raises.
+
+    The plan is asked here too: a draft may be of before a change of the plan, or have got long instructions
+    and a model that bears short ones only from different hands.
+    """
     new = replace(new, draft=None if new.draft == new.settings else new.draft)
     if new == old:
         return old
+    if new.is_active and not old.is_active:
+        await check_plan(session, None, new.settings)
     if new.settings != old.settings and version is not None:
+        await check_plan(session, old.settings, new.settings)
         if condition is not None:
             await condition(session, old, new.settings)
         new = replace(new, published=old.published + 1)

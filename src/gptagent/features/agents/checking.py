@@ -115,8 +115,13 @@ def _text(setting: Setting, value: object) -> object:
 
 
 def _number(setting: Setting, value: object) -> object:
-    if isinstance(value, int) and not isinstance(value, bool) and setting.low <= value <= setting.high:
-        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        if setting.low <= value <= setting.high:
+            return value
+        if value < 0 <= setting.low:
+            raise _Wrong("It cannot be negative.")
+        if value > setting.high:
+            raise _Wrong("It cannot be more than {high}.", high=setting.high)
     raise _Wrong("A whole number from {low} to {high}.", low=setting.low, high=setting.high)
 
 
@@ -164,11 +169,15 @@ def _check_goals(rule: PipelineRule) -> None:
         raise _Wrong("At most {high}.", high=STAGES_MAX)
     if any(len(one.text) > STAGE_GOAL_MAX_CHARS for one in rule.goals):
         raise _Wrong("A stage's goal has at most {high} characters.", high=STAGE_GOAL_MAX_CHARS)
+    if any(one.next_stage_id is not None and not one.text.strip() for one in rule.goals):
+        raise _Wrong("A stage's goal that moves the deal on needs its text.")
     if any(one.stage_id == one.next_stage_id for one in rule.goals):
         raise _Wrong("A stage's goal leads to another stage than its own: choose a different one.")
 
 
 def _check_follow_ups(rule: PipelineRule) -> None:
+    if any(not one.text.strip() for one in rule.follow_ups):
+        raise _Wrong("A follow-up needs its text: write it, or leave the follow-up out.")
     if any(len(one.text) > FOLLOW_UP_MAX_CHARS for one in rule.follow_ups):
         raise _Wrong("A follow-up has at most {high} characters.", high=FOLLOW_UP_MAX_CHARS)
     if any(not 1 <= one.after_hours <= FOLLOW_UP_MAX_HOURS for one in rule.follow_ups):

@@ -9,7 +9,9 @@ from starlette.datastructures import FormData
 
 from gptagent.features.agents.checking import described
 from gptagent.features.agents.model import Agent
+from gptagent.features.agents.naming_models import read_model
 from gptagent.features.agents.rule_forms import read_rules
+from gptagent.features.agents.stage_forms import number, read_pipelines
 from gptagent.features.agents.table import SETTINGS, Kind
 from gptagent.ui.web import words
 
@@ -67,7 +69,6 @@ TABS: Mapping[Tab, tuple[str, ...]] = {
     ),
 }
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-LONGEST_NUMBER = 18  # digits of a bigint that are sure to fit
 
 
 def shown(tab: Tab, *, with_model: bool) -> list[str]:
@@ -123,80 +124,30 @@ def nested(typed: Mapping[str, object]) -> dict[str, Any]:
 
 
 def _read(form: FormData, path: str) -> object:
+    if path == "model":
+        return read_model(form)
     kind = SETTINGS[path].kind
     return _READERS[kind](form, path) if kind in _READERS else words(form, path)
-
-
-def _number(text: str) -> int | str:
-    return int(text) if text.isascii() and text.isdecimal() and len(text) <= LONGEST_NUMBER else text
 
 
 def _all(form: FormData, name: str) -> list[str]:
     return [one for one in form.getlist(name) if isinstance(one, str)]
 
 
-def _rules(form: FormData, path: str) -> Iterator[dict[str, Any]]:
-    """Yield a rule for each pipeline of the form of which something is chosen.
-
-    Pipelines and stages are named as references.py names them.
-    """
-    active, all_stages = set(_all(form, f"{path}.active")), set(_all(form, f"{path}.all_stages"))
-    stages = _all(form, f"{path}.stages")
-    texts = {key: words(form, key) for key in form if key.startswith(f"{path}.text/")}
-    for name in _all(form, f"{path}.shown"):
-        connection, _, pipeline = name.partition("/")
-        told = [
-            {"stage_id": _number(key.rpartition("/")[2]), "text": text}
-            for key, text in texts.items()
-            if text.strip() and key.startswith(f"{path}.text/{name}/")
-        ]
-        chosen = [_number(one.rpartition("/")[2]) for one in stages if one.startswith(f"{name}/")]
-        follows = list(_follow_ups(form, f"{path}.follow/{name}/"))
-        goals = list(_goals(form, f"{path}.goal/{name}/"))
-        if name in active or chosen or told or follows or goals:
-            yield {
-                "connection_id": connection,
-                "pipeline_id": _number(pipeline),
-                "is_active": name in active,
-                "all_stages": name in all_stages,
-                "stages": chosen,
-                "instructions": told,
-                "follow_ups": follows,
-                "goals": goals,
-            }
-
-
-def _goals(form: FormData, prefix: str) -> Iterator[dict[str, Any]]:
-    for key in form:
-        if key.startswith(prefix) and (text := words(form, key)).strip():
-            stage = key.removeprefix(prefix)
-            following = words(form, f"{prefix.replace('.goal/', '.next/')}{stage}").strip()
-            next_stage = _number(following) if following else None
-            yield {"stage_id": _number(stage), "text": text, "next_stage_id": next_stage}
-
-
-def _follow_ups(form: FormData, prefix: str) -> Iterator[dict[str, Any]]:
-    for key in form:
-        if key.startswith(prefix) and (text := words(form, key)).strip():
-            stage = key.removeprefix(prefix)
-            hours = words(form, f"{prefix.replace('.follow/', '.hours/')}{stage}").strip()
-            yield {"stage_id": _number(stage), "after_hours": _number(hours), "text": text}
-
-
 def _week(form: FormData, path: str) -> Iterator[dict[str, Any]]:
     for day in _all(form, f"{path}.day"):
         opens, closes = (words(form, f"{path}.{part}.{day}")[:5] for part in ("opens", "closes"))
-        yield {"day": _number(day), "opens": opens, "closes": closes}
+        yield {"day": number(day), "opens": opens, "closes": closes}
 
 
 _READERS: Mapping[Kind, Callable[[FormData, str], object]] = {
     "switch": lambda form, path: words(form, path) == "on",
-    "number": lambda form, path: _number(words(form, path).strip()),
+    "number": lambda form, path: number(words(form, path).strip()),
     "categories": _all,
     "channels": _all,
     "fields": _all,
     "rules": lambda form, path: list(read_rules(form, path)),
-    "pipelines": lambda form, path: list(_rules(form, path)),
+    "pipelines": lambda form, path: list(read_pipelines(form, path)),
     "week": lambda form, path: list(_week(form, path)),
     "days": lambda form, path: words(form, path).split(),
 }

@@ -1,6 +1,7 @@
 """What the workspace's plan allows of agents: how many, how long instructions, which models.
 
-What an agent has already stays, whatever the plan becomes: only what is changed is held against it.
+What customers get already stays, whatever the plan becomes: only what is changed is held against it, and
+whatever begins to count by being published, restored, copied, taken from a file or switched on.
 """
 
 from gptagent.features.agents import store
@@ -8,11 +9,19 @@ from gptagent.features.agents.model import Settings, UpdateRules
 from gptagent.features.organizations import service as organizations
 from gptagent.features.organizations.model import Entitlements
 from gptagent.kernel.db import Session
-from gptagent.kernel.errors import Conflict, FieldError
+from gptagent.kernel.errors import Conflict, FieldError, Invalid
 
 # Models of one maker get shorter instructions, as the price list has it.
 SHORT_MODELS = "claude"  # lint: making-of - what names of models begin with
 SHORT_MAX_CHARS = 20_000
+INSTRUCTIONS_TOO_LONG = (
+    "The instructions may have at most {high} characters in your plan with this model. Shorten them, or ask "
+    "for a larger plan."
+)
+MODEL_NOT_IN_PLAN = (
+    "The model {model} is not in your plan, which has these models: {models}. Choose one of them, or ask for "
+    "a larger plan."
+)
 
 
 async def take_agent(session: Session) -> None:
@@ -38,13 +47,19 @@ async def plan_faults(session: Session, old: Settings | None, new: Settings) -> 
     plan = await organizations.get_entitlements(session)
     longest = instructions_max(plan, new.model)
     if len(new.instructions) > longest:
-        message = "At most {high} characters in your plan."
-        faults.append(FieldError("instructions", message, {"high": longest}))
+        faults.append(FieldError("instructions", INSTRUCTIONS_TOO_LONG, {"high": longest}))
     is_other = old is None or old.model != new.model
     if is_other and new.model is not None and plan.models is not None and new.model not in plan.models:
-        names = {"models": ", ".join(sorted(plan.models))}
-        faults.append(FieldError("model", "Your plan has these models: {models}.", names))
+        names = {"model": new.model, "models": ", ".join(sorted(plan.models))}
+        faults.append(FieldError("model", MODEL_NOT_IN_PLAN, names))
     return faults
+
+
+async def check_plan(session: Session, old: Settings | None, new: Settings) -> None:
+    """Raise Invalid naming what of the new settings the plan does not allow; see `plan_faults`."""
+    faults = await plan_faults(session, old, new)
+    if faults:
+        raise Invalid("invalid", "Please correct the marked fields.", fields=tuple(faults))
 
 
 def instructions_max(plan: Entitlements, model: str | None) -> int:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from gptagent.features.agents.model import (
@@ -80,7 +79,6 @@ async def offered_in_basics(session: Session, problems: Sequence[Problem]) -> di
     }
     return {
         "pipelines": await _pipelines(session, connections, set(lost.get("pipelines.chosen", ()))),
-        "read_at": _oldest(one.synced_at for one in connections),
         "has_connection": bool(connections),
         "channels": _with_lost(
             sorted(channels.items(), key=lambda one: one[1]), lost.get("channels.chosen", ()), crm.CHANNELS
@@ -153,10 +151,6 @@ def _with_lost(
     """Return the options of a list; what is lost has its own name if it is known, else its number."""
     gone = [(one, (names or {}).get(one, one)) for one in lost]
     return [(value, label, 1) for value, label in (*found, *gone)]
-
-
-def _oldest(times: Iterable[datetime | None]) -> datetime | None:
-    return min((one for one in times if one is not None), default=None)
 
 
 async def _pipelines(

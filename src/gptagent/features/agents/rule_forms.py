@@ -1,11 +1,12 @@
 """Update rules in a form, which works without a script: its buttons send it to be rearranged."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from starlette.datastructures import FormData
 
-from gptagent.features.agents.table import RULES_MAX
+from gptagent.features.agents.table import CONDITION_MAX_CHARS, RULES_MAX
+from gptagent.kernel.errors import FieldError
 from gptagent.ui.web import words
 
 # The button's value: what to do, the setting, the rule's place in the list.
@@ -24,6 +25,29 @@ def read_rules(form: FormData, path: str) -> Iterator[dict[str, Any]]:
             "condition": words(form, f"{name}.condition").replace("\r\n", "\n"),
             "overwrite": words(form, f"{name}.overwrite") == "on",
         }
+
+
+def whole_lists(typed: Mapping[str, object]) -> tuple[dict[str, object], list[FieldError]]:
+    """Return what was typed without rules that are half typed, and a fault for each field of those."""
+    whole, faults = dict(typed), []
+    for path in LISTS:
+        rules = typed.get(path)
+        if not isinstance(rules, list):
+            continue
+        wrong = [list(_faults(rule, f"{path}.{place}")) for place, rule in enumerate(rules)]
+        faults += [fault for found in wrong for fault in found]
+        whole[path] = [rule for rule, found in zip(rules, wrong, strict=True) if not found]
+    return whole, faults
+
+
+def _faults(rule: Mapping[str, str], name: str) -> Iterator[FieldError]:
+    if not rule["field"]:
+        yield FieldError(f"{name}.field", "Choose a field.")
+    if not 1 <= len(rule["condition"].strip()) <= CONDITION_MAX_CHARS:
+        high = {"high": CONDITION_MAX_CHARS}
+        yield FieldError(
+            f"{name}.condition", "Say when it is to be written, in 1 to {high} characters.", high
+        )
 
 
 def rearranged(typed: dict[str, Any], order: str) -> dict[str, Any]:

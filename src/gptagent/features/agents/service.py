@@ -29,7 +29,7 @@ from gptagent.features.agents.choosing import (
     takes_deal,
 )
 from gptagent.features.agents.copying import free_name
-from gptagent.features.agents.limits import plan_faults, take_agent
+from gptagent.features.agents.limits import check_plan, plan_faults, take_agent
 from gptagent.features.agents.model import (
     DEFAULT_HANDOFF,
     DEFAULT_INSTRUCTIONS,
@@ -133,7 +133,7 @@ async def copy_agent(session: Session, agent_id: UUID, *, locale: str) -> Agent:
     """Create a silent agent with all settings of this one, called "<name> (copy)". Raises NotFound.
 
     What waits in a draft waits in the copy's as well; earlier versions are not copied. Raises Conflict if the
-    plan has room for no more.
+    plan has room for no more, Invalid on settings that it does not allow (any more).
     """
     source = await get_agent(session, agent_id, lock=True)
     name = await free_name(session, source.name, locale=locale)
@@ -152,6 +152,7 @@ async def _insert(
     session: Session, name: str, settings: Settings, action: str, source: Agent | None = None
 ) -> Agent:
     await take_agent(session)
+    await check_plan(session, None, settings)
     agent_id = new_id()
     await versions.insert_version(session, agent_id, 1, settings, NewVersion())
     if not await store.insert_agent(session, agent_id, name, settings, source.draft if source else None):

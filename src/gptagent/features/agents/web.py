@@ -80,19 +80,30 @@ class AgentPages:
         require(scope, policy.EDIT_AGENTS)
         form = await request.form()
         is_active = words(form, "is_active") == "on"
-        async with self.db.session(scope) as session:
-            agent = await service.update_agent(session, agent_id, {"is_active": is_active})
+        try:
+            async with self.db.session(scope) as session:
+                agent = await service.update_agent(session, agent_id, {"is_active": is_active})
+        except Invalid as error:
+            return self._not_switched(request, agent_id, refusal(error))
         if "hx-request" in request.headers:
             return self.pages.part(request, "agents/_switched.html", agent=agent)
         notice = Notice("success", "The agent is on" if is_active else "The agent is off")
         return self.pages.redirect(f"{base_of(request)}/ai-agents/{agent_id}/edit", notice)
+
+    def _not_switched(self, request: Request, agent_id: UUID, notice: Notice) -> Response:
+        """Say why: the plan does not allow the agent to be on as it is."""
+        if "hx-request" not in request.headers:
+            return self.pages.redirect(f"{base_of(request)}/ai-agents/{agent_id}/edit", notice)
+        response = self.pages.part(request, "agents/_not_switched.html", why=notice.flash(locale_of(request)))
+        response.status_code = 422
+        return response
 
     async def copy(self, request: Request, scope: CurrentScope, agent_id: UUID) -> Response:
         require(scope, policy.EDIT_AGENTS)
         try:
             async with self.db.session(scope) as session:
                 made = await service.copy_agent(session, agent_id, locale=locale_of(request))
-        except Conflict as error:
+        except (Conflict, Invalid) as error:
             return self.pages.redirect(f"{base_of(request)}/ai-agents", refusal(error))
         copied = Notice(
             "success", "The agent is copied", "It is off and stays silent until you switch it on."

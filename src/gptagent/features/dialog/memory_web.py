@@ -5,30 +5,27 @@ from datetime import date
 from uuid import UUID
 
 from fastapi import APIRouter
-from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gptagent.features.conversations.memory import service
 from gptagent.features.conversations.memory.model import KINDS, NewMemory
-from gptagent.features.dialog.web import ConversationPages
+from gptagent.features.dialog.inbox.desk import Desk, Threads
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
-from gptagent.kernel.errors import AppError, Conflict, Invalid
+from gptagent.kernel.errors import Conflict, Invalid
 from gptagent.kernel.http import CurrentScope
-from gptagent.kernel.scope import Scope
-from gptagent.ui.web import Notice, base_of, field_errors, message_of, words
+from gptagent.ui.web import Notice
 
-FIELDS = ("kind", "text", "expires_on")
-NEW = "new"
+NEW, PLACE = "new", "#memory"
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryPages:
     """The forms of the card; the page around it is the conversation's."""
 
-    threads: ConversationPages
+    threads: Threads
 
     def router(self) -> APIRouter:
         router = APIRouter(prefix="/manage/{workspace}/conversations/{conversation_id}/memories")
@@ -40,75 +37,52 @@ class MemoryPages:
 
     async def add(self, request: Request, scope: CurrentScope, conversation_id: UUID) -> Response:
         require(scope, policy.WORK_CONVERSATIONS)
-        form = await request.form()
+        desk = await Desk.read(self.threads, request, scope, conversation_id)
         try:
             async with self.threads.db.session(scope) as session:
-                await service.add_memory(session, conversation_id, _read(form), now=utcnow())
+                await service.add_memory(session, conversation_id, _read(desk), now=utcnow())
         except (Invalid, Conflict) as error:
-            return await self._again(request, scope, conversation_id, NEW, form, error)
-        return self._back(request, conversation_id, Notice("success", "It is remembered"))
+            return await desk.refused("memory", error, NEW)
+        return await desk.done("memory", Notice("success", "It is remembered"), PLACE)
 
     async def change(
         self, request: Request, scope: CurrentScope, conversation_id: UUID, memory_id: UUID
     ) -> Response:
         require(scope, policy.WORK_CONVERSATIONS)
-        form = await request.form()
+        desk = await Desk.read(self.threads, request, scope, conversation_id)
         try:
             async with self.threads.db.session(scope) as session:
-                await service.change_memory(session, conversation_id, memory_id, _read(form), now=utcnow())
+                await service.change_memory(session, conversation_id, memory_id, _read(desk), now=utcnow())
         except Invalid as error:
-            return await self._again(request, scope, conversation_id, str(memory_id), form, error)
-        return self._back(request, conversation_id, Notice("success", "Saved"))
+            return await desk.refused("memory", error, str(memory_id))
+        return await desk.done("memory", Notice("success", "Saved"), PLACE)
 
     async def erase(
         self, request: Request, scope: CurrentScope, conversation_id: UUID, memory_id: UUID
     ) -> Response:
         require(scope, policy.WORK_CONVERSATIONS)
+        desk = await Desk.read(self.threads, request, scope, conversation_id)
         async with self.threads.db.session(scope) as session:
             await service.erase_memory(session, conversation_id, memory_id)
-        return self._back(request, conversation_id, Notice("success", "It is forgotten"))
+        return await desk.done(None, Notice("success", "It is forgotten"), PLACE)
 
     async def erase_all(self, request: Request, scope: CurrentScope, conversation_id: UUID) -> Response:
         require(scope, policy.WORK_CONVERSATIONS)
+        desk = await Desk.read(self.threads, request, scope, conversation_id)
         async with self.threads.db.session(scope) as session:
             await service.erase_memories(session, conversation_id)
-        return self._back(request, conversation_id, Notice("success", "All of it is forgotten"))
-
-    async def _again(  # noqa: PLR0917 - what was typed and what is wrong with it
-        self,
-        request: Request,
-        scope: Scope,
-        conversation_id: UUID,
-        memory: str,
-        form: FormData,
-        error: AppError,
-    ) -> Response:
-        typed = {name: words(form, name) for name in FIELDS}
-        return await self.threads.show(
-            request,
-            scope,
-            conversation_id,
-            memory,
-            status=error.status,
-            memory_typed=typed,
-            memory_errors=field_errors(request, error),
-            memory_failure="" if error.fields else message_of(request, error),
-        )
-
-    def _back(self, request: Request, conversation_id: UUID, notice: Notice) -> Response:
-        return self.threads.pages.redirect(
-            f"{base_of(request)}/conversations/{conversation_id}#memory", notice
-        )
+        return await desk.done(None, Notice("success", "All of it is forgotten"), PLACE)
 
 
-def _read(form: FormData) -> NewMemory:
+def _read(desk: Desk) -> NewMemory:
     """Return what was typed. Raises Invalid on what is no kind or no day."""
-    kind = next((one for one in KINDS if one == words(form, "kind")), None)
+    form = desk.part("memory")
+    kind = next((one for one in KINDS if one == form["kind"]), None)
     if kind is None:
         raise Invalid.field("kind", "Choose one of the offered values.")
-    typed = words(form, "expires_on").strip()
+    typed = form["expires_on"].strip()
     try:
         expires_on = date.fromisoformat(typed) if typed else None
     except ValueError as error:
         raise Invalid.field("expires_on", "Write a day as YYYY-MM-DD.") from error
-    return NewMemory(kind, words(form, "text"), expires_on)
+    return NewMemory(kind, form["text"], expires_on)

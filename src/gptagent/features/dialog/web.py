@@ -32,6 +32,7 @@ from gptagent.features.dialog.handing import service as handing
 from gptagent.features.dialog.handing.model import Handoff
 from gptagent.features.dialog.inbox import service as inbox
 from gptagent.features.dialog.inbox.asking import EVERYTHING, Asked, asked_of
+from gptagent.features.dialog.inbox.desk import Desk
 from gptagent.features.dialog.inbox.replying import reply_box
 from gptagent.features.dialog.model import TurnRecord
 from gptagent.features.dialog.tracing import service as tracing
@@ -47,7 +48,7 @@ from gptagent.kernel.files import FileStore
 from gptagent.kernel.http import CurrentScope, QueryText, person_of
 from gptagent.kernel.paging import Page
 from gptagent.kernel.scope import Scope
-from gptagent.ui.web import Pages, base_of, timezone_of, words
+from gptagent.ui.web import Notice, Pages, timezone_of
 
 # Why a turn ended without a reply of the agent's own, by its reason.
 REASONS: Mapping[str, str] = {
@@ -79,6 +80,7 @@ UNHEARD_REASONS: Mapping[str, str] = {
     "too_large": "not understood: the file is too large",
     "empty": "nothing was understood in it",
     "not_wanted": "not listened to: no agent answers here, or too many files came",
+    "no_budget": "not understood: the budget for AI models is used up",
     "failed": "not understood: the model did not answer",
 }
 # Why a file that belongs to a reply was not sent, by its reason.
@@ -97,6 +99,7 @@ REFUSED = "Not answered."
 OUTDATED = "A draft was taken back: something newer happened."
 LINES_PER_PAGE = 25
 PARTS = frozenset({"thread", "changes", "memory", "deal", "proposals"})
+NOBODY = "Choose a member who may answer customers."
 MEMORY_KINDS: Mapping[str, str] = {
     "fact": "Fact",
     "preference": "Preference",
@@ -187,8 +190,14 @@ class ConversationPages:
         """
         require(scope, policy.VIEW)
         if part not in PARTS:
-            return await self.show(
-                request, scope, conversation_id, memory, asked=asked, takes_draft=reply == "draft"
+            return await self.show_again(
+                request,
+                scope,
+                conversation_id,
+                {},
+                memory=memory,
+                asked=asked,
+                takes_draft=reply == "draft",
             )
         async with self.db.session(scope) as session:
             if part == "thread":
@@ -205,19 +214,20 @@ class ConversationPages:
         context |= _rights(scope, conversation_id)
         return self.pages.part(request, f"dialog/_{part}.html", **context)
 
-    async def show(  # noqa: PLR0917 - the page with what was typed into it
+    async def show_again(
         self,
         request: Request,
         scope: Scope,
         conversation_id: UUID,
+        typed: Mapping[str, object],
+        *,
+        notice: Notice | None = None,
         memory: str = "",
         status: int = 200,
         asked: Asked = EVERYTHING,
-        *,
         takes_draft: bool = False,
-        **typed: object,
     ) -> Response:
-        """Show the whole page. Whoever opens it has read the conversation."""
+        """Show the whole page with what was typed into it. Whoever opens it has read the conversation."""
         async with self.db.session(scope) as session:
             await _see(session, scope, conversation_id)
             context = await self._changes(session, conversation_id)
@@ -226,13 +236,13 @@ class ConversationPages:
             context |= await self._proposals(session, conversation_id)
             context |= await self._list(session, scope, asked)
             shell = await self.pages.shell(request, session)
-        context |= _rights(scope, conversation_id) | typed
+        context |= _rights(scope, conversation_id) | dict(typed)
         draft = context["draft"]
         if takes_draft and draft and draft.state == "waiting":
             context |= {"reply_typed": draft.text, "is_draft_taken": True}
         if policy.WORK_CONVERSATIONS in scope.permissions:
             context["memory_form"] = memory
-        return self.pages.show(request, "dialog/thread.html", shell, status=status, **context)
+        return self.pages.show(request, "dialog/thread.html", shell, notice, status=status, **context)
 
     async def _memory(self, session: Session, conversation_id: UUID) -> dict[str, Any]:
         return {
@@ -311,33 +321,32 @@ class ConversationPages:
     async def take_over(self, request: Request, scope: CurrentScope, conversation_id: UUID) -> Response:
         """Give the chat to the person who asks: the agent is silent from now on."""
         require(scope, policy.WORK_CONVERSATIONS)
+        desk = await Desk.read(self, request, scope, conversation_id)
         async with self.db.session(scope) as session:
             person = await identity.get_person(session, person_of(request))
             await self.inbox.take_over(session, conversation_id, by=person.full_name, now=utcnow())
-        return self._back(request, conversation_id)
+        # The thread itself says who holds it now: a message would only cover its button.
+        return await desk.done()
 
     async def resume(self, request: Request, scope: CurrentScope, conversation_id: UUID) -> Response:
         require(scope, policy.WORK_CONVERSATIONS)
+        desk = await Desk.read(self, request, scope, conversation_id)
         async with self.db.session(scope) as session:
             await self.inbox.resume(session, conversation_id)
-        return self._back(request, conversation_id)
+        return await desk.done()
 
     async def assign(self, request: Request, scope: CurrentScope, conversation_id: UUID) -> Response:
         """Make the chosen member responsible; an empty choice is nobody."""
         require(scope, policy.WORK_CONVERSATIONS)
-        chosen = words(await request.form(), "assignee_id")
+        desk = await Desk.read(self, request, scope, conversation_id)
+        chosen = desk.part("assignment")["assignee_id"]
         try:
             person_id = UUID(chosen) if chosen else None
             async with self.db.session(scope) as session:
                 await assigning.assign(session, conversation_id, person_id)
         except (ValueError, Invalid):
-            message = "Choose a member who may answer customers."
-            return await self.show(request, scope, conversation_id, status=422, assignment_error=message)
-        return self._back(request, conversation_id)
-
-    def _back(self, request: Request, conversation_id: UUID) -> Response:
-        # The thread itself says who holds it now: a message would only cover its button.
-        return self.pages.redirect(f"{base_of(request)}/conversations/{conversation_id}")
+            return await desk.refused("assignment", Invalid("invalid", NOBODY))
+        return await desk.done("assignment")
 
 
 async def _see(session: Session, scope: Scope, conversation_id: UUID) -> None:

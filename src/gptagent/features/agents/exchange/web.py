@@ -1,5 +1,6 @@
 """The page on which an agent is made from a file, and the file of an agent."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -10,7 +11,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gptagent.features.agents import service
-from gptagent.features.agents.exchange.api import AgentFileBody, as_file
+from gptagent.features.agents.exchange import service as exchange
+from gptagent.features.agents.exchange.api import AgentFileBody, as_file, names_of
+from gptagent.features.agents.exchange.matching import Unmatched
+from gptagent.features.agents.versions.telling import TITLES
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.db import Database
@@ -22,7 +26,8 @@ from gptagent.ui.web import Notice, Pages, base_of, message_of
 
 FILE_MAX_BYTES = 2_000_000  # all settings at their limits take less
 FAULTS_SHOWN = 20
-LACKS = "Some of what its settings name is not in this workspace: it is marked where it is set."
+LACKS = "Not found in this workspace, and marked where it is set: {names}"
+NAMES_SHOWN, NAME_SHOWN_CHARS = 10, 60  # the message waits in a cookie
 NO_AGENT = "This is no file of an agent."
 WRONG = "This is missing, unknown or of the wrong kind."
 
@@ -43,8 +48,9 @@ class AgentExchangePages:
         require(scope, policy.VIEW)
         async with self.db.session(scope) as session:
             agent = await service.get_agent(session, agent_id)
+            file = await as_file(session, agent)
         return Response(
-            as_file(agent).model_dump_json(indent=2),
+            file.model_dump_json(indent=2),
             media_type="application/json",
             headers={
                 "content-disposition": f'attachment; filename="agent-{agent.id}.json"',
@@ -64,14 +70,16 @@ class AgentExchangePages:
             body = _read(await file.read(FILE_MAX_BYTES + 1) if isinstance(file, UploadFile) else b"")
             settings = body.settings.model_dump(exclude_unset=True)
             async with self.db.session(scope) as session:
-                made = await service.import_agent(session, body.name, settings, locale=locale_of(request))
-                problems = (await service.find_problems(session, [made]))[made.id]
+                made, unmatched = await exchange.take_file(
+                    session, body.name, settings, names_of(body), locale=locale_of(request)
+                )
         except (Invalid, Conflict) as error:
             return await self._page(request, scope, error)
         taken = Notice(
-            "warning" if problems else "success",
+            "warning" if unmatched else "success",
             "The agent is created",
-            LACKS if problems else "It is off and stays silent until you switch it on.",
+            LACKS if unmatched else "It is off and stays silent until you switch it on.",
+            params={"names": _listed(unmatched, locale_of(request))} if unmatched else None,
         )
         return self.pages.redirect(f"{base_of(request)}/ai-agents/{made.id}/edit", taken)
 
@@ -91,6 +99,14 @@ class AgentExchangePages:
             failure=message_of(request, error) if error and not error.fields else "",
             faults=faults[:FAULTS_SHOWN],
         )
+
+
+def _listed(unmatched: Sequence[Unmatched], locale: str) -> str:
+    """Return what was not found, by its name in the file where that has one, with the setting."""
+    found = {(translate(locale, TITLES[one.setting]), one.name or one.reference) for one in unmatched}
+    shown = [f"{title} – {name[:NAME_SHOWN_CHARS]}" for title, name in sorted(found)]
+    more = ["…"] if len(shown) > NAMES_SHOWN else []
+    return "; ".join([*shown[:NAMES_SHOWN], *more])
 
 
 def _read(data: bytes) -> AgentFileBody:

@@ -1,6 +1,6 @@
 """Verbs of the list of agents."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from uuid import UUID
 
 from gptagent.features.agents import service
@@ -13,6 +13,7 @@ from gptagent.kernel.errors import Invalid
 from gptagent.kernel.paging import Page
 
 ORDERS = store.ORDERS
+UNFIT = "Nothing was changed: with “{agent}” it is not possible."
 
 
 async def find_agents(
@@ -49,8 +50,9 @@ async def change_agents(
 ) -> int:
     """Do the same to several agents, all or none; return how many. `model` is what `set_model` sets.
 
-    Raises NotFound if one is missing; Invalid for too many, and for a model that may not be named; what
-    `condition` raises for one whose model may not be changed now.
+    Raises NotFound if one is missing; Invalid for too many, and naming the agent for a model that may not be
+    named and for what its plan does not allow to be on; what `condition` raises for one whose model may not
+    be changed now.
     """
     if len(set(ids)) > BULK_MAX:
         raise Invalid.field("ids", "Choose at most {max}.", max=BULK_MAX)
@@ -60,7 +62,17 @@ async def change_agents(
         if action == "delete":
             await service.delete_agent(session, agent_id)
         elif action == "set_model":
-            await service.update_agent(session, agent_id, {"model": model}, condition=condition)
+            await _change(session, agent_id, {"model": model}, condition)
         else:
-            await service.update_agent(session, agent_id, {"is_active": action == "activate"})
+            await _change(session, agent_id, {"is_active": action == "activate"}, may_always_publish)
     return len(chosen)
+
+
+async def _change(
+    session: Session, agent_id: UUID, changes: Mapping[str, object], condition: PublishCondition
+) -> None:
+    try:
+        await service.update_agent(session, agent_id, changes, condition=condition)
+    except Invalid as error:
+        agent = await service.get_agent(session, agent_id)
+        raise Invalid(error.code, UNFIT, params={"agent": agent.name}, fields=error.fields) from error

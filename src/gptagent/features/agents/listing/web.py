@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, tzinfo
 from typing import Any
+from uuid import UUID
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -14,14 +15,16 @@ from gptagent.features.agents.listing import service
 from gptagent.features.agents.listing.model import BULK_MAX, AgentFilter, BulkAction
 from gptagent.features.agents.listing.store import SORTS
 from gptagent.features.agents.ports import PublishCondition
+from gptagent.features.agents.table import NAME_MAX_CHARS
 from gptagent.features.agents.versions.web import refusal
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import AppError, Invalid, NotFound
 from gptagent.kernel.http import CurrentScope, choice_of
+from gptagent.kernel.scope import Scope
 from gptagent.ui.listing import SIZE_OPTIONS, Listing, ids_of
-from gptagent.ui.web import Notice, Pages, base_of, timezone_of, words
+from gptagent.ui.web import Notice, Pages, base_of, field_errors, timezone_of, words
 
 FILTERS = ("q", "status", "model", "from", "to")
 STATES = {"active": True, "inactive": False}
@@ -46,6 +49,18 @@ DONE: dict[BulkAction, Notice] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Renaming:
+    """A new name that was refused, and why."""
+
+    agent_id: UUID | None = None
+    name: str = ""
+    error: str = ""
+
+
+NOBODY = Renaming()
+
+
+@dataclass(frozen=True, slots=True)
 class AgentListPages:
     """`llm_model` is the installation's model, None if answers are quoted from the knowledge base."""
 
@@ -59,11 +74,23 @@ class AgentListPages:
         router.get("")(self.list)
         router.post("/bulk")(self.change)
         router.post("/columns")(self.columns)
+        router.post("/{agent_id}/name")(self.rename)
         return router
 
     async def list(self, request: Request, scope: CurrentScope, part: str = "", chosen: str = "") -> Response:
         require(scope, policy.VIEW)
-        listing = _listing_of(request)
+        return await self._page(request, scope, _listing_of(request), part=part, chosen=chosen)
+
+    async def _page(
+        self,
+        request: Request,
+        scope: Scope,
+        listing: Listing,
+        *,
+        part: str = "",
+        chosen: str = "",
+        renaming: Renaming = NOBODY,
+    ) -> Response:
         async with self.db.session(scope) as session:
             found, fitting = await service.find_agents(
                 session,
@@ -88,13 +115,16 @@ class AgentListPages:
             "models": _models(counts.models, self.llm_model),
             "sizes": SIZE_OPTIONS,
             "all_chosen": chosen == "all",
+            "renaming": renaming,
+            "name_max": NAME_MAX_CHARS,
             "llm_model": self.llm_model,
             "bulk_max": BULK_MAX,
             "may_edit": policy.EDIT_AGENTS in scope.permissions,
         }
         if part:
             return self.pages.part(request, "agents/_list.html", **context)
-        response = self.pages.show(request, "agents/list.html", shell, **context)
+        status = 422 if renaming.agent_id else 200
+        response = self.pages.show(request, "agents/list.html", shell, status=status, **context)
         if listing.sort != choice_of(request.cookies, SORT_COOKIE, DEFAULT_SORT):
             self.pages.remember(response, SORT_COOKIE, listing.sort)
         return response
@@ -119,6 +149,21 @@ class AgentListPages:
             notice = refusal(error)
         listing = Listing.read(form, FILTERS, SORTS)
         return self.pages.redirect(f"{base_of(request)}/ai-agents{listing.query()}", notice)
+
+    async def rename(self, request: Request, scope: CurrentScope, agent_id: UUID) -> Response:
+        """Give the agent another name and show the same list; one that it cannot have stays in its row."""
+        require(scope, policy.EDIT_AGENTS)
+        form = await request.form()
+        name, listing = words(form, "name"), Listing.read(form, FILTERS, SORTS)
+        try:
+            async with self.db.session(scope) as session:
+                await agents.update_agent(session, agent_id, {"name": name})
+        except Invalid as error:
+            wrong = field_errors(request, error).get("name", "")
+            return await self._page(request, scope, listing, renaming=Renaming(agent_id, name, wrong))
+        done = Notice("success", "The agent is renamed")
+        address = f"{base_of(request)}/ai-agents{listing.query(page=listing.page)}"
+        return self.pages.redirect(address, done)
 
     async def columns(self, request: Request, scope: CurrentScope) -> Response:
         """Keep in the reader's browser which columns to show."""

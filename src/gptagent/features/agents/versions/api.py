@@ -118,9 +118,13 @@ class AgentVersionsApi:
             await _check(session, match, agent_id)
             await agents.discard_draft(session, agent_id)
 
-    async def publish_draft(self, scope: CurrentScope, agent_id: UUID, body: PublishBody) -> AgentOut:
+    async def publish_draft(
+        self, scope: CurrentScope, match: CurrentMatch, agent_id: UUID, body: PublishBody
+    ) -> AgentOut:
+        """`If-Match` is the `ETag` of the draft."""
         require(scope, policy.EDIT_AGENTS)
         async with self.db.session(scope) as session:
+            await _check(session, match, agent_id)
             made = await agents.publish_draft(session, agent_id, note=body.note, condition=self.condition)
             return await agent_out(session, made)
 
@@ -140,10 +144,17 @@ class AgentVersionsApi:
         async with self.db.session(scope) as session:
             return _version(await service.get_version(session, agent_id, version))
 
-    async def restore_version(self, scope: CurrentScope, agent_id: UUID, version: VersionNumber) -> AgentOut:
-        """What it said becomes the newest version and acts at once; a draft stays as it is."""
+    async def restore_version(
+        self, scope: CurrentScope, match: CurrentMatch, agent_id: UUID, version: VersionNumber
+    ) -> AgentOut:
+        """What it said becomes the newest version and acts at once; a draft stays as it is.
+
+        `If-Match` is the `ETag` of the agent.
+        """
         require(scope, policy.EDIT_AGENTS)
         async with self.db.session(scope) as session:
+            if match:
+                match.check(await agent_out(session, await agents.get_agent(session, agent_id, lock=True)))
             return await agent_out(session, await service.restore_version(session, agent_id, version))
 
     async def compare_versions(

@@ -34,7 +34,7 @@ async def page_versions(
 async def restore_version(session: Session, agent_id: UUID, number: int, *, note: str = "") -> Agent:
     """Publish an earlier version anew: it becomes the newest one. Nothing changes if it is what is published.
 
-    What waits in a draft stays there. Raises NotFound, Invalid on `note`.
+    What waits in a draft stays there. Raises NotFound, Invalid on `note` and on what the plan does not allow.
     """
     agent = await get_agent(session, agent_id, lock=True)
     version = await get_version(session, agent_id, number)

@@ -10,24 +10,24 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gptagent.features.agents import service as agents
-from gptagent.features.agents.model import CUSTOM_FIELD, Agent
-from gptagent.features.agents.offering import FIELD_NAMES, offered_in_basics, offered_in_fields
+from gptagent.features.agents.model import Agent
 from gptagent.features.agents.ports import PublishCondition
 from gptagent.features.agents.versions import service
 from gptagent.features.agents.versions.model import DRAFT_CHANGED, NOTE_MAX_CHARS, sign_of
-from gptagent.features.agents.versions.telling import Told, tell
+from gptagent.features.agents.versions.showing import tell_differences
 from gptagent.features.organizations import policy
 from gptagent.features.organizations import service as organizations
 from gptagent.features.organizations.service import require
-from gptagent.kernel.db import Database, Session
+from gptagent.kernel.db import Database
 from gptagent.kernel.errors import AppError, Conflict, Invalid, NotFound
 from gptagent.kernel.http import CurrentScope, locale_of
-from gptagent.kernel.i18n import translate
 from gptagent.kernel.paging import Page
-from gptagent.ui.web import Notice, Pages, base_of, words
+from gptagent.kernel.scope import Scope
+from gptagent.ui.web import Notice, Pages, base_of, field_errors, words
 
 VERSIONS_SHOWN = 50
 LONGEST_NUMBER = 9  # digits of a version's number that are sure to fit
+PUBLISHED_MEANWHILE = "published_meanwhile"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,27 +59,49 @@ class AgentVersionPages:
     ) -> Response:
         """Show the versions; with `before` or `after`, what differs between them too."""
         require(scope, policy.VIEW)
+        between = (_number(before), _number(after)) if before or after else None
+        return await self._page(request, scope, agent_id, between, cursor)
+
+    async def _page(  # noqa: PLR0917 - the page with what was typed into it
+        self,
+        request: Request,
+        scope: Scope,
+        agent_id: UUID,
+        between: tuple[int | None, int | None] | None = None,
+        cursor: str = "",
+        error: AppError | None = None,
+        note: str = "",
+    ) -> Response:
+        """`between`: the two versions to compare. With `error` its page has the note that was typed."""
+        locale = locale_of(request)
         async with self.db.session(scope) as session:
             agent = await agents.get_agent(session, agent_id)
             found, older = await service.page_versions(session, _page(cursor), agent_id)
-            waiting = await self._told(request, session, agent_id) if agent.draft else []
-            compared: list[Told] | None = None
-            if before or after:
-                compared = await self._told(request, session, agent_id, _number(before), _number(after))
+            waiting, compared = [], None
+            if agent.draft:
+                waiting = await tell_differences(session, locale, agent.settings, agent.draft)
+            if between:
+                old, new, _found = await service.compare(session, agent_id, *between)
+                compared = await tell_differences(session, locale, old, new)
             names = {one.person_id: one.full_name for one in await organizations.list_members(session)}
             earlier = agents.overshadowed_by(await agents.list_agents(session), agent)
             problems = (await agents.find_problems(session, [agent]))[agent_id]
             shell = await self.pages.shell(request, session)
         context: dict[str, Any] = {"agent": agent, "versions": found, "names": names, "older": older}
+        before, after = between or (None, None)
         return self.pages.show(
             request,
             "agents/versions.html",
             shell,
+            refusal(error) if error and not _is_of_note(error) else None,
+            status=error.status if error else 200,
             tab="versions",
             waiting=waiting,
             compared=compared,
-            before=_number(before),
-            after=_number(after),
+            before=before,
+            after=after,
+            note=note,
+            errors=field_errors(request, error) if error else {},
             note_max=NOTE_MAX_CHARS,
             seen=sign_of(agent.draft),
             earlier=earlier,
@@ -90,51 +112,57 @@ class AgentVersionPages:
         )
 
     async def restore(self, request: Request, scope: CurrentScope, agent_id: UUID, version: int) -> Response:
+        """Publish an earlier version anew, unless somebody has published another one meanwhile."""
         require(scope, policy.EDIT_AGENTS)
-        async with self.db.session(scope) as session:
-            await service.restore_version(session, agent_id, version)
+        form = await request.form()
+        try:
+            async with self.db.session(scope) as session:
+                _check_published(form, await agents.get_agent(session, agent_id, lock=True))
+                await service.restore_version(session, agent_id, version)
+        except (Conflict, Invalid) as error:
+            return await self._refused(request, scope, agent_id, form, error)
         done = Notice("success", "The earlier version is back", "It counts from the next answer on.")
         return self.pages.redirect(_tab_of(request, agent_id), done)
 
     async def publish(self, request: Request, scope: CurrentScope, agent_id: UUID) -> Response:
+        """Publish what was shown beside the button: not what somebody has made of it meanwhile."""
         require(scope, policy.EDIT_AGENTS)
         form = await request.form()
-        note = words(form, "note")
-        notice = Notice("success", "Published", "It counts from the next answer on.")
         try:
             async with self.db.session(scope) as session:
-                _check_seen(form, await agents.get_agent(session, agent_id, lock=True))
-                await agents.publish_draft(session, agent_id, note=note, condition=self.condition)
+                agent = await agents.get_agent(session, agent_id, lock=True)
+                _check_published(form, agent)
+                _check_seen(form, agent)
+                await agents.publish_draft(
+                    session, agent_id, note=words(form, "note"), condition=self.condition
+                )
         except (Conflict, Invalid) as error:
-            notice = refusal(error)
-        return self.pages.redirect(_tab_of(request, agent_id), notice)
+            return await self._refused(request, scope, agent_id, form, error)
+        done = Notice("success", "Published", "It counts from the next answer on.")
+        return self.pages.redirect(_tab_of(request, agent_id), done)
 
     async def discard(self, request: Request, scope: CurrentScope, agent_id: UUID) -> Response:
         require(scope, policy.EDIT_AGENTS)
-        form, notice = await request.form(), Notice("success", "The draft is discarded")
+        form = await request.form()
         try:
             async with self.db.session(scope) as session:
                 _check_seen(form, await agents.get_agent(session, agent_id, lock=True))
                 await agents.discard_draft(session, agent_id)
         except Conflict as error:
-            notice = refusal(error)
-        return self.pages.redirect(_tab_of(request, agent_id), notice)
+            return await self._refused(request, scope, agent_id, form, error)
+        done = Notice("success", "The draft is discarded")
+        return self.pages.redirect(_tab_of(request, agent_id), done)
 
-    async def _told(
-        self,
-        request: Request,
-        session: Session,
-        agent_id: UUID,
-        before: int | None = None,
-        after: int | None = None,
-    ) -> list[Told]:
-        _old, _new, found = await service.compare(session, agent_id, before, after)
-        locale = locale_of(request)
-
-        def say(text: str) -> str:
-            return translate(locale, text)
-
-        return tell(found, await _names(session, say), say)
+    async def _refused(
+        self, request: Request, scope: Scope, agent_id: UUID, form: FormData, error: AppError
+    ) -> Response:
+        """Show the page as it is now, with the note, and what was published since the page was opened."""
+        between = None
+        if error.code == PUBLISHED_MEANWHILE:
+            between = (int(str(error.params["seen"])), int(str(error.params["number"])))
+        return await self._page(
+            request, scope, agent_id, between=between, error=error, note=words(form, "note")
+        )
 
 
 def _check_seen(form: FormData, agent: Agent) -> None:
@@ -143,29 +171,34 @@ def _check_seen(form: FormData, agent: Agent) -> None:
         raise Conflict("draft_changed", DRAFT_CHANGED)
 
 
+def _check_published(form: FormData, agent: Agent) -> None:
+    """Raise Conflict if customers no longer get the version that was shown beside the button."""
+    seen = words(form, "published")
+    if seen.isascii() and seen.isdecimal() and len(seen) <= LONGEST_NUMBER and int(seen) < agent.published:
+        raise Conflict(
+            PUBLISHED_MEANWHILE,
+            "Somebody has published version {number} meanwhile. What it changed is shown here.",
+            params={"number": agent.published, "seen": int(seen)},
+        )
+
+
+def _is_of_note(error: AppError) -> bool:
+    """Whether what is wrong is said beside the note."""
+    return any(one.pointer == "note" for one in error.fields)
+
+
 def refusal(error: AppError) -> Notice:
-    """Return why something was not done: the first fault, or the error's own sentence."""
+    """Return why something was not done: the first fault, or the error's own sentence.
+
+    Both, if the sentence says more than that something is wrong: whose fault it is.
+    """
     fault = error.fields[0] if error.fields else None
-    message, params = (fault.message, fault.params) if fault else (error.message, error.params)
-    return Notice(
-        "warning",
-        message,
-        "The tab Scenarios shows what is missing." if error.code == "scenarios_not_passed" else "",
-        params={name: str(value) for name, value in (params or {}).items()},
-    )
-
-
-async def _names(session: Session, say: Any) -> dict[str, str]:
-    """Return what is called how of all that settings may name; what is lost keeps its number."""
-    basics, fields = await offered_in_basics(session, []), await offered_in_fields(session, [])
-    names = {key: say(name) for key, name in FIELD_NAMES.items()}
-    names |= {value: label for value, label, _depth in (*basics["channels"], *basics["categories"])}
-    own = (*fields["lead_custom"], *fields["contact_custom"])
-    names |= {value: label for value, label, _depth in own if value.startswith(CUSTOM_FIELD)}
-    for pipeline in basics["pipelines"]:
-        names[pipeline.key] = pipeline.name
-        names |= {f"{pipeline.key}/{stage.id}": stage.name for stage in pipeline.stages}
-    return names
+    title = fault.message if fault and not error.params else error.message
+    text = fault.message if fault and error.params else ""
+    if error.code == "scenarios_not_passed":
+        text = "The tab Scenarios shows what is missing."
+    params = {**(error.params or {}), **((fault.params if fault else None) or {})}
+    return Notice("warning", title, text, params={name: str(value) for name, value in params.items()})
 
 
 def _tab_of(request: Request, agent_id: UUID) -> str:

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from gptagent.features.dialog.acting import service
 from gptagent.features.dialog.acting.forms import TEXT_MAX_CHARS
+from gptagent.features.dialog.inbox.desk import Desk, Threads
 from gptagent.features.identity import service as identity
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
@@ -77,8 +78,15 @@ class Wrong:
 
 @dataclass(frozen=True, slots=True)
 class ProposalPages:
-    db: Database
-    pages: Pages
+    threads: Threads
+
+    @property
+    def db(self) -> Database:
+        return self.threads.db
+
+    @property
+    def pages(self) -> Pages:
+        return self.threads.pages
 
     def router(self) -> APIRouter:
         router = APIRouter(prefix="/manage/{workspace}")
@@ -131,6 +139,8 @@ class ProposalPages:
     ) -> Response:
         """`text` counts where the form says that it `edits`."""
         require(scope, policy.WORK_CONVERSATIONS)
+        desk = await Desk.read(self.threads, request, scope, conversation_id)
+        notice = Notice("success", "It is being done in the CRM")
         try:
             async with self.db.session(scope) as session:
                 person = await identity.get_person(session, person_of(request))
@@ -140,9 +150,8 @@ class ProposalPages:
             wrong = Wrong(proposal_id, text, field_errors(request, error)["text"])
             return await self._queue(request, scope, "", wrong=wrong)
         except Conflict as error:
-            return self._back(request, conversation_id, back, Notice("warning", "Not done", error.message))
-        done = Notice("success", "It is being done in the CRM")
-        return self._back(request, conversation_id, back, done)
+            notice = Notice("warning", "Not done", error.message)
+        return await self._back(desk, back, notice)
 
     async def reject(
         self,
@@ -153,19 +162,18 @@ class ProposalPages:
         back: Annotated[str, Form()] = "",
     ) -> Response:
         require(scope, policy.WORK_CONVERSATIONS)
+        desk = await Desk.read(self.threads, request, scope, conversation_id)
+        notice = Notice("success", "The action is rejected")
         try:
             async with self.db.session(scope) as session:
                 person = await identity.get_person(session, person_of(request))
                 await service.reject(session, conversation_id, proposal_id, by=person.full_name)
         except Conflict as error:
-            return self._back(
-                request, conversation_id, back, Notice("warning", "Not rejected", error.message)
-            )
-        return self._back(request, conversation_id, back, Notice("success", "The action is rejected"))
+            notice = Notice("warning", "Not rejected", error.message)
+        return await self._back(desk, back, notice)
 
-    def _back(self, request: Request, conversation_id: UUID, back: str, notice: Notice) -> Response:
+    async def _back(self, desk: Desk, back: str, notice: Notice) -> Response:
         """`back` is `queue` where the button stood on the page of all that waits."""
-        here = f"{base_of(request)}/proposals"
         if back != "queue":
-            here = f"{base_of(request)}/conversations/{conversation_id}#proposals"
-        return self.pages.redirect(here, notice)
+            return await desk.done(None, notice, "#proposals")
+        return self.pages.redirect(f"{base_of(desk.request)}/proposals", notice)

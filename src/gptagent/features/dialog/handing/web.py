@@ -9,24 +9,23 @@ from starlette.responses import Response
 
 from gptagent.features.dialog.handing import service
 from gptagent.features.dialog.handing.service import Handing
-from gptagent.features.dialog.web import ConversationPages
+from gptagent.features.dialog.inbox.desk import Desk, Threads
 from gptagent.features.identity import service as identity
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.errors import Conflict, Invalid
 from gptagent.kernel.http import CurrentScope, person_of
-from gptagent.ui.web import Notice, base_of, field_errors, message_of, words
+from gptagent.ui.web import Notice
 
 NOBODY = "Choose a member who may answer customers."
-FIELDS = ("assignee_id", "text", "note")
 
 
 @dataclass(frozen=True, slots=True)
 class HandoffPages:
     """The form below the thread; the page around it is the conversation's."""
 
-    threads: ConversationPages
+    threads: Threads
 
     def router(self) -> APIRouter:
         router = APIRouter(prefix="/manage/{workspace}/conversations/{conversation_id}")
@@ -36,37 +35,23 @@ class HandoffPages:
     async def make(self, request: Request, scope: CurrentScope, conversation_id: UUID) -> Response:
         """Hand over; a form that is sent twice, known by its `handoff_id`, is one hand-off."""
         require(scope, policy.WORK_CONVERSATIONS)
-        form = await request.form()
-        typed = {name: words(form, name) for name in FIELDS}
-        try:
-            handoff_id = UUID(words(form, "handoff_id"))
-        except ValueError:
-            handoff_id = None
+        desk = await Desk.read(self.threads, request, scope, conversation_id)
+        typed = desk.part("handoff")
         try:
             assignee_id = _chosen(typed["assignee_id"])
             async with self.threads.db.session(scope) as session:
                 person = await identity.get_person(session, person_of(request))
-                handing = Handing("person", person.full_name, "person", typed["text"], note=typed["note"])
                 await service.hand_over(
                     session,
                     conversation_id,
-                    handing,
+                    Handing("person", person.full_name, "person", typed["text"], note=typed["note"]),
                     assignee_id=assignee_id,
-                    handoff_id=handoff_id,
+                    handoff_id=desk.id_of("handoff_id"),
                     now=utcnow(),
                 )
         except (Invalid, Conflict) as error:
-            return await self.threads.show(
-                request,
-                scope,
-                conversation_id,
-                status=error.status,
-                handoff_typed=typed,
-                handoff_errors=field_errors(request, error),
-                reply_failure="" if error.fields else message_of(request, error),
-            )
-        notice = Notice("success", "The conversation is handed over")
-        return self.threads.pages.redirect(f"{base_of(request)}/conversations/{conversation_id}", notice)
+            return await desk.refused("handoff", error)
+        return await desk.done("handoff", Notice("success", "The conversation is handed over"))
 
 
 def _chosen(text: str) -> UUID:

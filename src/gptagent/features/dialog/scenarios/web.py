@@ -104,7 +104,8 @@ class ScenarioPages:
             async with self.db.session(scope) as session:
                 await service.set_condition(session, agent_id, wanted)
         except Invalid as error:
-            return await self._list(request, scope, agent_id, condition_error=error)
+            typed = {name: words(form, name) for name in ("is_on", "repeats")}
+            return await self._list(request, scope, agent_id, condition_error=error, condition_typed=typed)
         return self.pages.redirect(f"{_place(request)}?agent={agent_id}", Notice("success", "Saved"))
 
     async def create_form(self, request: Request, scope: CurrentScope, agent: QueryText = "") -> Response:
@@ -185,6 +186,7 @@ class ScenarioPages:
         error: AppError | None = None,
         typed: Mapping[str, str] | None = None,
         condition_error: AppError | None = None,
+        condition_typed: Mapping[str, str] | None = None,
     ) -> Response:
         async with self.db.session(scope) as session:
             agent = await agents.find_agent(session, agent_id) if agent_id else None
@@ -208,6 +210,7 @@ class ScenarioPages:
             shell,
             status=fault.status if fault else 200,
             typed=typed or {},
+            condition_typed=condition_typed or {},
             errors=field_errors(request, error) if error else {},
             condition_errors=field_errors(request, condition_error) if condition_error else {},
             failure=message_of(request, error) if error and not error.fields else "",

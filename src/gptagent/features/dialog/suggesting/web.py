@@ -7,20 +7,20 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gptagent.features.dialog.inbox.desk import Desk, Threads
 from gptagent.features.dialog.suggesting import service
-from gptagent.features.dialog.web import ConversationPages
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.errors import Conflict
 from gptagent.kernel.http import CurrentScope
-from gptagent.ui.web import base_of, message_of
+from gptagent.ui.web import words
 
 
 @dataclass(frozen=True, slots=True)
 class SuggestionPages:
     """The button below the thread; the page around it is the conversation's."""
 
-    threads: ConversationPages
+    threads: Threads
 
     def router(self) -> APIRouter:
         router = APIRouter(prefix="/manage/{workspace}/conversations/{conversation_id}")
@@ -28,13 +28,22 @@ class SuggestionPages:
         return router
 
     async def ask(self, request: Request, scope: CurrentScope, conversation_id: UUID) -> Response:
+        """Ask for one, or put the one that is there into the reply (`use`).
+
+        A page that showed it being made, and has no script to see that it is there, asks for no second one.
+        """
         require(scope, policy.WORK_CONVERSATIONS)
+        desk = await Desk.read(self.threads, request, scope, conversation_id)
         try:
             async with self.threads.db.session(scope) as session:
-                await service.ask(session, conversation_id)
+                found = await service.find_suggestion(session, conversation_id)
+                was_pending = words(desk.form, "suggestion.state") == "pending"
+                is_there = found is not None and found.state != "pending"
+                if "use" not in desk.form and not (was_pending and is_there):
+                    await service.ask(session, conversation_id)
         except Conflict as error:
-            return await self.threads.show(
-                request, scope, conversation_id, status=error.status, reply_failure=message_of(request, error)
-            )
+            return await desk.refused("reply", error)
+        if "use" in desk.form and found is not None and found.text:
+            return await desk.show({**desk.kept(but="reply"), "reply_typed": found.text})
         # The page itself shows that it is being made.
-        return self.threads.pages.redirect(f"{base_of(request)}/conversations/{conversation_id}")
+        return await desk.done()

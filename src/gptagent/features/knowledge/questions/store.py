@@ -94,7 +94,7 @@ async def opening_texts(session: Session, limit: int, categories: Sequence[UUID]
         rows = await session.fetch("select text from app.knowledge_question order by id desc limit $1", limit)
     else:
         rows = await session.fetch(
-            f"""with recursive {SOURCES_WITHIN.replace("$within", "$2")}
+            f"""with recursive {SOURCES_WITHIN.replace("$within", "$2").replace("$at", "null")}
                 select q.text from app.knowledge_question q
                  where exists (select from app.knowledge_question_source s
                                  join source_within w on w.id in (s.article_id, s.document_id)
@@ -112,7 +112,7 @@ async def latest_headings(session: Session, categories: Sequence[UUID] | None) -
         rows = await session.fetch(f"with latest as ({_LATEST}) {_HEADINGS}")
     else:
         rows = await session.fetch(
-            f"""with recursive {CHUNKS_WITHIN.replace("$within", "$1")}, latest as ({_LATEST_WITHIN})
+            f"""with recursive {CHUNKS_WITHIN.replace("$within", "$1").replace("$at", "null")}, latest as ({_LATEST_WITHIN})
                 {_HEADINGS}""",
             list(categories),
         )

@@ -9,3 +9,33 @@ document.addEventListener("htmx:after:swap", () => {
     box.checked = true;
   });
 });
+
+// A longer list is searched by typing, and what is ticked stands above it, where a press takes it out.
+document.querySelectorAll("[data-check-search]").forEach((search) => {
+  const list = document.getElementById(search.dataset.checkSearch);
+  const [field, chosen, told] = search.children;
+  const rows = [...list.querySelectorAll("label")];
+  const boxOf = (row) => row.querySelector("input");
+  const tagOf = (row) => {
+    const label = row.textContent.trim();
+    const tag = Object.assign(document.createElement("button"), { type: "button", className: "chip", textContent: label });
+    tag.setAttribute("aria-label", search.dataset.takesOut.replace("{}", label));
+    tag.disabled = boxOf(row).disabled;
+    tag.addEventListener("click", () => {
+      boxOf(row).checked = false;
+      show();
+      field.focus();
+    });
+    return tag;
+  };
+  const show = () => chosen.replaceChildren(...rows.filter((row) => boxOf(row).checked).map(tagOf));
+  field.addEventListener("input", () => {
+    const wanted = field.value.trim().toLowerCase();
+    rows.forEach((row) => (row.hidden = !row.textContent.toLowerCase().includes(wanted)));
+    told.textContent = rows.every((row) => row.hidden) ? told.dataset.none : "";
+  });
+  field.addEventListener("keydown", (event) => event.key === "Enter" && event.preventDefault()); // it sends no form
+  list.addEventListener("change", show);
+  search.hidden = false;
+  show();
+});

@@ -17,7 +17,7 @@ const hold = (button) => {
 
 document.addEventListener("submit", (event) => {
   const form = event.target;
-  if (form.querySelector("button[aria-busy=true]")) {
+  if ([...form.elements].some((one) => one.matches("button[aria-busy=true]"))) {
     event.preventDefault();
     event.stopImmediatePropagation();
   } else if (event.submitter?.matches(".btn") && form.method === "post") {
@@ -47,6 +47,7 @@ document.addEventListener("keydown", (event) => {
   if (!event.target.matches?.("[data-send-on-enter]") || event.key !== "Enter") return;
   if (event.shiftKey || event.isComposing) return;
   event.preventDefault();
-  const send = event.target.form.querySelector("[type=submit]");
-  if (!send.disabled) event.target.form.requestSubmit(send);
+  const { form, dataset } = event.target; // the button named, or the form's first one
+  const send = document.getElementById(dataset.sendOnEnter) ?? form.querySelector("[type=submit]");
+  if (!send.disabled) form.requestSubmit(send);
 });

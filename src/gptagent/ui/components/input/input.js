@@ -6,3 +6,24 @@ const update = (field) => {
 };
 document.addEventListener("input", (event) => event.target.matches("textarea") && update(event.target));
 document.querySelectorAll("textarea[maxlength]").forEach(update);
+
+// What is wrong with a field that says its limits is told as it is left, changed; the server tells the same once it is
+// sent. `data-check` is `number` or `text`, `data-wrong` the sentence; what may be empty has `data-optional`.
+const isRight = ({ value, dataset: { check, low, high, optional } }) => {
+  const text = value.trim();
+  if (text === "" && optional !== undefined) return true;
+  const isNumber = check === "number";
+  const size = isNumber ? Number(text) : text.length;
+  return (!isNumber || /^\d+$/.test(text)) && size >= Number(low) && size <= Number(high);
+};
+document.addEventListener("focusout", ({ target }) => {
+  if (!target.matches?.("[data-check]") || target.value === target.defaultValue) return;
+  const id = `${target.id}-error`;
+  document.getElementById(id)?.remove();
+  target.removeAttribute("aria-invalid");
+  if (isRight(target)) return;
+  target.setAttribute("aria-invalid", "true");
+  target.setAttribute("aria-describedby", `${id} ${target.id}-help`);
+  const said = { id, className: "field__error", textContent: target.dataset.wrong };
+  target.after(Object.assign(document.createElement("p"), said));
+});

@@ -49,3 +49,9 @@ document.addEventListener("htmx:finally:request", (event) => {
   if (state.isAsked && part) ask(part);
   state.isAsked = false;
 });
+
+// What somebody has typed into a field that keeps it stays, whatever its part of the page says of it when it comes anew.
+document.addEventListener("input", (event) => {
+  const field = event.target;
+  if (field.matches("[data-keeps]")) field.toggleAttribute("hx-morph-skip", field.value !== "");
+});

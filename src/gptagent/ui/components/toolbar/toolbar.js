@@ -2,10 +2,13 @@
 const PAUSE = 400;
 let timer = 0;
 const bar = (event) => event.target.closest?.("form[data-autosubmit]");
-document.addEventListener("change", (event) => event.target.matches("select") && bar(event)?.requestSubmit());
-document.addEventListener("input", (event) => {
-  const form = event.target.matches("[type=search]") && bar(event);
-  if (!form) return;
+const soon = (form) => {
   clearTimeout(timer);
-  timer = setTimeout(() => form.requestSubmit(), PAUSE);
+  if (form) timer = setTimeout(() => form.requestSubmit(), PAUSE);
+};
+document.addEventListener("change", (event) => event.target.matches("select") && bar(event)?.requestSubmit());
+document.addEventListener("input", (event) => event.target.matches("[type=search]") && soon(bar(event)));
+// A year that is being typed is one of the first thousand for a moment.
+document.addEventListener("change", ({ target }) => {
+  if (target.matches("[type=date]") && (!target.value || target.value > "1970")) soon(bar({ target }));
 });

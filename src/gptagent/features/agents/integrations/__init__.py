@@ -1,0 +1,1 @@
+"""The accounts of CRMs as one agent sees them: a tab of its editor."""
