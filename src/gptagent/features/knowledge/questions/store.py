@@ -112,8 +112,8 @@ async def latest_headings(session: Session, categories: Sequence[UUID] | None) -
         rows = await session.fetch(f"with latest as ({_LATEST}) {_HEADINGS}")
     else:
         rows = await session.fetch(
-            f"""with recursive {CHUNKS_WITHIN.replace("$within", "$1").replace("$at", "null")}, latest as ({_LATEST_WITHIN})
-                {_HEADINGS}""",
+            f"""with recursive {CHUNKS_WITHIN.replace("$within", "$1").replace("$at", "null")},
+                latest as ({_LATEST_WITHIN}) {_HEADINGS}""",
             list(categories),
         )
     return [row["heading"] for row in rows]
