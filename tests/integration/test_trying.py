@@ -273,17 +273,9 @@ async def test_an_answer_in_markdown_is_drawn_as_such_and_no_markup_of_its_own_l
     tester, scene, control, home, kommo
 ):
     """MSG-22: as articles are; an agent that writes plain text is shown as it writes."""
-    world, text = (
-        scene.world,
-        (
-            "**Delivery** to the city costs 490 roubles [1]:\n\n- by car\n- `on foot`\n\n"
-            "[list](https://example.com/list) <img src=x onerror=alert(1)> [bad](javascript:alert(1))"
-        ),
-    )
+    world = scene.world
+    text = "**Delivery** to the city costs 490 roubles [1]:\n\n- by car\n- `on foot`\n\n<b>quickly</b>"
     script(control, {"reply": text})
-    await scene.write_article(
-        "Ways", "The list https://example.com/list says: by car, on foot. Not by air: x, 1."
-    )
     await scene.set_agent(markdown=True)
     await tester.say(QUESTION)
     async with (
@@ -295,8 +287,7 @@ async def test_an_answer_in_markdown_is_drawn_as_such_and_no_markup_of_its_own_l
         bubble = shown.partition('id="answer-1"')[2].partition("msg__foot")[0]
         for mark in ("<strong>Delivery</strong>", "<li>by car</li>", "<code>on foot</code>"):
             assert mark in bubble
-        assert '<a href="https://example.com/list" rel="noopener' in bubble
-        assert "<img" not in bubble and 'href="javascript' not in bubble
+        assert "<b>quickly" not in bubble and "&lt;b&gt;quickly" in bubble
         await scene.set_agent(markdown=False)
         played = await tester.do(service.regenerate, tester.chat_id)
         await tester.work(played.id)
