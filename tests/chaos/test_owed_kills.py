@@ -1,7 +1,9 @@
 """A worker is killed between a call of the CRM and its record, between two parts of a reply and in the middle
-of a hand-off. Each thing is done once.
+of a hand-off; another one is frozen and wakes up beside its successor. Each thing is done once.
 """
 
+import os
+import signal
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
@@ -14,6 +16,7 @@ from gptagent.kernel.postgres import Postgres
 from gptagent.kernel.postgres.roles import DATABASE
 from gptagent.kernel.settings import child_environment
 from gptagent.sandbox.spawn import running
+from servers import working
 
 CALM_SECONDS = 90.0
 NAME = "owed"
@@ -282,3 +285,43 @@ async def judge_actions(shop, chats):
     assert done == [("done", len(TOOLS))]
     written = shop.ask("select key, count(*) from app.crm_change where written_at is not null group by 1")
     assert sorted(written) == [("place", 1), ("responsible_user_id", 1), ("tags", 1)]
+
+
+@pytest.mark.timeout(300)
+async def test_a_frozen_worker_wakes_up_beside_its_successor_and_the_customer_reads_one_answer(shop):
+    """MSG-2, CRM-22: SIGSTOP while it writes the deal's field for a bot, until another worker has answered"""
+    replies = f"/api/v1/connections/{shop.connection['id']}/replies"
+    field = await shop.platform.call("POST", f"{replies}/field")
+    bot = {"name": "Sends", "text": f"{{{{lead.cf.{field['field_id']}}}}}"}
+    bot_id = (await shop.sandbox("POST", "/bots", bot))["bot_id"]
+    await shop.platform.call("PATCH", replies, {"mode": "salesbot", "bot_id": bot_id})
+    chat = await shop.new_chat("Frozen")
+    await shop.lose_answers(("PATCH", "leads"))
+    await shop.write(chat, "What does a kitchen cost?")
+    await shop.until_struck()
+    frozen = await shop.stage.worker()
+    os.kill(frozen, signal.SIGSTOP)
+    place = urlsplit(shop.stage.sandbox.url)
+    settings = {"KOMMO_SANDBOX_URL": shop.stage.sandbox.url, "PUBLIC_URL": shop.stage.platform.url}
+    settings |= {"EGRESS_ALLOW": f"{place.hostname}:{place.port}"}
+    log = shop.stage.home / "gptagent.log"
+    try:
+        with working(shop.stage.home, **settings):
+
+            async def is_answered():
+                return await shop.replies(chat) and not shop.ask("select from app.crm_lead_claim")
+
+            await until("its successor has answered", is_answered, seconds=60, pause=0.5)
+            before = log.read_text().count("turn_fenced")
+            os.kill(frozen, signal.SIGCONT)
+
+            async def has_given_up():
+                return log.read_text().count("turn_fenced") > before
+
+            await until("the one that was frozen sees it", has_given_up, seconds=40, pause=0.2)
+            assert len(await shop.replies(chat)) == 1
+            assert shop.ask("select from app.crm_lead_claim") == []  # nobody waits for it
+    finally:
+        os.kill(frozen, signal.SIGCONT)
+    runs = [one for one in (await shop.sandbox("GET", "/ledger"))["entries"] if one["kind"] == "bot_run"]
+    assert len(runs) == 1

@@ -149,6 +149,7 @@ async def test_no_value_of_any_argument_reaches_beyond_the_conversation(watched)
         (name, {**arguments, key: value})
         for name, arguments in valid(desk).items()
         for key, right in arguments.items()
+        if name == "add_note" or key not in {"reason", "confidence"}  # read in one place, for all
         for value in (*WRONG, *(lookalikes(right) if isinstance(right, str) and right else ()))
     ]
     verdicts = await obey(desk, calls)
