@@ -86,6 +86,14 @@ _LATEST_WITHIN = f"""select c.heading, c.article_id, c.document_id, c.id
 _HEADINGS = """select coalesce(nullif(l.heading, ''), a.title, d.title) as heading from latest l
                  left join app.article a on a.id = l.article_id
                  left join app.document d on d.id = l.document_id order by l.id desc"""
+_HEADINGS_WITHIN = f"""with recursive {CHUNKS_WITHIN.replace("$within", "$1").replace("$at", "null")},
+latest as ({_LATEST_WITHIN}) {_HEADINGS}"""
+_OPENING_WITHIN = f"""with recursive {SOURCES_WITHIN.replace("$within", "$2").replace("$at", "null")}
+select q.text from app.knowledge_question q
+ where exists (select from app.knowledge_question_source s
+                 join source_within w on w.id in (s.article_id, s.document_id)
+                where s.question_id = q.id)
+ order by q.id desc limit $1"""
 
 
 async def opening_texts(session: Session, limit: int, categories: Sequence[UUID] | None) -> list[str]:
@@ -93,16 +101,7 @@ async def opening_texts(session: Session, limit: int, categories: Sequence[UUID]
     if categories is None:
         rows = await session.fetch("select text from app.knowledge_question order by id desc limit $1", limit)
     else:
-        rows = await session.fetch(
-            f"""with recursive {SOURCES_WITHIN.replace("$within", "$2")}
-                select q.text from app.knowledge_question q
-                 where exists (select from app.knowledge_question_source s
-                                 join source_within w on w.id in (s.article_id, s.document_id)
-                                where s.question_id = q.id)
-                 order by q.id desc limit $1""",
-            limit,
-            list(categories),
-        )
+        rows = await session.fetch(_OPENING_WITHIN, limit, list(categories))
     return [row["text"] for row in rows]
 
 
@@ -111,11 +110,7 @@ async def latest_headings(session: Session, categories: Sequence[UUID] | None) -
     if categories is None:
         rows = await session.fetch(f"with latest as ({_LATEST}) {_HEADINGS}")
     else:
-        rows = await session.fetch(
-            f"""with recursive {CHUNKS_WITHIN.replace("$within", "$1")}, latest as ({_LATEST_WITHIN})
-                {_HEADINGS}""",
-            list(categories),
-        )
+        rows = await session.fetch(_HEADINGS_WITHIN, list(categories))
     return [row["heading"] for row in rows]
 
 
