@@ -126,6 +126,7 @@ def test_every_exit_code_has_its_line():
 
 def test_every_job_has_its_line_and_class():
     wiring = SimpleNamespace(
+        db=None,
         crm=None,
         reading=None,
         vault=None,
