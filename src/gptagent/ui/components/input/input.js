@@ -5,7 +5,9 @@ const update = (field) => {
   if (counter) counter.textContent = field.value.length.toLocaleString(language);
 };
 document.addEventListener("input", (event) => event.target.matches("textarea") && update(event.target));
-document.querySelectorAll("textarea[maxlength]").forEach(update);
+const updateAll = () => document.querySelectorAll("textarea[maxlength]").forEach(update);
+updateAll();
+document.addEventListener("htmx:after:swap", updateAll); // what was typed may have stayed in a part that came anew
 
 // What is wrong with a field that says its limits is told as it is left, changed; the server tells the same once it is
 // sent. `data-check` is `number` or `text`, `data-wrong` the sentence; what may be empty has `data-optional`.
