@@ -72,7 +72,9 @@ def main() -> int:
             pass
         os.environ[READY_HOME] = str(ready)
         with ThreadPoolExecutor(SIDE_BY_SIDE) as hands:
-            return max(hands.map(_run, JOBS))
+            return max(
+                abs(code) for code in hands.map(_run, JOBS)
+            )  # a job that was killed has a negative one
 
 
 def _run(job: Job) -> int:

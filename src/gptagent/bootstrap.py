@@ -409,13 +409,23 @@ def _model(platform: Platform) -> LanguageModel | None:
     return GuardedModel(platform.db, endpoint, prices, names)
 
 
-def build_speech(settings: Settings, egress: Egress) -> SpeechModel | None:
-    """Return what writes voice messages down; None if no model is set."""
+def build_speech(settings: Settings, egress: Egress, db: Database | None = None) -> SpeechModel | None:
+    """Return what writes voice messages down; None if no model is set. Without a database nothing remembers
+    that it has failed.
+    """
     if settings.speech_model is None:
         return None
     key = settings.speech_api_key.get_secret_value() if settings.speech_api_key else ""
     prices = load_prices(settings.speech_base_url, settings.llm_prices_file)
-    return OpenAiSpeech(egress, settings.speech_base_url, settings.speech_model, key, prices=prices)
+    return OpenAiSpeech(
+        egress,
+        settings.speech_base_url,
+        settings.speech_model,
+        key,
+        prices=prices,
+        fallback_model=settings.speech_fallback_model,
+        breaker=PostgresBreaker(db, settings.speech_base_url) if db else None,
+    )
 
 
 def build_eye(settings: Settings, db: Database | None = None) -> LanguageModel | None:
@@ -433,6 +443,7 @@ def build_eye(settings: Settings, db: Database | None = None) -> LanguageModel |
         url,
         key.get_secret_value() if key else "",
         settings.vision_model,
+        fallback_model=settings.vision_fallback_model,
         breaker=PostgresBreaker(db, url) if db else None,
         prices=load_prices(url, settings.llm_prices_file),
     )
@@ -443,17 +454,19 @@ def vision_url(settings: Settings) -> str:
 
 
 def _speech(platform: Platform) -> SpeechModel | None:
-    return build_speech(platform.settings, platform.egress) if platform.settings.speech_model else None
+    settings = platform.settings
+    return build_speech(settings, platform.egress, platform.db) if settings.speech_model else None
 
 
 def _vision(platform: Platform) -> LanguageModel | None:
     """Return the eye under the budgets of the workspaces."""
     settings = platform.settings
     eye = build_eye(settings, platform.db)
-    if eye is None or settings.vision_model is None:
+    if eye is None:
         return None
     prices = load_prices(vision_url(settings), settings.llm_prices_file)
-    return GuardedModel(platform.db, eye, prices, (settings.vision_model,))
+    names = tuple(name for name in (settings.vision_model, settings.vision_fallback_model) if name)
+    return GuardedModel(platform.db, eye, prices, names)
 
 
 def search_ways(platform: Platform) -> SearchWays:
@@ -478,4 +491,6 @@ def build_reranker(settings: Settings, egress: Egress) -> Reranker | None:
     if settings.reranker_model is None:
         return None
     key = settings.reranker_api_key.get_secret_value() if settings.reranker_api_key else ""
-    return HttpReranker(egress, RerankingModel(settings.reranker_base_url, settings.reranker_model), key)
+    model = RerankingModel(settings.reranker_base_url, settings.reranker_model)
+    prices = load_prices(settings.reranker_base_url, settings.llm_prices_file)
+    return HttpReranker(egress, model, key, prices)

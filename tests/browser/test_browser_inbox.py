@@ -13,8 +13,11 @@ from playwright.async_api import expect
 from browsers import CHROMIUM
 from gptagent.adapters.llm.port import OpenAiCompatible, Patience
 from gptagent.features.agents import service as agents
+from gptagent.features.dialog.acting import service as acting
 from gptagent.features.dialog.generating import Generation
 from gptagent.features.dialog.suggesting.jobs import SuggestionJobs
+from gptagent.features.dialog.trying import service as trying
+from gptagent.features.dialog.trying.jobs import RehearsalJobs
 from gptagent.features.knowledge.categories import service as categories
 from gptagent.features.knowledge.categories.model import NewCategory
 from gptagent.kernel.clock import utcnow
@@ -71,6 +74,20 @@ async def suggest(scene):
     jobs = SuggestionJobs(Generation(runner.responder, runner.fallback, runner.understanding))
     ctx = JobContext(world.db, None, world.scope, 1, 1)
     await jobs.suggest(ctx, conversation_id=str(scene.conversation_id))
+
+
+async def played_again(scene):
+    """Return the address of a turn that was played again, beside what was said then."""
+    world, turn = scene.world, (await scene.turns())[0]
+    await scene.set_agent(not_found_text="I do not know that, and shall ask a colleague who knows. " * 2)
+    async with world.db.session(world.scope) as session:
+        played = await trying.replay_turn(
+            session, world.scope.actor.id, scene.conversation_id, turn["id"], {}
+        )
+    runner = scene.runner
+    jobs = RehearsalJobs(Generation(runner.responder, runner.fallback, runner.understanding))
+    await jobs.rehearse(JobContext(world.db, None, world.scope, 1, 1), rehearsal_id=str(played.id))
+    return f"/conversations/{scene.conversation_id}/turns/{turn['id']}/replays/{played.id}"
 
 
 async def test_a_colleague_asks_for_a_suggestion_writes_and_gives_back_by_keyboard_alone(
@@ -321,8 +338,16 @@ async def test_actions_are_approved_edited_and_rejected_by_keyboard_and_mouse(br
     await desk.perform()
     made = {one["text"] for one in await desk.ledger("task")}
     assert made == {"Позвонить Анне", "Отправить договор и счёт"}
-    await propose("Ещё раз")
-    await expect(queue).to_contain_text("Ещё раз")
+    await propose("Ещё раз", "Потом")
+    await expect(queue).to_contain_text("Потом")
+    await page.evaluate("document.activeElement.blur()")
+    await page.keyboard.press("a")
+    first = next(one for one in await desk.proposals() if one.shown == "Ещё раз")
+    async with world.db.session(world.scope) as session:
+        await acting.reject(session, desk.scene.conversation_id, first.id, by="Bob")
+    await expect(queue).not_to_contain_text("Ещё раз")
+    at = "document.activeElement.getAttribute('aria-label')"
+    assert await page.evaluate(at) is None, "the button of one that is gone is none of the next one's"
     await queue.locator("summary").click()
     await queue.locator("textarea").fill(" ")
     await queue.locator("details[open] button").click()
@@ -473,7 +498,7 @@ async def test_the_pages_fit_and_say_all_in_one_language(look, browser, web, wor
     await scene.says("Are you open?")
     await scene.calm()
     page, base = await enter(browser, web, world, width=width, theme=theme, language=language)
-    for path in ("/conversations", f"/conversations/{scene.conversation_id}"):
+    for path in ("/conversations", await played_again(scene), f"/conversations/{scene.conversation_id}"):
         await page.goto(f"{base}{path}")
         wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         assert await page.evaluate(wide) == 0, path

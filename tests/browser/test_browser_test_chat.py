@@ -128,6 +128,14 @@ async def test_an_agent_is_tried_on_a_phone(home, roles, database, workspace, ll
             await expect(page.locator("[data-stream]")).to_have_count(0, timeout=30_000)
             await expect(page.locator(".msg--agent .bubble")).to_have_count(3)
 
+            header = page.locator(".header")
+            await expect(header).to_be_hidden()  # a thread has the screen to itself
+            await page.get_by_role("link", name="To the list").click()
+            await expect(header).to_be_visible()
+            assert await page.evaluate(WIDE) <= 0
+            await page.locator("#chats .conv").click()
+            await expect(header).to_be_hidden()
+
             await page.get_by_role("link", name="Settings of this chat").click()
             await page.get_by_role("button", name="Clear the chat").click()
             await page.get_by_role("alertdialog").get_by_role("button", name="Clear").click()

@@ -231,6 +231,32 @@ async def test_tools_are_offered_and_their_calls_come_back_in_order(model, contr
     assert said.tool_calls == () and said.text
 
 
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_half_of_a_surrogate_pair_is_no_letter_of_a_reply_or_of_an_argument(model, control, streamed):
+    """A model may break off in the middle of an emoji: JSON has a sign for that, and no database takes it."""
+    control.post("/knobs", json={"half_pairs": True}).raise_for_status()
+    noted = {"text": "Done ¤\0 😀", "more": ["¤", {"¤": "\\ud83d"}]}
+    script = [
+        {"tools": [{"name": "add_note", "arguments": noted}], "count": 1},
+        {"reply": "¤ Fine ¤ 😀 \\ud83d"},
+    ]
+    control.post("/script", json=script).raise_for_status()
+    heard = []
+
+    async def hear(piece):
+        heard.append(piece or "")
+
+    async def ask(request):
+        return await (model.stream(request, hear) if streamed else model.complete(request))
+
+    offered = (ToolSpec("add_note", "Leave a note.", {"type": "object"}),)
+    (called,) = (await ask(replace(REQUEST, tools=offered))).tool_calls
+    assert called.arguments == {"text": "Done \ufffd 😀", "more": ["\ufffd", {"\ufffd": "\\ud83d"}]}
+    reply = await ask(REQUEST)
+    assert reply.text == "\ufffd Fine \ufffd 😀 \\ud83d", "what only looks like it stays"
+    assert not streamed or "".join(heard) == reply.text
+
+
 async def test_a_streamed_reply_is_heard_in_pieces_and_ends_like_any_other(model, control):
     """MSG-24, MSG-11: the provider's own stream, with the usage it tells at its end."""
     control.post("/script", json={"reply": "It costs 490 roubles [1]."}).raise_for_status()

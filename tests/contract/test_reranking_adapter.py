@@ -1,12 +1,14 @@
 """The adapter for reranking endpoints, against the fake model over HTTP."""
 
 from dataclasses import replace
+from decimal import Decimal
 from urllib.parse import urlsplit
 
 import httpx2
 import pytest
 
 from gptagent.adapters.reranking.port import HttpReranker
+from gptagent.features.inference.model import PriceList
 from gptagent.features.knowledge.ports import RerankingModel
 from gptagent.kernel.egress import Egress
 from gptagent.kernel.errors import Forbidden, Invalid, UpstreamUnavailable
@@ -46,6 +48,15 @@ async def test_the_best_text_comes_first_and_each_comes_once(reranker, control):
     assert ranking.tokens == call["usage"]["total_tokens"] > 0
     worst = replace(reranker, model=replace(reranker.model, name="sandbox-backwards"))
     assert (await worst.rerank("delivery price", TEXTS, deadline=2)).order[-1] == 1
+
+
+async def test_a_provider_may_count_in_searches_and_send_back_half_of_a_surrogate_pair(reranker, control):
+    """MSG-11: as Cohere does; the documents come back with the order, and nothing is made of them."""
+    control.post("/knobs", json={"reranking_usage": "searches", "half_pairs": True}).raise_for_status()
+    priced = replace(reranker, prices=PriceList(searches={"sandbox-reranker": Decimal(2)}))
+    ranking = await priced.rerank("delivery price", [*TEXTS, "¤"], deadline=2)
+    assert (ranking.order[0], ranking.tokens, ranking.cost_micro_usd) == (1, 0, 2_000)
+    assert (await reranker.rerank("delivery price", TEXTS, deadline=2)).cost_micro_usd is None
 
 
 async def test_the_request_says_what_the_vendors_ask_for(reranker):

@@ -1,5 +1,8 @@
 """Speech recognition, and pictures in chats, against the fake model over HTTP."""
 
+import math
+from dataclasses import replace
+from decimal import Decimal
 from urllib.parse import urlsplit
 
 import httpx2
@@ -7,7 +10,7 @@ import pytest
 
 from gptagent.adapters.llm.port import OpenAiCompatible
 from gptagent.adapters.speech.port import OpenAiSpeech, Patience
-from gptagent.features.inference.model import ChatTurn, ModelRequest, Picture, Recording
+from gptagent.features.inference.model import ChatTurn, ModelRequest, Picture, PriceList, Recording
 from gptagent.kernel.egress import Egress
 from gptagent.kernel.errors import Forbidden, Invalid, UpstreamUnavailable
 from gptagent.sandbox.spawn import running
@@ -52,6 +55,34 @@ async def test_a_recording_becomes_words_with_the_providers_own_count(speech, co
     silent = Recording("voice.ogg", "audio/ogg", b"OggS")
     control.delete("/script")
     assert (await speech.transcribe(silent)).text == ""
+
+
+async def test_half_of_a_surrogate_pair_and_a_zero_are_no_letters_of_what_was_said(speech, control):
+    control.post("/knobs", json={"half_pairs": True}).raise_for_status()
+    control.post("/script", json={"match": "стоит", "reply": "So ¤\0."}).raise_for_status()
+    assert (await speech.transcribe(VOICE)).text == "So \ufffd."
+
+
+async def test_a_provider_may_count_in_seconds(speech, control):
+    """MSG-11: then it is paid by the minute, if a price of one is known."""
+    control.post("/knobs", json={"speech_usage": "seconds"}).raise_for_status()
+    priced = replace(speech, prices=PriceList(minutes={"sandbox-speech": Decimal("0.006")}))
+    reply = await priced.transcribe(VOICE)
+    seconds = len(VOICE.content) / 10
+    assert (reply.tokens_in, reply.seconds) == (0, math.ceil(seconds))
+    assert reply.cost_micro_usd == round(100 * seconds)
+    assert (await speech.transcribe(VOICE)).cost_micro_usd is None
+
+
+async def test_the_fallback_model_writes_down_for_one_that_is_away(speech, control):
+    """MSG-9"""
+    control.post("/faults", json={"model": "sandbox-speech", "status": 503}).raise_for_status()
+    both = replace(speech, fallback_model="sandbox-other")
+    reply = await both.transcribe(VOICE)
+    assert (reply.text, reply.model, reply.calls) == (WORDS, "sandbox-other", 4)
+    control.post("/reset").raise_for_status()
+    control.post("/faults", json={"model": "sandbox-speech", "status": 404}).raise_for_status()
+    assert (await both.transcribe(VOICE)).calls == 2, "a model that is not known is not asked again"
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,12 @@ async def test_a_deal_that_was_given_a_contact_meanwhile_gets_no_second_one(desk
     (waiting,) = await desk.proposals()
     assert (waiting.action, waiting.shown, waiting.degree) == ("create_contact", "Ann", "approve")
     assert waiting.confidence == pytest.approx(0.5)
+    desk.calls(("create_contact", named(name="Ann Lee", phone="", email=EMAIL)))
+    await desk.says(f"I am Ann Lee, {EMAIL}.")
+    desk.calls(("tell_intent", {"intent": "other", "confidence": 1}))
+    await desk.says("And now?")
+    (waiting,) = await desk.proposals()
+    assert waiting.shown == f"Ann Lee, {EMAIL}", "what is known of the customer is not forgotten again"
     link = await link_of(desk)
     person = await desk.scene.crm.create_record(link, "contacts", Create("Somebody else"))
     await desk.scene.crm.link_contact(link, lead_id, person)

@@ -87,6 +87,7 @@ async def test_a_voice_message_is_written_down_before_it_is_answered_and_is_what
     assert "490 roubles" in sent
     assert len(calls(control, "transcription")) == 1
     (file,) = await listening.shown()
+    (turn,) = await scene.turns()
     assert (file.hearing, file.heard_as, file.heard_by, file.words) == (
         "heard",
         "voice",
@@ -101,7 +102,7 @@ async def test_a_voice_message_is_written_down_before_it_is_answered_and_is_what
         assert await session.fetchval("select count(*) from app.asked_question") == 1
         await privacy.erase_customer(session, scene.conversation_id)
         assert await session.fetchval("select count(*) from app.attachment") == 0
-    assert (used["purpose"], used["tokens_in"] > 0, used["turn_id"]) == ("hearing", True, None)
+    assert (used["purpose"], used["tokens_in"] > 0, used["turn_id"]) == ("hearing", True, turn["id"])
 
 
 async def test_a_picture_is_described_and_a_document_read_and_a_model_is_told_which_words_are_a_machines(

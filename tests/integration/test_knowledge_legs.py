@@ -6,7 +6,6 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pytest
-from test_knowledge_vectors import BASE, ENGLISH, QUICK
 
 from gptagent.adapters.embeddings.port import OpenAiEmbeddings
 from gptagent.adapters.reranking.port import HttpReranker
@@ -26,6 +25,7 @@ from gptagent.kernel.db import Database
 from gptagent.kernel.egress import Egress
 from gptagent.kernel.scope import Scope
 from integration.conftest import serving_here
+from integration.vector_desk import BASE, ENGLISH, QUICK
 from readers import reader_of, texts
 
 
@@ -113,7 +113,8 @@ async def test_a_provider_that_fails_makes_a_failed_run_and_no_other_score(desk)
         assert failed.failure == EMBEDDING_FAILURES[code]
     desk.control.post("/faults", json={"status": 400}).raise_for_status()
     async with desk.db.session(desk.scope) as session:
-        await session.execute("update app.vector_index set weight = 0")
+        await session.execute("update app.vector_index set weight = 0")  # words alone, that find several
+        await session.execute("update app.knowledge_question set text = 'доставка, гарантия ' || id")
     failed = await desk.run(desk.ways())
     desk.control.delete("/faults")
     assert (failed.state, failed.error_code) == ("failed", "reranker_rejected")

@@ -12,7 +12,7 @@ from gptagent.features.conversations.memory.jobs import MemoryJobs
 from gptagent.features.dialog.prompting import ModelResponder
 from gptagent.features.inference.guarded import GuardedModel
 from gptagent.features.inference.masking.service import get_masking, set_masking
-from gptagent.features.inference.model import EmbeddingModel, ModelRequest
+from gptagent.features.inference.model import ChatTurn, EmbeddingModel, ModelRequest, ToolSpec, Use
 from gptagent.features.knowledge.extraction.jobs import GraphJobs
 from gptagent.features.knowledge.vectors.jobs import VectorJobs
 from gptagent.kernel.clock import utcnow
@@ -119,6 +119,37 @@ async def test_memory_the_graph_and_vectors_are_made_without_the_values(scene, c
     assert "[PHONE_1]" in sent
     for value in (PHONE, CARD, EMAIL, OURS):
         assert value not in sent
+
+
+async def test_what_tools_offer_to_choose_from_is_hidden_and_chosen_as_it_stands(scene, control):
+    """Names of stages, colleagues and tags come from the CRM, and are often a number or an address."""
+    ann, bob, late = f"Ann {EMAIL}", "Bob 8 (912) 345-67-89", "Call later"
+    form = {
+        "type": "object",
+        "properties": {
+            "person": {"type": "string", "enum": [ann, bob, late]},
+            "tags": {"type": "array", "items": {"type": "string", "enum": [PHONE, "VIP"]}},
+            "text": {"type": "string", "description": f"As {EMAIL} would say it.", "maxLength": 100},
+        },
+        "required": ["person"],
+    }
+    called = {"person": "Bob [PHONE_1]", "tags": ["[PHONE_1]", "VIP"], "text": "Ask [EMAIL_1] or [CARD_9]"}
+    control.post("/script", json={"tools": [{"name": "change", "arguments": called}]}).raise_for_status()
+    turns = (ChatTurn("user", f"I am {PHONE}."),)
+    use = Use(scene.world.scope)
+    tools = (ToolSpec("change", f"Ask {EMAIL} first.", form),)
+    reply = await scene.door.complete(ModelRequest("", turns, 0, 60, use=use, tools=tools))
+    (asked,) = control.get("/calls").json()["calls"]
+    shown = json.dumps(asked["tools"], ensure_ascii=False)
+    for value in (EMAIL, PHONE, "345-67-89"):
+        assert value not in shown
+    offered = asked["tools"][0]["function"]["parameters"]["properties"]
+    assert offered["person"]["enum"] == ["Ann [EMAIL_1]", "Bob [PHONE_1]", late]
+    assert offered["tags"]["items"]["enum"] == ["[PHONE_1]", "VIP"]
+    assert "[EMAIL_1]" in json.dumps(asked["prompt"]) or "unchanged" in json.dumps(asked["prompt"])
+    (call,) = reply.tool_calls
+    assert call.arguments == {"person": bob, "tags": [PHONE, "VIP"], "text": f"Ask {EMAIL} or [CARD_9]"}
+    assert reply.masked == ("phone 1", "email 1")
 
 
 async def test_what_says_not_whose_it_is_never_leaves(scene, control):

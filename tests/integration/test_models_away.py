@@ -10,14 +10,16 @@ import psycopg
 import pytest
 
 from gptagent.adapters.llm.port import REQUESTS_PER_MINUTE, OpenAiCompatible, Patience
+from gptagent.adapters.speech.port import OpenAiSpeech
 from gptagent.entrypoints.doctor import _breaker
 from gptagent.features.dialog.prompting import ModelResponder
 from gptagent.features.inference import service as inference
 from gptagent.features.inference.breaker import PostgresBreaker
-from gptagent.features.inference.model import CIRCUIT, ChatTurn, ModelRequest, Price, PriceList
+from gptagent.features.inference.model import CIRCUIT, ChatTurn, ModelRequest, Price, PriceList, Recording
 from gptagent.features.inference.prices import load_prices
 from gptagent.kernel import observe
 from gptagent.kernel.crypto import load_vault
+from gptagent.kernel.egress import Egress
 from gptagent.kernel.errors import AppError, Misconfigured, UpstreamUnavailable
 from gptagent.kernel.ids import new_id
 from gptagent.kernel.settings import Settings
@@ -159,6 +161,38 @@ async def test_after_five_failures_one_looks_and_others_wait(open_model, control
         assert (await model.complete(REQUEST)).model == name
     async with database.installation() as session:
         assert not [one for one in await inference.resting_models(session) if one.startswith(name)]
+
+
+async def test_a_speech_model_is_left_alone_too_and_its_fallback_writes_down(llm, control, database, name):
+    """MSG-9, MSG-10"""
+    parts = urlsplit(llm)
+    egress = Egress(frozenset({(parts.hostname, parts.port)}))
+    breaker = PostgresBreaker(database, f"{llm}/v1")
+    first = OpenAiSpeech(egress, f"{llm}/v1", name, "key", QUICK, breaker=breaker)
+    voice = Recording("voice.ogg", "audio/ogg", b"OggS\0Hello")
+    break_model(control, name, status=500)
+    for _ in range(2):
+        with pytest.raises(UpstreamUnavailable):
+            await first.transcribe(voice)
+    assert asked(control) == [name] * CIRCUIT.trip
+    with pytest.raises(UpstreamUnavailable, match="speech_circuit_open"):
+        await first.transcribe(voice)
+    other = replace(first, fallback_model="sandbox-speech", breaker=PostgresBreaker(database, f"{llm}/v1"))
+    assert (await other.transcribe(voice)).text == "Hello"
+    assert asked(control)[CIRCUIT.trip :] == ["sandbox-speech"]
+    await egress.aclose()
+
+
+async def test_a_turn_survives_a_model_that_breaks_off_in_the_middle_of_an_emoji(world, open_model, control):
+    """PostgreSQL takes no half of a surrogate pair: not in the answer, nor in what is kept of the turn."""
+    control.post("/knobs", json={"half_pairs": True}).raise_for_status()
+    control.post("/script", json={"reply": "Good day ¤"}).raise_for_status()
+    scene = await Scene.open(world)
+    scene.runner = replace(scene.runner, responder=ModelResponder(open_model("sandbox")))
+    await scene.says("Hello")
+    await scene.calm()
+    assert await scene.outcomes() == [("reply", None)]
+    assert await scene.sent() == ["Good day \ufffd"]
 
 
 @pytest.mark.parametrize("status", [400, 401, 404])

@@ -5,6 +5,9 @@ import re
 import httpx2
 import pytest
 
+from gptagent.features.inference.budgets import service as budgets
+from gptagent.features.inference.budgets.model import Budgets, Limits
+from gptagent.features.inference.guarded import GuardedModel
 from gptagent.features.knowledge import service as knowledge
 from gptagent.features.knowledge.extraction import store
 from gptagent.features.knowledge.extraction.jobs import GraphJobs
@@ -51,6 +54,23 @@ async def test_entities_are_listed_found_and_filtered_with_counts(alice, made):
     for query, expected in (("?q=acme", ["Acme Ltd"]), ("?type=product", ["Chair", "Desk &lt;b&gt;"])):
         assert rows(await alice.open(f"/knowledge-graph{query}")) == expected
     assert "Nothing found" in texts(await alice.open("/knowledge-graph?q=nowhere&type=nonsense"))
+
+
+async def test_without_money_passages_wait_and_the_page_says_why(alice, api, database, scope, model):
+    """KB-21, MSG-5: nobody is asked, and the reading goes on by itself once there is money."""
+    async with database.session(scope) as session:
+        article = await knowledge.create_article(session, NewArticle("Prices", TEXT), now=utcnow())
+        await budgets.set_budgets(session, Budgets(Limits(day_tokens=0)), now=utcnow())
+    jobs = GraphJobs(GuardedModel(database, model), pause=0)
+    await jobs.extract(JobContext(database, None, scope, 1, 1), str(article.id))
+    told = (await api.get("/graph")).json()
+    assert (told["waiting"], told["unpaid"], told["calls"]) == (1, 1, 0)
+    assert "The budget for AI models is used up" in texts(await alice.open("/knowledge-graph"))
+    async with database.session(scope) as session:
+        await budgets.set_budgets(session, Budgets(), now=utcnow())
+    await jobs.extract(JobContext(database, None, scope, 1, 1), str(article.id))
+    assert (await api.get("/graph")).json()["unpaid"] == 0
+    assert "The budget for AI models is used up" not in texts(await alice.open("/knowledge-graph"))
 
 
 async def test_an_entity_is_drawn_with_a_list_that_says_the_same(alice, dora, made):

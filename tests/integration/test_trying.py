@@ -118,6 +118,18 @@ async def test_a_test_chat_answers_with_the_real_pipeline_and_remembers_the_talk
             assert await session.fetchval(f"select count(*) from app.{table}") == 0, table  # noqa: S608 - words above
 
 
+async def test_a_chat_tells_as_many_earlier_messages_as_is_set(tester, control, agent):
+    """MSG-7"""
+    script(control, {"reply": TRUE})
+    await tester.do(
+        service.change_chat, tester.chat_id, NewChat(agent.id, overrides={"history_messages": 12})
+    )
+    for _ in range(7):
+        await tester.say(QUESTION)
+    await tester.say(QUESTION)
+    assert len(prompt(control)) == 1 + 12 + 1  # the rules, what was said, the question
+
+
 async def test_what_a_chat_overrides_counts_in_it_alone(tester, control, agent):
     script(control, {"reply": TRUE})
     overrides = {"instructions": "Sing everything.", "not_found_text": "La la."}

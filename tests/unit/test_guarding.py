@@ -204,8 +204,11 @@ def asks_a_model(path):
     )
 
 
+WHOSE = re.compile(r"\bUse\(|\buse_of\(")
+
+
 def test_whoever_asks_a_model_says_whose_question_it_is():
     """Without `use` the door to models refuses: nothing is masked or counted for nobody."""
     asking = [path for path in FEATURES.rglob("*.py") if path.parent != INFERENCE and asks_a_model(path)]
     assert len(asking) >= 4
-    assert [str(path) for path in asking if "Use(" not in path.read_text()] == []
+    assert [str(path) for path in asking if not WHOSE.search(path.read_text())] == []

@@ -54,6 +54,41 @@ def is_one_of_two_literals(node):
     )
 
 
+# Where a provider that costs something is asked, and why there: within the budgets, or for no workspace.
+ASKED = {
+    ("features/inference/paying.py", "embed"): "within the budgets",
+    ("features/inference/paying.py", "transcribe"): "within the budgets",
+    ("features/knowledge/reranking/service.py", "rerank"): "within the budgets",
+    ("features/knowledge/vectors/service.py", "embed"): "within the budgets, and one text at each start",
+    ("features/knowledge/vectors/jobs.py", "embed"): "within the budgets",
+    ("features/dialog/hearing/jobs.py", "transcribe"): "within the budgets",
+    ("entrypoints/doctor.py", "embed"): "the operator's own question",
+    ("entrypoints/doctor.py", "rerank"): "the operator's own question",
+    ("entrypoints/doctor.py", "transcribe"): "the operator's own question",
+    ("features/knowledge/rebuilding/asking.py", "embed"): "within the budgets",
+    ("features/knowledge/rebuilding/service.py", "embed"): "a job, which asks within the budgets",
+}
+
+
+def test_no_provider_is_asked_but_where_it_is_counted():
+    found = {
+        (str(path.relative_to(SOURCE)), called(call)): ast.unparse(call.func)
+        for path in FILES
+        for call in calls(path)
+        if called(call) in {"embed", "transcribe", "rerank"} and isinstance(call.func, ast.Attribute)
+    }
+    assert set(found) == set(ASKED)
+    services = (
+        "features/knowledge/vectors/jobs.py",
+        "features/knowledge/rebuilding/asking.py",
+        "features/dialog/hearing/jobs.py",
+    )
+    assert {name for (path, _), name in found.items() if path in services} == {
+        "inference.embed",
+        "inference.transcribe",
+    }
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
 def test_no_statement_holds_what_people_write(path):
     statements = [call.args[0] for call in calls(path) if called(call) in STATEMENTS and call.args]

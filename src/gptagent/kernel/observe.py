@@ -103,6 +103,10 @@ BUDGET_REFUSALS = Counter(
     "Calls of a model that were not made because a budget is used up",
     ["level"],
 )
+BUDGET_HOLDS_EXPIRED = Counter(
+    "gptagent_budget_holds_expired_total",
+    "Calls that were counted as what they held, because their process was killed in them",
+)
 PROMISES = Counter(
     "gptagent_promises_total",
     "Replies of a model with a promise, by whether it became a task or was taken out",

@@ -61,9 +61,11 @@ class Settings(BaseSettings):
     speech_base_url: str = "https://api.openai.com/v1"
     speech_api_key: SecretStr | None = None
     speech_model: str | None = None
+    speech_fallback_model: str | None = None
     vision_base_url: str | None = None
     vision_api_key: SecretStr | None = None
     vision_model: str | None = None
+    vision_fallback_model: str | None = None
     reranker_base_url: str = "https://api.jina.ai/v1"
     reranker_api_key: SecretStr | None = None
     reranker_model: str | None = None
@@ -203,8 +205,10 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _fallback_of_a_model(self) -> Self:
-        if self.llm_fallback_model is not None and self.llm_model is None:
-            raise ValueError("set LLM_MODEL too: LLM_FALLBACK_MODEL answers in its place")
+        for kind in ("llm", "speech", "vision"):
+            if getattr(self, f"{kind}_fallback_model") is not None and getattr(self, f"{kind}_model") is None:
+                name = kind.upper()
+                raise ValueError(f"set {name}_MODEL too: {name}_FALLBACK_MODEL answers in its place")
         return self
 
     @model_validator(mode="after")

@@ -2,13 +2,14 @@
 
 import asyncio
 import math
-import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
+from gptagent.adapters.asking import TRANSIENT, Patience, seconds_of
+from gptagent.adapters.mending import mended
 from gptagent.features.inference.model import EMBEDDING_MAX_SIZE, EmbeddingModel, Embeddings, PriceList
 from gptagent.kernel import observe
 from gptagent.kernel.egress import Egress, Response
@@ -16,22 +17,7 @@ from gptagent.kernel.errors import AppError, Forbidden, Invalid, OutcomeUnknown,
 
 ANSWER_MAX_BYTES = 16_000_000  # 100 vectors of 4,000 numbers with their digits
 TEXT_MAX_CHARS = 8_000  # the usual limit is 8,191 tokens; what is longer is cut
-LEAST_CALL_SECONDS = 1.0
-RETRY_AFTER_MAX_SECONDS = 300.0
-TRANSIENT = frozenset({408, 409, 425, 429})
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """Seconds for one request and for all its attempts together; pauses double from the first one."""
-
-    call: float = 20.0
-    total: float = 60.0
-    attempts: int = 4
-    first_pause: float = 0.5
-
-
-PATIENCE = Patience()
+PATIENCE = Patience(total=60.0, attempts=4)
 
 
 class _Row(msgspec.Struct):
@@ -69,7 +55,11 @@ class OpenAiEmbeddings:
                 vectors, tokens = await self._call(texts, wanted, started, deadline)
             except AppError as error:
                 observe.EMBEDDING_SECONDS.labels(purpose, error.code).observe(time.monotonic() - started)
-                pause = None if deadline is not None else self._pause(error, started, attempt)
+                pause = (
+                    None
+                    if deadline is not None
+                    else self.patience.pause(error, attempt, time.monotonic() - started)
+                )
                 if pause is None:
                     raise
                 await asyncio.sleep(pause)
@@ -78,20 +68,12 @@ class OpenAiEmbeddings:
                 passed = time.monotonic() - started
                 observe.EMBEDDING_SECONDS.labels(purpose, "ok").observe(passed)
                 observe.EMBEDDING_TOKENS.inc(tokens)
-                cost = self.prices.cost((wanted.name,), tokens, 0)
+                cost = self.prices.cost((wanted.name,), tokens, 0) if tokens else None
                 return Embeddings(vectors, tokens, round(passed * 1000), cost)
-
-    def _pause(self, error: AppError, started: float, attempt: int) -> float | None:
-        """Return how long to wait before the next attempt; None if there is none."""
-        pause = max(error.retry_after or 0, self.patience.first_pause * 2 ** (attempt - 1))
-        pause *= random.uniform(1, 1.3)  # noqa: S311 - jitter
-        late = time.monotonic() - started + pause > self.patience.total
-        return None if late or attempt == self.patience.attempts or not error.retryable else pause
 
     async def _call(
         self, texts: Sequence[str], model: EmbeddingModel, started: float, deadline: float | None
     ) -> tuple[tuple[Sequence[float], ...], int]:
-        left = self.patience.total - (time.monotonic() - started)
         body: dict[str, object] = {
             "model": model.name,
             "input": [text[:TEXT_MAX_CHARS] for text in texts],
@@ -105,7 +87,7 @@ class OpenAiEmbeddings:
                 f"{model.base_url.rstrip('/')}/embeddings",
                 headers={"authorization": f"Bearer {self.api_key or 'none'}"},
                 json=body,
-                deadline=deadline or min(self.patience.call, max(left, LEAST_CALL_SECONDS)),
+                deadline=deadline or self.patience.call_seconds(time.monotonic() - started),
                 max_bytes=ANSWER_MAX_BYTES,
             )
         except (UpstreamUnavailable, OutcomeUnknown) as error:  # asking again costs tokens, not correctness
@@ -117,7 +99,7 @@ def _read(response: Response, count: int, model: EmbeddingModel) -> tuple[tuple[
     if response.status != 200:
         raise _refusal(response)
     try:
-        answer = msgspec.json.decode(response.body, type=_Answer)
+        answer = msgspec.json.decode(mended(response.body), type=_Answer)
     except msgspec.ValidationError as error:
         raise _malformed() from error
     except msgspec.DecodeError as error:  # broken off on its way
@@ -150,15 +132,10 @@ def _refusal(response: Response) -> AppError:
             "embedding_unauthorized", "The provider of embeddings does not accept EMBEDDING_API_KEY."
         )
     if response.status in TRANSIENT or response.status >= 500:
-        return _unavailable(_seconds(response.headers.get("retry-after", "")))
+        return _unavailable(seconds_of(response.headers.get("retry-after", "")))
     return Invalid(
         "embedding_rejected", "The provider of embeddings refuses the request. Check EMBEDDING_MODEL."
     )
-
-
-def _seconds(text: str) -> float | None:
-    is_number = text.isascii() and text.replace(".", "", 1).isdigit() and len(text) < 10
-    return min(float(text), RETRY_AFTER_MAX_SECONDS) if is_number else None
 
 
 def _malformed() -> Invalid:

@@ -4,19 +4,26 @@ pydantic-ai is imported with the first call (3.5 s of CPU), so the worker is rea
 """
 
 import asyncio
-import random
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar, cast
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import httpx2
-import structlog
 from limits import parse
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import MovingWindowRateLimiter
 
+from gptagent.adapters.asking import (
+    TRANSIENT,
+    UNKNOWN_MODEL,
+    Asking,
+    Effort,
+    Patience,
+    UnknownModelError,
+    seconds_of,
+)
+from gptagent.adapters.mending import MendingTransport, mended, storable
 from gptagent.features.inference.model import (
     Breaker,
     Hear,
@@ -35,47 +42,8 @@ if TYPE_CHECKING:
     from pydantic_ai.models.openai import OpenAIChatModel
     from pydantic_ai.settings import ModelSettings
 
-log = structlog.get_logger(__name__)
-
 REQUESTS_PER_MINUTE = parse("500/minute")  # below the lowest paid tier of the large providers
-LEAST_CALL_SECONDS = 1.0
-UNKNOWN_MODEL = 404  # of OpenAI's and OpenRouter's chat completions
-TRANSIENT = frozenset({408, 409, 425, 429})
-ANSWERS = frozenset({"llm_unauthorized", "llm_rejected"})  # refusals, of a provider that is there
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """Seconds for one call and for all its attempts together; pauses double from the first one.
-
-    Of all the time `spare` is kept for the fallback model, if there is one.
-    """
-
-    call: float = 20.0
-    total: float = 30.0  # a reply or a hand-off comes within half a minute
-    attempts: int = 3
-    first_pause: float = 0.5
-    spare: float = 10.0
-
-
 PATIENCE = Patience()
-
-
-class _UnknownModelError(Invalid):
-    """The provider has no model of this name: another may do."""
-
-
-@dataclass(slots=True)
-class _Effort:
-    """One request's attempts, at whichever model: `total` seconds from `started` on."""
-
-    started: float
-    total: float
-    calls: int = 0
-
-    @property
-    def passed(self) -> float:
-        return time.monotonic() - self.started
 
 
 @dataclass(slots=True)
@@ -111,85 +79,31 @@ class OpenAiCompatible:
         """
         if not self._models:
             await asyncio.to_thread(_import_library)  # the process's other work goes on meanwhile
-        total = self.patience.total if request.within is None else min(request.within, self.patience.total)
-        effort = _Effort(time.monotonic(), total)
+
+        async def call(name: str, effort: Effort) -> ModelReply:
+            return await self._call(request, name, effort, hear)
+
+        asking = Asking(
+            "llm", self.patience, observe.LLM_SECONDS, breaker=self.breaker, check=self._check_rate
+        )
         chosen = request.model or self.default_model
-        if self.fallback_model is None or self.fallback_model == chosen:
-            return await self._persist(request, chosen, effort, hear)
-        effort.total -= min(self.patience.spare, total / 2)
-        try:
-            return await self._persist(request, chosen, effort, hear)
-        except (UpstreamUnavailable, _UnknownModelError) as error:
-            if error.code == "llm_busy":  # the address's own limit: it is the fallback's too
-                raise
-            observe.LLM_FALLBACKS.labels(error.code).inc()
-            log.warning("llm_fallback", reason=error.code)
-        effort.total = total
-        return await self._persist(request, self.fallback_model, effort, hear)
-
-    async def _persist(
-        self, request: ModelRequest, name: str, effort: _Effort, hear: Hear | None
-    ) -> ModelReply:
-        """Ask one model until it answers or there is no use."""
-        attempt = 1
-        while True:
-            try:
-                # In this order: who may look whether the model is back must not be held up then.
-                await self._check_rate()
-                await self._check_circuit(name)
-                reply = await self._call(request, name, effort, hear)
-            except AppError as error:
-                if error.code == "llm_circuit_open":
-                    raise
-                observe.LLM_SECONDS.labels(error.code).observe(effort.passed)
-                if error.code == "llm_unavailable" or error.code in ANSWERS:
-                    await self._tell(name, failed=error.code not in ANSWERS)
-                pause = self._pause(error, effort, attempt)
-                if pause is None:
-                    raise
-                await asyncio.sleep(pause)
-                attempt += 1
-            else:
-                await self._tell(name, failed=False)
-                observe.LLM_SECONDS.labels("ok").observe(effort.passed)
-                observe.LLM_TOKENS.labels("in").inc(reply.tokens_in)
-                observe.LLM_TOKENS.labels("out").inc(reply.tokens_out)
-                return reply
-
-    async def _check_circuit(self, name: str) -> None:
-        open_for = 0.0 if self.breaker is None else await self.breaker.ask(name)
-        if open_for > 0:
-            raise UpstreamUnavailable(
-                "llm_circuit_open",
-                "The model has not answered for a while. It is tried again shortly.",
-                retry_after=open_for,
-            )
-
-    async def _tell(self, name: str, *, failed: bool) -> None:
-        if self.breaker is not None:
-            await self.breaker.tell(name, failed=failed)
+        reply = await asking.ask(chosen, self.fallback_model, call, request.within)
+        observe.LLM_TOKENS.labels("in").inc(reply.tokens_in)
+        observe.LLM_TOKENS.labels("out").inc(reply.tokens_out)
+        return reply
 
     async def aclose(self) -> None:
         if self._client is not None:
             await self._client.aclose()
 
-    def _pause(self, error: AppError, effort: _Effort, attempt: int) -> float | None:
-        """Return how long to wait before the next attempt; None if there is none."""
-        pause = max(error.retry_after or 0, self.patience.first_pause * 2 ** (attempt - 1))
-        pause *= random.uniform(1, 1.3)  # noqa: S311 - jitter
-        late = effort.passed + pause > effort.total
-        return None if late or attempt == self.patience.attempts or not error.retryable else pause
-
-    async def _call(self, request: ModelRequest, name: str, effort: _Effort, hear: Hear | None) -> ModelReply:
+    async def _call(self, request: ModelRequest, name: str, effort: Effort, hear: Hear | None) -> ModelReply:
         from pydantic_ai.exceptions import ModelAPIError as CallFailed
         from pydantic_ai.exceptions import ModelHTTPError, UnexpectedModelBehavior
 
-        effort.calls += 1
         # What the first request of a process takes to build is not the provider's time.
         model = self._model(name)
-        left = effort.total - effort.passed
         try:
-            async with asyncio.timeout(min(self.patience.call, max(left, LEAST_CALL_SECONDS))):
+            async with asyncio.timeout(self.patience.call_seconds(effort.passed, effort.total)):
                 response = await (_ask(model, request) if hear is None else _listen(model, request, hear))
         except ModelHTTPError as error:
             raise _refusal(error.status_code, error.__cause__) from error
@@ -197,11 +111,11 @@ class OpenAiCompatible:
             raise _unanswered(error) from error
         return self._reply(response, name, effort)
 
-    def _reply(self, response: "ModelResponse", name: str, effort: _Effort) -> ModelReply:
-        used, model = response.usage, response.model_name or name
+    def _reply(self, response: "ModelResponse", name: str, effort: Effort) -> ModelReply:
+        used, model = response.usage, storable(response.model_name or name)
         cached = used.cache_read_tokens
         return ModelReply(
-            text=_storable(response.text or ""),
+            text=storable(response.text or ""),
             model=model,
             tokens_in=used.input_tokens,
             tokens_out=used.output_tokens,
@@ -232,7 +146,8 @@ class OpenAiCompatible:
         from pydantic_ai.providers.openai import OpenAIProvider
 
         if self._client is None:
-            self._client = httpx2.AsyncClient(transport=GuardedTransport(self.allow), trust_env=False)
+            transport = MendingTransport(GuardedTransport(self.allow))
+            self._client = httpx2.AsyncClient(transport=transport, trust_env=False)
         # Retries are ours: the SDK's own would hide Retry-After and double ours.
         sdk = AsyncOpenAI(
             api_key=self.api_key or "none", base_url=self.base_url, http_client=self._client, max_retries=0
@@ -268,7 +183,7 @@ async def _listen(model: "OpenAIChatModel", request: ModelRequest, hear: Hear) -
         model_request_parameters=_form(request),
     ) as answer:
         async for event in answer:
-            if piece := _piece(event):
+            if piece := storable(_piece(event)):
                 await hear(piece)
         return answer.get()
 
@@ -310,26 +225,12 @@ def _form(request: ModelRequest) -> "ModelRequestParameters | None":
 
 def _called(response: "ModelResponse") -> Iterator[ToolCall]:
     for part in response.tool_calls:
+        args = mended(part.args.encode()).decode() if isinstance(part.args, str) else part.args
         try:
-            arguments = part.args_as_dict(raise_if_invalid=True)
+            arguments = replace(part, args=args).args_as_dict(raise_if_invalid=True)
         except (ValueError, AssertionError):  # no JSON, or none of an object
             continue
-        yield ToolCall(part.tool_name, _storable(arguments))
-
-
-S = TypeVar("S")
-
-
-def _storable(value: S) -> S:
-    """Return what a model said without the sign that no database takes in a text."""
-    cleaned: object = value
-    if isinstance(value, str):
-        cleaned = value.replace("\0", "")
-    elif isinstance(value, list):
-        cleaned = [_storable(one) for one in value]
-    elif isinstance(value, dict):
-        cleaned = {_storable(key): _storable(one) for key, one in value.items()}
-    return cast("S", cleaned)
+        yield ToolCall(storable(part.tool_name), storable(arguments))
 
 
 def _messages(request: ModelRequest) -> "list[ModelMessage]":
@@ -359,13 +260,9 @@ def _refusal(status: int, cause: object) -> AppError:
         return Forbidden("llm_unauthorized", "The model's provider does not accept LLM_API_KEY.")
     if status in TRANSIENT or status >= 500:
         headers = getattr(getattr(cause, "response", None), "headers", {})
-        return _unavailable(_seconds(headers.get("retry-after", "")))
+        return _unavailable(seconds_of(headers.get("retry-after", "")))
     refused = Invalid("llm_rejected", "The model's provider refuses the request. Check LLM_MODEL.")
-    return _UnknownModelError(refused.code, refused.message) if status == UNKNOWN_MODEL else refused
-
-
-def _seconds(text: str) -> float | None:
-    return float(text) if text.isascii() and text.replace(".", "", 1).isdigit() else None
+    return UnknownModelError(refused.code, refused.message) if status == UNKNOWN_MODEL else refused
 
 
 def _unanswered(error: BaseException) -> AppError:

@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from gptagent.adapters.asking import TRANSIENT
+from gptagent.adapters.mending import mended
+from gptagent.features.inference.model import PriceList
 from gptagent.features.knowledge.ports import Ranking, RerankingModel
 from gptagent.kernel import observe
 from gptagent.kernel.egress import Egress, Response
@@ -19,7 +22,7 @@ from gptagent.kernel.errors import AppError, Forbidden, Invalid, OutcomeUnknown,
 
 ANSWER_MAX_BYTES = 1_000_000  # some send the documents back
 TEXT_MAX_CHARS = 4_000  # models read some 1,000 tokens of a question with a document
-TRANSIENT = frozenset({408, 409, 425, 429})
+SEARCHES_MAX = 1_000  # what is more was not meant as a number of searches
 
 
 class _Result(msgspec.Struct):
@@ -31,9 +34,24 @@ class _Usage(msgspec.Struct):
     total_tokens: int = 0
 
 
+class _Billed(msgspec.Struct):
+    search_units: float = 0.0
+
+
+class _Meta(msgspec.Struct):
+    billed_units: _Billed | None = None
+
+
 class _Answer(msgspec.Struct):
     results: list[_Result]
     usage: _Usage | None = None
+    meta: _Meta | None = None
+
+    @property
+    def searches(self) -> int:
+        """How many searches are billed; 0 if the provider counts in something else."""
+        told = self.meta.billed_units.search_units if self.meta and self.meta.billed_units else 0.0
+        return math.ceil(told) if 0 < told <= SEARCHES_MAX else 0
 
     @property
     def scores(self) -> tuple[float, ...]:
@@ -48,6 +66,7 @@ class HttpReranker:
     egress: Egress
     model: RerankingModel
     api_key: str = field(repr=False)
+    prices: PriceList = field(default_factory=PriceList, repr=False)
 
     async def rerank(self, question: str, texts: Sequence[str], *, deadline: float) -> Ranking:
         """See `Reranker`."""
@@ -60,7 +79,14 @@ class HttpReranker:
         passed = time.monotonic() - started
         observe.RERANKING_SECONDS.labels("ok").observe(passed)
         tokens = answer.usage.total_tokens if answer.usage else 0
-        return Ranking(order, tokens, round(passed * 1000), scores=answer.scores)
+        cost = self._cost(tokens, answer.searches)
+        return Ranking(order, tokens, round(passed * 1000), answer.scores, cost)
+
+    def _cost(self, tokens: int, searches: int) -> int | None:
+        """Return the cost by whichever the provider counts in; None if it tells neither, or has no price."""
+        names = (self.model.name,)
+        by_search = self.prices.cost_of_searches(names, searches) if searches else None
+        return by_search if by_search is not None or not tokens else self.prices.cost(names, tokens, 0)
 
     async def _call(
         self, question: str, texts: Sequence[str], deadline: float
@@ -89,7 +115,7 @@ def _read(response: Response, count: int) -> tuple[tuple[int, ...], _Answer]:
     if response.status != 200:
         raise _refusal(response)
     try:
-        answer = msgspec.json.decode(response.body, type=_Answer)
+        answer = msgspec.json.decode(mended(response.body), type=_Answer)
     except msgspec.ValidationError as error:
         raise _malformed() from error
     except msgspec.DecodeError as error:  # broken off on its way

@@ -1,40 +1,39 @@
-"""`SpeechModel` over `POST {base}/audio/transcriptions` by OpenAI's API reference, as others speak it too."""
+"""`SpeechModel` over `POST {base}/audio/transcriptions` by OpenAI's API reference, as others speak it too.
 
-import asyncio
-import random
+What a call used is told as `usage`: `input_tokens` and `output_tokens`, or `seconds` of a model that is paid
+by them, or not at all.
+"""
+
+import math
 import secrets
-import time
 from dataclasses import dataclass, field
 
 import msgspec
 
-from gptagent.features.inference.model import ModelReply, PriceList, Recording
+from gptagent.adapters.asking import (
+    TRANSIENT,
+    UNKNOWN_MODEL,
+    Asking,
+    Effort,
+    Patience,
+    UnknownModelError,
+    seconds_of,
+)
+from gptagent.adapters.mending import mended, storable
+from gptagent.features.inference.model import Breaker, ModelReply, PriceList, Recording
 from gptagent.kernel import observe
 from gptagent.kernel.egress import Egress, Response
 from gptagent.kernel.errors import AppError, Forbidden, Invalid, OutcomeUnknown, UpstreamUnavailable
 
 ANSWER_MAX_BYTES = 1_000_000
-LEAST_CALL_SECONDS = 1.0
-RETRY_AFTER_MAX_SECONDS = 300.0
-TRANSIENT = frozenset({408, 409, 425, 429})
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """Seconds for one request and for all its attempts together; pauses double from the first one."""
-
-    call: float = 30.0
-    total: float = 45.0
-    attempts: int = 3
-    first_pause: float = 0.5
-
-
-PATIENCE = Patience()
+LONGEST_SECONDS = 1_000_000  # what is longer was not meant as the length of a recording
+PATIENCE = Patience(call=30.0, total=45.0, spare=15.0)
 
 
 class _Usage(msgspec.Struct):
     input_tokens: int = 0
     output_tokens: int = 0
+    seconds: float = 0.0
 
 
 class _Answer(msgspec.Struct):
@@ -44,7 +43,7 @@ class _Answer(msgspec.Struct):
 
 @dataclass(slots=True)
 class OpenAiSpeech:
-    """One endpoint, key and model."""
+    """One endpoint, key and model, and another model for when that one is away."""
 
     egress: Egress
     base_url: str
@@ -52,50 +51,45 @@ class OpenAiSpeech:
     api_key: str = field(repr=False)
     patience: Patience = PATIENCE
     prices: PriceList = field(default_factory=PriceList, repr=False)
+    fallback_model: str | None = None
+    breaker: Breaker | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """See `SpeechModel`."""
+        return (self.model, self.fallback_model) if self.fallback_model else (self.model,)
 
     async def transcribe(self, recording: Recording) -> ModelReply:
         """See `SpeechModel`. Waits for Retry-After if there is time, retries with jitter, then gives up."""
-        started, attempt = time.monotonic(), 1
-        while True:
-            try:
-                answer = await self._call(recording, started)
-            except AppError as error:
-                observe.SPEECH_SECONDS.labels(error.code).observe(time.monotonic() - started)
-                pause = self._pause(error, started, attempt)
-                if pause is None:
-                    raise
-                await asyncio.sleep(pause)
-                attempt += 1
-            else:
-                passed = time.monotonic() - started
-                observe.SPEECH_SECONDS.labels("ok").observe(passed)
-                return self._reply(answer, passed, attempt)
 
-    def _reply(self, answer: _Answer, passed: float, calls: int) -> ModelReply:
+        async def call(name: str, effort: Effort) -> ModelReply:
+            return self._reply(await self._call(recording, name, effort), name, effort)
+
+        asking = Asking("speech", self.patience, observe.SPEECH_SECONDS, breaker=self.breaker)
+        return await asking.ask(self.model, self.fallback_model, call)
+
+    def _reply(self, answer: _Answer, name: str, effort: Effort) -> ModelReply:
         used = answer.usage or _Usage()
-        cost = None
-        if used.input_tokens or used.output_tokens:  # some providers count seconds, and tell no tokens
-            cost = self.prices.cost((self.model,), used.input_tokens, used.output_tokens)
+        seconds = used.seconds if 0 < used.seconds <= LONGEST_SECONDS else 0.0
         return ModelReply(
-            text=answer.text.strip(),
-            model=self.model,
+            text=storable(answer.text).strip(),
+            model=name,
             tokens_in=used.input_tokens,
             tokens_out=used.output_tokens,
-            duration_ms=round(passed * 1000),
-            calls=calls,
-            cost_micro_usd=cost,
+            duration_ms=round(effort.passed * 1000),
+            calls=effort.calls,
+            cost_micro_usd=self._cost(name, used, seconds),
+            seconds=math.ceil(seconds),
         )
 
-    def _pause(self, error: AppError, started: float, attempt: int) -> float | None:
-        """Return how long to wait before the next attempt; None if there is none."""
-        pause = max(error.retry_after or 0, self.patience.first_pause * 2 ** (attempt - 1))
-        pause *= random.uniform(1, 1.3)  # noqa: S311 - jitter
-        late = time.monotonic() - started + pause > self.patience.total
-        return None if late or attempt == self.patience.attempts or not error.retryable else pause
+    def _cost(self, name: str, used: _Usage, seconds: float) -> int | None:
+        """Return the cost by whichever the provider counts in; None if it tells neither."""
+        if used.input_tokens or used.output_tokens:
+            return self.prices.cost((name,), used.input_tokens, used.output_tokens)
+        return self.prices.cost_of_speech((name,), seconds) if seconds else None
 
-    async def _call(self, recording: Recording, started: float) -> _Answer:
-        left = self.patience.total - (time.monotonic() - started)
-        boundary, body = _form({"model": self.model, "response_format": "json"}, recording)
+    async def _call(self, recording: Recording, name: str, effort: Effort) -> _Answer:
+        boundary, body = _form({"model": name, "response_format": "json"}, recording)
         try:
             response = await self.egress.request(
                 "POST",
@@ -105,7 +99,7 @@ class OpenAiSpeech:
                     "content-type": f"multipart/form-data; boundary={boundary}",
                 },
                 content=body,
-                deadline=min(self.patience.call, max(left, LEAST_CALL_SECONDS)),
+                deadline=self.patience.call_seconds(effort.passed, effort.total),
                 max_bytes=ANSWER_MAX_BYTES,
             )
         except (UpstreamUnavailable, OutcomeUnknown) as error:  # asking again costs money, not correctness
@@ -131,7 +125,7 @@ def _read(response: Response) -> _Answer:
     if response.status != 200:
         raise _refusal(response)
     try:
-        return msgspec.json.decode(response.body, type=_Answer)
+        return msgspec.json.decode(mended(response.body), type=_Answer)
     except msgspec.ValidationError as error:
         raise Invalid(
             "speech_malformed", "What the provider of speech recognition answers is no transcript."
@@ -146,15 +140,12 @@ def _refusal(response: Response) -> AppError:
             "speech_unauthorized", "The provider of speech recognition does not accept SPEECH_API_KEY."
         )
     if response.status in TRANSIENT or response.status >= 500:
-        return _unavailable(_seconds(response.headers.get("retry-after", "")))
-    return Invalid(
+        return _unavailable(seconds_of(response.headers.get("retry-after", "")))
+    refused = Invalid(
         "speech_rejected", "The provider of speech recognition refuses the recording. Check SPEECH_MODEL."
     )
-
-
-def _seconds(text: str) -> float | None:
-    is_number = text.isascii() and text.replace(".", "", 1).isdigit() and len(text) < 10
-    return min(float(text), RETRY_AFTER_MAX_SECONDS) if is_number else None
+    is_unknown = response.status == UNKNOWN_MODEL
+    return UnknownModelError(refused.code, refused.message) if is_unknown else refused
 
 
 def _unavailable(retry_after: float | None) -> UpstreamUnavailable:

@@ -16,6 +16,7 @@ from gptagent.features.dialog.guarding.degrading import instead
 from gptagent.features.dialog.handing import turns as handing
 from gptagent.features.dialog.hearing import service as hearing
 from gptagent.features.dialog.model import Answer
+from gptagent.features.dialog.paying import use_of
 from gptagent.features.dialog.scripting import scripts_of
 from gptagent.features.dialog.wording import worded
 from gptagent.features.knowledge import service as knowledge
@@ -52,13 +53,15 @@ class Generation:
                 return await hearing.answer_wordless(session, context), Spent(), context
         if (handed := handing.asked_for(context)) is not None:
             return handed, Spent(), context
-        question, within = context.question, context.within
+        question, within, use = context.question, context.within, use_of(scope, context)
         with trace.timed("understand"):
-            meaning = await self.understanding.understand(db, scope, question)
+            meaning = await self.understanding.understand(db, scope, question, use=use, witness=trace)
         order = None
         if self.reranking.model is not None:
             with trace.timed("rerank"):
-                order = await self.reranking.order(db, scope, question, meaning=meaning, within=within)
+                order = await self.reranking.order(
+                    db, scope, question, meaning=meaning, within=within, use=use, witness=trace
+                )
         with trace.timed("gather"):
             async with db.session(scope) as session:
                 found = await knowledge.search(
@@ -66,6 +69,7 @@ class Generation:
                 )
                 passages = await knowledge.add_related(session, question, found, within=within)
                 context = await _told(session, context)
+                await hearing.count_in(session, context)
         trace.found(found, passages[len(found) :])
         with trace.timed("answer"):
             answer, spent = await self._respond(db, scope, context, passages)

@@ -5,7 +5,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
-from uuid import UUID
 
 from gptagent.features.agents import service as agents
 from gptagent.features.agents.model import LANGUAGES, TEMPERATURES, Settings
@@ -17,6 +16,7 @@ from gptagent.features.dialog.handing import turns as handing
 from gptagent.features.dialog.handing.model import RULE as HANDOFF_RULE
 from gptagent.features.dialog.hearing import service as hearing
 from gptagent.features.dialog.model import FACT_GATE, LEAK, Answer, Promised, Source
+from gptagent.features.dialog.paying import use_of
 from gptagent.features.dialog.reading import Facts, contact_facts, deal_facts
 from gptagent.features.dialog.tracing.model import Block, BlockKind
 from gptagent.features.inference import service as inference
@@ -28,7 +28,6 @@ from gptagent.features.inference.model import (
     ModelReply,
     ModelRequest,
     Purpose,
-    Use,
 )
 from gptagent.features.knowledge import service as knowledge
 from gptagent.features.knowledge.grounding.gate import unsourced
@@ -101,7 +100,7 @@ class ModelResponder:
             temperature=TEMPERATURES[context.settings.creativity],
             max_tokens=ANSWER_MAX_TOKENS,
             model=context.settings.model,
-            use=Use(scope, _counted_for(context), context.agent.id, context.settings.budget),
+            use=use_of(scope, context),
         )
         asked = _Asked(context, passages, request, time.monotonic() + REPLY_SECONDS)
         reply = await self._ask(db, scope, asked, request, "reply")
@@ -243,11 +242,6 @@ def as_spoken(text: str) -> str:
     """
     words = _CITATION.sub("", text).strip()
     return "" if NOT_FOUND_MARK.startswith(words) else words.replace(NOT_FOUND_MARK, "")
-
-
-def _counted_for(context: TurnContext) -> UUID | None:
-    """Return whose budget a reply is counted in: a rehearsal takes nothing from its customer."""
-    return None if context.is_rehearsal else context.conversation.customer
 
 
 def _spent(reply: ModelReply) -> Spent:

@@ -80,6 +80,7 @@ UNHEARD_REASONS: Mapping[str, str] = {
     "too_large": "not understood: the file is too large",
     "empty": "nothing was understood in it",
     "not_wanted": "not listened to: no agent answers here, or too many files came",
+    "no_budget": "not understood: the budget for AI models is used up",
     "failed": "not understood: the model did not answer",
 }
 # Why a file that belongs to a reply was not sent, by its reason.

@@ -2,20 +2,15 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from uuid import UUID
 
 import msgspec
 
-from gptagent.features.inference.budgets import service as budgets
 from gptagent.features.inference.budgets.model import Amount
 from gptagent.features.inference.masking.service import Cover, get_masking
-from gptagent.features.inference.model import Hear, LanguageModel, ModelReply, ModelRequest, PriceList, Use
-from gptagent.kernel.clock import utcnow
+from gptagent.features.inference.model import Hear, LanguageModel, ModelReply, ModelRequest, PriceList
+from gptagent.features.inference.paying import counted, pay, tokens_of
 from gptagent.kernel.db import Database
-from gptagent.kernel.errors import AppError
 
-# No known tokeniser makes more of a text: of Russian one for each letter, of English one for two.
-BYTES_PER_TOKEN = 2
 PICTURE_TOKENS = 3_000  # more than known models make of one
 
 
@@ -56,34 +51,25 @@ class GuardedModel:
         use = request.use
         if use is None:
             raise TypeError("a request to a model says whose it is, by `use`")
-        most = self._most(request)
         async with self.db.session(use.scope) as session:
             masking = await get_masking(session)
-            hold_id = await budgets.reserve(session, use, most, now=utcnow())
         cover = Cover(masking.kinds)
-        try:
-            reply = await ask(cover.request(request), cover)
-        except AppError:
-            await self._release(use, hold_id)
-            raise
-        used = Amount(reply.cost_micro_usd or 0, reply.tokens_in + reply.tokens_out)
-        if not used.tokens:  # a provider that tells nothing must not be without any limit
-            used = most
-        async with self.db.session(use.scope) as session:
-            await budgets.settle(session, use, hold_id, used, now=utcnow())
+        most = self._most(request)
+        reply = await pay(
+            self.db,
+            use,
+            most,
+            lambda: ask(cover.request(request), cover),
+            lambda reply: counted(reply.cost_micro_usd, reply.tokens_in + reply.tokens_out, most),
+        )
         return replace(cover.reply(reply), masked=cover.counts())
-
-    async def _release(self, use: Use, hold_id: UUID | None) -> None:
-        if hold_id is not None:
-            async with self.db.session(use.scope) as session:
-                await budgets.release(session, hold_id)
 
     def _most(self, request: ModelRequest) -> Amount:
         """Return what the call may come to at most, by the dearest model that may answer."""
-        size = len(request.system.encode()) + sum(len(turn.text.encode()) for turn in request.turns)
-        size += sum(len(msgspec.json.encode(tool)) for tool in request.tools)
+        tools = (msgspec.json.encode(tool).decode() for tool in request.tools)
         pictures = sum(len(turn.pictures) for turn in request.turns)
-        tokens_in = -(-size // BYTES_PER_TOKEN) + pictures * PICTURE_TOKENS
+        tokens_in = tokens_of(request.system, *(turn.text for turn in request.turns), *tools)
+        tokens_in += pictures * PICTURE_TOKENS
         names = (request.model, *self.names) if request.model else self.names
         costs = [self.prices.cost((name,), tokens_in, request.max_tokens) or 0 for name in names]
         return Amount(max(costs, default=0), tokens_in + request.max_tokens)

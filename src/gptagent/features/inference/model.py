@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 from uuid import UUID
 
 from gptagent.features.inference.budgets.model import Limits
@@ -32,7 +32,61 @@ Hear = Callable[[str | None], Awaitable[None]]
 CIRCUIT = Circuit(
     trip=5, first=timedelta(seconds=5), longest=timedelta(minutes=1), probe=timedelta(seconds=30)
 )
+MICRO = 1_000_000
+T = TypeVar("T")
 _DAY_OF_RELEASE = re.compile(r"-\d{4}-\d{2}-\d{2}$")
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """US dollars for a million tokens, so millionths of a dollar for one. `cached` None: as any other."""
+
+    input: Decimal
+    output: Decimal
+    cached: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PriceList:
+    """Prices by the name of the model. Where there is none, no cost is told.
+
+    `minutes`: US dollars for a minute of speech; `searches`: for a thousand searches that are put in order.
+    """
+
+    prices: Mapping[str, Price] = field(default_factory=dict)
+    minutes: Mapping[str, Decimal] = field(default_factory=dict)
+    searches: Mapping[str, Decimal] = field(default_factory=dict)
+
+    def cost(self, names: Sequence[str], tokens_in: int, tokens_out: int, cached: int = 0) -> int | None:
+        """Return the cost in millionths of a US dollar by the first name that has a price, rounded half up.
+
+        A name may end in the day of its release, which the list need not know.
+        """
+        price = _find(self.prices, names)
+        if price is None:
+            return None
+        kept = min(cached, tokens_in)
+        dear = price.input * (tokens_in - kept) + price.output * tokens_out
+        return _rounded(dear + (price.input if price.cached is None else price.cached) * kept)
+
+    def cost_of_speech(self, names: Sequence[str], seconds: float) -> int | None:
+        """Return what so many seconds cost where speech is paid by its length; see `cost`."""
+        price = _find(self.minutes, names)
+        return None if price is None else _rounded(price * MICRO * Decimal(str(seconds)) / 60)
+
+    def cost_of_searches(self, names: Sequence[str], searches: int) -> int | None:
+        """Return what so many searches cost where they are paid by their number; see `cost`."""
+        price = _find(self.searches, names)
+        return None if price is None else _rounded(price * MICRO * searches / 1000)
+
+
+def _find(prices: Mapping[str, T], names: Sequence[str]) -> T | None:
+    known = (prices.get(name) for one in names for name in (one, _DAY_OF_RELEASE.sub("", one)))
+    return next((price for price in known if price is not None), None)
+
+
+def _rounded(cost: Decimal) -> int:
+    return int(cost.quantize(Decimal(1), ROUND_HALF_UP))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +108,16 @@ class ChatTurn:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """Whose a request is: of a workspace; if they have to do with it, about a contact, of an agent."""
+    """Whose a request is: of a workspace; if they have to do with it, about a contact, of an agent.
+
+    `turn_id` is the turn it is for, if there is one.
+    """
 
     scope: Scope
     contact: UUID | None = None
     agent_id: UUID | None = None
     limits: Limits = field(default_factory=Limits)
+    turn_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +164,7 @@ class ModelReply:
     `tokens_cached` are those of `tokens_in` that the provider had kept from an earlier request.
     `cost_micro_usd`: millionths of a US dollar; None if no price of the model is known.
     `masked`: how many values of which kind the provider was not told. `tool_calls` in the model's order;
-    those whose arguments are no JSON object are left out.
+    those whose arguments are no JSON object are left out. `seconds`: of speech, if the provider counts them.
     """
 
     text: str
@@ -119,6 +177,15 @@ class ModelReply:
     cost_micro_usd: int | None = None
     masked: tuple[str, ...] = ()
     tool_calls: tuple[ToolCall, ...] = ()
+    seconds: int = 0
+
+
+class Witness(Protocol):
+    """Is told what models were asked for one purpose, and with what outcome."""
+
+    def called(self, purpose: str, reply: ModelReply) -> None: ...
+
+    def failed(self, purpose: str, model: str, error: str) -> None: ...
 
 
 class LanguageModel(Protocol):
@@ -145,6 +212,16 @@ class Recording:
 
 
 class SpeechModel(Protocol):
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The models that may be asked, the fallback among them."""
+        ...
+
+    @property
+    def prices(self) -> PriceList:
+        """What their provider takes."""
+        ...
+
     async def transcribe(self, recording: Recording) -> ModelReply:
         """Return what is said, in the language it is said in; empty if nothing is.
 
@@ -165,39 +242,6 @@ class Breaker(Protocol):
     async def tell(self, model: str, *, failed: bool) -> None:
         """Note how a call ended. Never raises because the database does not answer."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """US dollars for a million tokens, so millionths of a dollar for one. `cached` None: as any other."""
-
-    input: Decimal
-    output: Decimal
-    cached: Decimal | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PriceList:
-    """Prices by the name of the model. Where there is none, no cost is told."""
-
-    prices: Mapping[str, Price] = field(default_factory=dict)
-
-    def cost(self, names: Sequence[str], tokens_in: int, tokens_out: int, cached: int = 0) -> int | None:
-        """Return the cost in millionths of a US dollar by the first name that has a price, rounded half up.
-
-        A name may end in the day of its release, which the list need not know.
-        """
-        price = self._find(names)
-        if price is None:
-            return None
-        kept = min(cached, tokens_in)
-        dear = price.input * (tokens_in - kept) + price.output * tokens_out
-        sum_ = dear + (price.input if price.cached is None else price.cached) * kept
-        return int(sum_.quantize(Decimal(1), ROUND_HALF_UP))
-
-    def _find(self, names: Sequence[str]) -> Price | None:
-        known = (self.prices.get(name) for one in names for name in (one, _DAY_OF_RELEASE.sub("", one)))
-        return next((price for price in known if price is not None), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +279,11 @@ class Embedder(Protocol):
     @property
     def model(self) -> EmbeddingModel:
         """The model that is set."""
+        ...
+
+    @property
+    def prices(self) -> PriceList:
+        """What its provider takes."""
         ...
 
     async def embed(

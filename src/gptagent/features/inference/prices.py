@@ -1,6 +1,5 @@
 """The price list: what is shipped for OpenAI's own address, and the operator's file."""
 
-from collections.abc import Mapping
 from decimal import Decimal
 from importlib.resources import files
 from pathlib import Path
@@ -27,7 +26,9 @@ class _Price(msgspec.Struct, forbid_unknown_fields=True):
 class _File(msgspec.Struct, forbid_unknown_fields=True):
     """`source` and `date` say where the prices are from; nothing is computed of them."""
 
-    usd_per_million_tokens: dict[str, _Price]
+    usd_per_million_tokens: dict[str, _Price] = {}
+    usd_per_minute: dict[str, _Dollars] = {}
+    usd_per_thousand_searches: dict[str, _Dollars] = {}
     source: str = ""
     date: str = ""
 
@@ -37,24 +38,27 @@ def load_prices(base_url: str, path: Path | None) -> PriceList:
 
     Raises Misconfigured if the file cannot be read.
     """
-    prices: dict[str, Price] = {}
+    lists: list[_File] = []
     if urlsplit(base_url).hostname == SHIPPED_FOR:
-        prices |= _read((files("gptagent.features.inference") / "prices.json").read_bytes())
+        lists.append(_read((files("gptagent.features.inference") / "prices.json").read_bytes()))
     if path is not None:
         try:
-            prices |= _read(path.read_bytes())
+            lists.append(_read(path.read_bytes()))
         except (OSError, msgspec.DecodeError) as error:
             raise Misconfigured(
                 "prices_unreadable",
                 "LLM_PRICES_FILE is no price list: {reason}",
                 params={"reason": str(error)},
             ) from error
-    return PriceList(prices)
+    return PriceList(
+        {name: _price(price) for one in lists for name, price in one.usd_per_million_tokens.items()},
+        {name: Decimal(str(price)) for one in lists for name, price in one.usd_per_minute.items()},
+        {name: Decimal(str(price)) for one in lists for name, price in one.usd_per_thousand_searches.items()},
+    )
 
 
-def _read(text: bytes) -> Mapping[str, Price]:
-    found = msgspec.json.decode(text, type=_File).usd_per_million_tokens
-    return {name: _price(one) for name, one in found.items()}
+def _read(text: bytes) -> _File:
+    return msgspec.json.decode(text, type=_File)
 
 
 def _price(one: _Price) -> Price:

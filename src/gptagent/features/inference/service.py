@@ -6,16 +6,47 @@ from uuid import UUID
 
 from gptagent.features.inference import store
 from gptagent.features.inference.model import EmbeddingModel, Embeddings, ModelReply, Purpose, TurnUsage
+from gptagent.features.inference.paying import counted, embed, pay, tokens_of, transcribe
 from gptagent.kernel.db import Session
+
+__all__ = (
+    "claim_usage",
+    "count_calls",
+    "counted",
+    "embed",
+    "pay",
+    "record_embedding",
+    "record_usage",
+    "resting_models",
+    "sum_cost",
+    "tokens_of",
+    "transcribe",
+    "usage_of_turns",
+)
 
 ASKED_WITHIN = timedelta(minutes=10)
 
 
 async def record_usage(
-    session: Session, turn_id: UUID | None, reply: ModelReply, purpose: Purpose = "other"
+    session: Session,
+    turn_id: UUID | None,
+    reply: ModelReply,
+    purpose: Purpose = "other",
+    *,
+    subject: UUID | None = None,
 ) -> None:
-    """Keep what a call used, by the provider's own numbers. `turn_id`: of the turn it was for, if any."""
-    await store.insert_usage(session, turn_id, reply, purpose)
+    """Keep what a call used, by the provider's own numbers. `turn_id`: of the turn it was for, if any.
+
+    `subject`: of what it was, where a turn may come to be about it later, such as a customer's file.
+    """
+    await store.insert_usage(session, turn_id, reply, purpose, subject)
+
+
+async def claim_usage(
+    session: Session, turn_id: UUID, subjects: Sequence[UUID], purpose: Purpose
+) -> list[ModelReply]:
+    """Let a turn have the calls that were made about these before it; return them. Done again the same."""
+    return await store.claim_usage(session, turn_id, subjects, purpose) if subjects else []
 
 
 async def count_calls(session: Session, purpose: Purpose, within: timedelta) -> int:
@@ -31,13 +62,16 @@ async def sum_cost(session: Session, purpose: Purpose) -> int | None:
     return await store.sum_cost(session, purpose)
 
 
-async def record_embedding(session: Session, model: EmbeddingModel, answer: Embeddings) -> None:
-    """Keep what vectors cost, if the provider told it."""
+async def record_embedding(
+    session: Session, model: EmbeddingModel, answer: Embeddings, turn_id: UUID | None = None
+) -> ModelReply:
+    """Keep what vectors cost, if the provider told it. Returns that."""
+    used = ModelReply(
+        "", model.name, answer.tokens, 0, answer.duration_ms, cost_micro_usd=answer.cost_micro_usd
+    )
     if answer.tokens:
-        used = ModelReply(
-            "", model.name, answer.tokens, 0, answer.duration_ms, cost_micro_usd=answer.cost_micro_usd
-        )
-        await store.insert_usage(session, None, used, "embedding")
+        await store.insert_usage(session, turn_id, used, "embedding")
+    return used
 
 
 async def usage_of_turns(session: Session, turn_ids: Sequence[UUID]) -> Mapping[UUID, TurnUsage]:

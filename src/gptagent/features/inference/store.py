@@ -8,11 +8,17 @@ from gptagent.features.inference.model import CIRCUIT, ModelReply, Purpose, Turn
 from gptagent.kernel.db import Session
 
 
-async def insert_usage(session: Session, turn_id: UUID | None, reply: ModelReply, purpose: Purpose) -> None:
+async def insert_usage(
+    session: Session,
+    turn_id: UUID | None,
+    reply: ModelReply,
+    purpose: Purpose,
+    subject: UUID | None = None,
+) -> None:
     await session.execute(
         """insert into app.llm_usage (turn_id, model, outcome, purpose, calls, tokens_in, tokens_out,
-                                      tokens_cached, duration_ms, cost_micro_usd)
-           values ($1, $2, 'ok', $3, $4, $5, $6, $7, $8, $9)""",
+                                      tokens_cached, duration_ms, cost_micro_usd, seconds, subject)
+           values ($1, $2, 'ok', $3, $4, $5, $6, $7, $8, $9, $10, $11)""",
         turn_id,
         reply.model,
         purpose,
@@ -22,7 +28,29 @@ async def insert_usage(session: Session, turn_id: UUID | None, reply: ModelReply
         reply.tokens_cached,
         reply.duration_ms,
         reply.cost_micro_usd,
+        reply.seconds,
+        subject,
     )
+
+
+async def claim_usage(
+    session: Session, turn_id: UUID, subjects: Sequence[UUID], purpose: Purpose
+) -> list[ModelReply]:
+    """Only of the last two days: an older message is answered by no turn."""
+    rows = await session.fetch(
+        """with claimed as (
+             update app.llm_usage set turn_id = $1
+              where subject = any($2) and purpose = $3
+                and created_at > clock_timestamp() - interval '2 days'
+                and (turn_id is null or turn_id = $1)
+             returning *)
+           select model, calls, tokens_in, tokens_out, tokens_cached, duration_ms, cost_micro_usd, seconds
+             from claimed order by id""",
+        turn_id,
+        list(subjects),
+        purpose,
+    )
+    return [ModelReply(text="", **row) for row in rows]
 
 
 async def count_calls(session: Session, purpose: Purpose, within: timedelta) -> int:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from gptagent.features.inference.model import PriceList
+
 
 class Recogniser(Protocol):
     """Reads the text on a picture."""
@@ -31,12 +33,14 @@ class Ranking:
 
     `scores` are how relevant the model holds the first ones, in its own measure; what it kept to itself has
     none.
+    `cost_micro_usd`: millionths of a US dollar; None if no price is known of what the provider counts.
     """
 
     order: tuple[int, ...]
     tokens: int
     duration_ms: int
     scores: tuple[float, ...] = ()
+    cost_micro_usd: int | None = None
 
 
 class Reranker(Protocol):
@@ -45,6 +49,11 @@ class Reranker(Protocol):
     @property
     def model(self) -> RerankingModel:
         """The model that is set."""
+        ...
+
+    @property
+    def prices(self) -> PriceList:
+        """What its provider takes."""
         ...
 
     async def rerank(self, question: str, texts: Sequence[str], *, deadline: float) -> Ranking:

@@ -12,8 +12,8 @@ from starlette.responses import Response, StreamingResponse
 
 from gptagent.sandbox.llm.refusals import admit, cut, error, fail, silence
 from gptagent.sandbox.llm.script import Prompt, Speech, ToolCall, speak
-from gptagent.sandbox.llm.state import Call, LlmFault, Model, Usage, tokens
-from gptagent.sandbox.wire import Json, answer, read_as, refusal
+from gptagent.sandbox.llm.state import Call, LlmFault, Model, Usage, halved, tokens
+from gptagent.sandbox.wire import Json, read_as, refusal
 
 PIECE = re.compile(r"\s*\S+\s*|\s+")
 FLUSH_SECONDS = 0.01  # so that what was said before the cut arrives
@@ -45,7 +45,7 @@ async def complete(request: Request) -> Response:
     if fault is not None:
         return await _spoiled(request, fault, call)
     call.outcome, call.usage = "answered", usage.as_json()
-    return answer(_whole(call, speech, usage))
+    return _sent(model, _whole(model, call, speech, usage))
 
 
 async def _spoiled(request: Request, fault: LlmFault, call: Call) -> Response:
@@ -56,10 +56,14 @@ async def _spoiled(request: Request, fault: LlmFault, call: Call) -> Response:
     return await (silence(request) if fault.action == "stall" else cut(request))
 
 
-def _whole(call: Call, speech: Speech, usage: Usage) -> Json:
+def _sent(model: Model, body: Json) -> Response:
+    return Response(halved(model, msgspec.json.encode(body)), media_type="application/json")
+
+
+def _whole(model: Model, call: Call, speech: Speech, usage: Usage) -> Json:
     message: Json = {"role": "assistant", "content": speech.text or None, "refusal": None}
     if speech.tools:
-        message["tool_calls"] = [_tool(call, i, tool) for i, tool in enumerate(speech.tools)]
+        message["tool_calls"] = [_tool(model, call, i, tool) for i, tool in enumerate(speech.tools)]
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": _reason(speech)}
     return {**_head(call, "chat.completion"), "choices": [choice], "usage": usage.as_json()}
 
@@ -75,7 +79,7 @@ async def _stream(  # noqa: PLR0917 - one stream's whole circumstances
 ) -> AsyncIterator[bytes]:
     """Send the pieces. A call that was broken off, by a fault or by the reader, has no usage."""
     call.outcome = fault.action if fault else "broken off by the reader"
-    deltas = _deltas(call, speech)
+    deltas = _deltas(model, call, speech)
     for position, delta in enumerate(deltas):
         if fault is not None and position >= (len(deltas) + 1) // 2:
             if fault.action == "wrong_json":
@@ -83,7 +87,7 @@ async def _stream(  # noqa: PLR0917 - one stream's whole circumstances
             else:
                 await _fall_silent(request, cut_too=fault.action == "broken")
             return
-        yield _event(_chunk(call, delta, None))
+        yield halved(model, _event(_chunk(call, delta, None)))
         await asyncio.sleep(model.knobs.token_ms / 1000)
     yield _event(_chunk(call, {}, _reason(speech)))
     if with_usage:
@@ -99,11 +103,11 @@ async def _fall_silent(request: Request, *, cut_too: bool) -> None:
     await silence(request)
 
 
-def _deltas(call: Call, speech: Speech) -> list[Json]:
+def _deltas(model: Model, call: Call, speech: Speech) -> list[Json]:
     opening: list[Json] = [{"role": "assistant", "content": ""}]
     words: list[Json] = [{"content": piece} for piece in PIECE.findall(speech.text)]
     calls: list[Json] = [
-        {"tool_calls": [{"index": i, **_tool(call, i, tool)}]} for i, tool in enumerate(speech.tools)
+        {"tool_calls": [{"index": i, **_tool(model, call, i, tool)}]} for i, tool in enumerate(speech.tools)
     ]
     return opening + words + calls
 
@@ -127,8 +131,8 @@ def _head(call: Call, kind: str) -> Json:
     }
 
 
-def _tool(call: Call, index: int, tool: ToolCall) -> Json:
-    arguments = msgspec.json.encode(tool.arguments).decode()
+def _tool(model: Model, call: Call, index: int, tool: ToolCall) -> Json:
+    arguments = halved(model, msgspec.json.encode(tool.arguments)).decode()
     return {
         "id": f"call_{call.n}_{index}",
         "type": "function",

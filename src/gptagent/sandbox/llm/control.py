@@ -66,7 +66,7 @@ async def get_calls(request: Request) -> Response:
     rows = [asdict(call) for call in newer(request, _model(request).calls, lambda call: call.n)]
     if request.query_params.get("prompts") == "0":
         for row in rows:
-            del row["prompt"]
+            del row["prompt"], row["tools"]
     return answer({"calls": rows})
 
 

@@ -3,14 +3,15 @@
 import asyncio
 from typing import cast
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gptagent.sandbox.llm.embeddings import vector
 from gptagent.sandbox.llm.refusals import admit, cut, fail
 from gptagent.sandbox.llm.script import Prompt
-from gptagent.sandbox.llm.state import Model, tokens
-from gptagent.sandbox.wire import answer, read_as, refusal
+from gptagent.sandbox.llm.state import Call, Model, halved, tokens
+from gptagent.sandbox.wire import Json, read_as, refusal
 
 SIZE = 1024
 
@@ -32,13 +33,28 @@ async def rerank(request: Request) -> Response:
     if fault is not None and fault.action != "wrong_size":
         return await (fail(request, fault, call) if fault.action in {"status", "timeout"} else cut(request))
     used = sum(map(tokens, [question, *documents]))
-    call.outcome, call.usage = "answered", {"total_tokens": used}
+    call.outcome = "answered"
     scores = enumerate(_scores(question, documents, call.model))
     best = sorted(scores, key=lambda one: -one[1])[: _top(body.get("top_n"), len(documents))]
     rows: list[dict[str, object]] = [{"index": index, "relevance_score": score} for index, score in best]
     if fault is not None:  # one that names a document nobody sent
         rows[0]["index"] = len(documents)
-    return answer({"model": call.model, "usage": call.usage, "results": rows})
+    if model.knobs.half_pairs:
+        rows = [{**row, "document": {"text": documents[cast("int", row["index"])]}} for row in rows]
+    told: Json = {"model": call.model, "results": rows, **_usage(model, call, used)}
+    return Response(halved(model, msgspec.json.encode(told)), media_type="application/json")
+
+
+def _usage(model: Model, call: Call, used: int) -> Json:
+    match model.knobs.reranking_usage:
+        case "none":
+            return {}
+        case "searches":
+            call.usage = {"search_units": 1}
+            return {"meta": {"billed_units": call.usage}}
+        case "tokens":
+            call.usage = {"total_tokens": used}
+            return {"usage": call.usage}
 
 
 def _scores(question: str, documents: list[str], name: str) -> list[float]:

@@ -22,6 +22,8 @@ class Knobs(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     `languages` are those the embeddings know: `many`, or `english` like models whose name says so.
     `embedding_ms` passes before vectors are answered, `speech_ms` before a transcript is,
     `reranking_ms` before an order is. Without `takes_tools` a request that offers some is refused.
+    `speech_usage` and `reranking_usage` are what their providers count in. With `half_pairs` each ¤ of an
+    answer is half of a surrogate pair, and reranked documents come back.
     """
 
     first_token_ms: int = 0
@@ -32,6 +34,9 @@ class Knobs(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     embedding_ms: int = 0
     speech_ms: int = 0
     reranking_ms: int = 0
+    speech_usage: Literal["tokens", "seconds", "none"] = "tokens"
+    reranking_usage: Literal["tokens", "searches", "none"] = "tokens"
+    half_pairs: bool = False
     takes_tools: bool = True
     models: list[str] = msgspec.field(
         default_factory=lambda: [
@@ -86,6 +91,7 @@ class Call:
     answer: str = ""
     usage: dict[str, int] | None = None
     temperature: object = None
+    tools: object = None
 
 
 @dataclass(slots=True)
@@ -100,6 +106,7 @@ class Model:
         stream = prompt.body.get("stream") is True
         call = Call(next(self.numbers), time.time(), kind, prompt.model, stream, shown, prompt.user)
         call.temperature = prompt.body.get("temperature")
+        call.tools = prompt.body.get("tools")
         self.calls.append(call)
         return call
 
@@ -107,3 +114,8 @@ class Model:
 def tokens(text: str) -> int:
     """Count tokens as roughly as everyone does: four characters each, at least one for any text."""
     return (len(text) + 3) // 4
+
+
+def halved(model: Model, json: bytes) -> bytes:
+    """Return an answer as a model sends it that breaks off in the middle of an emoji, if it is to."""
+    return json.replace("¤".encode(), rb"\ud83d") if model.knobs.half_pairs else json

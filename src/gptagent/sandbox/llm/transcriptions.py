@@ -8,14 +8,15 @@ import asyncio
 import re
 from typing import cast
 
+import msgspec
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gptagent.sandbox.llm.refusals import admit, cut, fail, silence
 from gptagent.sandbox.llm.script import Prompt, hidden_words, speak
-from gptagent.sandbox.llm.state import Model, tokens
-from gptagent.sandbox.wire import answer, refusal
+from gptagent.sandbox.llm.state import Call, Model, halved, tokens
+from gptagent.sandbox.wire import Json, refusal
 
 ENDINGS = frozenset(("flac", "m4a", "mp3", "mp4", "mpeg", "mpga", "oga", "ogg", "wav", "webm"))
 
@@ -44,6 +45,19 @@ async def transcribe(request: Request) -> Response:
     is_scripted = any(rule.match and re.search(rule.match, words) for rule in model.rules)
     said = speak(model.rules, prompt).text if is_scripted else words
     call.answer, call.outcome = said, "answered"
-    call.usage = {"input_tokens": 10 + len(content) // 1000, "output_tokens": tokens(said)}
-    usage = {"type": "tokens", **call.usage, "total_tokens": sum(call.usage.values())}
-    return answer({"text": said, "usage": usage})
+    body: Json = {"text": said, **_usage(model, call, content, said)}
+    return Response(halved(model, msgspec.json.encode(body)), media_type="application/json")
+
+
+def _usage(model: Model, call: Call, content: bytes, said: str) -> Json:
+    """A byte is a tenth of a second."""
+    match model.knobs.speech_usage:
+        case "none":
+            return {}
+        case "seconds":
+            call.usage = {"seconds": -(-len(content) // 10)}
+            return {"usage": {"type": "duration", "seconds": len(content) / 10}}
+        case "tokens":
+            call.usage = {"input_tokens": 10 + len(content) // 1000, "output_tokens": tokens(said)}
+            total = sum(call.usage.values())
+            return {"usage": {"type": "tokens", **call.usage, "total_tokens": total}}

@@ -103,6 +103,7 @@ def as_download(attachment: Attachment, path: Path) -> Response:
 class Unheard:
     """A customer's file that is here and that nobody has listened to."""
 
+    id: UUID
     conversation_id: UUID
     seq: int
     kind: str

@@ -86,7 +86,7 @@ async def select_attachment(session: Session, conversation_id: UUID, attachment_
 async def select_unheard(session: Session, attachment_id: UUID) -> Record | None:
     """Return a file that is here and waits to be heard."""
     return await session.fetchrow(
-        """select conversation_id, seq, kind, name, blob_key as key, size_bytes from app.attachment
+        """select id, conversation_id, seq, kind, name, blob_key as key, size_bytes from app.attachment
             where id = $1 and state = 'stored' and hearing = 'waiting'""",
         attachment_id,
     )

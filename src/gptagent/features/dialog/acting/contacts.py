@@ -23,7 +23,7 @@ _ABOUT = {
 def new_form(considered: Considered) -> Schema | None:
     """Return the arguments of a contact to be made, None unless it is known that the deal has none."""
     lead = considered.lead
-    if lead is None or not lead.is_fresh or lead.has_contact or considered.has_made_contact:
+    if lead is None or not lead.is_fresh or lead.has_contact or considered.new_contact == "made":
         return None
     if considered.conversation.contact_id is not None:
         return None

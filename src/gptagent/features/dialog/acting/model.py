@@ -35,6 +35,7 @@ Intent = Literal[
 INTENTS: tuple[Intent, ...] = get_args(Intent)
 # What becomes of a proposal. `done`: it was given to the CRM's queue, where its own state is kept.
 ProposalState = Literal["waiting", "done", "rejected", "outdated"]
+NewContact = Literal["none", "waiting", "made"]
 PROPOSAL_STATES: tuple[ProposalState, ...] = get_args(ProposalState)
 
 # The same is not proposed twice in a conversation within this time, whatever was decided about it.
@@ -63,7 +64,7 @@ class Considered:
     `unanswered` are the customer's messages the answer was given to, `reply` is what was said; `known` how
     the account is set up, `tags` those it has for deals. Whatever is proposed goes to this deal and this
     contact, for nothing else is named. `locale` is the workspace's. `has_task`: what the reply promises is a
-    task already. `has_made_contact`: the deal was given a contact from this conversation.
+    task already. `new_contact`: whether the deal was given one from this conversation.
     """
 
     agent: Agent
@@ -78,7 +79,7 @@ class Considered:
     turn_id: UUID | None = None
     locale: str = "en"
     has_task: bool = False
-    has_made_contact: bool = False
+    new_contact: NewContact = "none"
 
     @property
     def actions(self) -> Actions:

@@ -286,7 +286,7 @@ async def _considered(  # noqa: PLR0917 - what a conversation is made of
         known=await crm_actions.known_of(session, connection_id),
         tags=tuple(one.name for one in tags),
         locale=await organizations.get_locale(session),
-        has_made_contact=await store.has_made_contact(session, conversation.id),
+        new_contact=await store.new_contact(session, conversation.id),
     )
 
 
@@ -347,7 +347,7 @@ async def _write(session: Session, taken: Taken, writes: Sequence[FieldWrite]) -
 
 
 async def _propose(session: Session, taken: Taken, conversation: Conversation, proposal: Proposal) -> None:
-    if proposal.action == "create_contact" and await store.has_made_contact(session, conversation.id):
+    if proposal.action == "create_contact" and await store.new_contact(session, conversation.id) == "made":
         return  # by another turn, which was looked at meanwhile
     asked_for, lately = taken.considered.conversation, store.Lately(REPEATED_WITHIN, SINGLE)
     proposal_id = await store.insert_proposal(session, asked_for, taken.turn_id, proposal, lately)

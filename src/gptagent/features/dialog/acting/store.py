@@ -10,7 +10,7 @@ import msgspec
 from asyncpg import Record
 
 from gptagent.features.conversations.model import Conversation
-from gptagent.features.dialog.acting.model import Called, KeptProposal, Plan, Proposal, Run
+from gptagent.features.dialog.acting.model import Called, KeptProposal, NewContact, Plan, Proposal, Run
 from gptagent.features.dialog.model import Answer
 from gptagent.features.dialog.store import read_answer
 from gptagent.kernel.db import Session
@@ -227,16 +227,19 @@ async def count_alone(session: Session, conversation_id: UUID, within: timedelta
     return found
 
 
-async def has_made_contact(session: Session, conversation_id: UUID) -> bool:
-    """Tell whether a contact was made from a conversation, or is being made: not if the CRM refused it."""
-    return bool(
-        await session.fetchval(
-            """select exists (select from app.action_proposal p join app.crm_action a on a.id = p.action_id
-                               where p.conversation_id = $1 and p.action = 'create_contact'
-                                 and a.state <> 'failed')""",
-            conversation_id,
-        )
+async def new_contact(session: Session, conversation_id: UUID) -> NewContact:
+    """Return what there is of a contact from a conversation. `made`: or it is being made. A suggestion that
+    a newer answer takes back does not count.
+    """
+    found: NewContact = await session.fetchval(
+        """select case when bool_or(a.state <> 'failed') then 'made'
+                       when bool_or(p.state = 'waiting' and p.degree = 'approve') then 'waiting'
+                       else 'none' end
+             from app.action_proposal p left join app.crm_action a on a.id = p.action_id
+            where p.conversation_id = $1 and p.action = 'create_contact'""",
+        conversation_id,
     )
+    return found
 
 
 async def select_proposal(session: Session, conversation_id: UUID, proposal_id: UUID) -> KeptProposal | None:

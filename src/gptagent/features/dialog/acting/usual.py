@@ -82,7 +82,7 @@ def _of_intent(considered: Considered, intent: Intent | None, confidence: float)
 def _of_deal(considered: Considered) -> Iterator[Proposal]:
     """Propose the contact of a deal that has none, by the name the customer goes by in the channel."""
     name = considered.conversation.customer_name.strip()[: contacts.NAME_MAX_CHARS]
-    if name and tools.may_call(considered, "create_contact"):
+    if name and considered.new_contact == "none" and tools.may_call(considered, "create_contact"):
         fields: dict[str, object] = {"name": name}
         yield _proposal(considered, "create_contact", fields, name, NEW_CONTACT_CONFIDENCE, "deal")
 

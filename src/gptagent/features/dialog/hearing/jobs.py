@@ -121,7 +121,10 @@ class HearingJobs:
         except ParseFailed as error:
             log.warning("file_not_heard", error=error.code)
             raise _Unheard("not_readable") from error
-        except (Invalid, Forbidden, TooLarge, BudgetExhausted) as error:
+        except BudgetExhausted as error:
+            log.warning("file_not_heard", error=error.code)
+            raise _Unheard("no_budget") from error
+        except (Invalid, Forbidden, TooLarge) as error:
             log.warning("file_not_heard", error=error.code)
             raise _Unheard("failed") from error
         if not words:
@@ -134,21 +137,22 @@ class HearingJobs:
         if kind.medium == "document":
             return tidy(await _text(path, kind), "document"), None
         reply = await (
-            self._write_down(file, path, kind)
+            self._write_down(ctx, file, path, kind)
             if kind.medium == "voice"
             else self._describe(await _use(ctx, file), path, kind, locale)
         )
         async with ctx.db.session(ctx.scope) as session:
-            await inference.record_usage(session, None, reply, "hearing")
+            await inference.record_usage(session, None, reply, "hearing", subject=file.id)
         return tidy(reply.text, kind.medium), reply.model
 
-    async def _write_down(self, file: Unheard, path: Path, kind: Kind) -> ModelReply:
+    async def _write_down(self, ctx: JobContext, file: Unheard, path: Path, kind: Kind) -> ModelReply:
         if self.speech is None:
             raise _Unheard("not_set")
         if file.size_bytes > VOICE_MAX_BYTES:
             raise _Unheard("too_large")
         content = await asyncio.to_thread(path.read_bytes)
-        return await self.speech.transcribe(Recording(f"voice.{kind.ending}", kind.mime, content))
+        recording = Recording(f"voice.{kind.ending}", kind.mime, content)
+        return await inference.transcribe(ctx.db, await _use(ctx, file), self.speech, recording)
 
     async def _describe(self, use: Use, path: Path, kind: Kind, locale: str) -> ModelReply:
         if self.vision is None:
@@ -176,10 +180,16 @@ async def _is_wanted(session: Session, file: Unheard) -> bool:
 
 
 async def _use(ctx: JobContext, file: Unheard) -> Use:
-    """Return whose budget looking at a file is counted in: the workspace's and the customer's."""
+    """Return whose budget hearing a file is counted in: the workspace's, the customer's, and the agent's if
+    it is clear which one is going to answer.
+    """
     async with ctx.db.session(ctx.scope) as session:
         conversation = await conversations.get_conversation(session, file.conversation_id)
-    return Use(ctx.scope, conversation.customer)
+        candidates = await agents.list_active(session)
+    taking = [one for one in candidates if agents.takes_channel(one.settings, conversation.channel)]
+    if len(taking) != 1:
+        return Use(ctx.scope, conversation.customer)
+    return Use(ctx.scope, conversation.customer, taking[0].id, taking[0].settings.budget)
 
 
 async def _text(path: Path, kind: Kind) -> str:

@@ -10,6 +10,7 @@ from gptagent.features.conversations.speaking import service as speaking
 from gptagent.features.dialog import service, store
 from gptagent.features.dialog.context import TurnContext, not_found
 from gptagent.features.dialog.model import NOT_HEARD, Answer, Pace, Turn
+from gptagent.features.inference import service as inference
 from gptagent.features.organizations import service as organizations
 from gptagent.kernel.db import Session
 from gptagent.kernel.i18n import LOCALES, translate
@@ -60,6 +61,17 @@ async def answer_wordless(session: Session, context: TurnContext) -> Answer:
     locale = _locale(context) or await organizations.get_locale(session)
     text = translate(locale, ASK_AGAIN_VOICE if is_spoken else ASK_AGAIN)
     return Answer(text, "reply", "gate", reason=NOT_HEARD)
+
+
+async def count_in(session: Session, context: TurnContext) -> None:
+    """Let what hearing the files of a turn has cost be told and counted with it, though it came before."""
+    seqs = [one.seq for one in context.unanswered if one.heard or one.seen]
+    if not seqs or context.turn_id is None or context.is_rehearsal:
+        return
+    files = await attaching.list_attachments(session, context.conversation.id, seqs)
+    heard = await inference.claim_usage(session, context.turn_id, [one.id for one in files], "hearing")
+    for reply in heard:
+        context.trace.called("hearing", reply)
 
 
 def tell(message: Message) -> str:

@@ -42,6 +42,9 @@ PURPOSES: Mapping[str, str] = {
     "reply": "Answer",
     "rewrite": "Second wording, without unsourced facts",
     "actions": "What is to be done in the CRM",
+    "embedding": "Meaning of the question",
+    "reranking": "Order by the reranking model",
+    "hearing": "What the customer sent, made into words",
 }
 STEPS: Mapping[str, str] = {
     "understand": "Meaning of the question",

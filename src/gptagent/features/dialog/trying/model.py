@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
+from gptagent.features.agents.model import HISTORY_MAX_MESSAGES
 from gptagent.features.dialog.rehearsing.model import Place, Rehearsed
 
 TITLE_MAX_CHARS = 255
@@ -13,7 +14,7 @@ MESSAGE_MAX_CHARS = 5_000  # of the test chat (the table of limits)
 WORDS_SUGGESTED = 4  # where nothing was said yet
 CHATS_MAX = 100  # of one person in a workspace
 EXCHANGES_MAX = 100  # of one chat; a talk with a customer is rarely a tenth of it
-HISTORY_EXCHANGES = 5  # ten messages, as a turn is told
+HISTORY_EXCHANGES = HISTORY_MAX_MESSAGES // 2  # of which the setting says how many are told
 
 # `waiting` for a worker, `speaking` while the model does, then for good `done` or `failed`.
 State = Literal["waiting", "speaking", "done", "failed"]

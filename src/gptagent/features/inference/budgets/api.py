@@ -107,7 +107,7 @@ class BudgetApi:
         return BudgetsOut.model_validate(asdict(saved))
 
     async def get_usage(self, scope: CurrentScope) -> UsageOut:
-        """Embeddings are not counted."""
+        """Every call of a provider counts: of language, speech and vision models, vectors, reranking."""
         require(scope, policy.EDIT_AGENTS)
         async with self.db.session(scope) as session:
             used = await service.list_used(session, now=utcnow())

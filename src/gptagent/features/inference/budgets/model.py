@@ -16,7 +16,7 @@ DEGRADES: tuple[Degrade, ...] = get_args(Degrade)
 LIMIT_MAX = 1_000_000_000  # cents or tokens
 MICRO_PER_CENT = 10_000
 WARN_AT_PERCENT = 80
-# Longer than a call with all its attempts: what a killed process held is free again then.
+# Longer than a call with all its attempts: the process of one that still holds then was killed.
 HOLD_FOR = timedelta(minutes=2)
 EXHAUSTED = "budget_exhausted"
 

@@ -45,9 +45,12 @@ class BudgetExhausted(RateLimited):
         self.then = then
 
 
-async def reserve(session: Session, use: Use, most: Amount, *, now: datetime) -> UUID | None:
-    """Hold the most a call may come to; None if nothing limits it. Raises BudgetExhausted.
+async def reserve(
+    session: Session, use: Use, most: Amount, *, now: datetime
+) -> UUID | BudgetExhausted | None:
+    """Hold the most a call may come to; None if nothing limits it, BudgetExhausted if it must not begin.
 
+    What a killed process held is found here, once it has expired, and counts as used.
     A call may begin while anything is left. Those that go on count with the most they may come to, so only
     the last of them can go beyond the limit.
     """
@@ -56,6 +59,7 @@ async def reserve(session: Session, use: Use, most: Amount, *, now: datetime) ->
     if not bearers:
         return None
     await store.lock(session)
+    await _settle_expired(session, budgets, now)
     for bearer in bearers:
         held = await store.fetch_held(session, bearer)
         for period in PERIODS:
@@ -63,7 +67,7 @@ async def reserve(session: Session, use: Use, most: Amount, *, now: datetime) ->
             used = await store.fetch_used(session, bearer, period, begin)
             if ceiling.is_reached(used + held):
                 observe.BUDGET_REFUSALS.labels(bearer.level).inc()
-                raise BudgetExhausted(budgets.when_exhausted, (end_of(period, now) - now).total_seconds())
+                return BudgetExhausted(budgets.when_exhausted, (end_of(period, now) - now).total_seconds())
     hold_id = new_id()
     await store.insert_hold(session, hold_id, use.agent_id, use.contact, most, HOLD_FOR)
     return hold_id
@@ -75,14 +79,34 @@ async def release(session: Session, hold_id: UUID) -> None:
 
 
 async def settle(session: Session, use: Use, hold_id: UUID | None, amount: Amount, *, now: datetime) -> None:
-    """Count what a call has used instead of what it held, and tell the owners how far that goes."""
-    budgets = await store.fetch_budgets(session)
-    if hold_id is not None:
-        await store.delete_hold(session, hold_id)
+    """Count what a call has used instead of what it held, and tell the owners how far that goes.
+
+    One that took so long that its hold has expired may have been counted by that already.
+    """
+    if hold_id is not None and not await store.delete_hold(session, hold_id):
+        return
+    await _count(session, use, amount, await store.fetch_budgets(session), now=now, spent_at=now)
+
+
+async def _settle_expired(session: Session, budgets: Budgets, now: datetime) -> None:
+    """Count what calls held whose process was killed: what they have cost nobody knows, but not more.
+
+    The newest come first, so that the rows are taken in the order in which whoever settles takes them.
+    """
+    for use, amount, held_at in await store.take_expired(session, HOLD_FOR):
+        observe.BUDGET_HOLDS_EXPIRED.inc()
+        await _count(session, use, amount, budgets, now=now, spent_at=held_at)
+
+
+async def _count(
+    session: Session, use: Use, amount: Amount, budgets: Budgets, *, now: datetime, spent_at: datetime
+) -> None:
     for bearer in _bearers(session, use, budgets):
         if bearer.level == "contact" and not bearer.limits.is_set:
             continue  # a row for each contact and day, that nobody asks for
         for period in PERIODS:
+            if begin_of(period, spent_at) != begin_of(period, now):
+                continue  # of a period that is over nobody asks any more
             used, is_first = await store.add_use(session, bearer, period, begin_of(period, now), amount)
             if bearer.level == "workspace" and is_first:
                 await store.delete_old_uses(session, "contact", begin_of("month", now))

@@ -15,6 +15,7 @@ from gptagent.features.inference.budgets.model import (
     Period,
     UseOf,
 )
+from gptagent.features.inference.model import Use
 from gptagent.kernel.db import Session
 
 
@@ -98,7 +99,6 @@ async def insert_hold(  # noqa: PLR0917 - whose it is and how much
     amount: Amount,
     lasts: timedelta,
 ) -> None:
-    await session.execute("delete from app.budget_hold where expires_at <= clock_timestamp()")
     await session.execute(
         """insert into app.budget_hold (id, agent_id, contact, micro_usd, tokens, expires_at)
            values ($1, $2, $3, $4, $5, clock_timestamp() + $6::interval)""",
@@ -111,8 +111,30 @@ async def insert_hold(  # noqa: PLR0917 - whose it is and how much
     )
 
 
-async def delete_hold(session: Session, hold_id: UUID) -> None:
-    await session.execute("delete from app.budget_hold where id = $1", hold_id)
+async def delete_hold(session: Session, hold_id: UUID) -> bool:
+    """Return whether it was still there."""
+    found: UUID | None = await session.fetchval(
+        "delete from app.budget_hold where id = $1 returning id", hold_id
+    )
+    return found is not None
+
+
+async def take_expired(session: Session, lasts: timedelta) -> list[tuple[Use, Amount, datetime]]:
+    """Forget the holds that have expired: whose each was, how much, and since when; the newest first."""
+    rows = await session.fetch(
+        """with gone as (delete from app.budget_hold where expires_at <= clock_timestamp() returning *)
+           select agent_id, contact, micro_usd, tokens, expires_at - $1::interval as held_at
+             from gone order by expires_at desc""",
+        lasts,
+    )
+    return [
+        (
+            Use(session.scope, row["contact"], row["agent_id"]),
+            Amount(row["micro_usd"], row["tokens"]),
+            row["held_at"],
+        )
+        for row in rows
+    ]
 
 
 async def add_use(

@@ -1,7 +1,7 @@
 """Marks in the place of personal data: what goes to a provider has them, what comes back has the values."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from gptagent.features.inference.masking.model import Found, Kind
@@ -27,6 +27,7 @@ class Cover:
     kinds: Collection[Kind]
     _marks: dict[tuple[str, str], str] = field(default_factory=dict, repr=False)
     _values: dict[str, str] = field(default_factory=dict, repr=False)
+    _choices: dict[str, str] = field(default_factory=dict, repr=False)
 
     def cover(self, text: str) -> str:
         """Return the text with marks. What looks like one already gets one too, and so means nothing else."""
@@ -43,25 +44,56 @@ class Cover:
             return request
         system = self.cover(request.system)
         turns = tuple(replace(turn, text=self.cover(turn.text)) for turn in request.turns)
+        tools = tuple(
+            replace(one, description=self.cover(one.description), parameters=self._form(one.parameters))
+            for one in request.tools
+        )
+        schema = None if request.schema is None else self._form(request.schema)
         if self._values:
             system = f"{system}\n\n{SAID}"
-        return replace(request, system=system, turns=turns)
+        return replace(request, system=system, turns=turns, tools=tools, schema=schema)
+
+    def _form(self, schema: Mapping[str, object]) -> Mapping[str, object]:
+        """Return a schema as a provider may see it: names of stages, people and tags come from a CRM.
+
+        What there is to choose from is remembered as it stands: one value may be written in two ways.
+        """
+        return {self.cover(key): self._covered(value, key) for key, value in schema.items()}
+
+    def _covered(self, value: object, key: str = "") -> object:
+        if isinstance(value, str):
+            return self.cover(value)
+        if isinstance(value, Mapping):
+            return self._form(value)
+        if not isinstance(value, list | tuple):
+            return value
+        if key != "enum":
+            return [self._covered(one) for one in value]
+        for one in value:
+            if isinstance(one, str):
+                self._choices.setdefault(self.cover(one), one)
+        return list(dict.fromkeys(self._covered(one) for one in value))
 
     def reply(self, reply: ModelReply) -> ModelReply:
         """Return the reply with the values, also in what tools are called with."""
         calls = tuple(
-            replace(call, arguments={name: self._uncovered(value) for name, value in call.arguments.items()})
+            replace(
+                call,
+                arguments={
+                    self.uncover(name): self._uncovered(value) for name, value in call.arguments.items()
+                },
+            )
             for call in reply.tool_calls
         )
         return replace(reply, text=self.uncover(reply.text), tool_calls=calls)
 
     def _uncovered(self, value: object) -> object:
         if isinstance(value, str):
-            return self.uncover(value)
+            return self._choices.get(value) or self.uncover(value)
         if isinstance(value, list):
             return [self._uncovered(one) for one in value]
         if isinstance(value, dict):
-            return {key: self._uncovered(one) for key, one in value.items()}
+            return {self.uncover(str(key)): self._uncovered(one) for key, one in value.items()}
         return value
 
     def counts(self) -> tuple[str, ...]:

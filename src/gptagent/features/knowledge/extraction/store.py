@@ -214,7 +214,9 @@ async def read_progress(session: Session, day: date) -> Progress:
                   count(*) filter (where r.state = 'failed')::int as failed,
                   count(*) filter (where r.state is null
                                       or r.state in ('waiting', 'running'))::int as waiting,
-                  count(*) filter (where r.state = 'done' and r.method = 'model')::int as by_model
+                  count(*) filter (where r.state = 'done' and r.method = 'model')::int as by_model,
+                  count(*) filter (where r.state = 'waiting'
+                                      and r.error_code = 'budget_exhausted')::int as unpaid
              from app.chunk c left join app.graph_reading r on r.chunk_id = c.id"""
     )
     used = await session.fetchrow(

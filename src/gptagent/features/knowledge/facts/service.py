@@ -52,12 +52,12 @@ async def update_fact(
         changed.add("stages")
     if not changed:
         return old
-    await store.update_fact(session, old, wanted, now)
+    await _check_agents(session, askers, wanted.agents if "agents" in changed else ())
+    await check_stages(session, wanted.stages if "stages" in changed else ())
+    await store.update_fact(session, fact_id, wanted, now)
     if "agents" in changed:
-        await _check_agents(session, askers, wanted.agents)
         await store.set_agents(session, fact_id, wanted.agents)
     if "stages" in changed:
-        await check_stages(session, wanted.stages)
         await store.set_stages(session, fact_id, wanted.stages)
     await store.part_from_old_text(session, fact_id)
     told: dict[str, tuple[object, object] | None] = dict.fromkeys(changed)

@@ -45,12 +45,12 @@ async def insert_fact(session: Session, fact_id: UUID, new: NewFact, now: dateti
     await set_stages(session, fact_id, new.stages)
 
 
-async def update_fact(session: Session, fact: Fact, new: NewFact, now: datetime) -> None:
+async def update_fact(session: Session, fact_id: UUID, new: NewFact, now: datetime) -> None:
     """Write all but whom and what it is for."""
     await session.execute(
         """update app.company_fact
               set content = $2, priority = $3, version = version + 1, updated_at = $4 where id = $1""",
-        fact.id,
+        fact_id,
         new.content,
         new.priority,
         now,

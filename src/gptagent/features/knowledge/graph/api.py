@@ -198,6 +198,7 @@ async def _status(session: Session, request: Request) -> GraphOut:
         waiting=progress.waiting,
         failed=progress.failed,
         read_by_model=progress.by_model,
+        unpaid=progress.unpaid,
         calls=progress.calls,
         tokens_in=progress.tokens_in,
         tokens_out=progress.tokens_out,

@@ -165,13 +165,15 @@ class FailedSource:
 class Progress:
     """Passages of the base by how far their reading is; calls and tokens of today and of all days.
 
-    `cost_micro_usd` is of all calls, None if no price is known of one of them.
+    `cost_micro_usd` is of all calls, None if no price is known of one of them. `unpaid`: those that
+    wait because the workspace's budget for models was used up.
     """
 
     done: int
     waiting: int
     failed: int
     by_model: int
+    unpaid: int
     calls: int
     tokens_in: int
     tokens_out: int

@@ -44,14 +44,15 @@ class GraphUseOut(Wire):
 class GraphOut(Wire):
     """Entities by type; passages by how far their reading is; what the model has used, and may use in a day.
 
-    `read_by_model` counts passages that a model has read; patterns read the others. `cost_micro_usd`,
+    `read_by_model` counts passages that a model has read; patterns read the others. `unpaid` are those of
+    `waiting` for which the workspace's budget for models was used up. `cost_micro_usd`,
     millionths of a US dollar, is null if no price is known of one of the calls.
     """
 
     moving: ClassVar[frozenset[str]] = frozenset(
         {
-            "types", "done", "waiting", "failed", "read_by_model", "calls", "tokens_in", "tokens_out",
-            "tokens_today", "cost_micro_usd", "failures", "use",
+            "types", "done", "waiting", "failed", "read_by_model", "unpaid", "calls", "tokens_in",
+            "tokens_out", "tokens_today", "cost_micro_usd", "failures", "use",
         }
     )  # fmt: skip
 
@@ -60,6 +61,7 @@ class GraphOut(Wire):
     waiting: int
     failed: int
     read_by_model: int
+    unpaid: int
     calls: int
     tokens_in: int
     tokens_out: int

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from gptagent.features.inference import service as inference
 from gptagent.features.inference.masking.service import get_masking, hidden
-from gptagent.features.inference.model import EMBEDDED_AT_ONCE, Embedder, EmbeddingModel
+from gptagent.features.inference.model import EMBEDDED_AT_ONCE, Embedder, Use
 from gptagent.features.knowledge import retrieval
 from gptagent.features.knowledge.questions.model import Asked
 from gptagent.features.knowledge.rebuilding import store
@@ -65,9 +65,7 @@ async def understand(place: Place, embedder: Embedder | None, asked: Sequence[As
     found: list[Sequence[float]] = []
     for start in range(0, len(asked), EMBEDDED_AT_ONCE):
         texts = [one.text for one in asked[start : start + EMBEDDED_AT_ONCE]]
-        found += await _embed(place, embedder, index.model, texts)
-    if any(len(vector) != index.size for vector in found):
-        raise UnprovedError(FAILURES["embedding_size"])
+        found += await _embed(place, embedder, index, texts)
     return Understood(index, found)
 
 
@@ -84,7 +82,7 @@ async def embed_anew(place: Place, embedder: Embedder, understood: Understood) -
         if not batch:
             break
         after = batch[-1].chunk_id
-        made = await _embed(place, embedder, understood.index.model, [one.text for one in batch])
+        made = await _embed(place, embedder, understood.index, [one.text for one in batch])
         sources = {one.chunk_id: one.source_id for one in batch}
         async with place.db.session(place.scope) as session:
             for number, chunk_id, similarity in await store.compare(
@@ -126,17 +124,20 @@ async def ask(session: Session, asked: Sequence[Asked], index: Kept | None, near
 
 
 async def _embed(
-    place: Place, embedder: Embedder, model: EmbeddingModel, texts: Sequence[str]
+    place: Place, embedder: Embedder, index: Kept, texts: Sequence[str]
 ) -> Sequence[Sequence[float]]:
     """Embed texts as a workspace's are, and account for it. Raises UnprovedError."""
     async with place.db.session(place.scope) as session:
         kinds = (await get_masking(session)).kinds
     try:
-        answer = await embedder.embed(hidden(texts, kinds), model=model)
+        told, use = hidden(texts, kinds), Use(place.scope)
+        answer = await inference.embed(place.db, use, embedder, told, model=index.model)
     except AppError as error:
         raise UnprovedError(FAILURES.get(error.code, error.message)) from error
     async with place.db.session(place.scope) as session:
-        await inference.record_embedding(session, model, answer)
+        await inference.record_embedding(session, index.model, answer)
+    if any(len(vector) != index.size for vector in answer.vectors):
+        raise UnprovedError(FAILURES["embedding_size"])
     return answer.vectors
 
 

@@ -6,6 +6,7 @@ from typing import Protocol
 import structlog
 
 from gptagent.features.inference.masking.service import get_masking, hidden
+from gptagent.features.inference.model import Use
 from gptagent.features.knowledge.ports import Reranker
 from gptagent.features.knowledge.questions.model import Asked
 from gptagent.features.knowledge.questions.service import sample
@@ -74,7 +75,14 @@ class RerankingJobs:
             if len(found) > 1:
                 question, *texts = hidden([one.text, *service.texts_of(found)], masking.kinds)
                 try:
-                    ranking = await reranker.rerank(question, texts, deadline=service.MEASURING_SECONDS)
+                    ranking = await service.rank(
+                        ctx.db,
+                        Use(ctx.scope),
+                        reranker,
+                        question,
+                        texts,
+                        deadline=service.MEASURING_SECONDS,
+                    )
                 except Invalid:
                     # This question or its passages may be what the model does not take; not all of them.
                     refused += 1

@@ -15,6 +15,7 @@ FAILURES: Mapping[str, str] = {
     "reranker_unauthorized": "The reranking provider does not accept the key.",
     "reranker_rejected": "The reranking provider refuses the request. Is the model's name right?",
     "reranker_malformed": "What the reranking provider answers is no order.",
+    "budget_exhausted": "The budget for AI models is used up. It goes on by itself once there is money.",
     "egress_refused": "The provider's address may not be called from here.",
     "internal": "It could not be measured. It is tried again soon.",
 }

@@ -4,14 +4,17 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from uuid import UUID
 
 import structlog
 
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
 from gptagent.features.inference import service as inference
+from gptagent.features.inference.budgets.model import Amount
+from gptagent.features.inference.budgets.service import BudgetExhausted
 from gptagent.features.inference.masking.service import get_masking, hidden
-from gptagent.features.inference.model import ModelReply
+from gptagent.features.inference.model import ModelReply, Use, Witness
 from gptagent.features.knowledge import retrieval
 from gptagent.features.knowledge.categories.model import Within
 from gptagent.features.knowledge.model import Passage
@@ -63,12 +66,15 @@ class Reranking:
         meaning: Meaning | None = None,
         within: Within | None = None,
         is_measured: bool = False,
+        use: Use | None = None,
+        witness: Witness | None = None,
     ) -> Order | None:
-        """Return the question's best passages, the best one first; None if the model is not used
-        here or does not answer in time. That is noted: the order stays as it was. Holds no transaction
+        """Return the question's best passages, the best one first; None if the model is not used here, does
+        not answer in time or the budget is used up: the order stays as it was. Holds no transaction
         meanwhile. The provider is told no personal data that the workspace hides.
 
         Where it `is_measured` nobody waits: the provider is given its time, and its failure is raised.
+        It is the workspace's `use` unless another is named; `witness` is told what it came to.
         """
         if self.reranker is None or not question.strip():
             return None
@@ -81,23 +87,40 @@ class Reranking:
             masking = await get_masking(session)
         if len(found) < 2:
             return None
-        asked, *texts = hidden([question, *texts_of(found)], masking.kinds)
+        told = hidden([question, *texts_of(found)], masking.kinds)
+        ranking = await self._ask(db, use or Use(scope), told, witness, is_measured=is_measured)
+        if ranking is None:
+            return None
+        return Order(tuple(found[place].chunk_id for place in ranking.order), ranking.scores)
+
+    async def _ask(
+        self, db: Database, use: Use, told: Sequence[str], witness: Witness | None, *, is_measured: bool
+    ) -> Ranking | None:
+        """Ask for the order of what is `told`, the question first; None if it does not come in time."""
+        assert self.reranker is not None
+        asked, *texts = told
         try:
             seconds = MEASURING_SECONDS if is_measured else QUESTION_SECONDS
-            ranking = await self.reranker.rerank(asked, texts, deadline=seconds)
+            ranking = await rank(db, use, self.reranker, asked, texts, deadline=seconds)
         except AppError as error:
             if is_measured:
                 raise
+            log.warning("question_without_reranking", error=error.code)
+            if witness is not None:
+                witness.failed("reranking", self.reranker.model.name, error.code)
+            if isinstance(error, BudgetExhausted):  # of this workspace, agent or contact alone
+                return None
             # What is refused may be this workspace's passages alone: the others' are asked all the same.
             if not isinstance(error, Invalid):
                 self._rests_until = self.clock() + REST_SECONDS
-            log.warning("question_without_reranking", error=error.code)
-            async with db.session(scope) as session:
+            async with db.session(use.scope) as session:
                 await store.note_missed(session)
             return None
-        async with db.session(scope) as session:
-            await record_usage(session, self.reranker.model, ranking)
-        return Order(tuple(found[place].chunk_id for place in ranking.order), ranking.scores)
+        async with db.session(use.scope) as session:
+            used = await record_usage(session, self.reranker.model, ranking, use.turn_id)
+        if witness is not None:
+            witness.called("reranking", used)
+        return ranking
 
 
 async def candidates(
@@ -112,11 +135,35 @@ def texts_of(passages: Sequence[Passage]) -> list[str]:
     return ["\n".join(filter(None, (one.source_title, one.heading, one.content))) for one in passages]
 
 
-async def record_usage(session: Session, model: RerankingModel, ranking: Ranking) -> None:
-    """Keep what an order cost, if the provider told it."""
-    if ranking.tokens:
-        used = ModelReply("", model.name, ranking.tokens, 0, ranking.duration_ms)
-        await inference.record_usage(session, None, used, "reranking")
+async def rank(
+    db: Database, use: Use, reranker: Reranker, question: str, texts: Sequence[str], *, deadline: float
+) -> Ranking:
+    """Ask for the order within the budgets. Raises BudgetExhausted, and what `Reranker.rerank` raises.
+
+    The question is read with each of the texts.
+    """
+    tokens = inference.tokens_of(*texts, *([question] * len(texts)))
+    names, prices = (reranker.model.name,), reranker.prices
+    costs = prices.cost(names, tokens, 0) or 0, prices.cost_of_searches(names, 1) or 0
+    most = Amount(max(costs), tokens)
+    return await inference.pay(
+        db,
+        use,
+        most,
+        lambda: reranker.rerank(question, texts, deadline=deadline),
+        lambda ranking: inference.counted(ranking.cost_micro_usd, ranking.tokens, most),
+    )
+
+
+async def record_usage(
+    session: Session, model: RerankingModel, ranking: Ranking, turn_id: UUID | None = None
+) -> ModelReply:
+    """Keep what an order cost, if the provider told it. Returns that."""
+    cost = ranking.cost_micro_usd
+    used = ModelReply("", model.name, ranking.tokens, 0, ranking.duration_ms, cost_micro_usd=cost)
+    if ranking.tokens or cost is not None:
+        await inference.record_usage(session, turn_id, used, "reranking")
+    return used
 
 
 async def queue_due(db: Database, model: RerankingModel, *, most: int = MOST_AT_ONCE) -> int:

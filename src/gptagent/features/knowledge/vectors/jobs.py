@@ -7,8 +7,9 @@ from typing import Protocol
 import structlog
 
 from gptagent.features.inference import service as inference
+from gptagent.features.inference.budgets.service import BudgetExhausted
 from gptagent.features.inference.masking.service import get_masking, hidden
-from gptagent.features.inference.model import EMBEDDED_AT_ONCE, Embedder
+from gptagent.features.inference.model import EMBEDDED_AT_ONCE, Embedder, Use
 from gptagent.features.knowledge.renewing import service as renewing
 from gptagent.features.knowledge.vectors import measuring, service, store
 from gptagent.features.knowledge.vectors.model import SAMPLE, Benefit, VectorIndex, judge
@@ -61,7 +62,8 @@ class VectorJobs:
             async with ctx.db.session(ctx.scope) as session:
                 await service.fail(session, index, error.code)
             log.warning("vectors_failed", error=error.code)
-            if error.retryable:
+            # What has no money is looked at again by the schedule: it may be raised before the day is over.
+            if error.retryable and not isinstance(error, BudgetExhausted):
                 raise
 
     async def give_up(self, ctx: VectorContext) -> None:
@@ -113,7 +115,8 @@ async def _embed_batch(
         kinds = (await get_masking(session)).kinds
     if kinds != index.hidden:
         raise _HiddenOtherwiseError
-    answer = await embedder.embed(hidden([text for _, text in batch], kinds))
+    texts = hidden([text for _, text in batch], kinds)
+    answer = await inference.embed(ctx.db, Use(ctx.scope), embedder, texts)
     size = len(answer.vectors[0])
     if index.size not in {None, size}:
         raise Invalid("embedding_size", "The embedding model answers with another number of dimensions.")
@@ -124,7 +127,7 @@ async def _embed_batch(
 
 async def _look_at_size(ctx: VectorContext, embedder: Embedder, index: VectorIndex) -> VectorIndex:
     """Embed everything anew if the model's vectors have another size than those that are kept."""
-    answer = await embedder.embed([service.PROBE])
+    answer = await inference.embed(ctx.db, Use(ctx.scope), embedder, [service.PROBE])
     if len(answer.vectors[0]) == index.size:
         return index
     log.warning("vectors_begun_anew", size=len(answer.vectors[0]), before=index.size)
@@ -143,7 +146,8 @@ async def _measure(ctx: VectorContext, embedder: Embedder, index: VectorIndex) -
         async with ctx.db.session(ctx.scope) as session:
             await service.hold(session, index)
             masking = await get_masking(session)
-        answer = await embedder.embed(hidden([one.text for one in part], masking.kinds))
+        texts = hidden([one.text for one in part], masking.kinds)
+        answer = await inference.embed(ctx.db, Use(ctx.scope), embedder, texts)
         async with ctx.db.session(ctx.scope) as session:
             await inference.record_embedding(session, index.model, answer)
             trials += await measuring.try_questions(session, index, part, answer.vectors)

@@ -34,6 +34,7 @@ FAILURES: Mapping[str, str] = {
     "embedding_rejected": "The provider of embeddings refuses the request. Is the model's name right?",
     "embedding_size": "The model's vectors have another size than was asked for or can be kept.",
     "embedding_malformed": "What the provider of embeddings answers is no vectors.",
+    "budget_exhausted": "The budget for AI models is used up. It goes on by itself once there is money.",
     "egress_refused": "The provider's address may not be called from here.",
     "no_pgvector": "The database has no pgvector.",
     "internal": "The passages could not be embedded. It is tried again soon.",

@@ -11,9 +11,10 @@ import structlog
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
 from gptagent.features.inference import service as inference
+from gptagent.features.inference.budgets.service import BudgetExhausted
 from gptagent.features.inference.masking.model import Masking
 from gptagent.features.inference.masking.service import get_masking, hidden
-from gptagent.features.inference.model import Embedder, EmbeddingModel, Embeddings
+from gptagent.features.inference.model import Embedder, EmbeddingModel, Embeddings, Use, Witness
 from gptagent.features.knowledge.vectors import store
 from gptagent.features.knowledge.vectors.model import (
     FAILURES,
@@ -43,6 +44,15 @@ PROBE = "How many dimensions are there?"
 REST_SECONDS = 30.0  # after a failure the provider is not asked: each question would wait in vain
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """Whose a question is, who is told what it came to, and whether nobody waits for its answer."""
+
+    use: Use
+    witness: Witness | None
+    is_measured: bool
+
+
 @dataclass(slots=True)
 class Understanding:
     """Questions by their meaning, where the workspace's index is worth it. One for each process."""
@@ -52,12 +62,20 @@ class Understanding:
     _rests_until: float = field(default=0.0, repr=False)
 
     async def understand(
-        self, db: Database, scope: Scope, question: str, *, is_measured: bool = False
+        self,
+        db: Database,
+        scope: Scope,
+        question: str,
+        *,
+        is_measured: bool = False,
+        use: Use | None = None,
+        witness: Witness | None = None,
     ) -> Meaning | None:
-        """Return what the question means; None if no index is used here or the provider does not answer in
-        time. That is noted: retrieval goes on by words alone. Holds no transaction meanwhile.
+        """Return what the question means; None if no index is used here, the provider does not answer in
+        time or the budget is used up: retrieval goes on by words alone. Holds no transaction meanwhile.
 
         Where it `is_measured` nobody waits: the provider is given its time, and its failure is raised.
+        It is the workspace's `use` unless another is named; `witness` is told what it came to.
         """
         if self.embedder is None or not question.strip():
             return None
@@ -67,7 +85,8 @@ class Understanding:
         if index is None or index.benefit is None:
             return None
         [plain] = hidden([question[:QUESTION_MAX_CHARS]], masking.kinds)
-        vector = await self._ask(db, scope, index, plain, is_measured=is_measured)
+        wanted = _Wanted(use or Use(scope), witness, is_measured)
+        vector = await self._ask(db, wanted, index, plain)
         if vector is None:
             return None
         return Meaning(index.id, vector, index.benefit.weight, index.benefit.lowest)
@@ -81,30 +100,39 @@ class Understanding:
         return index if index is not None and is_ours and index.benefit is not None else None
 
     async def _ask(
-        self, db: Database, scope: Scope, index: VectorIndex, question: str, *, is_measured: bool
+        self, db: Database, wanted: _Wanted, index: VectorIndex, question: str
     ) -> Sequence[float] | None:
-        if self.embedder is None or (self.clock() < self._rests_until and not is_measured):
+        if self.embedder is None or (self.clock() < self._rests_until and not wanted.is_measured):
             return None
-        deadline = None if is_measured else QUESTION_SECONDS
+        use, witness = wanted.use, wanted.witness
+        deadline = None if wanted.is_measured else QUESTION_SECONDS
         try:
-            answer = await self.embedder.embed([question], model=index.model, deadline=deadline)
+            answer = await inference.embed(
+                db, use, self.embedder, [question], model=index.model, deadline=deadline
+            )
         except AppError as error:
-            if is_measured:
+            if wanted.is_measured:
                 raise
-            self._rests_until = self.clock() + REST_SECONDS
             log.warning("question_without_vector", error=error.code)
-            async with db.session(scope) as session:
+            if witness is not None:
+                witness.failed("embedding", index.model.name, error.code)
+            if isinstance(error, BudgetExhausted):  # of this workspace, agent or contact alone
+                return None
+            self._rests_until = self.clock() + REST_SECONDS
+            async with db.session(use.scope) as session:
                 await store.note_missed(session, index.id)
             return None
-        async with db.session(scope) as session:
-            await inference.record_embedding(session, index.model, answer)
+        async with db.session(use.scope) as session:
+            used = await inference.record_embedding(session, index.model, answer, use.turn_id)
+            if witness is not None:
+                witness.called("embedding", used)
             if len(answer.vectors[0]) != index.size:
                 log.warning("question_without_vector", error="embedding_size")
                 await store.doubt_index(session, index.id)
                 await session.enqueue(EMBED_JOB, {})
         if len(answer.vectors[0]) == index.size:
             return answer.vectors[0]
-        if is_measured:
+        if wanted.is_measured:
             raise Invalid("embedding_size", FAILURES["embedding_size"])
         return None
 
