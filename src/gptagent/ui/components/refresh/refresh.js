@@ -55,3 +55,10 @@ document.addEventListener("input", (event) => {
   const field = event.target;
   if (field.matches("[data-keeps]")) field.toggleAttribute("hx-morph-skip", field.value !== "");
 });
+
+// The library would take the cursor to such a field each time its part comes anew; a dialog needs the mark as it opens.
+document.querySelectorAll("[data-live-topic] [autofocus]").forEach((field) => {
+  if (field.closest("dialog")) return;
+  field.focus();
+  field.removeAttribute("autofocus");
+});
