@@ -29,3 +29,9 @@ document.addEventListener("focusout", ({ target }) => {
   const said = { id, className: "field__error", textContent: target.dataset.wrong };
   target.after(Object.assign(document.createElement("p"), said));
 });
+
+// What somebody has typed into a field that keeps it stays, whatever its part of the page says of it when it comes anew.
+document.addEventListener("input", (event) => {
+  const field = event.target;
+  if (field.matches("[data-keeps]")) field.toggleAttribute("hx-morph-skip", field.value !== "");
+});
