@@ -19,15 +19,18 @@ const isRight = ({ value, dataset: { check, low, high, optional } }) => {
   return (!isNumber || /^\d+$/.test(text)) && size >= Number(low) && size <= Number(high);
 };
 document.addEventListener("focusout", ({ target }) => {
-  if (!target.matches?.("[data-check]") || target.value === target.defaultValue) return;
+  if (!target.matches?.("[data-check]")) return;
   const id = `${target.id}-error`;
-  document.getElementById(id)?.remove();
+  const told = document.getElementById(id);
+  if (target.value === target.defaultValue && told?.dataset.here === undefined) return;
+  told?.remove();
   target.removeAttribute("aria-invalid");
   if (isRight(target)) return;
   target.setAttribute("aria-invalid", "true");
   target.setAttribute("aria-describedby", `${id} ${target.id}-help`);
   const said = { id, className: "field__error", textContent: target.dataset.wrong };
   target.after(Object.assign(document.createElement("p"), said));
+  target.nextElementSibling.dataset.here = "";
 });
 
 // What somebody has typed into a field that keeps it stays, whatever its part of the page says of it when it comes anew.
