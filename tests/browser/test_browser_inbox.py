@@ -466,6 +466,7 @@ async def test_an_editor_with_unsaved_changes_is_not_left_unasked(browser, web, 
     await expect(page.locator("#name-error")).to_have_text("From 1 to 255 characters.")
     await page.locator("#name").fill(agent.name)
     await page.locator("#name").blur()
+    await expect(page.locator("#name-error")).to_have_count(0)
     await page.get_by_role("link", name="Basic").focus()
     await page.keyboard.press("ArrowRight")
     await expect(page.get_by_role("link", name="Integrations", exact=True)).to_be_focused()

@@ -247,7 +247,7 @@ async def test_who_saves_a_tab_that_a_colleague_changed_is_told_and_keeps_what_w
     assert "Somebody else changed it while you were typing." in texts(refused)
     assert "Open the saved one" in texts(refused)
     # Both values stand there, so that a second press overwrites knowingly; what both have is not shown.
-    shown = refused.text.partition('id="differing"')[2].partition("</section></div>")[0]
+    shown = refused.text.partition('id="differing"')[2].partition("Saving once more puts")[0]
     assert "<del" in shown and "Be kind to all.</del>" in shown
     assert "Be brief, whoever asks.</ins>" in shown and "One moment." not in shown
     assert (await the_agent(scene)).settings.instructions == "Be kind to all."
@@ -314,7 +314,7 @@ async def test_update_rules_are_added_moved_taken_out_and_saved_without_a_script
     rearranged = await owner.send(fields, {**typed, "version": seen, "rearrange": "up/update_rules.lead/1"})
     assert f'name="version" value="{seen}"' in rearranged.text
     late = await owner.send(fields, {**typed, "version": seen})
-    assert late.status_code == 409 and "Somebody else changed it." in texts(late)
+    assert late.status_code == 409 and "Somebody else changed it while you were typing." in texts(late)
     half = {**typed, f"{first}.condition": "", f"{second}.field": "", "actions.confidence": "much"}
     refused = await owner.send(fields, half)
     assert refused.status_code == 422 and "Not saved: correct 3 fields." in texts(refused)

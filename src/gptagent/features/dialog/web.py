@@ -360,6 +360,7 @@ def _rights(scope: Scope, conversation_id: UUID) -> dict[str, Any]:
         "channels": crm.CHANNELS,
         "current": conversation_id,
         "assignment_error": "",
+        "assignment_typed": {},
         "may_work": policy.WORK_CONVERSATIONS in scope.permissions,
         "may_read_files": policy.READ_ATTACHMENTS in scope.permissions,
         "may_read_explanations": policy.READ_EXPLANATIONS in scope.permissions,

@@ -27,7 +27,6 @@ from gptagent.ui.web import Notice, Pages, base_of, field_errors, words
 
 VERSIONS_SHOWN = 50
 LONGEST_NUMBER = 9  # digits of a version's number that are sure to fit
-PUBLISHED_MEANWHILE = "published_meanwhile"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +157,7 @@ class AgentVersionPages:
     ) -> Response:
         """Show the page as it is now, with the note, and what was published since the page was opened."""
         between = None
-        if error.code == PUBLISHED_MEANWHILE:
+        if error.code == "published_meanwhile":
             between = (int(str(error.params["seen"])), int(str(error.params["number"])))
         return await self._page(
             request, scope, agent_id, between=between, error=error, note=words(form, "note")
@@ -176,7 +175,7 @@ def _check_published(form: FormData, agent: Agent) -> None:
     seen = words(form, "published")
     if seen.isascii() and seen.isdecimal() and len(seen) <= LONGEST_NUMBER and int(seen) < agent.published:
         raise Conflict(
-            PUBLISHED_MEANWHILE,
+            "published_meanwhile",
             "Somebody has published version {number} meanwhile. What it changed is shown here.",
             params={"number": agent.published, "seen": int(seen)},
         )

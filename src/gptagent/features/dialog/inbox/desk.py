@@ -135,6 +135,10 @@ class Desk:
             kept["handoff_typed"] = self.part("handoff")
         if but != "draft" and (draft := self._draft()):
             kept["draft_typed"] = draft
+        if but != "assignment" and words(self.form, "assignment.assignee_id") != words(
+            self.form, "assignment.first"
+        ):
+            kept["assignment_typed"] = self.part("assignment")
         if but != "memory" and words(self.form, "memory.text").strip():
             kept["memory_typed"] = self.part("memory")
         return kept

@@ -5,7 +5,9 @@ const update = (field) => {
   if (counter) counter.textContent = field.value.length.toLocaleString(language);
 };
 document.addEventListener("input", (event) => event.target.matches("textarea") && update(event.target));
-document.querySelectorAll("textarea[maxlength]").forEach(update);
+const updateAll = () => document.querySelectorAll("textarea[maxlength]").forEach(update);
+updateAll();
+document.addEventListener("htmx:after:swap", updateAll); // what was typed may have stayed in a part that came anew
 
 // What is wrong with a field that says its limits is told as it is left, changed; the server tells the same once it is
 // sent. `data-check` is `number` or `text`, `data-wrong` the sentence; what may be empty has `data-optional`.
@@ -17,13 +19,22 @@ const isRight = ({ value, dataset: { check, low, high, optional } }) => {
   return (!isNumber || /^\d+$/.test(text)) && size >= Number(low) && size <= Number(high);
 };
 document.addEventListener("focusout", ({ target }) => {
-  if (!target.matches?.("[data-check]") || target.value === target.defaultValue) return;
+  if (!target.matches?.("[data-check]")) return;
   const id = `${target.id}-error`;
-  document.getElementById(id)?.remove();
+  const told = document.getElementById(id);
+  if (target.value === target.defaultValue && told?.dataset.here === undefined) return;
+  told?.remove();
   target.removeAttribute("aria-invalid");
   if (isRight(target)) return;
   target.setAttribute("aria-invalid", "true");
   target.setAttribute("aria-describedby", `${id} ${target.id}-help`);
   const said = { id, className: "field__error", textContent: target.dataset.wrong };
   target.after(Object.assign(document.createElement("p"), said));
+  target.nextElementSibling.dataset.here = "";
+});
+
+// What somebody has typed into a field that keeps it stays, whatever its part of the page says of it when it comes anew.
+document.addEventListener("input", (event) => {
+  const field = event.target;
+  if (field.matches("[data-keeps]")) field.toggleAttribute("hx-morph-skip", field.value !== "");
 });

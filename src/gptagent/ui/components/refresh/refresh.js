@@ -50,8 +50,9 @@ document.addEventListener("htmx:finally:request", (event) => {
   state.isAsked = false;
 });
 
-// What somebody has typed into a field that keeps it stays, whatever its part of the page says of it when it comes anew.
-document.addEventListener("input", (event) => {
-  const field = event.target;
-  if (field.matches("[data-keeps]")) field.toggleAttribute("hx-morph-skip", field.value !== "");
+// The library would take the cursor to such a field each time its part comes anew; a dialog needs the mark as it opens.
+document.querySelectorAll("[data-live-topic] [autofocus]").forEach((field) => {
+  if (field.closest("dialog")) return;
+  field.focus();
+  field.removeAttribute("autofocus");
 });

@@ -5,7 +5,9 @@ const formOf = (event) => document.getElementById(event.target.closest?.("a[data
 const open = (details) => {
   clearTimeout(timer);
   details.open = true;
-  details.querySelector("input:not([type=hidden])").select();
+  const field = details.querySelector("input:not([type=hidden])");
+  field.focus();
+  field.select();
 };
 
 document.addEventListener("click", (event) => {
