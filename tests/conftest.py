@@ -5,6 +5,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
+import structlog
 
 from cast import make_scope
 from gptagent.kernel.crypto import Vault, load_vault
@@ -17,6 +18,14 @@ from gptagent.sandbox.spawn import running
 from homes import new_home, own_database
 from trust import TRUST
 from worlds import Account, World, make_world
+
+# Without it a traceback in the log is drawn with every local variable, which takes a second.
+structlog.configure(
+    processors=[
+        *structlog.get_config()["processors"][:-1],
+        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 
 @pytest.fixture(scope="session")
