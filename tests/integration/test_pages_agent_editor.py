@@ -218,7 +218,7 @@ async def test_a_model_is_chosen_of_those_of_the_plan_or_named(owner, scene):
     assert "Not in your plan. Ask for a larger one to choose it." in texts(page)
     assert " checked" in radios[""] and {"gpt-4.1", "gpt-5", "gemini-2.5-flash", "*"} < set(radios)
     typed = {"language.fixed": "en", "response_delay_seconds": "5", "creativity": "balanced"}
-    typed |= {"hours.timezone": "Europe/Moscow", "model": "*"}
+    typed |= {"hours.timezone": "Europe/Moscow", "model": "*", "history_messages": "20"}
     nameless = await owner.send(place, typed)
     assert nameless.status_code == 422 and "Name the model, or choose one of those above." in texts(nameless)
     absent = await owner.send(place, {**typed, "model.other": "other-1"})

@@ -18,7 +18,10 @@ document.querySelectorAll("[data-check-search]").forEach((search) => {
   const boxOf = (row) => row.querySelector("input");
   const tagOf = (row) => {
     const label = row.textContent.trim();
-    const tag = Object.assign(document.createElement("button"), { type: "button", className: "chip", textContent: label });
+    const tag = document.createElement("button");
+    tag.type = "button";
+    tag.className = "chip";
+    tag.textContent = label;
     tag.setAttribute("aria-label", search.dataset.takesOut.replace("{}", label));
     tag.disabled = boxOf(row).disabled;
     tag.addEventListener("click", () => {

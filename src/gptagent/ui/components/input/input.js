@@ -28,9 +28,12 @@ document.addEventListener("focusout", ({ target }) => {
   if (isRight(target)) return;
   target.setAttribute("aria-invalid", "true");
   target.setAttribute("aria-describedby", `${id} ${target.id}-help`);
-  const said = { id, className: "field__error", textContent: target.dataset.wrong };
-  target.after(Object.assign(document.createElement("p"), said));
-  target.nextElementSibling.dataset.here = "";
+  const said = document.createElement("p");
+  said.id = id;
+  said.className = "field__error";
+  said.textContent = target.dataset.wrong;
+  said.dataset.here = "";
+  target.after(said);
 });
 
 // What somebody has typed into a field that keeps it stays, whatever its part of the page says of it when it comes anew.
