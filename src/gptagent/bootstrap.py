@@ -461,7 +461,7 @@ def _speech(platform: Platform) -> SpeechModel | None:
 def _vision(platform: Platform) -> LanguageModel | None:
     """Return the eye under the budgets of the workspaces."""
     settings = platform.settings
-    eye = build_eye(settings, platform.db)
+    eye = build_eye(settings, platform.db) if settings.vision_model else None
     if eye is None:
         return None
     prices = load_prices(vision_url(settings), settings.llm_prices_file)
