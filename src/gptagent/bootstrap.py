@@ -461,7 +461,8 @@ def _speech(platform: Platform) -> SpeechModel | None:
 def _vision(platform: Platform) -> LanguageModel | None:
     """Return the eye under the budgets of the workspaces."""
     settings = platform.settings
-    if settings.vision_model is None or (eye := build_eye(settings, platform.db)) is None:
+    eye = build_eye(settings, platform.db) if settings.vision_model else None
+    if eye is None:
         return None
     prices = load_prices(vision_url(settings), settings.llm_prices_file)
     names = tuple(name for name in (settings.vision_model, settings.vision_fallback_model) if name)

@@ -163,7 +163,9 @@ async def test_after_five_failures_one_looks_and_others_wait(open_model, control
         assert not [one for one in await inference.resting_models(session) if one.startswith(name)]
 
 
-async def test_a_speech_model_is_left_alone_too_and_its_fallback_writes_down(llm, control, database, name):
+async def test_a_speech_model_is_left_alone_too_and_its_fallback_writes_down(
+    llm, control, database, pass_time, name
+):
     """MSG-9, MSG-10"""
     parts = urlsplit(llm)
     egress = Egress(frozenset({(parts.hostname, parts.port)}))
@@ -180,6 +182,10 @@ async def test_a_speech_model_is_left_alone_too_and_its_fallback_writes_down(llm
     other = replace(first, fallback_model="sandbox-speech", breaker=PostgresBreaker(database, f"{llm}/v1"))
     assert (await other.transcribe(voice)).text == "Hello"
     assert asked(control)[CIRCUIT.trip :] == ["sandbox-speech"]
+    control.delete("/faults")
+    pass_time()
+    for one in (first, other):
+        assert (await one.transcribe(voice)).model == name
     await egress.aclose()
 
 

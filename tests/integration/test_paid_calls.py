@@ -37,7 +37,6 @@ from gptagent.features.inference.model import (
 )
 from gptagent.features.knowledge.ports import RerankingModel
 from gptagent.features.knowledge.reranking import service as reranking
-from gptagent.features.knowledge.reranking.jobs import RerankingJobs
 from gptagent.features.knowledge.reranking.model import Worth
 from gptagent.features.knowledge.service import Reranking, Understanding
 from gptagent.features.knowledge.vectors import service as vectors
@@ -194,7 +193,7 @@ async def test_a_turn_without_money_finds_by_words_in_the_order_they_are_found(s
     assert set(asked(control, before)) == {"embeddings", "rerank", "chat"}, "no provider was given a rest"
 
 
-async def test_vectors_wait_for_money_say_so_and_go_on(scene, control, embedder, reranker):
+async def test_vectors_wait_for_money_say_so_and_go_on(scene, control, embedder):
     """KB-17, MSG-5"""
     world = scene.world
     ctx = JobContext(world.db, None, world.scope, 7, 1)
@@ -202,14 +201,11 @@ async def test_vectors_wait_for_money_say_so_and_go_on(scene, control, embedder,
     await scene.write_article("Assembly", "Assembly of a bed is free.")
     before = len(asked(control))
     await VectorJobs(embedder).embed(ctx)
-    await RerankingJobs(reranker, Understanding(None)).measure(ctx)
     assert asked(control, before) == []
     async with world.db.session(world.scope) as session:
         standing = await vectors.get_standing(session)
-        order = await reranking.get_standing(session, reranker.model)
     assert (standing.state, standing.serving.error_code) == ("failed", "budget_exhausted")
     assert "budget for AI models is used up" in standing.worked_at.failure
-    assert order.error_code == "budget_exhausted"
     await allow(world.db, world.scope)
     await VectorJobs(embedder).embed(JobContext(world.db, None, world.scope, 8, 1))
     async with world.db.session(world.scope) as session:

@@ -29,8 +29,9 @@ _WHOLE = (
     + _RAW
     + rb")"
 )
+_BEGUN_OR_WHOLE = _BEGUN + _WHOLE
 ESCAPES = re.compile(_WHOLE, re.DOTALL)
-ESCAPES_OR_BEGUN = re.compile(_BEGUN + _WHOLE, re.DOTALL)
+ESCAPES_OR_BEGUN = re.compile(_BEGUN_OR_WHOLE, re.DOTALL)
 LONE = re.compile("[\ud800-\udfff]")
 INSTEAD = "\ufffd"
 
