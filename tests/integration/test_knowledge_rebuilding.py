@@ -1,12 +1,16 @@
 """The search made anew from the texts: it finds the same, and what is kept of it is the same."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
+from gptagent.features.inference import service as inference
+from gptagent.features.inference.model import EmbeddingModel, Embeddings
 from gptagent.features.knowledge import service
 from gptagent.features.knowledge.model import NewArticle
 from gptagent.kernel.clock import utcnow
+from gptagent.kernel.db import Database
 
 BASE = {
     "Доставка": "Доставка по Москве занимает один день. Курьер звонит за час до приезда.",
@@ -127,3 +131,25 @@ async def test_a_search_that_would_find_less_is_not_kept(database, filled):
     proof = await service.prove(database, filled)
     assert proof.words.before.recall > proof.words.after.recall
     assert not proof.is_kept
+
+
+class UndoneError(Exception):
+    """Rolls a transaction back."""
+
+
+async def test_what_a_proof_before_the_upgrade_costs_is_counted_in_the_tables_of_the_release_before(
+    roles, scope
+):
+    """`upgrade --check` embeds a base whose database this release has not been brought to yet."""
+    owner = await Database.connect(roles.owner_dsn, max_connections=1)
+    model, answer = EmbeddingModel("https://models.example/v1", "old"), Embeddings(((1.0,),), 7, 1)
+    try:
+        with suppress(UndoneError):
+            async with owner.session(scope) as session:
+                await session.execute("alter table app.llm_usage drop column seconds, drop column subject")
+                await inference.record_embedding(session, model, answer)
+                counted = await session.fetchval("select sum(tokens_in) from app.llm_usage")
+                raise UndoneError
+    finally:
+        await owner.close()
+    assert counted == 7

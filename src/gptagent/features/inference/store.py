@@ -7,6 +7,15 @@ from uuid import UUID
 from gptagent.features.inference.model import CIRCUIT, ModelReply, Purpose, TurnUsage
 from gptagent.kernel.db import Session
 
+_INSERT_PLAIN = """
+insert into app.llm_usage (turn_id, model, outcome, purpose, calls, tokens_in, tokens_out, tokens_cached,
+                           duration_ms, cost_micro_usd)
+values ($1, $2, 'ok', $3, $4, $5, $6, $7, $8, $9)"""
+_INSERT_WITH_SUBJECT = """
+insert into app.llm_usage (turn_id, model, outcome, purpose, calls, tokens_in, tokens_out, tokens_cached,
+                           duration_ms, cost_micro_usd, seconds, subject)
+values ($1, $2, 'ok', $3, $4, $5, $6, $7, $8, $9, $10, $11)"""
+
 
 async def insert_usage(
     session: Session,
@@ -15,10 +24,10 @@ async def insert_usage(
     purpose: Purpose,
     subject: UUID | None = None,
 ) -> None:
-    await session.execute(
-        """insert into app.llm_usage (turn_id, model, outcome, purpose, calls, tokens_in, tokens_out,
-                                      tokens_cached, duration_ms, cost_micro_usd, seconds, subject)
-           values ($1, $2, 'ok', $3, $4, $5, $6, $7, $8, $9, $10, $11)""",
+    """What the release before kept as well is written as it did: `upgrade --check` asks models for its proof
+    before the database is brought to this release.
+    """
+    plain = (
         turn_id,
         reply.model,
         purpose,
@@ -28,9 +37,11 @@ async def insert_usage(
         reply.tokens_cached,
         reply.duration_ms,
         reply.cost_micro_usd,
-        reply.seconds,
-        subject,
     )
+    if reply.seconds or subject is not None:
+        await session.execute(_INSERT_WITH_SUBJECT, *plain, reply.seconds, subject)
+    else:
+        await session.execute(_INSERT_PLAIN, *plain)
 
 
 async def claim_usage(
