@@ -3,6 +3,7 @@
 import httpx2
 import pytest
 
+from gptagent.features.agents.asking import list_askers
 from gptagent.features.crm import service as crm
 from gptagent.features.crm.mirror import store as mirror
 from gptagent.features.knowledge import jobs, service
@@ -10,6 +11,8 @@ from gptagent.features.knowledge.articles.model import ArticleChange
 from gptagent.features.knowledge.categories import service as categories
 from gptagent.features.knowledge.categories.model import NewCategory
 from gptagent.features.knowledge.exchange import service as exchange
+from gptagent.features.knowledge.facts import service as facts
+from gptagent.features.knowledge.facts.model import NewFact
 from gptagent.features.knowledge.model import TXT, ZIP, At, Form, NewArticle, NewDocument, StageKey
 from gptagent.features.knowledge.scoring import store as scoring
 from gptagent.features.knowledge.staging.service import list_stages, narrowed
@@ -227,6 +230,34 @@ async def test_pages_and_api_take_and_show_stages(world, stages, alice, web):
     await alice.follow(await alice.send(place, {"categories": "", "stages": ""}))
     async with world.db.session(world.scope) as session:
         assert (await service.get_document(session, document["id"])).is_everywhere
+
+
+async def test_a_stage_that_the_crm_has_no_more_stays_ticked_until_it_is_taken_off(world, stages, alice):
+    """Else whoever mends a typo would have all customers told what was for one stage."""
+    first, _ = stages
+    async with world.db.session(world.scope) as session:
+        article = await write(session, "Delivery", "The delivery takes two days.", first)
+        file = NewDocument("hours.txt", TXT, 10, "3" * 64, "documents/hours", stages=(first,))
+        document = (await service.register_document(session, file, now=utcnow())).document
+        fact = await facts.create_fact(
+            session, NewFact("We are five.", stages=(first,)), askers=list_askers, now=utcnow()
+        )
+        await session.execute(
+            "update app.crm_stage set removed_at = now() where external_id = $1", first.stage_id
+        )
+    place = f"/knowledge-items/{article.id}/edit"
+    for path in (place, f"/knowledge-base/documents/{document.id}/edit", f"/knowledge-facts/{fact.id}/edit"):
+        page = await alice.open(path)
+        assert f'value="{first}" checked' in page.text, path
+        assert f"A stage that is gone ({first.stage_id})" in texts(page), path
+    fields = {"title": "Delivery", "content": "The delivery takes three days.", "is_active": "on"}
+    await alice.follow(await alice.send(place, {**fields, "stages": str(first)}))
+    async with world.db.session(world.scope) as session:
+        kept = await service.get_article(session, article.id)
+    assert (kept.version, kept.stages, kept.is_everywhere) == (2, (first,), False)
+    await alice.follow(await alice.send(place, fields))
+    async with world.db.session(world.scope) as session:
+        assert (await service.get_article(session, article.id)).is_everywhere
 
 
 def _body(key):
