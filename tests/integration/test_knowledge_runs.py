@@ -155,6 +155,17 @@ async def test_a_base_that_changed_and_rests_is_measured_once(database, scope):
         (run,) = await service.list_runs(session)
     await jobs.QuestionJobs(WORDS).measure(Context(database, scope), str(run.id))
     assert not await due()
+    for code, is_again in (("budget_exhausted", True), ("embedding_rejected", False)):
+        async with database.session(scope) as session:
+            run_id = await service.queue_run(session, now=utcnow())
+            await service.fail_run(session, run_id, code, now=utcnow())
+        assert not await due(), "not at once"
+        async with database.session(scope) as session:
+            await session.execute(
+                "update app.knowledge_run set created_at = created_at - interval '7 hours' where id = $1",
+                run_id,
+            )
+        assert await due() is is_again, code
     async with database.session(scope) as session:
         for title in list(made)[:2]:
             await knowledge.delete_article(session, made[title])
