@@ -18,6 +18,7 @@ from gptagent.features.knowledge.questions import service as questions
 from gptagent.features.knowledge.reranking import service as reranking
 from gptagent.features.knowledge.reranking import store
 from gptagent.features.knowledge.reranking.jobs import RerankingJobs
+from gptagent.features.knowledge.reranking.model import Worth
 from gptagent.features.knowledge.reranking.service import Reranking
 from gptagent.features.knowledge.vectors.service import Understanding
 from gptagent.kernel.clock import utcnow
@@ -217,6 +218,21 @@ async def test_another_model_is_measured_anew_and_not_used_before(desk):
     assert (await other.measure()).worth.helps
     assert (await other.ask(question("sofa")))[0] == "sofa 1"
     assert await desk.standing() is None
+
+
+async def test_a_measurement_that_ends_after_another_model_was_set_keeps_that_one_from_nothing(desk):
+    """A worker of before the change was at it: the new model's turn would have come a day later."""
+    await desk.write()
+    other = desk.with_model("sandbox-other")
+    worth = Worth(10, 1.0, 1.0, 0.5, 1.0, helps=True)
+    async with desk.database.session(desk.scope) as session:
+        await store.begin(session, desk.reranker.model)
+        assert await store.queue(session, timedelta(days=1))
+        await store.begin(session, other.reranker.model)
+        assert not await store.queue(session, timedelta(days=1)), "one is under way"
+        await reranking.record_worth(session, desk.reranker.model, worth)
+        assert await store.queue(session, timedelta(days=1))
+    assert (await other.standing()).worth is None
 
 
 async def test_the_schedule_finds_bases_in_which_the_model_is_new_or_that_have_changed(desk, other_scope):

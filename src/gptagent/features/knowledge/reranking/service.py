@@ -202,9 +202,13 @@ async def measure_again(session: Session, model: RerankingModel | None) -> None:
 
 
 async def record_worth(session: Session, model: RerankingModel, worth: Worth) -> None:
-    """Use the model from now on, or no longer, as was measured. Nothing if another one is set by now."""
+    """Use the model from now on, or no longer, as was measured. If another one is set by now nothing is
+    known of that: its own measurement may be queued.
+    """
     if await store.save_worth(session, model, worth):
         await session.publish(LIVE_TOPIC, "changed", {})
+    else:
+        await store.let_go(session)
 
 
 async def fail(session: Session, error_code: str) -> None:

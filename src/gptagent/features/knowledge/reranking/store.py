@@ -77,6 +77,11 @@ async def save_worth(session: Session, model: RerankingModel, worth: Worth) -> b
     )
 
 
+async def let_go(session: Session) -> None:
+    """Note that the measurement that was queued has ended, and was of another model."""
+    await session.execute("update app.reranking set queued_at = null")
+
+
 async def note_failed(session: Session, error_code: str) -> None:
     await session.execute(
         """update app.reranking set error_code = $1, asked_at = now(), is_wanted = false, queued_at = null""",
