@@ -37,6 +37,7 @@ from gptagent.features.inference.model import (
 )
 from gptagent.features.knowledge.ports import RerankingModel
 from gptagent.features.knowledge.reranking import service as reranking
+from gptagent.features.knowledge.reranking.jobs import RerankingJobs
 from gptagent.features.knowledge.reranking.model import Worth
 from gptagent.features.knowledge.service import Reranking, Understanding
 from gptagent.features.knowledge.vectors import service as vectors
@@ -191,6 +192,37 @@ async def test_a_turn_without_money_finds_by_words_in_the_order_they_are_found(s
     await scene.says(QUESTION)
     await scene.calm()
     assert set(asked(control, before)) == {"embeddings", "rerank", "chat"}, "no provider was given a rest"
+
+
+async def test_a_reranking_model_without_money_is_not_measured_and_it_is_said(
+    scene, control, embedder, reranker
+):
+    """KB-18, MSG-5: nobody is asked anything, what was measured counts on, and with money it is done."""
+    world = scene.world
+    ctx = JobContext(world.db, None, world.scope, 7, 1)
+
+    async def measure():
+        async with world.db.session(world.scope) as session:
+            await reranking.measure_again(session, reranker.model)
+        await RerankingJobs(reranker, Understanding(embedder)).measure(ctx)
+        async with world.db.session(world.scope) as session:
+            return await reranking.get_standing(session, reranker.model)
+
+    await allow(world.db, world.scope, Limits(day_tokens=0))
+    before = len(asked(control))
+    standing = await measure()
+    assert asked(control, before) == []
+    assert standing.error_code == "budget_exhausted" and standing.worth.helps
+    assert "budget for AI models is used up" in standing.failure
+    await allow(world.db, world.scope)
+    control.post("/faults", json={"status": 401, "model": "embedding"}).raise_for_status()
+    standing = await measure()
+    assert standing.error_code == "embedding_unauthorized" and standing.worth.helps
+    assert set(asked(control, before)) == {"embeddings"}, "without the meaning it would be of another search"
+    control.delete("/faults").raise_for_status()
+    standing = await measure()
+    assert standing.error_code is None and set(asked(control, before)) == {"embeddings", "rerank"}
+    assert set(await used(world.db, world.scope)) == {"workspace"}, "the base is the workspace's"
 
 
 async def test_vectors_wait_for_money_say_so_and_go_on(scene, control, embedder):

@@ -63,9 +63,12 @@ class RerankingJobs:
             await service.fail(session, "internal")
 
     async def _measure(self, ctx: MeasureContext, reranker: Reranker, asked: list[Asked]) -> Worth:
+        """Raise AppError also if the meaning of a question is not to be had: what turns put into another
+        order is found by that as well.
+        """
         before, after, refused = list[int](), list[int](), 0
         for one in asked:
-            meaning = await self.understanding.understand(ctx.db, ctx.scope, one.text)
+            meaning = await self.understanding.understand(ctx.db, ctx.scope, one.text, is_measured=True)
             async with ctx.db.session(ctx.scope) as session:
                 found = await service.candidates(session, one.text, meaning=meaning)
                 masking = await get_masking(session)

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from gptagent.features.knowledge.vectors.model import FAILURES as EMBEDDING_FAILURES
+
 POOL = 30  # passages put in order: a provider's time and price grow with them
 SAMPLE = 100  # questions that measure it
 SAMPLE_MIN = 10  # below that many nothing can be said, and the order stays as it is
@@ -11,6 +13,7 @@ MEASURED_AT = 5  # passages that are given to an answer
 
 # Why it could not be measured: its error code -> an English template, translated where it is shown.
 FAILURES: Mapping[str, str] = {
+    **EMBEDDING_FAILURES,
     "reranker_unavailable": "The reranking provider does not answer. It is tried again soon.",
     "reranker_unauthorized": "The reranking provider does not accept the key.",
     "reranker_rejected": "The reranking provider refuses the request. Is the model's name right?",
