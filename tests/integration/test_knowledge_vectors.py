@@ -139,6 +139,23 @@ async def test_a_model_exchanged_behind_its_name_is_noticed_and_everything_embed
     assert (await desk.ask("courier delivery"))[0] == "Доставка"
 
 
+async def test_an_index_made_anew_takes_no_vectors_over_that_the_model_does_not_answer_with_any_more(desk):
+    """KB-16: nobody asked meanwhile, so nothing told of the index that serves: it went on for ever."""
+    await desk.write(BASE)
+    first = (await desk.embed()).serving
+    desk.control.post("/knobs", json={"dimensions": 128}).raise_for_status()
+    async with desk.database.session(desk.scope) as session:
+        await session.execute("update app.vector_index set hidden = null")
+    await desk.write({"Хранение": "Заказ хранится на складе неделю."})
+    standing = await desk.embed()
+    assert (standing.serving.id, standing.following.error_code) == (first.id, "embedding_size")
+    assert standing.following.size == first.size, "the others' were taken over"
+    standing = await desk.embed()
+    assert standing.following is None and standing.serving.id != first.id
+    assert (standing.serving.size, standing.serving.error_code) == (128, None)
+    assert standing.progress.embedded == len(BASE) + 1
+
+
 async def test_vectors_of_another_size_than_asked_for_are_refused_with_the_reason(desk):
     """KB-16"""
     await desk.write({"Доставка": BASE["Доставка"]})

@@ -68,7 +68,9 @@ async def open_index(session: Session, model: EmbeddingModel, hidden: Sequence[K
 
 
 async def empty_index(session: Session, index: VectorIndex) -> None:
-    """Forget the vectors of the index: its model answers with others than it did."""
+    """Forget the vectors of the index: its model answers with others than it did. Those of another index of
+    the model that serves are in doubt too, and not taken over.
+    """
     await session.execute("delete from app.vector_index where ready_at is null and id <> $1", index.id)
     await session.execute("delete from app.chunk_vector where index_id = $1", index.id)
     await session.execute(
@@ -76,6 +78,11 @@ async def empty_index(session: Session, index: VectorIndex) -> None:
               set size = null, ready_at = null, error_code = null, weight = 0, sample_size = null
             where id = $1""",
         index.id,
+    )
+    await session.execute(
+        f"""update app.vector_index set error_code = 'embedding_size'
+             where {_OF_MODEL} and ready_at is not null""",
+        *_key(index.model),
     )
 
 
