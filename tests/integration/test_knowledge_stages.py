@@ -15,6 +15,7 @@ from gptagent.features.knowledge.facts import service as facts
 from gptagent.features.knowledge.facts.model import NewFact
 from gptagent.features.knowledge.model import TXT, ZIP, At, Form, NewArticle, NewDocument, StageKey
 from gptagent.features.knowledge.scoring import store as scoring
+from gptagent.features.knowledge.staging import service as staging
 from gptagent.features.knowledge.staging.service import list_stages, narrowed
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.errors import Invalid
@@ -49,7 +50,7 @@ async def titles(session, question, at=None, part=None, limit=5):
     return [one.source_title for one in await service.search(session, question, limit=limit, within=within)]
 
 
-async def test_what_is_bound_to_other_stages_is_not_found_and_pushes_nothing_out(world, stages):
+async def test_what_is_bound_to_other_stages_is_not_found_and_pushes_nothing_out(world, stages, monkeypatch):
     """KB-17: also nine better passages of another stage, words known there only, and relatives."""
     first, second = stages
     async with world.db.session(world.scope) as session:
@@ -79,6 +80,10 @@ async def test_what_is_bound_to_other_stages_is_not_found_and_pushes_nothing_out
         for named_min in (1, 2_000):
             ranked = await scoring.rank(session, forms, 2, 5, part, named_min=named_min)
             assert [one.source_title for one in ranked] == ["Anywhere"], "the rarest word stands elsewhere"
+        monkeypatch.setattr(staging, "ELSEWHERE_COUNTED", 2)
+        part = await narrowed(session, service.within(None, At(second)))
+        ranked = await scoring.rank(session, forms, 2, 5, part, named_min=1)
+        assert [one.source_title for one in ranked] == ["Anywhere"], "so many that they are not counted"
 
 
 async def test_an_article_of_another_stage_is_not_used_in_a_turn(world, stages):

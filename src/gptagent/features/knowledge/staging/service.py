@@ -1,5 +1,6 @@
 """The verbs of stages: which there are, and what of a base is for others than the one asked at."""
 
+import sys
 from collections.abc import Collection
 from dataclasses import replace
 
@@ -58,4 +59,4 @@ async def narrowed(session: Session, within: Within | None) -> Within | None:
     elsewhere = await store.count_elsewhere(session, within.at, ELSEWHERE_COUNTED)
     if not elsewhere:
         return None if within.categories is None else replace(within, at=None)
-    return replace(within, elsewhere=elsewhere)
+    return replace(within, elsewhere=elsewhere if elsewhere < ELSEWHERE_COUNTED else sys.maxsize)
