@@ -92,7 +92,7 @@ def _recall(trials: list[Trial], weight: float, lowest: float, at: int) -> float
 
 
 async def measure_latency(db: Database, owner_dsn: str, embedder: OpenAiEmbeddings) -> None:
-    """Distinct questions, by words and an exact scan; the provider's own time is not in it."""
+    """Distinct questions, by words and vectors; the provider's own time is not in it."""
     rng = random.Random(5)
     paragraphs = load("ru")
     fillers = fillers_of([sentence for p in paragraphs for sentence in p.text.split(". ")], rng)
