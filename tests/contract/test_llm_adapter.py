@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from gptagent.adapters.llm.port import REQUESTS_PER_MINUTE, OpenAiCompatible, Patience
+from gptagent.adapters.llm.port import REQUESTS_PER_MINUTE, OpenAiCompatible, Patience, _called
 from gptagent.features.inference.model import ChatTurn, ModelRequest, ToolCall, ToolSpec
 from gptagent.kernel.errors import Forbidden, Invalid, UpstreamUnavailable
 from gptagent.sandbox.spawn import running
@@ -255,6 +255,14 @@ async def test_half_of_a_surrogate_pair_is_no_letter_of_a_reply_or_of_an_argumen
     reply = await ask(REQUEST)
     assert reply.text == "\ufffd Fine \ufffd 😀 \\ud83d", "what only looks like it stays"
     assert not streamed or "".join(heard) == reply.text
+
+
+def test_half_a_pair_in_arguments_that_came_unmended_is_no_error():
+    """A provider that packs its answers although it is asked not to: they are not mended as they come"""
+    from pydantic_ai.messages import ModelResponse, ToolCallPart
+
+    came = ModelResponse(parts=[ToolCallPart("add_note", '{"text": "Done \ud83d"}')])
+    assert list(_called(came)) == [ToolCall("add_note", {"text": "Done \ufffd"})]
 
 
 async def test_a_streamed_reply_is_heard_in_pieces_and_ends_like_any_other(model, control):

@@ -98,6 +98,24 @@ async def test_a_deal_that_was_given_a_contact_meanwhile_gets_no_second_one(desk
     assert (await desk.scene.crm.fetch_lead(link, lead_id)).contact_ids == (person,)
 
 
+async def test_nor_if_it_was_given_one_after_a_contact_was_made_and_not_linked_yet(desk):
+    """MSG-15, CRM-23: a killed process has made it"""
+    lead_id = await without_contact(desk)
+    await desk.scene.set_agent(actions={"create_contact": "alone"})
+    desk.calls(("create_contact", named()))
+    await desk.says(f"I am Ann Lee, {PHONE}, {EMAIL}. How much is delivery to the city?", acts=False)
+    await desk.world.account.break_next("contacts", action="accept_then_timeout")
+    with pytest.raises((UpstreamUnavailable, OutcomeUnknown)):
+        await desk.act()
+    link = await link_of(desk)
+    person = await desk.scene.crm.create_record(link, "contacts", Create("Somebody else"))
+    await desk.scene.crm.link_contact(link, lead_id, person)
+    await desk.perform()
+    (action,) = await desk.rows("select state, error_code from app.crm_action")
+    assert tuple(action) == ("failed", "lead_has_contact")
+    assert (await desk.scene.crm.fetch_lead(link, lead_id)).contact_ids == (person,)
+
+
 async def test_a_contact_gets_the_phone_the_customer_names_and_a_person_takes_it_back(desk):
     """MSG-14: nothing that was not said, nothing over what is there"""
     await read_again(desk)

@@ -6,11 +6,12 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
+import asyncpg
 import pytest
 
 from gptagent.adapters.kommo.client import Call
 from gptagent.features.crm import service as crm
-from gptagent.features.crm.actions import service
+from gptagent.features.crm.actions import service, store
 from gptagent.features.crm.actions.checking import Asked
 from gptagent.features.crm.actions.jobs import ActionJobs
 from gptagent.features.crm.actions.model import Evidence, Note, Task
@@ -263,6 +264,51 @@ async def test_a_worker_frozen_before_its_call_makes_nothing_beside_its_successo
         owed = await desk.ask(crm.owe_task, desk.id, NewTask(desk.lead.id, "Call back", utcnow()))
         await beside_its_successor(desk, partial(tasks.perform_task, task_id=str(owed)))
         assert len(await rows("/tasks", "tasks")) == before + number
+
+
+class Asking:
+    """A CRM at whose first answer about a deal a worker is frozen, until it may go on."""
+
+    def __init__(self, crm):
+        self.crm, self.frozen, self.goes_on = crm, asyncio.Event(), asyncio.Event()
+
+    def __getattr__(self, name):
+        return getattr(self.crm, name)
+
+    async def fetch_lead(self, link, lead_id):
+        lead = await self.crm.fetch_lead(link, lead_id)
+        if not self.frozen.is_set():
+            self.frozen.set()
+            await self.goes_on.wait()
+        return lead
+
+
+async def test_a_worker_frozen_while_it_asks_whose_a_deal_is_makes_no_second_task(desk, monkeypatch):
+    """CRM-23, WRK-8"""
+    monkeypatch.setattr(once, "FRESH_SECONDS", 0)
+    _, rows = await _made(desk)
+    async with desk.session() as session:
+        await session.execute("delete from app.crm_lead")
+    owed = await desk.ask(crm.owe_task, desk.id, NewTask(desk.lead.id, "Call Ann", utcnow()))
+    port = Asking(desk.crm)
+    perform = partial(CrmJobs(port, desk.world.vault).perform_task, desk.context(), task_id=str(owed))
+    first = asyncio.create_task(perform())
+    await port.frozen.wait()
+    await perform()
+    port.goes_on.set()
+    await first
+    assert [row["text"] for row in await rows("/tasks", "tasks")].count("Call Ann") == 1
+
+
+async def test_what_became_of_an_action_is_recorded_by_one_worker_at_a_time(desk):
+    """CRM-23: its journal would have each line twice"""
+    action = await desk.ask(service.create_record, desk.id, "contacts", Asked({"name": "New one"}))
+    async with desk.session() as session, desk.session() as other:
+        assert await store.is_owed(session, action.id) is not None
+        await other.execute("set local lock_timeout = '100ms'")
+        with pytest.raises(asyncpg.LockNotAvailableError):
+            async with other.savepoint():
+                await store.is_owed(other, action.id)
 
 
 async def test_two_equal_actions_make_two_things_even_if_one_is_not_confirmed(desk):

@@ -250,6 +250,30 @@ async def test_a_dead_connection_is_answered_with_unavailable_and_then_replaced(
     assert await count(narrow, scope) == 0
 
 
+async def test_who_is_frozen_in_a_transaction_loses_it_and_its_successor_gets_the_lock(
+    roles, database, scope
+):
+    """MSG-2: one that stands still, and one that only does not come to its next statement"""
+    held = await Database.connect(roles.app_dsn, max_connections=1, idle_seconds=0.3)
+    lock = "select pg_advisory_xact_lock(4711)"
+    with pytest.raises(UpstreamUnavailable) as down:
+        async with held.session(scope) as session:
+            await session.execute(lock)
+            with psycopg.connect(roles.app_dsn) as successor:  # meanwhile nothing else runs in this process
+                successor.execute("set local lock_timeout = '20s'")
+                successor.execute(lock)
+            await session.fetchval("select 1")
+    assert down.value.code == "database_unavailable" and down.value.retryable and down.value.status == 503
+    with pytest.raises(UpstreamUnavailable):
+        async with held.session(scope) as session:
+            await session.execute(lock)
+            async with database.installation() as successor:
+                await successor.execute("set local lock_timeout = '20s'")
+                await successor.execute(lock)
+    assert await count(held, scope) == 0
+    await held.close()
+
+
 async def test_a_fault_of_our_own_is_not_taken_for_a_lost_database(narrow, scope):
     for wrong in (("select $1::int", "x"), ("select $1::int", 10**30), ("select 1", "spare")):
         with pytest.raises((asyncpg.DataError, asyncpg.InterfaceError)):

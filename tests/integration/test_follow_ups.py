@@ -166,6 +166,31 @@ async def test_working_hours_that_end_while_the_crm_is_away_hold_it_back(scene, 
         assert (await scene.sent())[2:] == ["It is Bob."]
 
 
+async def test_a_colleague_who_writes_while_a_follow_up_is_looked_at_does_not_wait_behind_it(scene, world):
+    """AGT-32"""
+
+    class Overtaken(OutgoingJobs):
+        async def _shut_for(self, session, one):
+            shut_for = await super()._shut_for(session, one)
+            async with world.db.session(world.scope) as other:
+                await outgoing.write(other, scene.conversation_id, "It is Bob.", by="Bob", now=utcnow())
+            return shut_for
+
+    await pass_hours(scene, HOURS)
+    await sweep_follow_ups(world.db)
+    tomorrow = (utcnow() + timedelta(days=1)).isoweekday()
+    week = [{"day": tomorrow, "opens": "23:58", "closes": "23:59"}]
+    await scene.set_agent(hours={"is_on": True, "timezone": "UTC", "week": week})
+    await scene.send_once(Overtaken(scene.crm, world.vault, PACE), 1)
+    assert [(one["kind"], one["state"]) for one in await scene.owed()] == [
+        ("followup", "waiting"),
+        ("reply", "waiting"),
+    ]
+    await scene.send_once(OutgoingJobs(scene.crm, world.vault, PACE), 2)
+    assert [one["reason"] for one in await scene.owed()] == ["answered_since", None]
+    assert (await scene.sent())[2:] == ["It is Bob."]
+
+
 @pytest.mark.parametrize("case", ["window", "checked", "unknown", "off"])
 async def test_where_nothing_may_leave_by_itself_a_person_is_asked_once(scene, world, case):
     """AGT-19: the channel is closed, replies are checked, or nothing is known of what the text names; an

@@ -269,6 +269,9 @@ async def test_a_voice_message_is_paid_by_the_second_and_told_with_the_turn_it_i
     seconds = len(recording(QUESTION)) / 10
     heard = Amount(round(seconds * 10_000), -(-len(recording(QUESTION)) // 10) * 10)
     assert await used(world.db, world.scope) == dict.fromkeys(("workspace", "agent", "contact"), heard)
+    async with world.db.session(world.scope) as session:  # by a turn that came to nothing
+        subjects = [await session.fetchval("select subject from app.llm_usage where purpose = 'hearing'")]
+        assert len(await inference.claim_usage(session, new_id(), subjects, "hearing")) == 1
     await scene.calm()
     (turn,) = await scene.turns()
     (first, *_) = [one for one in await traced(scene, turn) if one.purpose == "hearing"]
@@ -276,6 +279,7 @@ async def test_a_voice_message_is_paid_by_the_second_and_told_with_the_turn_it_i
     async with world.db.session(world.scope) as session:
         row = await session.fetchrow("select turn_id, seconds from app.llm_usage where purpose = 'hearing'")
         usage = (await inference.usage_of_turns(session, [turn["id"]]))[turn["id"]]
+        assert await inference.claim_usage(session, new_id(), subjects, "hearing") == []
     assert (row["turn_id"], row["seconds"]) == (turn["id"], round(heard.tokens / 10))
     assert usage.calls == len(await traced(scene, turn))
     assert (await used(world.db, world.scope))["contact"].micro_usd == usage.cost_micro_usd

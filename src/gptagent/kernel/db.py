@@ -22,6 +22,10 @@ POOL_MAX_CONNECTIONS = 20
 LIVE_CHANNEL = "gptagent_live"
 CONNECT_TIMEOUT_SECONDS = 5.0
 IDLE_CONNECTION_SECONDS = 20.0  # a server process of PostgreSQL costs memory, a new one some milliseconds
+STATEMENT_SECONDS = 30.0
+# A process that is frozen within a transaction keeps its locks no longer. It is less than STATEMENT_SECONDS,
+# so that who waits for one gets it; between two statements of a transaction nothing slow is done.
+IDLE_TRANSACTION_SECONDS = 20.0
 CONNECTION_LOST = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
@@ -29,6 +33,7 @@ CONNECTION_LOST = (
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
+    asyncpg.IdleInTransactionSessionTimeoutError,  # woken up after its transaction was ended
     ConnectionError,
     OSError,
     TimeoutError,
@@ -156,16 +161,32 @@ async def _keep_state(_connection: object) -> None:
 class Database:
     """A pool of connections of the application's role."""
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", dsn: str, vault: Vault | None) -> None:
+    def __init__(
+        self,
+        pool: "asyncpg.Pool[asyncpg.Record]",
+        dsn: str,
+        vault: Vault | None,
+        idle_seconds: float = IDLE_TRANSACTION_SECONDS,
+    ) -> None:
         self._pool = pool
         self.dsn = dsn
         self._vault = vault
+        # Not a parameter of the connection: PgBouncer refuses one that it does not know.
+        self._begin = f"begin; set local idle_in_transaction_session_timeout = {round(idle_seconds * 1000)}; "
 
     @classmethod
     async def connect(
-        cls, dsn: str, vault: Vault | None = None, *, max_connections: int = POOL_MAX_CONNECTIONS
+        cls,
+        dsn: str,
+        vault: Vault | None = None,
+        *,
+        max_connections: int = POOL_MAX_CONNECTIONS,
+        idle_seconds: float = IDLE_TRANSACTION_SECONDS,
     ) -> "Database":
-        """Open the pool. Raises UpstreamUnavailable if PostgreSQL does not answer."""
+        """Open the pool. Raises UpstreamUnavailable if PostgreSQL does not answer.
+
+        `idle_seconds`: how long PostgreSQL waits for the next statement of a transaction before it ends it.
+        """
         try:
             pool = await asyncpg.create_pool(
                 dsn,
@@ -173,12 +194,12 @@ class Database:
                 max_size=max_connections,
                 reset=_keep_state,
                 timeout=CONNECT_TIMEOUT_SECONDS,
-                command_timeout=30,
+                command_timeout=STATEMENT_SECONDS,
                 max_inactive_connection_lifetime=IDLE_CONNECTION_SECONDS,
             )
         except CONNECTION_LOST as error:
             raise _down() from error
-        return cls(pool, dsn, vault)
+        return cls(pool, dsn, vault, idle_seconds)
 
     async def close(self) -> None:
         await self._pool.close()
@@ -204,7 +225,7 @@ class Database:
             raise _down() from error
         try:
             # One round trip instead of three: 1.08 x the bare transaction, set_config alone is 1.28 x.
-            await connection.execute(f"begin; {setting}")
+            await connection.execute(self._begin + setting)
             yield Session(connection, scope, self._vault)
             await connection.execute("commit")
         except BaseException as error:

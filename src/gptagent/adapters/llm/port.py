@@ -225,7 +225,7 @@ def _form(request: ModelRequest) -> "ModelRequestParameters | None":
 
 def _called(response: "ModelResponse") -> Iterator[ToolCall]:
     for part in response.tool_calls:
-        args = mended(part.args.encode()).decode() if isinstance(part.args, str) else part.args
+        args = mended(storable(part.args).encode()).decode() if isinstance(part.args, str) else part.args
         try:
             arguments = replace(part, args=args).args_as_dict(raise_if_invalid=True)
         except (ValueError, AssertionError):  # no JSON, or none of an object

@@ -48,9 +48,11 @@ class CrmJobs:
                 return
             # It was on a moment ago: a refusal now would lose the task.
             link = await service.open_link(session, row["connection_id"], self.vault, while_off=True)
+        # Asked before it is seen whether the job is still this worker's: then nothing but the task is made.
+        responsible = row["responsible"] or await self._responsible(link, row["lead_id"], row["record_kind"])
         external_id = await made_once(
             lambda: self._find(ctx, link, row),
-            lambda: self._create(ctx, link, row),
+            lambda: self._create(ctx, link, row, responsible),
             begun_before=row["was"] == "sending",
             since=taken_at,
         )
@@ -76,9 +78,8 @@ class CrmJobs:
             link, row["lead_id"], row["text"], since, kind=row["record_kind"], known=known
         )
 
-    async def _create(self, ctx: JobContext, link: CrmLink, row: Record) -> int:
+    async def _create(self, ctx: JobContext, link: CrmLink, row: Record, responsible: int | None) -> int:
         kind: RecordKind = row["record_kind"]
-        responsible = row["responsible"] or await self._responsible(link, row["lead_id"], kind)
         task = NewTask(row["lead_id"], row["text"], row["due_at"], responsible, kind)
         try:
             return await self.crm.create_task(link, task)

@@ -47,13 +47,17 @@ async def insert_usage(
 async def claim_usage(
     session: Session, turn_id: UUID, subjects: Sequence[UUID], purpose: Purpose
 ) -> list[ModelReply]:
-    """Only of the last two days: an older message is answered by no turn."""
+    """Only of the last two days: an older message is answered by no turn. What a turn has had that is over
+    without an end, as the customer went on writing, is the next one's.
+    """
     rows = await session.fetch(
         """with claimed as (
-             update app.llm_usage set turn_id = $1
+             update app.llm_usage u set turn_id = $1
               where subject = any($2) and purpose = $3
                 and created_at > clock_timestamp() - interval '2 days'
-                and (turn_id is null or turn_id = $1)
+                and (turn_id is null or turn_id = $1
+                     or not exists (select from app.turn t
+                                     where t.id = u.turn_id and t.state <> 'superseded'))
              returning *)
            select model, calls, tokens_in, tokens_out, tokens_cached, duration_ms, cost_micro_usd, seconds
              from claimed order by id""",

@@ -215,6 +215,8 @@ class ActionJobs:
             lambda: self._created(claim, request),
         )
         if request.lead_id is not None:
+            if claim.was_begun:  # it was made some time ago
+                await self._check_lead(claim, request, made)
             await self.crm.link_contact(claim.link, request.lead_id, made)
         values = {"name": Plain(request.name), **request.values}
         async with ctx.db.session(ctx.scope) as session:
@@ -228,14 +230,16 @@ class ActionJobs:
         await self._check_lead(claim, request)
         return await self.crm.create_record(claim.link, claim.kind, request)
 
-    async def _check_lead(self, claim: _Claim, request: Create) -> None:
-        """Raise Conflict if the deal a contact is for has one by now: the mirror may be late."""
+    async def _check_lead(self, claim: _Claim, request: Create, made: int | None = None) -> None:
+        """Raise Conflict if the deal a contact is for has one by now, other than `made`: the mirror may be
+        late.
+        """
         if request.lead_id is None:
             return
         lead = await self.crm.fetch_lead(claim.link, request.lead_id)
         if lead is None:
             raise NotFound("crm_not_found", "The CRM does not know this.")
-        if lead.contact_ids:
+        if set(lead.contact_ids) - {made}:
             raise Conflict("lead_has_contact", "The deal has a contact in the CRM already.")
 
     async def _task(self, claim: _Claim, request: Task) -> int:

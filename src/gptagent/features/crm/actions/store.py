@@ -66,10 +66,12 @@ async def select_action(session: Session, connection_id: UUID, action_id: UUID) 
 
 
 async def is_owed(session: Session, action_id: UUID) -> Record | None:
-    """Return since when and for which connection, if the action is neither done nor given up."""
+    """Return since when and for which connection, if the action is neither done nor given up; locked, so that
+    nobody else records meanwhile what became of it.
+    """
     return await session.fetchrow(
         """select connection_id, created_at from app.crm_action
-            where id = $1 and state in ('pending', 'sending')""",
+            where id = $1 and state in ('pending', 'sending') for no key update""",
         action_id,
     )
 

@@ -69,7 +69,9 @@ class OutgoingJobs:
             if isinstance(step, timedelta):
                 async with ctx.db.session(ctx.scope) as session:
                     if await store.put_off(session, one, step):
-                        await session.enqueue(SEND, {"conversation_id": conversation_id}, delay=step)
+                        is_overtaken = await store.hasten_overtaken(session, one)
+                        delay = timedelta(0) if is_overtaken else step
+                        await session.enqueue(SEND, {"conversation_id": conversation_id}, delay=delay)
                 return
 
     async def give_up(self, ctx: JobContext, /, conversation_id: str) -> None:

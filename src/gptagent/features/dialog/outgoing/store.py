@@ -102,12 +102,28 @@ async def put_off(session: Session, one: Outgoing, pause: timedelta) -> bool:
 
 
 async def hasten_follow_ups(session: Session, conversation_id: UUID) -> None:
-    """Let those be looked at now that wait for their hours: nothing newer is to wait behind them."""
+    """Let those be looked at now that wait for their hours: nothing newer is to wait behind them. Of one that
+    a run has just now, that run is told by `hasten_overtaken`.
+    """
     await session.execute(
         """update app.outgoing set due_at = null
-            where conversation_id = $1 and kind = 'followup' and state = 'waiting' and lease_until is null""",
+            where conversation_id = $1 and kind = 'followup' and state = 'waiting'""",
         conversation_id,
     )
+
+
+async def hasten_overtaken(session: Session, one: Outgoing) -> bool:
+    """Do so for a follow-up that was just put off, if something newer was owed meanwhile."""
+    done = await session.fetchval(
+        """update app.outgoing o set due_at = null
+            where id = $1 and kind = 'followup' and state = 'waiting'
+              and exists (select from app.outgoing n
+                           where n.conversation_id = o.conversation_id and n.seq > o.seq
+                             and n.state in ('waiting', 'sending'))
+        returning true""",
+        one.id,
+    )
+    return bool(done)
 
 
 async def overdue(session: Session, late: timedelta, limit: int) -> list[tuple[UUID, UUID]]:

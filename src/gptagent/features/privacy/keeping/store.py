@@ -23,8 +23,14 @@ TOLD_ABOUT = f"""connection_id = $1 and payload is not null
 TASKS = """connection_id = $1 and (conversation_id = any($4::uuid[])
                                 or case record_kind when 'lead' then lead_id = any($2::bigint[])
                                                     when 'contact' then lead_id = any($3::bigint[]) end)"""
-# On a deal that is shared: without what was brought about by another customer's conversation.
-_OWN_TASKS = f"{TASKS} and coalesce(conversation_id = any($4::uuid[]), true)"
+# On a deal that is shared: without what another customer's conversation has brought about, and without those
+# of which nobody knows whom they quote.
+_OWN_TASKS = f"""{TASKS}
+              and (conversation_id = any($4::uuid[])
+                   or (conversation_id is null
+                       and not exists (select from app.conversation c
+                                        where c.connection_id = $1 and crm_task.record_kind = 'lead'
+                                          and c.lead_id = crm_task.lead_id and c.id <> all($4::uuid[]))))"""
 
 # Test chats as a customer: with one of the deals $2 or contacts $3.
 CHATS = "c.connection_id = $1 and (c.lead_id = any($2::bigint[]) or c.contact_id = any($3::bigint[]))"
