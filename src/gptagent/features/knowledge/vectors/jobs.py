@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 BATCHES_PER_JOB = 50  # then others' jobs come first
 SIGNED_AT_ONCE = 1_000
-TAKEN_AT_ONCE = 200
+TAKEN_AT_ONCE = 40  # their texts are looked through in the loop that other jobs share
 
 
 class _HiddenOtherwiseError(Exception):
