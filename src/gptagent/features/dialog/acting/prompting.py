@@ -197,7 +197,7 @@ def _talk(considered: Considered) -> str:
     lines = [
         _message(one, is_latest=one.seq in latest)
         for one in (*considered.history[-HISTORY_MESSAGES:], *considered.unanswered)
-        if one.text.strip()
+        if one.said
     ]
     if considered.reply:
         lines.append(f"<reply>{as_data(considered.reply[:REPLY_MAX_CHARS])}</reply>")
@@ -207,7 +207,7 @@ def _talk(considered: Considered) -> str:
 def _message(message: Message, *, is_latest: bool) -> str:
     author = "customer" if message.author == "customer" else "company"
     latest = ' latest="true"' if is_latest else ""
-    return f'<message author="{author}"{latest}>{as_data(message.text[:MESSAGE_MAX_CHARS])}</message>'
+    return f'<message author="{author}"{latest}>{as_data(message.said[:MESSAGE_MAX_CHARS])}</message>'
 
 
 def _attributes(facts: Mapping[str, str]) -> str:

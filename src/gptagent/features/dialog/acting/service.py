@@ -281,7 +281,7 @@ async def _considered(  # noqa: PLR0917 - what a conversation is made of
         lead=lead,
         contact=contact,
         history=tuple(history),
-        unanswered=tuple(one for one in unanswered if one.text.strip()),
+        unanswered=tuple(one for one in unanswered if one.said),
         reply=reply,
         known=await crm_actions.known_of(session, connection_id),
         tags=tuple(one.name for one in tags),

@@ -68,7 +68,7 @@ def usual(
 
 
 def _of_intent(considered: Considered, intent: Intent | None, confidence: float) -> Iterator[Proposal]:
-    words = " ".join(considered.unanswered[-1].text.split())[:WORDS_MAX_CHARS]
+    words = " ".join(considered.unanswered[-1].said.split())[:WORDS_MAX_CHARS]
     for one in USUAL:
         if one.intent != intent or not tools.may_call(considered, one.action):
             continue
