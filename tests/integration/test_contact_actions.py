@@ -163,6 +163,20 @@ async def test_a_task_that_the_reply_promises_or_the_model_makes_is_not_proposed
     assert ("create_task", "argument_invalid") in await desk.verdicts()
 
 
+async def test_what_to_do_is_decided_by_as_much_of_the_chat_as_is_set(desk):
+    """MSG-7"""
+    await desk.scene.set_agent(actions={"create_task": "suggest"})
+    desk.calls(("tell_intent", {"intent": "other", "confidence": 1}))
+    for _ in range(6):
+        await desk.says(acts=False)
+    told = {}
+    for wished in (0, 3, 50):
+        await desk.scene.set_agent(history_messages=wished)
+        await desk.says()
+        told[wished] = desk.prompt()[1]["content"].count("<message ")
+    assert told == {0: 1, 3: 4, 50: 17}
+
+
 def in_words(*calls):
     asked = [{"name": name, "arguments": arguments} for name, arguments in calls]
     return json.dumps({"calls": asked})

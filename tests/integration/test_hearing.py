@@ -14,6 +14,7 @@ from gptagent.features.dialog.acting import service as acting
 from gptagent.features.dialog.acting.jobs import ActingJobs
 from gptagent.features.dialog.hearing.service import ASK_AGAIN, ASK_AGAIN_VOICE
 from gptagent.features.dialog.prompting import ModelResponder
+from gptagent.features.dialog.trying import service as trying
 from gptagent.features.inference.budgets import service as budgets
 from gptagent.features.inference.budgets.model import Budgets, Limits
 from gptagent.features.inference.guarded import GuardedModel
@@ -127,7 +128,11 @@ async def test_what_a_customer_says_aloud_is_acted_upon_like_what_they_write(  #
     assert f"Call me. {QUESTION}" in talk
     async with world.db.session(world.scope) as session:
         (waiting,) = await acting.list_latest(session, scene.conversation_id)
-    assert (waiting.action, f"Call me. {QUESTION}" in waiting.shown) == ("create_task", True)
+        assert (waiting.action, f"Call me. {QUESTION}" in waiting.shown) == ("create_task", True)
+        me = world.scope.actor.id
+        played = await trying.replay_turn(session, me, scene.conversation_id, turn["id"], {})
+        again = await trying.rehearsal_of(session, played)
+    assert again.question == f"Call me. {QUESTION}", "played again, it was said as well"
 
 
 async def test_a_picture_is_described_and_a_document_read_and_a_model_is_told_which_words_are_a_machines(

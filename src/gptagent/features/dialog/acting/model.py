@@ -86,6 +86,12 @@ class Considered:
         return self.agent.settings.actions
 
     @property
+    def told_history(self) -> tuple[Message, ...]:
+        """What of the history a model is told, and may take a value from."""
+        most = self.agent.settings.history_messages
+        return self.history[-most:] if most else ()
+
+    @property
     def last_seq(self) -> int | None:
         return self.unanswered[-1].seq if self.unanswered else None
 

@@ -7,7 +7,7 @@ from typing import Literal
 from uuid import UUID
 
 from gptagent.features.agents import service as agents
-from gptagent.features.agents.model import DEGREES, Agent, Degree
+from gptagent.features.agents.model import DEGREES, HISTORY_MAX_MESSAGES, Agent, Degree
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
 from gptagent.features.conversations import service as conversations
@@ -30,7 +30,7 @@ from gptagent.features.dialog.acting.model import (
     Run,
     wants_acting,
 )
-from gptagent.features.dialog.acting.prompting import HISTORY_MESSAGES, TAKEN
+from gptagent.features.dialog.acting.prompting import TAKEN
 from gptagent.features.dialog.acting.rules import asked_of
 from gptagent.features.dialog.acting.tools import WRITE_FIELD
 from gptagent.features.dialog.context import TurnContext
@@ -89,8 +89,10 @@ async def take(session: Session, turn_id: UUID) -> Taken | None:
     lead = None
     if conversation.lead_id is not None:
         lead = await crm.get_lead_card(session, conversation.connection_id, conversation.lead_id)
-    since = max(1, turn.first_seq - HISTORY_MESSAGES)
-    messages = await conversations.list_messages(session, conversation.id, from_seq=since)
+    since = max(1, turn.first_seq - HISTORY_MAX_MESSAGES)
+    messages = await conversations.list_messages(
+        session, conversation.id, from_seq=since, to_seq=turn.last_seq
+    )
     considered = await _considered(
         session,
         agent,

@@ -1,6 +1,6 @@
 """Verbs of trying an agent: chats of one's own, messages in them, turns played again."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 from uuid import UUID
@@ -8,8 +8,9 @@ from uuid import UUID
 import msgspec
 
 from gptagent.features.agents import service as agents
-from gptagent.features.agents.model import Agent, Settings
+from gptagent.features.agents.model import HISTORY_MAX_MESSAGES, Agent, Settings
 from gptagent.features.conversations import service as conversations
+from gptagent.features.conversations.model import Message
 from gptagent.features.crm import service as crm
 from gptagent.features.dialog import service as turns
 from gptagent.features.dialog.rehearsing.model import Place, Rehearsal, Said
@@ -27,6 +28,7 @@ from gptagent.features.dialog.trying.model import (
     TestChat,
 )
 from gptagent.features.knowledge import service as knowledge
+from gptagent.features.organizations import service as organizations
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import Conflict, FieldError, Invalid, NotFound
 from gptagent.kernel.ids import new_id
@@ -264,13 +266,17 @@ async def _of_turn(session: Session, played: Played) -> Rehearsal:
     agent, frozen = await _frozen(session, conversation_id, played.turn_id)
     conversation = await conversations.get_conversation(session, conversation_id)
     settings = await agents.preview_settings(session, agent.settings, played.overrides)
-    first = min((*frozen.history, *frozen.unanswered))
-    since = await conversations.list_messages(session, conversation_id, from_seq=first)
-    messages = {one.seq: one for one in since}
-    question = "\n".join(messages[seq].text for seq in frozen.unanswered if seq in messages)
+    seqs = (*frozen.history, *frozen.unanswered)
+    since = max(1, min(seqs) - HISTORY_MAX_MESSAGES)
+    found = await conversations.list_messages(session, conversation_id, from_seq=since, to_seq=max(seqs))
+    messages = {one.seq: one for one in found}
+    question = "\n".join(messages[seq].told for seq in frozen.unanswered if seq in messages)
+    then = [messages[seq] for seq in frozen.history if seq in messages]
+    missing = settings.history_messages - len(then)
+    earlier = await _reached(session, [one for one in found if one.seq < min(seqs)]) if missing > 0 else []
     history = tuple(
-        Said("customer" if one.author == "customer" else "agent", one.text)
-        for one in (messages[seq] for seq in frozen.history if seq in messages)
+        Said("customer" if one.author == "customer" else "agent", one.told)
+        for one in (*earlier[-missing:], *then)
     )
     place = Place(
         frozen.channel,
@@ -280,6 +286,16 @@ async def _of_turn(session: Session, played: Played) -> Rehearsal:
         customer_name=conversation.customer_name,
     )
     return Rehearsal(replace(agent, settings=settings), question, history, place, frozen.lead, frozen.contact)
+
+
+async def _reached(session: Session, messages: Sequence[Message]) -> list[Message]:
+    """Return those that reached the other side: neither lost on the way, nor a person's command to us."""
+    rules = await organizations.get_stopping(session)
+    return [
+        one
+        for one in messages
+        if one.delivery_status != "failed" and not (one.author == "human" and rules.is_command(one.text))
+    ]
 
 
 async def _frozen(session: Session, conversation_id: UUID, turn_id: UUID) -> tuple[Agent, Any]:
