@@ -138,6 +138,7 @@ async def test_what_a_customer_wants_is_proposed_where_the_model_does_not_say_it
     )
     assert [tuple(row) for row in rows] == [
         ("create_task", "call", 60, 0.85, "waiting"),
+        ("add_note", None, None, 0.4, "outdated"),
         ("create_task", "meeting", 1440, 0.8, "waiting"),
         ("add_note", None, None, 0.7, "waiting"),
         ("create_task", "call", 120, 0.8, "waiting"),
@@ -148,6 +149,39 @@ async def test_what_a_customer_wants_is_proposed_where_the_model_does_not_say_it
     await desk.perform()
     (made,) = await desk.ledger("task")
     assert "booking please" in made["text"] and made["type_id"] == 2
+
+
+async def test_who_speaks_of_payment_is_written_to_where_the_deal_has_a_value(desk):
+    """MSG-14: a task for a colleague, for the agent answers once"""
+    await desk.scene.set_agent(actions={"create_task": "suggest"})
+    desk.calls(("tell_intent", {"intent": "payment", "confidence": 1}))
+    for price, proposed in ((0, []), (9_000, [(0.6, True)])):
+        await desk.says("How do I pay? How much does delivery to the city cost?", acts=False)
+        async with desk.session() as session:
+            await session.execute("update app.crm_lead set price = $1", price)
+        await desk.act()
+        told = [(round(one.confidence, 1), "9000" in one.shown) for one in await desk.proposals()]
+        assert told == proposed
+
+
+async def test_a_deal_with_few_notes_gets_one_of_what_the_customer_writes(desk):
+    """MSG-14: until there are two, and not while one waits"""
+    await desk.scene.set_agent(actions={"add_note": "approve"})
+    desk.calls(("tell_intent", {"intent": "inquiry", "confidence": 1}))
+    for number in range(2):
+        for _ in range(2):
+            await desk.says(f"Is it far? {number}. How much does delivery to the city cost?")
+            (waiting,) = [one for one in await desk.proposals() if one.state == "waiting"]
+            assert (waiting.action, round(waiting.confidence, 1)) == ("add_note", 0.4)
+            assert f"Is it far? {number}." in waiting.shown
+        async with desk.session() as session:
+            await service.approve(session, desk.scene.conversation_id, waiting.id, by="Alice")
+            await session.execute(
+                "update app.action_proposal set created_at = created_at - interval '2 days'"
+            )
+        await desk.perform()
+    await desk.says("Is it far? How much does delivery to the city cost?")
+    assert [one.state for one in await desk.proposals()] == ["done", "done"]
 
 
 async def test_a_task_that_the_reply_promises_or_the_model_makes_is_not_proposed_twice(desk):

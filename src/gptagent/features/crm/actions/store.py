@@ -154,6 +154,18 @@ async def count_emails(
     return row["of_contact"], row["of_all"]
 
 
+async def count_notes(session: Session, connection_id: UUID, entity: WrittenKind, record_id: int) -> int:
+    found: int = await session.fetchval(
+        """select count(*) from app.crm_action
+            where connection_id = $1 and entity = $2 and entity_id = $3 and kind = 'add_note'
+              and state <> 'failed'""",
+        connection_id,
+        entity,
+        record_id,
+    )
+    return found
+
+
 async def insert_changes(
     session: Session,
     action: Record,

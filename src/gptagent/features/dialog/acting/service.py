@@ -277,6 +277,7 @@ async def _considered(  # noqa: PLR0917 - what a conversation is made of
     if conversation.contact_id is not None:
         contact = await crm.get_contact_card(session, connection_id, conversation.contact_id)
     tags = await crm.list_tags(session, connection_id, "leads")
+    target = target_of(conversation, "leads") or target_of(conversation, "contacts")
     return Considered(
         agent=agent,
         conversation=conversation,
@@ -289,6 +290,7 @@ async def _considered(  # noqa: PLR0917 - what a conversation is made of
         tags=tuple(one.name for one in tags),
         locale=await organizations.get_locale(session),
         new_contact=await store.new_contact(session, conversation.id),
+        notes=await crm_actions.count_notes(session, target) if target else 0,
     )
 
 
