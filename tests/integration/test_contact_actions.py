@@ -198,8 +198,9 @@ async def test_a_task_that_the_reply_promises_or_the_model_makes_is_not_proposed
 
 
 async def test_what_to_do_is_decided_by_as_much_of_the_chat_as_is_set(desk):
-    """MSG-7"""
+    """MSG-7: but for what a colleague has said to us"""
     await desk.scene.set_agent(actions={"create_task": "suggest"})
+    await desk.scene.says("/agent", author="human")
     desk.calls(("tell_intent", {"intent": "other", "confidence": 1}))
     for _ in range(6):
         await desk.says(acts=False)

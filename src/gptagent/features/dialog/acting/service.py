@@ -35,6 +35,7 @@ from gptagent.features.dialog.acting.rules import asked_of
 from gptagent.features.dialog.acting.tools import WRITE_FIELD
 from gptagent.features.dialog.context import TurnContext
 from gptagent.features.dialog.model import Answer, Turn
+from gptagent.features.dialog.reaching import reached
 from gptagent.features.dialog.tracing import service as tracing
 from gptagent.features.dialog.tracing.model import Trace
 from gptagent.features.inference.model import ModelReply
@@ -97,7 +98,7 @@ async def take(session: Session, turn_id: UUID) -> Taken | None:
         session,
         agent,
         conversation,
-        [one for one in messages if one.seq < turn.first_seq],
+        await reached(session, [one for one in messages if one.seq < turn.first_seq]),
         [one for one in messages if turn.first_seq <= one.seq <= turn.last_seq and one.author == "customer"],
         turn.answer.whole if turn.answer else "",
         lead,

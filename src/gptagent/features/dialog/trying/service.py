@@ -1,6 +1,6 @@
 """Verbs of trying an agent: chats of one's own, messages in them, turns played again."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal
 from uuid import UUID
@@ -10,9 +10,9 @@ import msgspec
 from gptagent.features.agents import service as agents
 from gptagent.features.agents.model import HISTORY_MAX_MESSAGES, Agent, Settings
 from gptagent.features.conversations import service as conversations
-from gptagent.features.conversations.model import Message
 from gptagent.features.crm import service as crm
 from gptagent.features.dialog import service as turns
+from gptagent.features.dialog.reaching import reached
 from gptagent.features.dialog.rehearsing.model import Place, Rehearsal, Said
 from gptagent.features.dialog.tracing import service as tracing
 from gptagent.features.dialog.trying import store
@@ -28,7 +28,6 @@ from gptagent.features.dialog.trying.model import (
     TestChat,
 )
 from gptagent.features.knowledge import service as knowledge
-from gptagent.features.organizations import service as organizations
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import Conflict, FieldError, Invalid, NotFound
 from gptagent.kernel.ids import new_id
@@ -273,7 +272,7 @@ async def _of_turn(session: Session, played: Played) -> Rehearsal:
     question = "\n".join(messages[seq].told for seq in frozen.unanswered if seq in messages)
     then = [messages[seq] for seq in frozen.history if seq in messages]
     missing = settings.history_messages - len(then)
-    earlier = await _reached(session, [one for one in found if one.seq < min(seqs)]) if missing > 0 else []
+    earlier = await reached(session, [one for one in found if one.seq < min(seqs)]) if missing > 0 else []
     history = tuple(
         Said("customer" if one.author == "customer" else "agent", one.told)
         for one in (*earlier[-missing:], *then)
@@ -286,16 +285,6 @@ async def _of_turn(session: Session, played: Played) -> Rehearsal:
         customer_name=conversation.customer_name,
     )
     return Rehearsal(replace(agent, settings=settings), question, history, place, frozen.lead, frozen.contact)
-
-
-async def _reached(session: Session, messages: Sequence[Message]) -> list[Message]:
-    """Return those that reached the other side: neither lost on the way, nor a person's command to us."""
-    rules = await organizations.get_stopping(session)
-    return [
-        one
-        for one in messages
-        if one.delivery_status != "failed" and not (one.author == "human" and rules.is_command(one.text))
-    ]
 
 
 async def _frozen(session: Session, conversation_id: UUID, turn_id: UUID) -> tuple[Agent, Any]:
