@@ -49,6 +49,14 @@ def test_of_a_picture_that_moves_the_first_frame_is_shown_and_a_clear_one_stays_
     assert b"taken by" not in picture.content and opened(picture).getpixel((4, 4))[3] == 0
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_a_photo_whose_notes_are_cut_off_is_shown_as_it_lies(kind):
+    out = BytesIO()
+    Image.new("RGB", (40, 20), RED).save(out, kind, exif=b"Exif\0\0MM\0*\0", dpi=(72, 72))
+    image = opened(drawn_anew(out.getvalue(), f"image/{kind.lower()}"))
+    assert (image.width, image.height) == (40, 20)
+
+
 def test_what_is_damaged_of_another_type_or_too_large_is_not_shown():
     with pytest.raises(ParseFailed):
         drawn_anew(photo("JPEG")[:200], "image/jpeg")
