@@ -4,6 +4,7 @@ A photo of a phone tells where it was taken, when, and with which device. That s
 """
 
 import struct
+from contextlib import suppress
 from io import BytesIO
 from threading import Lock
 
@@ -48,14 +49,14 @@ def drawn_anew(content: bytes, mime: str) -> Picture | None:
 
 
 def _pixels(image: Image.Image) -> Image.Image:
+    """Return them alone. Of the picture in its full size there are no copies: each takes 200 MB."""
     image.load()
-    try:
-        upright = ImageOps.exif_transpose(image)
-    except _NOTES_UNREADABLE:  # the picture is whole all the same
-        upright = image
-    mode = "RGBA" if upright.has_transparency_data else ("L" if upright.mode in {"1", "L"} else "RGB")
-    plain = upright.convert(mode)
-    plain.thumbnail((SIDE_MAX_PIXELS, SIDE_MAX_PIXELS))
+    with suppress(*_NOTES_UNREADABLE):  # the picture is whole all the same
+        ImageOps.exif_transpose(image, in_place=True)
+    mode = "RGBA" if image.has_transparency_data else ("L" if image.mode in {"1", "L"} else "RGB")
+    small = image if image.mode == mode else image.convert(mode)
+    small.thumbnail((SIDE_MAX_PIXELS, SIDE_MAX_PIXELS))
+    plain = small.copy()
     plain.info.clear()  # comments, profiles and times go along with what is written otherwise
     return plain
 
