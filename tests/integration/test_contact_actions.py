@@ -5,6 +5,9 @@ import json
 import pytest
 
 from gptagent.features.crm import service as crm
+from gptagent.features.crm.actions import service as actions
+from gptagent.features.crm.actions.checking import Asked
+from gptagent.features.crm.actions.jobs import ActionJobs
 from gptagent.features.crm.actions.model import Create
 from gptagent.features.crm.actions.reverting import Reverting, revert_change
 from gptagent.features.crm.syncing import service as syncing
@@ -96,6 +99,22 @@ async def test_a_deal_that_was_given_a_contact_meanwhile_gets_no_second_one(desk
     (action,) = await desk.rows("select state, error_code from app.crm_action")
     assert tuple(action) == ("failed", "lead_has_contact")
     assert (await desk.scene.crm.fetch_lead(link, lead_id)).contact_ids == (person,)
+
+
+async def test_of_two_contacts_that_two_chats_have_made_for_a_deal_one_is_made(desk):
+    """MSG-15: the later one waits for the earlier one, and finds that the deal has a contact"""
+    lead_id, made = await without_contact(desk), []
+    for name in ("Ann", "Ann Lee"):
+        async with desk.session() as session:
+            asked = Asked({"name": name})
+            made.append(await actions.create_record(session, desk.id, "contacts", asked, lead_id=lead_id))
+    jobs = ActionJobs(desk.scene.crm, desk.world.vault)
+    for one in (made[1], made[0], made[1]):
+        await jobs.perform(desk.context(), action_id=str(one.id))
+    rows = await desk.rows("select state, error_code from app.crm_action order by created_at, id")
+    assert [tuple(row) for row in rows] == [("done", None), ("failed", "lead_has_contact")]
+    lead = await desk.scene.crm.fetch_lead(await link_of(desk), lead_id)
+    assert len(lead.contact_ids) == 1
 
 
 async def test_a_contact_gets_the_phone_the_customer_names_and_a_person_takes_it_back(desk):
