@@ -49,6 +49,13 @@ def test_models_for_voice_and_pictures_are_asked_and_what_is_set_in_vain_is_told
             assert f"ok       {what:<11} {parts.hostname} answers in" in said
         calls = {one["kind"]: one["prompt"] for one in control.get("/calls").json()["calls"]}
         assert set(calls) == {"transcription", "chat"} and "image_url" in str(calls["chat"])
+        gone = {"SPEECH_MODEL": "deaf", "SPEECH_FALLBACK_MODEL": "ear"}
+        gone |= {"VISION_MODEL": "deaf", "VISION_FALLBACK_MODEL": "eye"}
+        fault = {"model": "deaf", "status": 404, "count": 10}
+        control.post("/faults", json=fault).raise_for_status()
+        _code, said = doctor(tmp_path, **there | gone)
+        assert "PROBLEM  speech" in said and "PROBLEM  vision" in said, "that another answers is no health"
+        control.delete("/faults").raise_for_status()
         vain = {**there, "VISION_API_KEY": "set-in-vain"}
         del vain["SPEECH_MODEL"], vain["VISION_MODEL"]
         code, said = doctor(tmp_path, **vain)

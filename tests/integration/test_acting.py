@@ -469,6 +469,14 @@ async def test_a_draft_promises_nothing_before_it_is_sent(desk):
     assert sum("promised" in text for text in await owed(desk)) == 1
 
 
+# As many as a page of the list has.
+OLDER = """insert into app.action_proposal (id, conversation_id, turn_id, action, fields, shown, degree,
+                                            confidence, key, created_at)
+           select gen_random_uuid(), conversation_id, turn_id, action, fields, shown, degree, confidence,
+                  key || '-' || number, created_at - interval '1 hour'
+             from app.action_proposal cross join generate_series(1, 25) number where id = $1"""
+
+
 async def test_a_person_decides_on_the_page_of_the_conversation_and_in_the_list_of_all(home, desk):
     """MSG-14, MSG-15"""
     await desk.scene.set_agent(actions={"create_task": "suggest", "add_note": "approve"})
@@ -495,6 +503,12 @@ async def test_a_person_decides_on_the_page_of_the_conversation_and_in_the_list_
         wrong = await owner.send(f"{chat}/proposals/{note.id}/approval", edited)
         assert wrong.status_code == 422 and "Write 1 to 1000 characters." in texts(wrong)
         assert 'aria-invalid="true"' in wrong.text and "proposals?part=list" not in wrong.text
+        async with desk.session() as session:
+            await session.execute(OLDER, note.id)
+        long = await owner.send(f"{chat}/proposals/{note.id}/approval", {**edited, "text": "Long " * 300})
+        assert long.status_code == 422 and "Long Long" in long.text, "also from another page of the list"
+        async with desk.session() as session:
+            await session.execute("update app.action_proposal set state = 'outdated' where key like '%-%'")
         back = await owner.follow(
             await owner.send(f"{chat}/proposals/{note.id}/rejection", {"back": "queue"})
         )

@@ -5,6 +5,9 @@ import json
 import pytest
 
 from gptagent.features.crm import service as crm
+from gptagent.features.crm.actions import service as actions
+from gptagent.features.crm.actions.checking import Asked
+from gptagent.features.crm.actions.jobs import ActionJobs
 from gptagent.features.crm.actions.model import Create
 from gptagent.features.crm.actions.reverting import Reverting, revert_change
 from gptagent.features.crm.syncing import service as syncing
@@ -116,6 +119,22 @@ async def test_nor_if_it_was_given_one_after_a_contact_was_made_and_not_linked_y
     assert (await desk.scene.crm.fetch_lead(link, lead_id)).contact_ids == (person,)
 
 
+async def test_of_two_contacts_that_two_chats_have_made_for_a_deal_one_is_made(desk):
+    """MSG-15: the later one waits for the earlier one, and finds that the deal has a contact"""
+    lead_id, made = await without_contact(desk), []
+    for name in ("Ann", "Ann Lee"):
+        async with desk.session() as session:
+            asked = Asked({"name": name})
+            made.append(await actions.create_record(session, desk.id, "contacts", asked, lead_id=lead_id))
+    jobs = ActionJobs(desk.scene.crm, desk.world.vault)
+    for one in (made[1], made[0], made[1]):
+        await jobs.perform(desk.context(), action_id=str(one.id))
+    rows = await desk.rows("select state, error_code from app.crm_action order by created_at, id")
+    assert [tuple(row) for row in rows] == [("done", None), ("failed", "lead_has_contact")]
+    lead = await desk.scene.crm.fetch_lead(await link_of(desk), lead_id)
+    assert len(lead.contact_ids) == 1
+
+
 async def test_a_contact_gets_the_phone_the_customer_names_and_a_person_takes_it_back(desk):
     """MSG-14: nothing that was not said, nothing over what is there"""
     await read_again(desk)
@@ -156,6 +175,7 @@ async def test_what_a_customer_wants_is_proposed_where_the_model_does_not_say_it
     )
     assert [tuple(row) for row in rows] == [
         ("create_task", "call", 60, 0.85, "waiting"),
+        ("add_note", None, None, 0.4, "outdated"),
         ("create_task", "meeting", 1440, 0.8, "waiting"),
         ("add_note", None, None, 0.7, "waiting"),
         ("create_task", "call", 120, 0.8, "waiting"),
@@ -166,6 +186,39 @@ async def test_what_a_customer_wants_is_proposed_where_the_model_does_not_say_it
     await desk.perform()
     (made,) = await desk.ledger("task")
     assert "booking please" in made["text"] and made["type_id"] == 2
+
+
+async def test_who_speaks_of_payment_is_written_to_where_the_deal_has_a_value(desk):
+    """MSG-14: a task for a colleague, for the agent answers once"""
+    await desk.scene.set_agent(actions={"create_task": "suggest"})
+    desk.calls(("tell_intent", {"intent": "payment", "confidence": 1}))
+    for price, proposed in ((0, []), (9_000, [(0.6, True)])):
+        await desk.says("How do I pay? How much does delivery to the city cost?", acts=False)
+        async with desk.session() as session:
+            await session.execute("update app.crm_lead set price = $1", price)
+        await desk.act()
+        told = [(round(one.confidence, 1), "9000" in one.shown) for one in await desk.proposals()]
+        assert told == proposed
+
+
+async def test_a_deal_with_few_notes_gets_one_of_what_the_customer_writes(desk):
+    """MSG-14: until there are two, and not while one waits"""
+    await desk.scene.set_agent(actions={"add_note": "approve"})
+    desk.calls(("tell_intent", {"intent": "inquiry", "confidence": 1}))
+    for number in range(2):
+        for _ in range(2):
+            await desk.says(f"Is it far? {number}. How much does delivery to the city cost?")
+            (waiting,) = [one for one in await desk.proposals() if one.state == "waiting"]
+            assert (waiting.action, round(waiting.confidence, 1)) == ("add_note", 0.4)
+            assert f"Is it far? {number}." in waiting.shown
+        async with desk.session() as session:
+            await service.approve(session, desk.scene.conversation_id, waiting.id, by="Alice")
+            await session.execute(
+                "update app.action_proposal set created_at = created_at - interval '2 days'"
+            )
+        await desk.perform()
+    await desk.says("Is it far? How much does delivery to the city cost?")
+    assert [one.state for one in await desk.proposals()] == ["done", "done"]
 
 
 async def test_a_task_that_the_reply_promises_or_the_model_makes_is_not_proposed_twice(desk):
@@ -179,6 +232,21 @@ async def test_a_task_that_the_reply_promises_or_the_model_makes_is_not_proposed
     await desk.says("Call me, please do.")
     assert [one.shown for one in await desk.proposals()] == ["Call Ann"]
     assert ("create_task", "argument_invalid") in await desk.verdicts()
+
+
+async def test_what_to_do_is_decided_by_as_much_of_the_chat_as_is_set(desk):
+    """MSG-7: but for what a colleague has said to us"""
+    await desk.scene.set_agent(actions={"create_task": "suggest"})
+    await desk.scene.says("/agent", author="human")
+    desk.calls(("tell_intent", {"intent": "other", "confidence": 1}))
+    for _ in range(6):
+        await desk.says(acts=False)
+    told = {}
+    for wished in (0, 3, 50):
+        await desk.scene.set_agent(history_messages=wished)
+        await desk.says()
+        told[wished] = desk.prompt()[1]["content"].count("<message ")
+    assert told == {0: 1, 3: 4, 50: 17}
 
 
 def in_words(*calls):

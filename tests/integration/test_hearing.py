@@ -10,8 +10,11 @@ import pytest
 from gptagent.adapters.speech.port import OpenAiSpeech, Patience
 from gptagent.features.conversations import service as conversations
 from gptagent.features.conversations.memory.jobs import by_patterns
+from gptagent.features.dialog.acting import service as acting
+from gptagent.features.dialog.acting.jobs import ActingJobs
 from gptagent.features.dialog.hearing.service import ASK_AGAIN, ASK_AGAIN_VOICE
 from gptagent.features.dialog.prompting import ModelResponder
+from gptagent.features.dialog.trying import service as trying
 from gptagent.features.inference.budgets import service as budgets
 from gptagent.features.inference.budgets.model import Budgets, Limits
 from gptagent.features.inference.guarded import GuardedModel
@@ -22,6 +25,7 @@ from gptagent.kernel.egress import Egress
 from gptagent.kernel.errors import UpstreamUnavailable
 from gptagent.kernel.files import LocalFiles
 from gptagent.kernel.i18n import translate
+from gptagent.kernel.jobs import JobContext
 from listening import Listening, recording
 from photos import DEVICE, photo
 from readers import texts
@@ -103,6 +107,32 @@ async def test_a_voice_message_is_written_down_before_it_is_answered_and_is_what
         await privacy.erase_customer(session, scene.conversation_id)
         assert await session.fetchval("select count(*) from app.attachment") == 0
     assert (used["purpose"], used["tokens_in"] > 0, used["turn_id"]) == ("hearing", True, turn["id"])
+
+
+async def test_what_a_customer_says_aloud_is_acted_upon_like_what_they_write(  # noqa: PLR0917 - its desk
+    scene, world, files, speech, control, model
+):
+    """MSG-21, MSG-14"""
+    await scene.set_agent(actions={"create_task": "approve"})
+    wish = {"name": "tell_intent", "arguments": {"intent": "request_callback", "confidence": 1}}
+    rules = [{"system": "You look after the CRM", "tools": [wish]}]
+    control.post("/script?replace=1", json=rules).raise_for_status()
+    listening = Listening(scene, files, speech=speech)
+    await listening.sends("voice", recording(f"Call me. {QUESTION}"))
+    await listening.fetch()
+    await listening.hear()
+    await scene.calm()
+    (turn,) = await scene.turns()
+    await ActingJobs(model).act(JobContext(world.db, None, world.scope, 1, 1), turn_id=str(turn["id"]))
+    talk = calls(control, "chat")[-1]["prompt"][1]["content"]
+    assert f"Call me. {QUESTION}" in talk
+    async with world.db.session(world.scope) as session:
+        (waiting,) = await acting.list_latest(session, scene.conversation_id)
+        assert (waiting.action, f"Call me. {QUESTION}" in waiting.shown) == ("create_task", True)
+        me = world.scope.actor.id
+        played = await trying.replay_turn(session, me, scene.conversation_id, turn["id"], {})
+        again = await trying.rehearsal_of(session, played)
+    assert again.question == f"Call me. {QUESTION}", "played again, it was said as well"
 
 
 async def test_a_picture_is_described_and_a_document_read_and_a_model_is_told_which_words_are_a_machines(

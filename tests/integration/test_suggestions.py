@@ -1,5 +1,6 @@
 """A colleague asks what the agent would answer: made by the way of every turn, and never sent by itself."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -68,6 +69,21 @@ async def test_a_model_is_asked_also_where_the_customer_asks_for_a_person(scene,
     made = await suggest(scene, responder=ModelResponder(model))
     assert (made.state, made.text) == ("ready", "On Sunday from ten to four.")
     assert await scene.sent() == [] and (await scene.conversation())["taken_over_at"] is None
+
+
+async def test_a_suggestion_is_told_as_much_of_the_chat_as_is_set(scene, model, control):
+    """MSG-7: but for what a colleague has said to us"""
+    await scene.set_agent(response_delay_seconds=60, history_messages=30)
+    control.post("/script?replace=1", json=[{"reply": "On Sunday from ten to four [1]."}]).raise_for_status()
+    for number in range(24):
+        await scene.says(f"Word {number}.", author="human")
+    await scene.says("/agent", author="human")
+    await scene.says("When are you open on Sunday?")
+    await ask(scene)
+    await suggest(scene, responder=ModelResponder(model))
+    told = json.dumps(control.get("/calls").json()["calls"][-1]["prompt"])
+    assert [number for number in range(24) if f"Word {number}." not in told] == []
+    assert "/agent" not in told
 
 
 async def test_who_cannot_suggest_says_so(scene):

@@ -445,6 +445,23 @@ async def test_eleven_messages_in_a_minute_are_one_too_many(tester, control, hom
         assert "Ten messages a minute" in html.unescape(refused.text)
 
 
+async def test_a_turn_is_played_again_with_as_much_of_the_chat_as_the_other_settings_tell(
+    scene, jobs, control
+):
+    """MSG-7: also more than was told then"""
+    script(control, {"reply": TRUE})
+    for _ in range(8):
+        await scene.says(QUESTION)
+        await scene.calm()
+    turn, tester, told = (await scene.turns())[-1], Person(scene.world, jobs), {}
+    for wished in (0, 3, 10, 12, 50):
+        changes = {"history_messages": wished}
+        played = await tester.do(service.replay_turn, scene.conversation_id, turn["id"], changes)
+        await tester.work(played.id)
+        told[wished] = len(prompt(control)) - 2  # the rules, the question
+    assert told == {0: 0, 3: 3, 10: 10, 12: 12, 50: 14}
+
+
 async def test_a_turn_is_played_again_with_other_settings_and_compared(scene, jobs, control, home, kommo):
     """What was said then stays what it was; nothing is sent."""
     script(control, {"reply": TRUE})

@@ -63,6 +63,7 @@ def test_an_action_of_a_scenario_is_chosen_by_its_name_and_told_by_it():
         '{"calls": [{"name": "x", "arguments": {}, "lead_id": 1}]}',
         '{"calls": []} and more',
         '{"calls": [{"name": "x", "arguments": "{}"}]}',
+        '{"calls": [{"name": "x", "arguments": {"a": ' + "[" * 100_000,
     ],
 )
 def test_what_is_not_exactly_the_form_asked_for_names_no_calls(text):
@@ -74,3 +75,11 @@ def test_calls_in_words_may_stand_in_a_block_of_code():
     assert read_calls('{"calls": []}') == ()
     (call,) = read_calls('```json\n{"calls": [{"name": "x", "arguments": {"a": 1}}]}\n```\n')
     assert (call.name, call.arguments) == ("x", {"a": 1})
+
+
+def test_calls_in_words_hold_nothing_that_a_database_refuses():
+    """MSG-13: a zero is named within JSON that is itself a text, so no adapter sees it"""
+    (call,) = read_calls(
+        r'{"calls": [{"name": "x", "arguments": {"a\u0000": ["\u0000b", {"c": "\u0000"}]}}]}'
+    )
+    assert call.arguments == {"a": ["b", {"c": ""}]}

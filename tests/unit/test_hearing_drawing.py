@@ -1,5 +1,7 @@
 """What a model that looks at pictures is given: the pixels, upright, and nothing else of the file."""
 
+import subprocess
+import sys
 from io import BytesIO
 
 import pytest
@@ -47,6 +49,32 @@ def test_of_a_picture_that_moves_the_first_frame_is_shown_and_a_clear_one_stays_
     Image.new("RGBA", (8, 8), (0, 0, 0, 0)).save(out, "PNG", pnginfo=told)
     picture = drawn_anew(out.getvalue(), "image/png")
     assert b"taken by" not in picture.content and opened(picture).getpixel((4, 4))[3] == 0
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_a_photo_whose_notes_are_cut_off_is_shown_as_it_lies(kind):
+    out = BytesIO()
+    Image.new("RGB", (40, 20), RED).save(out, kind, exif=b"Exif\0\0MM\0*\0", dpi=(72, 72))
+    image = opened(drawn_anew(out.getvalue(), f"image/{kind.lower()}"))
+    assert (image.width, image.height) == (40, 20)
+
+
+WEIGHED = """
+import resource, sys
+from gptagent.features.dialog.hearing.drawing import drawn_anew
+weigh = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = weigh()
+assert drawn_anew(open(sys.argv[1], "rb").read(), "image/png") is not None
+print((weigh() - before) // 1_000)
+"""
+
+
+def test_a_picture_lies_in_the_memory_once_in_its_full_size(tmp_path):
+    """In grey 49 MB, in colours four times as much, in a process that answers customers."""
+    Image.new("L", (7_000, 7_000)).save(tmp_path / "large.png")
+    command = [sys.executable, "-c", WEIGHED, str(tmp_path / "large.png")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 150
 
 
 def test_what_is_damaged_of_another_type_or_too_large_is_not_shown():

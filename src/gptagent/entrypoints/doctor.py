@@ -225,9 +225,9 @@ async def _reranking(settings: Settings) -> Finding:
 
 
 async def _speech(settings: Settings) -> Finding:
-    """Have a moment of silence written down: only that shows whether the model is known."""
+    """Have a moment of silence written down by the chosen model: only that shows whether it is known."""
     egress = Egress(settings.allowed_egress)
-    speech = build_speech(settings, egress)
+    speech = build_speech(settings.model_copy(update={"speech_fallback_model": None}), egress)
     if speech is None:
         return _none(settings, "speech", "speech", "of voice messages agents ask for words")
     try:
@@ -239,8 +239,8 @@ async def _speech(settings: Settings) -> Finding:
 
 
 async def _vision(settings: Settings) -> Finding:
-    """Have a picture looked at: a model may answer, and still take words only."""
-    eye = build_eye(settings)
+    """Have a picture looked at by the chosen model: it may answer, and still take words only."""
+    eye = build_eye(settings.model_copy(update={"vision_fallback_model": None}))
     if eye is None:
         return _none(settings, "vision", "vision", "of pictures agents ask for words")
     turn = ChatTurn("user", "The picture:", (Picture("image/png", _red_square()),))

@@ -268,6 +268,11 @@ def check_revertible(change: Change) -> None:
         raise Conflict("not_revertible", "This change cannot be taken back.")
 
 
+async def count_notes(session: Session, target: Target) -> int:
+    """Return how many notes the platform has left on a record, or is leaving."""
+    return await store.count_notes(session, target.connection_id, target.kind, target.id)
+
+
 async def get_action(session: Session, connection_id: UUID, action_id: UUID) -> Action:
     found = await store.select_action(session, connection_id, action_id)
     if found is None:

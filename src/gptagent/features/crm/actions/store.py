@@ -79,7 +79,8 @@ async def is_owed(session: Session, action_id: UUID) -> Record | None:
 async def claim_action(session: Session, action_id: UUID, now: datetime) -> Record | None:
     """Return the action with the state it had before (`was`), now 'sending'.
 
-    None if it is done or gone, or if an earlier one of the same record is not over yet.
+    None if it is done or gone, or if an earlier one of the same record is not over yet, or one that makes a
+    contact for the same deal: a deal gets one.
     """
     return await session.fetchrow(
         """update app.crm_action a set state = 'sending', started_at = coalesce(a.started_at, $2)
@@ -90,6 +91,12 @@ async def claim_action(session: Session, action_id: UUID, now: datetime) -> Reco
                  where o.connection_id = a.connection_id and o.entity = a.entity
                    and o.entity_id = a.entity_id and o.state in ('pending', 'sending')
                    and (o.created_at, o.id) < (a.created_at, a.id))
+              and (a.entity_id is not null or not exists (
+                select from app.crm_action o
+                 where o.connection_id = a.connection_id and o.entity = a.entity and o.entity_id is null
+                   and o.state in ('pending', 'sending')
+                   and (o.request->>'lead_id')::bigint = (a.request->>'lead_id')::bigint
+                   and (o.created_at, o.id) < (a.created_at, a.id)))
         returning a.id, a.connection_id, a.kind, a.entity, a.entity_id, a.request, a.started_at,
                   before.state as was,
                   (select l.responsible_user_id from app.crm_lead l
@@ -154,6 +161,18 @@ async def count_emails(
     )
     assert row is not None  # an aggregate always has one
     return row["of_contact"], row["of_all"]
+
+
+async def count_notes(session: Session, connection_id: UUID, entity: WrittenKind, record_id: int) -> int:
+    found: int = await session.fetchval(
+        """select count(*) from app.crm_action
+            where connection_id = $1 and entity = $2 and entity_id = $3 and kind = 'add_note'
+              and state <> 'failed'""",
+        connection_id,
+        entity,
+        record_id,
+    )
+    return found
 
 
 async def insert_changes(

@@ -98,7 +98,7 @@ def _reach(considered: Considered, arguments: Mapping[str, object]) -> dict[str,
 
 
 def _told(considered: Considered) -> Iterator[str]:
-    for one in (*considered.history, *considered.unanswered):
+    for one in (*considered.told_history, *considered.unanswered):
         if one.author == "customer":
             yield one.told
 

@@ -64,7 +64,8 @@ class Considered:
     `unanswered` are the customer's messages the answer was given to, `reply` is what was said; `known` how
     the account is set up, `tags` those it has for deals. Whatever is proposed goes to this deal and this
     contact, for nothing else is named. `locale` is the workspace's. `has_task`: what the reply promises is a
-    task already. `new_contact`: whether the deal was given one from this conversation.
+    task already. `new_contact`: whether the deal was given one from this conversation. `notes`: how many
+    the platform has left on the deal or, without one, on the contact.
     """
 
     agent: Agent
@@ -80,10 +81,17 @@ class Considered:
     locale: str = "en"
     has_task: bool = False
     new_contact: NewContact = "none"
+    notes: int = 0
 
     @property
     def actions(self) -> Actions:
         return self.agent.settings.actions
+
+    @property
+    def told_history(self) -> tuple[Message, ...]:
+        """What of the history a model is told, and may take a value from."""
+        most = self.agent.settings.history_messages
+        return self.history[-most:] if most else ()
 
     @property
     def last_seq(self) -> int | None:

@@ -31,7 +31,6 @@ from gptagent.kernel.scope import Scope
 ANSWER_MAX_TOKENS = 900
 MESSAGE_MAX_CHARS = 2_000
 REPLY_MAX_CHARS = 8_000  # more than an agent writes, in all parts together
-HISTORY_MESSAGES = 10
 TAKEN = "taken"
 REPEATED = "repeated"
 REFUSED, UNREADABLE = "llm_rejected", "actions_unreadable"
@@ -196,8 +195,8 @@ def _talk(considered: Considered) -> str:
     latest = {one.seq for one in considered.unanswered}
     lines = [
         _message(one, is_latest=one.seq in latest)
-        for one in (*considered.history[-HISTORY_MESSAGES:], *considered.unanswered)
-        if one.text.strip()
+        for one in (*considered.told_history, *considered.unanswered)
+        if one.said
     ]
     if considered.reply:
         lines.append(f"<reply>{as_data(considered.reply[:REPLY_MAX_CHARS])}</reply>")
@@ -207,7 +206,7 @@ def _talk(considered: Considered) -> str:
 def _message(message: Message, *, is_latest: bool) -> str:
     author = "customer" if message.author == "customer" else "company"
     latest = ' latest="true"' if is_latest else ""
-    return f'<message author="{author}"{latest}>{as_data(message.text[:MESSAGE_MAX_CHARS])}</message>'
+    return f'<message author="{author}"{latest}>{as_data(message.said[:MESSAGE_MAX_CHARS])}</message>'
 
 
 def _attributes(facts: Mapping[str, str]) -> str:

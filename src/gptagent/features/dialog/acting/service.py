@@ -7,7 +7,7 @@ from typing import Literal
 from uuid import UUID
 
 from gptagent.features.agents import service as agents
-from gptagent.features.agents.model import DEGREES, Agent, Degree
+from gptagent.features.agents.model import DEGREES, HISTORY_MAX_MESSAGES, Agent, Degree
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
 from gptagent.features.conversations import service as conversations
@@ -30,11 +30,12 @@ from gptagent.features.dialog.acting.model import (
     Run,
     wants_acting,
 )
-from gptagent.features.dialog.acting.prompting import HISTORY_MESSAGES, TAKEN
+from gptagent.features.dialog.acting.prompting import TAKEN
 from gptagent.features.dialog.acting.rules import asked_of
 from gptagent.features.dialog.acting.tools import WRITE_FIELD
 from gptagent.features.dialog.context import TurnContext
 from gptagent.features.dialog.model import Answer, Turn
+from gptagent.features.dialog.reaching import reached
 from gptagent.features.dialog.tracing import service as tracing
 from gptagent.features.dialog.tracing.model import Trace
 from gptagent.features.inference.model import ModelReply
@@ -89,13 +90,15 @@ async def take(session: Session, turn_id: UUID) -> Taken | None:
     lead = None
     if conversation.lead_id is not None:
         lead = await crm.get_lead_card(session, conversation.connection_id, conversation.lead_id)
-    since = max(1, turn.first_seq - HISTORY_MESSAGES)
-    messages = await conversations.list_messages(session, conversation.id, from_seq=since)
+    since = max(1, turn.first_seq - HISTORY_MAX_MESSAGES)
+    messages = await conversations.list_messages(
+        session, conversation.id, from_seq=since, to_seq=turn.last_seq
+    )
     considered = await _considered(
         session,
         agent,
         conversation,
-        [one for one in messages if one.seq < turn.first_seq],
+        await reached(session, [one for one in messages if one.seq < turn.first_seq]),
         [one for one in messages if turn.first_seq <= one.seq <= turn.last_seq and one.author == "customer"],
         turn.answer.whole if turn.answer else "",
         lead,
@@ -275,18 +278,20 @@ async def _considered(  # noqa: PLR0917 - what a conversation is made of
     if conversation.contact_id is not None:
         contact = await crm.get_contact_card(session, connection_id, conversation.contact_id)
     tags = await crm.list_tags(session, connection_id, "leads")
+    target = target_of(conversation, "leads") or target_of(conversation, "contacts")
     return Considered(
         agent=agent,
         conversation=conversation,
         lead=lead,
         contact=contact,
         history=tuple(history),
-        unanswered=tuple(one for one in unanswered if one.text.strip()),
+        unanswered=tuple(one for one in unanswered if one.said),
         reply=reply,
         known=await crm_actions.known_of(session, connection_id),
         tags=tuple(one.name for one in tags),
         locale=await organizations.get_locale(session),
         new_contact=await store.new_contact(session, conversation.id),
+        notes=await crm_actions.count_notes(session, target) if target else 0,
     )
 
 

@@ -5,11 +5,13 @@ What comes back is checked like any call: this only reads it.
 
 import re
 from dataclasses import replace
+from typing import TypeVar, cast
 
 import msgspec
 
 from gptagent.features.inference.model import ModelRequest, ToolCall
 
+T = TypeVar("T")
 # Some models put their JSON into a block of code whatever they are told.
 _FENCE = re.compile(r"\s*```(?:json)?\s*(\{.*\})\s*```\s*", re.DOTALL)
 _TOLD = """\
@@ -46,6 +48,22 @@ def read_calls(text: str) -> tuple[ToolCall, ...] | None:
     fenced = _FENCE.fullmatch(text)
     try:
         found = _DECODER.decode(fenced[1] if fenced else text.strip())
-    except msgspec.DecodeError:
+        calls = [(one.name, _without_zeros(one.arguments)) for one in found.calls]
+    except (msgspec.DecodeError, RecursionError):
         return None
-    return tuple(ToolCall(one.name, one.arguments) for one in found.calls)
+    return tuple(ToolCall(name, arguments) for name, arguments in calls)
+
+
+def _without_zeros(value: T) -> T:
+    """Return texts, also in lists and objects, without zeros: JSON may name them, and no database takes them.
+
+    Where a provider writes the calls its adapter sees to it; here they are JSON within a text.
+    """
+    cleaned: object = value
+    if isinstance(value, str):
+        cleaned = value.replace("\0", "")
+    elif isinstance(value, list):
+        cleaned = [_without_zeros(one) for one in value]
+    elif isinstance(value, dict):
+        cleaned = {_without_zeros(key): _without_zeros(one) for key, one in value.items()}
+    return cast("T", cleaned)

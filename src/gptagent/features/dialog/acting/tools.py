@@ -129,7 +129,7 @@ def may_call(considered: Considered, action: ActionName) -> bool:
 
 def _has_made_up_mark(considered: Considered, arguments: Mapping[str, object]) -> bool:
     """Tell whether its words have a mark of personal data that stands for nothing, and that nobody wrote."""
-    said = [one.told for one in (*considered.history, *considered.unanswered)]
+    said = [one.told for one in (*considered.told_history, *considered.unanswered)]
     written = " ".join(str(arguments[name]) for name in WORDS if name in arguments)
     return any(not any(mark in text for text in said) for mark in marks_left(written))
 

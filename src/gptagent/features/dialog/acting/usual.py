@@ -14,7 +14,9 @@ _HOUR = 60
 
 @dataclass(frozen=True, slots=True)
 class Usual:
-    """`says` has the customer's `{words}`; `kind` and `due_in_minutes` are of tasks."""
+    """`says` has the customer's `{words}`; `kind` and `due_in_minutes` are of tasks. `is_priced`: only where
+    the deal has a value, which `says` has as `{price}`.
+    """
 
     intent: Intent
     action: ActionName
@@ -22,9 +24,10 @@ class Usual:
     says: str
     kind: str = "call"
     due_in_minutes: int = 0
+    is_priced: bool = False
 
 
-# Sentences as msgids. Who is to pay gets a message: the reply. Further notes are the model's to propose.
+# Sentences as msgids. Who is to pay gets a message besides the reply from a colleague: an agent answers once.
 USUAL = (
     Usual(
         "request_callback",
@@ -49,8 +52,18 @@ USUAL = (
         "Look after the customer, who complains: “{words}”",
         due_in_minutes=2 * _HOUR,
     ),
+    Usual(
+        "payment",
+        "create_task",
+        0.6,
+        "The customer speaks of payment, the deal is about {price}: “{words}” Write to them how to pay.",
+        due_in_minutes=_HOUR,
+        is_priced=True,
+    ),
 )
 NEW_CONTACT_CONFIDENCE = 0.5
+NOTES_FEW, NOTE_CONFIDENCE = 2, 0.4  # with fewer a deal says too little of its customer
+NOTE = "The customer writes: “{words}”"
 
 
 def usual(
@@ -64,19 +77,35 @@ def usual(
     if considered.has_task:
         done.add("create_task")
     found = [*_of_intent(considered, intent, confidence), *_of_deal(considered)]
+    if intent is not None and all(one.action != "add_note" for one in found):
+        found += _of_few_notes(considered, confidence)
     return [one for one in found if one.action not in done]
 
 
 def _of_intent(considered: Considered, intent: Intent | None, confidence: float) -> Iterator[Proposal]:
-    words = " ".join(considered.unanswered[-1].text.split())[:WORDS_MAX_CHARS]
+    price = considered.lead.price if considered.lead else None
     for one in USUAL:
         if one.intent != intent or not tools.may_call(considered, one.action):
             continue
-        text = translate(considered.locale, one.says, words=words)
+        if one.is_priced and not price:
+            continue
+        text = translate(considered.locale, one.says, words=_words(considered), price=price)
         fields: dict[str, object] = {"text": text}
         if one.action == "create_task":
             fields |= {"kind": one.kind, "due_in_minutes": one.due_in_minutes}
         yield _proposal(considered, one.action, fields, text, min(one.confidence, confidence), one.intent)
+
+
+def _of_few_notes(considered: Considered, confidence: float) -> Iterator[Proposal]:
+    """Propose a note where few were left, whatever the customer wants."""
+    if considered.notes < NOTES_FEW and tools.may_call(considered, "add_note"):
+        text = translate(considered.locale, NOTE, words=_words(considered))
+        fields: dict[str, object] = {"text": text}
+        yield _proposal(considered, "add_note", fields, text, min(NOTE_CONFIDENCE, confidence), "few")
+
+
+def _words(considered: Considered) -> str:
+    return " ".join(considered.unanswered[-1].said.split())[:WORDS_MAX_CHARS]
 
 
 def _of_deal(considered: Considered) -> Iterator[Proposal]:

@@ -71,6 +71,7 @@ async def beside(session: Session, conversation_id: UUID) -> dict[str, Any]:
 class Wrong:
     """What was typed in place of a proposal's words, and what is wrong with it."""
 
+    conversation_id: UUID
     proposal_id: UUID
     text: str
     error: str
@@ -109,6 +110,9 @@ class ProposalPages:
         page = Page.read(service.ORDERS["created_at"], PER_PAGE, cursor or None)
         async with self.db.session(scope) as session:
             found, after = await service.page_proposals(session, page, state="waiting", degree="approve")
+            if wrong is not None and all(one.id != wrong.proposal_id for one in found):
+                typed = await service.get_proposal(session, wrong.conversation_id, wrong.proposal_id)
+                found = [typed, *found]  # it stood on another page
             shell = None if part else await self.pages.shell(request, session)
         context: dict[str, Any] = {
             "proposals": found,
@@ -147,7 +151,7 @@ class ProposalPages:
                 words = text if edits else None
                 await service.approve(session, conversation_id, proposal_id, by=person.full_name, text=words)
         except Invalid as error:
-            wrong = Wrong(proposal_id, text, field_errors(request, error)["text"])
+            wrong = Wrong(conversation_id, proposal_id, text, field_errors(request, error)["text"])
             return await self._queue(request, scope, "", wrong=wrong)
         except Conflict as error:
             notice = Notice("warning", "Not done", error.message)

@@ -3,6 +3,8 @@
 A photo of a phone tells where it was taken, when, and with which device. That stays here.
 """
 
+import struct
+from contextlib import suppress
 from io import BytesIO
 from threading import Lock
 
@@ -22,6 +24,8 @@ _KINDS = {
     "image/webp": ("WEBP", "WEBP"),
 }
 _UNREADABLE = (OSError, ValueError, SyntaxError, EOFError)
+# What a truncated or made-up note of how a photo was held comes to, besides.
+_NOTES_UNREADABLE = (struct.error, SyntaxError, ValueError, TypeError, KeyError, OverflowError)
 _BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 _ONE_AT_A_TIME = Lock()  # in each process, for the memory it takes
 
@@ -45,10 +49,14 @@ def drawn_anew(content: bytes, mime: str) -> Picture | None:
 
 
 def _pixels(image: Image.Image) -> Image.Image:
-    upright = ImageOps.exif_transpose(image)
-    mode = "RGBA" if upright.has_transparency_data else ("L" if upright.mode in {"1", "L"} else "RGB")
-    plain = upright.convert(mode)
-    plain.thumbnail((SIDE_MAX_PIXELS, SIDE_MAX_PIXELS))
+    """Return them alone. Of the picture in its full size there are no copies: each takes 200 MB."""
+    image.load()
+    with suppress(*_NOTES_UNREADABLE):  # the picture is whole all the same
+        ImageOps.exif_transpose(image, in_place=True)
+    mode = "RGBA" if image.has_transparency_data else ("L" if image.mode in {"1", "L"} else "RGB")
+    small = image if image.mode == mode else image.convert(mode)
+    small.thumbnail((SIDE_MAX_PIXELS, SIDE_MAX_PIXELS))
+    plain = small.copy()
     plain.info.clear()  # comments, profiles and times go along with what is written otherwise
     return plain
 

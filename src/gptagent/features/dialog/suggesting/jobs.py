@@ -10,6 +10,7 @@ from gptagent.features.conversations.speaking import service as speaking
 from gptagent.features.crm import service as crm_service
 from gptagent.features.dialog.context import TurnContext
 from gptagent.features.dialog.generating import Generation
+from gptagent.features.dialog.reaching import reached
 from gptagent.features.dialog.suggesting import service, store
 from gptagent.features.dialog.suggesting.model import SuggestionState, split
 from gptagent.kernel.db import Session
@@ -65,7 +66,7 @@ async def _context(session: Session, conversation_id: UUID) -> TurnContext | Non
     agent = await speaking.find_speaker(session, conversation_id)
     conversation = await conversations.get_conversation(session, conversation_id)
     said = await conversations.list_messages(session, conversation_id, limit=service.READ_MESSAGES)
-    history, unanswered = split(said)
+    history, unanswered = split(await reached(session, said))
     if agent is None or not unanswered:
         return None
     lead = None

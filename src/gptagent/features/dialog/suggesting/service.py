@@ -3,6 +3,7 @@
 from datetime import timedelta
 from uuid import UUID
 
+from gptagent.features.agents.model import HISTORY_MAX_MESSAGES
 from gptagent.features.conversations import service as conversations
 from gptagent.features.conversations.speaking import service as speaking
 from gptagent.features.dialog.suggesting import store
@@ -13,7 +14,7 @@ from gptagent.kernel.ids import new_id
 
 SUGGEST = "dialog.suggest"
 STUCK_AFTER = timedelta(minutes=2)
-READ_MESSAGES = 20
+READ_MESSAGES = HISTORY_MAX_MESSAGES + 20  # what is told of a chat, and a burst of the customer
 
 
 async def ask(session: Session, conversation_id: UUID) -> Suggestion:

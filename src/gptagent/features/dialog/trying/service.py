@@ -8,10 +8,11 @@ from uuid import UUID
 import msgspec
 
 from gptagent.features.agents import service as agents
-from gptagent.features.agents.model import Agent, Settings
+from gptagent.features.agents.model import HISTORY_MAX_MESSAGES, Agent, Settings
 from gptagent.features.conversations import service as conversations
 from gptagent.features.crm import service as crm
 from gptagent.features.dialog import service as turns
+from gptagent.features.dialog.reaching import reached
 from gptagent.features.dialog.rehearsing.model import Place, Rehearsal, Said
 from gptagent.features.dialog.tracing import service as tracing
 from gptagent.features.dialog.trying import store
@@ -264,13 +265,17 @@ async def _of_turn(session: Session, played: Played) -> Rehearsal:
     agent, frozen = await _frozen(session, conversation_id, played.turn_id)
     conversation = await conversations.get_conversation(session, conversation_id)
     settings = await agents.preview_settings(session, agent.settings, played.overrides)
-    first = min((*frozen.history, *frozen.unanswered))
-    since = await conversations.list_messages(session, conversation_id, from_seq=first)
-    messages = {one.seq: one for one in since}
-    question = "\n".join(messages[seq].text for seq in frozen.unanswered if seq in messages)
+    seqs = (*frozen.history, *frozen.unanswered)
+    since = max(1, min(seqs) - HISTORY_MAX_MESSAGES)
+    found = await conversations.list_messages(session, conversation_id, from_seq=since, to_seq=max(seqs))
+    messages = {one.seq: one for one in found}
+    question = "\n".join(messages[seq].told for seq in frozen.unanswered if seq in messages)
+    then = [messages[seq] for seq in frozen.history if seq in messages]
+    missing = settings.history_messages - len(then)
+    earlier = await reached(session, [one for one in found if one.seq < min(seqs)]) if missing > 0 else []
     history = tuple(
-        Said("customer" if one.author == "customer" else "agent", one.text)
-        for one in (messages[seq] for seq in frozen.history if seq in messages)
+        Said("customer" if one.author == "customer" else "agent", one.told)
+        for one in (*earlier[-missing:], *then)
     )
     place = Place(
         frozen.channel,
