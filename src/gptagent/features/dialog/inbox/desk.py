@@ -106,6 +106,13 @@ class Desk:
             return self.threads.pages.redirect(address, notice)
         return await self.show(kept, notice=notice)
 
+    async def take_in(self, text: str, *, is_draft: bool = False) -> Response:
+        """Show the page with these words in the reply, below what was typed there."""
+        kept = self.kept()
+        typed = str(kept.get("reply_typed", "")).rstrip()
+        both = typed if text in typed else "\n\n".join(one for one in (typed, text) if one)
+        return await self.show({**kept, "reply_typed": both, "is_draft_taken": is_draft})
+
     async def show(
         self,
         context: Mapping[str, object],
