@@ -271,6 +271,21 @@ async def test_whatever_is_pressed_on_the_page_keeps_what_was_typed_into_it(worl
         assert alone.status_code == 303
 
 
+async def test_words_edited_for_a_draft_that_is_sent_as_it_was_become_the_reply(world, scenes, site):
+    """AGT-19"""
+    scene = scenes[0]
+    at = f"/conversations/{scene.conversation_id}"
+    async with reader_of(site, world.db, world.scope) as owner:
+        page = (await owner.open(at)).text
+        draft = re.search(r"/drafts/([0-9a-f-]{36})/approval", page)[1]
+        drafted = unescape(re.search(r'name="draft.first" value="([^"]*)"', page)[1])
+        pressed = {"as_is": "1", "draft.id": draft, "draft.first": drafted, "draft.text": "In the post."}
+        sent = await owner.send(f"{at}/drafts/{draft}/approval", pressed)
+    assert sent.status_code == 200 and ">\nIn the post.</textarea>" in sent.text
+    await scene.calm()
+    assert await scene.sent() == [drafted]
+
+
 async def test_a_suggestion_does_not_take_the_place_of_what_was_typed(world, scenes, site):
     """AGT-27: it stands beside the reply, and a press puts it below what was typed there."""
     scene = scenes[0]
