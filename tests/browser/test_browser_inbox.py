@@ -141,8 +141,10 @@ async def test_a_typed_reply_outlives_every_other_button_of_the_page(has_script,
         await expect(typed).to_have_value("From ten.")
     await expect(chosen).to_have_value(str(world.scope.actor.id))
     if has_script:  # the page that came with the words, and its live part that knows of none
+        once = await page.locator("#reply-id").input_value()
         await suggest(scene)
         await expect(page.locator("#thread")).to_contain_text("Suggested by the agent")
+        await expect(page.locator("#reply-id")).to_have_value(once)
         await expect(typed).to_have_value("From ten.")
         await page.get_by_text("The suggestion as it was made").click()
         await page.get_by_role("button", name="Put it into the reply").click()
