@@ -30,6 +30,15 @@ from servers import serving
 
 LOOKS = [(375, "dark", "ru"), (375, "light", "en"), (1280, "light", "ru"), (1280, "dark", "en")]
 TELL = "topic => document.dispatchEvent(new CustomEvent('live:told', { detail: topic }))"
+# How much of a stage's row its fields get.
+ROW_OF_A_STAGE = """() => {
+    const note = '<div class="stage__note"><textarea class="input"></textarea></div>';
+    const name = '<input class="check" type="checkbox"><b class="stage__name">New</b>';
+    const row = `<div class="stage">${name}${note}</div>`;
+    document.querySelector('.editor__form').insertAdjacentHTML('beforeend', row);
+    const stage = document.querySelector('.editor__form > .stage');
+    return stage.querySelector('.stage__note').offsetWidth / stage.offsetWidth;
+}"""
 
 pytestmark = pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Chromium")
 
@@ -512,6 +521,11 @@ async def test_the_pages_fit_and_say_all_in_one_language(look, browser, web, wor
     await scene.says("Are you open?")
     await scene.calm()
     page, base = await enter(browser, web, world, width=width, theme=theme, language=language)
+    async with world.db.session(world.scope) as session:
+        (agent,) = await agents.list_agents(session)
+    await page.goto(f"{base}/ai-agents/{agent.id}/edit")
+    if width == 375:  # nothing stands beside a stage's fields
+        assert await page.evaluate(ROW_OF_A_STAGE) > 0.9
     for path in ("/conversations", await played_again(scene), f"/conversations/{scene.conversation_id}"):
         await page.goto(f"{base}{path}")
         wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
