@@ -447,7 +447,13 @@ async def test_a_name_is_changed_in_the_list_by_double_click_and_by_keyboard(bro
         await page.unroute("**part=list**")
         await again.click()
         await expect(again).to_be_hidden()
-    await name.click()
+    await page.goto(f"{base}/ai-agents?chosen=all")
+    async with world.db.session(world.scope) as session:
+        await agents.create_agent(session, "Made meanwhile", locale="en")
+    await expect(page.locator("#agents")).to_contain_text("Made meanwhile")
+    await expect(page.get_by_label("Choose “Made meanwhile”")).not_to_be_checked()
+    await expect(page.get_by_label("Choose “Night desk”")).to_be_checked()
+    await name.filter(has_text="Night desk").click()
     await page.wait_for_url("**/edit")
 
 
