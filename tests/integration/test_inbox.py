@@ -246,6 +246,10 @@ async def test_whatever_is_pressed_on_the_page_keeps_what_was_typed_into_it(worl
         for own_words in (TYPED, f"{TYPED}\r\n\r\n{unescape(drafted)}"):  # pressed twice it is there once
             taken = await owner.send(f"{at}/suggestion", {**taking, "reply.text": own_words})
             assert f">\n{TYPED}\n\n{drafted}</textarea>" in taken.text and "Likes tea" in taken.text
+        for opened in ("new", ""):
+            shown = await owner.send(f"{at}/memories", {**typed, "open": opened})
+            assert shown.status_code == 200 and TYPED in shown.text and "Edited" in shown.text
+            assert ('id="memory-text"' in shown.text) == bool(opened)
         for path in ("takeover", "resume", "suggestion", "assignment"):
             shown = await owner.send(f"{at}/{path}", {**typed, "assignment.assignee_id": own})
             assert shown.status_code == 200, path

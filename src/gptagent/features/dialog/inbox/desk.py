@@ -8,6 +8,7 @@ answer to what was pressed; without such words the browser is sent on as everywh
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
+from urllib.parse import urlencode
 from uuid import UUID
 
 from starlette.datastructures import FormData
@@ -105,6 +106,14 @@ class Desk:
             address = f"{base_of(self.request)}/conversations/{self.conversation_id}{place}"
             return self.threads.pages.redirect(address, notice)
         return await self.show(kept, notice=notice)
+
+    async def fold_memory(self) -> Response:
+        """Unfold the form of the entry that `open` names, or of a `new` one, or fold what is unfolded."""
+        opened, kept = words(self.form, "open"), self.kept(but="memory")
+        if kept:
+            return await self.show(kept, memory=opened)
+        asked = f"?{urlencode({'memory': opened})}" if opened else ""
+        return await self.done("memory", place=f"{asked}#memory")
 
     async def take_in(self, text: str, *, is_draft: bool = False) -> Response:
         """Show the page with these words in the reply, below what was typed there."""
