@@ -180,3 +180,16 @@ class Desk:
         """Whether the field holds words that the page did not put there itself."""
         typed = words(self.form, name).strip()
         return bool(typed) and typed != words(self.form, first).strip()
+
+
+@dataclass(frozen=True, slots=True)
+class ToConversation:
+    """Leads back to the page, at what was written into the CRM, from a button whose route is not ours."""
+
+    threads: Threads
+
+    async def __call__(
+        self, request: Request, scope: Scope, conversation_id: UUID, notice: Notice | None
+    ) -> Response:
+        desk = await Desk.read(self.threads, request, scope, conversation_id)
+        return await desk.done(None, notice, "#changes")
