@@ -29,7 +29,6 @@ from gptagent.kernel.scope import Scope
 
 SEND = "dialog.send_outgoing"
 SWEEP_BATCH = 200
-SENT_BEFORE = "This form has sent other words before. If these are meant too, send them once more."
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,10 @@ async def write(
     if reply_id is not None and await store.is_known(session, reply_id):
         first = await get_outgoing(session, conversation_id, reply_id)
         if first.text != words:
-            raise Conflict("reply_sent_before", SENT_BEFORE)
+            raise Conflict(
+                "reply_sent_before",
+                "This form has sent other words before. If these are meant too, send them once more.",
+            )
         return first, None
     rules = await organizations.get_stopping(session)
     if rules.is_command(words):
