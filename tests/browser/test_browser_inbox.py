@@ -30,6 +30,15 @@ from servers import serving
 
 LOOKS = [(375, "dark", "ru"), (375, "light", "en"), (1280, "light", "ru"), (1280, "dark", "en")]
 TELL = "topic => document.dispatchEvent(new CustomEvent('live:told', { detail: topic }))"
+# How much of a stage's row its fields get.
+ROW_OF_A_STAGE = """() => {
+    const note = '<div class="stage__note"><textarea class="input"></textarea></div>';
+    const name = '<input class="check" type="checkbox"><b class="stage__name">New</b>';
+    const row = `<div class="stage">${name}${note}</div>`;
+    document.querySelector('.editor__form').insertAdjacentHTML('beforeend', row);
+    const stage = document.querySelector('.editor__form > .stage');
+    return stage.querySelector('.stage__note').offsetWidth / stage.offsetWidth;
+}"""
 
 pytestmark = pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Chromium")
 
@@ -141,8 +150,10 @@ async def test_a_typed_reply_outlives_every_other_button_of_the_page(has_script,
         await expect(typed).to_have_value("From ten.")
     await expect(chosen).to_have_value(str(world.scope.actor.id))
     if has_script:  # the page that came with the words, and its live part that knows of none
+        once = await page.locator("#reply-id").input_value()
         await suggest(scene)
         await expect(page.locator("#thread")).to_contain_text("Suggested by the agent")
+        await expect(page.locator("#reply-id")).to_have_value(once)
         await expect(typed).to_have_value("From ten.")
         await page.get_by_text("The suggestion as it was made").click()
         await page.get_by_role("button", name="Put it into the reply").click()
@@ -220,11 +231,13 @@ async def test_a_draft_is_taken_into_ones_own_reply_and_sent_by_keyboard(browser
     await scene.calm()
     page, base = await enter(browser, web, world)
     await page.goto(f"{base}/conversations/{scene.conversation_id}")
-    await page.keyboard.press("d")
-    await page.wait_for_url("**reply=draft**")
     box = page.locator("#reply-text")
+    await box.fill("Good morning!")
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("d")
+    await page.wait_for_url("**/suggestion#reply-text")
     await expect(box).to_be_focused()
-    await expect(box).to_have_value(re.compile("from ten to four"))
+    await expect(box).to_have_value(re.compile(r"^Good morning!\n\n[\s\S]*from ten to four"))
     await box.press("Control+End")
     await page.keyboard.type(" Do come!")
     await page.keyboard.press("Escape")
@@ -239,7 +252,7 @@ async def test_a_draft_is_taken_into_ones_own_reply_and_sent_by_keyboard(browser
     await scene.send_owed()
     await scene.calm()
     sent = await scene.sent()
-    assert len(sent) == 2 and sent[-1].endswith("Do come!")
+    assert len(sent) == 2 and sent[-1].startswith("Good morning!") and sent[-1].endswith("Do come!")
     await page.reload()
     await expect(page.locator("#draft")).to_have_count(0)
     await expect(page.locator("#thread")).to_contain_text("A draft was taken back")
@@ -421,9 +434,27 @@ async def test_a_name_is_changed_in_the_list_by_double_click_and_by_keyboard(bro
     await page.wait_for_url("**from=2090-01-01**")
     await expect(page.locator("body")).to_contain_text("Nothing found")
     await page.goto(f"{base}/ai-agents")
-    await name.click()
-    await page.wait_for_url("**/edit")
     assert [one for one in page.complaints if "422" not in one] == []
+    again = page.get_by_role("button", name="Repeat")
+    await expect(again).to_be_hidden()
+    for answer in ({"status": 503}, None):  # refused, and broken off: it says so, and asks once more
+        await page.route(
+            "**part=list**", lambda route, told=answer: route.fulfill(**told) if told else route.abort()
+        )
+        await page.evaluate(TELL, "agents")
+        await expect(again).to_be_visible()
+        await expect(name).to_have_text("Night desk")
+        await page.unroute("**part=list**")
+        await again.click()
+        await expect(again).to_be_hidden()
+    await page.goto(f"{base}/ai-agents?chosen=all")
+    async with world.db.session(world.scope) as session:
+        await agents.create_agent(session, "Made meanwhile", locale="en")
+    await expect(page.locator("#agents")).to_contain_text("Made meanwhile")
+    await expect(page.get_by_label("Choose “Made meanwhile”")).not_to_be_checked()
+    await expect(page.get_by_label("Choose “Night desk”")).to_be_checked()
+    await name.filter(has_text="Night desk").click()
+    await page.wait_for_url("**/edit")
 
 
 async def test_a_longer_list_of_the_editor_is_searched_and_what_is_ticked_is_taken_out(
@@ -496,6 +527,11 @@ async def test_the_pages_fit_and_say_all_in_one_language(look, browser, web, wor
     await scene.says("Are you open?")
     await scene.calm()
     page, base = await enter(browser, web, world, width=width, theme=theme, language=language)
+    async with world.db.session(world.scope) as session:
+        (agent,) = await agents.list_agents(session)
+    await page.goto(f"{base}/ai-agents/{agent.id}/edit")
+    if width == 375:  # nothing stands beside a stage's fields
+        assert await page.evaluate(ROW_OF_A_STAGE) > 0.9
     for path in ("/conversations", await played_again(scene), f"/conversations/{scene.conversation_id}"):
         await page.goto(f"{base}{path}")
         wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"

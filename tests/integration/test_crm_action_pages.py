@@ -85,6 +85,13 @@ async def test_the_conversation_shows_what_was_written_for_its_customer_and_take
         asked = await alice.send(undo.format(lines["name"].id), back)
         assert asked.status_code == 409 and "By a person" in texts(asked)
         assert f'href="{alice.base}{at}#changes"' in asked.text and back["conversation"] in asked.text
+        button = f'form="desk" formaction="{alice.base}{undo.format(lines["name"].id)}"'
+        typed = {**back, "reply.text": "On my way."}
+        assert button in page.text and "On my way." not in asked.text
+        asked = await alice.send(undo.format(lines["name"].id), typed)
+        assert 'name="reply.text" value="On my way."' in asked.text
+        left = await alice.send(undo.format(lines["name"].id), {**typed, "leave": "yes"})
+        assert left.status_code == 200 and ">\nOn my way.</textarea>" in left.text
         refused = await dora.send(undo.format(lines["name"].id), back)
         assert refused.status_code == 403
     assert (

@@ -67,6 +67,9 @@ async def test_a_form_sent_twice_is_one_reply_that_stops_the_agent(scene):
     reply_id = new_id()
     await asyncio.gather(write(scene, reply_id=reply_id), write(scene, reply_id=reply_id))
     await asyncio.gather(scene.send_owed(job_id=1), scene.send_owed(job_id=2))
+    with pytest.raises(Conflict) as refused:  # gone back to: neither a second reply nor lost in silence
+        await write(scene, "We close at six.", reply_id=reply_id)
+    assert refused.value.code == "reply_sent_before"
     assert await scene.sent() == [NOT_FOUND, WORDS]
     assert (await scene.conversation())["taken_over_by"] == "Bob"
     message = await last_message(scene)

@@ -241,6 +241,15 @@ async def test_whatever_is_pressed_on_the_page_keeps_what_was_typed_into_it(worl
         typed |= {"draft.id": draft, "draft.text": "Edited", "draft.first": "As drafted"}
         typed |= {"memory.form": "new", "memory.text": "Likes tea", "memory.kind": "fact"}
         typed["handoff.note"] = "A regular"
+        (drafted,) = re.findall(r'name="draft.first" value="([^"]*)"', page)
+        taking = {**typed, "use": "draft"}
+        for own_words in (TYPED, f"{TYPED}\r\n\r\n{unescape(drafted)}"):  # pressed twice it is there once
+            taken = await owner.send(f"{at}/suggestion", {**taking, "reply.text": own_words})
+            assert f">\n{TYPED}\n\n{drafted}</textarea>" in taken.text and "Likes tea" in taken.text
+        for opened in ("new", ""):
+            shown = await owner.send(f"{at}/memories", {**typed, "open": opened})
+            assert shown.status_code == 200 and TYPED in shown.text and "Edited" in shown.text
+            assert ('id="memory-text"' in shown.text) == bool(opened)
         for path in ("takeover", "resume", "suggestion", "assignment"):
             shown = await owner.send(f"{at}/{path}", {**typed, "assignment.assignee_id": own})
             assert shown.status_code == 200, path
@@ -260,12 +269,29 @@ async def test_whatever_is_pressed_on_the_page_keeps_what_was_typed_into_it(worl
         sent = await owner.send(f"{at}/replies", typed)
         assert TYPED not in sent.text.partition('id="reply-text"')[2].partition("</textarea>")[0]
         assert ">\nA regular</textarea>" in sent.text
+        gone = await owner.send(f"{at}/suggestion", taking)
+        assert gone.status_code == 200 and f">\n{TYPED}\n\nEdited</textarea>" in gone.text
         alone = await owner.send(f"{at}/takeover", {"handoff.text": first, "handoff.first": first})
         assert alone.status_code == 303
 
 
+async def test_words_edited_for_a_draft_that_is_sent_as_it_was_become_the_reply(world, scenes, site):
+    """AGT-19"""
+    scene = scenes[0]
+    at = f"/conversations/{scene.conversation_id}"
+    async with reader_of(site, world.db, world.scope) as owner:
+        page = (await owner.open(at)).text
+        draft = re.search(r"/drafts/([0-9a-f-]{36})/approval", page)[1]
+        drafted = unescape(re.search(r'name="draft.first" value="([^"]*)"', page)[1])
+        pressed = {"as_is": "1", "draft.id": draft, "draft.first": drafted, "draft.text": "In the post."}
+        sent = await owner.send(f"{at}/drafts/{draft}/approval", pressed)
+    assert sent.status_code == 200 and ">\nIn the post.</textarea>" in sent.text
+    await scene.calm()
+    assert await scene.sent() == [drafted]
+
+
 async def test_a_suggestion_does_not_take_the_place_of_what_was_typed(world, scenes, site):
-    """AGT-27: it stands beside the reply, and a press puts it there."""
+    """AGT-27: it stands beside the reply, and a press puts it below what was typed there."""
     scene = scenes[0]
     at = f"/conversations/{scene.conversation_id}"
     runner = scene.runner
@@ -286,7 +312,7 @@ async def test_a_suggestion_does_not_take_the_place_of_what_was_typed(world, sce
         async with world.db.session(world.scope) as session:
             assert (await suggesting.get_suggestion(session, scene.conversation_id)).id == made.id
         used = await owner.send(f"{at}/suggestion", {"reply.text": TYPED, "use": "1"})
-        assert f">\n{made.text}</textarea>" in unescape(used.text) and TYPED not in used.text
+        assert f">\n{TYPED}\n\n{made.text}</textarea>" in unescape(used.text)
 
 
 @pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Chromium")

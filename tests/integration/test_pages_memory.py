@@ -48,7 +48,7 @@ def said(page):
 
 def one_of(page):
     """Return the id of the newest entry."""
-    return re.search(r"\?memory=([0-9a-f-]{36})", card(page))[1]
+    return re.search(r'name="open" value="([0-9a-f-]{36})"', card(page))[1]
 
 
 async def test_the_card_shows_where_each_thing_is_from_and_how_long_it_lasts(owner, scene):
@@ -73,7 +73,7 @@ async def test_it_is_added_changed_and_forgotten_by_forms_without_a_script(owner
     """MSG-16"""
     at = f"/conversations/{scene.conversation_id}"
     form = await owner.open(f"{at}?memory=new")
-    assert 'name="expires_on"' in card(form) and "data-live-topic" not in card(form)
+    assert 'name="memory.expires_on"' in card(form) and "data-live-topic" not in card(form)
     new = {"kind": "preference", "text": "Likes <i>tea</i>", "expires_on": ""}
     page = await owner.follow(await owner.send(f"{at}/memories", new))
     assert "Likes &lt;i&gt;tea&lt;/i&gt;" in card(page) and "written by a colleague" in said(page)
@@ -85,8 +85,10 @@ async def test_it_is_added_changed_and_forgotten_by_forms_without_a_script(owner
     odd = await owner.send(f"{at}/memories", {"kind": "fact", "text": "x", "expires_on": "soon"})
     assert odd.status_code == 422 and "Write a day as YYYY-MM-DD." in said(odd)
     assert (await owner.send(f"{at}/memories", {"kind": "policy", "text": "x"})).status_code == 422
-    edited = await owner.open(f"{at}?memory={one}")
+    edited = await owner.follow(await owner.send(f"{at}/memories", {"open": one}))
     assert "Likes &lt;i&gt;tea&lt;/i&gt;</textarea>" in card(edited)
+    folded = await owner.follow(await owner.send(f"{at}/memories", {"open": "", "memory.form": one}))
+    assert "data-live-topic" in card(folded) and "memory-text" not in card(folded)
     saved = {"kind": "fact", "text": "Likes coffee", "expires_on": "2099-01-31"}
     page = await owner.follow(await owner.send(f"{at}/memories/{one}", saved))
     assert "Likes coffee" in said(page) and "until 01/31/2099" in said(page)
@@ -101,7 +103,7 @@ async def test_who_may_only_look_changes_nothing(site, scene, world):
     async with reader_of(site, world.db, await add_member(world.db, world.scope, "viewer")) as dora:
         page = await dora.open(f"{at}?memory=new")
         assert "My name is Anna" in said(page)
-        assert "<form" not in card(page) and "?memory=" not in card(page) and "forget-all" not in page.text
+        assert "<form" not in card(page) and "memories" not in card(page) and "forget-all" not in page.text
         assert (await dora.send(f"{at}/memories/erase")).status_code == 403
 
 

@@ -36,6 +36,7 @@ from gptagent.features.dashboard.web import DashboardPages
 from gptagent.features.dialog.acting.web import ProposalPages
 from gptagent.features.dialog.drafts.web import ReplyDraftPages
 from gptagent.features.dialog.handing.web import HandoffPages
+from gptagent.features.dialog.inbox.desk import ToConversation
 from gptagent.features.dialog.memory_web import MemoryPages
 from gptagent.features.dialog.outgoing.web import ReplyPages
 from gptagent.features.dialog.scenario_runs.web import ScenarioRunPages
@@ -255,7 +256,7 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         ConnectionPages(platform.connecting, pages).router(),
         ConsentDoor(platform.connecting, pages).router(),
         SyncPages(db, pages).router(),
-        ChangesPages(Reverting(db, platform.crm, platform.vault), pages).router(),
+        ChangesPages(Reverting(db, platform.crm, platform.vault), pages, ToConversation(threads)).router(),
         ApiKeyPages(db, pages).router(),
         AuditPages(db, pages, "admin/workspace_audit.html").router(),
         OverviewPages(db, pages, facts_of(settings)).router(),

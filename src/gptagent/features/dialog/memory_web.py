@@ -36,8 +36,11 @@ class MemoryPages:
         return router
 
     async def add(self, request: Request, scope: CurrentScope, conversation_id: UUID) -> Response:
+        """Add an entry, or unfold a form in which one is written (`open`)."""
         require(scope, policy.WORK_CONVERSATIONS)
         desk = await Desk.read(self.threads, request, scope, conversation_id)
+        if "open" in desk.form:
+            return await desk.fold_memory()
         try:
             async with self.threads.db.session(scope) as session:
                 await service.add_memory(session, conversation_id, _read(desk), now=utcnow())

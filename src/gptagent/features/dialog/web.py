@@ -182,23 +182,11 @@ class ConversationPages:
         asked: Annotated[Asked, Depends(asked_of)],
         part: str = "",
         memory: str = "",
-        reply: QueryText = "",
     ) -> Response:
-        """`part` is one of PARTS for a live update. `memory`: `new`, or the one to be edited.
-
-        `reply`: `draft` to begin one's own reply with the draft that waits.
-        """
+        """`part` is one of PARTS for a live update. `memory`: `new`, or the one to be edited."""
         require(scope, policy.VIEW)
         if part not in PARTS:
-            return await self.show_again(
-                request,
-                scope,
-                conversation_id,
-                {},
-                memory=memory,
-                asked=asked,
-                takes_draft=reply == "draft",
-            )
+            return await self.show_again(request, scope, conversation_id, {}, memory=memory, asked=asked)
         async with self.db.session(scope) as session:
             if part == "thread":
                 await _see(session, scope, conversation_id)
@@ -225,7 +213,6 @@ class ConversationPages:
         memory: str = "",
         status: int = 200,
         asked: Asked = EVERYTHING,
-        takes_draft: bool = False,
     ) -> Response:
         """Show the whole page with what was typed into it. Whoever opens it has read the conversation."""
         async with self.db.session(scope) as session:
@@ -237,9 +224,6 @@ class ConversationPages:
             context |= await self._list(session, scope, asked)
             shell = await self.pages.shell(request, session)
         context |= _rights(scope, conversation_id) | dict(typed)
-        draft = context["draft"]
-        if takes_draft and draft and draft.state == "waiting":
-            context |= {"reply_typed": draft.text, "is_draft_taken": True}
         if policy.WORK_CONVERSATIONS in scope.permissions:
             context["memory_form"] = memory
         return self.pages.show(request, "dialog/thread.html", shell, notice, status=status, **context)

@@ -1,10 +1,12 @@
 """The tab of a connection that shows what was written into its deals and contacts, and takes it back."""
 
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Form
+from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -17,15 +19,22 @@ from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.errors import AppError, Conflict, Forbidden, NotFound, RateLimited, UpstreamUnavailable
 from gptagent.kernel.http import CurrentScope
+from gptagent.kernel.scope import Scope
 from gptagent.ui.web import Notice, Pages, base_of
 
 PER_PAGE = 25
+# Show a conversation's page again, with what was typed into it.
+ToConversation = Callable[[Request, Scope, UUID, Notice | None], Awaitable[Response]]
+OWN_FIELDS = frozenset({"csrf_token", "force", "leave", "conversation"})
 
 
 @dataclass(frozen=True, slots=True)
 class ChangesPages:
+    """`to_conversation` leads back from a button that stood on a conversation's page, whose form it sent."""
+
     door: Reverting
     pages: Pages
+    to_conversation: ToConversation
 
     def router(self) -> APIRouter:
         router = APIRouter(prefix="/manage/{workspace}/integrations/{connection_id}/changes")
@@ -67,31 +76,38 @@ class ChangesPages:
         change_id: UUID,
         *,
         force: Annotated[str, Form()] = "",
+        leave: Annotated[str, Form()] = "",
         conversation: Annotated[UUID | None, Form()] = None,
     ) -> Response:
-        """Write back what stood there. If a person wrote since, ask first, showing both.
+        """Write back what stood there. If a person wrote since, ask first, showing both; `leave`: then not.
 
         `conversation`: on whose page the button stood, which is where the reader comes back to.
         """
         require(scope, policy.WORK_CONVERSATIONS)
-        back = request.url.path.rsplit("/", 2)[0]
-        if conversation is not None:
-            back = f"{base_of(request)}/conversations/{conversation}#changes"
+        if leave == "yes":
+            return await self._back(request, scope, conversation, None)
         try:
             await revert_change(self.door, scope, connection_id, change_id, force=force == "yes")
         except Conflict as error:
             if error.code == EDITED_SINCE:
-                return await self._ask(request, scope, connection_id, change_id, (error, back, conversation))
-            return self.pages.redirect(back, Notice("warning", "Nothing was taken back", error.message))
+                return await self._ask(request, scope, connection_id, change_id, (error, conversation))
+            done = Notice("warning", "Nothing was taken back", error.message)
         except (UpstreamUnavailable, RateLimited, Forbidden) as error:
-            return self.pages.redirect(back, Notice("warning", "Nothing was taken back", error.message))
+            done = Notice("warning", "Nothing was taken back", error.message)
         except NotFound as error:
             if error.code != "crm_not_found":
                 raise
-            return self.pages.redirect(back, Notice("warning", "Nothing was taken back", error.message))
-        return self.pages.redirect(
-            back, Notice("success", "It is being written back", "The list shows when it is done.")
-        )
+            done = Notice("warning", "Nothing was taken back", error.message)
+        else:
+            done = Notice("success", "It is being written back", "The list shows when it is done.")
+        return await self._back(request, scope, conversation, done)
+
+    async def _back(
+        self, request: Request, scope: Scope, conversation: UUID | None, notice: Notice | None
+    ) -> Response:
+        if conversation is not None:
+            return await self.to_conversation(request, scope, conversation, notice)
+        return self.pages.redirect(request.url.path.rsplit("/", 2)[0], notice)
 
     async def _ask(
         self,
@@ -99,9 +115,13 @@ class ChangesPages:
         scope: CurrentScope,
         connection_id: UUID,
         change_id: UUID,
-        asked: tuple[AppError, str, UUID | None],
+        asked: tuple[AppError, UUID | None],
     ) -> Response:
-        error, back, conversation = asked
+        """What was typed on the conversation's page comes along."""
+        error, conversation = asked
+        back = request.url.path.rsplit("/", 2)[0]
+        if conversation is not None:
+            back = f"{base_of(request)}/conversations/{conversation}#changes"
         async with self.door.db.session(scope) as session:
             connection = await crm.get_connection(session, connection_id)
             change = await service.get_change(session, connection_id, change_id)
@@ -117,4 +137,11 @@ class ChangesPages:
             now=error.params["now"],
             back=back,
             conversation_id=conversation,
+            typed=_typed(await request.form()),
         )
+
+
+def _typed(form: FormData) -> Sequence[tuple[str, str]]:
+    """Return the fields of the page on which the button stood."""
+    fields = form.multi_items()
+    return [(name, value) for name, value in fields if name not in OWN_FIELDS and isinstance(value, str)]

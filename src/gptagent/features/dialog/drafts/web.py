@@ -43,7 +43,9 @@ class ReplyDraftPages:
                 await service.approve(session, conversation_id, draft_id, by=person.full_name, text=text)
         except (Invalid, Conflict) as error:
             return await desk.refused("draft", error)
-        return await desk.done("draft", Notice("success", "The reply is being sent"))
+        # Words that were edited, and not sent, become the reply's: see _reply.html.
+        done = "draft" if is_edited else None
+        return await desk.done(done, Notice("success", "The reply is being sent"))
 
     async def reject(
         self, request: Request, scope: CurrentScope, conversation_id: UUID, draft_id: UUID

@@ -8,6 +8,7 @@ answer to what was pressed; without such words the browser is sent on as everywh
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
+from urllib.parse import urlencode
 from uuid import UUID
 
 from starlette.datastructures import FormData
@@ -106,6 +107,21 @@ class Desk:
             return self.threads.pages.redirect(address, notice)
         return await self.show(kept, notice=notice)
 
+    async def fold_memory(self) -> Response:
+        """Unfold the form of the entry that `open` names, or of a `new` one, or fold what is unfolded."""
+        opened, kept = words(self.form, "open"), self.kept(but="memory")
+        if kept:
+            return await self.show(kept, memory=opened)
+        asked = f"?{urlencode({'memory': opened})}" if opened else ""
+        return await self.done("memory", place=f"{asked}#memory")
+
+    async def take_in(self, text: str, *, is_draft: bool = False) -> Response:
+        """Show the page with these words in the reply, below what was typed there."""
+        kept = self.kept()
+        typed = str(kept.get("reply_typed", "")).rstrip()
+        both = typed if text in typed else "\n\n".join(one for one in (typed, text) if one)
+        return await self.show({**kept, "reply_typed": both, "is_draft_taken": is_draft})
+
     async def show(
         self,
         context: Mapping[str, object],
@@ -164,3 +180,16 @@ class Desk:
         """Whether the field holds words that the page did not put there itself."""
         typed = words(self.form, name).strip()
         return bool(typed) and typed != words(self.form, first).strip()
+
+
+@dataclass(frozen=True, slots=True)
+class ToConversation:
+    """Leads back to the page, at what was written into the CRM, from a button whose route is not ours."""
+
+    threads: Threads
+
+    async def __call__(
+        self, request: Request, scope: Scope, conversation_id: UUID, notice: Notice | None
+    ) -> Response:
+        desk = await Desk.read(self.threads, request, scope, conversation_id)
+        return await desk.done(None, notice, "#changes")

@@ -50,13 +50,20 @@ async def write(
 ) -> tuple[Outgoing, HoldChanged | None]:
     """Owe the customer a colleague's words. Whoever calls passes HoldChanged on: a person has written.
 
-    `reply_id` makes a repeated form one reply: the first one counts, and nothing is to be passed on.
+    `reply_id` makes a repeated form one reply: the first one counts, and nothing is to be passed on. With
+    other words it is a form that somebody went back to: Conflict, or these would be lost in silence.
     Raises NotFound; Invalid on `text`; Conflict where nothing can be sent now.
     """
     conversation = await conversations.get_conversation(session, conversation_id, lock=True)
-    if reply_id is not None and await store.is_known(session, reply_id):
-        return await get_outgoing(session, conversation_id, reply_id), None
     words = checked(text)
+    if reply_id is not None and await store.is_known(session, reply_id):
+        first = await get_outgoing(session, conversation_id, reply_id)
+        if first.text != words:
+            raise Conflict(
+                "reply_sent_before",
+                "This form has sent other words before. If these are meant too, send them once more.",
+            )
+        return first, None
     rules = await organizations.get_stopping(session)
     if rules.is_command(words):
         raise Invalid.field("text", "This command gives the chat back to the agent. Use the button for that.")

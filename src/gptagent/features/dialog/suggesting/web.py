@@ -7,6 +7,8 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gptagent.features.conversations import service as conversations
+from gptagent.features.dialog.drafts import service as drafts
 from gptagent.features.dialog.inbox.desk import Desk, Threads
 from gptagent.features.dialog.suggesting import service
 from gptagent.features.organizations import policy
@@ -28,12 +30,14 @@ class SuggestionPages:
         return router
 
     async def ask(self, request: Request, scope: CurrentScope, conversation_id: UUID) -> Response:
-        """Ask for one, or put the one that is there into the reply (`use`).
+        """Ask for one, or put the one that is there into the reply (`use`), or the draft (`use` is `draft`).
 
         A page that showed it being made, and has no script to see that it is there, asks for no second one.
         """
         require(scope, policy.WORK_CONVERSATIONS)
         desk = await Desk.read(self.threads, request, scope, conversation_id)
+        if words(desk.form, "use") == "draft":
+            return await self._take_draft(desk)
         try:
             async with self.threads.db.session(scope) as session:
                 found = await service.find_suggestion(session, conversation_id)
@@ -44,6 +48,15 @@ class SuggestionPages:
         except Conflict as error:
             return await desk.refused("reply", error)
         if "use" in desk.form and found is not None and found.text:
-            return await desk.show({**desk.kept(but="reply"), "reply_typed": found.text})
+            return await desk.take_in(found.text)
         # The page itself shows that it is being made.
         return await desk.done()
+
+    async def _take_draft(self, desk: Desk) -> Response:
+        """The draft waits on until the reply is sent; where none waits any more, the page says so itself."""
+        async with self.threads.db.session(desk.scope) as session:
+            await conversations.get_conversation(session, desk.conversation_id)
+            draft = await drafts.find_current(session, desk.conversation_id)
+        if draft is None or draft.state != "waiting":
+            return await desk.done()
+        return await desk.take_in(draft.text, is_draft=True)

@@ -1,6 +1,6 @@
 // A single key takes the cursor to the button that names it, unless somebody types or the cursor is outside of the
 // page's main part; Enter presses it. What a button is for may have changed a moment ago, so one key does nothing that
-// cannot be undone. A link is followed. A summary unfolds, and its first field takes the cursor.
+// cannot be undone. A link is followed, and pressed is a button that only puts words into a field. A summary unfolds, and its first field takes the cursor.
 const typing = "input, textarea, select, [contenteditable], dialog, [popover]";
 const isFree = () => {
   const at = document.activeElement;
@@ -16,7 +16,7 @@ document.addEventListener("keydown", (event) => {
   const target = document.querySelector(`[data-key="${CSS.escape(event.code)}"]`);
   if (!target) return;
   event.preventDefault();
-  if (target.matches("a")) return target.click();
+  if (target.matches("a, [data-key-presses]")) return target.click();
   if (!target.matches("summary")) return target.focus();
   target.click();
   target.closest("details[open]")?.querySelector("textarea, input:not([type=hidden])")?.focus();
