@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gptagent.features.dialog.drafts import service
-from gptagent.features.dialog.inbox.desk import Desk, Threads
+from gptagent.features.dialog.inbox.desk import Desk, Part, Threads
 from gptagent.features.identity import service as identity
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
@@ -44,7 +44,7 @@ class ReplyDraftPages:
         except (Invalid, Conflict) as error:
             return await desk.refused("draft", error)
         # Words that were edited, and not sent, become the reply's: see _reply.html.
-        done = "draft" if is_edited else None
+        done: Part | None = "draft" if is_edited else None
         return await desk.done(done, Notice("success", "The reply is being sent"))
 
     async def reject(
