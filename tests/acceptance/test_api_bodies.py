@@ -31,6 +31,7 @@ WHOLE |= {"GET /api/v1/articles/{article_id}/files"}  # ten at the most
 WHOLE |= {"GET /api/v1/knowledge-gaps/shares"}  # a row for each week
 WHOLE |= {"GET /api/v1/agent-templates"}  # five, of the platform's own
 WHOLE |= {"GET /api/v1/agents/{agent_id}/diff"}  # one for each setting at the most
+WHOLE |= {"GET /api/v1/test-chats/{chat_id}/suggestions"}  # four at the most
 # A customer's wish counts, whatever was said since it was read.
 UNCONDITIONAL = {
     "DELETE /api/v1/privacy/customers/{conversation_id}",

@@ -136,6 +136,8 @@ async def test_a_colleague_asks_for_a_suggestion_writes_and_gives_back_by_keyboa
 @pytest.mark.parametrize("has_script", [True, False], ids=["script", "no-script"])
 async def test_a_typed_reply_outlives_every_other_button_of_the_page(has_script, browser, web, world, scene):
     """AGT-19, AGT-27"""
+    await scene.set_agent(response_delay_seconds=60)
+    await scene.says("When are you open on Sunday?")
     base = f"{web.url}/manage/{await number_of(world.db, world.scope)}"
     context = await browser.new_context(java_script_enabled=has_script)
     values = {"session": await cookie_of(world.db, world.scope), "language": "en"}
@@ -437,10 +439,9 @@ async def test_a_name_is_changed_in_the_list_by_double_click_and_by_keyboard(bro
     assert [one for one in page.complaints if "422" not in one] == []
     again = page.get_by_role("button", name="Repeat")
     await expect(again).to_be_hidden()
-    for answer in ({"status": 503}, None):  # refused, and broken off: it says so, and asks once more
-        await page.route(
-            "**part=list**", lambda route, told=answer: route.fulfill(**told) if told else route.abort()
-        )
+    # Refused, and broken off: it says so, and asks once more.
+    for answer in (lambda route: route.fulfill(status=503), lambda route: route.abort()):
+        await page.route("**part=list**", answer)
         await page.evaluate(TELL, "agents")
         await expect(again).to_be_visible()
         await expect(name).to_have_text("Night desk")

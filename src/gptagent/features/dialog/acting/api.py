@@ -129,17 +129,12 @@ class ProposalsApi:
         return looked(run, scope.permissions)
 
     async def approve(
-        self,
-        scope: CurrentScope,
-        conversation_id: UUID,
-        proposal_id: UUID,
-        body: ProposalApprovalBody | None = None,
+        self, scope: CurrentScope, conversation_id: UUID, proposal_id: UUID, body: ProposalApprovalBody
     ) -> ProposalOut:
         """It is done once, however often this is called; 409 once it was decided, or cannot be done."""
         require(scope, policy.WORK_CONVERSATIONS)
         async with self.db.session(scope) as session:
-            text = body.text if body else None
-            await service.approve(session, conversation_id, proposal_id, by=BY_API, text=text)
+            await service.approve(session, conversation_id, proposal_id, by=BY_API, text=body.text)
             return _told(await service.get_proposal(session, conversation_id, proposal_id))
 
     async def reject(self, scope: CurrentScope, conversation_id: UUID, proposal_id: UUID) -> None:
