@@ -13,6 +13,7 @@ from gptagent.features.knowledge import jobs, service
 from gptagent.features.knowledge.model import FILE_MAX_BYTES, PPTX, TXT, ZIP, NewDocument
 from gptagent.features.knowledge.parsing import ParseFailed, unpack_file
 from gptagent.features.knowledge.parsing.limits import ARCHIVE_FILES_MAX
+from gptagent.features.knowledge.parsing.parent import child_of
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.errors import Conflict
 from gptagent.kernel.files import LocalFiles
@@ -113,6 +114,17 @@ async def test_a_file_that_is_not_read_to_its_end_stops_no_other(tmp_path):
     path = tmp_path / "archive"
     path.write_bytes(office.zipped({"a.txt": "x" * 3_000_000, "b.txt": "y"}))
     assert [file.name async for file in unpack_file(path)] == ["a.txt", "b.txt"]
+
+
+async def test_a_child_that_has_said_more_than_was_read_is_ended(tmp_path):
+    """It was waited for without end where its pipe was full when it was killed."""
+    path = tmp_path / "archive"
+    path.write_bytes(office.zipped({"a.txt": "x" * 3_000_000}))
+    async with asyncio.timeout(60):
+        async with child_of(path, ZIP, "unpack", "0") as process:
+            while not process.stdout._paused:  # asyncio itself has stopped reading
+                await asyncio.sleep(0.01)
+    assert process.returncode is not None
 
 
 def bombs(count):

@@ -69,10 +69,12 @@ async def child_of(path: Path, mime: str, *task: str) -> AsyncIterator[Process]:
         env={},
         start_new_session=True,
     )
+    errors = asyncio.create_task(_drop_errors(process))
     try:
         yield process
     finally:
         await end(process)
+        await errors
 
 
 async def _ask(path: Path, mime: str, *task: str, wall_seconds: float = WALL_SECONDS) -> bytes:
@@ -86,7 +88,7 @@ async def hear(process: Process, wall_seconds: float) -> bytes:
     """
     try:
         async with asyncio.timeout(wall_seconds):
-            output, _ = await asyncio.gather(_read(process), drop_errors(process))
+            output = await _read(process)
             code = await process.wait()
     except TimeoutError as error:
         raise ParseFailed("too_complex") from error
@@ -120,7 +122,7 @@ async def _read(process: Process) -> bytes:
     return bytes(output)
 
 
-async def drop_errors(process: Process) -> None:
+async def _drop_errors(process: Process) -> None:
     """Read stderr to its end, so that a talkative library cannot block; it may hold the file's text."""
     assert process.stderr is not None
     while await process.stderr.read(1 << 16):
@@ -128,9 +130,14 @@ async def drop_errors(process: Process) -> None:
 
 
 async def end(process: Process) -> None:
-    """Kill a child with all that it has started."""
+    """Kill a child with all that it has started.
+
+    What it has said is read first: asyncio calls no child ended whose pipes were not read to their end.
+    """
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+    while process.stdout is not None and await process.stdout.read(1 << 16):
+        pass
     await process.wait()
 
 

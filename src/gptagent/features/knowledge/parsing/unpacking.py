@@ -12,7 +12,7 @@ import msgspec
 
 from gptagent.features.knowledge.model import ZIP
 from gptagent.features.knowledge.parsing.limits import WALL_SECONDS
-from gptagent.features.knowledge.parsing.parent import child_of, drop_errors, ended, failed_as
+from gptagent.features.knowledge.parsing.parent import child_of, ended, failed_as
 from gptagent.features.knowledge.parsing.result import Interrupted, ParseFailed
 
 _DAMAGED = 0xFFFFFFFF
@@ -59,19 +59,15 @@ async def unpack_file(path: Path) -> AsyncIterator[Unpacked]:
 async def _from(path: Path, start: int) -> AsyncGenerator[Unpacked, None]:
     async with child_of(path, ZIP, "unpack", str(start)) as process:
         assert process.stdout is not None
-        errors = asyncio.create_task(drop_errors(process))
         is_silent = True
-        try:
-            while (told := await _next(process.stdout)) is not None:
-                is_silent = False
-                body = _Body(process)
-                yield Unpacked(told.name, told.index, told.count, told.failed, body.chunks())
-                if not told.failed and not body.is_whole:
-                    return
-            if is_silent and (code := await process.wait()):
-                raise ended(code)
-        finally:
-            errors.cancel()
+        while (told := await _next(process.stdout)) is not None:
+            is_silent = False
+            body = _Body(process)
+            yield Unpacked(told.name, told.index, told.count, told.failed, body.chunks())
+            if not told.failed and not body.is_whole:
+                return
+        if is_silent and (code := await process.wait()):
+            raise ended(code)
 
 
 async def _next(out: StreamReader) -> _Told | None:
