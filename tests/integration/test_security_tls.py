@@ -6,11 +6,17 @@ import pytest
 import structlog
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from gptagent.kernel.egress import Egress
+from gptagent.kernel.egress import Egress, network
 from gptagent.kernel.errors import UpstreamUnavailable
 from integration.egress_tools import answer, certificate, get, loopback, running
 
 WEAK = ["AES128-SHA256", "AES256-GCM-SHA384", "AES128-SHA"]  # RSA key exchange: no forward secrecy
+
+
+@pytest.fixture(autouse=True)
+def trust_of_its_own(monkeypatch):
+    """What a test trusts and agrees to is not for the others: all transports share one context."""
+    monkeypatch.setattr(network, "_trust", network._trust.__wrapped__)
 
 
 async def call(folder, *, newest, ciphers="ALL", accepted=None):

@@ -27,6 +27,7 @@ from gptagent.kernel.clock import utcnow
 from gptagent.kernel.jobs import JobContext
 from gptagent.kernel.settings import Settings
 from gptagent.sandbox.spawn import running
+from homes import new_home, own_database
 from isolation.conftest import Caller, furnished
 from members import bearer
 from servers import serving
@@ -47,6 +48,13 @@ ARTICLES = {
     "Монтаж": ("Монтаж и установка делаются бесплатно.", "free assembly"),
 }
 MODELS = {"llm": "sandbox-chat", "embedding": "sandbox-embedding", "reranker": "sandbox-reranker"}
+
+
+@pytest.fixture(scope="module")
+def house():
+    """One more: a home has one web process, and that of the other tests asks no models."""
+    with new_home() as home, own_database(home):
+        yield home
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +155,7 @@ class Tenant:
 
 
 @pytest.fixture(scope="module")
-async def tenants(house, platform, settings):
+async def tenants(house, settings):
     """Two workspaces with the same articles: only their canaries tell them apart."""
     models = await build_platform(Settings(gptagent_home=house, host="127.0.0.1", **settings))
     allowed, address = models.settings.allowed_egress, settings["llm_base_url"]
@@ -157,8 +165,8 @@ async def tenants(house, platform, settings):
         async with httpx2.AsyncClient(base_url=web.url, timeout=30) as http:
             found = []
             for canary in ("finch4t7w", "robin6m2h"):
-                estate = await furnished(platform, canary)
-                headers = await bearer(platform.db, platform.vault, estate.scope)
+                estate = await furnished(models, canary)
+                headers = await bearer(models.db, models.vault, estate.scope)
                 model = GuardedModel(models.db, endpoint)
                 found.append(Tenant(models, model, Caller(http, estate, headers, "")))
                 await found[-1].fill()
