@@ -122,7 +122,7 @@ async def test_a_child_that_has_said_more_than_was_read_is_ended(tmp_path):
     path.write_bytes(office.zipped({"a.txt": "x" * 3_000_000}))
     async with asyncio.timeout(60):
         async with child_of(path, ZIP, "unpack", "0") as process:
-            while not process.stdout._paused:  # asyncio itself has stopped reading
+            while not process.stdout._paused:  # noqa: ASYNC110 - asyncio itself, that has stopped reading
                 await asyncio.sleep(0.01)
     assert process.returncode is not None
 

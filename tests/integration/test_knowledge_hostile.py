@@ -108,11 +108,7 @@ async def test_a_letter_of_letters_does_not_end_its_reader(tmp_path, depth):
     data = b"Subject: x\n"
     for n in range(depth):
         data += b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (n, n)
-    found = await outcome(tmp_path, data + b"\ninside", EML)
-    assert found in {"inside", "x", *WITHIN}
-    if found == "x":  # its subject: the rest lies too deep, and is named
-        parsed = await parse_file(tmp_path / "file", EML)
-        assert [one.code for one in parsed.unread] == ["too_deep"]
+    assert await outcome(tmp_path, data + b"\ninside", EML) in {"inside", *WITHIN}
 
 
 @pytest.mark.parametrize("kind", ENTITIES)

@@ -8,6 +8,8 @@ from email.policy import EmailPolicy
 from typing import BinaryIO, cast
 
 from gptagent.features.knowledge.model import entry_name
+from gptagent.features.knowledge.parsing.limits import PARTS_DEPTH_MAX
+from gptagent.features.knowledge.parsing.result import ParseFailed
 
 _READ = frozenset({"content-type", "content-disposition", "content-transfer-encoding"})
 _NAME = re.compile(r"name[*0-9]{0,4}\s{0,9}=\s{0,9}\"?([^\";\r\n]{1,300})", re.IGNORECASE)
@@ -46,13 +48,18 @@ class _Lenient(EmailPolicy):
 
 
 def parse_letter(file: BinaryIO) -> EmailMessage:
-    """Read a letter. A part of it whose own headers cannot be read is an attachment, and `unreadable`."""
+    """Read a letter. A part of it whose own headers cannot be read is an attachment, and `unreadable`.
+
+    Raises ParseFailed for one so deep that the library, which calls itself, would lose its text.
+    """
     policy = _Lenient(message_factory=Part)
     letter = cast("Part", BytesParser(policy=policy).parse(file))
-    parts = held_by(letter)
+    parts = [(part, 1) for part in held_by(letter)]
     while parts:
-        part = parts.pop()
-        parts += held_by(part)
+        part, depth = parts.pop()
+        if depth > PARTS_DEPTH_MAX:
+            raise ParseFailed("too_complex")
+        parts += [(one, depth + 1) for one in held_by(part)]
         if part.get_content_maintype() != "multipart" and not _is_read(part):
             part.unreadable = entry_name(" ".join(_named(part)))
             for name in _READ:

@@ -17,6 +17,7 @@ ALONE = 1  # number of the child's task `read`: a letter without what is attache
 ATTACHED_MAX = 50  # files of one letter that are read
 ATTACHED_NAMED_MAX = 200  # those, and those named as unread: every list of documents reads the names
 ATTACHED_DEPTH_MAX = 5  # letters within letters
+PARTS_DEPTH_MAX = 500  # of a letter, of whatever kind
 PAGES_MAX = 10_000
 PICTURE_MAX_PIXELS = 50_000_000
 SHEET_MAX_PIXELS = 12_000_000  # of a page that is recognised: A4 at 300 dots an inch has 8.7 million
