@@ -132,7 +132,7 @@ async def test_what_a_customer_says_aloud_is_acted_upon_like_what_they_write(  #
         me = world.scope.actor.id
         played = await trying.replay_turn(session, me, scene.conversation_id, turn["id"], {})
         again = await trying.rehearsal_of(session, played)
-    assert again.question == f"Call me. {QUESTION}", "played again, it was said as well"
+    assert again.message == f"Call me. {QUESTION}", "played again, it was said as well"
 
 
 async def test_a_picture_is_described_and_a_document_read_and_a_model_is_told_which_words_are_a_machines(

@@ -94,12 +94,15 @@ async def take(session: Session, turn_id: UUID) -> Taken | None:
     messages = await conversations.list_messages(
         session, conversation.id, from_seq=since, to_seq=turn.last_seq
     )
+    asked = [one for one in messages if one.seq >= turn.first_seq and one.author == "customer"]
+    # A turn begins after the message answered last: what lies between is our answer to that.
+    first = asked[0].seq if asked else turn.first_seq
     considered = await _considered(
         session,
         agent,
         conversation,
-        await reached(session, [one for one in messages if one.seq < turn.first_seq]),
-        [one for one in messages if turn.first_seq <= one.seq <= turn.last_seq and one.author == "customer"],
+        await reached(session, [one for one in messages if one.seq < first]),
+        asked,
         turn.answer.whole if turn.answer else "",
         lead,
     )
