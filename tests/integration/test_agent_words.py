@@ -113,6 +113,17 @@ async def test_creativity_and_the_model_change_what_is_asked_for(scene, control)
     assert asked == [(0.2, "sandbox"), (1.0, "another-one")]
 
 
+async def test_penalties_are_the_models_unless_others_are_set(scene, control):
+    """AGT-4"""
+    asked = []
+    for changes in ({}, {"presence_penalty": 0.5}, {"presence_penalty": 0, "frequency_penalty": -1.255}):
+        await scene.set_agent(**changes)
+        await ask(scene, control)
+        call = control.get("/calls").json()["calls"][-1]
+        asked.append((call["presence_penalty"], call["frequency_penalty"]))
+    assert asked == [(None, None), (0.5, None), (None, -1.25)]
+
+
 async def test_signs_of_markdown_are_sent_only_where_they_are_wanted(scene, control):
     """AGT-30"""
     prompt, sent = await ask(scene, control)

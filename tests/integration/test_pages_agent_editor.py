@@ -129,6 +129,8 @@ async def test_fields_language_and_hours_are_saved_and_shown_again(owner, scene)
         "creativity": "precise",
         "language.fixed": "kk",
         "response_delay_seconds": "7",
+        "presence_penalty": "0,5",
+        "frequency_penalty": "-1",
         "history_messages": "20",
         "reply_max_chars": "300",
         "welcome_text": "Good day!",
@@ -148,6 +150,7 @@ async def test_fields_language_and_hours_are_saved_and_shown_again(owner, scene)
     assert (settings.readable.lead, settings.readable.contact) == (("price",), ("phone",))
     assert (settings.language.detect, settings.language.fixed) == (False, "kk")
     assert settings.history_messages == 20
+    assert (settings.presence_penalty, settings.frequency_penalty) == (0.5, -1)
     assert (settings.reply_max_chars, settings.welcome_text, settings.markdown) == (300, "Good day!", False)
     hours = settings.hours
     (day,) = hours.week

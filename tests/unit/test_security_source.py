@@ -18,6 +18,7 @@ CHOSEN = {
     "for_update": "one of two literals",
     "kind": "a Literal type of two words",
     "setting": "two UUIDs, typed as such",
+    "self._begin": "a constant with a number of milliseconds",
     "query.sql": "a statement of the store's own",
     "query.columns": "names of columns that stand beside it",
     "query.continued": "the same names, and numbers of parameters",

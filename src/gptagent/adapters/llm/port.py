@@ -200,7 +200,12 @@ def _piece(event: object) -> str:
 
 
 def _settings(request: ModelRequest) -> "ModelSettings":
-    return {"temperature": request.temperature, "max_tokens": request.max_tokens}
+    found: ModelSettings = {"temperature": request.temperature, "max_tokens": request.max_tokens}
+    if request.presence_penalty:
+        found["presence_penalty"] = request.presence_penalty
+    if request.frequency_penalty:
+        found["frequency_penalty"] = request.frequency_penalty
+    return found
 
 
 def _form(request: ModelRequest) -> "ModelRequestParameters | None":

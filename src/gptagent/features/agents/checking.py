@@ -125,6 +125,16 @@ def _number(setting: Setting, value: object) -> object:
     raise _Wrong("A whole number from {low} to {high}.", low=setting.low, high=setting.high)
 
 
+def _decimal(setting: Setting, value: object) -> object:
+    if (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and setting.low <= value <= setting.high
+    ):
+        return round(float(value), 2)
+    raise _Wrong("A number from {low} to {high}, such as 0.5.", low=setting.low, high=setting.high)
+
+
 def _choice(setting: Setting, value: object) -> object:
     if isinstance(value, str) and value in setting.options:
         return value
@@ -271,6 +281,7 @@ def _listed(setting: Setting, found: list[Any]) -> list[Any]:
 _CHECKS: Mapping[Kind, Callable[[Setting, object], object]] = {
     "text": _text,
     "number": _number,
+    "decimal": _decimal,
     "choice": _choice,
     "switch": _switch,
     "categories": _categories,

@@ -1,5 +1,6 @@
 """Tabs of the editor, and their forms read by the table of settings."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
 from typing import Any, Literal
@@ -52,6 +53,8 @@ TABS: Mapping[Tab, tuple[str, ...]] = {
         "language.fixed",
         "creativity",
         "response_delay_seconds",
+        "presence_penalty",
+        "frequency_penalty",
         "history_messages",
         "reply_max_chars",
         "markdown",
@@ -68,6 +71,7 @@ TABS: Mapping[Tab, tuple[str, ...]] = {
         "budget.month_tokens",
     ),
 }
+DECIMAL = re.compile(r"-?[0-9]{1,3}(?:[.,][0-9]{1,3})?")
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
@@ -140,9 +144,17 @@ def _week(form: FormData, path: str) -> Iterator[dict[str, Any]]:
         yield {"day": number(day), "opens": opens, "closes": closes}
 
 
+def _decimal(text: str) -> float | str:
+    """Return the number, with a comma too; 0 of nothing. What is none is left to the service to refuse."""
+    if not text:
+        return 0.0
+    return float(text.replace(",", ".")) if DECIMAL.fullmatch(text) else text
+
+
 _READERS: Mapping[Kind, Callable[[FormData, str], object]] = {
     "switch": lambda form, path: words(form, path) == "on",
     "number": lambda form, path: number(words(form, path).strip()),
+    "decimal": lambda form, path: _decimal(words(form, path).strip()),
     "categories": _all,
     "channels": _all,
     "fields": _all,

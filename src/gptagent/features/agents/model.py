@@ -221,6 +221,8 @@ class Settings:
     language: Language = field(default_factory=Language)
     creativity: Creativity = "balanced"
     response_delay_seconds: int = 5
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
     history_messages: int = 10
     reply_max_chars: int | None = None
     markdown: bool = False

@@ -14,6 +14,7 @@ INSTRUCTIONS_MAX_CHARS = 40_000  # of the largest plan: see limits.py
 NOT_FOUND_MAX_CHARS = 500
 HANDOFF_MAX_CHARS = 500
 DELAY_MAX_SECONDS = 3_600
+PENALTY_MAX = 2  # of the protocol of chat completions
 REPLY_MIN_CHARS = 50
 REPLY_MAX_CHARS = 4_000
 WELCOME_MAX_CHARS = 1_000
@@ -32,6 +33,7 @@ LONG_TEXT_CHARS = 255
 Kind = Literal[
     "text",
     "number",
+    "decimal",
     "choice",
     "switch",
     "categories",
@@ -209,6 +211,22 @@ SETTINGS: Mapping[str, Setting] = {
         "together with what came before.",
         0,
         DELAY_MAX_SECONDS,
+    ),
+    "presence_penalty": Setting(
+        "decimal",
+        "Above 0 the model rather brings up what was not spoken of yet, below 0 it rather stays with the "
+        "subject. 0 leaves it to the model; some models take nothing else.",
+        -PENALTY_MAX,
+        PENALTY_MAX,
+        needs_model=True,
+    ),
+    "frequency_penalty": Setting(
+        "decimal",
+        "Above 0 the model repeats its words less, below 0 more. 0 leaves it to the model; some models take "
+        "nothing else.",
+        -PENALTY_MAX,
+        PENALTY_MAX,
+        needs_model=True,
     ),
     "history_messages": Setting(
         "number",

@@ -169,6 +169,8 @@ class SettingsPatch(Body):
     language: LanguagePatch | None = None
     creativity: Creativity | None = None
     response_delay_seconds: int | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
     history_messages: int | None = None
     reply_max_chars: int | None = None
     markdown: bool | None = None
@@ -309,6 +311,8 @@ class SettingsOut(Wire):
     language: LanguageOut
     creativity: Creativity
     response_delay_seconds: int
+    presence_penalty: float
+    frequency_penalty: float
     history_messages: int
     reply_max_chars: int | None
     markdown: bool

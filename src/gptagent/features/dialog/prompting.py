@@ -101,6 +101,8 @@ class ModelResponder:
             max_tokens=ANSWER_MAX_TOKENS,
             model=context.settings.model,
             use=use_of(scope, context),
+            presence_penalty=context.settings.presence_penalty,
+            frequency_penalty=context.settings.frequency_penalty,
         )
         asked = _Asked(context, passages, request, time.monotonic() + REPLY_SECONDS)
         reply = await self._ask(db, scope, asked, request, "reply")

@@ -143,7 +143,8 @@ class ModelRequest:
 
     `schema` asks for JSON of this form; what comes must be checked all the same. `within`: seconds, if less
     than the adapter's own deadline is left. `use` says whose it is: without it nothing leaves the platform.
-    `tools` are offered; whether one is called is up to the model.
+    `tools` are offered; whether one is called is up to the model. The penalties (-2 to 2) are those of the
+    protocol of chat completions; 0 is not sent, for not every model takes them.
     """
 
     system: str
@@ -155,6 +156,8 @@ class ModelRequest:
     within: float | None = None
     use: Use | None = None
     tools: tuple[ToolSpec, ...] = ()
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

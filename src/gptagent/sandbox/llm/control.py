@@ -9,7 +9,7 @@ POST   /_sandbox/faults {action, count?, probability?, match?, model?, path?, st
 GET    /_sandbox/faults      DELETE /_sandbox/faults
 GET    /_sandbox/calls?after=N&limit=&prompts=0
          n, at, kind, model, stream, prompt, user, outcome, answer, usage,
-         temperature
+         temperature, presence_penalty, frequency_penalty
 GET    /_sandbox/knobs       POST /_sandbox/knobs {first_token_ms?, token_ms?, api_key?, dimensions?,
          languages?: many | english, embedding_ms?, speech_ms?, takes_tools?, models?}
 POST   /_sandbox/reset       forget the script, the faults, the knobs and the calls

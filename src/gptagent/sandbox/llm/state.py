@@ -91,6 +91,8 @@ class Call:
     answer: str = ""
     usage: dict[str, int] | None = None
     temperature: object = None
+    presence_penalty: object = None
+    frequency_penalty: object = None
     tools: object = None
 
 
@@ -106,6 +108,8 @@ class Model:
         stream = prompt.body.get("stream") is True
         call = Call(next(self.numbers), time.time(), kind, prompt.model, stream, shown, prompt.user)
         call.temperature = prompt.body.get("temperature")
+        call.presence_penalty = prompt.body.get("presence_penalty")
+        call.frequency_penalty = prompt.body.get("frequency_penalty")
         call.tools = prompt.body.get("tools")
         self.calls.append(call)
         return call

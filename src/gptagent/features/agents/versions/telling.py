@@ -37,6 +37,8 @@ TITLES: Mapping[str, str] = {
     "language.fixed": "Language of the answers",
     "creativity": "Creativity",
     "response_delay_seconds": "Answer delay, seconds",
+    "presence_penalty": "New subjects",
+    "frequency_penalty": "Repeated words",
     "history_messages": "Earlier messages the agent knows",
     "reply_max_chars": "Longest answer, characters",
     "markdown": "Markdown",
