@@ -76,7 +76,7 @@ async def replied(scene):
 
 
 async def test_the_files_of_the_quoted_article_follow_the_reply_in_their_order_and_only_once(scene):
-    """U131"""
+    """U131, MSG-20"""
     await attach(scene, "prices.pdf", "plan.pdf")
     other = await scene.write_article("Delivery", "Delivery takes two days.")
     await replied(scene)

@@ -139,7 +139,7 @@ async def test_of_two_that_take_the_last_place_one_is_refused(scene, monkeypatch
 
 
 async def test_the_pages_write_filter_report_variables_and_keep_what_was_typed(alice, dora):
-    """U131"""
+    """U131, MSG-17"""
     form = {
         "kind": "greeting",
         "title": "Hello",

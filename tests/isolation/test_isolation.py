@@ -30,7 +30,7 @@ def test_every_route_has_a_tenant_case(platform):
 
 @pytest.mark.parametrize("name", cases(Foreign, pages=False))
 async def test_another_tenants_object_answers_as_a_missing_one(name, as_charlie, alice, platform):
-    """TEN-2"""
+    """TEN-2, MSG-18"""
     method, path = split(name)
     case = CASES[name]
     before = await snapshot(platform.db, alice.scope)
@@ -66,7 +66,7 @@ async def reaches_ones_own(name, caller, estate):
 
 @pytest.mark.parametrize("name", cases(Own, pages=False))
 async def test_a_list_holds_rows_of_ones_own_workspace_only(name, as_charlie, alice):
-    """TEN-1"""
+    """TEN-1, MSG-18"""
     method, path = split(name)
     response = await as_charlie.call(method, path, **CASES[name].options)
     assert response.status_code == CASES[name].status, response.text

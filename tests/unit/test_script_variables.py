@@ -1,4 +1,4 @@
-"""Variables of scripts: filled, left out with their sentence, and never shown."""
+"""Variables of scripts: filled, left out with their sentence, and never shown. MSG-17"""
 
 import pytest
 
