@@ -246,7 +246,7 @@ CASES: dict[str, Case] = {
     "GET /api/v1/conversations/{conversation_id}/draft": Foreign(CONVERSATION),
     "GET /api/v1/proposals": Own(),
     "GET /api/v1/conversations/{conversation_id}/intent": Foreign(CONVERSATION),
-    f"POST /api/v1/{PROPOSAL}/approval": Foreign(PROPOSED),
+    f"POST /api/v1/{PROPOSAL}/approval": Foreign(PROPOSED, {"json": {"text": "Stolen"}}),
     f"POST /api/v1/{PROPOSAL}/rejection": Foreign(PROPOSED),
     "POST /api/v1/conversations/{conversation_id}/replies": Foreign(
         CONVERSATION, {"json": {"text": "Stolen"}}
