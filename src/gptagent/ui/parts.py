@@ -34,6 +34,7 @@ COMPONENTS = (
     "preferences",
     "progress",
     "refresh",
+    "lost",
     "rename",
     "select",
     "sidebar",
