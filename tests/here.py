@@ -16,7 +16,9 @@ from gptagent.kernel.settings import Settings
 KEPT_SETTINGS = {"registration", "kommo_sandbox_url", "llm_model"}
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
+    """Says when it accepts connections."""
+
     def __init__(self, config):
         super().__init__(config)
         self.is_up = asyncio.Event()
@@ -81,7 +83,7 @@ async def _serving(home: Path, settings: dict[str, object]) -> AsyncIterator[str
         access_log=False,
         timeout_graceful_shutdown=1,
     )
-    server = _Server(config)
+    server = Server(config)
     task = asyncio.create_task(server.serve())
     try:
         await server.is_up.wait()

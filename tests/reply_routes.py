@@ -1,7 +1,7 @@
 """Sets up the ways of replying other than straight into the talk, at the emulator and at the connection."""
 
 import asyncio
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 
 import uvicorn
 from starlette.applications import Starlette
@@ -15,6 +15,7 @@ from gptagent.features.crm.replying import service as replying
 from gptagent.features.crm.replying.jobs import ReplyJobs
 from gptagent.features.crm.replying.widget import WidgetDoor
 from gptagent.kernel.jobs import JobContext
+from here import Server
 
 SECRET = "a-client-secret-of-64-characters-a-client-secret-of-64-characters"
 
@@ -53,22 +54,6 @@ async def run_requests(scene):
     """How often bots were started."""
     answer = await scene.world.account.call("GET", "/ledger")
     return sum(entry["kind"] == "bot_run" for entry in answer["entries"])
-
-
-class Server(uvicorn.Server):
-    """Says when it accepts connections, and leaves signals to the test run."""
-
-    def __init__(self, config):
-        super().__init__(config)
-        self.is_up = asyncio.Event()
-
-    async def startup(self, sockets=None):
-        await super().startup(sockets)
-        self.is_up.set()
-
-    @contextmanager
-    def capture_signals(self):
-        yield
 
 
 @asynccontextmanager

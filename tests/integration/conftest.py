@@ -10,6 +10,10 @@ import pytest
 from administrators import enter_with, make_administrator
 from cast import make_scope
 from gptagent.adapters.llm.port import OpenAiCompatible, Patience
+from gptagent.features.crm import service as crm
+from gptagent.features.crm.mirror import store as mirror
+from gptagent.features.knowledge.model import StageKey
+from gptagent.features.knowledge.staging.service import list_stages
 from gptagent.kernel.db import Database
 from gptagent.kernel.ids import new_id
 from gptagent.kernel.postgres import Roles
@@ -19,6 +23,7 @@ from here import keeping, serving_here
 from members import add_member
 from readers import Reader, reader_of, stranger_at
 from trust import TRUST
+from worlds import World
 
 __all__ = ["serving_here"]
 
@@ -103,3 +108,14 @@ async def ada(web, database, platform, ada_scope):
 @pytest.fixture
 async def bob(database, scope):
     return await add_member(database, scope, "member", email=f"{new_id().hex}@bob.test")
+
+
+@pytest.fixture
+async def stages(world: World) -> list[StageKey]:
+    """Two stages of one pipeline, known from the account."""
+    async with world.db.session(world.scope) as session:
+        link = await crm.open_link(session, world.hook.connection_id, world.vault)
+    pipelines = await world.crm().fetch_pipelines(link)
+    async with world.db.session(world.scope) as session:
+        await mirror.upsert_pipelines(session, world.hook.connection_id, pipelines)
+        return [key for key, _ in await list_stages(session)][:2]

@@ -8,13 +8,10 @@ import pytest
 
 from gptagent.features.agents import service as agents
 from gptagent.features.agents.asking import list_askers
-from gptagent.features.crm import service as crm
-from gptagent.features.crm.mirror import store as mirror
 from gptagent.features.dialog.prompting import ModelResponder
 from gptagent.features.knowledge.facts import service
 from gptagent.features.knowledge.facts.model import FACTS_GIVEN, GIVEN_MAX_CHARS, NewFact, told_of
 from gptagent.features.knowledge.model import StageKey
-from gptagent.features.knowledge.staging.service import list_stages
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.errors import Conflict, Invalid, NotFound
 from gptagent.kernel.ids import new_id
@@ -24,17 +21,6 @@ from scenes import Scene
 
 V1 = "/api/v1"
 PATH = "/knowledge-facts"
-
-
-@pytest.fixture
-async def stages(world):
-    """Two stages of one pipeline, known from the account."""
-    async with world.db.session(world.scope) as session:
-        link = await crm.open_link(session, world.hook.connection_id, world.vault)
-    pipelines = await world.crm().fetch_pipelines(link)
-    async with world.db.session(world.scope) as session:
-        await mirror.upsert_pipelines(session, world.hook.connection_id, pipelines)
-        return [key for key, _ in await list_stages(session)][:2]
 
 
 async def write(session, content, *stages, agents=(), priority=50):

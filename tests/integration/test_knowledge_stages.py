@@ -4,8 +4,6 @@ import httpx2
 import pytest
 
 from gptagent.features.agents.asking import list_askers
-from gptagent.features.crm import service as crm
-from gptagent.features.crm.mirror import store as mirror
 from gptagent.features.knowledge import jobs, service
 from gptagent.features.knowledge.articles.model import ArticleChange
 from gptagent.features.knowledge.categories import service as categories
@@ -16,7 +14,7 @@ from gptagent.features.knowledge.facts.model import NewFact
 from gptagent.features.knowledge.model import TXT, ZIP, At, Form, NewArticle, NewDocument, StageKey
 from gptagent.features.knowledge.scoring import store as scoring
 from gptagent.features.knowledge.staging import service as staging
-from gptagent.features.knowledge.staging.service import list_stages, narrowed
+from gptagent.features.knowledge.staging.service import narrowed
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.errors import Invalid
 from gptagent.kernel.ids import new_id
@@ -26,17 +24,6 @@ from scenes import Scene
 
 V1 = "/api/v1"
 ASKED = "How long does the delivery take?"
-
-
-@pytest.fixture
-async def stages(world):
-    """Two stages of one pipeline, known from the account."""
-    async with world.db.session(world.scope) as session:
-        link = await crm.open_link(session, world.hook.connection_id, world.vault)
-    pipelines = await world.crm().fetch_pipelines(link)
-    async with world.db.session(world.scope) as session:
-        await mirror.upsert_pipelines(session, world.hook.connection_id, pipelines)
-        return [key for key, _ in await list_stages(session)][:2]
 
 
 async def write(session, title, content, *stages, **fields):
