@@ -1,15 +1,13 @@
 """A worker is killed while a model thinks: the budget is neither lost for ever nor overspent."""
 
-from urllib.parse import urlsplit
-
 import httpx2
 import psycopg
 import pytest
 
-from gptagent.entrypoints.demo.stage import raised_stage, until
+from chaos.owned import owned_stage
+from gptagent.entrypoints.demo.stage import until
 from gptagent.kernel.postgres import Postgres
 from gptagent.kernel.postgres.roles import DATABASE
-from gptagent.kernel.settings import child_environment
 from gptagent.sandbox.spawn import running
 
 CALM_SECONDS = 120.0
@@ -26,23 +24,7 @@ def llm():
 
 @pytest.fixture
 async def stage(llm):
-    url = urlsplit(llm[0])
-    environment = {
-        "LLM_BASE_URL": f"{llm[0]}/v1",
-        "LLM_API_KEY": "key",
-        "LLM_MODEL": "sandbox",
-        "EGRESS_ALLOW": f"{url.hostname}:{url.port}",
-    }
-    async with raised_stage({**child_environment(), **environment}) as stage:
-        owner = {
-            "email": "alice@example.test",
-            "given_name": "Alice",
-            "password": "correct horse battery",
-            "organization": "Shop",
-            "setup_token": stage.setup_token,
-        }
-        signed_in = await stage.platform.call("POST", "/api/v1/auth/register", owner)
-        stage.platform.headers["authorization"] = f"Bearer {signed_in['access_token']}"
+    async with owned_stage(llm[0]) as stage:
         yield stage
 
 

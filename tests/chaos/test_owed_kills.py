@@ -11,10 +11,10 @@ import httpx2
 import psycopg
 import pytest
 
-from gptagent.entrypoints.demo.stage import raised_stage, until
+from chaos.owned import owned_stage
+from gptagent.entrypoints.demo.stage import until
 from gptagent.kernel.postgres import Postgres
 from gptagent.kernel.postgres.roles import DATABASE
-from gptagent.kernel.settings import child_environment
 from gptagent.sandbox.spawn import running
 from servers import working
 
@@ -175,23 +175,7 @@ class Shop:
 @pytest.fixture(scope="module")
 async def shop():
     with running("llm") as url, httpx2.Client(base_url=f"{url}/_sandbox") as control:
-        place = urlsplit(url)
-        environment = {
-            "LLM_BASE_URL": f"{url}/v1",
-            "LLM_API_KEY": "key",
-            "LLM_MODEL": "sandbox",
-            "EGRESS_ALLOW": f"{place.hostname}:{place.port}",
-        }
-        async with raised_stage({**child_environment(), **environment}) as stage:
-            owner = {
-                "email": "alice@example.test",
-                "given_name": "Alice",
-                "password": "correct horse battery",
-                "organization": "Shop",
-                "setup_token": stage.setup_token,
-            }
-            signed_in = await stage.platform.call("POST", "/api/v1/auth/register", owner)
-            stage.platform.headers["authorization"] = f"Bearer {signed_in['access_token']}"
+        async with owned_stage(url) as stage:
             yield await Shop(stage, control).open()
 
 
