@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from playwright.async_api import Browser, Locator, Page, expect
 
-from browsers import CHROMIUM
+from browsers import CHROMIUM, too_wide
 from cast import make_scope
 from members import PASSWORD, number_of
 from servers import Server, serving
@@ -61,7 +61,7 @@ async def log_out(page: Page) -> None:
 async def fits(page: Page, landmark: Locator) -> None:
     """Nothing of the page with this landmark reaches beyond the screen."""
     await expect(landmark).to_be_visible()
-    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), page.url
+    assert await too_wide(page) <= 0, page.url
 
 
 def picture() -> bytes:

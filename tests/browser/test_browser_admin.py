@@ -7,7 +7,7 @@ import pytest
 from playwright.async_api import expect
 
 from administrators import make_administrator
-from browsers import CHROMIUM
+from browsers import CHROMIUM, too_wide
 from cast import make_scope
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
@@ -15,7 +15,6 @@ from members import add_member, cookie_of, number_of
 from servers import serving
 
 WIDTHS = (375, 1280)
-EXCESS = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 # Never reached: with a Redis configured a second web process is allowed beside the session's own.
 NO_REDIS = "redis://:secret@127.0.0.1:1/0"
 pytestmark = pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Chromium")
@@ -61,10 +60,10 @@ async def test_every_page_fits_and_a_visit_with_other_eyes_comes_back(page, data
         for path in (*paths, f"people/{bob.actor.id}"):
             await page.goto(f"/admin/{path}")
             await expect(page.get_by_role("heading", level=1)).to_be_visible()
-            assert await page.evaluate(EXCESS) <= 0, f"{path} at {width} px"
+            assert await too_wide(page) <= 0, f"{path} at {width} px"
         await page.get_by_role("button", name="Show a link to hand over").click()
         await expect(page.get_by_label("Link", exact=True)).to_have_value(re.compile("/reset-password/"))
-        assert await page.evaluate(EXCESS) <= 0, f"a link at {width} px"
+        assert await too_wide(page) <= 0, f"a link at {width} px"
     await page.locator("#impersonate-reason").fill("Bob asked for help with a document.")
     await page.get_by_role("button", name="Begin").click()
     await expect(page.get_by_text("You see what Bob Member sees.")).to_be_visible()

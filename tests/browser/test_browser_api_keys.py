@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import expect
 
-from browsers import CHROMIUM
+from browsers import CHROMIUM, too_wide
 from cast import make_scope
 from members import cookie_of, number_of
 from servers import serving
@@ -35,7 +35,7 @@ async def page(browser, request, web):
 
 async def fits(page):
     await page.wait_for_load_state()
-    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), page.url
+    assert await too_wide(page) <= 0, page.url
 
 
 async def test_a_key_is_made_seen_once_and_revoked(page, database, web):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from browsers import CHROMIUM
+from browsers import CHROMIUM, too_wide
 from cast import make_scope
 from gptagent.features.knowledge import service
 from gptagent.features.knowledge.model import FORMATS, PDF, TXT, ZIP, NewDocument, Piece, Unread
@@ -60,11 +60,10 @@ async def test_every_state_of_a_document_fits(look, browser, web, database, tmp_
     page, complaints = await context.new_page(), []
     page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
     await page.goto(f"{web.url}/manage/{await number_of(database, scope)}/knowledge-base")
-    wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
     told = await page.inner_text("main")
-    too_wide = await page.evaluate(wide)
+    excess = await too_wide(page)
     await page.screenshot(path=tmp_path / "page.png", full_page=True)
-    assert too_wide == 0 and complaints == []
+    assert excess == 0 and complaints == []
     assert FORMATS in told
     expected = {
         "ru": ["принято 12 файлов", "Осталось примерно 4 минуты", "Страницы 3-5, 9", "не открывается"],

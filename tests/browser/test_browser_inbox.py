@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from playwright.async_api import expect
 
-from browsers import CHROMIUM
+from browsers import CHROMIUM, too_wide
 from gptagent.adapters.llm.port import OpenAiCompatible, Patience
 from gptagent.features.agents import service as agents
 from gptagent.features.dialog.acting import service as acting
@@ -336,15 +336,14 @@ async def test_actions_are_approved_edited_and_rejected_by_keyboard_and_mouse(br
     await propose("Позвонить Анне", "Отправить договор", "Узнать адрес", "Найти счёт")
     for text in ("Позвонить Анне", "Найти счёт"):
         await expect(queue).to_contain_text(text)
-    wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    assert await page.evaluate(wide) == 0
+    assert await too_wide(page) == 0
     await press(page, "a")
     await expect(queue).not_to_contain_text("Позвонить Анне")
     await page.evaluate("document.activeElement.blur()")
     await page.keyboard.press("e")
     field = queue.locator("textarea:visible")
     await expect(field).to_be_focused()
-    assert await page.evaluate(wide) == 0
+    assert await too_wide(page) == 0
     await field.fill("Отправить договор и счёт")
     await queue.locator("details[open] button").click()
     await expect(queue).not_to_contain_text("Отправить договор")
@@ -535,12 +534,11 @@ async def test_the_pages_fit_and_say_all_in_one_language(look, browser, web, wor
         assert await page.evaluate(ROW_OF_A_STAGE) > 0.9
     for path in ("/conversations", await played_again(scene), f"/conversations/{scene.conversation_id}"):
         await page.goto(f"{base}{path}")
-        wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        assert await page.evaluate(wide) == 0, path
+        assert await too_wide(page) == 0, path
         for label in ("Hand over", "Передать"):
             if await page.locator("summary", has_text=label).count():
                 await page.locator("summary", has_text=label).first.click()
-                assert await page.evaluate(wide) == 0, label
+                assert await too_wide(page) == 0, label
     buttons = await page.locator("#thread button, #thread summary").all_inner_texts()
     is_russian = bool(re.search("[а-яё]", " ".join(buttons), re.IGNORECASE))
     assert buttons and is_russian == (language == "ru")

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from playwright.async_api import Page, expect
 
-from browsers import CHROMIUM
+from browsers import CHROMIUM, too_wide
 from cast import make_scope
 from gptagent.features.knowledge import service as knowledge
 from gptagent.features.knowledge.extraction.jobs import GraphJobs
@@ -26,7 +26,6 @@ from members import cookie_of, number_of
 from servers import serving
 from websites import website
 
-WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 PRICES = "Acme Ltd answers at sales@acme.example.\n\n- Chair — $30, until 2026-12-31\n- Desk — $90"
 
 pytestmark = pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Chromium")
@@ -49,7 +48,7 @@ class Desk:
         await self.fits()
 
     async def fits(self):
-        if await self.page.evaluate(WIDE) > 0:
+        if await too_wide(self.page) > 0:
             self.too_wide.append(self.page.url)
 
     async def press(self, name):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, expect
 
-from browsers import CHROMIUM
+from browsers import CHROMIUM, too_wide
 from members import PASSWORD, cookie_of, number_of
 from servers import serving
 
@@ -23,7 +23,7 @@ def web(home, roles):
 
 async def fits(page: Page) -> None:
     """Nothing makes the page wider than the screen."""
-    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert await too_wide(page) <= 0
 
 
 @pytest.mark.parametrize("width", [375, 1280])

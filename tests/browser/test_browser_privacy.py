@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import expect
 
-from browsers import CHROMIUM
+from browsers import CHROMIUM, too_wide
 from gptagent.kernel.crypto import load_vault
 from gptagent.kernel.ids import new_id
 from gptagent.kernel.settings import Settings
@@ -55,7 +55,7 @@ async def take(page, button):
 
 
 async def fits(page):
-    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), page.url
+    assert await too_wide(page) <= 0, page.url
 
 
 async def lead_to_the_customer(page, width):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from browsers import CHROMIUM
+from browsers import CHROMIUM, too_wide
 from cast import make_scope
 from gptagent.entrypoints.pages import TABS
 from members import cookie_of, number_of
@@ -42,12 +42,10 @@ async def test_every_page_of_settings_fits_and_says_all_in_one_language(look, br
     page.on("pageerror", lambda error: complaints.append(str(error)))
     for path in PAGES:
         answer = await page.goto(f"{web.url}/manage/{await number_of(database, scope)}{path}")
-        too_wide = await page.evaluate(
-            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        )
+        excess = await too_wide(page)
         headings = await page.get_by_role("heading", level=1).count()
-        if (answer.status, too_wide, headings) != (200, 0, 1):
-            wrong.append((path, answer.status, too_wide, headings))
+        if (answer.status, excess, headings) != (200, 0, 1):
+            wrong.append((path, answer.status, excess, headings))
         told = (await page.inner_text("main")).replace("Русский", "")  # a language's own name
         is_russian = bool(re.search("[а-яё]", told, re.IGNORECASE))
         if is_russian != (language == "ru"):

@@ -8,7 +8,7 @@ import httpx2
 import pytest
 from playwright.async_api import async_playwright, expect
 
-from browsers import CHROMIUM
+from browsers import CHROMIUM, too_wide
 from cast import make_scope
 from gptagent.features.agents import service as agents
 from gptagent.features.knowledge import service as knowledge
@@ -19,7 +19,6 @@ from gptagent.sandbox.spawn import running
 from members import cookie_of, number_of
 from servers import serving, working
 
-WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 QUESTION = "How much does delivery to the city cost?"
 INVENTED = "Delivery to the city costs 590 roubles and takes a very long time indeed [1]."
 TRUE = "**Delivery** to the city costs 490 roubles, says the price list [1]."
@@ -72,7 +71,7 @@ async def test_an_agent_is_tried_on_a_phone(home, roles, database, workspace, ll
             await page.goto(f"{base}/test-chat")
             await page.get_by_role("button", name="Begin the chat").click()
             await expect(page.get_by_role("button", name="Delivery", exact=True)).to_be_visible()
-            assert await page.evaluate(WIDE) <= 0
+            assert await too_wide(page) <= 0
             box = page.get_by_label("Your message, as the customer")
             send = page.get_by_role("button", name="Send", exact=True)
             await expect(send).to_be_disabled()
@@ -104,7 +103,7 @@ async def test_an_agent_is_tried_on_a_phone(home, roles, database, workspace, ll
             await expect(box).to_be_focused()
             await expect(page.locator("body")).not_to_contain_text("590")
             await expect(box).to_be_focused()
-            assert await page.evaluate(WIDE) <= 0
+            assert await too_wide(page) <= 0
 
             await page.get_by_role("link", name="How it was made").click()
             drawer = page.locator("#explained")
@@ -112,7 +111,7 @@ async def test_an_agent_is_tried_on_a_phone(home, roles, database, workspace, ll
             await expect(drawer).to_contain_text("590 roubles")
             await drawer.get_by_text("Rules of the platform").click()
             await expect(drawer).to_contain_text("Use only the numbered passages below")
-            assert await page.evaluate(WIDE) <= 0
+            assert await too_wide(page) <= 0
             await drawer.get_by_role("button", name="Close").click()
 
             for number in range(2, 4):  # more than fits: the newest stays in view
@@ -132,7 +131,7 @@ async def test_an_agent_is_tried_on_a_phone(home, roles, database, workspace, ll
             await expect(header).to_be_hidden()  # a thread has the screen to itself
             await page.get_by_role("link", name="To the list").click()
             await expect(header).to_be_visible()
-            assert await page.evaluate(WIDE) <= 0
+            assert await too_wide(page) <= 0
             await page.locator("#chats .conv").click()
             await expect(header).to_be_hidden()
 
