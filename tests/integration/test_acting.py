@@ -3,6 +3,8 @@
 import asyncio
 from datetime import timedelta
 
+import httpx2
+import psycopg
 import pytest
 
 from gptagent.features.dialog.acting import service
@@ -11,8 +13,10 @@ from gptagent.kernel.clock import utcnow
 from gptagent.kernel.errors import Conflict, UpstreamUnavailable
 from integration.acting_desk import Desk, due, rule, write
 from integration.conftest import serving_here
+from members import bearer
 from readers import reader_of, texts
 from scenes import Scene
+from trust import TRUST
 
 
 @pytest.fixture
@@ -218,6 +222,49 @@ async def test_what_to_do_is_asked_about_all_parts_of_a_reply(desk, monkeypatch)
     assert len(await desk.scene.sent()) == 2
     told = str(desk.prompt())
     assert first.strip() in told and last.strip() in told
+
+
+@pytest.fixture
+def newer_release(roles):
+    """The database as a newer release has it, that knows more actions; its rows go with it."""
+    rule = "alter table app.action_proposal {} constraint action_proposal_action_check"
+    with psycopg.connect(roles.owner_dsn, autocommit=True) as owner:
+        (before,) = owner.execute(
+            """select pg_get_constraintdef(oid) from pg_constraint
+                where conname = 'action_proposal_action_check'"""
+        ).fetchone()
+        owner.execute(rule.format("drop"))
+        yield owner
+        owner.execute(f"{rule.format('add')} {before.removesuffix(' NOT VALID')} not valid")
+
+
+async def test_an_action_of_a_newer_release_is_shown_as_such_and_can_only_be_rejected(
+    home, desk, newer_release
+):
+    """While two releases run side by side the older one reads what the newer one has written."""
+    await desk.scene.set_agent(actions={"create_task": "approve"})
+    desk.calls(("create_task", due()))
+    await desk.says("Please call me.")
+    (task,) = await desk.proposals()
+    async with desk.session() as session:
+        await session.execute("update app.action_proposal set action = 'send_gift' where id = $1", task.id)
+    chat = f"/conversations/{desk.scene.conversation_id}"
+    async with serving_here(home) as url, reader_of(url, desk.world.db, desk.world.scope) as owner:
+        for place in (chat, "/proposals"):
+            page = await owner.open(place)
+            assert "An action of a newer release" in texts(page)
+            assert f"{task.id}/rejection" in page.text and f"{task.id}/approval" not in page.text
+        refused = await owner.follow(await owner.send(f"{chat}/proposals/{task.id}/approval", {}))
+        assert "A newer release has proposed this" in texts(refused)
+        headers = await bearer(desk.world.db, desk.world.vault, desk.world.scope)
+        async with httpx2.AsyncClient(base_url=url, headers=headers, verify=TRUST) as program:
+            listed = await program.get("/api/v1/proposals")
+            assert [one["action"] for one in listed.json()["items"]] == ["unknown"]
+            kept = await program.post(f"/api/v1{chat}/proposals/{task.id}/approval", json={})
+            assert (kept.status_code, kept.json()["code"]) == (409, "proposal_unknown")
+        done = await owner.follow(await owner.send(f"{chat}/proposals/{task.id}/rejection", {}))
+        assert "The action is rejected" in texts(done)
+    assert await desk.rows("select id from app.crm_action") == []
 
 
 # As many as a page of the list has.

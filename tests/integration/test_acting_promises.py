@@ -3,7 +3,9 @@
 import pytest
 
 from gptagent.features.dialog.drafts import service as drafts
+from gptagent.kernel.i18n import translate
 from integration.acting_desk import Desk, rule, write
+from readers import texts
 from scenes import Scene
 
 
@@ -49,6 +51,20 @@ async def test_where_nobody_would_know_of_a_promise_it_is_not_said(desk):
     await desk.says("And how much is delivery to the city now?", acts=False)
     assert (await desk.scene.outcomes())[-1] == ("not_found", "promise")
     assert await owed(desk) == []
+
+
+@pytest.mark.parametrize(("locale", "words"), [("en", "Second wording"), ("ru", "Второй вариант ответа")])
+async def test_an_explanation_of_a_promise_worded_anew_tells_of_no_facts(desk, alice, locale, words):
+    """MSG-11: a second wording has more than one cause, and each is told by a note of its own."""
+    desk.scene.chat = {**desk.scene.chat, "lead_id": None, "contact_id": None}
+    desk.calls(reply="I will call you back tomorrow.")
+    await desk.says(acts=False)
+    (turn,) = await desk.scene.turns()
+    page = f"/conversations/{desk.scene.conversation_id}/turns/{turn['id']}?part=drawer"
+    shown = texts(await alice.open(page, headers={"accept-language": locale}))
+    note = "Worded anew, for it only promised what nobody would get to know of"
+    assert words in shown and translate(locale, note) in shown
+    assert "unsourced" not in shown and "без фактов без источника" not in shown
 
 
 async def test_a_draft_promises_nothing_before_it_is_sent(desk):
