@@ -10,7 +10,9 @@ import pytest
 from gptagent.features.dialog.acting import service
 from gptagent.features.dialog.acting.jobs import ActingJobs
 from gptagent.kernel.clock import utcnow
+from gptagent.kernel.crypto import load_vault
 from gptagent.kernel.errors import Conflict, UpstreamUnavailable
+from gptagent.kernel.settings import Settings
 from integration.acting_desk import Desk, due, rule, write
 from integration.conftest import serving_here
 from members import bearer
@@ -256,7 +258,7 @@ async def test_an_action_of_a_newer_release_is_shown_as_such_and_can_only_be_rej
             assert f"{task.id}/rejection" in page.text and f"{task.id}/approval" not in page.text
         refused = await owner.follow(await owner.send(f"{chat}/proposals/{task.id}/approval", {}))
         assert "A newer release has proposed this" in texts(refused)
-        headers = await bearer(desk.world.db, desk.world.vault, desk.world.scope)
+        headers = await bearer(desk.world.db, load_vault(Settings(gptagent_home=home)), desk.world.scope)
         async with httpx2.AsyncClient(base_url=url, headers=headers, verify=TRUST) as program:
             listed = await program.get("/api/v1/proposals")
             assert [one["action"] for one in listed.json()["items"]] == ["unknown"]

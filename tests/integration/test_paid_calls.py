@@ -383,7 +383,10 @@ COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens", "input_tokens", 
     "nonsense",
     [
         *(dict.fromkeys(COUNTS, wrong) for wrong in (-5, 10**12, 10**40, 1e300, "many", [1], {"a": 1}, True)),
-        {**dict.fromkeys(COUNTS, 7), "prompt_tokens": -1, "input_tokens": -1, "total_tokens": -1},
+        {
+            **dict.fromkeys(COUNTS, 7),
+            **dict.fromkeys(("prompt_tokens", "input_tokens", "total_tokens", "seconds"), -1),
+        },
         "much",
         7,
         [],
