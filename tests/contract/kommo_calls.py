@@ -108,7 +108,9 @@ CALLS = {
     "update_record": PortCall(
         lambda crm, link: crm.update_record(link, "leads", 1, {"price": Plain(5)}, {}), is_write=True
     ),
-    "find_record": PortCall(lambda crm, link: crm.find_record(link, "leads", "x", EPOCH, frozenset())),
+    "find_record": PortCall(
+        lambda crm, link: crm.find_record(link, "leads", Create("x"), EPOCH, frozenset())
+    ),
     "link_contact": PortCall(lambda crm, link: crm.link_contact(link, 1, 2), is_write=True),
     "create_note": PortCall(lambda crm, link: crm.create_note(link, NOTE), is_write=True),
     # Its first question is where the drive is.

@@ -92,6 +92,21 @@ async def test_the_reply_its_model_and_its_tokens_are_the_providers(model, contr
     assert reply.tokens_in > 0 < reply.tokens_out
 
 
+@pytest.mark.parametrize("twelve", ["12", 12.0, 11.5])
+async def test_counts_are_whole_numbers_however_the_provider_writes_them(model, control, twelve):
+    usage = {"prompt_tokens": twelve, "completion_tokens": 3, "prompt_tokens_details": {"cached_tokens": 99}}
+    control.post("/knobs", json={"told_usage": usage}).raise_for_status()
+    heard = []
+
+    async def hear(piece):
+        heard.append(piece)
+
+    for reply in (await model.complete(REQUEST), await model.stream(REQUEST, hear)):
+        assert (reply.tokens_in, reply.tokens_out, reply.tokens_cached) == (12, 3, 12)
+        assert isinstance(reply.tokens_in, int) and reply.calls == 1
+    assert "".join(filter(None, heard)) == reply.text
+
+
 async def test_the_whole_dialogue_is_sent_in_order(model, control):
     await model.complete(REQUEST)
     (call,) = calls(control)

@@ -16,6 +16,24 @@ from gptagent.kernel.scope import SYSTEM, Scope
 LOOKING = "You look after the CRM"
 
 
+def rule(field, condition="When the customer names it", *, overwrite=False):
+    return {"field": field, "condition": condition, "overwrite": overwrite}
+
+
+def write(number, value):
+    return ("write_field", {"rule": number, "value": value})
+
+
+def due(**more):
+    return {
+        "text": "Call Ann back",
+        "due_in_hours": 2,
+        "reason": "She asks for it",
+        "confidence": 0.9,
+        **more,
+    }
+
+
 class Desk:
     """A chat of an account that was read, whose agent asks a model, and what the agent does in its CRM."""
 

@@ -1,149 +1,29 @@
-"""What an agent does in the CRM after its answers: fields by rules, actions by degrees, in real turns."""
+"""What an agent does in the CRM after its answers: actions by degrees, in real turns."""
 
 import asyncio
 from datetime import timedelta
-from urllib.parse import urlsplit
 
 import httpx2
+import psycopg
 import pytest
 
-from gptagent.adapters.llm.port import OpenAiCompatible, Patience
-from gptagent.features.crm.actions.reverting import Reverting, revert_change
 from gptagent.features.dialog.acting import service
 from gptagent.features.dialog.acting.jobs import ActingJobs
-from gptagent.features.dialog.drafts import service as drafts
 from gptagent.kernel.clock import utcnow
+from gptagent.kernel.crypto import load_vault
 from gptagent.kernel.errors import Conflict, UpstreamUnavailable
-from gptagent.sandbox.spawn import running
-from integration.acting_desk import Desk
+from gptagent.kernel.settings import Settings
+from integration.acting_desk import Desk, due, rule, write
 from integration.conftest import serving_here
+from members import bearer
 from readers import reader_of, texts
 from scenes import Scene
-
-
-@pytest.fixture(scope="module")
-def llm():
-    with running("llm") as url:
-        yield url
+from trust import TRUST
 
 
 @pytest.fixture
-def control(llm):
-    with httpx2.Client(base_url=f"{llm}/_sandbox") as http:
-        http.post("/reset").raise_for_status()
-        yield http
-
-
-@pytest.fixture
-async def desk(world, llm, control):
-    parts = urlsplit(llm)
-    allow = frozenset({(parts.hostname, parts.port)})
-    model = OpenAiCompatible(allow, f"{llm}/v1", "key", "sandbox", patience=Patience(first_pause=0.01))
-    yield await Desk(await Scene.open(world), control, model).open()
-    await model.aclose()
-
-
-def rule(field, condition="When the customer names it", *, overwrite=False):
-    return {"field": field, "condition": condition, "overwrite": overwrite}
-
-
-def write(number, value):
-    return ("write_field", {"rule": number, "value": value})
-
-
-async def test_a_rule_writes_a_value_that_fits_once_and_a_person_takes_it_back(desk):
-    """AGT-24"""
-    choice, number = desk.field("leads", "select"), desk.field("leads", "numeric")
-    option = choice.enums[0].value
-    rules = [
-        rule("price", "When the customer names a budget"),
-        rule(f"cf_{number.id}"),
-        rule(f"cf_{choice.id}"),
-    ]
-    await desk.scene.set_agent(update_rules={"lead": rules, "contact": []})
-    desk.calls(write(1, "120 000"), write(2, "7.5"), write(3, option.upper()))
-    await desk.says("My budget is 120 000, I need 7.5 metres. How much does delivery to the city cost?")
-    assert await desk.scene.sent() == ["Delivery to the city costs 490 roubles."]
-    system, talk = desk.prompt()
-    assert "When the customer names a budget</rule>" in system["content"]
-    assert 'latest="true">My budget is 120 000' in talk["content"]
-    values = await desk.values()
-    assert values["price"].value == 120_000
-    assert values[f"field:{number.id}"].field.text == "7.5"
-    assert values[f"field:{choice.id}"].field.text == option
-    changes = await desk.changes()
-    assert {one.key for one in changes} == {"price", f"field:{number.id}", f"field:{choice.id}"}
-    turn_id = (await desk.scene.turns())[0]["id"]
-    assert {(one.actor_kind, one.evidence.turn_id) for one in changes} == {("system", turn_id)}
-    price = next(one for one in changes if one.key == "price")
-    assert (price.before.value or 0, price.after.value) == (0, 120_000)
-    assert len(await desk.rows("select id from app.crm_action")) == 1
-    door = Reverting(desk.world.db, desk.scene.crm, desk.world.vault)
-    await revert_change(door, desk.world.scope, desk.id, price.id, force=False)
-    await desk.perform()
-    assert not (await desk.values())["price"].value
-
-
-async def test_a_value_that_is_there_stays_unless_the_rule_overwrites(desk):
-    """AGT-25: also if the mirror does not know yet that it is there"""
-    number = desk.field("leads", "numeric")
-    first, second = f"cf_{number.id}", "price"
-    await desk.scene.set_agent(update_rules={"lead": [rule(first), rule(second)]})
-    desk.calls(write(1, "7"), write(2, "100"))
-    await desk.says()
-    assert (await desk.values())["price"].value == 100
-    await desk.scene.set_agent(update_rules={"lead": [rule(first), rule(second, overwrite=True)]})
-    desk.calls(write(1, "9"), write(2, "200"))
-    await desk.says("And now?")
-    values = await desk.values()
-    assert (values[f"field:{number.id}"].field.text, values["price"].value) == ("7", 200)
-
-
-async def test_rules_count_in_their_order_and_what_does_not_fit_is_not_written(desk):
-    """AGT-26"""
-    choice, date, flag = (desk.field("leads", kind) for kind in ("select", "date", "checkbox"))
-    lead = [
-        rule("price", "first"),
-        rule("price", "second"),
-        rule(f"cf_{choice.id}", "third"),
-        rule(f"cf_{date.id}", "fourth"),
-        rule(f"cf_{flag.id}", "fifth"),
-        rule("price", "sixth", overwrite=True),
-    ]
-    phone = desk.field("contacts", "multitext")
-    await desk.scene.set_agent(
-        update_rules={"lead": lead[:5], "contact": [rule(f"cf_{phone.id}", overwrite=True)]}
-    )
-    desk.calls(
-        write(2, "222"),
-        write(1, "111"),
-        write(3, "No such choice"),
-        write(4, "soon"),
-        write(5, "да"),
-        write(6, "call me"),
-        write(7, "1"),
-        write(1, "333"),
-    )
-    await desk.says()
-    values = await desk.values()
-    assert values["price"].value == 111
-    assert f"field:{choice.id}" not in values
-    assert f"field:{date.id}" not in values
-    assert values[f"field:{flag.id}"].field.values
-    unfit = ("write_field", "value_unfit")
-    taken = ("write_field", "taken")
-    assert await desk.verdicts() == [
-        *(taken, taken, unfit, unfit, taken, unfit),
-        ("write_field", "argument_invalid"),
-        ("write_field", "repeated"),
-    ]
-    told = desk.prompt()[0]["content"]
-    assert f'values="{"; ".join(one.value for one in choice.enums)}"' in told
-    assert told.index("first</rule>") < told.index("second</rule>") < told.index("fifth</rule>")
-    await desk.scene.set_agent(update_rules={"lead": [lead[5], lead[0]], "contact": []})
-    desk.calls(write(1, "444"))
-    await desk.says("And now?")
-    assert (await desk.values())["price"].value == 444
+async def desk(world, model, control):
+    return await Desk(await Scene.open(world), control, model).open()
 
 
 async def test_nothing_but_this_deal_and_contact_can_be_named(desk):
@@ -168,23 +48,6 @@ async def test_nothing_but_this_deal_and_contact_can_be_named(desk):
     assert desk.prompt()[1]["content"].count("<message") == 1
 
 
-async def test_a_mark_of_personal_data_that_a_model_made_up_is_written_nowhere(desk):
-    """MSG-13: where a value was hidden its mark becomes it again; one that hides nothing would stay."""
-    named = rule("name", overwrite=True)
-    await desk.scene.set_agent(update_rules={"lead": [named]}, actions={"create_task": "alone"})
-    task = {"text": "Call [PHONE_3]", "due_in_hours": 1, "reason": "", "confidence": 1}
-    desk.calls(write(1, "INN_2"), ("create_task", task))
-    await desk.says()
-    assert await desk.verdicts() == [
-        ("write_field", "argument_invalid"),
-        ("create_task", "argument_invalid"),
-    ]
-    assert await desk.rows("select id from app.crm_action") == []
-    desk.calls(write(1, "CARD_10"))
-    await desk.says("My promo code is CARD_10. How much does delivery to the city cost?")
-    assert await desk.verdicts() == [("write_field", "taken")]
-
-
 async def test_an_agent_that_may_do_nothing_asks_nobody_and_one_that_was_taken_over_does_nothing(desk):
     """AGT-2, AGT-27"""
     desk.calls(write(1, "5"))
@@ -197,16 +60,6 @@ async def test_an_agent_that_may_do_nothing_asks_nobody_and_one_that_was_taken_o
     await desk.act()
     assert [(one.state, one.error_code) for one in await desk.runs()] == [("skipped", "taken_over")]
     assert desk.prompt() is None and await desk.changes() == []
-
-
-def due(**more):
-    return {
-        "text": "Call Ann back",
-        "due_in_hours": 2,
-        "reason": "She asks for it",
-        "confidence": 0.9,
-        **more,
-    }
 
 
 async def test_an_intent_and_actions_are_proposed_with_their_certainty_and_done_at_a_click(desk):
@@ -310,29 +163,6 @@ async def test_an_action_survives_a_killed_worker_and_is_done_once(desk):
     assert len(await desk.rows("select id from app.crm_action")) == 1
 
 
-async def test_a_stage_whose_goal_is_met_is_left_for_the_one_that_was_named(desk):
-    """AGT-32: the goal is told where answers are made; where the deal goes on to is an action like others."""
-    pipeline = next(one for one in desk.known.pipelines if one.is_main)
-    second = [one for one in pipeline.stages if one.kind == "open"][1]
-    await desk.says(acts=False)  # the mirror learns where the deal is
-    now = (await desk.values())["place"].stage_id
-    goal = {"stage_id": now, "text": "The customer has named a day", "next_stage_id": second.id}
-    where = {"connection_id": str(desk.id), "pipeline_id": pipeline.id}
-    await desk.scene.set_agent(
-        pipelines={"chosen": [{**where, "goals": [goal]}]}, actions={"move_deal": "alone", "add_note": "off"}
-    )
-    desk.calls(("move_deal", {"stage": second.name, "reason": "", "confidence": 1}))
-    await desk.says("Come on Friday.")
-    told = [call["prompt"][0]["content"] for call in desk.control.get("/calls").json()["calls"]]
-    assert any("at this stage of the deal: The customer has named a day" in one for one in told)
-    assert any(f'<goal next="{second.name}">The customer has named a day</goal>' in one for one in told)
-    assert (await desk.values())["place"].stage_id == second.id
-    await desk.scene.set_agent(actions={"move_deal": "off", "add_note": "approve"})
-    await desk.says("Or on Monday.")
-    last = desk.control.get("/calls").json()["calls"][-1]["prompt"][0]["content"]
-    assert "<goal" not in last
-
-
 async def test_what_a_newer_message_calls_for_takes_the_place_of_what_waits(desk):
     await desk.scene.set_agent(
         actions={"create_task": "suggest", "add_note": "approve", "move_deal": "approve"}
@@ -355,25 +185,6 @@ async def test_what_a_newer_message_calls_for_takes_the_place_of_what_waits(desk
         ("move_deal", "outdated"),
         ("move_deal", "waiting"),
     ]
-
-
-async def test_a_deal_may_go_back_and_forth_and_a_proposal_stays_with_its_own_deal(desk):
-    await desk.scene.set_agent(actions={"move_deal": "alone", "add_note": "approve"})
-    pipeline = next(one for one in desk.known.pipelines if one.is_main)
-    stages = [one for one in pipeline.stages if one.kind == "open"][1:3]
-    sure = {"reason": "", "confidence": 1}
-    for number, stage in enumerate((*stages, stages[0], stages[0])):
-        desk.calls(("move_deal", {"stage": stage.name, **sure}), ("add_note", {"text": "Call", **sure}))
-        await desk.says(f"And now? {number}")
-        assert (await desk.values())["place"].stage_id == stage.id
-    assert len(await desk.rows("select id from app.crm_action")) == 3
-    (note,) = [one for one in await desk.proposals() if one.action == "add_note"]
-    other = await desk.world.account.new_chat()
-    async with desk.session() as session:
-        await session.execute("update app.conversation set lead_id = $1", other["lead_id"])
-        await service.approve(session, desk.scene.conversation_id, note.id, by="Alice")
-    (action,) = await desk.rows("select entity_id from app.crm_action where kind = 'add_note'")
-    assert action["entity_id"] == desk.scene.chat["lead_id"]
 
 
 async def test_a_model_that_takes_no_tools_leaves_the_reply_alone_and_says_so(desk):
@@ -404,45 +215,6 @@ async def test_settings_of_now_decide_about_what_was_planned_before(desk):
     assert await desk.rows("select id from app.crm_action") == []
 
 
-PROMISING = "Delivery to the city costs 490 roubles [1]. I will call you back tomorrow. Good bye."
-
-
-async def owed(desk):
-    """Run the jobs of the tasks, each twice; return what they have made in the CRM."""
-    await desk.scene.perform_tasks()
-    return [entry["text"] for entry in await desk.ledger("task")]
-
-
-async def test_what_a_reply_promises_becomes_one_task_as_it_is_sent(desk):
-    desk.calls(reply=PROMISING)
-    await desk.says(acts=False)
-    assert (await desk.scene.sent())[-1].endswith("I will call you back tomorrow. Good bye.")
-    assert await owed(desk) == [
-        "The agent has promised the customer: “I will call you back tomorrow.” Please see that it is kept."
-    ]
-    (task,) = await desk.rows("select due_at - created_at as time from app.crm_task")
-    assert round(task["time"].total_seconds() / 3600) == 24
-    told = [one["prompt"][0]["content"] for one in desk.control.get("/calls").json()["calls"]]
-    assert "write [PROMISE] right after" in told[-1]
-    desk.calls(reply="Two days [1]. Ann sees to your parcel. [PROMISE]")
-    await desk.says("And how long does delivery take?", acts=False)
-    assert (await desk.scene.sent())[-1] == "Two days. Ann sees to your parcel."
-    assert len(await owed(desk)) == 2
-
-
-async def test_where_nobody_would_know_of_a_promise_it_is_not_said(desk):
-    desk.scene.chat = {**desk.scene.chat, "lead_id": None, "contact_id": None}
-    desk.calls(reply=PROMISING)
-    await desk.says(acts=False)
-    assert await desk.scene.sent() == ["Delivery to the city costs 490 roubles. Good bye."]
-    told = [one["prompt"][0]["content"] for one in desk.control.get("/calls").json()["calls"]]
-    assert "Do not promise that anybody will call" in told[-1] and "[PROMISE]" not in told[-1]
-    desk.calls(reply="I will call you back tomorrow.")
-    await desk.says("And how much is delivery to the city now?", acts=False)
-    assert (await desk.scene.outcomes())[-1] == ("not_found", "promise")
-    assert await owed(desk) == []
-
-
 async def test_what_to_do_is_asked_about_all_parts_of_a_reply(desk, monkeypatch):
     monkeypatch.setattr("gptagent.features.dialog.splitting.service.PART_GAP", timedelta(seconds=0.02))
     await desk.scene.set_agent(split_replies=True, actions={"create_task": "suggest"})
@@ -454,19 +226,48 @@ async def test_what_to_do_is_asked_about_all_parts_of_a_reply(desk, monkeypatch)
     assert first.strip() in told and last.strip() in told
 
 
-async def test_a_draft_promises_nothing_before_it_is_sent(desk):
-    await desk.scene.set_agent(check_before_sending=True, update_rules={"lead": [rule("price")]})
-    desk.calls(write(1, "77"), reply=PROMISING)
-    await desk.says()
-    assert (await desk.values())["price"].value == 77, "what the customer has said is written all the same"
-    assert not any("promised" in text for text in await owed(desk))
+@pytest.fixture
+def newer_release(roles):
+    """The database as a newer release has it, that knows more actions; its rows go with it."""
+    rule = "alter table app.action_proposal {} constraint action_proposal_action_check"
+    with psycopg.connect(roles.owner_dsn, autocommit=True) as owner:
+        (before,) = owner.execute(
+            """select pg_get_constraintdef(oid) from pg_constraint
+                where conname = 'action_proposal_action_check'"""
+        ).fetchone()
+        owner.execute(rule.format("drop"))
+        yield owner
+        owner.execute(f"{rule.format('add')} {before.removesuffix(' NOT VALID')} not valid")
+
+
+async def test_an_action_of_a_newer_release_is_shown_as_such_and_can_only_be_rejected(
+    home, desk, newer_release
+):
+    """While two releases run side by side the older one reads what the newer one has written."""
+    await desk.scene.set_agent(actions={"create_task": "approve"})
+    desk.calls(("create_task", due()))
+    await desk.says("Please call me.")
+    (task,) = await desk.proposals()
     async with desk.session() as session:
-        draft = await drafts.find_current(session, desk.scene.conversation_id)
-        await drafts.approve(session, desk.scene.conversation_id, draft.id, by="Alice")
-    await desk.scene.calm()
-    await desk.act()
-    assert [one.state for one in await desk.runs()] == ["done"]
-    assert sum("promised" in text for text in await owed(desk)) == 1
+        await session.execute("update app.action_proposal set action = 'send_gift' where id = $1", task.id)
+    chat = f"/conversations/{desk.scene.conversation_id}"
+    async with serving_here(home) as url, reader_of(url, desk.world.db, desk.world.scope) as owner:
+        for place in (chat, "/proposals"):
+            page = await owner.open(place)
+            assert "An action of a newer release" in texts(page)
+            assert f"{task.id}/rejection" in page.text and f"{task.id}/approval" not in page.text
+        refused = await owner.follow(await owner.send(f"{chat}/proposals/{task.id}/approval", {}))
+        assert "A newer release has proposed this" in texts(refused)
+        headers = await bearer(desk.world.db, load_vault(Settings(gptagent_home=home)), desk.world.scope)
+        async with httpx2.AsyncClient(base_url=url, headers=headers, verify=TRUST) as program:
+            listed = await program.get("/api/v1/proposals")
+            assert listed.status_code == 200, listed.text
+            assert [one["action"] for one in listed.json()["items"]] == ["unknown"]
+            kept = await program.post(f"/api/v1{chat}/proposals/{task.id}/approval", json={})
+            assert (kept.status_code, kept.json()["code"]) == (409, "proposal_unknown")
+        done = await owner.follow(await owner.send(f"{chat}/proposals/{task.id}/rejection", {}))
+        assert "The action is rejected" in texts(done)
+    assert await desk.rows("select id from app.crm_action") == []
 
 
 # As many as a page of the list has.

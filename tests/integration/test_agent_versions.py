@@ -1,5 +1,6 @@
 """Versions of an agent: what is published acts, a draft does not; an earlier version comes back."""
 
+import html
 import re
 from dataclasses import replace
 
@@ -12,6 +13,8 @@ from gptagent.features.agents.table import SETTINGS
 from gptagent.features.agents.versions import service
 from gptagent.features.agents.versions.model import VERSIONS_KEPT, differences
 from gptagent.features.agents.versions.telling import TITLES, lines_of, tell
+from gptagent.features.dialog.scenarios import service as scenarios
+from gptagent.features.dialog.scenarios.model import Condition
 from gptagent.features.knowledge.categories import service as categories
 from gptagent.features.knowledge.categories.model import NewCategory
 from gptagent.kernel.clock import utcnow
@@ -143,6 +146,35 @@ async def test_only_the_newest_versions_are_kept(agent, session):
     assert changed.published == VERSIONS_KEPT + 1
 
 
+async def test_two_versions_of_which_one_is_on_another_page_of_the_list_are_compared_by_number(
+    database, scope, alice
+):
+    """AGT-6"""
+    async with database.session(scope) as session:
+        agent = await agents.create_agent(session, "Sales", locale="en")
+        for number in range(60):
+            await agents.update_agent(session, agent.id, {"goal": f"Visit {number}"})
+    page = await alice.open(f"/ai-agents/{agent.id}/versions?before=1&after=2")
+    assert "From version 1 to version 2" in texts(page) and "Visit 0</ins>" in page.text
+    assert re.search(r'<option value="1" selected', page.text)
+    assert re.search(r'<option value="2" selected', page.text)
+
+
+async def test_who_publishes_from_a_page_older_than_what_is_kept_is_told_and_keeps_the_note(
+    database, scope, alice
+):
+    async with database.session(scope) as session:
+        agent = await agents.create_agent(session, "Sales", locale="en")
+        await agents.save_draft(session, agent.id, {"welcome_text": "Hello!"})
+        await session.execute("update app.agent set published = $2 where id = $1", agent.id, VERSIONS_KEPT)
+        await agents.update_agent(session, agent.id, {"goal": "A visit"})
+        with pytest.raises(NotFound):
+            await service.get_version(session, agent.id, 1)
+    late = await alice.send(f"/ai-agents/{agent.id}/draft/publish", {"published": "1", "note": "Mine"})
+    assert late.status_code == 409 and 'value="Mine"' in late.text
+    assert "Version 1001 is what customers get." in texts(late).replace(",", "")
+
+
 async def test_a_condition_holds_back_what_would_be_published_but_neither_drafts_nor_the_way_back(
     agent, session
 ):
@@ -164,7 +196,39 @@ async def test_a_condition_holds_back_what_would_be_published_but_neither_drafts
     with pytest.raises(Conflict, match="Not yet"):
         await agents.publish_draft(session, agent.id, condition=refuse)
     await agents.publish_draft(session, agent.id)
-    assert (await service.restore_version(session, agent.id, 1)).settings.goal == ""
+    with pytest.raises(Conflict) as told:
+        await service.restore_version(session, agent.id, 1, condition=refuse)
+    assert told.value.code == "version_not_passed"
+    back = await service.restore_version(session, agent.id, 1, condition=refuse, anyway=True)
+    assert back.settings.goal == "" and asked[-1] == (2, "")
+    seen = len(asked)
+    await service.restore_version(session, agent.id, 1, condition=refuse)  # is what is published
+    assert len(asked) == seen
+
+
+async def test_a_version_that_has_not_passed_comes_back_once_a_person_has_confirmed_it(
+    database, scope, alice
+):
+    """AGT-28: the way back is open, but nobody takes it without knowing what it skips."""
+    async with database.session(scope) as session:
+        agent = await agents.create_agent(session, "Sales", locale="en")
+        await agents.update_agent(session, agent.id, {"goal": "A visit"})
+        await scenarios.set_condition(session, agent.id, Condition(is_on=True))
+    page = f"/ai-agents/{agent.id}/versions"
+    for tried in ({}, {"anyway": "2"}, {"anyway": "yes"}):
+        refused = await alice.send(f"{page}/1/restore", {"published": "2", **tried})
+        assert refused.status_code == 409
+    assert "Version 1 has not passed the agent's scenarios" in html.unescape(texts(refused))
+    assert "Publish version 1 all the same?" in texts(refused)
+    fields = dict(re.findall(r'name="(published|anyway)" value="([^"]+)"', refused.text))
+    done = await alice.follow(await alice.send(f"{page}/1/restore", fields))
+    assert "The earlier version is back" in texts(done)
+    async with database.session(scope) as session:
+        assert (await agents.get_agent(session, agent.id)).settings.goal == ""
+        recorded = await session.fetch(
+            "select changes from app.audit_event where action = 'agent.updated' order by seq"
+        )
+    assert "scenarios_passed" in str(recorded[-1]["changes"])
 
 
 async def test_a_copy_has_the_draft_and_begins_its_own_versions(agent, session):

@@ -4,14 +4,16 @@ import json
 
 import pytest
 
+from gptagent.adapters.kommo.client import Call
 from gptagent.features.crm import service as crm
 from gptagent.features.crm.actions import service as actions
 from gptagent.features.crm.actions.checking import Asked
 from gptagent.features.crm.actions.jobs import ActionJobs
-from gptagent.features.crm.actions.model import Create
+from gptagent.features.crm.actions.model import Create, Custom, Plain
 from gptagent.features.crm.actions.reverting import Reverting, revert_change
 from gptagent.features.crm.syncing import service as syncing
 from gptagent.features.crm.syncing.jobs import SyncJobs
+from gptagent.features.crm.values import FieldValue, Labelled
 from gptagent.features.dialog.acting import service
 from gptagent.kernel.errors import OutcomeUnknown, UpstreamUnavailable
 from integration.acting_desk import LOOKING, Desk
@@ -117,6 +119,88 @@ async def test_nor_if_it_was_given_one_after_a_contact_was_made_and_not_linked_y
     (action,) = await desk.rows("select state, error_code from app.crm_action")
     assert tuple(action) == ("failed", "lead_has_contact")
     assert (await desk.scene.crm.fetch_lead(link, lead_id)).contact_ids == (person,)
+
+
+async def named_so(desk, name):
+    """The contacts of the account that have this name."""
+    call = Call("list_contacts", "/contacts", query=(("limit", 250),))
+    page, _more = await desk.scene.crm._client.page(await link_of(desk), call, "contacts")
+    return [row["id"] for row in page if row["name"] == name]
+
+
+async def test_a_contact_the_deal_does_not_take_is_told_of_and_never_made_again(desk):
+    """MSG-15, CRM-23: the CRM deletes no contact over its API, so a second one would stay"""
+    lead_id = await without_contact(desk)
+    await desk.scene.set_agent(actions={"create_contact": "alone"})
+    desk.calls(("create_contact", named()))
+    await desk.world.account.break_next("/link", status=400, count=1)
+    await desk.says(f"I am Ann Lee, {PHONE}, {EMAIL}. How much is delivery to the city?")
+    (action,) = await desk.rows("select state, external_id from app.crm_action")
+    assert action["state"] == "failed" and [action["external_id"]] == await named_so(desk, "Ann Lee")
+    await desk.scene.perform_tasks()
+    (task,) = await desk.ledger("task")
+    assert f"Contact {action['external_id']} was made for deal {lead_id}" in task["text"]
+    (owed,) = await desk.rows("select record_kind, lead_id from app.crm_task")
+    assert tuple(owed) == ("contact", action["external_id"])
+    desk.calls(("create_contact", named()))
+    await desk.says(f"Again: Ann Lee, {PHONE}, {EMAIL}. And now?")
+    assert len(await desk.rows("select id from app.crm_action where kind = 'create_contact'")) == 1
+    async with desk.session() as session:  # a person asks for it once more
+        await actions.create_record(session, desk.id, "contacts", Asked({"name": "Ann Lee"}), lead_id=lead_id)
+    await desk.perform()
+    lead = await desk.scene.crm.fetch_lead(await link_of(desk), lead_id)
+    assert list(lead.contact_ids) == [action["external_id"]] == await named_so(desk, "Ann Lee")
+
+
+async def test_a_contact_that_the_deal_did_not_take_and_a_person_has_deleted_is_made_anew(desk):
+    lead_id, asked = await without_contact(desk), Asked({"name": "Ann Lee"})
+
+    async def ask():
+        async with desk.session() as session:
+            await actions.create_record(session, desk.id, "contacts", asked, lead_id=lead_id)
+        await desk.perform()
+        return await named_so(desk, "Ann Lee")
+
+    await desk.world.account.break_next("/link", status=400, count=1)
+    (first,) = await ask()
+    await desk.world.account.call("DELETE", f"/records/contacts/{first}")
+    (second,) = await ask()
+    lead = await desk.scene.crm.fetch_lead(await link_of(desk), lead_id)
+    assert lead.contact_ids == (second,) and second != first
+
+
+async def test_a_contact_that_is_not_linked_yet_is_known_by_its_number_whatever_it_is_called_by_now(desk):
+    """MSG-15"""
+    lead_id = await without_contact(desk)
+    await desk.scene.set_agent(actions={"create_contact": "alone"})
+    desk.calls(("create_contact", named()))
+    await desk.says(f"I am Ann Lee, {PHONE}, {EMAIL}. How much is delivery to the city?", acts=False)
+    await desk.world.account.break_next("/link", status=503, count=10)
+    with pytest.raises(UpstreamUnavailable):
+        await desk.act()
+    (made,), link = await named_so(desk, "Ann Lee"), await link_of(desk)
+    await desk.scene.crm.update_record(link, "contacts", made, {"name": Plain("Ann L.")}, {})
+    await desk.world.account.call("DELETE", "/faults")
+    await desk.perform()
+    assert (await desk.scene.crm.fetch_lead(link, lead_id)).contact_ids == (made,)
+    assert await named_so(desk, "Ann Lee") == []
+
+
+async def test_another_contact_of_that_name_is_not_taken_for_what_a_killed_process_has_made(desk):
+    """MSG-15, CRM-23: Ann Lee has a namesake, made a moment later with another phone"""
+    lead_id = await without_contact(desk)
+    await desk.scene.set_agent(actions={"create_contact": "alone"})
+    desk.calls(("create_contact", named()))
+    await desk.says(f"I am Ann Lee, {PHONE}, {EMAIL}. How much is delivery to the city?", acts=False)
+    await desk.world.account.break_next("contacts", action="accept_then_timeout")
+    with pytest.raises((UpstreamUnavailable, OutcomeUnknown)):
+        await desk.act()
+    (ours,), link = await named_so(desk, "Ann Lee"), await link_of(desk)
+    phone = next(one for one in desk.known.fields if one.entity == "contacts" and one.code == "PHONE")
+    other = Custom(FieldValue(phone.id, "multitext", (Labelled("+7 999 000-00-00", "WORK"),), code="PHONE"))
+    await desk.scene.crm.create_record(link, "contacts", Create("Ann Lee", {f"field:{phone.id}": other}))
+    await desk.perform()
+    assert (await desk.scene.crm.fetch_lead(link, lead_id)).contact_ids == (ours,)
 
 
 async def test_of_two_contacts_that_two_chats_have_made_for_a_deal_one_is_made(desk):

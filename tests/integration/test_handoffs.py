@@ -215,6 +215,26 @@ async def test_a_form_sent_twice_is_one_handoff_and_tells_the_customer_once(scen
     assert again.status_code == 303 and len(await handoffs(scene)) == 2
 
 
+@pytest.mark.parametrize("other", [{"text": "Bob will."}, {"note": "Angry"}, {"assignee_id": "bob"}])
+async def test_a_form_sent_again_with_other_words_is_refused_and_keeps_them(scene, world, alice, other):
+    """What somebody has typed is never lost in silence: it is done, or it is said that it is not."""
+    bob = await add_member(world.db, world.scope, "member")
+    await scene.says("Hello")
+    await scene.calm()
+    page, known = f"/conversations/{scene.conversation_id}", str(new_id())
+    typed = {"assignee_id": str(world.scope.actor.id), "text": "Alice will answer you.", "handoff_id": known}
+    await alice.send(f"{page}/handoffs", typed)
+    before = await traces(scene)
+    changed = {key: str(bob.actor.id) if value == "bob" else value for key, value in other.items()}
+    refused = await alice.send(f"{page}/handoffs", {**typed, **changed})
+    assert refused.status_code == 409 and "hand it over once more" in texts(refused)
+    assert all(value in refused.text for value in changed.values())
+    assert await traces(scene) == before
+    (again,) = re.findall(r'name="handoff_id" value="([^"]+)"', refused.text)
+    done = await alice.send(f"{page}/handoffs", {**typed, **changed, "handoff_id": again})
+    assert done.status_code == 303 and len(await handoffs(scene)) == 2
+
+
 async def test_nobody_named_the_least_busy_colleague_gets_it(scene, world):
     bob = await add_member(world.db, world.scope, "member")
     other = await Scene.open(world)

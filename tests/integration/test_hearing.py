@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from gptagent.adapters.speech.port import OpenAiSpeech, Patience
+from gptagent.bootstrap import build_eye
 from gptagent.features.conversations import service as conversations
 from gptagent.features.conversations.memory.jobs import by_patterns
 from gptagent.features.dialog.acting import service as acting
@@ -26,6 +27,7 @@ from gptagent.kernel.errors import UpstreamUnavailable
 from gptagent.kernel.files import LocalFiles
 from gptagent.kernel.i18n import translate
 from gptagent.kernel.jobs import JobContext
+from gptagent.kernel.settings import Settings
 from listening import Listening, recording
 from photos import DEVICE, photo
 from readers import texts
@@ -166,6 +168,45 @@ async def test_a_picture_is_described_and_a_document_read_and_a_model_is_told_wh
     async with scene.world.db.session(scene.world.scope) as session:
         rows = await session.fetch("select heard_as, heard_by from app.attachment order by seq")
     assert [tuple(row) for row in rows] == [("picture", "sandbox"), ("document", None)]
+
+
+async def test_where_the_first_eye_fails_the_other_one_reads_the_picture_and_the_turn_answers_from_it(
+    *, scene, files, llm, control, model, home
+):
+    """MSG-25: VISION_FALLBACK_MODEL, as the platform is set up by it"""
+    world, parts = scene.world, urlsplit(llm)
+    settings = Settings(
+        gptagent_home=home,
+        vision_base_url=f"{llm}/v1",
+        vision_model="eye-of-old",
+        vision_fallback_model="eye-of-new",
+        egress_allow=f"{parts.hostname}:{parts.port}",
+    )
+    eye = build_eye(settings, world.db)
+    scene.runner = replace(scene.runner, responder=ModelResponder(model))
+    fault = {"model": "eye-of-old", "status": 503, "count": 9}
+    control.post("/faults", json=fault).raise_for_status()
+    script = [
+        {"model": "eye-of-new", "match": "red lamp", "reply": "A red lamp, № 7."},
+        {"system": "employee", "reply": "Delivery to Moscow costs 490 roubles [1], also of lamp № 7."},
+    ]
+    control.post("/script", json=script).raise_for_status()
+    listening = Listening(
+        scene, files, vision=GuardedModel(world.db, eye, names=("eye-of-old", "eye-of-new"))
+    )
+    await listening.sends("picture", recording("red lamp", "picture"))
+    await scene.says("What does delivery to Moscow cost?")
+    await listening.fetch()
+    await listening.hear()
+    await eye.aclose()
+    await scene.calm()
+    assert await scene.sent() == ["Delivery to Moscow costs 490 roubles, also of lamp № 7."]
+    question = calls(control, "chat")[-1]["prompt"][-1]["content"]
+    assert "[Picture, read by a machine:] A red lamp, № 7." in question
+    async with world.db.session(world.scope) as session:
+        assert await session.fetchval("select heard_by from app.attachment") == "eye-of-new"
+    asked = [one["model"] for one in calls(control, "chat")]
+    assert asked[0] == "eye-of-old" and asked.count("eye-of-new") == 1
 
 
 class Eye:

@@ -9,6 +9,7 @@ import pytest
 
 from gptagent.adapters.embeddings.port import OpenAiEmbeddings
 from gptagent.features.conversations.memory.jobs import MemoryJobs
+from gptagent.features.crm import service as crm
 from gptagent.features.dialog.prompting import ModelResponder
 from gptagent.features.inference.guarded import GuardedModel
 from gptagent.features.inference.masking.service import get_masking, set_masking
@@ -19,6 +20,7 @@ from gptagent.kernel.clock import utcnow
 from gptagent.kernel.egress import Egress
 from gptagent.kernel.errors import Conflict, Invalid
 from gptagent.kernel.jobs import JobContext
+from integration.acting_desk import Desk
 from readers import texts
 from scenes import Scene
 
@@ -150,6 +152,56 @@ async def test_what_tools_offer_to_choose_from_is_hidden_and_chosen_as_it_stands
     (call,) = reply.tool_calls
     assert call.arguments == {"person": bob, "tags": [PHONE, "VIP"], "text": f"Ask {EMAIL} or [CARD_9]"}
     assert reply.masked == ("phone 1", "email 1")
+
+
+async def test_no_turn_shows_a_provider_the_numbers_that_stand_in_names_of_the_crm(world, model, control):
+    """A whole turn: a stage, a tag and a colleague with personal data are chosen, and none of it leaves."""
+    async with world.db.session(world.scope) as session:
+        link = await crm.open_link(session, world.hook.connection_id, world.vault)
+    main = next(one for one in await world.crm().fetch_pipelines(link) if one.is_main)
+    names = {"stage": f"Call {PHONE}", "tag": f"Ask {EMAIL}", "person": "Bob 8 (495) 123-45-67"}
+    await world.account.call("POST", f"/pipelines/{main.id}/stages", {"name": names["stage"]})
+    await world.account.call("POST", "/tags", {"entity": "leads", "name": names["tag"]})
+    await world.account.call("POST", "/users", {"name": names["person"]})
+    desk = await Desk(await Scene.open(world), control, GuardedModel(world.db, model)).open()
+    kinds = ("move_deal", "add_tags", "change_responsible")
+    await desk.scene.set_agent(actions=dict.fromkeys(kinds, "alone"))
+    desk.calls(("tell_intent", {"intent": "other", "confidence": 1}))
+    await desk.says()
+    shown = tools_of(control)
+    begins = {"stage": "Call", "tag": "Ask", "person": "Bob"}
+    offered = {key: choice_of(shown, begin) for key, begin in begins.items()}
+    marks = [re.sub(r"\d", "1", one) for one in offered.values()]
+    assert marks == ["Call [PHONE_1]", "Ask [EMAIL_1]", "Bob [PHONE_1]"]
+    sure = {"reason": "", "confidence": 1}
+    desk.calls(
+        ("move_deal", {"stage": offered["stage"], **sure}),
+        ("add_tags", {"tags": [offered["tag"]], **sure}),
+        ("change_responsible", {"person": offered["person"], **sure}),
+    )
+    await desk.says("And now?")
+    assert {verdict for _tool, verdict in await desk.verdicts()} == {"taken"}
+    values = await desk.values()
+    assert names["tag"] in values["tags"].names
+    stage = next(one for row in desk.known.pipelines for one in row.stages if one.name == names["stage"])
+    person = next(one for one in desk.known.users if one.name == names["person"])
+    assert values["place"].stage_id == stage.id
+    assert values["responsible_user_id"].value == person.id
+    sent = wire(control) + json.dumps(tools_of(control, every=True), ensure_ascii=False)
+    for value in (PHONE, EMAIL, "123-45-67", "345-67-89"):
+        assert value not in sent
+
+
+def tools_of(control, *, every=False):
+    """The tools that were offered with the last question that had some, or with all."""
+    found = [call["tools"] for call in control.get("/calls").json()["calls"] if call["tools"]]
+    return found if every else found[-1]
+
+
+def choice_of(tools, begin):
+    """The choice among what tools offer that begins so."""
+    (choice,) = set(re.findall(rf'"({begin} [^"]*)"', json.dumps(tools)))
+    return choice
 
 
 async def test_what_says_not_whose_it_is_never_leaves(scene, control):

@@ -376,6 +376,46 @@ async def test_a_provider_that_tells_nothing_has_used_what_was_held(
     assert (await used(database, scope))["workspace"].micro_usd == spent.micro_usd + 2_000
 
 
+COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens", "input_tokens", "output_tokens", "seconds")
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        *(dict.fromkeys(COUNTS, wrong) for wrong in (-5, 10**12, 10**40, 1e300, "many", [1], {"a": 1}, True)),
+        {
+            **dict.fromkeys(COUNTS, 7),
+            **dict.fromkeys(("prompt_tokens", "input_tokens", "total_tokens", "seconds"), -1),
+        },
+        "much",
+        7,
+        [],
+    ],
+)
+async def test_what_no_call_can_have_used_counts_as_if_nothing_was_told(
+    *, database, scope, door, kinds, control, nonsense
+):
+    """MSG-5: neither the answer nor the accounts are lost over it, and nobody is without a limit."""
+    await allow(database, scope)
+    request = ModelRequest("Be brief.", (ChatTurn("user", "Hello"),), 0.2, 60, use=Use(scope))
+
+    async def hear(_piece):
+        pass
+
+    spent = [Amount()]
+    for usage in ({}, nonsense):
+        control.post("/knobs", json={"told_usage": usage}).raise_for_status()
+        for kind in (*kinds, lambda: door.stream(request, hear)):
+            await kind()
+        reply = await door.complete(request)
+        async with database.session(scope) as session:
+            await inference.record_usage(session, None, reply)
+        spent.append((await used(database, scope))["workspace"])
+    first, both = spent[1:]
+    assert first.tokens > 0 < first.micro_usd
+    assert (both.tokens, both.micro_usd) == (first.tokens * 2, first.micro_usd * 2)
+
+
 @pytest.mark.parametrize("ending", [RuntimeError("of the process"), UpstreamUnavailable("x", "x"), None])
 async def test_however_a_call_ends_without_an_answer_it_lets_go(database, scope, ending):
     """A mistake of ours, a failure of theirs, and somebody who does not want to know any more."""

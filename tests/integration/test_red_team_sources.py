@@ -13,8 +13,7 @@ from gptagent.features.dialog.prompting import ModelResponder
 from gptagent.features.inference.guarded import GuardedModel
 from gptagent.kernel.egress import Egress
 from gptagent.kernel.files import LocalFiles
-from integration.acting_desk import Desk
-from integration.test_acting import rule
+from integration.acting_desk import Desk, rule
 from integration.test_red_team import ATTACKS, INSTRUCTIONS, SIGNED, attack, signs
 from integration.test_red_team_tools import ACTIONS, valid
 from integration.test_sites_reading import Desk as Reading

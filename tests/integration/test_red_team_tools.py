@@ -11,7 +11,7 @@ import pytest
 from gptagent.features.dialog.acting import service
 from gptagent.features.dialog.acting.tools import TOOLS
 from gptagent.features.inference.guarded import GuardedModel
-from integration.test_acting import Desk, rule
+from integration.acting_desk import Desk, rule
 from scenes import PACE, Scene
 
 # What an attacker would have named: another deal, contact, account, workspace, address, statement or secret.

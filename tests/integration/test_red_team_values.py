@@ -9,7 +9,7 @@ import pytest
 
 from cast import make_scope
 from gptagent.features.dialog.acting.tools import TOOLS
-from integration.test_acting import rule
+from integration.acting_desk import rule
 from integration.test_red_team_tools import ACTIONS, FOREIGN, NOT_HERE, UNKNOWN, desk, obey, valid
 
 __all__ = ["desk"]

@@ -1,7 +1,7 @@
 r"""What providers answer, made such that a database takes it: no half of a surrogate pair, no zero.
 
 JSON may name half a pair (`\ud800`), as a model does that breaks off in the middle of an emoji. No text of
-Unicode has one, and PostgreSQL takes neither it nor a zero.
+Unicode has one, and PostgreSQL takes neither it nor a zero. What they say a call has used is made sound too.
 """
 
 import re
@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator
 from typing import TypeVar, cast
 
 import httpx2
+
+from gptagent.adapters.counting import sound
 
 _HEX = rb"[0-9a-fA-F]"
 _HIGH = rb"u[dD][89abAB]" + _HEX + rb"{2}"
@@ -65,7 +67,10 @@ class MendingTransport(httpx2.AsyncBaseTransport):
         request.headers["accept-encoding"] = "identity"
         response = await self._inner.handle_async_request(request)
         if response.headers.get("content-encoding", "identity") == "identity":
-            response.stream = _Mended(cast("httpx2.AsyncByteStream", response.stream))
+            mending = _Mended(cast("httpx2.AsyncByteStream", response.stream))
+            is_stream = response.headers.get("content-type", "").startswith("text/event-stream")
+            response.stream = _Sound(mending, b"\n" if is_stream else None)
+            response.headers.pop("content-length", None)  # counts may be written otherwise
         return response
 
     async def aclose(self) -> None:
@@ -84,6 +89,26 @@ class _Mended(httpx2.AsyncByteStream):
                 yield whole
         if waiting:
             yield mended(waiting)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+class _Sound(httpx2.AsyncByteStream):
+    """Another stream with sound counts of what was used: event by event, or else as a whole."""
+
+    def __init__(self, inner: httpx2.AsyncByteStream, end: bytes | None) -> None:
+        self._inner, self._end = inner, end
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        waiting = b""
+        async for piece in self._inner:
+            waiting += piece
+            if self._end is not None and self._end in piece:
+                *lines, waiting = waiting.split(self._end)
+                yield b"".join(sound(line) + self._end for line in lines)
+        if waiting:
+            yield sound(waiting)
 
     async def aclose(self) -> None:
         await self._inner.aclose()

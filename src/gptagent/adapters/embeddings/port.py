@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from gptagent.adapters.asking import TRANSIENT, Patience, seconds_of
+from gptagent.adapters.counting import counts_in
 from gptagent.adapters.mending import mended
 from gptagent.features.inference.model import EMBEDDING_MAX_SIZE, EmbeddingModel, Embeddings, PriceList
 from gptagent.kernel import observe
@@ -25,13 +26,9 @@ class _Row(msgspec.Struct):
     embedding: list[float]
 
 
-class _Usage(msgspec.Struct):
-    total_tokens: int = 0
-
-
 class _Answer(msgspec.Struct):
     data: list[_Row]
-    usage: _Usage | None = None
+    usage: object = None
 
 
 @dataclass(slots=True)
@@ -115,7 +112,7 @@ def _read(response: Response, count: int, model: EmbeddingModel) -> tuple[tuple[
             "asked for, and at most {max} can be kept.",
             params={"found": max(sizes), "wanted": model.size or "-", "max": EMBEDDING_MAX_SIZE},
         )
-    return tuple(_unit(row.embedding) for row in rows), answer.usage.total_tokens if answer.usage else 0
+    return tuple(_unit(row.embedding) for row in rows), counts_in(answer.usage, "total_tokens")[0]
 
 
 def _unit(vector: list[float]) -> list[float]:

@@ -20,10 +20,11 @@ from gptagent.features.crm.actions.model import (
     field_key,
 )
 from gptagent.features.crm.model import CrmLink
-from gptagent.features.crm.values import FieldValue
+from gptagent.features.crm.values import FieldValue, text_of
 
 # Looked back on for a record or note whose making was not confirmed.
 READ_BACK_PAGES = 2
+PHONE_DIGITS = 10  # without the prefix of the country, which is written as +7 or 8
 # The name of a note's sender: the CRM has no kind of its own for meetings.
 MEETING = "Meeting"
 CALLER = "GPT Agent"
@@ -67,12 +68,12 @@ class KommoChanges:
         return _made(body, kind)
 
     async def find_record(
-        self, link: CrmLink, kind: WrittenKind, name: str, since: datetime, known: frozenset[int]
+        self, link: CrmLink, kind: WrittenKind, made: Create, since: datetime, known: frozenset[int]
     ) -> int | None:
         query: Query = (("order[created_at]", "desc"), ("limit", LARGEST_PAGE))
         call = Call(f"find_{kind[:-1]}", f"/{kind}", query=query)
         async for row in self._client.rows(link, call, kind, pages=READ_BACK_PAGES):
-            if row.get("name") == name and _is_new(row, since, known):
+            if row.get("name") == made.name and _is_new(row, since, known) and not _is_other(kind, row, made):
                 return as_id(row.get("id"))
         return None
 
@@ -188,6 +189,24 @@ def _made(body: object, name: str) -> int:
         if (made := as_id(row.get("id"))) is not None:
             return made
     raise no_answer(is_write=True)
+
+
+def _is_other(kind: WrittenKind, row: Row, made: Create) -> bool:
+    """Whether a record has another phone or e-mail than was written: it is somebody else's of that name."""
+    there = (_lead_values(row) if kind == "leads" else _contact_values(row)) or {}
+    for key, held in made.values.items():
+        now = there.get(key)
+        if isinstance(held, Custom) and isinstance(now, Custom) and held.field.type == "multitext":
+            written, read = _reach(held.field), _reach(now.field)
+            if written and read and not written & read:
+                return True
+    return False
+
+
+def _reach(field: FieldValue) -> set[str]:
+    """Return phones by their last digits and addresses in small letters, however the CRM writes them."""
+    said = [text_of(one).casefold() for one in field.values]
+    return {one if "@" in one else "".join(filter(str.isdigit, one))[-PHONE_DIGITS:] for one in said} - {""}
 
 
 def _is_new(row: Row, since: datetime, known: frozenset[int]) -> bool:

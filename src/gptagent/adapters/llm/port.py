@@ -113,7 +113,9 @@ class OpenAiCompatible:
 
     def _reply(self, response: "ModelResponse", name: str, effort: Effort) -> ModelReply:
         used, model = response.usage, storable(response.model_name or name)
-        cached = used.cache_read_tokens
+        cached = min(used.cache_read_tokens, used.input_tokens)
+        is_told = used.input_tokens + used.output_tokens > 0
+        cost = self.prices.cost((model, name), used.input_tokens, used.output_tokens, cached)
         return ModelReply(
             text=storable(response.text or ""),
             model=model,
@@ -122,7 +124,7 @@ class OpenAiCompatible:
             duration_ms=round(effort.passed * 1000),
             calls=effort.calls,
             tokens_cached=cached,
-            cost_micro_usd=self.prices.cost((model, name), used.input_tokens, used.output_tokens, cached),
+            cost_micro_usd=cost if is_told else None,
             tool_calls=tuple(_called(response)),
         )
 

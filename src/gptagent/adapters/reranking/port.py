@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from gptagent.adapters.asking import TRANSIENT
+from gptagent.adapters.counting import count_of, counts_in
 from gptagent.adapters.mending import mended
 from gptagent.features.inference.model import PriceList
 from gptagent.features.knowledge.ports import Ranking, RerankingModel
@@ -30,12 +31,8 @@ class _Result(msgspec.Struct):
     relevance_score: float
 
 
-class _Usage(msgspec.Struct):
-    total_tokens: int = 0
-
-
 class _Billed(msgspec.Struct):
-    search_units: float = 0.0
+    search_units: object = 0
 
 
 class _Meta(msgspec.Struct):
@@ -44,14 +41,14 @@ class _Meta(msgspec.Struct):
 
 class _Answer(msgspec.Struct):
     results: list[_Result]
-    usage: _Usage | None = None
+    usage: object = None
     meta: _Meta | None = None
 
     @property
     def searches(self) -> int:
         """How many searches are billed; 0 if the provider counts in something else."""
-        told = self.meta.billed_units.search_units if self.meta and self.meta.billed_units else 0.0
-        return math.ceil(told) if 0 < told <= SEARCHES_MAX else 0
+        told = self.meta.billed_units.search_units if self.meta and self.meta.billed_units else 0
+        return count_of(told, SEARCHES_MAX) or 0
 
     @property
     def scores(self) -> tuple[float, ...]:
@@ -78,7 +75,7 @@ class HttpReranker:
             raise
         passed = time.monotonic() - started
         observe.RERANKING_SECONDS.labels("ok").observe(passed)
-        tokens = answer.usage.total_tokens if answer.usage else 0
+        tokens = counts_in(answer.usage, "total_tokens")[0]
         cost = self._cost(tokens, answer.searches)
         return Ranking(order, tokens, round(passed * 1000), answer.scores, cost)
 

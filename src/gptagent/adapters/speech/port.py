@@ -19,6 +19,7 @@ from gptagent.adapters.asking import (
     UnknownModelError,
     seconds_of,
 )
+from gptagent.adapters.counting import counts_in
 from gptagent.adapters.mending import mended, storable
 from gptagent.features.inference.model import Breaker, ModelReply, PriceList, Recording
 from gptagent.kernel import observe
@@ -30,15 +31,9 @@ LONGEST_SECONDS = 1_000_000  # what is longer was not meant as the length of a r
 PATIENCE = Patience(call=30.0, total=45.0, spare=15.0)
 
 
-class _Usage(msgspec.Struct):
-    input_tokens: int = 0
-    output_tokens: int = 0
-    seconds: float = 0.0
-
-
 class _Answer(msgspec.Struct):
     text: str
-    usage: _Usage | None = None
+    usage: object = None
 
 
 @dataclass(slots=True)
@@ -69,23 +64,23 @@ class OpenAiSpeech:
         return await asking.ask(self.model, self.fallback_model, call)
 
     def _reply(self, answer: _Answer, name: str, effort: Effort) -> ModelReply:
-        used = answer.usage or _Usage()
-        seconds = used.seconds if 0 < used.seconds <= LONGEST_SECONDS else 0.0
+        tokens_in, tokens_out = counts_in(answer.usage, "input_tokens", "output_tokens")
+        seconds = _length_in(answer.usage)
         return ModelReply(
             text=storable(answer.text).strip(),
             model=name,
-            tokens_in=used.input_tokens,
-            tokens_out=used.output_tokens,
+            tokens_in=tokens_in,
+            tokens_out=tokens_out,
             duration_ms=round(effort.passed * 1000),
             calls=effort.calls,
-            cost_micro_usd=self._cost(name, used, seconds),
+            cost_micro_usd=self._cost(name, tokens_in, tokens_out, seconds),
             seconds=math.ceil(seconds),
         )
 
-    def _cost(self, name: str, used: _Usage, seconds: float) -> int | None:
+    def _cost(self, name: str, tokens_in: int, tokens_out: int, seconds: float) -> int | None:
         """Return the cost by whichever the provider counts in; None if it tells neither."""
-        if used.input_tokens or used.output_tokens:
-            return self.prices.cost((name,), used.input_tokens, used.output_tokens)
+        if tokens_in or tokens_out:
+            return self.prices.cost((name,), tokens_in, tokens_out)
         return self.prices.cost_of_speech((name,), seconds) if seconds else None
 
     async def _call(self, recording: Recording, name: str, effort: Effort) -> _Answer:
@@ -105,6 +100,14 @@ class OpenAiSpeech:
         except (UpstreamUnavailable, OutcomeUnknown) as error:  # asking again costs money, not correctness
             raise _unavailable(None) from error
         return _read(response)
+
+
+def _length_in(usage: object) -> float:
+    """Return how many seconds are paid; 0 if the provider counts in something else."""
+    told = usage.get("seconds") if isinstance(usage, dict) else None
+    if isinstance(told, bool) or not isinstance(told, int | float):
+        return 0.0
+    return float(told) if 0 < told <= LONGEST_SECONDS else 0.0
 
 
 def _form(fields: dict[str, str], recording: Recording) -> tuple[str, bytes]:

@@ -88,13 +88,16 @@ async def discard_draft(session: Session, agent_id: UUID) -> Agent:
     return await _write(session, old, replace(old, draft=None))
 
 
-async def restore(session: Session, old: Agent, settings: Settings, number: int, note: str = "") -> Agent:
+async def restore(
+    session: Session, old: Agent, settings: Settings, number: int, note: str = "", *, held_back: bool = False
+) -> Agent:
     """Publish the settings of an earlier version anew; the agent is locked. A draft stays as it is.
 
+    `held_back` goes on record: a condition of publishing would not have let it pass.
     Raises Invalid on `note`, and on what the plan does not allow (any more).
     """
     new = replace(old, settings=settings)
-    return await _write(session, old, new, NewVersion(_checked_note(note), number))
+    return await _write(session, old, new, NewVersion(_checked_note(note), number, held_back))
 
 
 async def preview_settings(session: Session, base: Settings, changes: Mapping[str, object]) -> Settings:
@@ -186,6 +189,8 @@ async def _record(session: Session, old: Agent, new: Agent, version: NewVersion 
     }
     if version is not None and version.restored_from is not None:
         shown["restored_from"] = (None, version.restored_from)
+        if version.held_back:
+            shown["scenarios_passed"] = (None, False)
     await audit.record(
         session, Entry("agent.updated" if shown else "agent.drafted", "agent", str(old.id), shown)
     )

@@ -9,8 +9,8 @@ from gptagent.kernel.db import Session
 class PublishCondition(Protocol):
     """Asked in the transaction that publishes, so it must be quick: it reads what is known, and runs nothing.
 
-    It is asked whenever settings would be published, but not when an earlier version is published anew: the
-    way back is always open.
+    It is asked whenever settings would be published. The way back to an earlier version stays open: what it
+    has against that one is told, and who wants it all the same gets it.
     """
 
     async def __call__(self, session: Session, agent: Agent, wanted: Settings, /) -> None:

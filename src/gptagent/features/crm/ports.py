@@ -243,8 +243,15 @@ class ChangesPort(Protocol):
     async def create_record(self, link: CrmLink, kind: WrittenKind, made: Create) -> int: ...
 
     async def find_record(
-        self, link: CrmLink, kind: WrittenKind, name: str, since: datetime, known: frozenset[int]
-    ) -> int | None: ...
+        self, link: CrmLink, kind: WrittenKind, made: Create, since: datetime, known: frozenset[int]
+    ) -> int | None:
+        """Return the newest record of this name that is not older, none of those that are `known`, and has no
+        other phone and no other e-mail than was written.
+
+        No mark of ours could make it exact: `request_id` the CRM returns and does not keep, and a tag or a
+        field of ours would stay in the customer's CRM.
+        """
+        ...
 
     async def link_contact(self, link: CrmLink, lead_id: int, contact_id: int) -> None:
         """Make the contact the deal's main one. Linked twice is linked once."""

@@ -12,14 +12,7 @@ from gptagent.features.identity.addresses import (
     require_verified,
     use_link,
 )
-from gptagent.features.identity.hashes import hash_token
-from gptagent.features.identity.model import (
-    REFRESH_TOKEN_LIFE,
-    Device,
-    name_faults,
-    normalise_email,
-)
-from gptagent.features.identity.passkeys import (
+from gptagent.features.identity.factors.passkeys import (
     Credential,
     add_passkey,
     ask_for_passkey,
@@ -29,26 +22,7 @@ from gptagent.features.identity.passkeys import (
     log_in_with_passkey,
     remove_passkey,
 )
-from gptagent.features.identity.passwords import (
-    ChangePassword,
-    change_password,
-    hash_password,
-    password_fault,
-    record_refusal,
-    verify_password,
-)
-from gptagent.features.identity.persons import get_person
-from gptagent.features.identity.profile import ProfileChanges, remove_avatar, set_avatar, update_profile
-from gptagent.features.identity.recovery import (
-    NewPassword,
-    ask_reset,
-    make_reset_link,
-    offer_reset,
-    reset_is_open,
-    reset_password,
-    send_reset,
-)
-from gptagent.features.identity.second_factor import (
+from gptagent.features.identity.factors.second_factor import (
     Enrolment,
     PendingLogIn,
     SecondFactor,
@@ -69,6 +43,32 @@ from gptagent.features.identity.second_factor import (
     offered_totp,
     renew_recovery_codes,
     wrong_code,
+)
+from gptagent.features.identity.hashes import hash_token
+from gptagent.features.identity.model import (
+    REFRESH_TOKEN_LIFE,
+    Device,
+    name_faults,
+    normalise_email,
+)
+from gptagent.features.identity.passwords import (
+    ChangePassword,
+    change_password,
+    hash_password,
+    password_fault,
+    record_refusal,
+    verify_password,
+)
+from gptagent.features.identity.persons import get_person
+from gptagent.features.identity.profile import ProfileChanges, remove_avatar, set_avatar, update_profile
+from gptagent.features.identity.recovery import (
+    NewPassword,
+    ask_reset,
+    make_reset_link,
+    offer_reset,
+    reset_is_open,
+    reset_password,
+    send_reset,
 )
 from gptagent.features.identity.sessions import (
     UNKNOWN_DEVICE,

@@ -6,6 +6,7 @@ from uuid import UUID
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
 from gptagent.features.identity import store
+from gptagent.features.identity.factors import store as factors
 from gptagent.features.identity.hashes import hash_token
 from gptagent.features.identity.model import (
     REFRESH_TOKEN_LIFE,
@@ -137,7 +138,9 @@ async def require_all_factors(
 
     For changes that ask for the password themselves. Needs a transaction opened for the person.
     """
-    if await store.has_second_factor(session, person_id) or await store.must_show_factor(session, person_id):
+    if await factors.has_second_factor(session, person_id) or await factors.must_show_factor(
+        session, person_id
+    ):
         await _require_confirmed(session, current, now)
 
 

@@ -12,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 
 from gptagent.sandbox.llm.refusals import admit, cut, error, fail, silence
 from gptagent.sandbox.llm.script import Prompt, Speech, ToolCall, speak
-from gptagent.sandbox.llm.state import Call, LlmFault, Model, Usage, halved, tokens
+from gptagent.sandbox.llm.state import Call, LlmFault, Model, Usage, claimed, halved, tokens
 from gptagent.sandbox.wire import Json, read_as, refusal
 
 PIECE = re.compile(r"\s*\S+\s*|\s+")
@@ -65,7 +65,11 @@ def _whole(model: Model, call: Call, speech: Speech, usage: Usage) -> Json:
     if speech.tools:
         message["tool_calls"] = [_tool(model, call, i, tool) for i, tool in enumerate(speech.tools)]
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": _reason(speech)}
-    return {**_head(call, "chat.completion"), "choices": [choice], "usage": usage.as_json()}
+    return {
+        **_head(call, "chat.completion"),
+        "choices": [choice],
+        "usage": claimed(model, {**usage.as_json()}),
+    }
 
 
 async def _stream(  # noqa: PLR0917 - one stream's whole circumstances
@@ -91,7 +95,8 @@ async def _stream(  # noqa: PLR0917 - one stream's whole circumstances
         await asyncio.sleep(model.knobs.token_ms / 1000)
     yield _event(_chunk(call, {}, _reason(speech)))
     if with_usage:
-        yield _event({**_head(call, "chat.completion.chunk"), "choices": [], "usage": usage.as_json()})
+        spent = claimed(model, {**usage.as_json()})
+        yield _event({**_head(call, "chat.completion.chunk"), "choices": [], "usage": spent})
     call.outcome, call.usage = "answered", usage.as_json()
     yield b"data: [DONE]\n\n"
 

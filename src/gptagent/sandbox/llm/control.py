@@ -11,7 +11,7 @@ GET    /_sandbox/calls?after=N&limit=&prompts=0
          n, at, kind, model, stream, prompt, user, outcome, answer, usage,
          temperature, presence_penalty, frequency_penalty
 GET    /_sandbox/knobs       POST /_sandbox/knobs {first_token_ms?, token_ms?, api_key?, dimensions?,
-         languages?: many | english, embedding_ms?, speech_ms?, takes_tools?, models?}
+         languages?: many | english, embedding_ms?, speech_ms?, takes_tools?, told_usage?, models?}
 POST   /_sandbox/reset       forget the script, the faults, the knobs and the calls
 """
 

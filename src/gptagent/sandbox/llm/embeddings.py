@@ -13,7 +13,7 @@ from starlette.responses import Response
 from gptagent.sandbox.llm.meanings import features
 from gptagent.sandbox.llm.refusals import admit, cut, fail
 from gptagent.sandbox.llm.script import Prompt
-from gptagent.sandbox.llm.state import Model, tokens
+from gptagent.sandbox.llm.state import Model, claimed, tokens
 from gptagent.sandbox.wire import Json, answer, read_as, refusal
 
 LARGEST_DIMENSIONS = 8192
@@ -41,7 +41,9 @@ async def embed(request: Request) -> Response:
     english = model.knobs.languages == "english" or "english" in call.model
     vectors = [vector(text, size, only_english=english) for text in texts]
     rows = [_row(i, values, body.get("encoding_format")) for i, values in enumerate(vectors)]
-    return answer({"object": "list", "data": rows, "model": call.model, "usage": call.usage})
+    return answer(
+        {"object": "list", "data": rows, "model": call.model, "usage": claimed(model, {**call.usage})}
+    )
 
 
 def vector(text: str, size: int, *, only_english: bool = False) -> list[float]:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from gptagent.sandbox.llm.embeddings import vector
 from gptagent.sandbox.llm.refusals import admit, cut, fail
 from gptagent.sandbox.llm.script import Prompt
-from gptagent.sandbox.llm.state import Call, Model, halved, tokens
+from gptagent.sandbox.llm.state import Call, Model, claimed, halved, tokens
 from gptagent.sandbox.wire import Json, read_as, refusal
 
 SIZE = 1024
@@ -54,7 +54,7 @@ def _usage(model: Model, call: Call, used: int) -> Json:
             return {"meta": {"billed_units": call.usage}}
         case "tokens":
             call.usage = {"total_tokens": used}
-            return {"usage": call.usage}
+            return {"usage": claimed(model, {**call.usage})}
 
 
 def _scores(question: str, documents: list[str], name: str) -> list[float]:

@@ -23,7 +23,8 @@ class Knobs(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     `embedding_ms` passes before vectors are answered, `speech_ms` before a transcript is,
     `reranking_ms` before an order is. Without `takes_tools` a request that offers some is refused.
     `speech_usage` and `reranking_usage` are what their providers count in. With `half_pairs` each ¤ of an
-    answer is half of a surrogate pair, and reranked documents come back.
+    answer is half of a surrogate pair, and reranked documents come back. `told_usage` is told in the place of
+    what was used, whatever it is.
     """
 
     first_token_ms: int = 0
@@ -38,6 +39,7 @@ class Knobs(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     reranking_usage: Literal["tokens", "searches", "none"] = "tokens"
     half_pairs: bool = False
     takes_tools: bool = True
+    told_usage: object = None
     models: list[str] = msgspec.field(
         default_factory=lambda: [
             "sandbox",
@@ -118,6 +120,11 @@ class Model:
 def tokens(text: str) -> int:
     """Count tokens as roughly as everyone does: four characters each, at least one for any text."""
     return (len(text) + 3) // 4
+
+
+def claimed(model: Model, usage: dict[str, object]) -> object:
+    """Return what is said to have been used."""
+    return usage if model.knobs.told_usage is None else model.knobs.told_usage
 
 
 def halved(model: Model, json: bytes) -> bytes:

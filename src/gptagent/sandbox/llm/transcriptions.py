@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from gptagent.sandbox.llm.refusals import admit, cut, fail, silence
 from gptagent.sandbox.llm.script import Prompt, hidden_words, speak
-from gptagent.sandbox.llm.state import Call, Model, halved, tokens
+from gptagent.sandbox.llm.state import Call, Model, claimed, halved, tokens
 from gptagent.sandbox.wire import Json, refusal
 
 ENDINGS = frozenset(("flac", "m4a", "mp3", "mp4", "mpeg", "mpga", "oga", "ogg", "wav", "webm"))
@@ -56,8 +56,8 @@ def _usage(model: Model, call: Call, content: bytes, said: str) -> Json:
             return {}
         case "seconds":
             call.usage = {"seconds": -(-len(content) // 10)}
-            return {"usage": {"type": "duration", "seconds": len(content) / 10}}
+            return {"usage": claimed(model, {"type": "duration", "seconds": len(content) / 10})}
         case "tokens":
             call.usage = {"input_tokens": 10 + len(content) // 1000, "output_tokens": tokens(said)}
             total = sum(call.usage.values())
-            return {"usage": {"type": "tokens", **call.usage, "total_tokens": total}}
+            return {"usage": claimed(model, {"type": "tokens", **call.usage, "total_tokens": total})}

@@ -145,17 +145,27 @@ class AgentVersionsApi:
             return _version(await service.get_version(session, agent_id, version))
 
     async def restore_version(
-        self, scope: CurrentScope, match: CurrentMatch, agent_id: UUID, version: VersionNumber
+        self,
+        scope: CurrentScope,
+        match: CurrentMatch,
+        agent_id: UUID,
+        version: VersionNumber,
+        *,
+        anyway: bool = False,
     ) -> AgentOut:
         """What it said becomes the newest version and acts at once; a draft stays as it is.
 
-        `If-Match` is the `ETag` of the agent.
+        Where agents are published only if their scenarios pass, a version that has not passed them as they
+        are asked for now is 409, unless it is wanted `anyway`. `If-Match` is the `ETag` of the agent.
         """
         require(scope, policy.EDIT_AGENTS)
         async with self.db.session(scope) as session:
             if match:
                 match.check(await agent_out(session, await agents.get_agent(session, agent_id, lock=True)))
-            return await agent_out(session, await service.restore_version(session, agent_id, version))
+            made = await service.restore_version(
+                session, agent_id, version, condition=self.condition, anyway=anyway
+            )
+            return await agent_out(session, made)
 
     async def compare_versions(
         self, scope: CurrentScope, agent_id: UUID, before: Compared = None, after: Compared = None

@@ -15,6 +15,10 @@ from gptagent.features.agents.table import SETTINGS
 
 NOTE_MAX_CHARS = 500
 DRAFT_CHANGED = "Somebody has changed the draft meanwhile. Look at it again first."
+NOT_PASSED = (
+    "Version {number} has not passed the agent's scenarios as they are asked for now. "
+    "It was published before, so it may come back all the same."
+)
 # Of one agent; older ones are forgotten. A change a minute for two working days stays within it.
 VERSIONS_KEPT = 1_000
 
@@ -35,10 +39,11 @@ class AgentVersion:
 
 @dataclass(frozen=True, slots=True)
 class NewVersion:
-    """What is said of a version when it is published."""
+    """What is said of a version when it is published. `held_back`: though a condition spoke against it."""
 
     note: str = ""
     restored_from: int | None = None
+    held_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from gptagent.features.agents import service as agents
 from gptagent.features.agents.model import Agent
 from gptagent.features.agents.ports import PublishCondition
 from gptagent.features.agents.versions import service
-from gptagent.features.agents.versions.model import DRAFT_CHANGED, NOTE_MAX_CHARS, sign_of
+from gptagent.features.agents.versions.model import DRAFT_CHANGED, NOTE_MAX_CHARS, VERSIONS_KEPT, sign_of
 from gptagent.features.agents.versions.showing import tell_differences
 from gptagent.features.organizations import policy
 from gptagent.features.organizations import service as organizations
@@ -26,6 +26,11 @@ from gptagent.kernel.scope import Scope
 from gptagent.ui.web import Notice, Pages, base_of, field_errors, words
 
 VERSIONS_SHOWN = 50
+# What somebody had before them is forgotten by now, so nothing can be held against it.
+MANY_MEANWHILE = (
+    "So many versions were published since this page was opened that it is told no more what has changed. "
+    "Version {number} is what customers get."
+)
 LONGEST_NUMBER = 9  # digits of a version's number that are sure to fit
 
 
@@ -103,6 +108,7 @@ class AgentVersionPages:
             errors=field_errors(request, error) if error else {},
             note_max=NOTE_MAX_CHARS,
             seen=sign_of(agent.draft),
+            held_back=error.params["number"] if error and error.code == "version_not_passed" else None,
             earlier=earlier,
             problems=problems,
             llm_model=self.llm_model,
@@ -117,7 +123,13 @@ class AgentVersionPages:
         try:
             async with self.db.session(scope) as session:
                 _check_published(form, await agents.get_agent(session, agent_id, lock=True))
-                await service.restore_version(session, agent_id, version)
+                await service.restore_version(
+                    session,
+                    agent_id,
+                    version,
+                    condition=self.condition,
+                    anyway=words(form, "anyway") == str(version),
+                )
         except (Conflict, Invalid) as error:
             return await self._refused(request, scope, agent_id, form, error)
         done = Notice("success", "The earlier version is back", "It counts from the next answer on.")
@@ -157,7 +169,7 @@ class AgentVersionPages:
     ) -> Response:
         """Show the page as it is now, with the note, and what was published since the page was opened."""
         between = None
-        if error.code == "published_meanwhile":
+        if "seen" in error.params:
             between = (int(str(error.params["seen"])), int(str(error.params["number"])))
         return await self._page(
             request, scope, agent_id, between=between, error=error, note=words(form, "note")
@@ -172,12 +184,17 @@ def _check_seen(form: FormData, agent: Agent) -> None:
 
 def _check_published(form: FormData, agent: Agent) -> None:
     """Raise Conflict if customers no longer get the version that was shown beside the button."""
-    seen = words(form, "published")
-    if seen.isascii() and seen.isdecimal() and len(seen) <= LONGEST_NUMBER and int(seen) < agent.published:
+    said = words(form, "published")
+    if not said.isascii() or not said.isdecimal() or len(said) > LONGEST_NUMBER:
+        return
+    seen, number = int(said), agent.published
+    if seen <= number - VERSIONS_KEPT:
+        raise Conflict("published_meanwhile", MANY_MEANWHILE, params={"number": number})
+    if seen < number:
         raise Conflict(
             "published_meanwhile",
             "Somebody has published version {number} meanwhile. What it changed is shown here.",
-            params={"number": agent.published, "seen": int(seen)},
+            params={"number": number, "seen": seen},
         )
 
 

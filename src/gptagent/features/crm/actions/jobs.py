@@ -50,6 +50,7 @@ from gptagent.kernel.errors import (
     RateLimited,
     UpstreamUnavailable,
 )
+from gptagent.kernel.i18n import translate
 from gptagent.kernel.jobs import JobContext
 
 # A record made by us is not older than this before we asked, by the CRM's clock.
@@ -59,6 +60,11 @@ BROKEN_PAUSE = timedelta(minutes=1)
 TURN_PAUSE = timedelta(seconds=1)  # until an earlier action of the same record is over
 WAITS_AT_MOST = timedelta(days=1)
 UNCONFIRMED = {"run_salesbot": "crm_outcome_unknown", "send_email": "mail_unconfirmed"}
+ORPHAN_DUE_IN = timedelta(days=1)
+ORPHAN = (
+    "Contact {contact} was made for deal {lead}, but the deal did not get it. Please link them by hand, or "
+    "delete the contact if it is not needed."
+)
 TASK_KINDS: Mapping[WrittenKind, RecordKind] = {"leads": "lead", "contacts": "contact"}
 
 
@@ -83,6 +89,12 @@ class _Claim:
     def record_id(self) -> int:
         entity_id: int = self.row["entity_id"]
         return entity_id
+
+    @property
+    def made(self) -> int | None:
+        """The contact that was made for the deal already."""
+        contact_id: int | None = self.row["made"]
+        return contact_id
 
     @property
     def was_begun(self) -> bool:
@@ -124,7 +136,7 @@ class ActionJobs:
 
     async def give_up(self, ctx: JobContext, /, action_id: str) -> None:
         async with ctx.db.session(ctx.scope) as session:
-            await _finish(session, UUID(action_id), "failed", error=("crm_gave_up", None))
+            await _fail(session, UUID(action_id), ("crm_gave_up", None))
 
     async def _claim(self, ctx: JobContext, action_id: UUID) -> _Claim | None:
         taken_at = time.monotonic()
@@ -134,7 +146,7 @@ class ActionJobs:
                 return None
             pause = await self._pause(session, owed["connection_id"])
             if pause is not None and owed["created_at"] < utcnow() - WAITS_AT_MOST:
-                await _finish(session, action_id, "failed", error=("too_late", None))
+                await _fail(session, action_id, ("too_late", None))
                 return None
             row = None if pause else await store.claim_action(session, action_id, utcnow())
             if row is None:
@@ -166,7 +178,7 @@ class ActionJobs:
                 await store.drop_planned(session, claim.id)  # certainly not written
             detail = error.params.get("detail")
             reason = (error.code, None if detail is None else str(detail))
-            await _finish(session, claim.id, "failed", error=reason)
+            await _fail(session, claim.id, reason)
 
     async def _carry_out(self, ctx: JobContext, claim: _Claim) -> None:
         request = read_request(claim.row["request"])
@@ -210,12 +222,18 @@ class ActionJobs:
         return found
 
     async def _create(self, ctx: JobContext, claim: _Claim, request: Create) -> None:
-        made = await claim.once(
-            lambda: self.crm.find_record(claim.link, claim.kind, request.name, claim.since, claim.known),
-            lambda: self._created(claim, request),
-        )
+        made = claim.made
+        if made is not None and await self.crm.fetch_values(claim.link, claim.kind, made) is None:
+            made = None  # somebody has deleted it since
+        if made is None:
+            made = await claim.once(
+                lambda: self.crm.find_record(claim.link, claim.kind, request, claim.since, claim.known),
+                lambda: self._created(claim, request),
+            )
         if request.lead_id is not None:
-            if claim.was_begun:  # it was made some time ago
+            async with ctx.db.session(ctx.scope) as session:  # the next attempt knows it
+                await store.note_made(session, claim.id, made)
+            if claim.was_begun or claim.made is not None:  # it was made some time ago
                 await self._check_lead(claim, request, made)
             await self.crm.link_contact(claim.link, request.lead_id, made)
         values = {"name": Plain(request.name), **request.values}
@@ -319,6 +337,21 @@ async def _finish(
 ) -> None:
     await store.finish_action(session, action_id, state, external_id=external_id, error=error)
     await session.publish("connections", "changed", {"action_id": str(action_id)})
+
+
+async def _fail(session: Session, action_id: UUID, error: tuple[str, str | None]) -> None:
+    """End it without what was asked. Of a contact that was made and has no deal a colleague is told: the CRM
+    lets nobody delete one over its API.
+    """
+    await _finish(session, action_id, "failed", error=error)
+    orphan = await store.find_orphan(session, action_id)
+    if orphan is None:
+        return
+    locale = await organizations.get_locale(session)
+    numbers = {"contact": str(orphan["contact_id"]), "lead": str(orphan["lead_id"])}
+    text = translate(locale, ORPHAN, **numbers)
+    task = NewTask(orphan["contact_id"], text, utcnow() + ORPHAN_DUE_IN, kind="contact")
+    await crm_service.owe_task(session, orphan["connection_id"], task)
 
 
 def _wanted(request: Update, current: Mapping[str, Held]) -> dict[str, Held]:

@@ -80,7 +80,8 @@ async def claim_action(session: Session, action_id: UUID, now: datetime) -> Reco
     """Return the action with the state it had before (`was`), now 'sending'.
 
     None if it is done or gone, or if an earlier one of the same record is not over yet, or one that makes a
-    contact for the same deal: a deal gets one.
+    contact for the same deal: a deal gets one. `made` is the contact that this action, or a failed one for
+    the same deal and name, has made and not given to the deal.
     """
     return await session.fetchrow(
         """update app.crm_action a set state = 'sending', started_at = coalesce(a.started_at, $2)
@@ -99,6 +100,12 @@ async def claim_action(session: Session, action_id: UUID, now: datetime) -> Reco
                    and (o.created_at, o.id) < (a.created_at, a.id)))
         returning a.id, a.connection_id, a.kind, a.entity, a.entity_id, a.request, a.started_at,
                   before.state as was,
+                  coalesce(a.external_id, (
+                    select o.external_id from app.crm_action o
+                     where o.connection_id = a.connection_id and o.kind = a.kind and o.state = 'failed'
+                       and o.request->>'lead_id' = a.request->>'lead_id'
+                       and o.request->>'name' = a.request->>'name' and o.external_id is not null
+                     order by o.created_at desc limit 1)) as made,
                   (select l.responsible_user_id from app.crm_lead l
                     where a.entity = 'leads' and l.connection_id = a.connection_id
                       and l.external_id = a.entity_id) as responsible""",
@@ -114,6 +121,25 @@ async def release_action(session: Session, action_id: UUID) -> None:
     )
 
 
+async def note_made(session: Session, action_id: UUID, contact_id: int) -> None:
+    """Note the contact that was made for a deal, before it is the deal's."""
+    await session.execute(
+        "update app.crm_action set external_id = $2 where id = $1 and state = 'sending'",
+        action_id,
+        contact_id,
+    )
+
+
+async def find_orphan(session: Session, action_id: UUID) -> Record | None:
+    """Return the contact that a failed action has made, and the deal that did not get it."""
+    return await session.fetchrow(
+        """select connection_id, external_id as contact_id, (request->>'lead_id')::bigint as lead_id
+             from app.crm_action
+            where id = $1 and state = 'failed' and kind = 'create_contact' and external_id is not null""",
+        action_id,
+    )
+
+
 async def finish_action(
     session: Session,
     action_id: UUID,
@@ -124,7 +150,7 @@ async def finish_action(
 ) -> None:
     await session.execute(
         """update app.crm_action
-              set state = $2, external_id = $3, entity_id = coalesce(entity_id, $3),
+              set state = $2, external_id = coalesce($3, external_id), entity_id = coalesce(entity_id, $3),
                   error_code = nullif($4, ''), error_detail = $5, finished_at = now()
             where id = $1 and state in ('pending', 'sending')""",
         action_id,

@@ -10,7 +10,7 @@ from fastapi import APIRouter
 
 from gptagent.features.conversations import service as conversations
 from gptagent.features.dialog.acting import service
-from gptagent.features.dialog.acting.model import ActionName, KeptProposal, ProposalState, Run
+from gptagent.features.dialog.acting.model import ActionName, KeptProposal, ProposalState, Run, UnknownAction
 from gptagent.features.dialog.api import BY_API
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
@@ -28,13 +28,14 @@ class ProposalOut(Wire):
 
     `degree`: `suggest` and `approve` wait for a person, `alone` the agent does by itself. `state`: waiting,
     done (given to the CRM, where `action_id` is and `action_state` tells how far it is), rejected, outdated.
-    `error_code`: why it was not done alone, or not by the CRM.
+    `error_code`: why it was not done alone, or not by the CRM. An `action` that is `unknown` is a newer
+    release's, while both run: it can be rejected, but not done.
     """
 
     id: UUID
     conversation_id: UUID
     turn_id: UUID
-    action: ActionName
+    action: ActionName | UnknownAction
     shown: str
     reason: str
     degree: Asking

@@ -10,7 +10,7 @@ from gptagent.features.crm.actions.checking import Asked
 from gptagent.features.crm.actions.model import Action, Evidence, Note, Task, WrittenKind, field_key
 from gptagent.features.crm.actions.service import REASON_MAX_CHARS, Target
 from gptagent.features.dialog.acting.contacts import reach_fields, values_of
-from gptagent.features.dialog.acting.model import TASK_TYPES, KeptProposal
+from gptagent.features.dialog.acting.model import TASK_TYPES, UNKNOWN, KeptProposal
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import NotFound
 
@@ -22,7 +22,7 @@ async def do(session: Session, proposal: KeptProposal, *, now: datetime) -> Acti
         return await _leave(session, proposal, lead, contact, now)
     if proposal.action == "fill_contact":
         return await _fill_contact(session, proposal, contact)
-    if lead is None:
+    if lead is None or proposal.action == UNKNOWN:
         raise NotFound
     if proposal.action == "create_contact":
         return await _create_contact(session, proposal, lead)

@@ -1,6 +1,6 @@
 """What an agent may do, what a model has proposed of it, and what became of that."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal, get_args
@@ -21,6 +21,9 @@ ActionName = Literal[
     "fill_contact",
 ]
 ACTION_NAMES: tuple[ActionName, ...] = get_args(ActionName)
+# What a newer release proposes, of which this one knows only that it is there: while both of them run.
+UnknownAction = Literal["unknown"]
+UNKNOWN: UnknownAction = "unknown"
 Intent = Literal[
     "inquiry",
     "complaint",
@@ -169,7 +172,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class KeptProposal:
-    """A proposal as it is kept, for the deal and contact of then. `action_id`: what it became in the CRM."""
+    """A proposal as it is kept, for the deal and contact of then. `action_id`: what it became in the CRM.
+
+    One whose `action` is `unknown` can be rejected, but not done.
+    """
 
     id: UUID
     conversation_id: UUID
@@ -177,7 +183,7 @@ class KeptProposal:
     turn_id: UUID
     lead_id: int | None
     contact_id: int | None
-    action: ActionName
+    action: ActionName | UnknownAction
     fields: Mapping[str, object]
     degree: Degree
     confidence: float
@@ -213,7 +219,3 @@ def wants_acting(agent: Agent) -> bool:
 
 def allowed_actions(actions: Actions) -> tuple[ActionName, ...]:
     return tuple(name for name in ACTION_NAMES if getattr(actions, name) != "off")
-
-
-def spoken(messages: Sequence[Message]) -> list[Message]:
-    return [one for one in messages if one.text.strip()]

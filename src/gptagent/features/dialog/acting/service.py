@@ -21,6 +21,7 @@ from gptagent.features.dialog.acting.doing import do, target_of
 from gptagent.features.dialog.acting.forms import TEXT_MAX_CHARS
 from gptagent.features.dialog.acting.model import (
     REPEATED_WITHIN,
+    UNKNOWN,
     Called,
     Considered,
     FieldWrite,
@@ -189,6 +190,11 @@ async def approve(
     """
     conversation = await conversations.get_conversation(session, conversation_id)
     proposal = await get_proposal(session, conversation_id, proposal_id)
+    if proposal.action == UNKNOWN:
+        raise Conflict(
+            "proposal_unknown",
+            "A newer release has proposed this: it can be done as soon as that one runs here too.",
+        )
     is_edited = text is not None and text.strip() != proposal.fields.get("text")
     if text is not None and is_edited:
         proposal = _reworded(proposal, text)

@@ -10,7 +10,16 @@ import msgspec
 from asyncpg import Record
 
 from gptagent.features.conversations.model import Conversation
-from gptagent.features.dialog.acting.model import Called, KeptProposal, NewContact, Plan, Proposal, Run
+from gptagent.features.dialog.acting.model import (
+    ACTION_NAMES,
+    UNKNOWN,
+    Called,
+    KeptProposal,
+    NewContact,
+    Plan,
+    Proposal,
+    Run,
+)
 from gptagent.features.dialog.model import Answer
 from gptagent.features.dialog.store import read_answer
 from gptagent.kernel.db import Session
@@ -228,11 +237,11 @@ async def count_alone(session: Session, conversation_id: UUID, within: timedelta
 
 
 async def new_contact(session: Session, conversation_id: UUID) -> NewContact:
-    """Return what there is of a contact from a conversation. `made`: or it is being made. A suggestion that
-    a newer answer takes back does not count.
+    """Return what there is of a contact from a conversation. `made`: or it is being made, or was and the
+    deal did not get it. A suggestion that a newer answer takes back does not count.
     """
     found: NewContact = await session.fetchval(
-        """select case when bool_or(a.state <> 'failed') then 'made'
+        """select case when bool_or(a.state <> 'failed' or a.external_id is not null) then 'made'
                        when bool_or(p.state = 'waiting' and p.degree = 'approve') then 'waiting'
                        else 'none' end
              from app.action_proposal p left join app.crm_action a on a.id = p.action_id
@@ -284,4 +293,5 @@ async def count_queue(session: Session) -> int:
 
 
 def _proposal(row: Record) -> KeptProposal:
-    return KeptProposal(**{**row, "fields": _fields.decode(row["fields"])})
+    action = row["action"] if row["action"] in ACTION_NAMES else UNKNOWN
+    return KeptProposal(**{**row, "action": action, "fields": _fields.decode(row["fields"])})

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from gptagent.features.dialog.acting import service
 from gptagent.features.dialog.acting.forms import TEXT_MAX_CHARS
+from gptagent.features.dialog.acting.model import UNKNOWN
 from gptagent.features.dialog.inbox.desk import Desk, Threads
 from gptagent.features.identity import service as identity
 from gptagent.features.organizations import policy
@@ -32,6 +33,7 @@ ACTIONS: Mapping[str, str] = {
     "add_tags": "Add tags",
     "create_contact": "Create a contact",
     "fill_contact": "Add phone or e-mail to the contact",
+    UNKNOWN: "An action of a newer release",
 }
 INTENTS: Mapping[str, str] = {
     "inquiry": "Asks a question",

@@ -82,7 +82,9 @@ async def hand_over(
 ) -> Handoff:
     """Give the conversation to a colleague: by `assignee_id`, else to whose it is, else to the least busy.
 
-    `handoff_id` makes a repeated form one hand-off: the first one counts, and it is returned.
+    `handoff_id` makes a repeated form one hand-off: the first one counts, and it is returned. With another
+    colleague or other words it is a form that somebody went back to: Conflict, or these would be lost in
+    silence.
 
     The agent is silent there from this commit on. Raises NotFound; Invalid on `text`, `note` or
     `assignee_id`; Conflict where the message could not leave or the CRM is out of reach: nothing is done.
@@ -90,12 +92,19 @@ async def hand_over(
     conversation = await conversations.get_conversation(session, conversation_id)
     await crm_service.hold_connection(session, conversation.connection_id)
     conversation = await conversations.get_conversation(session, conversation_id, lock=True)
-    if handoff_id is not None and await store.is_known(session, handoff_id):
-        return await _get(session, conversation_id, handoff_id)
     text = None if handing.text is None else outgoing.checked(handing.text)
     note = handing.note.strip()
     if len(note) > NOTE_MAX_CHARS:
         raise Invalid.field("note", "At most {limit} characters.", limit=NOTE_MAX_CHARS)
+    first = None if handoff_id is None else await store.find_said(session, handoff_id)
+    if handoff_id is not None and first is not None:
+        if first != store.Said(assignee_id or first.assignee_id, text, note):
+            raise Conflict(
+                "handed_over_before",
+                "This form has handed the conversation over already, with other words or to somebody else. "
+                "If this is meant too, hand it over once more.",
+            )
+        return await _get(session, conversation_id, handoff_id)
     if text is not None:
         await outgoing.check_sendable(session, conversation)
     colleague = await _colleague(session, conversation, assignee_id)
@@ -117,11 +126,10 @@ async def hand_over(
 
 async def _get(session: Session, conversation_id: UUID, handoff_id: UUID) -> Handoff:
     """Raises NotFound if it is another conversation's."""
-    found = await store.select_of(session, conversation_id, HANDOFFS_SHOWN)
-    for one in found:
-        if one.id == handoff_id:
-            return one
-    raise NotFound
+    found = await store.select_one(session, conversation_id, handoff_id)
+    if found is None:
+        raise NotFound
+    return found
 
 
 async def list_handoffs(session: Session, conversation_id: UUID) -> list[Handoff]:

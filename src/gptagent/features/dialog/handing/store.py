@@ -6,6 +6,27 @@ from uuid import UUID
 from gptagent.features.dialog.handing.model import Handoff, MadeBy, Reason
 from gptagent.kernel.db import Session
 
+# `after_seq` is the last message before it.
+_HANDOFF = """select h.id, h.made_by, h.by_name, h.assignee_id, h.reason, h.note, h.created_at,
+                     coalesce(o.seq - 1, (select max(m.seq) from app.message m
+                                           where m.conversation_id = h.conversation_id
+                                             and m.created_at <= h.created_at), 0) as after_seq,
+                     o.state as message_state, o.reason as message_reason, t.state as task_state,
+                     a.state as summary_state
+                from app.handoff h
+                     left join app.outgoing o on o.id = h.outgoing_id
+                     left join app.crm_task t on t.id = h.task_id
+                     left join app.crm_action a on a.id = h.action_id"""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What somebody has put into a hand-off: to whom, with which words to the customer, the colleague."""
+
+    assignee_id: UUID | None
+    text: str | None
+    note: str
+
 
 @dataclass(frozen=True, slots=True)
 class NewHandoff:
@@ -44,28 +65,30 @@ async def insert(session: Session, one: NewHandoff) -> None:
 
 
 async def select_of(session: Session, conversation_id: UUID, limit: int) -> list[Handoff]:
-    """Return the latest hand-offs, newest first; `after_seq` is the last message before each."""
+    """Return the latest hand-offs, newest first."""
     rows = await session.fetch(
-        """select h.id, h.made_by, h.by_name, h.assignee_id, h.reason, h.note, h.created_at,
-                  coalesce(o.seq - 1, (select max(m.seq) from app.message m
-                                        where m.conversation_id = h.conversation_id
-                                          and m.created_at <= h.created_at), 0) as after_seq,
-                  o.state as message_state, o.reason as message_reason, t.state as task_state,
-                  a.state as summary_state
-             from app.handoff h
-                  left join app.outgoing o on o.id = h.outgoing_id
-                  left join app.crm_task t on t.id = h.task_id
-                  left join app.crm_action a on a.id = h.action_id
-            where h.conversation_id = $1 order by h.created_at desc limit $2""",
-        conversation_id,
-        limit,
+        f"{_HANDOFF} where h.conversation_id = $1 order by h.created_at desc limit $2", conversation_id, limit
     )
     return [Handoff(**dict(row)) for row in rows]
 
 
-async def is_known(session: Session, handoff_id: UUID) -> bool:
-    found: bool = await session.fetchval("select exists (select from app.handoff where id = $1)", handoff_id)
-    return found
+async def select_one(session: Session, conversation_id: UUID, handoff_id: UUID) -> Handoff | None:
+    row = await session.fetchrow(
+        f"{_HANDOFF} where h.conversation_id = $1 and h.id = $2", conversation_id, handoff_id
+    )
+    return Handoff(**dict(row)) if row else None
+
+
+async def find_said(session: Session, handoff_id: UUID) -> Said | None:
+    row = await session.fetchrow(
+        """select h.assignee_id, m.text, h.note
+             from app.handoff h
+                  left join app.outgoing o on o.id = h.outgoing_id
+                  left join app.message m on m.conversation_id = o.conversation_id and m.seq = o.seq
+            where h.id = $1""",
+        handoff_id,
+    )
+    return Said(**dict(row)) if row else None
 
 
 async def least_busy(session: Session, people: list[UUID]) -> UUID | None:

@@ -40,7 +40,7 @@ BLOCKS: Mapping[str, str] = {
 }
 PURPOSES: Mapping[str, str] = {
     "reply": "Answer",
-    "rewrite": "Second wording, without unsourced facts",
+    "rewrite": "Second wording",
     "actions": "What is to be done in the CRM",
     "embedding": "Meaning of the question",
     "reranking": "Order by the reranking model",

@@ -16,7 +16,8 @@ import pyotp
 
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
-from gptagent.features.identity import store
+from gptagent.features.identity import store as people
+from gptagent.features.identity.factors import store
 from gptagent.features.identity.hashes import hash_token
 from gptagent.features.identity.model import (
     RECOVERY_CODES,
@@ -143,12 +144,12 @@ async def begin_second_step(session: Session, person_id: UUID, *, remember: bool
     """Return the token of a log-in that waits for its code; the person's earlier one is void."""
     token = new_token()
     held = json.dumps({"remember": remember, "target": target}).encode()
-    await store.offer_token(session, hash_token(token), KIND, person_id, payload=held, life=SECOND_STEP_LIFE)
+    await people.offer_token(session, hash_token(token), KIND, person_id, payload=held, life=SECOND_STEP_LIFE)
     return token
 
 
 async def find_pending(session: Session, token: str) -> PendingLogIn | None:
-    row = await store.peek_token(session, hash_token(token), KIND)
+    row = await people.peek_token(session, hash_token(token), KIND)
     return PendingLogIn(row["person_id"], **json.loads(row["payload"])) if row else None
 
 
@@ -159,7 +160,7 @@ async def finish_second_step(
     factor = await accept_code(session, pending.person_id, code, now=now)
     if factor is None:
         raise wrong_code()
-    if await store.use_token(session, hash_token(token), KIND) is None:
+    if await people.use_token(session, hash_token(token), KIND) is None:
         raise Unauthenticated("log_in_expired", "This took too long. Log in again.")
     return factor
 
@@ -196,7 +197,7 @@ async def note_confirmation(
     `is_strong`: by two factors.
     """
     if current.grant_id is not None:
-        await store.confirm_grant(session, current.grant_id, is_strong=is_strong)
+        await people.confirm_grant(session, current.grant_id, is_strong=is_strong)
     if current.session_id is None:
         return None
     return await renew_session(session, current.session_id, is_strong=is_strong)
@@ -218,7 +219,7 @@ async def forget_factors(db: Database, email: str, *, origin: Origin) -> None:
     For an operator who has made sure who asks. Raises NotFound for an unknown address or nothing to forget.
     """
     async with db.installation() as session:
-        person_id = await store.person_by_email(session, normalise_email(email) or "")
+        person_id = await people.person_by_email(session, normalise_email(email) or "")
     if person_id is None:
         raise NotFound("person_not_found", "There is no active account with this address.")
     async with db.installation(person_id) as session:
@@ -226,7 +227,7 @@ async def forget_factors(db: Database, email: str, *, origin: Origin) -> None:
             raise NotFound("no_second_factor", "This account has neither a second step nor a passkey.")
         await store.delete_totp(session, person_id)
         await store.delete_passkeys(session, person_id)
-        await store.end_entries(session, person_id)
+        await people.end_entries(session, person_id)
         await _record(session, "second_factor.forgotten", person_id, origin)
 
 

@@ -31,7 +31,9 @@ from webauthn.registration.verify_registration_response import VerifiedRegistrat
 
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
-from gptagent.features.identity import store
+from gptagent.features.identity import store as people
+from gptagent.features.identity.factors import store
+from gptagent.features.identity.factors.second_factor import note_confirmation
 from gptagent.features.identity.hashes import hash_token
 from gptagent.features.identity.model import (
     PASSKEY_CHALLENGE_LIFE,
@@ -43,7 +45,6 @@ from gptagent.features.identity.model import (
     RelyingParty,
     Renewed,
 )
-from gptagent.features.identity.second_factor import note_confirmation
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import Conflict, Invalid, NotFound, Unauthenticated
 from gptagent.kernel.ids import new_id, new_token
@@ -208,7 +209,7 @@ def passkey_refused() -> Unauthenticated:
 
 async def _challenge(session: Session, purpose: Purpose, person_id: UUID | None) -> bytes:
     challenge = new_token()
-    await store.offer_token(
+    await people.offer_token(
         session,
         hash_token(challenge),
         KIND,
@@ -228,7 +229,7 @@ async def _use_challenge(
         token_hash = hash_token(challenge.decode("ascii"))
     except _MALFORMED as error:
         raise passkey_refused() from error
-    row = await store.use_token(session, token_hash, KIND)
+    row = await people.use_token(session, token_hash, KIND)
     if row is None or (row["payload"], row["person_id"]) != (purpose.encode(), person_id):
         raise passkey_refused()
     return challenge
