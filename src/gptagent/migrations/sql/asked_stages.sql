@@ -67,3 +67,35 @@ language sql stable security definer set search_path = app, pg_temp as $$
                       and abs(s.lexemes - r.measured_lexemes) * 10 < greatest(r.measured_lexemes, 1000)))
    order by r.asked_at nulls first, s.org_id limit most
 $$;
+
+-- Relations are corrected by hand as facts are: one that was added stays though no passage says it, one that was deleted
+-- is not read again.
+alter table app.graph_relation
+  add column is_corrected boolean not null default false,
+  add column is_removed boolean not null default false;
+
+create or replace function app.graph_forget() returns trigger language plpgsql as $$
+declare touched uuid[];
+begin
+  if not exists (select from gone) then
+    return null;
+  end if;
+  select array_agg(distinct a.entity_id) into touched
+    from gone g join app.graph_alias a on a.org_id = g.org_id and a.id = g.alias_id;
+  delete from app.graph_fact f using gone g
+   where f.org_id = g.org_id and f.id = g.fact_id and not f.is_corrected and not f.is_removed
+     and not exists (select from app.graph_support s where s.org_id = f.org_id and s.fact_id = f.id);
+  delete from app.graph_relation r using gone g
+   where r.org_id = g.org_id and r.id = g.relation_id and not r.is_corrected and not r.is_removed
+     and not exists (select from app.graph_support s where s.org_id = r.org_id and s.relation_id = r.id);
+  delete from app.graph_alias a using gone g
+   where a.org_id = g.org_id and a.id = g.alias_id and not a.is_corrected
+     and not exists (select from app.graph_support s where s.org_id = a.org_id and s.alias_id = a.id);
+  delete from app.graph_entity e using (select distinct org_id from gone) g
+   where e.org_id = g.org_id and e.id = any(touched) and not e.is_corrected
+     and not exists (select from app.graph_alias a where a.org_id = e.org_id and a.entity_id = e.id)
+     and not exists (select from app.graph_fact f
+                      where f.org_id = e.org_id and f.entity_id = e.id and f.is_corrected);
+  perform app.graph_settle(g.org_id, touched) from (select distinct org_id from gone) g;
+  return null;
+end $$;
