@@ -10,12 +10,15 @@ from gptagent.features.dialog.rehearsing.model import Place
 from gptagent.features.dialog.trying import service as trying
 from gptagent.features.dialog.trying.model import NewChat
 from gptagent.features.knowledge import service as knowledge
+from gptagent.features.knowledge.categories import service as categories
+from gptagent.features.knowledge.categories.model import NewCategory
 from gptagent.features.knowledge.checks import jobs as checks
 from gptagent.features.knowledge.checks import service as checking
 from gptagent.features.knowledge.drafts import service as drafts
 from gptagent.features.knowledge.drafts.model import Decision
 from gptagent.features.knowledge.facts import service as facts
 from gptagent.features.knowledge.facts.model import NewFact
+from gptagent.features.knowledge.gaps import jobs as looking
 from gptagent.features.knowledge.gaps import service as gaps
 from gptagent.features.knowledge.model import ArticleChange, NewArticle
 from gptagent.features.knowledge.questions import service as questions
@@ -95,6 +98,36 @@ async def test_a_gap_is_one_over_stages_and_answered_once_each_of_them_has_an_an
     assert await checked(world, gap) == "open", "in a chat without a deal neither is found"
     await write(world, "Engraving for all", YES)
     assert await checked(world, gap) == "answered"
+
+
+async def test_whoever_says_where_an_article_is_for_has_its_gaps_looked_up_again(world, stages):
+    """KB-28: stages and categories, as the text; the search is not waited for"""
+    first, second = stages
+    await asked(world, first, ENGRAVING)
+    gap = await the_gap(world)
+    article = await write(world, "Engraving", YES, second)
+    assert await checked(world, gap, article) == "open"
+    async with world.db.session(world.scope) as session:
+        place = await categories.create_category(session, NewCategory("Sales"), now=utcnow())
+    for change, status in (
+        ({"stages": (first,)}, "answered"),
+        ({"stages": (second,)}, "open"),
+        ({"stages": ()}, "answered"),
+        ({"categories": (place.id,)}, "answered"),
+    ):
+        async with world.db.session(world.scope) as session:
+            await knowledge.update_article(session, ArticleChange(article.id, **change), now=utcnow())
+        async with world.db.installation() as session:
+            queued = await session.fetchval(
+                """with taken as (delete from jobs.pgqueuer
+                                  where entrypoint = $1 and headers->>'org' = $2 returning 1)
+                   select count(*) from taken""",
+                gaps.CHECK_JOB,
+                str(world.scope.org_id),
+            )
+        assert queued == 1, change
+        await looking.check_gaps(JobContext(world.db, None, world.scope, 1, 1), str(article.id))
+        assert (await the_gap(world)).status == status, change
 
 
 async def test_a_stage_that_is_gone_keeps_no_gap_open_and_where_stages_do_not_count_none_is_asked(
