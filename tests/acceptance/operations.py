@@ -268,6 +268,8 @@ OPERATIONS = tuple(
         ("POST", f"{ENTITY}/facts", EDIT_KNOWLEDGE, SAID),
         ("GET", f"{ENTITY}/facts", VIEW, {}),
         ("GET", f"{ENTITY}/relations", VIEW, {}),
+        ("POST", f"{ENTITY}/relations", EDIT_KNOWLEDGE, {"json": {"kind": "uses", "other_id": str(uuid4())}}),
+        ("DELETE", f"{ENTITY}/relations/{{relation_id}}", EDIT_KNOWLEDGE, {}),
         ("PUT", FACT, EDIT_KNOWLEDGE, SAID),
         ("DELETE", FACT, EDIT_KNOWLEDGE, {}),
         ("GET", "categories", VIEW, {}),

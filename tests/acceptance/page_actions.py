@@ -187,6 +187,10 @@ ACTIONS: dict[str, str | Why] = {
     f"POST {GRAPH}/{{entity_id}}/edit": f"PATCH {ENTITY}",
     f"POST {GRAPH}/{{entity_id}}/merge": f"POST {ENTITY}/merge",
     f"POST {GRAPH}/{{entity_id}}/delete": f"DELETE {ENTITY}",
+    f"POST {GRAPH}/{{entity_id}}/relations": f"POST {ENTITY}/relations",
+    f"POST {GRAPH}/{{entity_id}}/relations/{{relation_id}}/delete": (
+        f"DELETE {ENTITY}/relations/{{relation_id}}"
+    ),
     f"POST {GRAPH}/{{entity_id}}/facts": f"POST {ENTITY}/facts",
     f"POST {GRAPH}/{{entity_id}}/facts/{{fact_id}}": f"PUT {ENTITY}/facts/{{fact_id}}",
     f"POST {GRAPH}/{{entity_id}}/facts/{{fact_id}}/delete": f"DELETE {ENTITY}/facts/{{fact_id}}",

@@ -5,6 +5,7 @@ import pytest
 from gptagent.entrypoints.operations import proof_lines
 from gptagent.features.inference.masking.service import set_masking
 from gptagent.features.knowledge import service
+from gptagent.features.knowledge.renewing.store import pieces_elsewhere
 from gptagent.features.knowledge.vectors import jobs
 from gptagent.features.knowledge.vectors import service as vectors
 from gptagent.kernel.clock import utcnow
@@ -130,6 +131,9 @@ async def test_passages_are_embedded_anew_when_what_is_hidden_changes_and_only_t
     standing = await desk.embed()
     assert standing.serving.id == old.id and standing.is_renewed
     assert standing.progress.embedded == len(BASE) + 1, "what is the same to the provider was taken over"
+    async with desk.database.session(desk.scope) as session:
+        left = await pieces_elsewhere(session, standing.following.id, old.id, 40)
+    assert left == [], "the next job looks at none of them again"
     desk.control.delete("/faults")
     calls = len(desk.calls())
     standing = await desk.embed()

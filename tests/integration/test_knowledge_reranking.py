@@ -280,6 +280,34 @@ async def test_the_schedule_finds_bases_in_which_the_model_is_new_or_that_have_c
             await reranking.measure_again(session, None)
 
 
+async def test_the_schedule_does_not_begin_with_the_same_workspaces_each_time(desk, other_scope):
+    """However many fail, none is left out: who was looked at longest ago comes first."""
+    model = replace(desk.reranker.model, name=f"own-{desk.scope.org_id.hex}")
+    first, last = sorted((desk.scope, other_scope), key=lambda one: one.org_id)
+    for scope in (first, last):
+        async with desk.database.session(scope) as session:
+            await service.create_article(session, NewArticle("Delivery", "By courier."), now=utcnow())
+    await reranking.queue_due(desk.database, model, most=10**6)
+
+    async def asked_at(scope, hours=None):
+        async with desk.database.session(scope) as session:
+            if hours is not None:
+                await session.execute(
+                    """update app.reranking set error_code = 'internal', queued_at = null,
+                                               asked_at = now() - $1::interval""",
+                    timedelta(hours=hours),
+                )
+            return await session.fetchval("select asked_at from app.reranking")
+
+    for due_first, due_last in ((last, first), (first, last)):
+        await asked_at(due_first, 900_000)
+        before = await asked_at(due_last, 800_000)
+        assert await reranking.queue_due(desk.database, model, most=1) == 1
+        assert await asked_at(due_last) == before
+        assert await reranking.queue_due(desk.database, model, most=1) == 1
+        assert await asked_at(due_last) > before
+
+
 async def test_a_question_that_the_model_refuses_is_left_out_and_counted(desk):
     await desk.write()
     desk.fail(status=400, count=1)

@@ -224,6 +224,31 @@ async def test_the_schedule_finds_workspaces_without_an_index_of_this_model(desk
     assert await desk.queued() == 2
 
 
+async def test_the_schedule_does_not_begin_with_the_same_workspaces_each_time(desk, other_scope):
+    """However many fail, none is left out: who was never worked at comes first, then who was longest ago."""
+    model = replace(desk.embedder.model, name=f"own-{desk.scope.org_id.hex}")
+    first, last = sorted((desk.scope, other_scope), key=lambda one: one.org_id)
+    for scope in (first, last):
+        await desk.of(scope).write({"Доставка": BASE["Доставка"]})
+    await vectors.queue_due(desk.database, model, most=100_000)  # other tests' workspaces too
+
+    async def failed(scope, hours):
+        async with desk.database.session(scope) as session:
+            await session.execute(
+                "update app.vector_index set error_code = 'internal', updated_at = now() - $1::interval",
+                timedelta(hours=hours),
+            )
+
+    for due_first, due_last in ((last, first), (first, last)):
+        await failed(due_first, 900_000)
+        await failed(due_last, 800_000)
+        before = await desk.of(due_last).queued()
+        assert await vectors.queue_due(desk.database, model, most=1) == 1
+        assert await desk.of(due_last).queued() == before
+        assert await vectors.queue_due(desk.database, model, most=1) == 1
+        assert await desk.of(due_last).queued() == before + 1
+
+
 async def test_it_is_measured_again_when_much_has_changed(desk):
     articles = await desk.write(BASE)
     await desk.save_questions(articles)

@@ -41,6 +41,15 @@ async def test_a_question_is_tried_saved_and_measured_on_the_page(alice, dora, d
         assert (again.status_code, error in again.text) == (422, True)
     assert (await dora.send(f"{PATH}/questions", saved)).status_code == 403
 
+    missed = "Who paints houses?"
+    page = await alice.open(PATH, params={"q": missed})
+    assert "Save the question" in page.text and 'name="sources"' not in page.text
+    answer = await alice.send(f"{PATH}/questions", {"text": missed})
+    chosen = await alice.follow(answer)
+    assert "What should answer it" in texts(chosen) and missed in texts(chosen), "what is missed counts most"
+    path = answer.headers["location"].partition("/knowledge-bench")[2]
+    await alice.follow(await alice.send(f"{PATH}{path}/delete"))
+
     begun = await alice.follow(await alice.send(f"{PATH}/runs"))
     assert "The base is being measured" in texts(begun)
     async with database.session(scope) as session:

@@ -1,6 +1,7 @@
 """The pages and the API of the graph: looking, finding, drawing, correcting, without a script."""
 
 import re
+from uuid import UUID
 
 import httpx2
 import pytest
@@ -9,6 +10,7 @@ from gptagent.features.inference.budgets import service as budgets
 from gptagent.features.inference.budgets.model import Budgets, Limits
 from gptagent.features.inference.guarded import GuardedModel
 from gptagent.features.knowledge import service as knowledge
+from gptagent.features.knowledge.extraction import service as reading
 from gptagent.features.knowledge.extraction import store
 from gptagent.features.knowledge.extraction.jobs import GraphJobs
 from gptagent.features.knowledge.graph import service as graph
@@ -123,6 +125,56 @@ async def test_facts_are_added_corrected_and_deleted_by_forms(alice, made):
     gone = await alice.follow(await alice.send(f"{chair}/facts/{fact_id}/delete"))
     assert "green" not in texts(gone)
     assert (await alice.send(f"{chair}/facts/{fact_id}/delete")).status_code == 404
+
+
+async def test_relations_are_added_and_deleted_by_forms_and_not_read_again(alice, api, made, database, scope):
+    """KB-21: like facts; a merged entity takes them along"""
+    chair, desk, acme = (made[name] for name in ("Chair", "Desk <b>", "Acme Ltd"))
+    here = f"/knowledge-graph/{acme}"
+    found = await alice.open(f"{here}?other=chair")
+    assert f'value="{chair}"' in found.text and "Relate" in texts(found)
+    related = {"other_id": str(chair), "kind": "provides"}
+    page = await alice.follow(await alice.send(f"{here}/relations", related))
+    assert "provides Chair" in texts(page) and "is provided by Acme Ltd" in texts(
+        await alice.open(f"/knowledge-graph/{chair}")
+    )
+    for wrong, status, told in (
+        (related, 409, "This relation is there already."),
+        ({**related, "kind": "loves"}, 422, "Choose a relation."),
+        ({**related, "other_id": str(acme)}, 422, "An entity cannot be related to itself."),
+        ({**related, "other_id": str(new_id())}, 422, "There is no such entity."),
+    ):
+        refused = await alice.send(f"{here}/relations", wrong)
+        assert (refused.status_code, told in texts(refused)) == (status, True), wrong
+    async with database.session(scope) as session:
+        await reading.read_anew(session, now=utcnow())
+        article_id = await session.fetchval("select id from app.article")
+    await GraphJobs(None).extract(JobContext(database, None, scope, 1, 1), str(article_id))
+    (kept,) = [one for one in await relations(api, acme) if one["kind"] == "provides"]
+    assert (kept["other_id"], kept["is_outgoing"], kept["is_corrected"]) == (str(chair), True, True)
+    path = f"{here}/relations/{kept['id']}/delete"
+    assert "provides Chair" not in texts(await alice.follow(await alice.send(path)))
+    assert (await alice.send(path)).status_code == 404
+    said = {"kind": "provides", "other_id": str(chair)}
+    again = await api.post(f"/graph/entities/{acme}/relations", json=said)
+    assert (again.status_code, again.json()["relations"][0]["id"]) == (201, kept["id"]), "it comes back"
+    assert (await api.delete(f"/graph/entities/{chair}/relations/{kept['id']}")).status_code == 204
+    assert (await api.delete(f"/graph/entities/{desk}/relations/{kept['id']}")).status_code == 404
+    async with database.session(scope) as session:
+        support = """insert into app.graph_support (chunk_id, relation_id, confidence)
+                     select id, $1, 0.9 from app.chunk limit 1"""
+        await session.execute(support, UUID(kept["id"]))
+        await session.execute("delete from app.graph_support where relation_id = $1", UUID(kept["id"]))
+        found_again = await store.upsert_relation(session, new_id(), acme, "provides", chair)
+        assert str(found_again) == kept["id"]
+        await graph.merge_entities(session, desk, chair, now=utcnow())
+    assert [one for one in await relations(api, acme) if one["kind"] == "provides"] == [], (
+        "merged, it stays away"
+    )
+
+
+async def relations(api, entity_id):
+    return (await api.get(f"/graph/entities/{entity_id}/relations")).json()["items"]
 
 
 async def test_what_failed_is_shown_and_tried_again_and_the_budget_is_set(alice, dora, made, database, scope):

@@ -57,7 +57,7 @@ async def furnish_graph(session: Session, canary: str) -> dict[str, UUID]:
               set is_used = true, sample_size = 10, measured_at = now() + interval '1 day',
                   base_changes = 1000000"""
     )
-    return {"entity_id": entity_id, "fact_id": fact_id}
+    return {"entity_id": entity_id, "fact_id": fact_id, "relation_id": relation_id}
 
 
 async def furnish_budgets(session: Session, agent_id: UUID) -> None:

@@ -62,6 +62,7 @@ class Estate:
     category_id: UUID
     entity_id: UUID
     fact_id: UUID
+    relation_id: UUID
     document_id: UUID
     site_id: UUID
     connection_id: UUID

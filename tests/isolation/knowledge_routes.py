@@ -19,6 +19,8 @@ QUESTION = {"question_id": "question_id"}
 DRAFT = {"draft_id": "draft_id"}
 ENTITY = {"entity_id": "entity_id"}
 FACT = ENTITY | {"fact_id": "fact_id"}
+RELATION = ENTITY | {"relation_id": "relation_id"}
+RELATED = {"kind": "uses", "other_id": str(uuid4())}
 SAID = {"attribute": "price", "value": "Stolen"}
 IMPORTED = b"title,content\r\nTaken,Long enough a text.\r\n"
 ASKED = b"text\r\nTaken?\r\n"
@@ -108,6 +110,8 @@ KNOWLEDGE: dict[str, Case] = {
     "POST /api/v1/graph/entities/{entity_id}/facts": Foreign(ENTITY, {"json": SAID}),
     "GET /api/v1/graph/entities/{entity_id}/facts": Foreign(ENTITY),
     "GET /api/v1/graph/entities/{entity_id}/relations": Foreign(ENTITY),
+    "POST /api/v1/graph/entities/{entity_id}/relations": Foreign(ENTITY, {"json": RELATED}),
+    "DELETE /api/v1/graph/entities/{entity_id}/relations/{relation_id}": Foreign(RELATION),
     "PUT /api/v1/graph/entities/{entity_id}/facts/{fact_id}": Foreign(FACT, {"json": SAID}),
     "DELETE /api/v1/graph/entities/{entity_id}/facts/{fact_id}": Foreign(FACT),
     "GET /api/v1/meaning": Own(),
@@ -224,6 +228,8 @@ KNOWLEDGE: dict[str, Case] = {
         ENTITY, {"data": {"other_id": str(uuid4())}}
     ),
     f"POST {PAGES}/knowledge-graph/{{entity_id}}/delete": Foreign(ENTITY),
+    f"POST {PAGES}/knowledge-graph/{{entity_id}}/relations": Foreign(ENTITY, {"data": RELATED}),
+    f"POST {PAGES}/knowledge-graph/{{entity_id}}/relations/{{relation_id}}/delete": Foreign(RELATION),
     f"POST {PAGES}/knowledge-graph/{{entity_id}}/facts": Foreign(ENTITY, {"data": SAID}),
     f"POST {PAGES}/knowledge-graph/{{entity_id}}/facts/{{fact_id}}": Foreign(FACT, {"data": SAID}),
     f"POST {PAGES}/knowledge-graph/{{entity_id}}/facts/{{fact_id}}/delete": Foreign(FACT),

@@ -1,5 +1,6 @@
 """What sentences say in numbers, and which of them cannot both be true."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from uuid import UUID
@@ -93,6 +94,25 @@ def test_statements_of_different_sources_about_the_same_contradict_each_other():
         assert bool(found) is expected, other
     (hit,) = contradictions([moscow, pairs[0][0]])
     assert hit == Hit("contradiction", 1.0, moscow.id, pairs[0][0].id)
+
+
+def test_what_is_never_given_together_is_no_contradiction():
+    """KB-17, KB-29: for stages of a deal, and for agents, without one in common; None is all of them"""
+    for one, other, expected in (
+        ({"a"}, {"b"}, False),
+        ({"a"}, {"a", "b"}, True),
+        ({"a"}, None, True),
+        (set(), None, False),
+        (set(), set(), False),
+        (None, None, True),
+    ):
+        sides = [None if side is None else frozenset(side) for side in (one, other)]
+        for name in ("stages", "agents"):
+            statements = [
+                replace(says(source, amount, "доставк москв"), **{name: side})
+                for source, amount, side in zip((ONE, TWO), ("300", "500"), sides, strict=True)
+            ]
+            assert bool(contradictions(statements)) is expected, (name, one, other)
 
 
 def test_a_large_base_is_compared_in_parts_and_still_finds_what_shares_rare_words():

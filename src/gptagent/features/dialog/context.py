@@ -22,6 +22,13 @@ SEEN_ASKED_CHARS = 400
 UNTOLD = Told()
 
 
+def stage_of(connection_id: UUID, lead: LeadCard | None) -> StageKey | None:
+    """Return the stage of a deal; None without a deal, or while nothing is known of where it is."""
+    if lead is None or lead.pipeline_id is None or lead.stage_id is None:
+        return None
+    return StageKey(connection_id, lead.pipeline_id, lead.stage_id)
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """`unanswered` are the customer's messages this turn answers; `history` those before, oldest first.
@@ -89,11 +96,7 @@ class TurnContext(Seen):
 
     @property
     def stage(self) -> StageKey | None:
-        """The stage of the deal; None without a deal, or while nothing is known of where it is."""
-        lead = self.lead
-        if lead is None or lead.pipeline_id is None or lead.stage_id is None:
-            return None
-        return StageKey(self.conversation.connection_id, lead.pipeline_id, lead.stage_id)
+        return stage_of(self.conversation.connection_id, self.lead)
 
     @property
     def told_history(self) -> tuple[Message, ...]:

@@ -22,6 +22,7 @@ from gptagent.features.dialog.tracing import service as tracing
 from gptagent.features.dialog.tracing.model import Trace
 from gptagent.features.inference.budgets.model import EXHAUSTED
 from gptagent.features.knowledge import service as knowledge
+from gptagent.features.knowledge.model import At
 from gptagent.features.organizations import service as organizations
 from gptagent.kernel import observe
 from gptagent.kernel.clock import utcnow
@@ -164,6 +165,7 @@ async def note_question(session: Session, turn: Turn, conversation: Conversation
         asked_at=utcnow(),
         names=(conversation.customer_name,),
         categories=None if part is None else tuple(part),
+        at=At(answer.stage),
     )
     await knowledge.note_question(session, asked)
     earlier = await store.outdated_turns(session, conversation.id, turn.first_seq)

@@ -74,7 +74,7 @@ class Generation:
         with trace.timed("answer"):
             answer, spent = await self._respond(db, scope, context, passages)
         support = max((one.support for one in passages), default=0.0)
-        return replace(answer, support=support), spent, context
+        return replace(answer, support=support, stage=context.stage), spent, context
 
     async def _respond(
         self, db: Database, scope: Scope, context: TurnContext, passages: list[Passage]

@@ -6,7 +6,7 @@ from typing import Literal
 from uuid import UUID
 
 from gptagent.features.crm.model import ReplyRoute
-from gptagent.features.knowledge.model import Place
+from gptagent.features.knowledge.model import Place, StageKey
 
 Outcome = Literal["reply", "not_found", "handed_off", "refused"]
 # How a turn ends: with its answer's outcome, or unsent by the word of a person.
@@ -114,7 +114,7 @@ class Answer:
     """What the turn decided to say, recorded before it is sent. `by` is the model's name or 'extractive'.
 
     `support` (0-1) is how far the best passage answers the question; None if nothing was searched. `rest` are
-    the messages that follow this one, of a reply in parts.
+    the messages that follow this one, of a reply in parts. `stage` is where the deal was, if there was one.
     """
 
     text: str
@@ -125,6 +125,7 @@ class Answer:
     support: float | None = None
     promises: tuple[Promised, ...] = ()
     rest: tuple[str, ...] = ()
+    stage: StageKey | None = None
 
     @property
     def whole(self) -> str:

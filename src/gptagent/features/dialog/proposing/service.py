@@ -7,11 +7,14 @@ from uuid import UUID
 from gptagent.features.conversations import service as conversations
 from gptagent.features.conversations.model import Conversation, Message
 from gptagent.features.conversations.speaking import service as speaking
+from gptagent.features.crm import service as crm
 from gptagent.features.dialog import store as turns
+from gptagent.features.dialog.context import stage_of
 from gptagent.features.dialog.proposing import store
 from gptagent.features.dialog.proposing.model import SILENT_FOR, exchanges_of, wait_for
 from gptagent.features.knowledge import service as knowledge
-from gptagent.features.knowledge.model import DraftText, Material
+from gptagent.features.knowledge.model import At, DraftText, Material
+from gptagent.features.knowledge.service import Within
 from gptagent.features.organizations import service as organizations
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import NotFound
@@ -118,5 +121,14 @@ async def _material(session: Session, conversation: Conversation, messages: list
     writers = {one.author_name for one in messages if one.author in {"customer", "human"}}
     names = sorted(filter(None, {conversation.customer_name, *writers}))
     agent = await speaking.find_speaker(session, conversation.id)
-    part = knowledge.within(agent.settings.knowledge.part) if agent else None
+    categories = agent.settings.knowledge.part if agent else None
+    part = Within(None if categories is None else tuple(categories), await _place(session, conversation))
     return await knowledge.read_talk(session, exchanges_of(said, tried), names, within=part)
+
+
+async def _place(session: Session, conversation: Conversation) -> At:
+    """Return where the deal is now, as the mirror knows it."""
+    place, lead = conversation.connection_id, None
+    if conversation.lead_id is not None:
+        lead = await crm.get_lead_card(session, place, conversation.lead_id)
+    return At(stage_of(place, lead))

@@ -12,7 +12,7 @@ from gptagent.features.dialog.acting import service as acting
 from gptagent.features.dialog.acting.model import FieldWrite, wants_acting
 from gptagent.features.dialog.acting.promising import promise_task
 from gptagent.features.dialog.acting.prompting import plan as plan_actions
-from gptagent.features.dialog.context import TurnContext
+from gptagent.features.dialog.context import TurnContext, stage_of
 from gptagent.features.dialog.drafts.service import DRAFT_TASK
 from gptagent.features.dialog.enclosures.model import article_of
 from gptagent.features.dialog.ending import FACT_GATE_TASK, NOT_FOUND_TASK, TASK_QUESTION_CHARS
@@ -37,6 +37,7 @@ from gptagent.features.dialog.wording import welcoming
 from gptagent.features.inference import service as inference
 from gptagent.features.inference.model import Hear
 from gptagent.features.knowledge import service as knowledge
+from gptagent.features.knowledge.model import At
 from gptagent.features.organizations import service as organizations
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database, Session
@@ -130,8 +131,13 @@ async def _within_budget(session: Session, wanted: Rehearsal) -> Rehearsal:
     return replace(wanted, agent=replace(wanted.agent, settings=settings))
 
 
+async def place_at(session: Session, place: Place) -> At:
+    """Return at which stage the customer is taken to write."""
+    return At(stage_of(place.connection_id or NOBODY, await _lead(session, place)))
+
+
 async def _context(session: Session, wanted: Rehearsal) -> TurnContext:
-    lead = await _lead(session, wanted)
+    lead = await _lead(session, wanted.place, thawed(wanted.lead, LeadCard))
     contact = thawed(wanted.contact, ContactCard)
     name = wanted.place.customer_name
     if not name and contact is None:
@@ -171,9 +177,8 @@ def _look_at_gates(context: TurnContext, trace: Trace) -> None:
             trace.closed(name)
 
 
-async def _lead(session: Session, wanted: Rehearsal) -> LeadCard | None:
+async def _lead(session: Session, place: Place, lead: LeadCard | None = None) -> LeadCard | None:
     """Return the deal: as it was frozen, as the mirror knows it, or nothing but a stage."""
-    place, lead = wanted.place, thawed(wanted.lead, LeadCard)
     if lead is None and place.connection_id is not None and place.lead_id is not None:
         lead = await crm.get_lead_card(session, place.connection_id, place.lead_id)
     if place.pipeline_id is None or place.connection_id is None:

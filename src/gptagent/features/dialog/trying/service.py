@@ -13,6 +13,7 @@ from gptagent.features.conversations import service as conversations
 from gptagent.features.crm import service as crm
 from gptagent.features.dialog import service as turns
 from gptagent.features.dialog.reaching import reached
+from gptagent.features.dialog.rehearsing import service as rehearsing
 from gptagent.features.dialog.rehearsing.model import Place, Rehearsal, Said
 from gptagent.features.dialog.tracing import service as tracing
 from gptagent.features.dialog.trying import store
@@ -143,7 +144,8 @@ async def suggest_words(session: Session, chat: TestChat) -> list[str]:
     agent = await agents.find_agent(session, chat.agent_id)
     if agent is None:
         return []
-    part = knowledge.within(tried(agent).knowledge.part)
+    at = await rehearsing.place_at(session, chat.place)
+    part = knowledge.within(tried(agent).knowledge.part, at)
     return await knowledge.opening_questions(session, part, WORDS_SUGGESTED)
 
 

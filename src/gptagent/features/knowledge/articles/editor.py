@@ -71,7 +71,7 @@ class ArticleEditor:
     async def create_form(
         self, request: Request, scope: CurrentScope, category: QueryText = "", gap: QueryText = ""
     ) -> Response:
-        """Show an empty form; with `gap` its title is what customers asked."""
+        """Show an empty form; with `gap` its title and stages are those of what customers asked."""
         require(scope, policy.EDIT_KNOWLEDGE)
         return await self._editor(request, scope, None, {**_blank(category), "gap": id_of(gap)})
 
@@ -151,6 +151,8 @@ class ArticleEditor:
                 values["title"] = gap.title[:TITLE_MAX_CHARS]
             if gap is not None:
                 values["categories"] = values["categories"] or await gaps.category_for(session, gap.id)
+            if values["stages"] is None:  # an empty form
+                values["stages"] = await _stages_for(session, gap)
             if default := tree.default():
                 values["categories"] = values["categories"] or (default.id,)
             picked, found = await _relatives(session, values, article_id)
@@ -262,6 +264,10 @@ async def _gap_of(session: Session, values: Mapping[str, object]) -> Gap | None:
     return None
 
 
+async def _stages_for(session: Session, gap: Gap | None) -> tuple[str, ...]:
+    return tuple(map(str, await gaps.stages_for(session, gap.id))) if gap else ()
+
+
 async def _fill(session: Session, typed: Mapping[str, object], article: Article) -> Gap | None:
     gap = await _gap_of(session, typed)
     return await gaps.link_article(session, gap.id, article.id, now=utcnow()) if gap else None
@@ -287,7 +293,7 @@ async def _names(session: Session) -> dict[UUID, str]:
 
 def _blank(category: str) -> dict[str, object]:
     chosen = ids_of([category])
-    return {**_values(None), "categories": chosen}
+    return {**_values(None), "categories": chosen, "stages": None}
 
 
 def _values(article: Article | None) -> dict[str, object]:

@@ -41,6 +41,8 @@ ARTICLE_ORDERS = orders(name="title") | {
 }
 VERSION_ORDERS = {"-version": Order("-version", "version", "number", descending=True)}
 _TEXTS = ("title", "description", "content", "tags", "categories", "related", "stages")
+# What decides whether, and where, an article is found.
+_FOUND = frozenset({"title", "content", "is_active", "categories", "stages"})
 
 
 async def create_article(session: Session, new: NewArticle, *, now: datetime) -> Article:
@@ -86,6 +88,7 @@ async def update_article(session: Session, change: ArticleChange, *, now: dateti
     if changed & {"title", "content", "is_active"} and (old.is_active or article.is_active):
         await pieces.delete_pieces(session, "article", article.id)
         await _index(session, article)
+    if changed & _FOUND and (old.is_active or article.is_active):
         await gaps.queue_check(session, article.id)
     switched = {"is_active": (old.is_active, article.is_active)} if "is_active" in changed else {}
     texts = {name: None for name in _TEXTS if name in changed}

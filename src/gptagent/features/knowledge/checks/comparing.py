@@ -33,6 +33,7 @@ Subject = tuple[str, ...]
 def contradictions(statements: Iterable[Statement]) -> list[Hit]:
     """Return pairs of different sources with the same subject and unit and different values, best first.
 
+    What is never given together is meant to differ, and no pair.
     Of what one subject's statements say only the first pair of each two sources is told.
     """
     by_unit: dict[str, dict[Subject, list[Statement]]] = defaultdict(lambda: defaultdict(list))
@@ -123,7 +124,9 @@ def _pairs(ones: Sequence[Statement], others: Sequence[Statement], similarity: f
     few = (ones[:STATEMENTS_OF_SUBJECT_MAX], others[:STATEMENTS_OF_SUBJECT_MAX])
     for one, other in product(*few):
         sources = frozenset((one.source, other.source))
-        if len(sources) == 2 and sources not in seen and differ(one.amounts, other.amounts):
+        if len(sources) < 2 or sources in seen or not one.meets(other):
+            continue
+        if differ(one.amounts, other.amounts):
             seen.add(sources)
             first, second = sorted((one.id, other.id))
             yield Hit("contradiction", similarity, first, second)

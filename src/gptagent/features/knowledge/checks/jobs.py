@@ -61,7 +61,7 @@ async def _read(ctx: CheckContext) -> None:
         async with ctx.db.session(ctx.scope) as session:
             await service.keep_statements(session, told, [one.chunk_id for one in passages], now=utcnow())
     async with ctx.db.session(ctx.scope) as session:
-        await service.keep_facts(session, await service.read_facts(session))
+        await service.keep_facts(session)
 
 
 def _told(passages: list[Passage]) -> list[tuple[int, Told]]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 SourceKind = Literal["article", "document", "company_facts"]
@@ -18,7 +18,7 @@ DATE, TIME = "date", "time"
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a sentence stands; the company's facts have no id."""
+    """Where a sentence stands; a fact that an earlier release found has no id."""
 
     kind: SourceKind
     id: UUID | None
@@ -41,7 +41,9 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What is compared. `words` are the lexemes of the subject, each once."""
+    """What is compared. `words` are the lexemes of the subject, each once; `stages` are those of a deal
+    at which it is given, and `agents` those to whom, None for all.
+    """
 
     id: int
     source: Source
@@ -49,6 +51,19 @@ class Statement:
     amounts: tuple[str, ...]
     words: tuple[str, ...]
     promises: bool
+    stages: frozenset[str] | None = None
+    agents: frozenset[UUID] | None = None
+
+    def meets(self, other: "Statement") -> bool:
+        """Whether the two are given at a stage in common, and to an agent."""
+        return _meet(self.stages, other.stages) and _meet(self.agents, other.agents)
+
+
+def _meet(ones: frozenset[Any] | None, others: frozenset[Any] | None) -> bool:
+    """Tell whether two have something in common; None is all, nothing meets none."""
+    if ones is None or others is None:
+        return frozenset() not in {ones, others}
+    return not ones.isdisjoint(others)
 
 
 @dataclass(frozen=True, slots=True)

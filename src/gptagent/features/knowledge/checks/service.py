@@ -77,11 +77,6 @@ async def unread_passages(session: Session, *, after: int, limit: int) -> list[P
     return await store.unread_passages(session, after, limit)
 
 
-async def read_facts(session: Session) -> str:
-    """Return what is told about the company: it has no passages."""
-    return await facts.read_text(session)
-
-
 async def keep_statements(
     session: Session, told: Sequence[tuple[int, Told]], read: Sequence[int], *, now: datetime
 ) -> None:
@@ -96,12 +91,18 @@ async def keep_statements(
     await _tell(session)
 
 
-async def keep_facts(session: Session, content: str) -> None:
-    """Put what the company's facts say in the place of what they said."""
-    told = told_in(content, "")
+async def keep_facts(session: Session) -> None:
+    """Put what the company's facts say in the place of what they said: they have no passages."""
+    told = [
+        (fact_id, one)
+        for fact_id, content in await facts.read_contents(session)
+        for one in told_in(content, "")
+    ]
     await store.forget_facts(session)
-    words = await _words(session, told)
-    await store.insert_statements(session, [(None, one, own) for one, own in zip(told, words, strict=True)])
+    words = await _words(session, [one for _id, one in told])
+    await store.insert_statements(
+        session, [(by, one, own) for (by, one), own in zip(told, words, strict=True)]
+    )
 
 
 async def read_statements(session: Session) -> tuple[list[Statement], int]:
@@ -203,4 +204,5 @@ def _new(hit: Hit, by_id: dict[int, Statement], texts: dict[int, str]) -> NewFin
 
 
 def _named(source: Source, text: str) -> str:
-    return f"{source.kind}:{source.id}:{text}"
+    """Return what a sentence is known by; a fact says the same whichever it stands in."""
+    return f"{source.kind}:{None if source.kind == 'company_facts' else source.id}:{text}"

@@ -144,14 +144,21 @@ async def forget_facts(session: Session) -> None:
     await session.execute("delete from app.statement where chunk_id is null")
 
 
-async def insert_statements(session: Session, told: Sequence[tuple[int | None, Told, Sequence[str]]]) -> None:
-    """Add statements with the lexemes of their subjects."""
+async def insert_statements(session: Session, told: Sequence[tuple[int | UUID, Told, Sequence[str]]]) -> None:
+    """Add statements of passages and, by their ids, of facts, with the lexemes of their subjects."""
     await session.executemany(
-        """insert into app.statement (chunk_id, sentence, unit, amounts, words, promises)
-           values ($1, $2, $3, $4, $5, $6)""",
+        """insert into app.statement (chunk_id, fact_id, sentence, unit, amounts, words, promises)
+           values ($1, $2, $3, $4, $5, $6, $7)""",
         [
-            (chunk_id, one.sentence, one.unit, list(one.amounts), list(words), one.promises)
-            for chunk_id, one, words in told
+            (
+                *((None, by) if isinstance(by, UUID) else (by, None)),
+                one.sentence,
+                one.unit,
+                list(one.amounts),
+                list(words),
+                one.promises,
+            )
+            for by, one, words in told
         ],
     )
 
@@ -159,18 +166,37 @@ async def insert_statements(session: Session, told: Sequence[tuple[int | None, T
 async def list_statements(session: Session, limit: int) -> list[Statement]:
     """Return all statements, the newest of too many."""
     rows = await session.fetch(
-        """select s.id, c.article_id, c.document_id, s.unit, s.amounts, s.words, s.promises
-             from app.statement s left join app.chunk c on c.id = s.chunk_id order by s.id desc limit $1""",
+        """with bound as (
+             select b.source_id, array_agg(concat_ws(':', t.connection_id, t.pipeline_id, t.stage_id))
+                                   filter (where t.source_id is not null) as stages
+               from app.staged_source b left join app.source_stage t on t.source_id = b.source_id
+              group by b.source_id
+             union all
+             select f.id, array_agg(concat_ws(':', t.connection_id, t.pipeline_id, t.stage_id))
+                            filter (where t.fact_id is not null)
+               from app.company_fact f left join app.company_fact_stage t on t.fact_id = f.id
+              where not f.is_everywhere group by f.id)
+           select s.id, c.article_id, c.document_id, s.fact_id, s.unit, s.amounts, s.words, s.promises,
+                  case when b.source_id is not null then coalesce(b.stages, '{}') end as stages,
+                  case when not f.is_global
+                       then array(select a.agent_id from app.company_fact_agent a where a.fact_id = f.id)
+                  end as agents
+             from app.statement s left join app.chunk c on c.id = s.chunk_id
+                  left join bound b on b.source_id = coalesce(c.article_id, c.document_id, s.fact_id)
+                  left join app.company_fact f on f.id = s.fact_id
+            order by s.id desc limit $1""",
         limit,
     )
     return [
         Statement(
             id=row["id"],
-            source=_source(row["article_id"], row["document_id"]),
+            source=_source(row),
             unit=row["unit"],
             amounts=tuple(row["amounts"]),
             words=tuple(row["words"]),
             promises=row["promises"],
+            stages=None if row["stages"] is None else frozenset(row["stages"]),
+            agents=None if row["agents"] is None else frozenset(row["agents"]),
         )
         for row in reversed(rows)
     ]
@@ -184,11 +210,12 @@ async def count_statements(session: Session) -> int:
 async def read_changed(session: Session) -> Changed:
     """Return when each source changed last."""
     rows = await session.fetch(
-        """select id as article_id, null::uuid as document_id, updated_at from app.article
-           union all select null, id, updated_at from app.document
-           union all select null, null, max(updated_at) from app.company_fact having count(*) > 0"""
+        """select id as article_id, null::uuid as document_id, null::uuid as fact_id, updated_at
+             from app.article
+           union all select null, id, null, updated_at from app.document
+           union all select null, null, id, updated_at from app.company_fact"""
     )
-    return {_source(row["article_id"], row["document_id"]): row["updated_at"] for row in rows}
+    return {_source(row): row["updated_at"] for row in rows}
 
 
 async def sentences(session: Session, ids: Collection[int]) -> dict[int, str]:
@@ -208,8 +235,12 @@ async def hold_sources(session: Session, sources: Collection[Source]) -> set[Sou
         "select id from app.document where id = any($1::uuid[]) order by id for key share",
         sorted(one.id for one in sources if one.kind == "document" and one.id is not None),
     )
+    facts = await session.fetch(
+        "select id from app.company_fact where id = any($1::uuid[]) order by id for key share",
+        sorted(one.id for one in sources if one.kind == "company_facts" and one.id is not None),
+    )
     return {
-        Source("company_facts", None),
+        *(Source("company_facts", row["id"]) for row in facts),
         *(Source("article", row["id"]) for row in articles),
         *(Source("document", row["id"]) for row in documents),
     }
@@ -219,28 +250,32 @@ async def save_findings(session: Session, found: Sequence[NewFinding], now: date
     """Keep what was found and drop what was not any more; what is known stays dismissed."""
     await session.executemany(
         """insert into app.finding as f
-             (id, kind, fingerprint, rank, unit, article_id, document_id, sentence, amounts, other_article_id,
-              other_document_id, other_sentence, other_amounts, found_at, checked_at)
-           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14)
+             (id, kind, fingerprint, rank, unit, article_id, document_id, fact_id, sentence, amounts,
+              other_article_id, other_document_id, other_fact_id, other_sentence, other_amounts, found_at,
+              checked_at)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $16)
            on conflict (org_id, fingerprint) do update
-             set rank = excluded.rank, checked_at = excluded.checked_at""",
+             set rank = excluded.rank, checked_at = excluded.checked_at, fact_id = excluded.fact_id,
+                 other_fact_id = excluded.other_fact_id""",
         [(*_columns(one), now) for one in found],
     )
     await session.execute("delete from app.finding where checked_at < $1", now)
 
 
 _FINDING = """
-select f.id, f.kind, f.unit, f.article_id, f.document_id, f.sentence, f.amounts, f.other_article_id,
-       f.other_document_id, f.other_sentence, f.other_amounts, f.is_dismissed, f.found_at,
+select f.id, f.kind, f.unit, f.article_id, f.document_id, f.fact_id, f.sentence, f.amounts,
+       f.other_article_id, f.other_document_id, f.other_fact_id, f.other_sentence, f.other_amounts,
+       f.is_dismissed, f.found_at,
        coalesce(a.title, d.title, '') as title, coalesce(oa.title, od.title, '') as other_title,
        d.url, od.url as other_url,
        coalesce(a.updated_at, d.updated_at, cf.updated_at) as changed_at,
-       coalesce(oa.updated_at, od.updated_at, cf.updated_at) as other_changed_at, f.rank
+       coalesce(oa.updated_at, od.updated_at, ocf.updated_at) as other_changed_at, f.rank
   from app.finding f
        left join app.article a on a.id = f.article_id left join app.document d on d.id = f.document_id
        left join app.article oa on oa.id = f.other_article_id
        left join app.document od on od.id = f.other_document_id
-       left join (select max(updated_at) as updated_at from app.company_fact) cf on true"""
+       left join app.company_fact cf on cf.id = f.fact_id
+       left join app.company_fact ocf on ocf.id = f.other_fact_id"""
 # Of a row of _FINDING: $1 is what is shown.
 _SHOWN = """case $1 when 'dismissed' then is_dismissed
                     when 'stale' then not is_dismissed and kind <> 'contradiction'
@@ -294,28 +329,29 @@ async def set_dismissed(session: Session, finding_id: UUID, *, is_dismissed: boo
 
 def _columns(one: NewFinding) -> tuple[object, ...]:
     sides = [(*_ids(source), sentence, list(amounts)) for source, sentence, amounts in one.sides] + [
-        (None, None, None, list[str]())
+        (None, None, None, None, list[str]())
     ]
     return (one.id, one.kind, one.fingerprint, one.rank, one.unit, *sides[0], *sides[1])
 
 
-def _ids(source: Source) -> tuple[UUID | None, UUID | None]:
-    return (
-        source.id if source.kind == "article" else None,
-        source.id if source.kind == "document" else None,
+def _ids(source: Source) -> tuple[UUID | None, ...]:
+    return tuple(
+        source.id if source.kind == kind else None for kind in ("article", "document", "company_facts")
     )
 
 
-def _source(article_id: UUID | None, document_id: UUID | None) -> Source:
-    if article_id is not None:
+def _source(row: Record, prefix: str = "") -> Source:
+    if (article_id := row[f"{prefix}article_id"]) is not None:
         return Source("article", article_id)
-    return Source("document", document_id) if document_id is not None else Source("company_facts", None)
+    if (document_id := row[f"{prefix}document_id"]) is not None:
+        return Source("document", document_id)
+    return Source("company_facts", row[f"{prefix}fact_id"])
 
 
 def _finding(row: Record) -> Finding:
     def side(prefix: str) -> Side:
         return Side(
-            _source(row[f"{prefix}article_id"], row[f"{prefix}document_id"]),
+            _source(row, prefix),
             row[f"{prefix}title"],
             row[f"{prefix}sentence"],
             tuple(row[f"{prefix}amounts"]),

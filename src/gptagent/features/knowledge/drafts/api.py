@@ -6,9 +6,12 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter
+from pydantic import Field
 
 from gptagent.features.knowledge.drafts import service
 from gptagent.features.knowledge.drafts.model import Decision, Draft, Maker, Status
+from gptagent.features.knowledge.staging.api import StageBody, StageKeyOut, keys_of
+from gptagent.features.knowledge.staging.model import STAGES_MAX
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
@@ -19,13 +22,16 @@ from gptagent.kernel.rest import api_router
 
 
 class AcceptanceBody(Body):
-    """Without `title` and `content` the article says what was proposed. Agents answer from an active one."""
+    """Without `title` and `content` the article says what was proposed, without `stages` it is for those that
+    were proposed; no stage is for all of them. Agents answer from an active one.
+    """
 
     model_config = example({"is_active": True, "title": "Do you engrave rings?"})
 
     is_active: bool
     title: str | None = None
     content: str | None = None
+    stages: Annotated[list[StageBody] | None, Field(max_length=STAGES_MAX)] = None
 
 
 class TalkOut(Wire):
@@ -38,7 +44,8 @@ class TalkOut(Wire):
 class DraftOut(Wire):
     """`made_by` the `model`, or of the person's own `words`. `article_id` is what became of an accepted one.
 
-    `gap_id` is what customers asked, if that was gathered.
+    `gap_id` is what customers asked, if that was gathered. `stages` are those that the article is to be for,
+    where it was said; none is for all.
     """
 
     id: UUID
@@ -50,6 +57,7 @@ class DraftOut(Wire):
     content: str
     conversation_id: UUID
     gap_id: UUID | None
+    stages: list[StageKeyOut]
     article_id: UUID | None
     decided_by: UUID | None
     decided_at: datetime | None
@@ -94,7 +102,8 @@ class DraftsApi:
     async def accept(self, scope: CurrentScope, draft_id: UUID, body: AcceptanceBody) -> DraftOut:
         """Make an article of it, `article_id`, linked to the question of customers that it answers."""
         require(scope, policy.EDIT_KNOWLEDGE)
-        decision = Decision(body.title, body.content, body.is_active)
+        stages = None if body.stages is None else keys_of(body.stages)
+        decision = Decision(body.title, body.content, body.is_active, stages)
         async with self.db.session(scope) as session:
             return _out(await service.accept(session, draft_id, decision, now=utcnow()))
 

@@ -7,6 +7,7 @@ from typing import Literal
 from uuid import UUID
 
 from gptagent.features.knowledge.articles.model import CONTENT_MAX_CHARS, CONTENT_MIN_CHARS, TITLE_MAX_CHARS
+from gptagent.features.knowledge.staging.model import StageKey
 
 Status = Literal["proposed", "accepted", "rejected"]
 STATUSES: tuple[Status, ...] = ("proposed", "accepted", "rejected")
@@ -39,12 +40,14 @@ class Talk:
 class Material:
     """What an article is to be made of: questions that the base does not answer, the first one names it.
 
-    `gap_id` is what customers asked, if that was noted. `names` are those of the people who talked.
+    `gap_id` is what customers asked, if that was noted. `names` are those of the people who talked. `stages`
+    are those that it is for, all if there are none.
     """
 
     talks: tuple[Talk, ...]
     gap_id: UUID | None
     names: tuple[str, ...] = field(default=(), repr=False)
+    stages: tuple[StageKey, ...] = ()
 
     @property
     def question(self) -> str:
@@ -62,7 +65,9 @@ class DraftText:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """`gap_id` is of a gap that is still there. `decided_by` is a person's id."""
+    """`gap_id` is of a gap that is still there. `stages` are those that the article is to be for, all
+    if there are none. `decided_by` is a person's id.
+    """
 
     id: UUID
     status: Status
@@ -73,6 +78,7 @@ class Draft:
     content: str = field(repr=False)
     conversation_id: UUID
     gap_id: UUID | None
+    stages: tuple[StageKey, ...]
     article_id: UUID | None
     article_title: str | None
     decided_by: UUID | None
@@ -83,11 +89,12 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a person makes of a draft when accepting it; None leaves its text as it is."""
+    """What a person makes of a draft when accepting it; None leaves its text or its stages as they are."""
 
     title: str | None = None
     content: str | None = None
     is_active: bool = False
+    stages: tuple[StageKey, ...] | None = None
 
 
 def is_question(words: Collection[str], text: str) -> bool:

@@ -1,7 +1,7 @@
 """The verbs of drafts: make one of a talk, show, accept, reject."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -31,6 +31,8 @@ from gptagent.features.knowledge.drafts.prompting import masked_lines
 from gptagent.features.knowledge.gaps import service as gaps
 from gptagent.features.knowledge.gaps.masking import masked
 from gptagent.features.knowledge.gaps.model import QUESTION_MAX_CHARS, kind_of
+from gptagent.features.knowledge.staging import service as staging
+from gptagent.features.knowledge.staging.model import At
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import Conflict, NotFound
 from gptagent.kernel.paging import Order, Page
@@ -62,26 +64,30 @@ async def read_talk(
     exchanges: Sequence[Exchange],
     names: Sequence[str],
     *,
-    within: Within | None = None,
+    within: Within,
 ) -> Material | None:
     """Return what an article can be made of: the questions that the base does not answer, or hardly; looked
-    at is what is `within`, of which the agent of the talk answers.
+    at is what is `within`, of which the agent of the talk answers, and at the stage where each was asked.
 
     None if there are none, if the answers say too little, or the same was proposed and not accepted.
     """
     told: list[Talk] = []
     gap_id: UUID | None = None
+    places: set[At] = set()
     for one in (await _asked(session, exchanges, tuple(names)))[:EXCHANGES_MAX]:
         answer = "\n\n".join(one.answers)[:ANSWER_MAX_CHARS]
         if not says_enough(await gaps.words_of(session, answer), answer):
             continue
-        lack = await _lack(session, one, within)
+        at = await gaps.place_of(session, one.turns) or within.at
+        lack = await _lack(session, one, replace(within, at=at))
         if lack is not None:
             told.append(Talk(one.text, answer))
             gap_id = gap_id or lack.gap_id
+            places |= {at} if at else set()
     if not told or await store.is_known(session, gap_id, told[0].question):
         return None
-    return Material(tuple(told), gap_id, tuple(names))
+    stages = await staging.stages_for(session, places)
+    return Material(tuple(told), gap_id, tuple(names), stages)
 
 
 async def may_ask_model(session: Session) -> bool:
@@ -140,7 +146,8 @@ async def accept(session: Session, draft_id: UUID, decision: Decision, *, now: d
     if draft.gap_id is not None:
         await gaps.hold_gap(session, draft.gap_id)
         places = await gaps.category_for(session, draft.gap_id)
-    new = NewArticle(title, content, decision.is_active, categories=places)
+    stages = draft.stages if decision.stages is None else decision.stages
+    new = NewArticle(title, content, decision.is_active, categories=places, stages=stages)
     article = await articles.create_article(session, new, now=now)
     if draft.gap_id is not None:
         await gaps.fill(session, draft.gap_id, article.id, now=now)
@@ -178,7 +185,7 @@ async def _asked(session: Session, exchanges: Sequence[Exchange], names: tuple[s
     return found
 
 
-async def _lack(session: Session, asked: _Asked, within: Within | None) -> _Lack | None:
+async def _lack(session: Session, asked: _Asked, within: Within) -> _Lack | None:
     """Return None if this part of the base answers it fully, or people have put the question away."""
     noted = await gaps.find_asked(session, asked.turns)
     gap = noted or await gaps.find_near(session, asked.text)

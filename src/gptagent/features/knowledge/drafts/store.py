@@ -7,14 +7,15 @@ import msgspec
 from asyncpg import Record
 
 from gptagent.features.knowledge.drafts.model import Draft, DraftText, Material, Status, Talk
+from gptagent.features.knowledge.staging.model import stages_of
 from gptagent.kernel.db import Session
 from gptagent.kernel.ids import new_id
 from gptagent.kernel.paging import Page
 
 _DRAFT = """
 select d.id, d.status, d.made_by, d.question, d.talk::text as talk, d.title, d.content, d.conversation_id,
-       g.id as gap_id, d.article_id, a.title as article_title, d.decided_by, d.decided_at, d.created_at,
-       d.updated_at
+       g.id as gap_id, d.stages, d.article_id, a.title as article_title, d.decided_by, d.decided_at,
+       d.created_at, d.updated_at
   from app.knowledge_draft d left join app.gap g on g.id = d.gap_id
        left join app.article a on a.id = d.article_id"""
 _LISTED = f"from ({_DRAFT}) draft where status = $1"
@@ -25,8 +26,8 @@ async def insert_draft(
 ) -> None:
     await session.execute(
         """insert into app.knowledge_draft (id, conversation_id, gap_id, made_by, question, talk, title,
-                                            content, created_at, updated_at)
-           values ($1, $2, $3, $4, $5, $6::jsonb, $7, $8, $9, $9)""",
+                                            content, stages, created_at, updated_at)
+           values ($1, $2, $3, $4, $5, $6::jsonb, $7, $8, $9, $10, $10)""",
         new_id(),
         conversation_id,
         material.gap_id,
@@ -35,6 +36,7 @@ async def insert_draft(
         msgspec.json.encode(material.talks).decode(),
         text.title,
         text.content,
+        [str(one) for one in material.stages],
         now,
     )
 
@@ -99,4 +101,4 @@ async def decide(
 def _draft(row: Record) -> Draft:
     values = dict(row)
     talk = msgspec.json.decode(values.pop("talk"), type=tuple[Talk, ...])
-    return Draft(**values, talk=talk)
+    return Draft(**values | {"stages": stages_of(values["stages"])}, talk=talk)

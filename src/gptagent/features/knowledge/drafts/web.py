@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -12,6 +13,8 @@ from gptagent.features.knowledge.articles.model import CONTENT_MAX_CHARS, TITLE_
 from gptagent.features.knowledge.drafts import service
 from gptagent.features.knowledge.drafts.model import STATUSES, Decision, Status
 from gptagent.features.knowledge.listing import SIZE_OPTIONS, Listing
+from gptagent.features.knowledge.staging.model import stages_of
+from gptagent.features.knowledge.staging.service import stage_choices
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
@@ -67,15 +70,16 @@ class DraftPages:
         """Make the article and show it, unless its text is none yet."""
         require(scope, policy.EDIT_KNOWLEDGE)
         form = await request.form()
-        typed = {
+        typed: dict[str, Any] = {
             "title": words(form, "title"),
             "content": words(form, "content").replace("\r\n", "\n"),
             "is_active": words(form, "is_active") == "on",
+            "stages": tuple(one for one in form.getlist("stages") if isinstance(one, str)),
         }
-        decision = Decision(str(typed["title"]), str(typed["content"]), bool(typed["is_active"]))
         if "preview" in form:
             return await self._page(request, scope, draft_id, typed)
         try:
+            decision = Decision(**{**typed, "stages": stages_of(typed["stages"])})
             async with self.db.session(scope) as session:
                 draft = await service.accept(session, draft_id, decision, now=utcnow())
         except (Invalid, Conflict) as error:
@@ -105,8 +109,10 @@ class DraftPages:
     ) -> Response:
         async with self.db.session(scope) as session:
             draft = await service.get_draft(session, draft_id)
+            stages = await stage_choices(session)
             shell = await self.pages.shell(request, session)
-        values = typed or {"title": draft.title, "content": draft.content, "is_active": True}
+        proposed = {"title": draft.title, "content": draft.content, "is_active": True}
+        values = typed or {**proposed, "stages": tuple(map(str, draft.stages))}
         return self.pages.show(
             request,
             "knowledge/draft.html",
@@ -114,6 +120,7 @@ class DraftPages:
             status=error.status if error else 200,
             draft=draft,
             values=values,
+            stages=stages,
             preview=render_markdown(str(values["content"])),
             errors=field_errors(request, error) if error else {},
             failure=message_of(request, error) if error and not error.fields else "",

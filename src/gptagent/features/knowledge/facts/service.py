@@ -100,9 +100,11 @@ async def choose_facts(session: Session, agent_id: UUID, stage: StageKey | None)
     return told_of(await store.fitting(session, agent_id, stage))
 
 
-async def read_text(session: Session) -> str:
-    """Return all that is told about the company to whomever, in one text."""
-    return "\n\n".join(await store.read_all(session))
+async def read_contents(session: Session) -> list[tuple[UUID, str]]:
+    """Return all that is told about the company to whomever: each fact's id and what it says. They stay until
+    the commit.
+    """
+    return await store.read_contents(session)
 
 
 async def note_told(session: Session, ids: Collection[UUID], *, now: datetime) -> None:

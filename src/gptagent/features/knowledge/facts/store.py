@@ -134,9 +134,11 @@ async def fitting(session: Session, agent_id: UUID, stage: StageKey | None) -> l
     return [(row["id"], row["content"]) for row in rows]
 
 
-async def read_all(session: Session) -> list[str]:
-    rows = await session.fetch("select content from app.company_fact order by priority, created_at, id")
-    return [row["content"] for row in rows]
+async def read_contents(session: Session) -> list[tuple[UUID, str]]:
+    rows = await session.fetch(
+        "select id, content from app.company_fact order by priority, created_at, id for key share"
+    )
+    return [(row["id"], row["content"]) for row in rows]
 
 
 async def count_use(session: Session, ids: Collection[UUID], now: datetime) -> None:

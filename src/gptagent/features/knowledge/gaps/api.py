@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 
 from gptagent.features.knowledge.gaps import service
 from gptagent.features.knowledge.gaps.model import Kind, Status, View
+from gptagent.features.knowledge.staging.api import StageKeyOut
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
@@ -27,7 +28,10 @@ class GapLink(Body):
 
 
 class GapOut(Wire):
-    """Questions about the same. `title` is the first of them; all of them are at `questions`."""
+    """Questions about the same. `title` is the first of them; all of them are at `questions`.
+
+    `stages` are those at which they were asked, as far as that is known.
+    """
 
     id: UUID
     title: str
@@ -38,6 +42,7 @@ class GapOut(Wire):
     not_found: int
     weak: int
     customers: int
+    stages: list[StageKeyOut]
     last_asked_at: datetime
     created_at: datetime
     updated_at: datetime
@@ -52,6 +57,7 @@ class QuestionOut(Wire):
     """`support` (0-1) is how far its best passage answered the question when it was asked.
 
     `categories` are the part of the base that was asked, as its agent is kept to it; null is all of it.
+    `stage` is where the deal was; null where there was none (`is_without_deal`) or it is not known.
     """
 
     turn_id: UUID
@@ -61,6 +67,8 @@ class QuestionOut(Wire):
     text: str
     asked_at: datetime
     categories: list[UUID] | None
+    stage: StageKeyOut | None
+    is_without_deal: bool
 
 
 class GapQuestionsOut(Wire):
@@ -136,7 +144,9 @@ class GapsApi:
         return GapQuestionsOut(items=[QuestionOut.model_validate(one) for one in found], next_cursor=after)
 
     async def link(self, scope: CurrentScope, gap_id: UUID, body: GapLink) -> GapOut:
-        """It is answered as soon as the search finds the article for it; `status` tells."""
+        """It is answered as soon as the search finds the article for it, and at each further stage where
+        it was asked that or another one; `status` tells.
+        """
         require(scope, policy.EDIT_KNOWLEDGE)
         async with self.db.session(scope) as session:
             gap = await service.link_article(session, gap_id, body.article_id, now=utcnow())

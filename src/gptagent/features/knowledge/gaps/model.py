@@ -7,6 +7,7 @@ from typing import Literal
 from uuid import UUID
 
 from gptagent.features.knowledge.lexical import covered_share
+from gptagent.features.knowledge.staging.model import At, StageKey
 
 Kind = Literal["found", "weak", "not_found"]
 Status = Literal["open", "dismissed", "answered"]
@@ -28,7 +29,7 @@ class Asked:
     """A turn that ended. `customer` tells customers apart; `names` are those of the person who asked.
 
     `support` (0-1) is how far its best passage answers the question. `categories` are the part of the base it
-    was asked of, None for all of it.
+    was asked of, None for all of it; `at` is where the deal was, None if that is not known.
     """
 
     turn_id: UUID
@@ -40,11 +41,12 @@ class Asked:
     asked_at: datetime
     names: tuple[str, ...] = field(default=(), repr=False)
     categories: tuple[UUID, ...] | None = None
+    at: At | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One that was asked, of these `categories` or (None) of the whole base.
+    """One that was asked, of these `categories` or (None) of the whole base, `at` a stage if that is known.
 
     `text` is without the names and numbers of people.
     """
@@ -56,11 +58,23 @@ class Question:
     text: str = field(repr=False)
     asked_at: datetime
     categories: tuple[UUID, ...] | None
+    at: At | None
+
+    @property
+    def stage(self) -> StageKey | None:
+        return self.at.stage if self.at else None
+
+    @property
+    def is_without_deal(self) -> bool:
+        return self.at is not None and self.at.stage is None
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Questions about the same. `title` is the first; `article_id` was written for them, or answers them."""
+    """Questions about the same. `title` is the first; `article_id` was written for them, or answers them.
+
+    `stages` are those at which they were asked, as far as that is known.
+    """
 
     id: UUID
     title: str = field(repr=False)
@@ -71,6 +85,7 @@ class Gap:
     not_found: int
     weak: int
     customers: int
+    stages: tuple[StageKey, ...]
     last_asked_at: datetime
     created_at: datetime
     updated_at: datetime

@@ -1,6 +1,6 @@
 """The verbs of gaps: collect, show, dismiss, link an article, look whether it is found now."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, time, timedelta
 from uuid import UUID
 
@@ -26,13 +26,15 @@ from gptagent.features.knowledge.gaps.model import (
 )
 from gptagent.features.knowledge.model import Passage
 from gptagent.features.knowledge.scoring import store as scoring
+from gptagent.features.knowledge.staging import service as staging
+from gptagent.features.knowledge.staging.model import At, StageKey
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import Invalid, NotFound
 from gptagent.kernel.ids import new_id
 from gptagent.kernel.paging import Order, Page
 
 CANDIDATES = 50  # gaps that a question is held against: those with most words in common
-CHECKED_QUESTIONS = 3  # of a gap, the latest; most of them must be found for it to be answered
+CHECKED_QUESTIONS = 3  # of a gap at a stage, the latest; most of them must be found for it to be answered
 CHECKED_GAPS = 5  # of one article in one transaction
 QUESTIONS_SHOWN = 50
 CHECK_JOB = "knowledge.check_gaps"
@@ -203,6 +205,16 @@ async def category_for(session: Session, gap_id: UUID) -> tuple[UUID, ...]:
     return (found,) if found else ()
 
 
+async def stages_for(session: Session, gap_id: UUID) -> tuple[StageKey, ...]:
+    """Return for which stages an article for a gap is proposed to be: where it was asked; none is for all."""
+    return await staging.stages_for(session, await store.places_asked(session, gap_id))
+
+
+async def place_of(session: Session, turns: Sequence[UUID]) -> At | None:
+    """Return where the question of the latest of these turns was asked, if that was noted."""
+    return await store.place_of_turns(session, turns)
+
+
 async def hold_gap(session: Session, gap_id: UUID) -> None:
     """Keep others from changing a gap: before an article is written for it, for passages are locked later."""
     await store.lock_gap(session, gap_id)
@@ -267,31 +279,51 @@ async def let_go(session: Session, article_id: UUID, *, now: datetime) -> None:
 
 
 async def _answering(session: Session, gap_id: UUID, article_id: UUID | None = None) -> list[Passage] | None:
-    """Return the passages that answer most of the gap's latest questions, of this article if one is named.
+    """Return the passages that answer the gap, of this article if one is named; None if it is not answered.
 
-    A question that was answered weakly has to be answered fully, or nothing would have to change for it. Each
-    is asked of the part of the base that it was asked of.
+    It is if most of the latest questions are at each stage where it was asked: an article has to do it at one
+    of them, others may do it at the rest.
     """
     asked = await store.list_questions(session, gap_id, QUESTIONS_SHOWN)
-    latest: dict[tuple[str, tuple[UUID, ...] | None], Kind] = {}
-    for one in asked:
-        latest.setdefault((one.text, one.categories), one.kind)
     refusal = await retrieval.refusal_support(session)
-    chosen = list(latest.items())[:CHECKED_QUESTIONS]
+    places = await staging.where_to_look(session, {one.at for one in asked})
+    by_place: dict[At | None, list[Question]] = {}
+    for one in asked:
+        if one.at in places:
+            by_place.setdefault(places[one.at], []).append(one)
+    answer: list[Passage] | None = None
+    for at, questions in by_place.items():
+        found = await _look(session, questions, at, refusal)
+        if not _most(found):
+            return None
+        own = [[one for one in passages if article_id in {None, one.source_id}] for passages in found]
+        answer = answer or _most(own)
+    return answer
+
+
+async def _look(
+    session: Session, questions: Sequence[Question], at: At | None, refusal: float
+) -> list[list[Passage]]:
+    """Return what answers each of the latest questions, asked of the part of the base that they
+    were asked of.
+
+    A question that was answered weakly has to be answered fully, or nothing would have to change for it.
+    """
+    latest: dict[tuple[str, tuple[UUID, ...] | None], Kind] = {}
+    for one in questions:
+        latest.setdefault((one.text, one.categories), one.kind)
     found = []
-    for (text, part), kind in chosen:
-        passages = await retrieval.search(session, text, within=within(part))
-        found.append(_fitting(passages, article_id, needed_support(kind, refusal)))
+    for (text, part), kind in list(latest.items())[:CHECKED_QUESTIONS]:
+        passages = await retrieval.search(session, text, within=within(part, at))
+        needed = needed_support(kind, refusal)
+        found.append([one for one in passages if one.support >= needed])
+    return found
+
+
+def _most(found: Sequence[list[Passage]]) -> list[Passage] | None:
+    """Return what answers the first of them that is answered, if most of them are."""
     answered = [passages for passages in found if passages]
-    return answered[0] if len(answered) * 2 > len(chosen) else None
-
-
-def _fitting(passages: Collection[Passage], article_id: UUID | None, needed: float) -> list[Passage]:
-    return [
-        one
-        for one in passages
-        if one.support >= needed and (article_id is None or one.source_id == article_id)
-    ]
+    return answered[0] if len(answered) * 2 > len(found) else None
 
 
 async def words_of(session: Session, text: str) -> list[str]:

@@ -8,16 +8,19 @@ from uuid import UUID
 from asyncpg import Record
 
 from gptagent.features.knowledge.gaps.model import Asked, Gap, Kind, Question, Share, Status, View
+from gptagent.features.knowledge.staging.model import At, at_of, stages_of, text_of
 from gptagent.kernel.db import Session
 from gptagent.kernel.paging import Page
 
 _GAP = """
 select g.id, first.text as title, g.status, g.article_id, a.title as article_title, q.questions, q.not_found,
-       q.weak, q.customers, q.last_asked_at, g.created_at, g.updated_at
+       q.weak, q.customers, q.stages, q.last_asked_at, g.created_at, g.updated_at
   from app.gap g
        join lateral (select count(*) as questions, count(*) filter (where kind = 'not_found') as not_found,
                             count(*) filter (where kind = 'weak') as weak,
-                            count(distinct customer) as customers, max(asked_at) as last_asked_at
+                            count(distinct customer) as customers, max(asked_at) as last_asked_at,
+                            coalesce(array_agg(distinct stage order by stage) filter (where stage <> ''),
+                                     '{}') as stages
                        from app.asked_question where gap_id = g.id) q on q.questions > 0
        join lateral (select text from app.asked_question where gap_id = g.id
                       order by asked_at, turn_id limit 1) first on true
@@ -29,7 +32,7 @@ _SHOWN = """case $1 when 'dismissed' then status = 'dismissed' when 'done' then 
 _HOLDS = """($2 = '' or exists (select from app.asked_question s
                                  where s.gap_id = gap.id and strpos(lower(s.text), lower($2)) > 0))"""
 _LISTED = f"from ({_GAP}) gap where {_SHOWN} and {_HOLDS}"
-_QUESTION = """select turn_id, conversation_id, kind, support, text, asked_at, categories
+_QUESTION = """select turn_id, conversation_id, kind, support, text, asked_at, categories, stage
                  from app.asked_question"""
 SORTS = {
     "": "questions desc, last_asked_at desc, id",
@@ -90,8 +93,9 @@ async def insert_question(
     """A turn that is known already stays as it is."""
     await session.execute(
         """insert into app.asked_question
-             (turn_id, conversation_id, customer, kind, support, gap_id, text, words, asked_at, categories)
-           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict do nothing""",
+             (turn_id, conversation_id, customer, kind, support, gap_id, text, words, asked_at, categories,
+              stage)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict do nothing""",
         asked.turn_id,
         asked.conversation_id,
         asked.customer,
@@ -102,6 +106,7 @@ async def insert_question(
         list(words),
         asked.asked_at,
         asked.categories,
+        text_of(asked.at),
     )
 
 
@@ -178,7 +183,7 @@ async def lock_gap(session: Session, gap_id: UUID) -> None:
 
 async def fetch_gap(session: Session, gap_id: UUID) -> Gap | None:
     row = await session.fetchrow(f"{_GAP} where g.id = $1", gap_id)
-    return Gap(**row) if row else None
+    return _gap(row) if row else None
 
 
 async def find_gaps(
@@ -189,7 +194,7 @@ async def find_gaps(
     rows = await session.fetch(
         f"select * {_LISTED} order by {SORTS[sort]} limit $3 offset $4", view, search, limit, offset
     )
-    return [Gap(**row) for row in rows], total
+    return [_gap(row) for row in rows], total
 
 
 async def page_gaps(session: Session, page: Page, view: View, search: str) -> list[Gap]:
@@ -199,7 +204,7 @@ async def page_gaps(session: Session, page: Page, view: View, search: str) -> li
         search,
         *page.args,
     )
-    return [Gap(**row) for row in rows]
+    return [_gap(row) for row in rows]
 
 
 async def count_views(session: Session) -> Record | None:
@@ -246,6 +251,25 @@ async def category_asked(session: Session, gap_id: UUID) -> UUID | None:
     return found
 
 
+async def places_asked(session: Session, gap_id: UUID) -> list[At]:
+    """Return where a gap was asked about, as far as that is known."""
+    rows = await session.fetch(
+        "select distinct stage from app.asked_question where gap_id = $1 and stage is not null", gap_id
+    )
+    return [at for row in rows if (at := at_of(row["stage"]))]
+
+
+async def place_of_turns(session: Session, turns: Sequence[UUID]) -> At | None:
+    """Return where the latest of these turns was asked, if that is known."""
+    return at_of(
+        await session.fetchval(
+            """select stage from app.asked_question where turn_id = any($1) and stage is not null
+                order by asked_at desc, turn_id desc limit 1""",
+            list(turns),
+        )
+    )
+
+
 async def find_asked(session: Session, turns: Sequence[UUID]) -> UUID | None:
     """Return the gap of the latest of these turns that has one."""
     found: UUID | None = await session.fetchval(
@@ -276,5 +300,10 @@ async def hold_gap(session: Session, gap_id: UUID) -> bool:
 
 def _question(row: Record) -> Question:
     values = dict(row)
-    asked = values.pop("categories")
-    return Question(**values, categories=None if asked is None else tuple(asked))
+    asked, at = values.pop("categories"), at_of(values.pop("stage"))
+    return Question(**values, categories=None if asked is None else tuple(asked), at=at)
+
+
+def _gap(row: Record) -> Gap:
+    values = dict(row)
+    return Gap(**values | {"stages": stages_of(values["stages"])})

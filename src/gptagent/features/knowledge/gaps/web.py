@@ -15,6 +15,7 @@ from gptagent.features.knowledge.gaps import service
 from gptagent.features.knowledge.gaps.model import PERIODS, VIEWS, Share, View, sums
 from gptagent.features.knowledge.gaps.store import SORTS
 from gptagent.features.knowledge.listing import SIZE_OPTIONS, Listing
+from gptagent.features.knowledge.staging.service import stage_names
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
@@ -88,6 +89,7 @@ class GapPages:
         async with self.db.session(scope) as session:
             gap = await service.get_gap(session, gap_id)
             questions = await service.list_questions(session, gap_id)
+            stages = {str(key): label for key, label in (await stage_names(session)).items()}
             shell = await self.pages.shell(request, session)
         return self.pages.show(
             request,
@@ -95,6 +97,7 @@ class GapPages:
             shell,
             gap=gap,
             questions=questions,
+            stages=stages,
             may_edit=policy.EDIT_KNOWLEDGE in scope.permissions,
         )
 

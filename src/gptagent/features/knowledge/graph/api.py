@@ -24,6 +24,7 @@ from gptagent.features.knowledge.graph.wire import (
     MergeBody,
     ReadingBody,
     ReadingOut,
+    RelationBody,
     RelationOut,
     RelationsOut,
 )
@@ -60,6 +61,10 @@ class GraphApi:
         router.post(f"{one}/facts", status_code=201, summary="Add a fact")(self.add_fact)
         router.get(f"{one}/facts", summary="List facts of an entity")(self.facts)
         router.get(f"{one}/relations", summary="List relations of an entity")(self.relations)
+        router.post(f"{one}/relations", status_code=201, summary="Add a relation")(self.add_relation)
+        router.delete(f"{one}/relations/{{relation_id}}", status_code=204, summary="Delete a relation")(
+            self.delete_relation
+        )
         router.put(f"{one}/facts/{{fact_id}}", summary="Correct a fact")(self.change_fact)
         router.delete(f"{one}/facts/{{fact_id}}", status_code=204, summary="Delete a fact")(self.delete_fact)
         return router
@@ -171,6 +176,18 @@ class GraphApi:
         require(scope, policy.EDIT_KNOWLEDGE)
         async with self.db.session(scope) as session:
             await service.delete_fact(session, entity_id, fact_id, now=utcnow())
+
+    async def add_relation(self, scope: CurrentScope, entity_id: UUID, body: RelationBody) -> CardOut:
+        require(scope, policy.EDIT_KNOWLEDGE)
+        async with self.db.session(scope) as session:
+            card = await service.add_relation(session, entity_id, body.kind, body.other_id, now=utcnow())
+        return _card(card)
+
+    async def delete_relation(self, scope: CurrentScope, entity_id: UUID, relation_id: UUID) -> None:
+        """It is not read again; the passages that say it stay."""
+        require(scope, policy.EDIT_KNOWLEDGE)
+        async with self.db.session(scope) as session:
+            await service.delete_relation(session, entity_id, relation_id, now=utcnow())
 
 
 async def _check(session: Session, match: Match, entity_id: UUID) -> None:

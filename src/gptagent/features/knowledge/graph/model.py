@@ -110,7 +110,10 @@ class FactText:
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """An edge as seen from one entity: `is_outgoing` if it is the one of which the kind is said."""
+    """An edge as seen from one entity: `is_outgoing` if it is the one of which the kind is said.
+
+    `is_corrected`: a person has added it.
+    """
 
     id: UUID
     kind: RelationKind
@@ -118,6 +121,7 @@ class Relation:
     other_id: UUID
     other_name: str
     other_type: EntityType
+    is_corrected: bool
 
 
 @dataclass(frozen=True, slots=True)

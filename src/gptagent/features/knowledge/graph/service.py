@@ -10,6 +10,7 @@ from gptagent.features.knowledge.graph import store
 from gptagent.features.knowledge.graph.model import (
     ATTRIBUTE_MAX_CHARS,
     FACTS_MAX,
+    KINDS,
     NAME_MAX_CHARS,
     TYPES,
     VALUE_MAX_CHARS,
@@ -210,6 +211,39 @@ async def delete_fact(session: Session, entity_id: UUID, fact_id: UUID, *, now: 
     if not await store.remove_fact(session, fact_id, entity_id):
         raise NotFound("graph_fact_not_found", "There is no such fact.")
     await _corrected(session, entity_id, "graph_fact.deleted", now)
+
+
+async def add_relation(
+    session: Session, entity_id: UUID, kind: str, other_id: UUID, *, now: datetime
+) -> Card:
+    """Say by hand how an entity is related to another one; that one stays then too, whatever is read.
+
+    Raises NotFound, Invalid, and Conflict if it is said already.
+    """
+    wanted = next((one for one in KINDS if one == kind), None)
+    if wanted is None:
+        raise Invalid.field("kind", "Choose a relation.")
+    if entity_id == other_id:
+        raise Invalid.field("other_id", "An entity cannot be related to itself.")
+    await store.lock_graph(session)
+    await _entity(session, entity_id, lock=True)
+    try:
+        await _entity(session, other_id, lock=True)
+    except NotFound as error:
+        raise Invalid.field("other_id", error.message) from None
+    if not await store.save_relation(session, new_id(), entity_id, wanted, other_id):
+        raise Conflict("graph_relation_exists", "This relation is there already.")
+    await store.hold_names(session, other_id, now)
+    return await _corrected(session, entity_id, "graph_relation.added", now)
+
+
+async def delete_relation(session: Session, entity_id: UUID, relation_id: UUID, *, now: datetime) -> None:
+    """Delete a relation of an entity; it is not read again. Raises NotFound."""
+    await store.lock_graph(session)
+    await _entity(session, entity_id, lock=True)
+    if not await store.remove_relation(session, relation_id, entity_id):
+        raise NotFound("graph_relation_not_found", "There is no such relation.")
+    await _corrected(session, entity_id, "graph_relation.deleted", now)
 
 
 async def _corrected(session: Session, entity_id: UUID, action: str, now: datetime) -> Card:

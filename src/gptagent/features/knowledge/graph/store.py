@@ -5,14 +5,23 @@ from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
-from gptagent.features.knowledge.graph.model import Entity, Fact, FactText, Origin, Relation, digest_of
+from gptagent.features.knowledge.graph.model import (
+    Entity,
+    Fact,
+    FactText,
+    Origin,
+    Relation,
+    RelationKind,
+    digest_of,
+)
 from gptagent.kernel.db import Session
 from gptagent.kernel.paging import Page
 
 _ENTITY = """e.id, e.type, e.name, e.confidence, e.is_corrected, e.version, e.created_at, e.updated_at,
   (select count(*)::int from app.graph_fact f where f.entity_id = e.id and not f.is_removed) as facts,
-  (select count(*)::int from app.graph_relation r where r.source_id = e.id)
-    + (select count(*)::int from app.graph_relation r where r.target_id = e.id) as relations,
+  (select count(*)::int from app.graph_relation r where r.source_id = e.id and not r.is_removed)
+    + (select count(*)::int from app.graph_relation r where r.target_id = e.id and not r.is_removed)
+    as relations,
   (select count(distinct s.chunk_id)::int from app.graph_alias a join app.graph_support s on s.alias_id = a.id
     where a.entity_id = e.id) as sources"""
 _FITS = """($1 = '' or strpos(lower(e.name), lower($1)) > 0 or exists (
@@ -24,10 +33,10 @@ _FACTS = """
     from app.graph_fact f where f.entity_id = $1 and not f.is_removed"""
 _RELATIONS = """
   select r.id, r.kind, r.source_id = $1 as is_outgoing, o.id as other_id, o.name as other_name,
-         o.type as other_type
+         o.type as other_type, r.is_corrected
     from app.graph_relation r
     join app.graph_entity o on o.id = case r.source_id when $1 then r.target_id else r.source_id end
-   where $1 in (r.source_id, r.target_id)"""
+   where $1 in (r.source_id, r.target_id) and not r.is_removed"""
 
 
 async def lock_graph(session: Session) -> None:
@@ -180,12 +189,12 @@ _MERGE = (
          join app.graph_support s on s.fact_id = o.id where o.entity_id = $2 on conflict do nothing""",
     """update app.graph_fact o set entity_id = $1 where o.entity_id = $2
           and not exists (select from app.graph_fact k where k.entity_id = $1 and k.digest = o.digest)""",
-    """insert into app.graph_relation (id, source_id, kind, target_id)
-       select gen_random_uuid(), source, kind, target
-         from (select distinct case source_id when $2 then $1 else source_id end as source, kind,
-                      case target_id when $2 then $1 else target_id end as target
+    """insert into app.graph_relation (id, source_id, kind, target_id, is_corrected, is_removed)
+       select gen_random_uuid(), source, kind, target, bool_or(is_corrected), bool_or(is_removed)
+         from (select case source_id when $2 then $1 else source_id end as source, kind,
+                      case target_id when $2 then $1 else target_id end as target, is_corrected, is_removed
                  from app.graph_relation where $2 in (source_id, target_id)) r
-        where source <> target on conflict do nothing""",
+        where source <> target group by source, kind, target on conflict do nothing""",
     """insert into app.graph_support (chunk_id, relation_id, name, confidence)
        select s.chunk_id, k.id, s.name, s.confidence
          from app.graph_relation o join app.graph_support s on s.relation_id = o.id
@@ -270,6 +279,37 @@ async def remove_fact(session: Session, fact_id: UUID, entity_id: UUID) -> bool:
             """update app.graph_fact set attribute = '', value = '', valid_from = null, valid_until = null,
                       is_removed = true where id = $1 and entity_id = $2 and not is_removed returning true""",
             fact_id,
+            entity_id,
+        )
+    )
+
+
+async def save_relation(
+    session: Session, relation_id: UUID, source_id: UUID, kind: RelationKind, target_id: UUID
+) -> bool:
+    """Add a relation by hand. False if it is there already; one that was deleted comes back."""
+    return bool(
+        await session.fetchval(
+            """insert into app.graph_relation as r (id, source_id, kind, target_id, is_corrected)
+               values ($1, $2, $3, $4, true)
+               on conflict (org_id, source_id, kind, target_id) do update
+                 set is_corrected = true, is_removed = false
+               where r.is_removed returning true""",
+            relation_id,
+            source_id,
+            kind,
+            target_id,
+        )
+    )
+
+
+async def remove_relation(session: Session, relation_id: UUID, entity_id: UUID) -> bool:
+    """Hide a relation, so that it is not read again."""
+    return bool(
+        await session.fetchval(
+            """update app.graph_relation set is_removed = true
+                where id = $1 and $2 in (source_id, target_id) and not is_removed returning true""",
+            relation_id,
             entity_id,
         )
     )

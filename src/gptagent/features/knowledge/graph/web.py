@@ -22,7 +22,7 @@ from gptagent.features.knowledge.graph.model import (
     VALUE_MAX_CHARS,
     FactText,
 )
-from gptagent.features.knowledge.graph.words import ATTRIBUTE_WORDS, TYPE_WORDS, relation_word
+from gptagent.features.knowledge.graph.words import ATTRIBUTE_WORDS, RELATION_WORDS, TYPE_WORDS, relation_word
 from gptagent.features.knowledge.listing import SIZE_OPTIONS, Listing, id_of
 from gptagent.features.knowledge.naming import service as naming
 from gptagent.features.knowledge.vectors.model import SAMPLE_MIN
@@ -76,6 +76,8 @@ class GraphPages:
         router.post("/{entity_id}/edit")(self.edit)
         router.post("/{entity_id}/merge")(self.merge)
         router.post("/{entity_id}/delete")(self.delete)
+        router.post("/{entity_id}/relations")(self.add_relation)
+        router.post("/{entity_id}/relations/{relation_id}/delete")(self.delete_relation)
         router.post("/{entity_id}/facts")(self.add_fact)
         router.post("/{entity_id}/facts/{fact_id}")(self.change_fact)
         router.post("/{entity_id}/facts/{fact_id}/delete")(self.delete_fact)
@@ -189,6 +191,7 @@ class GraphPages:
             "words": TYPE_WORDS,
             "attributes": ATTRIBUTE_WORDS,
             "relation_word": relation_word,
+            "kinds": [(kind, there) for kind, (there, _back) in RELATION_WORDS.items()],
             "types": list(TYPE_WORDS.items()),
             "wrong": wrong.form if wrong else "",
             "typed": wrong.typed if wrong else {},
@@ -237,6 +240,29 @@ class GraphPages:
             await service.delete_entity(session, entity_id)
         gone = Notice("success", "The entity is deleted", "It is not read again. Its sources are unchanged.")
         return self.pages.redirect(f"{base_of(request)}/{PLACE}", gone)
+
+    async def add_relation(self, request: Request, scope: CurrentScope, entity_id: UUID) -> Response:
+        require(scope, policy.EDIT_KNOWLEDGE)
+        form = await request.form()
+        other_id, kind = id_of(words(form, "other_id")), words(form, "kind")
+
+        async def change(session: Session) -> None:
+            if other_id is None:
+                raise NotFound("graph_entity_not_found", "There is no such entity.")
+            await service.add_relation(session, entity_id, kind, other_id, now=utcnow())
+
+        return await self._do(request, scope, entity_id, _Change("relation", {}, change))
+
+    async def delete_relation(
+        self, request: Request, scope: CurrentScope, entity_id: UUID, relation_id: UUID
+    ) -> Response:
+        require(scope, policy.EDIT_KNOWLEDGE)
+        async with self.db.session(scope) as session:
+            await service.delete_relation(session, entity_id, relation_id, now=utcnow())
+        gone = Notice(
+            "success", "The relation is deleted", "It is not read again. Its sources are unchanged."
+        )
+        return self.pages.redirect(f"{base_of(request)}/{PLACE}/{entity_id}", gone)
 
     async def add_fact(self, request: Request, scope: CurrentScope, entity_id: UUID) -> Response:
         require(scope, policy.EDIT_KNOWLEDGE)

@@ -125,7 +125,7 @@ class FactsOut(Wire):
 
 
 class RelationOut(Wire):
-    """`is_outgoing`: the kind is said of this entity; else of the other one."""
+    """`is_outgoing`: the kind is said of this entity; else of the other one. `is_corrected`: by hand."""
 
     id: UUID
     kind: RelationKind
@@ -133,6 +133,7 @@ class RelationOut(Wire):
     other_id: UUID
     other_name: str
     other_type: EntityType
+    is_corrected: bool
 
 
 class RelationsOut(Wire):
@@ -178,6 +179,15 @@ class MergeBody(Body):
 
     model_config = example({"other_id": "0190a1b2-0000-7000-8000-000000000001"})
 
+    other_id: UUID
+
+
+class RelationBody(Body):
+    """`kind` is said of the entity in the address."""
+
+    model_config = example({"kind": "provides", "other_id": "0190a1b2-0000-7000-8000-000000000001"})
+
+    kind: RelationKind
     other_id: UUID
 
 

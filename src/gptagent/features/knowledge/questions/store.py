@@ -9,9 +9,11 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from gptagent.features.knowledge.categories.store import CHUNKS_WITHIN, SOURCES_WITHIN
+from gptagent.features.knowledge.categories.model import Within
+from gptagent.features.knowledge.categories.store import CHUNKS_WITHIN, SOURCES_WITHIN, asked_of
 from gptagent.features.knowledge.questions.calibration import Figures, Outcome, Run
 from gptagent.features.knowledge.questions.model import Asked, Excerpt, Expected, Question
+from gptagent.features.knowledge.staging.store import CHUNKS_ELSEWHERE, SOURCES_ELSEWHERE
 from gptagent.kernel.db import Session
 from gptagent.kernel.paging import Page
 
@@ -87,11 +89,21 @@ _HEADINGS = """select coalesce(nullif(l.heading, ''), a.title, d.title) as headi
                  left join app.article a on a.id = l.article_id
                  left join app.document d on d.id = l.document_id order by l.id desc"""
 _HEADINGS_OF_ALL = f"with latest as ({_LATEST}) {_HEADINGS}"
-# At any stage: whoever tries an agent may be anywhere.
-_HEADINGS_WITHIN = f"""with recursive {CHUNKS_WITHIN.replace("$within", "$1").replace("$at", "null")},
+_LATEST_HERE = f"""select c.heading, c.article_id, c.document_id, c.id from app.chunk c
+                    where c.id not in (select id from chunk_elsewhere)
+                    order by c.id desc limit {_OPENING_PASSAGES}"""
+_HEADINGS_HERE = f"""with {CHUNKS_ELSEWHERE.replace("$at", "$1")}, latest as ({_LATEST_HERE}) {_HEADINGS}"""
+_HEADINGS_WITHIN = f"""with recursive {CHUNKS_WITHIN.replace("$within", "$1").replace("$at", "$2")},
   latest as ({_LATEST_WITHIN}) {_HEADINGS}"""
 _OPENING = "select text from app.knowledge_question order by id desc limit $1"
-_OPENING_WITHIN = f"""with recursive {SOURCES_WITHIN.replace("$within", "$2").replace("$at", "null")}
+_OPENING_HERE = f"""with {SOURCES_ELSEWHERE.replace("$at", "$2")}
+  select q.text from app.knowledge_question q
+   where not exists (select from app.knowledge_question_source s where s.question_id = q.id)
+      or exists (select from app.knowledge_question_source s
+                  where s.question_id = q.id
+                    and coalesce(s.article_id, s.document_id) not in (select id from source_elsewhere))
+   order by q.id desc limit $1"""
+_OPENING_WITHIN = f"""with recursive {SOURCES_WITHIN.replace("$within", "$2").replace("$at", "$3")}
   select q.text from app.knowledge_question q
    where exists (select from app.knowledge_question_source s
                    join source_within w on w.id in (s.article_id, s.document_id)
@@ -99,21 +111,19 @@ _OPENING_WITHIN = f"""with recursive {SOURCES_WITHIN.replace("$within", "$2").re
    order by q.id desc limit $1"""
 
 
-async def opening_texts(session: Session, limit: int, categories: Sequence[UUID] | None) -> list[str]:
-    """Return saved questions, newest first; of a part of the base those that expect a source in it."""
-    if categories is None:
-        rows = await session.fetch(_OPENING, limit)
-    else:
-        rows = await session.fetch(_OPENING_WITHIN, limit, list(categories))
+async def opening_texts(session: Session, limit: int, part: Within | None) -> list[str]:
+    """Return saved questions, newest first; of a part of the base those that expect a source in it, of what
+    is not for other stages those too that expect none.
+    """
+    statement, asked = asked_of(part, _OPENING, _OPENING_HERE, _OPENING_WITHIN)
+    rows = await session.fetch(statement, limit, *asked)
     return [row["text"] for row in rows]
 
 
-async def latest_headings(session: Session, categories: Sequence[UUID] | None) -> list[str]:
+async def latest_headings(session: Session, part: Within | None) -> list[str]:
     """Return over what the latest passages stand, also of a part of the base; a heading may come often."""
-    if categories is None:
-        rows = await session.fetch(_HEADINGS_OF_ALL)
-    else:
-        rows = await session.fetch(_HEADINGS_WITHIN, list(categories))
+    statement, asked = asked_of(part, _HEADINGS_OF_ALL, _HEADINGS_HERE, _HEADINGS_WITHIN)
+    rows = await session.fetch(statement, *asked)
     return [row["heading"] for row in rows]
 
 

@@ -99,16 +99,19 @@ class BenchPages:
         return self.pages.redirect(f"{base_of(request)}/knowledge-bench", begun if run_id else waits)
 
     async def save(self, request: Request, scope: CurrentScope) -> Response:
+        """Save it; where nothing that was found should answer it, what should is chosen on its own page."""
         require(scope, policy.EDIT_KNOWLEDGE)
         form = await request.form()
         typed = words(form, "text")
         sources = _sources(form)
         try:
             async with self.db.session(scope) as session:
-                await service.save_question(session, typed, sources, now=utcnow())
+                question = await service.save_question(session, typed, sources, now=utcnow())
         except (Invalid, Conflict) as error:
             return await self._page(request, scope, typed, error)
-        return self.pages.redirect(f"{base_of(request)}/knowledge-bench", Notice("success", "Saved"))
+        place = f"{base_of(request)}/knowledge-bench"
+        further = place if sources else f"{place}/questions/{question.id}"
+        return self.pages.redirect(further, Notice("success", "Saved"))
 
     async def question(
         self, request: Request, scope: CurrentScope, question_id: UUID, find: QueryText = ""

@@ -11,17 +11,17 @@ from gptagent.features.knowledge.vectors.store import fetch_alike
 from gptagent.kernel.db import Session
 
 
-async def take_over(session: Session, index: VectorIndex, after: int, limit: int) -> int | None:
+async def take_over(session: Session, index: VectorIndex, limit: int) -> bool:
     """Take vectors from the index that serves: of passages which the provider was told as it would be now.
 
-    Looks at up to `limit` passages behind the id `after`; returns the last one's, None if there are no more.
-    Raises Conflict if the index was taken over.
+    Looks at up to `limit` passages behind those that it has looked at, in whichever job; False if there are
+    no more. Raises Conflict if the index was taken over.
     """
     await vectors.hold(session, index)
     other = await fetch_alike(session, index)
     if other is None:
-        return None
-    pieces = await store.pieces_elsewhere(session, index.id, other.id, after, limit)
+        return False
+    pieces = await store.pieces_elsewhere(session, index.id, other.id, limit)
     texts = [text for _, text in pieces]
     told, now = told_as(texts, other.hidden), told_as(texts, index.hidden)
     same = [
@@ -31,7 +31,9 @@ async def take_over(session: Session, index: VectorIndex, after: int, limit: int
     ]
     if same:
         await store.copy_vectors(session, index.id, other, same)
-    return pieces[-1][0] if pieces else None
+    if pieces:
+        await store.note_taken(session, index.id, pieces[-1][0])
+    return bool(pieces)
 
 
 def told_as(texts: Sequence[str], kinds: Collection[Kind] | None) -> Sequence[str | None]:

@@ -10,21 +10,28 @@ from gptagent.kernel.db import Session
 
 
 async def pieces_elsewhere(
-    session: Session, index_id: UUID, other_id: UUID, after: int, limit: int
+    session: Session, index_id: UUID, other_id: UUID, limit: int
 ) -> list[tuple[int, str]]:
-    """Return passages by id that have a vector in the other index and none in this one: id and text."""
+    """Return the next passages by id that have a vector in the other index and none in this one: id and text.
+
+    Those before the last one that was looked at stay to be embedded.
+    """
     rows = await session.fetch(
         f"""select c.id, {EMBEDDED} as text {PIECES}
-             where c.id > $3
+             where c.id > (select taken_until from app.vector_index where id = $1)
                and exists (select from app.chunk_vector v where v.chunk_id = c.id and v.index_id = $2)
                and not exists (select from app.chunk_vector v where v.chunk_id = c.id and v.index_id = $1)
-             order by c.id limit $4""",
+             order by c.id limit $3""",
         index_id,
         other_id,
-        after,
         limit,
     )
     return [(row["id"], row["text"]) for row in rows]
+
+
+async def note_taken(session: Session, index_id: UUID, until: int) -> None:
+    """Go on behind this passage."""
+    await session.execute("update app.vector_index set taken_until = $2 where id = $1", index_id, until)
 
 
 async def copy_vectors(

@@ -43,6 +43,18 @@ def stage_of(text: str) -> StageKey | None:
     return StageKey(connection_id, int(pipeline), int(stage)) if len(numbers) == 2 else None
 
 
+def text_of(at: At | None) -> str | None:
+    """Return where was asked in a text: empty for a chat without a deal, None where it is not known."""
+    if at is None:
+        return None
+    return str(at.stage) if at.stage else ""
+
+
+def at_of(text: str | None) -> At | None:
+    """Return where was asked, of what `text_of` made."""
+    return None if text is None else At(stage_of(text))
+
+
 def stages_of(texts: Iterable[str]) -> tuple[StageKey, ...]:
     """Return the stages that the boxes of a form name. Raises Invalid for what names none."""
     found = [stage_of(one) for one in texts if one]

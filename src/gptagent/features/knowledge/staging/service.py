@@ -7,7 +7,7 @@ from dataclasses import replace
 from gptagent.features.crm import service as crm
 from gptagent.features.knowledge.categories.model import Within
 from gptagent.features.knowledge.staging import store
-from gptagent.features.knowledge.staging.model import StageKey
+from gptagent.features.knowledge.staging.model import At, StageKey
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import Invalid
 
@@ -50,6 +50,30 @@ async def check_stages(session: Session, stages: Collection[StageKey]) -> None:
 async def are_known(session: Session, stages: Collection[StageKey]) -> bool:
     """Tell whether all of these stages are there."""
     return not stages or await store.known_stages(session, stages) == len(set(stages))
+
+
+async def stages_for(session: Session, places: Collection[At]) -> tuple[StageKey, ...]:
+    """Return the stages that an answer to what was asked at these places is proposed to be for, none for all.
+
+    That is where nothing of the base is for some stages only, and where somebody asked without a deal: there
+    they would not find it.
+    """
+    if At(None) in places or not await store.has_staged(session):
+        return ()
+    live = {key for key, _path in await list_stages(session)}
+    return tuple(sorted({one.stage for one in places if one.stage is not None and one.stage in live}))
+
+
+async def where_to_look(session: Session, places: Collection[At | None]) -> dict[At | None, At | None]:
+    """Return of places where a question was asked where to look whether it is answered by now.
+
+    Where nothing is bound they are all the same; a stage that is gone is looked at only if all of them are.
+    """
+    if not await store.has_staged(session):
+        return dict.fromkeys(places)
+    live = {key for key, _path in await list_stages(session)}
+    there = [one for one in places if one is None or one.stage is None or one.stage in live]
+    return {one: one for one in there or places}
 
 
 async def narrowed(session: Session, within: Within | None) -> Within | None:

@@ -41,6 +41,11 @@ def said(at: At | None) -> list[str] | None:
     return [str(at.stage.connection_id), str(at.stage.pipeline_id), str(at.stage.stage_id)]
 
 
+async def has_staged(session: Session) -> bool:
+    """Tell whether anything of the base is for some stages only."""
+    return bool(await session.fetchval("select exists (select from app.staged_source)"))
+
+
 async def count_elsewhere(session: Session, at: At, most: int) -> int:
     """Return how many passages are for other stages, `most` if there are more."""
     return int(await session.fetchval(_COUNT_ELSEWHERE, said(at), most))

@@ -100,10 +100,10 @@ class VectorJobs:
 
 async def _take_over(ctx: VectorContext, index: VectorIndex) -> VectorIndex:
     """Take what is the same to the provider from the index that serves; return the index as it is then."""
-    after: int | None = 0
-    while after is not None:
+    is_more = True
+    while is_more:
         async with ctx.db.session(ctx.scope) as session:
-            after = await renewing.take_over(session, index, after, TAKEN_AT_ONCE)
+            is_more = await renewing.take_over(session, index, TAKEN_AT_ONCE)
     async with ctx.db.session(ctx.scope) as session:
         return await store.fetch_index(session, index.id) or index
 

@@ -1,0 +1,16 @@
+"""Questions and proposed articles know at which stage they were said; the work at indexes waits its turn."""
+
+from importlib.resources import files
+from typing import cast
+
+import psycopg
+from alembic import op
+
+revision = "0052"
+down_revision = "0051"
+
+
+def upgrade() -> None:
+    folder = files("gptagent.migrations") / "sql"
+    connection = cast("psycopg.Connection[tuple[object, ...]]", op.get_bind().connection.driver_connection)
+    connection.execute((folder / "asked_stages.sql").read_bytes())
