@@ -9,8 +9,11 @@ from gptagent.adapters.smtp.port import SmtpMailer, SmtpServer
 from gptagent.features.crm.actions.jobs import ActionJobs
 from gptagent.features.crm.syncing import service as syncing
 from gptagent.features.crm.syncing.jobs import SyncJobs
+from gptagent.features.dialog import service as lanes
 from gptagent.features.dialog.acting import service
 from gptagent.features.dialog.acting.jobs import ActingJobs
+from gptagent.features.dialog.outgoing import service as outgoing
+from gptagent.kernel.clock import utcnow
 from gptagent.kernel.errors import Conflict, Invalid
 from integration.acting_desk import Desk
 from integration.conftest import serving_here
@@ -74,6 +77,28 @@ async def test_two_people_who_send_a_prepared_message_at_once_send_one(desk):
     assert sorted(type(each).__name__ for each in ended) == ["Conflict"] * 3 + ["KeptProposal"]
     await desk.scene.send_owed()
     assert (await desk.scene.sent())[1:] == [PREPARED]
+
+
+async def test_a_reply_that_meets_a_prepared_message_comes_before_or_after_it(desk):
+    """MSG-14: who comes first locks the chat; neither waits for the other without end"""
+    (one,) = await spoken_of_payment(desk)
+
+    async def reply():
+        async with desk.session() as session:
+            _owed, event = await outgoing.write(
+                session, desk.scene.conversation_id, "By card.", by="Bob", now=utcnow()
+            )
+            await asyncio.sleep(0.3)
+            await lanes.Lanes().on_hold_changed(session, event)
+
+    async def a_little_later():
+        await asyncio.sleep(0.1)
+        await approve(desk, one)
+
+    ended = await asyncio.gather(reply(), a_little_later(), return_exceptions=True)
+    assert [type(each).__name__ for each in ended] == ["NoneType", "Conflict"]
+    await desk.scene.send_owed()
+    assert (await desk.scene.sent())[1:] == ["By card."]
 
 
 async def test_a_prepared_message_goes_in_the_customers_language_and_in_a_persons_words(desk):
