@@ -2,7 +2,8 @@
 
 `python benchmarks/bursts.py [--count N]`. A burst has one to six messages of one person, in English or
 Russian, with marks and capitals or, as half of all people write, without. Pauses are drawn evenly from 0.2 to
-15 s (`even`), and, harder, from a distribution with a long tail whose median is 5 s (`tailed`).
+15 s (`even`), and, harder, from a distribution with a long tail whose median is 5 s (`tailed`), or so that
+all pauses together are about as long, but each customer has a pace of their own (`paced`).
 """
 
 import argparse
@@ -40,9 +41,18 @@ PARTS = (
     "если можно то завтра после обеда потому что утром меня не будет дома и никто не сможет открыть курьеру",
 )
 Pause = Callable[[random.Random], float]
-PAUSES: dict[str, Pause] = {
-    "even": lambda rng: rng.uniform(0.2, 15.0),
-    "tailed": lambda rng: max(0.2, rng.lognormvariate(1.61, 0.9)),
+
+
+def paced(rng: random.Random) -> Pause:
+    pace = rng.lognormvariate(1.61, 0.7)
+    return lambda rng: max(0.2, pace * rng.lognormvariate(0, 0.57))
+
+
+# How long one customer pauses, each time.
+PAUSES: dict[str, Callable[[random.Random], Pause]] = {
+    "even": lambda _rng: lambda rng: rng.uniform(0.2, 15.0),
+    "tailed": lambda _rng: lambda rng: max(0.2, rng.lognormvariate(1.61, 0.9)),
+    "paced": paced,
 }
 
 
@@ -50,14 +60,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Simulate customers who write in bursts.")
     parser.add_argument("--count", type=int, default=20_000)
     count = parser.parse_args().count
-    for name, pause in PAUSES.items():
-        rng = random.Random(SEED)  # the same bursts each time
-        bursts = [burst(rng, pause) for _ in range(count)]
-        for rule, wait in (("fixed", lambda _text: DELAY), ("adaptive", _adaptive)):
-            ended = [listen(one, wait) for one in bursts]
-            waited = statistics.median(seconds for seconds, _ in ended)
+    for name in PAUSES:
+        for rule, (waited, torn) in measured(name, count).items():
             print(f"burst_wait_p50_s {name}_{rule} {waited:.1f}", flush=True)
-            print(f"burst_splits_per_1000 {name}_{rule} {sum(n for _, n in ended) * 1000 / count:.1f}")
+            print(f"burst_splits_per_1000 {name}_{rule} {torn:.1f}")
+
+
+def measured(name: str, count: int) -> dict[str, tuple[float, float]]:
+    """Return the median wait and how many of 1,000 bursts are torn, by either rule."""
+    rng = random.Random(SEED)  # the same bursts each time
+    bursts = [burst(rng, PAUSES[name](rng)) for _ in range(count)]
+    found = {}
+    for rule, wait in (("fixed", lambda _text: DELAY), ("adaptive", _adaptive)):
+        ended = [listen(one, wait) for one in bursts]
+        waited = statistics.median(seconds for seconds, _ in ended)
+        found[rule] = (waited, sum(torn for _, torn in ended) * 1000 / count)
+    return found
 
 
 def burst(rng: random.Random, pause: Pause) -> list[tuple[float, str]]:

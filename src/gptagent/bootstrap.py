@@ -310,7 +310,7 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
     memory_jobs = MemoryJobs(model)
     graph_jobs = GraphJobs(model)
     proposing_jobs = ProposingJobs(model)
-    acting_jobs = ActingJobs(model)
+    acting_jobs = ActingJobs(model, platform.settings.sends_letters)
     kept = Subscribers(outbox={FileKept: (hearing.HEAR,)})
     attachment_jobs = AttachmentJobs(platform.crm, platform.vault, kept)
     hearing_jobs = hearing.HearingJobs(_speech(platform), _vision(platform))

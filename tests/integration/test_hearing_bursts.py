@@ -53,7 +53,7 @@ class Burst:
 
     def __init__(self, scene, listening, rng):
         self.scene, self.listening, self.rng = scene, listening, rng
-        self.said = []
+        self.said, self.delivered = [], []
 
     async def pass_time(self, seconds):
         world, gap = self.scene.world, timedelta(seconds=seconds)
@@ -82,16 +82,22 @@ class Burst:
             made = replace(made, attachment_type=None, attachment_url=None, attachment_name=None)
         return made
 
-    async def play(self):
-        """Deliver all, each twice, and now and then two in the wrong order."""
-        left = [await self.message(number) for number in range(self.rng.randint(1, 6))]
+    async def play(self, *, least=1, in_the_middle=None):
+        """Deliver all, each twice, and now and then two in the wrong order. `in_the_middle`: what happens
+        once the first one or two have come.
+        """
+        left = [await self.message(number) for number in range(self.rng.randint(least, 6))]
         while left:
             now, left = left[:2], left[2:]
             self.rng.shuffle(now)
             for message in now:
+                self.delivered.append(message)
                 await self.scene.hears(message)
                 await self.scene.hears(message)
                 await self.pass_time(self.rng.uniform(0.2, 15.0))
+            if in_the_middle is not None:
+                await in_the_middle()
+                in_the_middle = None
 
     async def end(self):
         await self.pass_time(DELAY_SECONDS)
@@ -164,3 +170,49 @@ async def test_where_a_person_answers_in_the_middle_nothing_of_the_agents_begins
     await burst.end()
     assert await burst.scene.sent() == []
     assert await burst.scene.outcomes() == [("refused", "taken_over")]
+
+
+@pytest.mark.parametrize("seed", range(30, 34))
+async def test_all_of_it_in_one_replay_gets_the_one_answer_that_fits(world, tmp_path, speech, model, seed):
+    """AGT-20, MSG-2, MSG-3, MSG-21, MSG-23, MSG-25: a burst into which a person writes gets no reply. Once
+    the agent has the chat again, the next burst, with the first one delivered once more between its messages
+    and one more while the answer is made, gets one reply to all of it and to nothing else.
+    """
+    burst = await a_burst(world, tmp_path, speech, model, seed)
+    scene = burst.scene
+
+    async def a_person():
+        await scene.says("I am on it", author="human")
+
+    await burst.play(least=3, in_the_middle=a_person)
+    await burst.end()
+    assert await scene.sent() == []
+    before, old = list(burst.said), list(burst.delivered)
+    async with world.db.session(world.scope) as session:
+        await world.inbox.resume(session, scene.conversation_id)
+    await scene.calm()
+    burst.said.clear()
+
+    async def late_copies():
+        for message in burst.rng.sample(old, len(old)):
+            await scene.hears(message)
+
+    async def one_more():
+        message = await burst.message("late")
+        await scene.hears(message)
+        await scene.hears(message)
+
+    scene.runner.responder.meanwhile.append(one_more)
+    await burst.play(in_the_middle=late_copies)
+    await burst.pass_time(DELAY_SECONDS)
+    await burst.listen()
+    await scene.advance()
+    assert await scene.sent() == [], "it was made for less than is said by now"
+    await burst.end()
+    await late_copies()
+    await burst.end()
+    (sent,) = await scene.sent()
+    assert any("#late" in words for words in burst.said)
+    assert [words for words in burst.said if words not in sent] == []
+    only_before = set(before) - set(burst.said)
+    assert [words for words in only_before if words in sent] == []

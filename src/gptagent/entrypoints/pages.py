@@ -242,7 +242,7 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         threads.router(),
         MemoryPages(threads).router(),
         ReplyDraftPages(threads).router(),
-        ProposalPages(threads).router(),
+        ProposalPages(threads, settings.sends_letters).router(),
         ScenarioPages(db, pages, settings.llm_model).router(),
         ScenarioRunPages(db, pages).router(),
         ReplyPages(threads).router(),

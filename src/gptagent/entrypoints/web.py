@@ -285,7 +285,7 @@ def _add_conversations(app: FastAPI, platform: Platform) -> None:
     app.include_router(ReplyDraftsApi(platform.db).router())
     app.include_router(HumanRepliesApi(platform.db).router())
     app.include_router(ExplanationsApi(platform.db).router())
-    app.include_router(ProposalsApi(platform.db).router())
+    app.include_router(ProposalsApi(platform.db, platform.settings.sends_letters).router())
     app.include_router(HandoffsApi(platform.db).router())
     app.include_router(SuggestionsApi(platform.db).router())
     app.include_router(ReplaysApi(platform.db, platform.login_limits).router())

@@ -45,6 +45,8 @@ TABS: Mapping[Tab, tuple[str, ...]] = {
         "actions.add_tags",
         "actions.create_contact",
         "actions.fill_contact",
+        "actions.send_message",
+        "actions.send_email",
         "actions.confidence",
     ),
     "advanced-settings": (

@@ -42,6 +42,9 @@ WRITTEN_CONTACT_FIELDS = ("name",)
 # How far an agent goes with an action: it shows it beside the conversation, asks first, or does it.
 Degree = Literal["off", "suggest", "approve", "alone"]
 DEGREES: tuple[Degree, ...] = get_args(Degree)
+# Of words to a customer besides the reply: a person sends them.
+SentDegree = Literal["off", "suggest", "approve"]
+SENT_DEGREES: tuple[SentDegree, ...] = get_args(SentDegree)
 
 DEFAULT_INSTRUCTIONS = "You are a helpful employee of our company. Answer briefly and to the point."
 DEFAULT_NOT_FOUND = (
@@ -161,6 +164,8 @@ class Actions:
     add_tags: Degree = "off"
     create_contact: Degree = "off"
     fill_contact: Degree = "off"
+    send_message: SentDegree = "off"
+    send_email: SentDegree = "off"
     confidence: int = 80
 
 

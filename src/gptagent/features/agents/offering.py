@@ -42,6 +42,8 @@ ACTION_NAMES: Mapping[str, str] = {
     "add_tags": "Add tags",
     "create_contact": "Create the deal's contact",
     "fill_contact": "Add the phone and e-mail that the customer names",
+    "send_message": "Prepare a message about the payment",
+    "send_email": "Prepare an e-mail",
 }
 DEGREE_NAMES: Mapping[str, str] = {
     "off": "Never",

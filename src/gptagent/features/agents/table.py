@@ -4,7 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from gptagent.features.agents.model import CREATIVITIES, DEGREES, HISTORY_MAX_MESSAGES, LANGUAGES
+from gptagent.features.agents.model import (
+    CREATIVITIES,
+    DEGREES,
+    HISTORY_MAX_MESSAGES,
+    LANGUAGES,
+    SENT_DEGREES,
+)
 from gptagent.features.inference.budgets.model import LIMIT_MAX
 from gptagent.features.knowledge.model import CATEGORIES_MAX
 
@@ -174,6 +180,20 @@ SETTINGS: Mapping[str, Setting] = {
     "actions.fill_contact": _degree(
         "Adds the phone and e-mail the customer has named to a contact that has none. What is there stays."
     ),
+    "actions.send_message": Setting(
+        "choice",
+        "Prepares a message to a customer who speaks of paying, where the deal has a value. It leaves only "
+        "when a person sends it.",
+        options=SENT_DEGREES,
+        needs_model=True,
+    ),
+    "actions.send_email": Setting(
+        "choice",
+        "Prepares an e-mail to a contact with an address, where nothing else is to be done. It leaves only "
+        "when a person sends it, and needs the platform's mail server.",
+        options=SENT_DEGREES,
+        needs_model=True,
+    ),
     "actions.confidence": Setting(
         "number",
         "How sure the model has to be, in percent, for the agent to act alone. Below it the action waits for "
@@ -206,7 +226,7 @@ SETTINGS: Mapping[str, Setting] = {
     "response_delay_seconds": Setting(
         "number",
         "The agent waits for so much silence, so that a customer who writes in several messages gets one "
-        "answer. After a question, a whole sentence or a long message about half of it is enough. It need "
+        "answer. After a question, a whole sentence or a long message nine tenths of it are enough. It need "
         "not be long against double answers: what is written while an answer is being made gets one answer "
         "together with what came before.",
         0,

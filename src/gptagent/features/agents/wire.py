@@ -9,7 +9,7 @@ import msgspec
 from pydantic import Field
 
 from gptagent.features.agents.listing.model import BulkAction
-from gptagent.features.agents.model import Agent, Creativity, Degree, Problem
+from gptagent.features.agents.model import Agent, Creativity, Degree, Problem, SentDegree
 from gptagent.features.agents.presets.model import PresetKey
 from gptagent.features.agents.table import FOLLOW_UP_MAX_HOURS, PIPELINES_MAX, RULES_MAX, STAGES_MAX
 from gptagent.features.knowledge.model import CATEGORIES_MAX
@@ -116,6 +116,8 @@ class ActionsPatch(Body):
     add_tags: Degree | None = None
     create_contact: Degree | None = None
     fill_contact: Degree | None = None
+    send_message: SentDegree | None = None
+    send_email: SentDegree | None = None
     confidence: int | None = Field(None, ge=50, le=100)
 
 
@@ -250,7 +252,9 @@ class UpdateRulesOut(Wire):
 
 
 class ActionsOut(Wire):
-    """How far the agent goes with each: off, suggest, approve or alone. `confidence` in percent."""
+    """How far the agent goes with each: off, suggest, approve or alone. What customers get besides the reply
+    (`send_message`, `send_email`) is never sent alone. `confidence` in percent.
+    """
 
     move_deal: Degree
     create_task: Degree
@@ -259,6 +263,8 @@ class ActionsOut(Wire):
     add_tags: Degree
     create_contact: Degree
     fill_contact: Degree
+    send_message: SentDegree
+    send_email: SentDegree
     confidence: int
 
 

@@ -10,6 +10,7 @@ from gptagent.features.conversations.speaking import service as speaking
 from gptagent.features.crm.events import RobotsWrote
 from gptagent.features.crm.model import InboundMessage, ReplyRoute
 from gptagent.features.dialog import store
+from gptagent.features.dialog.acting.store import outdate_answered
 from gptagent.features.dialog.drafts import store as drafts
 from gptagent.features.dialog.enclosures import service as enclosures
 from gptagent.features.dialog.hearing.window import silence
@@ -49,6 +50,7 @@ class Lanes:
         """A person took the chat or gave it back: a reply in the making is stale from this commit on."""
         if event.outdates:
             await _stir(session, event.conversation_id)
+        await outdate_answered(session, event.conversation_id)
         await proposing.note_hold(session, event.conversation_id, is_given_back=event.is_given_back)
 
     async def on_stage_changed(self, session: Session, event: StageChanged) -> None:

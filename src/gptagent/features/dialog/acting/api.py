@@ -27,7 +27,8 @@ class ProposalOut(Wire):
     """An action a model has proposed. `shown` says it in words, `confidence` is the model's, 0 to 1.
 
     `degree`: `suggest` and `approve` wait for a person, `alone` the agent does by itself. `state`: waiting,
-    done (given to the CRM, where `action_id` is and `action_state` tells how far it is), rejected, outdated.
+    done (given to the CRM, where `action_id` is and `action_state` tells how far it is; a message to the
+    customer is a reply with the id of its proposal, with no `action_id`), rejected, outdated.
     `error_code`: why it was not done alone, or not by the CRM. An `action` that is `unknown` is a newer
     release's, while both run: it can be rejected, but not done.
     """
@@ -50,7 +51,9 @@ class ProposalOut(Wire):
 
 
 class ProposalApprovalBody(Body):
-    """`text` takes the place of a proposed task's or note's; null or left out: as it was proposed."""
+    """`text` takes the place of a proposed task's, note's, message's or e-mail's; null or left out: as it was
+    proposed.
+    """
 
     model_config = example({"text": "Call Ann back before noon."})
 
@@ -90,7 +93,10 @@ class RunOut(Wire):
 
 @dataclass(frozen=True, slots=True)
 class ProposalsApi:
+    """`sends_letters`: whether the platform has a mail server."""
+
     db: Database
+    sends_letters: bool = False
 
     def router(self) -> APIRouter:
         router = api_router("", tags=["proposed actions"])
@@ -135,8 +141,15 @@ class ProposalsApi:
         """It is done once, however often this is called; 409 once it was decided, or cannot be done."""
         require(scope, policy.WORK_CONVERSATIONS)
         async with self.db.session(scope) as session:
-            await service.approve(session, conversation_id, proposal_id, by=BY_API, text=body.text)
-            return _told(await service.get_proposal(session, conversation_id, proposal_id))
+            done = await service.approve(
+                session,
+                conversation_id,
+                proposal_id,
+                by=BY_API,
+                text=body.text,
+                sends_letters=self.sends_letters,
+            )
+            return _told(done)
 
     async def reject(self, scope: CurrentScope, conversation_id: UUID, proposal_id: UUID) -> None:
         require(scope, policy.WORK_CONVERSATIONS)

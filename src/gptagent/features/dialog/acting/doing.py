@@ -7,7 +7,7 @@ from gptagent.features.conversations.model import Conversation
 from gptagent.features.crm import service as crm
 from gptagent.features.crm.actions import service as crm_actions
 from gptagent.features.crm.actions.checking import Asked
-from gptagent.features.crm.actions.model import Action, Evidence, Note, Task, WrittenKind, field_key
+from gptagent.features.crm.actions.model import Action, Email, Evidence, Note, Task, WrittenKind, field_key
 from gptagent.features.crm.actions.service import REASON_MAX_CHARS, Target
 from gptagent.features.dialog.acting.contacts import reach_fields, values_of
 from gptagent.features.dialog.acting.model import TASK_TYPES, UNKNOWN, KeptProposal
@@ -15,13 +15,19 @@ from gptagent.kernel.db import Session
 from gptagent.kernel.errors import NotFound
 
 
-async def do(session: Session, proposal: KeptProposal, *, now: datetime) -> Action:
-    """Owe the action. Raises Invalid or NotFound if the CRM is no longer as it was."""
+async def do(
+    session: Session, proposal: KeptProposal, *, now: datetime, sends_letters: bool = False
+) -> Action:
+    """Owe the action. Raises Invalid or NotFound if the CRM is no longer as it was, Conflict or RateLimited
+    if an e-mail cannot be sent now.
+    """
     lead, contact = target_of(proposal, "leads"), target_of(proposal, "contacts")
     if proposal.action in {"create_task", "add_note"}:
         return await _leave(session, proposal, lead, contact, now)
     if proposal.action == "fill_contact":
         return await _fill_contact(session, proposal, contact)
+    if proposal.action == "send_email":
+        return await _send_email(session, proposal, contact, now, sends_letters=sends_letters)
     if lead is None or proposal.action == UNKNOWN:
         raise NotFound
     if proposal.action == "create_contact":
@@ -65,6 +71,17 @@ async def _fill_contact(session: Session, proposal: KeptProposal, contact: Targe
     keep = [field_key(one) for one in values]  # what somebody has filled in meanwhile stays
     return await crm_actions.update_record(
         session, contact, Asked({}, fields=values), _evidence(proposal), keep=keep
+    )
+
+
+async def _send_email(
+    session: Session, proposal: KeptProposal, contact: Target | None, now: datetime, *, sends_letters: bool
+) -> Action:
+    if contact is None:
+        raise NotFound
+    email = Email(_text(proposal.fields["subject"]), _text(proposal.fields["text"]))
+    return await crm_actions.send_email(
+        session, contact, email, _evidence(proposal), sends_letters=sends_letters, now=now
     )
 
 

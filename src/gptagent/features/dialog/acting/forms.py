@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from gptagent.features.dialog.acting.model import Declined
 
 TEXT_MAX_CHARS = 1_000
+SUBJECT_MAX_CHARS = 150
 Schema = Mapping[str, object]
 # What a call comes to: the action's fields, and what a person reads.
 Read = tuple[dict[str, object], str]

@@ -1,6 +1,6 @@
 """Looking at ended turns: claimed, the model asked without a transaction, kept in one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from gptagent.features.dialog.acting import service
@@ -16,9 +16,12 @@ NO_MODEL = "no_model"
 
 @dataclass(frozen=True, slots=True)
 class ActingJobs:
-    """Handlers with the model they ask; without one an agent writes and does nothing."""
+    """Handlers with the model they ask; without one an agent writes and does nothing. `sends_letters`:
+    whether the platform has a mail server.
+    """
 
     model: LanguageModel | None
+    sends_letters: bool = False
 
     async def act(self, ctx: JobContext, /, turn_id: str) -> None:
         """Look at a turn once. The job of a killed worker asks again, and does nothing twice."""
@@ -29,7 +32,8 @@ class ActingJobs:
         if taken is None or self.model is None:
             return
         try:
-            found, reply = await plan(self.model, ctx.scope, taken.considered)
+            considered = replace(taken.considered, sends_letters=self.sends_letters)
+            found, reply = await plan(self.model, ctx.scope, considered)
         except (Invalid, Forbidden, BudgetExhausted) as error:  # no tools, a key refused, no money left
             async with ctx.db.session(ctx.scope) as session:
                 await service.fail(session, taken.turn_id, error.code)

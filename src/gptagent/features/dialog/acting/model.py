@@ -19,6 +19,8 @@ ActionName = Literal[
     "add_tags",
     "create_contact",
     "fill_contact",
+    "send_message",
+    "send_email",
 ]
 ACTION_NAMES: tuple[ActionName, ...] = get_args(ActionName)
 # What a newer release proposes, of which this one knows only that it is there: while both of them run.
@@ -68,7 +70,8 @@ class Considered:
     the account is set up, `tags` those it has for deals. Whatever is proposed goes to this deal and this
     contact, for nothing else is named. `locale` is the workspace's. `has_task`: what the reply promises is a
     task already. `new_contact`: whether the deal was given one from this conversation. `notes`: how many
-    the platform has left on the deal or, without one, on the contact.
+    the platform has left on the deal or, without one, on the contact. `sends_letters`: whether e-mails can
+    leave.
     """
 
     agent: Agent
@@ -85,6 +88,7 @@ class Considered:
     has_task: bool = False
     new_contact: NewContact = "none"
     notes: int = 0
+    sends_letters: bool = False
 
     @property
     def actions(self) -> Actions:

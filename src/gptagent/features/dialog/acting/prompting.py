@@ -21,7 +21,7 @@ from gptagent.features.dialog.acting.model import (
 from gptagent.features.dialog.acting.rules import rules_here, value_for, written
 from gptagent.features.dialog.acting.textual import in_words, read_calls
 from gptagent.features.dialog.acting.tools import FieldSaid, IntentSaid
-from gptagent.features.dialog.acting.usual import usual
+from gptagent.features.dialog.acting.usual import may_write, usual
 from gptagent.features.inference.fencing import as_data
 from gptagent.features.inference.model import ChatTurn, LanguageModel, ModelReply, ModelRequest, ToolCall, Use
 from gptagent.kernel.clock import utcnow
@@ -33,6 +33,7 @@ MESSAGE_MAX_CHARS = 2_000
 REPLY_MAX_CHARS = 8_000  # more than an agent writes, in all parts together
 TAKEN = "taken"
 REPEATED = "repeated"
+NOT_NEEDED = "not_needed"  # an e-mail, where something else is to be done
 REFUSED, UNREADABLE = "llm_rejected", "actions_unreadable"
 
 _SYSTEM = """\
@@ -91,7 +92,8 @@ async def _ask(model: LanguageModel, request: ModelRequest) -> tuple[Sequence[To
 def request_for(considered: Considered, rules: Sequence[RuleField]) -> ModelRequest | None:
     """Return the question, None if the model could do nothing about any answer to it."""
     offered = tools.offered(considered, rules=len(rules))
-    if all(one.name == tools.TELL_INTENT for one in offered) or not considered.unanswered:
+    can_act = any(one.name != tools.TELL_INTENT for one in offered) or may_write(considered)
+    if not can_act or not considered.unanswered:
         return None
     return ModelRequest(
         system=_system(considered, rules),
@@ -125,7 +127,11 @@ def read_plan(considered: Considered, rules: Sequence[RuleField], calls: Sequenc
             verdict = error.code
         noted.append(Called(tool, verdict, _kept(call) if tool else {}, degree))
     wish = intent.intent if intent else None
-    besides = usual(considered, wish, intent.confidence if intent else 0.0, list(proposals.values()))
+    said_itself = list(proposals.values())
+    besides = usual(considered, wish, intent.confidence if intent else 0.0, said_itself)
+    if any(one.action != "send_email" for one in (*said_itself, *besides)):
+        proposals = {key: one for key, one in proposals.items() if one.action != "send_email"}
+        noted = [replace(one, verdict=NOT_NEEDED, degree="") if _is_email(one) else one for one in noted]
     noted += [
         Called(one.action, TAKEN, {"text": one.shown[:ARGUMENT_MAX_CHARS]}, one.degree) for one in besides
     ]
@@ -136,6 +142,10 @@ def read_plan(considered: Considered, rules: Sequence[RuleField], calls: Sequenc
         intent=intent.intent if intent else None,
         intent_confidence=intent.confidence if intent else None,
     )
+
+
+def _is_email(called: Called) -> bool:
+    return called.tool == "send_email" and called.verdict == TAKEN
 
 
 def _kept(call: ToolCall) -> dict[str, str]:

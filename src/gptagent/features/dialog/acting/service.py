@@ -14,8 +14,9 @@ from gptagent.features.conversations import service as conversations
 from gptagent.features.conversations.model import Conversation, Message
 from gptagent.features.crm import service as crm
 from gptagent.features.crm.actions import service as crm_actions
-from gptagent.features.crm.actions.model import Action, Evidence
+from gptagent.features.crm.actions.model import Evidence
 from gptagent.features.crm.actions.service import REASON_MAX_CHARS
+from gptagent.features.dialog import service as lanes
 from gptagent.features.dialog.acting import store
 from gptagent.features.dialog.acting.doing import do, target_of
 from gptagent.features.dialog.acting.forms import TEXT_MAX_CHARS
@@ -36,6 +37,7 @@ from gptagent.features.dialog.acting.rules import asked_of
 from gptagent.features.dialog.acting.tools import WRITE_FIELD
 from gptagent.features.dialog.context import TurnContext
 from gptagent.features.dialog.model import Answer, Turn
+from gptagent.features.dialog.outgoing import service as outgoing
 from gptagent.features.dialog.reaching import reached
 from gptagent.features.dialog.tracing import service as tracing
 from gptagent.features.dialog.tracing.model import Trace
@@ -56,7 +58,7 @@ ORDERS = {
     "created_at": Order("created_at", "created_at"),
 }
 # Of these only the newest counts: an older one that waits is taken back.
-WORDED = ("create_task", "add_note")  # a person may word them otherwise
+WORDED = ("create_task", "add_note", "send_message", "send_email")  # a person may word them otherwise
 SINGLE = ("move_deal", "change_responsible", "create_contact")
 
 
@@ -168,6 +170,7 @@ async def keep(session: Session, taken: Taken, plan: Plan, reply: ModelReply | N
     )
     for proposal in plan.proposals:
         await _propose(session, taken, conversation, proposal)
+    await store.outdate_answered(session, conversation.id)
     trace = Trace()
     told_of(plan, reply, trace, is_played=False)
     await tracing.add(session, conversation.id, taken.turn_id, trace)
@@ -182,11 +185,20 @@ async def fail(session: Session, turn_id: UUID, code: str) -> None:
 
 
 async def approve(
-    session: Session, conversation_id: UUID, proposal_id: UUID, *, by: str, text: str | None = None
-) -> Action:
-    """Have a proposal done: once, whoever else says so too. `text`: other words of a task or a note.
+    session: Session,
+    conversation_id: UUID,
+    proposal_id: UUID,
+    *,
+    by: str,
+    text: str | None = None,
+    sends_letters: bool = False,
+) -> KeptProposal:
+    """Have a proposal done: once, whoever else says so too. `text`: other words of what is WORDED.
 
-    Raises NotFound; Invalid; Conflict if it was decided or is outdated, or if the CRM is no longer as it was.
+    A message to the customer is a colleague's from then on, like a reply they wrote themselves.
+
+    Raises NotFound; Invalid; Conflict if it was decided or is outdated, if the CRM is no longer as it was, or
+    if nothing can be sent now; RateLimited after too many e-mails.
     """
     conversation = await conversations.get_conversation(session, conversation_id)
     proposal = await get_proposal(session, conversation_id, proposal_id)
@@ -199,29 +211,50 @@ async def approve(
     if text is not None and is_edited:
         proposal = _reworded(proposal, text)
     await crm.hold_connection(session, conversation.connection_id)
+    await conversations.get_conversation(session, conversation_id, lock=True)  # before what waits in it
     if not await store.decide(session, conversation_id, proposal_id, "done", by):
         raise _decided()
-    try:
-        action = await do(session, proposal, now=utcnow())
-    except (Invalid, NotFound) as error:
-        raise Conflict(
-            "proposal_impossible", "This cannot be done any more: the CRM is no longer as it was."
-        ) from error
+    if proposal.action == "send_message":
+        await _send(session, proposal, by)
+    else:
+        try:
+            action = await do(session, proposal, now=utcnow(), sends_letters=sends_letters)
+        except (Invalid, NotFound) as error:
+            raise Conflict(
+                "proposal_impossible", "This cannot be done any more: the CRM is no longer as it was."
+            ) from error
+        await store.set_action(session, proposal_id, action.id)
     if is_edited:
         await store.reword(session, proposal)
-    await store.set_action(session, proposal_id, action.id)
     await _note_decision(session, proposal, "action_proposal.approved", is_edited=is_edited)
-    return action
+    return await get_proposal(session, conversation_id, proposal_id)
+
+
+async def _send(session: Session, proposal: KeptProposal, by: str) -> None:
+    """Write the prepared words to the customer, by the way of every reply of a colleague."""
+    _owed, event = await outgoing.write(
+        session,
+        proposal.conversation_id,
+        str(proposal.fields["text"]),
+        by=by,
+        now=utcnow(),
+        reply_id=proposal.id,
+    )
+    if event is not None:
+        await lanes.Lanes().on_hold_changed(session, event)
 
 
 def _reworded(proposal: KeptProposal, text: str) -> KeptProposal:
     """Return the proposal with a person's words. Raises Invalid."""
     if proposal.action not in WORDED:
-        raise Invalid.field("text", "Only the words of a task or a note can be changed.")
+        raise Invalid.field(
+            "text", "Only the words of a task, a note, a message or an e-mail can be changed."
+        )
     words = text.replace("\0", "").strip()
     if not 1 <= len(words) <= TEXT_MAX_CHARS:
         raise Invalid.field("text", "Write 1 to {most} characters.", most=TEXT_MAX_CHARS)
-    return replace(proposal, fields={**proposal.fields, "text": words}, shown=words)
+    shown = f"{proposal.fields['subject']}\n{words}" if proposal.action == "send_email" else words
+    return replace(proposal, fields={**proposal.fields, "text": words}, shown=shown)
 
 
 async def reject(session: Session, conversation_id: UUID, proposal_id: UUID, *, by: str) -> None:

@@ -31,11 +31,15 @@ _fields = msgspec.json.Decoder(dict[str, Any])
 
 _PROPOSAL = """select p.id, p.conversation_id, c.connection_id, p.turn_id, p.lead_id, p.contact_id, p.action,
                       p.fields, p.degree, p.confidence, p.shown, p.reason, p.state, p.action_id,
-                      a.state as action_state, coalesce(p.error_code, a.error_code) as error_code,
+                      case o.state when 'sent' then 'done' when 'not_sent' then 'failed'
+                                   when 'waiting' then 'pending' else coalesce(o.state, a.state) end
+                        as action_state,
+                      coalesce(p.error_code, a.error_code, o.reason) as error_code,
                       p.decided_by, p.decided_at, p.created_at, c.customer_name
                  from app.action_proposal p
                       join app.conversation c on c.id = p.conversation_id
-                      left join app.crm_action a on a.id = p.action_id"""
+                      left join app.crm_action a on a.id = p.action_id
+                      left join app.outgoing o on o.id = p.id"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +183,17 @@ async def outdate(
         conversation_id,
         list(actions),
         list(kept),
+    )
+
+
+async def outdate_answered(session: Session, conversation_id: UUID) -> None:
+    """Take back a prepared message once a person has written since the answer it follows."""
+    await session.execute(
+        """update app.action_proposal p set state = 'outdated', decided_at = clock_timestamp()
+            where p.conversation_id = $1 and p.state = 'waiting' and p.action = 'send_message'
+              and exists (select from app.turn t join app.message m on m.conversation_id = t.conversation_id
+                           where t.id = p.turn_id and m.seq > t.last_seq and m.author = 'human')""",
+        conversation_id,
     )
 
 

@@ -15,7 +15,16 @@ from gptagent.features.agents.model import Degree
 from gptagent.features.crm.actions.checking import check_stage, check_tags, check_user
 from gptagent.features.crm.service import MirroredPipeline
 from gptagent.features.dialog.acting import contacts
-from gptagent.features.dialog.acting.forms import TEXT_MAX_CHARS, Read, Schema, idle, text_form, words, wrong
+from gptagent.features.dialog.acting.forms import (
+    SUBJECT_MAX_CHARS,
+    TEXT_MAX_CHARS,
+    Read,
+    Schema,
+    idle,
+    text_form,
+    words,
+    wrong,
+)
 from gptagent.features.dialog.acting.model import (
     INTENTS,
     TASK_DUE_MAX_HOURS,
@@ -33,8 +42,10 @@ from gptagent.kernel.errors import Invalid
 REASON_MAX_CHARS = 300
 PEOPLE_MAX, STAGES_MAX, TAGS_MAX = 60, 60, 100  # offered to a model
 TAGS_AT_ONCE = 5
-WORDS = ("text", "value", "reason", "name", "phone", "email")  # arguments that are a model's own
+WORDS = ("text", "subject", "value", "reason", "name", "phone", "email")  # arguments that are a model's own
 CLOSING = frozenset({"won", "lost"})
+SENT = frozenset({"send_message", "send_email"})  # to the customer: a person says the word, always
+EMAIL_CONFIDENCE = 0.3  # at most: where nothing else is to be done
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +104,8 @@ def read_call(considered: Considered, call: ToolCall, *, rules: int) -> FieldSai
     assert tool.read is not None
     fields, shown = _checked(tool.read, considered, call.arguments)
     confidence = _confidence(call.arguments)
+    if tool.action == "send_email":
+        confidence = min(confidence, EMAIL_CONFIDENCE)
     return Proposal(
         action=tool.action,
         fields=fields,
@@ -114,10 +127,13 @@ def closes(considered: Considered, fields: Mapping[str, object]) -> bool:
 def degree_of(
     considered: Considered, action: ActionName, fields: Mapping[str, object], confidence: float
 ) -> Degree:
-    """Return how far the agent goes. Closing a deal, and what it is not sure of, it does not do alone."""
+    """Return how far the agent goes. Closing a deal, and what it is not sure of, it does not do alone, nor
+    does it ever write to a customer besides its reply.
+    """
     degree: Degree = getattr(considered.actions, action)
     is_sure = confidence * 100 >= considered.actions.confidence
-    if degree == "alone" and (not is_sure or (action == "move_deal" and closes(considered, fields))):
+    closing = action == "move_deal" and closes(considered, fields)
+    if degree == "alone" and (not is_sure or closing or action in SENT):
         return "approve"
     return degree
 
@@ -181,7 +197,11 @@ def _confidence(arguments: Mapping[str, object]) -> float:
 
 
 def _key(action: ActionName, fields: Mapping[str, object]) -> str:
-    """Return what is the same for actions that come to the same: when a task is due does not count."""
+    """Return what is the same for actions that come to the same: when a task is due does not count, nor how
+    an e-mail is worded.
+    """
+    if action == "send_email":
+        fields = {}
     counted = {
         key: " ".join(value.casefold().split()) if isinstance(value, str) else value
         for key, value in sorted(fields.items())
@@ -334,6 +354,24 @@ def _read_tags(considered: Considered, arguments: Mapping[str, object]) -> Read:
     return {"names": list(check_tags(names, "tags"))}, ", ".join(names)
 
 
+# An e-mail, which a person sends
+
+
+def _email_form(considered: Considered) -> Schema | None:
+    contact = considered.contact
+    if not considered.sends_letters or contact is None or not contact.emails:
+        return None
+    return {"subject": text_form("Its subject.", SUBJECT_MAX_CHARS), "text": text_form("Its text.")}
+
+
+def _read_email(_considered: Considered, arguments: Mapping[str, object]) -> Read:
+    subject = " ".join(words(arguments.get("subject"), SUBJECT_MAX_CHARS).split())
+    text = words(arguments.get("text"), TEXT_MAX_CHARS)
+    if "{{" in subject + text:  # a place that the CRM's data would be put into
+        raise wrong()
+    return {"subject": subject, "text": text}, f"{subject}\n{text}"
+
+
 # What a rule found, and what the customer wants
 
 
@@ -385,6 +423,14 @@ TOOLS: Mapping[str, Tool] = {
             contacts.fill_form,
             "fill_contact",
             contacts.read_fill,
+        ),
+        Tool(
+            "send_email",
+            "Prepare an e-mail to the customer in their language, which a colleague checks and sends. Only "
+            "if nothing else is to be done and it says more than the reply, but nothing not said here.",
+            _email_form,
+            "send_email",
+            _read_email,
         ),
     )
 }

@@ -1,6 +1,7 @@
 """What usually follows from what a customer wants, proposed where the model has not said it itself. Pure."""
 
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,8 @@ from gptagent.kernel.i18n import translate
 
 WORDS_MAX_CHARS = 500  # of the customer, in a task or note
 _HOUR = 60
+_CYRILLIC = re.compile(r"[а-яё]", re.IGNORECASE)
+_LATIN = re.compile(r"[a-z]", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,7 @@ class Usual:
     is_priced: bool = False
 
 
-# Sentences as msgids. Who is to pay gets a message besides the reply from a colleague: an agent answers once.
+# Sentences as msgids. The last one only while no message about the payment may be prepared.
 USUAL = (
     Usual(
         "request_callback",
@@ -61,6 +64,9 @@ USUAL = (
         is_priced=True,
     ),
 )
+# In the customer's language as far as there are words in it; whoever sends it may word it otherwise.
+PAYMENT_MESSAGE = "You asked about the payment. Your order comes to {price}. How would you like to pay?"
+PAYMENT_CONFIDENCE = 0.6
 NEW_CONTACT_CONFIDENCE = 0.5
 NOTES_FEW, NOTE_CONFIDENCE = 2, 0.4  # with fewer a deal says too little of its customer
 NOTE = "The customer writes: “{words}”"
@@ -76,10 +82,19 @@ def usual(
     done = {one.action for one in said}
     if considered.has_task:
         done.add("create_task")
-    found = [*_of_intent(considered, intent, confidence), *_of_deal(considered)]
+    found = [
+        *_of_intent(considered, intent, confidence),
+        *_of_payment(considered, intent, confidence),
+        *_of_deal(considered),
+    ]
     if intent is not None and all(one.action != "add_note" for one in found):
         found += _of_few_notes(considered, confidence)
     return [one for one in found if one.action not in done]
+
+
+def may_write(considered: Considered) -> bool:
+    """Tell whether a message about the payment may be prepared in this conversation."""
+    return considered.actions.send_message != "off" and bool(considered.lead and considered.lead.price)
 
 
 def _of_intent(considered: Considered, intent: Intent | None, confidence: float) -> Iterator[Proposal]:
@@ -87,13 +102,30 @@ def _of_intent(considered: Considered, intent: Intent | None, confidence: float)
     for one in USUAL:
         if one.intent != intent or not tools.may_call(considered, one.action):
             continue
-        if one.is_priced and not price:
+        if one.is_priced and (not price or may_write(considered)):
             continue
         text = translate(considered.locale, one.says, words=_words(considered), price=price)
         fields: dict[str, object] = {"text": text}
         if one.action == "create_task":
             fields |= {"kind": one.kind, "due_in_minutes": one.due_in_minutes}
         yield _proposal(considered, one.action, fields, text, min(one.confidence, confidence), one.intent)
+
+
+def _of_payment(considered: Considered, intent: Intent | None, confidence: float) -> Iterator[Proposal]:
+    """Prepare what a colleague may send to who speaks of paying: the agent itself has answered, once."""
+    if intent != "payment" or not may_write(considered):
+        return
+    price = considered.lead.price if considered.lead else None
+    text = translate(_customers_locale(considered), PAYMENT_MESSAGE, price=price)
+    sure = min(PAYMENT_CONFIDENCE, confidence)
+    yield _proposal(considered, "send_message", {"text": text}, text, sure, intent)
+
+
+def _customers_locale(considered: Considered) -> str:
+    said = considered.unanswered[-1].said
+    if _CYRILLIC.search(said):
+        return "ru"
+    return "en" if _LATIN.search(said) else considered.locale
 
 
 def _of_few_notes(considered: Considered, confidence: float) -> Iterator[Proposal]:

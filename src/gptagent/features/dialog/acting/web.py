@@ -12,12 +12,13 @@ from starlette.responses import Response
 from gptagent.features.dialog.acting import service
 from gptagent.features.dialog.acting.forms import TEXT_MAX_CHARS
 from gptagent.features.dialog.acting.model import UNKNOWN
+from gptagent.features.dialog.acting.tools import SENT
 from gptagent.features.dialog.inbox.desk import Desk, Threads
 from gptagent.features.identity import service as identity
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.db import Database, Session
-from gptagent.kernel.errors import Conflict, Invalid
+from gptagent.kernel.errors import Conflict, Invalid, RateLimited
 from gptagent.kernel.http import CurrentScope, QueryText, person_of
 from gptagent.kernel.paging import Page
 from gptagent.kernel.scope import Scope
@@ -34,6 +35,8 @@ ACTIONS: Mapping[str, str] = {
     "create_contact": "Create a contact",
     "fill_contact": "Add phone or e-mail to the contact",
     UNKNOWN: "An action of a newer release",
+    "send_message": "Write to the customer about the payment",
+    "send_email": "Send an e-mail",
 }
 INTENTS: Mapping[str, str] = {
     "inquiry": "Asks a question",
@@ -64,6 +67,7 @@ async def beside(session: Session, conversation_id: UUID) -> dict[str, Any]:
         "proposals": await service.list_latest(session, conversation_id),
         "run": await service.latest_run(session, conversation_id),
         "action_names": ACTIONS,
+        "sent": SENT,
         "intents": INTENTS,
         "acting_reasons": REASONS,
     }
@@ -81,7 +85,10 @@ class Wrong:
 
 @dataclass(frozen=True, slots=True)
 class ProposalPages:
+    """`sends_letters`: whether the platform has a mail server."""
+
     threads: Threads
+    sends_letters: bool = False
 
     @property
     def db(self) -> Database:
@@ -121,6 +128,7 @@ class ProposalPages:
             "after": after,
             "cursor": cursor,
             "action_names": ACTIONS,
+            "sent": SENT,
             "acting_reasons": REASONS,
             "may_work": policy.WORK_CONVERSATIONS in scope.permissions,
             "worded": service.WORDED,
@@ -142,20 +150,36 @@ class ProposalPages:
         back: Annotated[str, Form()] = "",
         edits: Annotated[str, Form()] = "",
         text: Annotated[str, Form()] = "",
+        use: Annotated[str, Form()] = "",
     ) -> Response:
-        """`text` counts where the form says that it `edits`."""
+        """`text` counts where the form says that it `edits`. `use`: it is put into the reply and waits on."""
         require(scope, policy.WORK_CONVERSATIONS)
         desk = await Desk.read(self.threads, request, scope, conversation_id)
-        notice = Notice("success", "It is being done in the CRM")
+        if use:
+            async with self.db.session(scope) as session:
+                prepared = await service.get_proposal(session, conversation_id, proposal_id)
+            if prepared.action == "send_message" and prepared.state == "waiting":
+                return await desk.take_in(str(prepared.fields["text"]))
+            return await desk.done(None, None, "#proposals")
         try:
             async with self.db.session(scope) as session:
                 person = await identity.get_person(session, person_of(request))
                 words = text if edits else None
-                await service.approve(session, conversation_id, proposal_id, by=person.full_name, text=words)
+                done = await service.approve(
+                    session,
+                    conversation_id,
+                    proposal_id,
+                    by=person.full_name,
+                    text=words,
+                    sends_letters=self.sends_letters,
+                )
+            notice = Notice(
+                "success", "It is on its way" if done.action in SENT else "It is being done in the CRM"
+            )
         except Invalid as error:
             wrong = Wrong(conversation_id, proposal_id, text, field_errors(request, error)["text"])
             return await self._queue(request, scope, "", wrong=wrong)
-        except Conflict as error:
+        except (Conflict, RateLimited) as error:
             notice = Notice("warning", "Not done", error.message)
         return await self._back(desk, back, notice)
 

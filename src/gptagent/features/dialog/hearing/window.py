@@ -9,10 +9,9 @@ import re
 import unicodedata
 from datetime import timedelta
 
-# People who write a burst pause up to about half of the usual delay of 30 s between its messages, also
-# behind a whole sentence. A smaller part would answer sooner and tear bursts apart: benchmarks/bursts.py.
-WHOLE_PART = 0.55
-LIKELY_PART = 0.75
+# Who pauses for longer than this part but less than the delay gets two answers instead of one: nothing in
+# their words tells them from those who are done. So the part is nearly all of it: benchmarks/bursts.py.
+FINISHED_PART = 0.9
 LIKELY_MIN_WORDS = 5  # many never write a mark at all
 SENTENCE_MIN_WORDS = 3
 LONG_CHARS = 100
@@ -58,22 +57,26 @@ def silence(delay: timedelta, text: str, *, has_file: bool) -> timedelta:
 def part(text: str) -> float:
     """Return which part of the delay is enough after this message.
 
-    WHOLE_PART after a question, a sentence from its beginning to its end, a long message; LIKELY_PART after
-    several words without a mark. All of it after what is likely to go on: a greeting, a word or two, a comma,
-    three dots, a word that joins.
+    FINISHED_PART after a question, a sentence from its beginning to its end, a long message, several words
+    without a mark. All of it after what is likely to go on: a greeting, a word or two, a comma, three dots, a
+    word that joins.
     """
+    return FINISHED_PART if _looks_finished(text) else 1.0
+
+
+def _looks_finished(text: str) -> bool:
     words, plain = _WORD.findall(text), _without_signs(text)
     if not words or _OPEN.search(plain) or _JOINING.fullmatch(words[-1]):
-        return 1.0
+        return False
     if _GREETING.fullmatch(" ".join(words)):
-        return 1.0
+        return False
     if plain.endswith(_QUESTION) or len(plain) >= LONG_CHARS:
-        return WHOLE_PART
+        return True
     if len(words) >= SENTENCE_MIN_WORDS and _ASKING.match(plain):
-        return WHOLE_PART
+        return True
     if plain.endswith(_END):
-        return WHOLE_PART if _is_sentence(plain, words) else 1.0
-    return LIKELY_PART if len(words) >= LIKELY_MIN_WORDS else 1.0
+        return _is_sentence(plain, words)
+    return len(words) >= LIKELY_MIN_WORDS
 
 
 def _is_sentence(plain: str, words: list[str]) -> bool:
