@@ -157,3 +157,36 @@ async def test_actions_are_approved_edited_and_rejected_by_keyboard_and_mouse(br
     at = "document.activeElement.getAttribute('aria-label')"
     assert await page.evaluate(at) is None, "the button of one that is gone is none of the next one's"
     assert page.complaints == []
+
+
+async def test_refused_words_of_a_proposal_stay_with_the_reason_beside_them(browser, web, world, proposals):
+    """MSG-15: nothing is done meanwhile, and what is proposed then takes nothing away."""
+    desk, propose = proposals
+    await propose("Call Anna")
+    page, base = await enter(browser, web, world)
+    await page.goto(f"{base}/proposals")
+    await page.keyboard.press("e")
+    field, queue = page.locator("#queue textarea:visible"), page.locator("#queue")
+    await expect(field).to_be_focused()
+    too_long = "Call Anna, then Bob. " * 50 + "The end."
+    await field.evaluate("field => field.removeAttribute('maxlength')")
+    await field.fill(too_long)
+    await queue.evaluate("queue => { queue.dataset.seen = 'before'; }")
+    await page.evaluate(TELL, "conversations")
+    await expect(page.locator("#queue[data-seen]")).to_have_count(0)  # the list came anew meanwhile
+    await expect(field).to_have_value(too_long)
+    await queue.get_by_role("button", name="Approve these words").click()
+    error = queue.locator(".field__error")
+    await expect(error).to_have_text("Write 1 to 1000 characters.")
+    await expect(field).to_have_value(too_long)
+    await expect(field).to_be_focused()
+    assert await error.get_attribute("id") in (await field.get_attribute("aria-describedby")).split()
+    await propose("Call Carol")
+    await expect(field).to_have_value(too_long)
+    assert [one.state for one in await desk.proposals() if one.shown == "Call Anna"] == ["waiting"]
+    await field.fill("Call Anna at ten")
+    await queue.get_by_role("button", name="Approve these words").click()
+    await expect(queue).to_contain_text("Call Carol")
+    await expect(queue).not_to_contain_text("Call Anna")
+    await desk.perform()
+    assert [one["text"] for one in await desk.ledger("task")] == ["Call Anna at ten"]
