@@ -1,6 +1,10 @@
 """The browser that the tests of screens drive: Debian's, whatever Playwright would bring along."""
 
-from playwright.async_api import Page
+from playwright.async_api import Browser, Page
+
+from members import cookie_of, number_of
+from servers import Server
+from worlds import World
 
 CHROMIUM = "/usr/bin/chromium"
 # Nothing is drawn by an emulated graphics card, and nothing is asked of its maker.
@@ -12,8 +16,36 @@ FLAGS = (
     "--disable-sync",
     "--no-first-run",
 )
+TELL = "topic => document.dispatchEvent(new CustomEvent('live:told', { detail: topic }))"
 
 
 async def too_wide(page: Page) -> int:
     """Return by how many CSS pixels the page scrolls sideways. Waits for a page that is on its way."""
     return await page.locator("html").evaluate("root => root.scrollWidth - root.clientWidth")
+
+
+async def enter(
+    browser: Browser,
+    web: Server,
+    world: World,
+    *,
+    width: int = 1280,
+    theme: str = "light",
+    language: str = "en",
+) -> tuple[Page, str]:
+    """Open a page as the owner; return it and the address of the workspace."""
+    context = await browser.new_context(viewport={"width": width, "height": 900}, locale="en-GB")
+    values = {"session": await cookie_of(world.db, world.scope), "theme": theme, "language": language}
+    await context.add_cookies([{"name": n, "value": v, "url": web.url} for n, v in values.items()])
+    page = await context.new_page()
+    page.complaints = []
+    page.on("console", lambda said: page.complaints.append(said.text) if said.type == "error" else None)
+    page.on("pageerror", lambda error: page.complaints.append(str(error)))
+    return page, f"{web.url}/manage/{await number_of(world.db, world.scope)}"
+
+
+async def press(page: Page, key: str) -> None:
+    """Press a key where nobody types, and Enter on the button it leads to."""
+    await page.evaluate("document.activeElement.blur()")
+    await page.keyboard.press(key)
+    await page.keyboard.press("Enter")

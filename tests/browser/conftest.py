@@ -15,6 +15,9 @@ from gptagent.kernel.db import Database
 from gptagent.kernel.postgres import Roles
 from gptagent.kernel.settings import Settings
 from homes import new_home, own_database
+from scenes import Scene
+from servers import Server, serving
+from worlds import World
 
 
 @pytest.fixture(scope="session")
@@ -50,3 +53,18 @@ async def browser(chromium: Browser) -> AsyncIterator[Browser]:
     yield chromium
     for context in list(chromium.contexts):
         await context.close()
+
+
+@pytest.fixture(scope="module")
+def web(home: Path, roles: Roles, kommo: str) -> Iterator[Server]:
+    with serving(home, REGISTRATION="open", KOMMO_SANDBOX_URL=kommo) as server:
+        yield server
+
+
+@pytest.fixture
+async def scene(world: World) -> Scene:
+    scene = await Scene.open(world)
+    await scene.write_article("Opening hours", "On Sunday we are open from ten to four.")
+    await scene.says("Hello")
+    await scene.calm()
+    return scene

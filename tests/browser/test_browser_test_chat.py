@@ -49,95 +49,133 @@ async def workspace(database):
     return scope
 
 
-async def test_an_agent_is_tried_on_a_phone(home, roles, database, workspace, llm):
-    """MSG-22, MSG-24: words appear while they come; what the fact gate takes out does not stay."""
+@pytest.fixture
+def served(home, roles, llm):
     parts = urlsplit(llm)
     settings = {"LLM_MODEL": "sandbox", "LLM_BASE_URL": f"{llm}/v1", "LLM_API_KEY": "key"}
     settings["EGRESS_ALLOW"] = f"{parts.hostname}:{parts.port}"
     with serving(home, **settings) as server, working(home, **settings):
-        async with async_playwright() as playwright:
-            browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-            page = await browser.new_page(viewport={"width": 375, "height": 740}, locale="en-GB")
-            complaints = []
-            page.on("console", lambda told: complaints.append(told.text) if told.type == "error" else None)
-            page.on("pageerror", lambda error: complaints.append(str(error)))
-            cookies = {"session": await cookie_of(database, workspace), "language": "en"}
-            await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-            await page.context.add_cookies(
-                [{"name": name, "value": value, "url": server.url} for name, value in cookies.items()]
-            )
-            base = f"{server.url}/manage/{await number_of(database, workspace)}"
+        yield server
 
-            await page.goto(f"{base}/test-chat")
-            await page.get_by_role("button", name="Begin the chat").click()
-            await expect(page.get_by_role("button", name="Delivery", exact=True)).to_be_visible()
-            assert await too_wide(page) <= 0
-            box = page.get_by_label("Your message, as the customer")
-            send = page.get_by_role("button", name="Send", exact=True)
-            await expect(send).to_be_disabled()
-            await page.route("**/messages", lambda route: route.abort())
-            await box.fill(QUESTION)
+
+async def test_an_agent_is_tried_on_a_phone(served, database, workspace):
+    """MSG-22, MSG-24: words appear while they come; what the fact gate takes out does not stay."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = await browser.new_page(viewport={"width": 375, "height": 740}, locale="en-GB")
+        complaints = []
+        page.on("console", lambda told: complaints.append(told.text) if told.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        cookies = {"session": await cookie_of(database, workspace), "language": "en"}
+        await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        await page.context.add_cookies(
+            [{"name": name, "value": value, "url": served.url} for name, value in cookies.items()]
+        )
+        base = f"{served.url}/manage/{await number_of(database, workspace)}"
+
+        await page.goto(f"{base}/test-chat")
+        await page.get_by_role("button", name="Begin the chat").click()
+        await expect(page.get_by_role("button", name="Delivery", exact=True)).to_be_visible()
+        assert await too_wide(page) <= 0
+        box = page.get_by_label("Your message, as the customer")
+        send = page.get_by_role("button", name="Send", exact=True)
+        await expect(send).to_be_disabled()
+        await page.route("**/messages", lambda route: route.abort())
+        await box.fill(QUESTION)
+        await box.press("Enter")
+        await expect(page.get_by_text("No answer from the server")).to_be_visible()
+        await expect(box).to_have_value(QUESTION)
+        await page.unroute("**/messages")
+        complaints.clear()  # the browser names the request that was broken off
+        await box.fill("")
+        await expect(send).to_be_disabled()
+        await page.get_by_role("button", name=QUESTION).click()
+        draft = page.locator("[data-stream-text]")
+        await expect(draft).to_contain_text("Delivery to the city", timeout=30_000)
+        await expect(page.get_by_text("draft, not checked yet")).to_be_visible()
+        answer = page.locator(".msg--agent .bubble").last
+        await expect(page.get_by_role("link", name="How it was made")).to_be_visible(timeout=30_000)
+        await expect(answer).to_have_text(SAID)
+        await expect(answer.locator("strong")).to_have_text("Delivery")
+        await expect(answer).to_be_in_viewport()
+        await expect(page.locator("#chats .conv__name")).to_have_text(QUESTION)
+        await expect(page.get_by_text(re.compile(r"Tokens: \d+ in, \d+ out"))).to_be_visible()
+        await page.get_by_role("button", name="Copy", exact=True).click()
+        await expect(page.get_by_role("button", name="Copied")).to_be_visible()
+        await box.press("Control+v")
+        await expect(box).to_have_value(re.compile(r"^\*\*Delivery\*\* to the city"))
+        await box.fill("")
+        await expect(box).to_be_focused()
+        await expect(page.locator("body")).not_to_contain_text("590")
+        await expect(box).to_be_focused()
+        assert await too_wide(page) <= 0
+
+        await page.get_by_role("link", name="How it was made").click()
+        drawer = page.locator("#explained")
+        await expect(drawer.get_by_role("heading", name="What would be done")).to_be_visible()
+        await expect(drawer).to_contain_text("590 roubles")
+        await drawer.get_by_text("Rules of the platform").click()
+        await expect(drawer).to_contain_text("Use only the numbered passages below")
+        assert await too_wide(page) <= 0
+        await drawer.get_by_role("button", name="Close").click()
+
+        for number in range(2, 4):  # more than fits: the newest stays in view
+            await box.fill(f"{QUESTION} And the day after, no. {number}?")
             await box.press("Enter")
-            await expect(page.get_by_text("No answer from the server")).to_be_visible()
-            await expect(box).to_have_value(QUESTION)
-            await page.unroute("**/messages")
-            complaints.clear()  # the browser names the request that was broken off
-            await box.fill("")
-            await expect(send).to_be_disabled()
-            await page.get_by_role("button", name=QUESTION).click()
-            draft = page.locator("[data-stream-text]")
-            await expect(draft).to_contain_text("Delivery to the city", timeout=30_000)
-            await expect(page.get_by_text("draft, not checked yet")).to_be_visible()
-            answer = page.locator(".msg--agent .bubble").last
-            await expect(page.get_by_role("link", name="How it was made")).to_be_visible(timeout=30_000)
-            await expect(answer).to_have_text(SAID)
-            await expect(answer.locator("strong")).to_have_text("Delivery")
-            await expect(answer).to_be_in_viewport()
-            await expect(page.locator("#chats .conv__name")).to_have_text(QUESTION)
-            await expect(page.get_by_text(re.compile(r"Tokens: \d+ in, \d+ out"))).to_be_visible()
-            await page.get_by_role("button", name="Copy", exact=True).click()
-            await expect(page.get_by_role("button", name="Copied")).to_be_visible()
-            await box.press("Control+v")
-            await expect(box).to_have_value(re.compile(r"^\*\*Delivery\*\* to the city"))
-            await box.fill("")
-            await expect(box).to_be_focused()
-            await expect(page.locator("body")).not_to_contain_text("590")
-            await expect(box).to_be_focused()
-            assert await too_wide(page) <= 0
-
-            await page.get_by_role("link", name="How it was made").click()
-            drawer = page.locator("#explained")
-            await expect(drawer.get_by_role("heading", name="What would be done")).to_be_visible()
-            await expect(drawer).to_contain_text("590 roubles")
-            await drawer.get_by_text("Rules of the platform").click()
-            await expect(drawer).to_contain_text("Use only the numbered passages below")
-            assert await too_wide(page) <= 0
-            await drawer.get_by_role("button", name="Close").click()
-
-            for number in range(2, 4):  # more than fits: the newest stays in view
-                await box.fill(f"{QUESTION} And the day after, no. {number}?")
-                await box.press("Enter")
-                await expect(page.locator("[data-stream]")).to_have_count(1)
-                await expect(page.locator("[data-stream]")).to_have_count(0, timeout=30_000)
-                await expect(page.locator(f"#answer-{number} .bubble")).to_be_in_viewport()
-            await expect(page.locator("#answer-1 .bubble")).not_to_be_in_viewport()
-
-            await page.get_by_role("button", name="Answer again").click()
             await expect(page.locator("[data-stream]")).to_have_count(1)
             await expect(page.locator("[data-stream]")).to_have_count(0, timeout=30_000)
-            await expect(page.locator(".msg--agent .bubble")).to_have_count(3)
+            await expect(page.locator(f"#answer-{number} .bubble")).to_be_in_viewport()
+        await expect(page.locator("#answer-1 .bubble")).not_to_be_in_viewport()
 
-            header = page.locator(".header")
-            await expect(header).to_be_hidden()  # a thread has the screen to itself
-            await page.get_by_role("link", name="To the list").click()
-            await expect(header).to_be_visible()
-            assert await too_wide(page) <= 0
-            await page.locator("#chats .conv").click()
-            await expect(header).to_be_hidden()
+        await page.get_by_role("button", name="Answer again").click()
+        await expect(page.locator("[data-stream]")).to_have_count(1)
+        await expect(page.locator("[data-stream]")).to_have_count(0, timeout=30_000)
+        await expect(page.locator(".msg--agent .bubble")).to_have_count(3)
 
-            await page.get_by_role("link", name="Settings of this chat").click()
-            await page.get_by_role("button", name="Clear the chat").click()
-            await page.get_by_role("alertdialog").get_by_role("button", name="Clear").click()
-            await expect(page.get_by_text("Say something to the agent")).to_be_visible()
-            assert complaints == []
-            await browser.close()
+        header = page.locator(".header")
+        await expect(header).to_be_hidden()  # a thread has the screen to itself
+        await page.get_by_role("link", name="To the list").click()
+        await expect(header).to_be_visible()
+        assert await too_wide(page) <= 0
+        await page.locator("#chats .conv").click()
+        await expect(header).to_be_hidden()
+
+        await page.get_by_role("link", name="Settings of this chat").click()
+        await page.get_by_role("button", name="Clear the chat").click()
+        await page.get_by_role("alertdialog").get_by_role("button", name="Clear").click()
+        await expect(page.get_by_text("Say something to the agent")).to_be_visible()
+        assert complaints == []
+        await browser.close()
+
+
+async def test_a_lost_answer_is_said_and_comes_once_when_the_connection_is_back(
+    browser, served, database, workspace, llm
+):
+    """U165, U182: cut while it speaks, refused, and lost as the finished thread."""
+    httpx2.post(f"{llm}/_sandbox/knobs", json={"token_ms": 300}).raise_for_status()
+    context = await browser.new_context(viewport={"width": 375, "height": 740}, locale="en-GB")
+    cookies = {"session": await cookie_of(database, workspace), "language": "en"}
+    await context.add_cookies([{"name": n, "value": v, "url": served.url} for n, v in cookies.items()])
+    page = await context.new_page()
+    await page.goto(f"{served.url}/manage/{await number_of(database, workspace)}/test-chat")
+    await page.get_by_role("button", name="Begin the chat").click()
+    await page.get_by_role("button", name=QUESTION).click()
+    lost, answers = page.get_by_text("The connection to the server is lost."), page.locator(".msg--agent")
+    draft = page.locator("[data-stream-text]")
+    await expect(draft).to_contain_text("Delivery to", timeout=30_000)
+    await context.set_offline(True)
+    await expect(lost).to_be_visible(timeout=30_000)
+    await expect(draft).to_contain_text("Delivery to")
+    await context.set_offline(False)
+    await expect(answers.locator(".bubble")).to_have_text(SAID, timeout=30_000)
+    await expect(lost).to_have_count(0)
+    for address in ("**/stream", "**part=thread**"):
+        await page.route(address, lambda route: route.fulfill(status=503))
+        await page.get_by_role("button", name="Answer again").click()
+        await expect(lost).to_be_visible(timeout=30_000)
+        await expect(page.get_by_role("link", name="Show the answer")).to_be_visible()
+        await page.unroute(address)
+        await expect(page.get_by_role("link", name="How it was made")).to_be_visible(timeout=30_000)
+        await expect(lost).to_have_count(0)
+    await expect(answers.locator(".bubble")).to_have_text(SAID)
+    await expect(page.locator(".msg--client")).to_have_count(1)

@@ -35,5 +35,7 @@ document.addEventListener("click", (event) => {
   event.preventDefault();
   drawer.showPopover();
   drawer.querySelector("button").focus();
-  htmx.ajax("GET", `${link.href}?part=drawer`, { target: drawer.querySelector(".drawer__body") });
+  const target = drawer.querySelector(".drawer__body");
+  target.replaceChildren(); // what it told before is of something else
+  htmx.ajax("GET", `${link.href}?part=drawer`, { target });
 });

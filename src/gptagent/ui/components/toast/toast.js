@@ -23,8 +23,7 @@ new MutationObserver((changes) => {
 }).observe(corner, { childList: true });
 
 document.addEventListener("click", (event) => event.target.closest("[data-toast-close]")?.closest("[data-toast]").remove());
-document.addEventListener("htmx:response:error", (event) => failed(event.detail.ctx.response.status));
-// Elements that reload by themselves stay silent: the offline banner already tells.
-document.addEventListener("htmx:error", (event) => {
-  if (event.detail.ctx && !event.target.closest?.("[data-live-topic]")) failed("network");
-});
+// A part that already says in its place that it is lost needs no message: see lost.js.
+const isTold = ({ target }) => target?.querySelector?.(":scope > [data-lost], [data-stream-lost]:not([hidden])");
+document.addEventListener("htmx:response:error", ({ detail: { ctx } }) => isTold(ctx) || failed(ctx.response.status));
+document.addEventListener("htmx:error", ({ detail: { ctx } }) => ctx && !isTold(ctx) && failed("network"));

@@ -1,0 +1,146 @@
+"""The list of agents and the editor."""
+
+from pathlib import Path
+
+import pytest
+from playwright.async_api import expect
+
+from browsers import CHROMIUM, TELL, enter
+from gptagent.features.agents import service as agents
+from gptagent.features.knowledge.categories import service as categories
+from gptagent.features.knowledge.categories.model import NewCategory
+from gptagent.kernel.clock import utcnow
+
+pytestmark = pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Chromium")
+
+
+async def test_the_editor_saves_a_tab_and_says_what_is_wrong_beside_the_field(browser, web, world, scene):
+    async with world.db.session(world.scope) as session:
+        (agent,) = await agents.list_agents(session)
+    page, base = await enter(browser, web, world)
+    await page.goto(f"{base}/ai-agents/{agent.id}/edit")
+    await page.locator("#handoff_text").fill("")
+    await page.keyboard.press("Control+s")
+    await expect(page.locator("#handoff_text")).to_have_attribute("aria-invalid", "true")
+    await page.locator("#handoff_text").fill("A colleague takes over.")
+    await page.get_by_role("button", name="Publish").click()
+    await expect(page.locator("body")).to_contain_text("It counts from the next answer on.")
+    async with world.db.session(world.scope) as session:
+        saved = await agents.get_agent(session, agent.id)
+    assert saved.settings.handoff_text == "A colleague takes over."
+
+
+async def test_a_name_is_changed_in_the_list_by_double_click_and_by_keyboard(browser, web, world, scene):
+    """AGT-7"""
+    page, base = await enter(browser, web, world)
+    await page.goto(f"{base}/ai-agents")
+    name = page.locator("a[data-renames]")
+    await name.dblclick()
+    field = page.locator(".rename[open] input[name=name]")
+    await expect(field).to_be_focused()
+    await field.fill("Night desk")
+    await page.evaluate("document.getElementById('agents').dataset.seen = 'before'")
+    await page.evaluate(TELL, "agents")
+    await expect(page.locator("#agents[data-seen]")).to_have_count(0)  # the list came anew meanwhile
+    await expect(field).to_have_value("Night desk")
+    await field.press("Enter")
+    await expect(page.locator("body")).to_contain_text("The agent is renamed")
+    await name.focus()
+    await page.keyboard.press("F2")
+    await field.fill("Something else")
+    await field.press("Escape")
+    await expect(name).to_be_focused()
+    await expect(name).to_have_text("Night desk")
+    await page.keyboard.press("F2")
+    await field.fill(" ")
+    await field.press("Enter")
+    await expect(page.locator(".rename[open] .field__error")).to_contain_text("From 1 to 255 characters.")
+    await page.goto(f"{base}/ai-agents")
+    await page.locator("input[name=from]").fill("2090-01-01")
+    await page.locator("input[name=from]").dispatch_event("change")
+    await page.wait_for_url("**from=2090-01-01**")
+    await expect(page.locator("body")).to_contain_text("Nothing found")
+    await page.goto(f"{base}/ai-agents")
+    assert [one for one in page.complaints if "422" not in one] == []
+    again = page.get_by_role("button", name="Repeat")
+    await expect(again).to_be_hidden()
+    # Refused, and broken off: it says so, and asks once more.
+    for answer in (lambda route: route.fulfill(status=503), lambda route: route.abort()):
+        await page.route("**part=list**", answer)
+        await page.evaluate(TELL, "agents")
+        await expect(again).to_be_visible()
+        await expect(name).to_have_text("Night desk")
+        await page.unroute("**part=list**")
+        await again.click()
+        await expect(again).to_be_hidden()
+    await page.goto(f"{base}/ai-agents?chosen=all")
+    async with world.db.session(world.scope) as session:
+        await agents.create_agent(session, "Made meanwhile", locale="en")
+    await expect(page.locator("#agents")).to_contain_text("Made meanwhile")
+    await expect(page.get_by_label("Choose “Made meanwhile”")).not_to_be_checked()
+    await expect(page.get_by_label("Choose “Night desk”")).to_be_checked()
+    await name.filter(has_text="Night desk").click()
+    await page.wait_for_url("**/edit")
+
+
+async def test_a_longer_list_of_the_editor_is_searched_and_what_is_ticked_is_taken_out(
+    browser, web, world, scene
+):
+    """U087, U091"""
+    async with world.db.session(world.scope) as session:
+        (agent,) = await agents.list_agents(session)
+        for number in range(6):
+            await categories.create_category(session, NewCategory(f"Shelf {number}"), now=utcnow())
+    page, base = await enter(browser, web, world)
+    await page.goto(f"{base}/ai-agents/{agent.id}/edit")
+    await page.get_by_label("Answer from all categories").click()
+    search = page.locator("[data-check-search='knowledge.categories']")
+    rows = page.locator("[id='knowledge.categories'] label:visible")
+    await search.get_by_label("Search in the list").fill("SHELF 3")
+    await expect(rows).to_have_text(["Shelf 3"])
+    await rows.first.click()
+    await search.get_by_label("Search in the list").press("Enter")
+    await expect(search.get_by_role("button", name="Shelf 3: take out")).to_be_visible()
+    await search.get_by_label("Search in the list").fill("nowhere")
+    await expect(search).to_contain_text("Nothing found")
+    await page.get_by_role("button", name="Publish").click()
+    await expect(page.locator("body")).to_contain_text("It counts from the next answer on.")
+    await search.get_by_role("button", name="Shelf 3: take out").click()
+    await expect(search.get_by_role("button", name="Shelf 3: take out")).to_have_count(0)
+    assert await page.locator("[name='knowledge.categories']:checked").count() == 0
+    assert page.complaints == []
+
+
+async def test_an_editor_with_unsaved_changes_is_not_left_unasked(browser, web, world, scene):
+    """U071"""
+    async with world.db.session(world.scope) as session:
+        (agent,) = await agents.list_agents(session)
+    page, base = await enter(browser, web, world)
+    await page.goto(f"{base}/ai-agents/{agent.id}/edit")
+    asked = page.locator("dialog#unsaved")
+    await page.locator("#name").fill("")
+    await page.locator("#name").blur()  # told as it is left, and gone once it is right
+    await expect(page.locator("#name-error")).to_have_text("From 1 to 255 characters.")
+    await page.locator("#name").fill(agent.name)
+    await page.locator("#name").blur()
+    await expect(page.locator("#name-error")).to_have_count(0)
+    await page.get_by_role("link", name="Basic").focus()
+    await page.keyboard.press("ArrowRight")
+    await expect(page.get_by_role("link", name="Integrations", exact=True)).to_be_focused()
+    await page.locator("#handoff_text").fill("A colleague comes.")
+    await page.get_by_role("link", name="Versions").click()
+    await expect(asked).to_be_visible()
+    await expect(asked.get_by_role("button", name="Stay")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(asked).to_be_hidden()
+    await expect(page.locator("#handoff_text")).to_have_value("A colleague comes.")
+    await page.locator("#handoff_text").fill("")
+    await page.keyboard.press("Control+s")
+    await expect(page.locator("#handoff_text")).to_be_focused()  # refused: what was typed is still not saved
+    await page.get_by_role("link", name="Versions").click()
+    await asked.get_by_role("button", name="Leave without saving").click()
+    await page.wait_for_url("**/versions")
+    await page.get_by_role("link", name="Basic").click()
+    await page.wait_for_url("**/edit")
+    await page.get_by_role("link", name="Advanced").click()  # nothing changed, nothing asked
+    await page.wait_for_url("**/advanced-settings")
