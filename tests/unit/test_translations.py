@@ -181,6 +181,12 @@ def test_a_translation_has_the_placeholders_of_its_message():
             assert set(re.findall(r"%\(\w+\)s|(?<!\{)\{\w+\}", form)) == wanted, message
 
 
+def test_a_russian_dash_is_long():
+    """A hyphen between spaces is a typewriter's dash; only a Markdown list is meant to have one (U204)."""
+    forms = [form for said in russian().values() for form in ([said] if isinstance(said, str) else said)]
+    assert [form for form in forms if " - " in form and "**" not in form] == []
+
+
 @pytest.mark.parametrize("text", sorted(texts()))
 def test_a_message_is_shown_in_russian(text):
     assert re.search("[а-яё]", translate("ru", text), re.IGNORECASE) or text == "Kommo"
