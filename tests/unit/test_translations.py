@@ -27,7 +27,9 @@ from gptagent.features.dialog.acting import web as acting
 from gptagent.features.dialog.scenario_runs.model import REASONS as PUBLISHING_REASONS
 from gptagent.features.dialog.scenarios import forms as scenario_forms
 from gptagent.features.dialog.scenarios.model import SENTENCES as SCENARIO_FAILURES
+from gptagent.features.dialog.tracing.telling import MASKED
 from gptagent.features.dialog.trying import telling as trying
+from gptagent.features.inference.masking.model import KINDS
 from gptagent.features.knowledge.exchange.files import ARTICLES
 from gptagent.features.knowledge.model import FAILURES
 from gptagent.features.knowledge.questions.files import QUESTIONS
@@ -78,6 +80,7 @@ NAMED = {
     *offering.DEGREE_NAMES.values(),
     *acting.ACTIONS.values(),
     *acting.INTENTS.values(),
+    *MASKED.values(),
     *trying.PLANS.values(),
     *trying.FAILURES.values(),
     *acting.REASONS.values(),
@@ -125,6 +128,11 @@ NAMED = {
     *SITE_REASONS.values(),
     *(message for _code, message in http._FRAMEWORK.values()),
 }
+
+
+def test_what_was_hidden_from_a_model_has_words_for_each_kind():
+    """AGT-13: an explanation says "Phone numbers: 2", not "phone 2"."""
+    assert MASKED.keys() == set(KINDS)
 
 
 def test_what_a_test_chat_would_do_has_words_for_each_tool():
