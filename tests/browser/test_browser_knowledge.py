@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from uuid import UUID
 
@@ -11,6 +12,8 @@ from playwright.async_api import Page, expect
 from browsers import CHROMIUM, too_wide
 from cast import make_scope
 from gptagent.features.knowledge import service as knowledge
+from gptagent.features.knowledge.categories import service as categories
+from gptagent.features.knowledge.categories.model import NewCategory
 from gptagent.features.knowledge.extraction.jobs import GraphJobs
 from gptagent.features.knowledge.gaps import service as gaps
 from gptagent.features.knowledge.model import NewArticle
@@ -26,6 +29,7 @@ from members import cookie_of, number_of
 from servers import serving
 from websites import website
 
+LONG_WORD = "Electroencephalographicoophthalmodynamometrically"
 PRICES = "Acme Ltd answers at sales@acme.example.\n\n- Chair — $30, until 2026-12-31\n- Desk — $90"
 
 pytestmark = pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Chromium")
@@ -93,6 +97,37 @@ async def visit(browser, home, roles, database, web_site):
         yield enter
         for context in list(browser.contexts):
             await context.close()
+
+
+async def test_long_words_stay_in_their_place_on_the_phone(visit):
+    """U005, U206"""
+    desk = await visit(375)
+    article = await desk.write(LONG_WORD, f"# {LONG_WORD}\n\nEnough is said of it.")
+    parent = None
+    async with desk.database.session(desk.scope) as session:
+        for depth in range(3):
+            new = NewCategory(f"Physiotherapy and {LONG_WORD} at depth {depth}", parent_id=parent)
+            parent = (await categories.create_category(session, new, now=utcnow())).id
+    await desk.open("/knowledge-base")
+    file = {"name": f"{LONG_WORD}.txt", "mimeType": "text/plain", "buffer": b"Chairs cost $30."}
+    await desk.page.set_input_files("input[type=file]", file)
+    await desk.press("Upload")
+    await desk.says(f"{LONG_WORD}.txt")
+    for path in (
+        "/knowledge-base",
+        "/knowledge-items",
+        "/knowledge-categories",
+        f"/knowledge-categories/{parent}/edit",
+    ):
+        await desk.open(path)
+    await desk.open(f"/knowledge-items/{article.id}/edit")
+    assert await desk.page.locator("h1").count() == 1  # what the preview shows stands below it
+    items = await desk.page.locator(".check-list__item").all()
+    rows = [(await item.bounding_box(), await item.locator("span").last.bounding_box()) for item in items]
+    assert len(rows) > 3
+    for (_, words), (below, _) in pairwise(rows):
+        assert words["y"] + words["height"] <= below["y"], "a name lies over the next one"
+    assert desk.too_wide == []
 
 
 @pytest.mark.timeout(300)

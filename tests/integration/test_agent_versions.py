@@ -3,6 +3,7 @@
 import html
 import re
 from dataclasses import replace
+from datetime import date
 
 import asyncpg
 import pytest
@@ -12,6 +13,7 @@ from gptagent.features.agents.model import Agent, Settings
 from gptagent.features.agents.table import SETTINGS
 from gptagent.features.agents.versions import service
 from gptagent.features.agents.versions.model import VERSIONS_KEPT, differences
+from gptagent.features.agents.versions.showing import tell_differences
 from gptagent.features.agents.versions.telling import TITLES, lines_of, tell
 from gptagent.features.dialog.scenarios import service as scenarios
 from gptagent.features.dialog.scenarios.model import Condition
@@ -19,8 +21,9 @@ from gptagent.features.knowledge.categories import service as categories
 from gptagent.features.knowledge.categories.model import NewCategory
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.errors import Conflict, Invalid, NotFound
-from gptagent.kernel.i18n import translate
+from gptagent.kernel.i18n import translate, translations
 from gptagent.kernel.paging import Page
+from gptagent.ui.view import View, current_view
 from integration.conftest import serving_here
 from readers import reader_of, texts
 from scenes import Scene
@@ -272,6 +275,19 @@ def test_differences_are_told_by_setting_with_names_and_lines():
     assert told["markdown"].title == "Markdown" and told["markdown"].lines[1].text == "yes"
     assert told["hours.week"].lines[0].text == "Monday 09:00–18:00"
     assert all(translate("ru", title) != title for title in TITLES.values() if title != "Markdown")
+
+
+async def test_figures_and_days_are_told_as_the_reader_writes_them(session):
+    """U204"""
+    current_view.set(View("ru", translations("ru"), utcnow()))
+    old = Settings()
+    new = replace(
+        old,
+        hours=replace(old.hours, holidays=(date(2027, 1, 7),)),
+        budget=replace(old.budget, month_tokens=1_000_000),
+    )
+    lines = [line.text for one in await tell_differences(session, "ru", old, new) for line in one.lines]
+    assert lines == ["07.01.2027", "1\u00a0000\u00a0000"]
 
 
 def test_every_setting_has_a_title_and_what_may_be_written_its_field():

@@ -57,7 +57,7 @@ async def test_a_question_is_tried_saved_and_measured_on_the_page(alice, dora, d
         (question,) = await service.list_questions(session)
     await jobs.QuestionJobs(WORDS).measure(Context(database, scope), str(run.id))
     part = await alice.open(f"{PATH}/runs")
-    for text in ("1 saved question", "100 %", "0.38"):
+    for text in ("1 saved question", "100%", "0.38"):
         assert text in part.text, text
     assert "Fewer than 20 questions tell too little" in part.text
     gone = await alice.follow(await alice.send(f"{PATH}/questions/{question.id}/delete"))

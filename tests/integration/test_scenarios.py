@@ -250,7 +250,7 @@ async def test_a_cancelled_run_ends_at_once_and_one_that_failed_says_so(
         run = await runs.request_run(session, AskedRun(agent.id, repeats=2), now=utcnow())
         with pytest.raises(Conflict, match="run_going_on"):
             await runs.request_run(session, AskedRun(agent.id), now=utcnow())
-    assert "0 %" in words(await alice.open(f"/scenario-runs/{run.id}?part=run"))
+    assert "0%" in words(await alice.open(f"/scenario-runs/{run.id}?part=run"))
     assert (await dora.send(f"/scenario-runs/{run.id}/cancel")).status_code == 403
     await alice.send(f"/scenario-runs/{run.id}/cancel")
     await jobs_of().run(JobContext(database, None, scope, 1, 1), run_id=str(run.id))

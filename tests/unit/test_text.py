@@ -97,7 +97,7 @@ A **bold** ~~old~~ [link](https://a.example 'T')
 @pytest.mark.parametrize(
     "part",
     [
-        "<h1>Title</h1>",
+        "<h2>Title</h2>",  # the page around it has the only first heading (U005)
         "<strong>bold</strong> <s>old</s>",
         '<a href="https://a.example" title="T" rel="noopener noreferrer nofollow">link</a>',
         '<ol start="3">\n<li>three</li>',

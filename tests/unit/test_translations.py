@@ -27,7 +27,9 @@ from gptagent.features.dialog.acting import web as acting
 from gptagent.features.dialog.scenario_runs.model import REASONS as PUBLISHING_REASONS
 from gptagent.features.dialog.scenarios import forms as scenario_forms
 from gptagent.features.dialog.scenarios.model import SENTENCES as SCENARIO_FAILURES
+from gptagent.features.dialog.tracing.telling import MASKED
 from gptagent.features.dialog.trying import telling as trying
+from gptagent.features.inference.masking.model import KINDS
 from gptagent.features.knowledge.exchange.files import ARTICLES
 from gptagent.features.knowledge.model import FAILURES
 from gptagent.features.knowledge.questions.files import QUESTIONS
@@ -78,6 +80,7 @@ NAMED = {
     *offering.DEGREE_NAMES.values(),
     *acting.ACTIONS.values(),
     *acting.INTENTS.values(),
+    *MASKED.values(),
     *trying.PLANS.values(),
     *trying.FAILURES.values(),
     *acting.REASONS.values(),
@@ -125,6 +128,11 @@ NAMED = {
     *SITE_REASONS.values(),
     *(message for _code, message in http._FRAMEWORK.values()),
 }
+
+
+def test_what_was_hidden_from_a_model_has_words_for_each_kind():
+    """AGT-13: an explanation says "Phone numbers: 2", not "phone 2"."""
+    assert MASKED.keys() == set(KINDS)
 
 
 def test_what_a_test_chat_would_do_has_words_for_each_tool():
@@ -179,6 +187,12 @@ def test_a_translation_has_the_placeholders_of_its_message():
         wanted = set(re.findall(r"%\(\w+\)s|(?<!\{)\{\w+\}", singular))
         for form in [translated] if isinstance(translated, str) else translated:
             assert set(re.findall(r"%\(\w+\)s|(?<!\{)\{\w+\}", form)) == wanted, message
+
+
+def test_a_russian_dash_is_long():
+    """A hyphen between spaces is a typewriter's dash; only a Markdown list is meant to have one (U204)."""
+    forms = [form for said in russian().values() for form in ([said] if isinstance(said, str) else said)]
+    assert [form for form in forms if " - " in form and "**" not in form] == []
 
 
 @pytest.mark.parametrize("text", sorted(texts()))

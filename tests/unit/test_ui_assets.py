@@ -98,3 +98,16 @@ def test_both_ways_into_the_dark_use_the_same_colours():
     assert chosen
     assert by_system
     assert chosen[1].split() == by_system[1].split()
+
+
+def test_a_style_uses_only_tokens_that_exist():
+    """A name that is set nowhere quietly gives its fallback, or nothing; knobs of a component have one."""
+    style = "\n".join(path.read_text() for path in UI.rglob("*.css") if "vendor" not in path.parts)
+    known = set(re.findall(r"(--[\w-]+)\s*:", style))
+    used = set(re.findall(r"var\((--[\w-]+)\)", style))
+    tokens = {
+        name
+        for name in re.findall(r"var\((--[\w-]+)", style)
+        if re.match(r"--(color|radius|space|text)-", name)
+    }
+    assert sorted((used | tokens) - known) == []

@@ -20,9 +20,18 @@ def _parser() -> MarkdownIt:
 
 
 def render_markdown(source: str) -> Markup:
-    """Render, then sanitise: scripts, styles, images and odd URL schemes do not survive."""
+    """Render, then sanitise: scripts, styles, images and odd URL schemes do not survive.
+
+    Headings stand a step lower: the page around the text has a first one of its own.
+    """
+    parser = _parser()
+    env: dict[str, object] = {}
+    tokens = parser.parse(source, env)
+    for token in tokens:
+        if token.type in {"heading_open", "heading_close"}:
+            token.tag = f"h{min(int(token.tag[1]) + 1, 6)}"
     html = nh3.clean(
-        _parser().render(source),
+        parser.renderer.render(tokens, parser.options, env),
         tags=_TAGS,
         attributes=_ATTRIBUTES,
         url_schemes={"http", "https", "mailto", "tel"},

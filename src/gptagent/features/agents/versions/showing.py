@@ -1,13 +1,16 @@
 """Differences of settings for a page: by the names that the workspace has for what settings refer to."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import date
 
 from gptagent.features.agents.model import CUSTOM_FIELD, Settings
 from gptagent.features.agents.offering import FIELD_NAMES, offered_in_basics, offered_in_fields
-from gptagent.features.agents.versions.model import differences
+from gptagent.features.agents.versions.model import Difference, differences
 from gptagent.features.agents.versions.telling import Told, tell
 from gptagent.kernel.db import Session
 from gptagent.kernel.i18n import translate
+from gptagent.ui.formats import date as written_date
+from gptagent.ui.formats import number
 
 
 async def tell_differences(session: Session, locale: str, before: Settings, after: Settings) -> list[Told]:
@@ -16,7 +19,21 @@ async def tell_differences(session: Session, locale: str, before: Settings, afte
     def say(text: str) -> str:
         return translate(locale, text)
 
-    return tell(differences(before, after), await _names(session, say), say)
+    found = list(differences(before, after))
+    return tell(found, await _names(session, say) | _figures(found), say)
+
+
+def _figures(found: Sequence[Difference]) -> dict[str, str]:
+    """Return how the reader writes the numbers and days among the values, by the document's own word."""
+    values = [
+        (one.setting, value)
+        for one in found
+        for side in (one.before, one.after)
+        for value in (side if isinstance(side, list) else [side])
+    ]
+    figures = {str(value): number(value) for _, value in values if type(value) in {int, float}}
+    days = (str(value) for setting, value in values if setting == "hours.holidays")
+    return figures | {day: written_date(date.fromisoformat(day)) for day in days}
 
 
 async def _names(session: Session, say: Callable[[str], str]) -> dict[str, str]:

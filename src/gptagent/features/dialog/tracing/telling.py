@@ -72,6 +72,16 @@ NOTES: Mapping[str, str] = {
     "only_promised": "Worded anew, for it only promised what nobody would get to know of",
     "masked": "Hidden from the model's provider",
 }
+# What was hidden is counted by kind: "phone 2".
+MASKED: Mapping[str, str] = {
+    "phone": "Phone numbers",
+    "email": "E-mail addresses",
+    "card": "Bank cards",
+    "iban": "Bank accounts (IBAN)",
+    "passport": "Passports",
+    "inn": "Taxpayer numbers (INN)",
+    "snils": "Insurance numbers (SNILS)",
+}
 # What a text looked like that wants to give orders, and whose text it was: the two parts of such a note.
 SIGNS: Mapping[str, str] = {
     "override": "wants the rules to be ignored",
@@ -103,6 +113,7 @@ EVERYTHING: Mapping[str, Mapping[str, str]] = {
     "tool_states": TOOLS,
     "outcome_names": OUTCOMES,
     "note_names": NOTES,
+    "masked_names": MASKED,
     "sign_names": SIGNS,
     "sign_origins": SIGN_ORIGINS,
 }
