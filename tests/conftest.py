@@ -78,9 +78,10 @@ async def world(database: Database, scope: Scope, kommo: str) -> AsyncIterator[W
 
 
 def pytest_collection_finish():
-    """Let the collector of garbage no longer walk through what stays till the end: modules and tests."""
+    """Let the collector of garbage pass over what stays, modules and tests, and come less often."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 20)
 
 
 def pytest_addoption(parser):
