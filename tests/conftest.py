@@ -1,5 +1,6 @@
 """The database and the cast of all tests: Alice owns, Charlie belongs to another workspace."""
 
+import gc
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -74,6 +75,13 @@ async def world(database: Database, scope: Scope, kommo: str) -> AsyncIterator[W
         world = await make_world(database, scope, account, Vault([bytes(range(32))]))
         yield world
         await world.egress.aclose()
+
+
+def pytest_collection_finish():
+    """Let the collector of garbage pass over what stays, modules and tests, and come less often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20)
 
 
 def pytest_addoption(parser):
