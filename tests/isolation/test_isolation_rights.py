@@ -7,12 +7,19 @@ from gptagent.features.identity.service import hash_token
 from gptagent.features.organizations.model import API_KEY_PREFIX
 from gptagent.features.organizations.policy import KEY_SCOPES, PERMISSIONS, PLATFORM_PERMISSIONS
 from gptagent.kernel.ids import new_id, new_token
+from gptagent.kernel.routing import LazyRoute
 from isolation.estate import insert, snapshot
 from isolation.rights import PAGE, PERSON, WITHOUT, rights_of, table
 from isolation.routes import CASES, PAGES, Foreign, Own, Public, essence, fill, miss, place, split
 from members import add_member
 
 CREDENTIALS = ("cookie", "token", "key")
+
+
+def test_fastapi_understands_every_route(platform):
+    """Routes are analysed when they are first asked for: a wrong one would fail at its first call."""
+    routes = [route for route in build_web(platform).routes if isinstance(route, LazyRoute)]
+    assert len({id(route.dependant) for route in routes}) == len(routes) > 500
 
 
 @pytest.fixture(scope="session")

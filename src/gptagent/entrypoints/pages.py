@@ -87,6 +87,7 @@ from gptagent.kernel.db import Database, Session
 from gptagent.kernel.http import QueryText, access_of, choice_of, csrf_checked, host_cookie, locale_of
 from gptagent.kernel.i18n import LOCALES, translate
 from gptagent.kernel.live import LiveHub, last_event_id
+from gptagent.kernel.routing import add_routes, page_router
 from gptagent.kernel.scope import PLATFORM_ID
 from gptagent.ui.assets import Assets, build_assets
 from gptagent.ui.templates import build_environment
@@ -269,11 +270,9 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         ShellRoutes(db, pages, hub, assets).router(),
     )
     for router in account:
-        app.include_router(
-            router, dependencies=[Depends(csrf_checked), Depends(own_log_in)], include_in_schema=False
-        )
+        add_routes(app, router, dependencies=[Depends(csrf_checked), Depends(own_log_in)], is_described=False)
     for router in features:
-        app.include_router(router, dependencies=[Depends(csrf_checked)], include_in_schema=False)
+        add_routes(app, router, dependencies=[Depends(csrf_checked)], is_described=False)
     app.router.routes.extend(ConsentDoor(platform.connecting, pages).routes())
     app.router.routes.append(Mount(assets.prefix, assets))
     app.state.error_page = ErrorPages(pages)
@@ -375,7 +374,7 @@ class ShellRoutes:
     assets: Assets
 
     def router(self) -> APIRouter:
-        router = APIRouter()
+        router = page_router()
         router.get("/")(self.start)
         router.get("/favicon.ico")(self.favicon)
         router.get("/manage")(self.manage)

@@ -92,6 +92,7 @@ from gptagent.kernel.http import PatternRoute, install_problems
 from gptagent.kernel.i18n import translate
 from gptagent.kernel.idempotency import Answers
 from gptagent.kernel.live import LiveHub
+from gptagent.kernel.routing import add_routes
 from gptagent.kernel.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -199,7 +200,8 @@ def _close_streams_on_signal(hub: LiveHub) -> None:
 def _add_api(app: FastAPI, platform: Platform) -> None:
     settings = platform.settings
     party = RelyingParty.at(settings.base_url)
-    app.include_router(
+    add_routes(
+        app,
         AuthApi(
             platform.db,
             platform.tokens,
@@ -207,11 +209,11 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
             settings.open_registration,
             platform.links,
             party,
-        ).router()
+        ).router(),
     )
-    app.include_router(WorkspacesApi(platform.db).router())
-    app.include_router(MembersApi(platform.db).router())
-    app.include_router(InvitationsApi(platform.db, Post(platform.links, platform.login_limits)).router())
+    add_routes(app, WorkspacesApi(platform.db).router())
+    add_routes(app, MembersApi(platform.db).router())
+    add_routes(app, InvitationsApi(platform.db, Post(platform.links, platform.login_limits)).router())
     privacy, privacy_of_person = PrivacyApi(platform.db, platform.files, platform.login_limits).routers()
     for account in (
         AccountApi(platform.db, platform.files, platform.login_limits, party).router(),
@@ -219,33 +221,33 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
         LinkedApi(platform.sign_in).router(),
         privacy_of_person,
     ):
-        app.include_router(account, dependencies=[Depends(own_log_in)])
+        add_routes(app, account, dependencies=[Depends(own_log_in)])
     keys = platform.connecting.keys
-    app.include_router(ApiKeysApi(platform.db).router())
-    app.include_router(ProvidersApi(platform.sign_in).router())
+    add_routes(app, ApiKeysApi(platform.db).router())
+    add_routes(app, ProvidersApi(platform.sign_in).router())
     for agents in (
         AgentsApi(platform.db, settings.llm_model, platform.publish_condition).router(),
         AgentExchangeApi(platform.db).router(),
         AgentVersionsApi(platform.db, platform.publish_condition).router(),
     ):
-        app.include_router(agents)
+        add_routes(app, agents)
     _include(app, inference_api.routers(platform.db))
     _add_knowledge_api(app, platform)
-    app.include_router(DeliveriesApi(platform.db).router())
-    app.include_router(ConnectionsApi(platform.connecting).router())
+    add_routes(app, DeliveriesApi(platform.db).router())
+    add_routes(app, ConnectionsApi(platform.connecting).router())
     _include(app, IntegrationsApi(platform.connecting).routers())
-    app.include_router(SyncsApi(platform.db).router())
-    app.include_router(MirrorApi(platform.db).router())
-    app.include_router(ActionsApi(platform.db, settings.sends_letters).router())
-    app.include_router(JournalApi(Reverting(platform.db, platform.crm, platform.vault)).router())
-    app.include_router(RepliesApi(platform.db, platform.crm, keys, settings.base_url).router())
-    app.include_router(MemoryApi(platform.db).router())
+    add_routes(app, SyncsApi(platform.db).router())
+    add_routes(app, MirrorApi(platform.db).router())
+    add_routes(app, ActionsApi(platform.db, settings.sends_letters).router())
+    add_routes(app, JournalApi(Reverting(platform.db, platform.crm, platform.vault)).router())
+    add_routes(app, RepliesApi(platform.db, platform.crm, keys, settings.base_url).router())
+    add_routes(app, MemoryApi(platform.db).router())
     _add_conversations(app, platform)
-    app.include_router(AuditApi(platform.db).router())
-    app.include_router(PlatformAuditApi(platform.db).router())
-    app.include_router(AdminApi(platform.db, facts_of(settings)).router())
-    app.include_router(PeopleApi(platform.db, platform.tokens, platform.links).router())
-    app.include_router(privacy)
+    add_routes(app, AuditApi(platform.db).router())
+    add_routes(app, PlatformAuditApi(platform.db).router())
+    add_routes(app, AdminApi(platform.db, facts_of(settings)).router())
+    add_routes(app, PeopleApi(platform.db, platform.tokens, platform.links).router())
+    add_routes(app, privacy)
     widget = WidgetDoor(platform.db, platform.crm, keys, settings.base_url, settings.hook_networks)
     app.router.routes.append(widget.route())  # its path would fit the door below as well
     door = WebhookDoor(platform.db, platform.crm, platform.subscribers, settings.hook_networks)
@@ -254,45 +256,45 @@ def _add_api(app: FastAPI, platform: Platform) -> None:
 
 def _include(app: FastAPI, routers: Iterable[APIRouter]) -> None:
     for one in routers:
-        app.include_router(one)
+        add_routes(app, one)
 
 
 def _add_knowledge_api(app: FastAPI, platform: Platform) -> None:
-    app.include_router(ExchangeApi(platform.db).router())
-    app.include_router(ArticlesApi(platform.db).router())
-    app.include_router(ArticleFilesApi(platform.db, platform.files).router())
-    app.include_router(CategoriesApi(platform.db).router())
-    app.include_router(FactsApi(platform.db, list_askers).router())
-    app.include_router(
-        QuestionsApi(platform.db, platform.understanding, list_askers, platform.reranking).router()
+    add_routes(app, ExchangeApi(platform.db).router())
+    add_routes(app, ArticlesApi(platform.db).router())
+    add_routes(app, ArticleFilesApi(platform.db, platform.files).router())
+    add_routes(app, CategoriesApi(platform.db).router())
+    add_routes(app, FactsApi(platform.db, list_askers).router())
+    add_routes(
+        app, QuestionsApi(platform.db, platform.understanding, list_askers, platform.reranking).router()
     )
-    app.include_router(RunsApi(platform.db).router())
-    app.include_router(GapsApi(platform.db).router())
-    app.include_router(DraftsApi(platform.db).router())
-    app.include_router(ChecksApi(platform.db).router())
-    app.include_router(GraphApi(platform.db).router())
-    app.include_router(VectorsApi(platform.db, platform.settings.embedding_model).router())
-    app.include_router(RerankingApi(platform.db, platform.reranking.model).router())
-    app.include_router(UsageApi(platform.db).router())
-    app.include_router(ScriptsApi(platform.db, "script").router())
-    app.include_router(ScriptsApi(platform.db, "objection").router())
-    app.include_router(DocumentsApi(platform.db, platform.files).router())
-    app.include_router(SitesApi(platform.db, platform.reading).router())
+    add_routes(app, RunsApi(platform.db).router())
+    add_routes(app, GapsApi(platform.db).router())
+    add_routes(app, DraftsApi(platform.db).router())
+    add_routes(app, ChecksApi(platform.db).router())
+    add_routes(app, GraphApi(platform.db).router())
+    add_routes(app, VectorsApi(platform.db, platform.settings.embedding_model).router())
+    add_routes(app, RerankingApi(platform.db, platform.reranking.model).router())
+    add_routes(app, UsageApi(platform.db).router())
+    add_routes(app, ScriptsApi(platform.db, "script").router())
+    add_routes(app, ScriptsApi(platform.db, "objection").router())
+    add_routes(app, DocumentsApi(platform.db, platform.files).router())
+    add_routes(app, SitesApi(platform.db, platform.reading).router())
 
 
 def _add_conversations(app: FastAPI, platform: Platform) -> None:
-    app.include_router(ConversationsApi(platform.db, platform.inbox, platform.files).router())
-    app.include_router(ReplyDraftsApi(platform.db).router())
-    app.include_router(HumanRepliesApi(platform.db).router())
-    app.include_router(ExplanationsApi(platform.db).router())
-    app.include_router(ProposalsApi(platform.db, platform.settings.sends_letters).router())
-    app.include_router(HandoffsApi(platform.db).router())
-    app.include_router(SuggestionsApi(platform.db).router())
-    app.include_router(ReplaysApi(platform.db, platform.login_limits).router())
-    app.include_router(TestChatsApi(platform.db, platform.login_limits).router())
-    app.include_router(ScenariosApi(platform.db).router())
-    app.include_router(ScenarioRunsApi(platform.db).router())
-    app.include_router(ConditionApi(platform.db).router())
+    add_routes(app, ConversationsApi(platform.db, platform.inbox, platform.files).router())
+    add_routes(app, ReplyDraftsApi(platform.db).router())
+    add_routes(app, HumanRepliesApi(platform.db).router())
+    add_routes(app, ExplanationsApi(platform.db).router())
+    add_routes(app, ProposalsApi(platform.db, platform.settings.sends_letters).router())
+    add_routes(app, HandoffsApi(platform.db).router())
+    add_routes(app, SuggestionsApi(platform.db).router())
+    add_routes(app, ReplaysApi(platform.db, platform.login_limits).router())
+    add_routes(app, TestChatsApi(platform.db, platform.login_limits).router())
+    add_routes(app, ScenariosApi(platform.db).router())
+    add_routes(app, ScenarioRunsApi(platform.db).router())
+    add_routes(app, ConditionApi(platform.db).router())
 
 
 def _add_operations(app: FastAPI, platform: Platform) -> None:

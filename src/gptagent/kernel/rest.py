@@ -11,12 +11,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Request, Response, params
 from fastapi.dependencies.models import Dependant
-from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.datastructures import ImmutableMultiDict
 
 from gptagent.kernel.errors import FieldError, Invalid, PreconditionFailed, UnsupportedType
 from gptagent.kernel.idempotency import KEY_HEADER, Answers
+from gptagent.kernel.routing import LazyRoute
 
 JSON_TYPE = "application/json"
 FORM_TYPE = "multipart/form-data"
@@ -26,7 +26,7 @@ _TAGGED_METHODS = frozenset({"GET", "PATCH", "PUT"})
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
-class ApiRoute(APIRoute):
+class ApiRoute(LazyRoute):
     """An operation. One that creates something (POST, 201) answers a repeated Idempotency-Key once."""
 
     @property

@@ -1,9 +1,9 @@
 """The template environment: one for all languages, the reader travels in a context variable."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Protocol, cast
 
 from jinja2 import Environment, FileSystemLoader, PrefixLoader, StrictUndefined
@@ -14,6 +14,8 @@ from gptagent.ui.assets import Assets
 from gptagent.ui.formats import FILTERS
 from gptagent.ui.parts import COMPONENTS, UI
 from gptagent.ui.view import View, current_view
+
+_MACRO = re.compile(r"{%-? *macro +(\w+)")
 
 
 class _I18nEnvironment(Protocol):
@@ -104,12 +106,28 @@ def _install_icons(env: Environment, assets: Assets) -> None:
 
 
 def _install_macros(env: Environment) -> None:
-    # The namespace is registered before it is filled: a file keeps the globals of the moment it was loaded.
-    macros = SimpleNamespace()
+    macros = _Macros(env)
     env.globals["ui"] = macros
-    for name in COMPONENTS:
-        path = f"components/{name}/{name}.html"
-        if (UI / path).exists():
-            exported = vars(env.get_template(f"ui/{path}").module)
-            vars(macros).update({key: value for key, value in exported.items() if isinstance(value, Macro)})
     env.globals["icon"] = macros.icon
+
+
+class _Macros:
+    """All macros by name; a file is compiled when one of its macros is first called."""
+
+    def __init__(self, env: Environment) -> None:
+        self._env = env
+        self._homes: dict[str, str] = {}
+        for name in COMPONENTS:
+            path = f"components/{name}/{name}.html"
+            if (UI / path).exists():
+                found = _MACRO.findall((UI / path).read_text())
+                self._homes |= dict.fromkeys(found, f"ui/{path}")
+
+    def __getattr__(self, name: str) -> Macro:
+        """Called for what is not there yet."""
+        if name not in self._homes:
+            raise AttributeError(name)
+        exported = vars(self._env.get_template(self._homes[name]).module)
+        vars(self).update({key: value for key, value in exported.items() if isinstance(value, Macro)})
+        found: Macro = vars(self)[name]
+        return found

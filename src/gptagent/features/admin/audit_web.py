@@ -14,6 +14,7 @@ from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.db import Database
 from gptagent.kernel.http import CurrentScope, QueryText
+from gptagent.kernel.routing import page_router
 from gptagent.kernel.scope import Scope
 from gptagent.ui.web import Pages, timezone_of
 
@@ -75,7 +76,7 @@ class AuditPages(_AuditPages):
     """Of a workspace, for its owners."""
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/manage/{workspace}/settings/audit")
+        router = page_router("/manage/{workspace}/settings/audit")
         router.get("")(self.list)
         router.get("/export")(self.export)
         return router
@@ -97,7 +98,7 @@ class PlatformAuditPages(_AuditPages):
     """Of the platform, for its administrators."""
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/admin/audit")
+        router = page_router("/admin/audit")
         router.get("")(self.list)
         router.get("/export")(self.export)
         return router

@@ -23,6 +23,7 @@ from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import AppError, NotFound
 from gptagent.kernel.http import CurrentScope, QueryText, return_cookie, session_cookie
+from gptagent.kernel.routing import page_router
 from gptagent.kernel.scope import Scope
 from gptagent.ui.web import Notice, Pages, field_errors, message_of, words
 
@@ -37,7 +38,7 @@ class PeoplePages:
     links: Links
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/admin/people", dependencies=[Depends(confirmed)])
+        router = page_router("/admin/people", dependencies=[Depends(confirmed)])
         router.get("")(self.list)
         router.get("/{person_id}")(self.detail)
         router.post("/{person_id}/suspend")(self.suspend)
@@ -184,7 +185,7 @@ class ImpersonationPages:
     pages: Pages
 
     def router(self) -> APIRouter:
-        router = APIRouter()
+        router = page_router()
         router.post("/impersonation/stop")(self.stop)
         return router
 

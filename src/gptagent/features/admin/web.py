@@ -23,6 +23,7 @@ from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import AppError, Invalid
 from gptagent.kernel.http import CurrentScope, QueryText
+from gptagent.kernel.routing import page_router
 from gptagent.kernel.scope import Scope
 from gptagent.ui.web import Notice, Pages, field_errors, words
 
@@ -43,7 +44,7 @@ class OverviewPages:
     installation: Installation
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/admin")
+        router = page_router("/admin")
         router.get("")(self.start)
         router.get("/dashboard")(self.show)
         return router
@@ -68,7 +69,7 @@ class OrganizationPages:
     pages: Pages
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/admin/organizations", dependencies=[Depends(confirmed)])
+        router = page_router("/admin/organizations", dependencies=[Depends(confirmed)])
         router.get("")(self.list)
         router.get("/{number}")(self.detail)
         router.post("/{number}/suspend")(self.suspend)
@@ -139,7 +140,7 @@ class KeyPages:
     pages: Pages
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/admin/keys", dependencies=[Depends(confirmed)])
+        router = page_router("/admin/keys", dependencies=[Depends(confirmed)])
         router.get("")(self.list)
         router.post("")(self.create)
         router.post("/{key_id}/revoke")(self.revoke)

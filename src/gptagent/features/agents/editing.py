@@ -42,6 +42,7 @@ from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import AppError, Conflict, FieldError, Invalid
 from gptagent.kernel.http import CurrentScope, QueryText, locale_of
 from gptagent.kernel.i18n import translate
+from gptagent.kernel.routing import page_router
 from gptagent.kernel.scope import Scope
 from gptagent.ui.web import Notice, Pages, field_errors, message_of, words
 
@@ -63,7 +64,7 @@ class AgentEditor:
     condition: PublishCondition
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/manage/{workspace}/ai-agents/{agent_id}")
+        router = page_router("/manage/{workspace}/ai-agents/{agent_id}")
         for tab in TABS:
             router.get(f"/{tab}")(self._shows(tab))
             router.post(f"/{tab}")(self._saves(tab))

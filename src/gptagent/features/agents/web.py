@@ -17,6 +17,7 @@ from gptagent.features.organizations.service import require
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import AppError, Conflict, Invalid
 from gptagent.kernel.http import CurrentScope, locale_of
+from gptagent.kernel.routing import page_router
 from gptagent.kernel.scope import Scope
 from gptagent.ui.web import Notice, Pages, base_of, field_errors, message_of, words
 
@@ -27,7 +28,7 @@ class AgentPages:
     pages: Pages
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/manage/{workspace}/ai-agents")
+        router = page_router("/manage/{workspace}/ai-agents")
         router.get("/create")(self.create_form)
         router.post("/create")(self.create)
         router.post("/{agent_id}/active")(self.switch)

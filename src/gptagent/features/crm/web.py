@@ -17,6 +17,7 @@ from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.errors import Conflict, Forbidden, OutcomeUnknown, RateLimited, UpstreamUnavailable
 from gptagent.kernel.http import CurrentScope
+from gptagent.kernel.routing import page_router
 from gptagent.ui.web import Notice, Pages, base_of
 
 
@@ -26,7 +27,7 @@ class ConnectionPages:
     pages: Pages
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/manage/{workspace}/integrations")
+        router = page_router("/manage/{workspace}/integrations")
         router.get("/{connection_id}")(self.overview)
         router.post("/{connection_id}/check")(self.check)
         router.post("/{connection_id}/settings")(self.change)

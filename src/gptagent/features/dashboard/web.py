@@ -18,6 +18,7 @@ from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.http import CurrentScope
+from gptagent.kernel.routing import page_router
 from gptagent.ui.web import Pages, timezone_of
 
 RECENT = 5
@@ -31,7 +32,7 @@ class DashboardPages:
     llm_model: str | None
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/manage/{workspace}/dashboard")
+        router = page_router("/manage/{workspace}/dashboard")
         router.get("")(self.dashboard)
         return router
 

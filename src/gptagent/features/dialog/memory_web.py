@@ -16,6 +16,7 @@ from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.errors import Conflict, Invalid
 from gptagent.kernel.http import CurrentScope
+from gptagent.kernel.routing import page_router
 from gptagent.ui.web import Notice
 
 NEW, PLACE = "new", "#memory"
@@ -28,7 +29,7 @@ class MemoryPages:
     threads: Threads
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/manage/{workspace}/conversations/{conversation_id}/memories")
+        router = page_router("/manage/{workspace}/conversations/{conversation_id}/memories")
         router.post("")(self.add)
         router.post("/erase")(self.erase_all)
         router.post("/{memory_id}")(self.change)

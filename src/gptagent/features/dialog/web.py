@@ -47,6 +47,7 @@ from gptagent.kernel.errors import Invalid
 from gptagent.kernel.files import FileStore
 from gptagent.kernel.http import CurrentScope, QueryText, person_of
 from gptagent.kernel.paging import Page
+from gptagent.kernel.routing import page_router
 from gptagent.kernel.scope import Scope
 from gptagent.ui.web import Notice, Pages, timezone_of
 
@@ -133,7 +134,7 @@ class ConversationPages:
     files: FileStore
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/manage/{workspace}/conversations")
+        router = page_router("/manage/{workspace}/conversations")
         router.get("")(self.list)
         router.get("/{conversation_id}")(self.thread)
         router.get("/{conversation_id}/attachments/{attachment_id}")(self.attachment)

@@ -14,6 +14,7 @@ from gptagent.features.identity.persons import get_person
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import AppError, Conflict, Forbidden, Invalid, RateLimited
 from gptagent.kernel.http import access_of, client_address, person_of
+from gptagent.kernel.routing import page_router
 from gptagent.ui.web import Notice, Pages, base_of, field_errors, message_of, words
 
 PATH = "/account-settings/email"
@@ -27,7 +28,7 @@ class EmailPages:
     links: Links
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/manage/{workspace}" + PATH)
+        router = page_router("/manage/{workspace}" + PATH)
         router.get("")(self.form)
         router.post("")(self.change)
         router.post("/verification")(self.send_verification)

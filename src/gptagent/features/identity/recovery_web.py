@@ -14,6 +14,7 @@ from gptagent.features.identity.recovery import NewPassword
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import AppError, Invalid, NotFound
 from gptagent.kernel.http import client_address
+from gptagent.kernel.routing import page_router
 from gptagent.kernel.scope import Origin
 from gptagent.ui.web import Notice, Pages, field_errors, message_of, words
 
@@ -31,7 +32,7 @@ class RecoveryPages:
     links: Links
 
     def router(self) -> APIRouter:
-        router = APIRouter()
+        router = page_router()
         router.get("/reset-password/request")(self.request_form)
         router.post("/reset-password/request")(self.request)
         router.get("/reset-password/{token}")(self.reset_form)

@@ -19,6 +19,7 @@ from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import AppError, Conflict, FieldError, Invalid
 from gptagent.kernel.http import CurrentScope
+from gptagent.kernel.routing import page_router
 from gptagent.kernel.scope import Scope
 from gptagent.ui.web import Notice, Pages, base_of, field_errors, message_of, words
 
@@ -36,7 +37,7 @@ class ModelPages:
     name_agents: AgentNames
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/manage/{workspace}" + PATH)
+        router = page_router("/manage/{workspace}" + PATH)
         router.get("")(self.show)
         router.post("/masking")(self.save_masking)
         router.post("/budgets")(self.save_budgets)

@@ -28,6 +28,7 @@ from gptagent.kernel.db import Database
 from gptagent.kernel.errors import AppError, Conflict, Invalid
 from gptagent.kernel.files import FileStore
 from gptagent.kernel.http import CurrentScope, QueryText
+from gptagent.kernel.routing import page_router
 from gptagent.kernel.scope import Scope
 from gptagent.ui.web import Notice, Pages, base_of, field_errors, message_of
 
@@ -42,7 +43,7 @@ class DocumentPages:
     files: FileStore
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/manage/{workspace}/knowledge-base")
+        router = page_router("/manage/{workspace}/knowledge-base")
         router.get("")(self.list)
         router.post("/documents")(self.upload)
         router.get("/documents/{document_id}/edit")(self.edit_form)

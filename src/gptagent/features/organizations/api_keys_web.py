@@ -20,6 +20,7 @@ from gptagent.kernel.errors import AppError, Conflict
 from gptagent.kernel.http import CurrentScope
 from gptagent.kernel.ids import new_id
 from gptagent.kernel.paging import PAGE_MAX, Page
+from gptagent.kernel.routing import page_router
 from gptagent.kernel.scope import Scope
 from gptagent.ui.web import Notice, Pages, base_of, field_errors, words
 
@@ -46,7 +47,7 @@ class ApiKeyPages:
     pages: Pages
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/manage/{workspace}/settings/api-keys")
+        router = page_router("/manage/{workspace}/settings/api-keys")
         router.get("")(self.list)
         router.get("/create")(self.create_form)
         router.post("/create")(self.create)

@@ -19,6 +19,7 @@ from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import AppError, NotFound, RateLimited
 from gptagent.kernel.http import client_address, locale_of
+from gptagent.kernel.routing import page_router
 from gptagent.kernel.scope import Actor, Origin
 from gptagent.ui.web import Notice, Pages, field_errors, message_of, words
 
@@ -31,7 +32,7 @@ class InvitationPages:
     links: Links
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/invitation/{token}")
+        router = page_router("/invitation/{token}")
         router.get("")(self.show)
         router.post("")(self.accept)
         router.post("/register")(self.register)

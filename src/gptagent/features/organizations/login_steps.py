@@ -17,6 +17,7 @@ from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import AppError
 from gptagent.kernel.http import client_address
+from gptagent.kernel.routing import page_router
 from gptagent.ui.web import Notice, Pages, message_of, words
 
 
@@ -28,7 +29,7 @@ class LoginSteps:
     party: RelyingParty
 
     def router(self) -> APIRouter:
-        router = APIRouter()
+        router = page_router()
         router.get("/login/code")(self.code_form)
         router.post("/login/code")(self.give_code)
         router.post("/login/passkey/options")(self.passkey_options)

@@ -14,6 +14,7 @@ from gptagent.features.organizations.service import Made, Post, require
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import AppError, Conflict, Forbidden, Invalid, RateLimited
 from gptagent.kernel.http import CurrentScope
+from gptagent.kernel.routing import page_router
 from gptagent.kernel.scope import Scope
 from gptagent.ui.web import Notice, Pages, base_of, field_errors, message_of, words
 
@@ -37,7 +38,7 @@ class MemberPages:
     post: Post
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/manage/{workspace}/settings/members")
+        router = page_router("/manage/{workspace}/settings/members")
         router.get("")(self.list)
         router.post("/invitations")(self.invite)
         router.post("/invitations/{invitation_id}/resend")(self.resend)

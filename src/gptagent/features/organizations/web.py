@@ -24,6 +24,7 @@ from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import AppError, Forbidden, NotFound
 from gptagent.kernel.http import client_address, locale_of, return_cookie, session_cookie
+from gptagent.kernel.routing import page_router
 from gptagent.ui.web import Notice, Pages, field_errors, message_of, words
 
 __all__ = ["AuthPages", "keep_language", "keep_session", "local_path", "visitor_of"]
@@ -43,7 +44,7 @@ class AuthPages:
         return Entrance(self.db, self.pages)
 
     def router(self) -> APIRouter:
-        router = APIRouter()
+        router = page_router()
         router.get("/login")(self.login_form)
         router.post("/login")(self.log_in)
         router.get("/register")(self.register_form)

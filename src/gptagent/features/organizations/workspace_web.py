@@ -24,6 +24,7 @@ from gptagent.kernel.db import Database
 from gptagent.kernel.errors import AppError, Conflict, Forbidden, Invalid
 from gptagent.kernel.http import CurrentScope, client_address, locale_of, person_of
 from gptagent.kernel.i18n import LOCALES
+from gptagent.kernel.routing import page_router
 from gptagent.kernel.scope import Actor, Origin, Scope
 from gptagent.ui.web import Notice, Pages, base_of, field_errors, message_of, words
 
@@ -42,7 +43,7 @@ class WorkspacePages:
     public_url: str
 
     def router(self) -> APIRouter:
-        router = APIRouter()
+        router = page_router()
         router.get("/workspaces/create")(self.create_form)
         router.post("/workspaces/create")(self.create)
         router.post("/invitation")(self.open_invitation)

@@ -19,6 +19,7 @@ from gptagent.kernel.db import Database
 from gptagent.kernel.errors import AppError, Conflict, Forbidden, Invalid, RateLimited
 from gptagent.kernel.files import FileStore
 from gptagent.kernel.http import CurrentScope, QueryText, client_address, person_of, session_cookie
+from gptagent.kernel.routing import page_router
 from gptagent.kernel.scope import Scope
 from gptagent.ui.web import Notice, Pages, base_of, field_errors, message_of, words
 
@@ -33,7 +34,7 @@ class PrivacyPages:
     limits: LoginLimits
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/manage/{workspace}")
+        router = page_router("/manage/{workspace}")
         router.get(PRIVACY)(self.workspace)
         router.post(PRIVACY)(self.save_retention)
         router.get(PRIVACY + "/customers/{conversation_id}")(self.export_customer)
@@ -41,7 +42,7 @@ class PrivacyPages:
         return router
 
     def account_router(self) -> APIRouter:
-        router = APIRouter(prefix="/manage/{workspace}")
+        router = page_router("/manage/{workspace}")
         router.get("/account-settings/privacy")(self.account)
         router.get("/account-settings/privacy/export")(self.export_person)
         router.post("/account-settings/privacy/erase")(self.erase_person)

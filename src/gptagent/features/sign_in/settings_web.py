@@ -15,6 +15,7 @@ from gptagent.features.sign_in.model import ROLES, ProviderData
 from gptagent.features.sign_in.service import SignIn
 from gptagent.kernel.errors import AppError, Conflict, Invalid
 from gptagent.kernel.http import access_of
+from gptagent.kernel.routing import page_router
 from gptagent.ui.web import Notice, Pages, base_of, field_errors, message_of, words
 
 PATH = "/settings/sign-in"
@@ -27,7 +28,7 @@ class ProviderPages:
     pages: Pages
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/manage/{workspace}" + PATH)
+        router = page_router("/manage/{workspace}" + PATH)
         router.get("")(self.list)
         router.post("")(self.add)
         router.get("/{provider_id}")(self.edit)

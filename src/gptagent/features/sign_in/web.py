@@ -15,6 +15,7 @@ from gptagent.features.sign_in.model import STATE_LIFE
 from gptagent.features.sign_in.service import Arrived, Returned, SignIn
 from gptagent.kernel.errors import AppError, Forbidden, UpstreamUnavailable
 from gptagent.kernel.http import QueryText, access_of, client_address, person_of
+from gptagent.kernel.routing import page_router
 from gptagent.kernel.scope import Origin
 from gptagent.ui.web import Notice, Pages, base_of, message_of
 
@@ -28,7 +29,7 @@ class SignInPages:
     limits: LoginLimits
 
     def router(self) -> APIRouter:
-        router = APIRouter()
+        router = page_router()
         router.get("/login/{number}")(self.buttons)
         router.get("/sign-in/callback")(self.come_back)
         router.get("/sign-in/{provider_id}")(self.begin)

@@ -21,6 +21,7 @@ from gptagent.kernel.db import Database
 from gptagent.kernel.errors import AppError, Conflict, FieldError, Invalid
 from gptagent.kernel.http import CurrentScope, locale_of
 from gptagent.kernel.i18n import translate
+from gptagent.kernel.routing import page_router
 from gptagent.kernel.scope import Scope
 from gptagent.ui.web import Notice, Pages, base_of, message_of
 
@@ -38,7 +39,7 @@ class AgentExchangePages:
     pages: Pages
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/manage/{workspace}/ai-agents")
+        router = page_router("/manage/{workspace}/ai-agents")
         router.get("/import")(self.form)
         router.post("/import")(self.take)
         router.get("/{agent_id}/export")(self.export)

@@ -15,6 +15,7 @@ from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.db import Database
 from gptagent.kernel.http import CurrentScope, QueryText
+from gptagent.kernel.routing import page_router
 from gptagent.ui.web import Pages
 
 
@@ -27,7 +28,7 @@ class AgentIntegrationPages:
     llm_model: str | None
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/manage/{workspace}/ai-agents/{agent_id}")
+        router = page_router("/manage/{workspace}/ai-agents/{agent_id}")
         router.get("/integrations")(self.show)
         return router
 

@@ -22,6 +22,7 @@ from gptagent.features.organizations.service import require
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import AppError, Invalid, NotFound
 from gptagent.kernel.http import CurrentScope, choice_of
+from gptagent.kernel.routing import page_router
 from gptagent.kernel.scope import Scope
 from gptagent.ui.listing import SIZE_OPTIONS, Listing, ids_of
 from gptagent.ui.web import Notice, Pages, base_of, field_errors, timezone_of, words
@@ -70,7 +71,7 @@ class AgentListPages:
     condition: PublishCondition
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/manage/{workspace}/ai-agents")
+        router = page_router("/manage/{workspace}/ai-agents")
         router.get("")(self.list)
         router.post("/bulk")(self.change)
         router.post("/columns")(self.columns)

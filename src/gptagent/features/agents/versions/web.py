@@ -22,6 +22,7 @@ from gptagent.kernel.db import Database
 from gptagent.kernel.errors import AppError, Conflict, Invalid, NotFound
 from gptagent.kernel.http import CurrentScope, locale_of
 from gptagent.kernel.paging import Page
+from gptagent.kernel.routing import page_router
 from gptagent.kernel.scope import Scope
 from gptagent.ui.web import Notice, Pages, base_of, field_errors, words
 
@@ -44,7 +45,7 @@ class AgentVersionPages:
     condition: PublishCondition
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/manage/{workspace}/ai-agents/{agent_id}")
+        router = page_router("/manage/{workspace}/ai-agents/{agent_id}")
         router.get("/versions")(self.show)
         router.post("/versions/{version}/restore")(self.restore)
         router.post("/draft/publish")(self.publish)

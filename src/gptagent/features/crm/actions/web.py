@@ -19,6 +19,7 @@ from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.errors import AppError, Conflict, Forbidden, NotFound, RateLimited, UpstreamUnavailable
 from gptagent.kernel.http import CurrentScope
+from gptagent.kernel.routing import page_router
 from gptagent.kernel.scope import Scope
 from gptagent.ui.web import Notice, Pages, base_of
 
@@ -37,7 +38,7 @@ class ChangesPages:
     to_conversation: ToConversation
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/manage/{workspace}/integrations/{connection_id}/changes")
+        router = page_router("/manage/{workspace}/integrations/{connection_id}/changes")
         router.get("")(self.show)
         router.post("/{change_id}/revert")(self.revert)
         return router

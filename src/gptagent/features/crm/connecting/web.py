@@ -30,6 +30,7 @@ from gptagent.features.organizations.model import Workspace, is_held
 from gptagent.features.organizations.service import require, scope_of
 from gptagent.kernel.errors import AppError, Forbidden
 from gptagent.kernel.http import CurrentScope, PatternRoute, QueryText, client_address, person_of
+from gptagent.kernel.routing import page_router
 from gptagent.kernel.scope import Actor, Origin, Scope
 from gptagent.ui.view import Alert
 from gptagent.ui.web import Notice, Pages, base_of, field_errors, message_of, words
@@ -55,7 +56,7 @@ class ConnectingPages:
     pages: Pages
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/manage/{workspace}" + PATH)
+        router = page_router("/manage/{workspace}" + PATH)
         router.get("")(self.list)
         router.post("")(self.connect)
         router.get("/banner")(self.banner)
@@ -205,7 +206,7 @@ class ConsentDoor:
     pages: Pages
 
     def router(self) -> APIRouter:
-        router = APIRouter()
+        router = page_router()
         router.get("/oauth/kommo")(self.come_back)
         return router
 

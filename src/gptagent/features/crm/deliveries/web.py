@@ -23,6 +23,7 @@ from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import Conflict
 from gptagent.kernel.http import CurrentScope, QueryText
 from gptagent.kernel.paging import CURSOR_MAX_CHARS
+from gptagent.kernel.routing import page_router
 from gptagent.kernel.scope import Scope
 from gptagent.ui.web import Notice, Pages
 
@@ -55,7 +56,7 @@ class DeliveryPages:
     pages: Pages
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/manage/{workspace}/integrations/{connection_id}/webhooks")
+        router = page_router("/manage/{workspace}/integrations/{connection_id}/webhooks")
         router.get("")(self.list)
         router.get("/{delivery_id}")(self.show)
         router.post("/{delivery_id}/retry")(self.retry)

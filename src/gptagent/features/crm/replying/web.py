@@ -23,6 +23,7 @@ from gptagent.features.organizations.service import require
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import AppError, Invalid
 from gptagent.kernel.http import CurrentScope
+from gptagent.kernel.routing import page_router
 from gptagent.kernel.scope import Scope
 from gptagent.ui.web import Notice, Pages, field_errors, message_of, words
 
@@ -51,7 +52,7 @@ class RepliesPages:
     public_url: str
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/manage/{workspace}/integrations/{connection_id}/replies")
+        router = page_router("/manage/{workspace}/integrations/{connection_id}/replies")
         router.get("")(self.show)
         router.post("")(self.save)
         router.post("/field")(self.make_field)

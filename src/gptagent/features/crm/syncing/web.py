@@ -18,6 +18,7 @@ from gptagent.features.organizations.service import require
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import Conflict, RateLimited
 from gptagent.kernel.http import CurrentScope, QueryText
+from gptagent.kernel.routing import page_router
 from gptagent.ui.web import Notice, Pages
 
 PER_PAGE = 10
@@ -86,7 +87,7 @@ class SyncPages:
     pages: Pages
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/manage/{workspace}/integrations/{connection_id}/sync")
+        router = page_router("/manage/{workspace}/integrations/{connection_id}/sync")
         router.get("")(self.show)
         router.post("")(self.request)
         return router

@@ -21,6 +21,7 @@ from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import Conflict, Invalid, RateLimited
 from gptagent.kernel.http import CurrentScope, QueryText, person_of
 from gptagent.kernel.paging import Page
+from gptagent.kernel.routing import page_router
 from gptagent.kernel.scope import Scope
 from gptagent.ui.web import Notice, Pages, base_of, field_errors
 
@@ -99,7 +100,7 @@ class ProposalPages:
         return self.threads.pages
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/manage/{workspace}")
+        router = page_router("/manage/{workspace}")
         one = "/conversations/{conversation_id}/proposals/{proposal_id}"
         router.get("/proposals")(self.queue)
         router.post(f"{one}/approval")(self.approve)

@@ -14,6 +14,7 @@ from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.errors import Conflict, Invalid
 from gptagent.kernel.http import CurrentScope, person_of
+from gptagent.kernel.routing import page_router
 from gptagent.ui.web import Notice
 
 
@@ -24,7 +25,7 @@ class ReplyDraftPages:
     threads: Threads
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/manage/{workspace}/conversations/{conversation_id}/drafts/{draft_id}")
+        router = page_router("/manage/{workspace}/conversations/{conversation_id}/drafts/{draft_id}")
         router.post("/approval")(self.approve)
         router.post("/rejection")(self.reject)
         return router

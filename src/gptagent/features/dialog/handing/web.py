@@ -16,6 +16,7 @@ from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.errors import Conflict, Invalid
 from gptagent.kernel.http import CurrentScope, person_of
+from gptagent.kernel.routing import page_router
 from gptagent.ui.web import Notice
 
 NOBODY = "Choose a member who may answer customers."
@@ -28,7 +29,7 @@ class HandoffPages:
     threads: Threads
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/manage/{workspace}/conversations/{conversation_id}")
+        router = page_router("/manage/{workspace}/conversations/{conversation_id}")
         router.post("/handoffs")(self.make)
         return router
 

@@ -16,6 +16,7 @@ from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.errors import Conflict, Invalid
 from gptagent.kernel.http import CurrentScope, person_of
+from gptagent.kernel.routing import page_router
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class ReplyPages:
     threads: Threads
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/manage/{workspace}/conversations/{conversation_id}")
+        router = page_router("/manage/{workspace}/conversations/{conversation_id}")
         router.post("/replies")(self.write)
         return router
 

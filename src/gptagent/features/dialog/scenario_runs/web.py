@@ -28,6 +28,7 @@ from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import AppError, Conflict, Invalid
 from gptagent.kernel.http import CurrentScope, QueryText, locale_of
+from gptagent.kernel.routing import page_router
 from gptagent.kernel.scope import Scope
 from gptagent.ui.web import Notice, Pages, base_of, field_errors, message_of, words
 
@@ -40,7 +41,7 @@ class ScenarioRunPages:
     pages: Pages
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/manage/{workspace}/scenario-runs")
+        router = page_router("/manage/{workspace}/scenario-runs")
         router.get("/replay")(self.replay_form)
         router.post("/replay")(self.replay)
         router.get("/{run_id}")(self.show)

@@ -32,6 +32,7 @@ from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import AppError, Conflict, Invalid
 from gptagent.kernel.http import CurrentScope, QueryText, locale_of
+from gptagent.kernel.routing import page_router
 from gptagent.kernel.scope import Scope
 from gptagent.ui.web import Notice, Pages, base_of, field_errors, message_of, words
 
@@ -47,7 +48,7 @@ class ScenarioPages:
     llm_model: str | None
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/manage/{workspace}/scenarios")
+        router = page_router("/manage/{workspace}/scenarios")
         router.get("")(self.list)
         router.get("/create")(self.create_form)
         router.post("/create")(self.create)

@@ -15,6 +15,7 @@ from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.errors import Conflict
 from gptagent.kernel.http import CurrentScope
+from gptagent.kernel.routing import page_router
 from gptagent.ui.web import words
 
 
@@ -25,7 +26,7 @@ class SuggestionPages:
     threads: Threads
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/manage/{workspace}/conversations/{conversation_id}")
+        router = page_router("/manage/{workspace}/conversations/{conversation_id}")
         router.post("/suggestion")(self.ask)
         return router
 

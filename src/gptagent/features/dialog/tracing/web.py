@@ -18,6 +18,7 @@ from gptagent.features.organizations.service import require
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import NotFound
 from gptagent.kernel.http import CurrentScope
+from gptagent.kernel.routing import page_router
 from gptagent.kernel.scope import Scope
 from gptagent.ui.web import Pages
 
@@ -28,7 +29,7 @@ class ExplanationPages:
     pages: Pages
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/manage/{workspace}/conversations/{conversation_id}/turns/{turn_id}")
+        router = page_router("/manage/{workspace}/conversations/{conversation_id}/turns/{turn_id}")
         router.get("")(self.show)
         return router
 

@@ -29,6 +29,7 @@ from gptagent.features.organizations.service import require
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import AppError, Invalid, NotFound, RateLimited
 from gptagent.kernel.http import CurrentScope, person_of
+from gptagent.kernel.routing import page_router
 from gptagent.kernel.scope import Scope
 from gptagent.ui.web import Pages, base_of, field_errors, message_of, words
 
@@ -46,7 +47,7 @@ class ReplayPages:
 
     def router(self) -> APIRouter:
         prefix = "/manage/{workspace}/conversations/{conversation_id}/turns/{turn_id}/replays"
-        router = APIRouter(prefix=prefix)
+        router = page_router(prefix)
         router.get("")(self.show)
         router.post("")(self.play)
         router.get("/{played_id}")(self.result)

@@ -30,6 +30,7 @@ from gptagent.features.organizations.service import require
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import AppError, Conflict, Invalid, NotFound, RateLimited
 from gptagent.kernel.http import CurrentScope, QueryText, person_of
+from gptagent.kernel.routing import page_router
 from gptagent.kernel.scope import Scope
 from gptagent.ui.web import Notice, Pages, base_of, field_errors, message_of, words
 
@@ -60,7 +61,7 @@ class TestChatPages:
     llm_model: str | None
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/manage/{workspace}" + HOME)
+        router = page_router("/manage/{workspace}" + HOME)
         router.get("")(self.home)
         router.post("")(self.create)
         router.get("/new")(self.new)

@@ -40,6 +40,7 @@ from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import AppError, Conflict, Invalid, NotFound
 from gptagent.kernel.http import CurrentScope, QueryText
 from gptagent.kernel.paging import Page
+from gptagent.kernel.routing import page_router
 from gptagent.kernel.scope import Scope
 from gptagent.kernel.text import render_markdown
 from gptagent.ui.web import Notice, Pages, base_of, field_errors, message_of, words
@@ -56,7 +57,7 @@ class ArticleEditor:
     pages: Pages
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/manage/{workspace}/knowledge-items")
+        router = page_router("/manage/{workspace}/knowledge-items")
         router.get("/create")(self.create_form)
         router.post("/create")(self.create)
         router.post("/preview")(self.preview)

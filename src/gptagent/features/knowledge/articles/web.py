@@ -20,6 +20,7 @@ from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import Invalid, NotFound
 from gptagent.kernel.http import CurrentScope
+from gptagent.kernel.routing import page_router
 from gptagent.ui.web import Notice, Pages, base_of, words
 
 FILTERS = ("q", "category", "status", "tag")
@@ -38,7 +39,7 @@ class ArticlePages:
     pages: Pages
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/manage/{workspace}/knowledge-items")
+        router = page_router("/manage/{workspace}/knowledge-items")
         router.get("")(self.list)
         router.post("/bulk")(self.change)
         router.post("/{article_id}/active")(self.switch)

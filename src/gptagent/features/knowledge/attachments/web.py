@@ -18,6 +18,7 @@ from gptagent.kernel.db import Database
 from gptagent.kernel.errors import AppError, Invalid, NotFound
 from gptagent.kernel.files import FileStore
 from gptagent.kernel.http import CurrentScope, as_download
+from gptagent.kernel.routing import page_router
 from gptagent.ui.web import Notice, Pages, base_of, message_of
 
 
@@ -29,7 +30,7 @@ class ArticleFilePages:
     editor: ArticleEditor
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/manage/{workspace}/knowledge-items/{article_id}/files")
+        router = page_router("/manage/{workspace}/knowledge-items/{article_id}/files")
         router.post("")(self.add)
         router.get("/{file_id}")(self.download)
         router.post("/{file_id}/delete")(self.delete)

@@ -17,6 +17,7 @@ from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database
 from gptagent.kernel.http import CurrentScope
+from gptagent.kernel.routing import page_router
 from gptagent.ui.web import Notice, Pages, base_of, words
 
 
@@ -26,7 +27,7 @@ class CheckPages:
     pages: Pages
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/manage/{workspace}/knowledge-checks")
+        router = page_router("/manage/{workspace}/knowledge-checks")
         router.get("")(self.list)
         router.post("")(self.start)
         router.post("/findings/{finding_id}/dismiss")(self.dismiss)

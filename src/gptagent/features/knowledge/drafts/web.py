@@ -21,6 +21,7 @@ from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import AppError, Conflict, Invalid
 from gptagent.kernel.http import CurrentScope
+from gptagent.kernel.routing import page_router
 from gptagent.kernel.scope import Scope
 from gptagent.kernel.text import render_markdown
 from gptagent.ui.web import Notice, Pages, base_of, field_errors, message_of, words
@@ -34,7 +35,7 @@ class DraftPages:
     pages: Pages
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/manage/{workspace}/knowledge-drafts")
+        router = page_router("/manage/{workspace}/knowledge-drafts")
         router.get("")(self.list)
         router.get("/{draft_id}")(self.show)
         router.post("/{draft_id}/accept")(self.accept)

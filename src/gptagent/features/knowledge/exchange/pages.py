@@ -16,6 +16,7 @@ from gptagent.kernel.db import Database
 from gptagent.kernel.errors import AppError, Conflict, Invalid
 from gptagent.kernel.http import CurrentScope, QueryText, locale_of
 from gptagent.kernel.i18n import translate
+from gptagent.kernel.routing import page_router
 from gptagent.kernel.scope import Scope
 from gptagent.ui.web import Notice, Pages, base_of, message_of
 
@@ -42,7 +43,7 @@ class FilePages(ABC):
         """Take the whole file and tell of it. Raises Invalid naming each fault as `line/column`, Conflict."""
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix=f"/manage/{{workspace}}/{self.place}")
+        router = page_router(f"/manage/{{workspace}}/{self.place}")
         router.get("/export")(self.export)
         router.get("/import")(self.form)
         router.post("/import")(self.take)

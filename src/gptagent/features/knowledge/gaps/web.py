@@ -21,6 +21,7 @@ from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database
 from gptagent.kernel.http import CurrentScope
+from gptagent.kernel.routing import page_router
 from gptagent.ui.web import Notice, Pages, base_of
 
 WEEK = timedelta(days=7)
@@ -34,7 +35,7 @@ class GapPages:
     pages: Pages
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/manage/{workspace}/knowledge-gaps")
+        router = page_router("/manage/{workspace}/knowledge-gaps")
         router.get("")(self.list)
         router.get("/{gap_id}")(self.show)
         router.post("/{gap_id}/check")(self.check)

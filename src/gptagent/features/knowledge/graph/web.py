@@ -32,6 +32,7 @@ from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import AppError, Conflict, Invalid, NotFound
 from gptagent.kernel.http import CurrentScope, QueryText
+from gptagent.kernel.routing import page_router
 from gptagent.kernel.scope import Scope
 from gptagent.ui.web import Notice, Pages, base_of, field_errors, message_of, words
 
@@ -67,7 +68,7 @@ class GraphPages:
     pages: Pages
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix=f"/manage/{{workspace}}/{PLACE}")
+        router = page_router(f"/manage/{{workspace}}/{PLACE}")
         router.get("")(self.list)
         router.post("/readings")(self.read)
         router.post("/budget")(self.budget)

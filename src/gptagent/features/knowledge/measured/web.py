@@ -19,6 +19,7 @@ from gptagent.features.organizations.service import require
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import Conflict
 from gptagent.kernel.http import CurrentScope
+from gptagent.kernel.routing import page_router
 from gptagent.ui.web import Notice, Pages, base_of
 
 
@@ -63,7 +64,7 @@ class MeasuredPages:
     of: Measured
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix=f"/manage/{{workspace}}/knowledge-{self.of.name}")
+        router = page_router(f"/manage/{{workspace}}/knowledge-{self.of.name}")
         router.get("")(self.show)
         router.post("/measure")(self.measure)
         return router

@@ -26,6 +26,7 @@ from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import AppError, Conflict, Invalid
 from gptagent.kernel.http import CurrentScope, QueryText
+from gptagent.kernel.routing import page_router
 from gptagent.kernel.scope import Scope
 from gptagent.ui.web import Notice, Pages, base_of, field_errors, message_of, words
 
@@ -65,7 +66,7 @@ class BenchPages:
     reranking: Reranking
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/manage/{workspace}/knowledge-bench")
+        router = page_router("/manage/{workspace}/knowledge-bench")
         router.get("")(self.show)
         router.get("/runs")(self.runs)
         router.post("/runs")(self.run)

@@ -32,6 +32,7 @@ from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import AppError, Conflict, Invalid
 from gptagent.kernel.http import CurrentScope, QueryText
+from gptagent.kernel.routing import page_router
 from gptagent.kernel.scope import Scope
 from gptagent.ui.web import Notice, Pages, base_of, field_errors, message_of, words
 
@@ -65,7 +66,7 @@ class ScriptPages:
     family: Family
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix=f"/manage/{{workspace}}/knowledge-{self.family}s")
+        router = page_router(f"/manage/{{workspace}}/knowledge-{self.family}s")
         router.get("")(self.list)
         router.get("/create")(self.create_form)
         router.post("/create")(self.create)

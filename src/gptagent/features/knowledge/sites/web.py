@@ -31,6 +31,7 @@ from gptagent.kernel.db import Database
 from gptagent.kernel.egress import Egress
 from gptagent.kernel.errors import AppError, Conflict, Invalid
 from gptagent.kernel.http import CurrentScope
+from gptagent.kernel.routing import page_router
 from gptagent.kernel.scope import Scope
 from gptagent.ui.web import Notice, Pages, base_of, field_errors, message_of, words
 
@@ -47,7 +48,7 @@ class SitePages:
     egress: Egress
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix="/manage/{workspace}/knowledge-sites")
+        router = page_router("/manage/{workspace}/knowledge-sites")
         router.get("")(self.list)
         router.get("/create")(self.create_form)
         router.post("/create")(self.create)

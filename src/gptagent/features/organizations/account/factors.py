@@ -28,6 +28,7 @@ from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import AppError, Conflict, Invalid, NotFound, Unauthenticated
 from gptagent.kernel.http import CurrentScope, access_of, person_of
+from gptagent.kernel.routing import page_router
 from gptagent.kernel.scope import Scope
 from gptagent.ui.web import Notice, Pages, base_of, field_errors, message_of, words
 
@@ -40,7 +41,7 @@ class FactorPages:
     party: RelyingParty
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix=f"/manage/{{workspace}}{ACCOUNT}")
+        router = page_router(f"/manage/{{workspace}}{ACCOUNT}")
         router.get("/second-step")(self.second_step)
         router.get("/confirm")(self.confirm_form)
         router.post("/confirm")(self.confirm)

@@ -22,6 +22,7 @@ from gptagent.features.organizations.entrance import keep_session
 from gptagent.kernel.db import Database
 from gptagent.kernel.errors import AppError, Invalid
 from gptagent.kernel.http import CurrentScope, person_of
+from gptagent.kernel.routing import page_router
 from gptagent.kernel.scope import Scope
 from gptagent.ui.web import Notice, Pages, base_of, field_errors, message_of, words
 
@@ -33,7 +34,7 @@ class SecurityPages:
     limits: LoginLimits
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix=f"/manage/{{workspace}}{SECURITY}")
+        router = page_router(f"/manage/{{workspace}}{SECURITY}")
         router.get("")(self.security)
         router.post("/password")(self.change_password)
         router.post("/sessions/{session_id}/end")(self.end_session)

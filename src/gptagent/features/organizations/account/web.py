@@ -20,6 +20,7 @@ from gptagent.kernel.errors import AppError, Invalid, NotFound
 from gptagent.kernel.files import FileStore
 from gptagent.kernel.http import CurrentScope, person_of
 from gptagent.kernel.i18n import LOCALES
+from gptagent.kernel.routing import page_router
 from gptagent.kernel.scope import Scope
 from gptagent.ui.web import Notice, Pages, base_of, field_errors, message_of, words
 
@@ -38,7 +39,7 @@ class ProfilePages:
     files: FileStore
 
     def router(self) -> APIRouter:
-        router = APIRouter(prefix=f"/manage/{{workspace}}{ACCOUNT}")
+        router = page_router(f"/manage/{{workspace}}{ACCOUNT}")
         router.get("")(self.profile)
         router.post("")(self.save)
         router.get("/avatar")(self.avatar)
