@@ -23,6 +23,7 @@ from gptagent.features.dialog.gates import Postponed, Refusal
 from gptagent.features.dialog.generating import Generation
 from gptagent.features.dialog.handing import turns as handing
 from gptagent.features.dialog.handing.model import hands_over
+from gptagent.features.dialog.lanes import store as lane_store
 from gptagent.features.dialog.model import Answer, Outcome, Pace, Turn
 from gptagent.features.dialog.scripting import note_told
 from gptagent.features.dialog.sending import Sender
@@ -212,7 +213,7 @@ async def _renew(db: Database, scope: Scope, turn: Turn, pace: Pace) -> None:
         await asyncio.sleep(pace.lease_renewal.total_seconds())
         try:
             async with db.session(scope) as session:
-                if not await store.renew_lease(session, turn.conversation_id, turn.claim, pace.lease):
+                if not await lane_store.renew_lease(session, turn.conversation_id, turn.claim, pace.lease):
                     return
         except (*CONNECTION_LOST, UpstreamUnavailable):
             continue  # the fence, not the lease, keeps the promise

@@ -16,6 +16,7 @@ from gptagent.features.dialog.acting import service as acting
 from gptagent.features.dialog.drafts import store
 from gptagent.features.dialog.drafts.model import NOTE_MAX_CHARS, TEXT_MAX_CHARS, Draft
 from gptagent.features.dialog.ending import note_question, owe_turn_task
+from gptagent.features.dialog.lanes import store as lane_store
 from gptagent.features.dialog.model import Answer, Pace, Turn
 from gptagent.kernel import observe
 from gptagent.kernel.clock import utcnow
@@ -38,7 +39,7 @@ async def put_down(db: Database, scope: Scope, turn: Turn, answer: Answer, pace:
         conversation = await conversations.get_conversation(session, turn.conversation_id)
         await crm_service.hold_connection(session, conversation.connection_id)
         await memory.wake_reader(session, conversation.id, turn.agent_id, turn.last_seq)
-        if not await turns.pass_fence(session, turn, pace.lease):
+        if not await lane_store.pass_fence(session, turn, pace.lease):
             await lanes.give_back(session, turn)
             await turns.supersede_turn(session, turn.id)
             return
