@@ -151,12 +151,12 @@ async def test_disconnecting_does_not_deadlock_with_a_claim(scene, world, monkey
 async def test_disconnecting_does_not_deadlock_with_a_handed_off_turn(scene, world, monkeypatch):
     await scene.says("Hello")
     await scene.break_send(action="status", status=402)
-    hold_claim = lane_store.hold_claim
+    release_lane = lane_store.release_lane
 
-    async def slow(*args):
-        row = await hold_claim(*args)
+    async def slow(*args, **named):
+        row = await release_lane(*args, **named)
         await asyncio.sleep(0.8)
         return row
 
-    monkeypatch.setattr(lane_store, "hold_claim", slow)
+    monkeypatch.setattr(lane_store, "release_lane", slow)
     await disconnect_during(world, scene.advance())

@@ -141,7 +141,7 @@ async def claim_lane(session: Session, conversation_id: UUID, job_id: int, lease
         if first is not None:  # the customer never stopped writing: one answer covers the draft's messages
             lane = replace(lane, done=min(lane.done, first - 1))
         return await store.insert_turn(session, conversation_id, lane, claim)
-    return await store.live_turn(session, conversation_id, claim)
+    return replace(turn, claim=claim)
 
 
 class StaleClaim(Exception):  # noqa: N818 - it states what happened
@@ -182,11 +182,12 @@ async def give_back(
     session: Session, turn: Turn, *, answered: bool = False, due_in: timedelta | None = None
 ) -> None:
     """Release the lane and queue its next wake-up, if there is more to do. Raises StaleClaim."""
-    if not await lane_store.hold_claim(session, turn):
+    released = await lane_store.release_lane(session, turn, answered=answered, due_in=due_in)
+    if released is None:
         raise StaleClaim
-    wait = await lane_store.release_lane(session, turn, answered=answered, due_in=due_in)
-    if wait is not None:
-        await session.enqueue(ADVANCE, {"conversation_id": str(turn.conversation_id)}, delay=wait)
+    if released.wakes_in is not None:
+        ids = {"conversation_id": str(turn.conversation_id)}
+        await session.enqueue(ADVANCE, ids, delay=released.wakes_in)
 
 
 async def sweep_lanes(db: Database, *, late: timedelta = OVERDUE_AFTER) -> int:

@@ -9,6 +9,7 @@ from asyncpg import Record
 
 from gptagent.features.agents.model import Agent
 from gptagent.features.crm.model import ReplyRoute
+from gptagent.features.dialog.context import Spent
 from gptagent.features.dialog.model import Answer, Decision, LaneRow, Turn, TurnRecord
 from gptagent.kernel.db import Session
 from gptagent.kernel.ids import new_id
@@ -59,13 +60,13 @@ async def forget_turn(session: Session, turn_id: UUID) -> None:
     await session.execute("delete from app.turn where id = $1 and state = 'open' and answer is null", turn_id)
 
 
-async def record_answer(session: Session, turn: Turn, agent: Agent, answer: Answer) -> bool:
-    """Keep the generated answer, so that it is never generated twice, and which version of the agent gave it.
-
-    False if the turn is no longer ours.
+async def record_answer(session: Session, turn: Turn, agent: Agent, answer: Answer, spent: Spent) -> bool:
+    """Keep the generated answer, so that it is never generated twice, which version of the agent gave it, and
+    what it has cost. False if the turn is no longer ours.
     """
     done = await session.fetchval(
-        """update app.turn t set answer = $3, agent_id = $4, agent_version = $5
+        """update app.turn t set answer = $3, agent_id = $4, agent_version = $5,
+                  model_calls = model_calls + $6, tokens_in = tokens_in + $7, tokens_out = tokens_out + $8
              from app.lane l
             where t.id = $1 and t.state = 'open' and l.conversation_id = t.conversation_id and l.claim = $2
         returning true""",
@@ -74,6 +75,9 @@ async def record_answer(session: Session, turn: Turn, agent: Agent, answer: Answ
         _encode(answer).decode(),
         agent.id,
         agent.published,
+        spent.calls,
+        spent.tokens_in,
+        spent.tokens_out,
     )
     return bool(done)
 
@@ -87,17 +91,6 @@ async def outdated_turns(session: Session, conversation_id: UUID, first_seq: int
         first_seq,
     )
     return [row["id"] for row in rows]
-
-
-async def add_usage(session: Session, turn_id: UUID, calls: int, tokens_in: int, tokens_out: int) -> None:
-    await session.execute(
-        """update app.turn set model_calls = model_calls + $2, tokens_in = tokens_in + $3,
-                  tokens_out = tokens_out + $4 where id = $1""",
-        turn_id,
-        calls,
-        tokens_in,
-        tokens_out,
-    )
 
 
 async def start_sending(

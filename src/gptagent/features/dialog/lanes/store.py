@@ -1,10 +1,18 @@
 """All SQL of lanes. Locks: connection, conversation, lane, turn - always in this order."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from gptagent.features.dialog.model import LaneRow, Turn
 from gptagent.kernel.db import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """A lane that was given back. `wakes_in`: when to wake it if there is more to do."""
+
+    wakes_in: timedelta | None
 
 
 async def stir(
@@ -137,13 +145,13 @@ async def hold_claim(session: Session, turn: Turn) -> bool:
 
 async def release_lane(
     session: Session, turn: Turn, *, answered: bool, due_in: timedelta | None = None
-) -> timedelta | None:
-    """Give the lane back. `answered`: the turn's messages are done, and what came since is answered when it
-    is due, within `due_in` if that is given. Else `due_in`: look again then.
+) -> Released | None:
+    """Give the lane back, if this worker still holds it. `answered`: the turn's messages are done, and what
+    came since is answered when it is due, within `due_in` if that is given. Else `due_in`: look again then.
 
-    Returns when to wake if there is more to do, else None. The caller enqueues it in the same transaction.
+    The caller enqueues the wake-up in the same transaction.
     """
-    wait: timedelta | None = await session.fetchval(
+    row = await session.fetchrow(
         """with next as (
              select conversation_id, wake_at, case
                  when $3 and wanted > $4 then greatest(
@@ -152,7 +160,7 @@ async def release_lane(
                  when $3 then null
                  when $5::interval is not null then clock_timestamp() + $5
                  else greatest(coalesce(due_at, clock_timestamp()), clock_timestamp()) end as due
-               from app.lane where conversation_id = $1 and claim = $2)
+               from app.lane where conversation_id = $1 and claim = $2 for no key update)
            update app.lane l
               set done = case when $3 then greatest(l.done, $4) else l.done end,
                   lease_until = '-infinity', job_id = null,
@@ -162,14 +170,14 @@ async def release_lane(
                   wake_at = case when n.due < coalesce(n.wake_at, 'infinity') then n.due else n.wake_at end
              from next n where l.conversation_id = n.conversation_id
         returning case when n.due < coalesce(n.wake_at, 'infinity')
-                       then greatest(n.due - clock_timestamp(), interval '0') end""",
+                       then greatest(n.due - clock_timestamp(), interval '0') end as wakes_in""",
         turn.conversation_id,
         turn.claim,
         answered,
         turn.last_seq,
         due_in,
     )
-    return wait
+    return Released(row["wakes_in"]) if row else None
 
 
 async def waiting_lanes(session: Session, connection_id: UUID) -> list[UUID]:
