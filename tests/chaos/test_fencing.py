@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from lanes import Interleaving
 
-from gptagent.features.dialog import store
+from gptagent.features.dialog.lanes import store as lane_store
 from gptagent.features.dialog.service import sweep_lanes
 
 AT_ONCE = 24
@@ -55,5 +55,5 @@ async def test_without_the_fence_the_same_interleavings_go_wrong(worlds, monkeyp
     async def no_fence(session, turn, lease):
         return True
 
-    monkeypatch.setattr(store, "pass_fence", no_fence)
+    monkeypatch.setattr(lane_store, "pass_fence", no_fence)
     assert await play_all(worlds, range(5_000_000, 5_000_000 + UNFENCED_INTERLEAVINGS))

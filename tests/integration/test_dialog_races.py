@@ -8,7 +8,7 @@ import pytest
 
 from gptagent.features.crm import service as crm_service
 from gptagent.features.crm.model import InboundMessage, LeadChanged, Webhook
-from gptagent.features.dialog import store
+from gptagent.features.dialog.lanes import store as lane_store
 from gptagent.kernel.clock import utcnow
 from scenes import Scene, patched
 
@@ -57,7 +57,7 @@ async def test_a_lease_is_not_renewed_after_the_lane_was_given_back(scene, world
     await scene.calm()
     lane = await scene.lane()
     async with world.db.session(world.scope) as session:
-        await store.renew_lease(session, scene.conversation_id, lane["claim"], timedelta(seconds=30))
+        await lane_store.renew_lease(session, scene.conversation_id, lane["claim"], timedelta(seconds=30))
     await scene.says("Another")
     await scene.advance(job_id=2)
     assert len(await scene.sent()) == 2
@@ -137,26 +137,26 @@ async def disconnect_during(world, work):
 
 async def test_disconnecting_does_not_deadlock_with_a_claim(scene, world, monkeypatch):
     await scene.says("Hello")
-    lock_lane = store.lock_lane
+    lock_lane = lane_store.lock_lane
 
     async def slow(*args):
         row = await lock_lane(*args)
         await asyncio.sleep(0.8)
         return row
 
-    monkeypatch.setattr(store, "lock_lane", slow)
+    monkeypatch.setattr(lane_store, "lock_lane", slow)
     await disconnect_during(world, scene.advance())
 
 
 async def test_disconnecting_does_not_deadlock_with_a_handed_off_turn(scene, world, monkeypatch):
     await scene.says("Hello")
     await scene.break_send(action="status", status=402)
-    hold_claim = store.hold_claim
+    release_lane = lane_store.release_lane
 
-    async def slow(*args):
-        row = await hold_claim(*args)
+    async def slow(*args, **named):
+        row = await release_lane(*args, **named)
         await asyncio.sleep(0.8)
         return row
 
-    monkeypatch.setattr(store, "hold_claim", slow)
+    monkeypatch.setattr(lane_store, "release_lane", slow)
     await disconnect_during(world, scene.advance())

@@ -303,8 +303,10 @@ async def test_what_was_said_to_an_agent_that_does_not_remember_is_not_noted_by_
     async with world.db.session(world.scope) as session:
         forgetful = await agents.create_agent(session, "Forgetful", locale="en")
         await agents.update_agent(session, forgetful.id, {"remembers_customers": False})
-        last_seq = (await conversations.get_conversation(session, scene.conversation_id)).last_seq
-        await service.wake_reader(session, scene.conversation_id, forgetful.id, last_seq)
+        talked = await conversations.get_conversation(session, scene.conversation_id)
+        forgetful = await agents.get_agent(session, forgetful.id)
+        active = await agents.list_active(session)
+        await service.wake_reader(session, talked, forgetful, active, talked.last_seq)
     await read(scene)
     assert await texts_of(scene) == set()
     await talk(scene, "I'll pay on Friday, what does delivery cost?")

@@ -31,6 +31,10 @@ async def write(scene, family, new):
         return await service.create_script(session, family, new, now=utcnow())
 
 
+async def given(session, stage, message):
+    return service.give_scripts(await service.find_scripts(session, stage, message), {})
+
+
 async def stages_of(scene):
     """Two stages of one pipeline, known from the account."""
     world = scene.world
@@ -53,13 +57,13 @@ async def test_scripts_of_the_very_stage_come_first_and_those_of_other_stages_no
     await write(scene, "script", NewScript("greeting", "Urgent", "Say hi.", (first,), priority=1))
     world = scene.world
     async with world.db.session(world.scope) as session:
-        here = await service.choose_scripts(session, first, "Hello", {})
-        nowhere = await service.choose_scripts(session, None, "Hello", {})
+        here = await given(session, first, "Hello")
+        nowhere = await given(session, None, "Hello")
     assert [one.title for one in here] == ["Urgent", "Here", "Anywhere"]
     assert [one.title for one in nowhere] == ["Anywhere"]
     async with world.db.session(world.scope) as session:  # the account of its stages is gone
         await session.execute("delete from app.script_stage")
-        left = await service.choose_scripts(session, first, "Hello", {})
+        left = await given(session, first, "Hello")
         (bound,) = await service.list_scripts(session, "script", search="There")
         with pytest.raises(Invalid, match="invalid"):
             await service.update_script(session, "script", bound.id, {"priority": 2}, now=utcnow())
@@ -86,7 +90,7 @@ async def test_an_objection_is_recognised_by_its_words_and_the_best_one_comes_fi
             ("I have never heard of your company, I do not know it", ["trust"]),
             ("When do you open?", []),
         ):
-            found = await service.choose_scripts(session, None, message, {})
+            found = await given(session, None, message)
             assert [one.kind for one in found] == expected, message
 
 

@@ -217,17 +217,25 @@ class Database:
         """
         return self._transaction(f"set local app.person_id = '{person_id or ''}'", None)
 
+    def single(self) -> AbstractAsyncContextManager[Session]:
+        """Open what `installation` does for one statement: it is a transaction by itself, in one round trip
+        instead of three.
+        """
+        return self._transaction(None, None)
+
     @asynccontextmanager
-    async def _transaction(self, setting: str, scope: Scope | None) -> AsyncIterator[Session]:
+    async def _transaction(self, setting: str | None, scope: Scope | None) -> AsyncIterator[Session]:
         try:
             connection = await self._pool.acquire(timeout=CONNECT_TIMEOUT_SECONDS)
         except CONNECTION_LOST as error:
             raise _down() from error
         try:
             # One round trip instead of three: 1.08 x the bare transaction, set_config alone is 1.28 x.
-            await connection.execute(f"{self._begin}{setting}")
+            if setting is not None:
+                await connection.execute(f"{self._begin}{setting}")
             yield Session(connection, scope, self._vault)
-            await connection.execute("commit")
+            if setting is not None:
+                await connection.execute("commit")
         except BaseException as error:
             is_lost = await _end_failed(connection)
             if is_lost and isinstance(error, CONNECTION_LOST) and not isinstance(error, TimeoutError):

@@ -187,7 +187,7 @@ class _Executor(AbstractEntrypointExecutor):
         return JobContext(self._db, self._files, scope, int(job.id), job.attempts + 1)
 
     async def _guard_against_crashes(self, job: Job) -> None:
-        async with self._db.installation() as session:
+        async with self._db.single() as session:
             picked: int = await session.fetchval(
                 "select count(*) from jobs.pgqueuer_log where job_id = $1 and status = 'picked'", int(job.id)
             )

@@ -1,5 +1,6 @@
 """Agents as they are."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from uuid import UUID
 
@@ -17,9 +18,12 @@ async def get_agent(session: Session, agent_id: UUID, *, lock: bool = False) -> 
     return found
 
 
-async def find_agent(session: Session, agent_id: UUID | None) -> Agent | None:
-    """Return the agent, or None if it is gone or nobody was named."""
-    return await store.select_agent(session, agent_id) if agent_id else None
+async def find_agent(session: Session, agent_id: UUID | None, *, among: Iterable[Agent] = ()) -> Agent | None:
+    """Return the agent, or None if it is gone or nobody was named. `among`: some that were read just now."""
+    if agent_id is None:
+        return None
+    known = next((one for one in among if one.id == agent_id), None)
+    return known or await store.select_agent(session, agent_id)
 
 
 async def list_agents(session: Session) -> list[Agent]:

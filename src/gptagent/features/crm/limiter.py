@@ -113,7 +113,7 @@ class PostgresCallLimiter:
             CRM_CIRCUITS.inc()
 
     async def _claim(self, account_key: str, address_key: str, horizon: timedelta) -> Claim:
-        async with self._db.installation() as session:
+        async with self._db.single() as session:
             asked = asyncio.get_running_loop().time()
             claim = await store.claim_slot(session, (account_key, address_key), SPACING, horizon, CIRCUIT)
         return replace(claim, due=asked + claim.wait)

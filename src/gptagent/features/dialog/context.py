@@ -12,7 +12,7 @@ from gptagent.features.dialog.model import Answer
 from gptagent.features.dialog.tracing.model import Trace
 from gptagent.features.inference.model import Hear
 from gptagent.features.knowledge.model import At, Given, Passage, StageKey
-from gptagent.features.knowledge.service import Told, Within, within
+from gptagent.features.knowledge.service import Asking, Told, Within, within
 from gptagent.kernel.db import Database
 from gptagent.kernel.scope import Scope
 
@@ -34,7 +34,8 @@ class Seen:
     """`unanswered` are the customer's messages this turn answers; `history` those before, oldest first.
 
     `asks_stage`: of the agents in this channel some work in chosen pipelines only. `is_unread`: the CRM was
-    to tell where the deal is, and did not answer. `trace` gathers what the turn does.
+    to tell where the deal is, and did not answer. `candidates`: who may answer in this workspace, in their
+    order. `trace` gathers what the turn does.
     """
 
     conversation: Conversation
@@ -43,6 +44,7 @@ class Seen:
     unanswered: tuple[Message, ...]
     asks_stage: bool
     is_unread: bool
+    candidates: tuple[Agent, ...] = field(default=(), kw_only=True, compare=False, repr=False)
     trace: Trace = field(default_factory=Trace, kw_only=True, compare=False, repr=False)
 
     @property
@@ -76,8 +78,8 @@ class TurnContext(Seen):
     said about themselves before, in this conversation or another one, `scripts` what the company says at this
     stage of the deal and to what the customer objects, `contact` who the customer is in the CRM, read only
     for an agent that may know it. A rehearsal (`is_rehearsal`) is of nobody, and has no effect; `hear` is
-    given the pieces of what the model says while it says them. `is_suggestion`: a colleague
-    asks what could be answered.
+    given the pieces of what the model says while it says them. `is_suggestion`: a colleague asks what could
+    be answered. `asking` is the question as the base has read it.
     """
 
     agent: Agent
@@ -89,6 +91,7 @@ class TurnContext(Seen):
     is_suggestion: bool = False
     is_rehearsal: bool = False
     hear: Hear | None = field(default=None, compare=False, repr=False)
+    asking: Asking | None = field(default=None, compare=False, repr=False)
 
     @property
     def settings(self) -> Settings:

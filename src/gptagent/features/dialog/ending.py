@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from gptagent.features.agents import service as agents
+from gptagent.features.agents.model import Agent
 from gptagent.features.conversations import service as conversations
 from gptagent.features.conversations.memory import service as memory
 from gptagent.features.conversations.model import Conversation
@@ -91,10 +92,14 @@ async def finish(
     async with db.session(scope) as session:
         conversation = await conversations.get_conversation(session, turn.conversation_id)
         await crm_service.hold_connection(session, conversation.connection_id)
-        if sent is not None:  # takes the stronger lock of the conversation, so it comes first
-            await _record_reply(session, turn, answer, sent.message_id)
-        await memory.wake_reader(session, conversation.id, turn.agent_id, turn.last_seq)
-        await service.give_back(session, turn, answered=True, due_in=await _patience(session, turn))
+        active = await agents.list_active(session)
+        agent = await agents.find_agent(session, turn.agent_id, among=active)
+        if sent is not None:  # takes the stronger lock of the conversation
+            await _record_reply(session, turn, agent, answer, sent.message_id)
+        else:
+            await conversations.pin_conversation(session, conversation.id)
+        await memory.wake_reader(session, conversation, agent, active, turn.last_seq)
+        await service.give_back(session, turn, answered=True, due_in=_patience(turn, agent))
         message_id = sent.message_id if sent else None
         ended = await store.end_turn(session, turn, answer.outcome, answer.reason, message_id)
         if ended is None:
@@ -111,25 +116,25 @@ async def finish(
             if not answer.rest:  # what belongs to a reply follows its last part
                 await enclosures.owe_files(session, turn, answer)
                 await knowledge.note_scripts_used(session, used_scripts(answer), now=utcnow())
-                await wait_for_silence(session, conversation.id, turn.agent_id)
-        await _follow(session, turn, conversation, answer)
+                await wait_for_silence(session, conversation, agent)
+        await _follow(session, turn, conversation, agent, answer)
         if answer.outcome in {"reply", "not_found"} and turn.part == 0:
-            await acting.owe_acting(session, turn)
-        await note_question(session, turn, conversation)
+            await acting.owe_acting(session, turn, agent)
+        await note_question(session, turn, conversation, agent)
     observe.TURNS.labels(answer.outcome).inc()
 
 
-async def _patience(session: Session, turn: Turn) -> timedelta | None:
+def _patience(turn: Turn, agent: Agent | None) -> timedelta | None:
     """While a reply was waited for, the lane was due later than what the customer has written meanwhile."""
     if not turn.is_accepted:
         return None
-    agent = await agents.find_agent(session, turn.agent_id)
     return timedelta(seconds=agent.settings.response_delay_seconds if agent else 0)
 
 
-async def _follow(session: Session, turn: Turn, conversation: Conversation, answer: Answer) -> None:
+async def _follow(
+    session: Session, turn: Turn, conversation: Conversation, agent: Agent | None, answer: Answer
+) -> None:
     if answer.outcome == "not_found":
-        agent = await agents.find_agent(session, turn.agent_id)
         if agent is not None and agent.settings.not_found_task:
             task = {FACT_GATE: FACT_GATE_TASK, LEAK: LEAK_TASK}.get(answer.reason or "", NOT_FOUND_TASK)
             await owe_turn_task(session, turn, conversation, task)
@@ -145,7 +150,9 @@ async def _follow(session: Session, turn: Turn, conversation: Conversation, answ
         await owe_turn_task(session, turn, conversation, NOT_SENT_TASK, reason=answer.reason or "")
 
 
-async def note_question(session: Session, turn: Turn, conversation: Conversation) -> None:
+async def note_question(
+    session: Session, turn: Turn, conversation: Conversation, agent: Agent | None
+) -> None:
     """Keep whether the base had an answer, also where that could not be sent.
 
     The question of a draft that was taken back is part of this one, and counts as this one.
@@ -153,7 +160,6 @@ async def note_question(session: Session, turn: Turn, conversation: Conversation
     answer = turn.answer
     if answer is None or answer.support is None or answer.outcome not in {"reply", "not_found"}:
         return
-    agent = await agents.find_agent(session, turn.agent_id)
     part = agent.settings.knowledge.part if agent else None
     asked = knowledge.Asked(
         turn_id=turn.id,
@@ -172,8 +178,9 @@ async def note_question(session: Session, turn: Turn, conversation: Conversation
     await knowledge.forget_questions(session, [one for one in earlier if one != turn.id])
 
 
-async def _record_reply(session: Session, turn: Turn, answer: Answer, message_id: str | None) -> None:
-    agent = await agents.find_agent(session, turn.agent_id)
+async def _record_reply(
+    session: Session, turn: Turn, agent: Agent | None, answer: Answer, message_id: str | None
+) -> None:
     await conversations.record_reply(
         session,
         turn.conversation_id,

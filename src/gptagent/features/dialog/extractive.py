@@ -22,7 +22,11 @@ class ExtractiveResponder:
     ) -> tuple[Answer, Spent]:
         async with db.session(scope) as session:
             quotes = await knowledge.best_sentences(
-                session, context.question, passages, limit=SENTENCES, within=context.within
+                session,
+                context.asking or context.question,
+                passages,
+                limit=SENTENCES,
+                within=context.within,
             )
         if not quotes:
             return _objected(context) or not_found(context.agent, BY), Spent()

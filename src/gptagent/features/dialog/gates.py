@@ -70,6 +70,7 @@ async def gather(session: Session, turn: Turn, pace: Pace, trace: Trace) -> Seen
         unanswered=unanswered,
         asks_stage=any(not one.settings.pipelines.all for one in fitting),
         is_unread=False,
+        candidates=tuple(candidates),
         trace=trace,
     )
 
@@ -84,10 +85,10 @@ async def _await_others(
 
 
 async def choose(session: Session, turn: Turn, seen: Seen, pace: Pace) -> TurnContext | Refusal | Postponed:
-    """Let the first agent speak that fits the channel and where the deal is."""
+    """Let the first of the candidates speak that fits the channel and where the deal is."""
     if seen.is_unread and seen.lacks_stage and await _await_deal(session, turn, seen, pace):
         return Postponed()
-    candidates = await agents.list_active(session)
+    candidates = seen.candidates
     agent = agents.choose(candidates, seen.place)
     if agent is None:
         if candidates and seen.is_unread and seen.lacks_stage:
@@ -111,9 +112,11 @@ async def choose(session: Session, turn: Turn, seen: Seen, pace: Pace) -> TurnCo
 
 async def _read(session: Session, turn: Turn) -> list[Message]:
     """Return what was said lately. A command of a person is said to us, not to the customer."""
-    rules = await organizations.get_stopping(session)
     since = max(1, turn.first_seq - HISTORY_MAX_MESSAGES)
     found = await conversations.list_messages(session, turn.conversation_id, from_seq=since)
+    if all(one.author != "human" for one in found):
+        return found
+    rules = await organizations.get_stopping(session)
     return [one for one in found if one.author != "human" or not rules.is_command(one.text)]
 
 

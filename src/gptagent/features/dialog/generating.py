@@ -64,11 +64,10 @@ class Generation:
                 )
         with trace.timed("gather"):
             async with db.session(scope) as session:
-                found = await knowledge.search(
-                    session, question, limit=PASSAGES, meaning=meaning, within=within, order=order
-                )
-                passages = await knowledge.add_related(session, question, found, within=within)
-                context = await _told(session, context)
+                asking = await knowledge.read_question(session, question, within)
+                found = await knowledge.search(session, asking, limit=PASSAGES, meaning=meaning, order=order)
+                passages = await knowledge.add_related(session, asking, found)
+                context = await _told(session, replace(context, asking=asking))
                 await hearing.count_in(session, context)
         trace.found(found, passages[len(found) :])
         with trace.timed("answer"):
@@ -122,9 +121,8 @@ async def _recall(session: Session, context: TurnContext) -> tuple[Memory, ...]:
 
     A rehearsal is nobody's conversation: there is nothing to remember.
     """
-    if context.is_rehearsal:
+    if context.is_rehearsal or not context.settings.remembers_customers:
         return ()
-    agent = await agents.find_agent(session, context.agent.id)
-    if agent is None or not agent.settings.remembers_customers:
-        return ()
-    return await memory.recall(session, context.conversation.id, context.question)
+    known = await memory.recall(session, context.conversation.id, context.question)
+    agent = await agents.find_agent(session, context.agent.id) if known else None
+    return known if agent is not None and agent.settings.remembers_customers else ()

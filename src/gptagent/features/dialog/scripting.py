@@ -23,8 +23,11 @@ VALUE_MAX_CHARS = 100  # a name or a field is no place for a text that a model m
 
 async def scripts_of(session: Session, context: TurnContext) -> tuple[Given, ...]:
     """Return what the agent is given for the customer's message at the deal's stage."""
+    found = await knowledge.find_scripts(session, context.stage, context.question)
+    if not found:
+        return ()
     values = await values_of(session, context.conversation, context.lead, context.agent)
-    return tuple(await knowledge.choose_scripts(session, context.stage, context.question, values))
+    return tuple(knowledge.give_scripts(found, values))
 
 
 def used_scripts(answer: Answer) -> set[UUID]:

@@ -19,6 +19,7 @@ from gptagent.features.crm.replying.service import CrmRoutes, Reply
 from gptagent.features.dialog import service, store
 from gptagent.features.dialog.context import TurnContext
 from gptagent.features.dialog.ending import WINDOW_CLOSED, Sent, finish
+from gptagent.features.dialog.lanes import store as lane_store
 from gptagent.features.dialog.model import READ_BACK_SKEW, SEND_WINDOW_SECONDS, Answer, Pace, Turn
 from gptagent.kernel import observe
 from gptagent.kernel.clock import utcnow
@@ -58,7 +59,7 @@ class Sender:
         try:
             if reply.talk_id is None and transport.route == "talk":
                 reply = replace(reply, talk_id=await self._find_talk(link, conversation))
-            since = await transport.prepare(link, reply, partial(store.hold_claim, turn=turn))
+            since = await transport.prepare(link, reply, partial(lane_store.hold_claim, turn=turn))
         except AppError as error:
             await self._held_back(turn, link, reply, error)
             return

@@ -14,6 +14,7 @@ from gptagent.features.dialog.acting.store import outdate_answered
 from gptagent.features.dialog.drafts import store as drafts
 from gptagent.features.dialog.enclosures import service as enclosures
 from gptagent.features.dialog.hearing.window import silence
+from gptagent.features.dialog.lanes import store as lane_store
 from gptagent.features.dialog.model import (
     BURST_CAP_FACTOR,
     BURST_MIN_CAP,
@@ -101,9 +102,9 @@ async def _stir(
     cap: timedelta = BURST_MIN_CAP,
 ) -> None:
     """Whatever stirs a lane outdates the draft that waits: its messages are to be answered anew."""
-    wait = await store.stir(session, conversation_id, wanted=wanted, delay=delay, burst_cap=cap)
+    wait = await lane_store.stir(session, conversation_id, wanted=wanted, delay=delay, burst_cap=cap)
     if await drafts.take_back(session, conversation_id) is not None and wanted is None:
-        later = await store.stir(session, conversation_id, wanted=None, delay=delay, burst_cap=cap)
+        later = await lane_store.stir(session, conversation_id, wanted=None, delay=delay, burst_cap=cap)
         wait = wait if later is None else later  # None: the wake-up that was asked for first is earlier
     if wait is not None:
         await session.enqueue(ADVANCE, {"conversation_id": str(conversation_id)}, delay=wait)
@@ -117,7 +118,7 @@ async def claim_lane(session: Session, conversation_id: UUID, job_id: int, lease
     the lease to end.
     """
     await conversations.pin_conversation(session, conversation_id)
-    lane = await store.lock_lane(session, conversation_id, job_id)
+    lane = await lane_store.lock_lane(session, conversation_id, job_id)
     if lane is None or lane.leased_by_other:
         return None
     turn = await store.live_turn(session, conversation_id, lane.claim)
@@ -125,15 +126,15 @@ async def claim_lane(session: Session, conversation_id: UUID, job_id: int, lease
     if (turn is None or turn.state == "open") and lane.done >= lane.wanted and not is_part:
         if turn is not None:
             await store.supersede_turn(session, turn.id)
-        await store.set_idle(session, conversation_id)
+        await lane_store.set_idle(session, conversation_id)
         return None
     settling = turn is not None and turn.state == "sending"
     if lane.due_at is not None and lane.due_at > lane.now and not settling:
-        await store.set_wake(session, conversation_id, lane.due_at)
+        await lane_store.set_wake(session, conversation_id, lane.due_at)
         delay = lane.due_at - lane.now
         await session.enqueue(ADVANCE, {"conversation_id": str(conversation_id)}, delay=delay)
         return None
-    claim = await store.take_lease(session, conversation_id, job_id, lease)
+    claim = await lane_store.take_lease(session, conversation_id, job_id, lease)
     if turn is not None and turn.state == "open" and turn.epoch != lane.epoch:
         await store.supersede_turn(session, turn.id)
         turn = None
@@ -142,7 +143,7 @@ async def claim_lane(session: Session, conversation_id: UUID, job_id: int, lease
         if first is not None:  # the customer never stopped writing: one answer covers the draft's messages
             lane = replace(lane, done=min(lane.done, first - 1))
         return await store.insert_turn(session, conversation_id, lane, claim)
-    return await store.live_turn(session, conversation_id, claim)
+    return replace(turn, claim=claim)
 
 
 class StaleClaim(Exception):  # noqa: N818 - it states what happened
@@ -164,7 +165,7 @@ async def begin_send(session: Session, turn: Turn, leaving: Leaving, lease: time
     Between this commit and the request nothing is waited for; whatever happens after it is settled by
     reading back.
     """
-    if not await store.pass_fence(session, turn, lease):
+    if not await lane_store.pass_fence(session, turn, lease):
         return False
     return await store.start_sending(session, turn.id, leaving.route, leaving.talk_id, leaving.since)
 
@@ -174,7 +175,7 @@ async def note_accepted(session: Session, turn: Turn) -> str | None:
 
     Raises StaleClaim.
     """
-    if not await store.hold_claim(session, turn):
+    if not await lane_store.hold_claim(session, turn):
         raise StaleClaim
     return await store.note_accepted(session, turn.id)
 
@@ -183,21 +184,22 @@ async def give_back(
     session: Session, turn: Turn, *, answered: bool = False, due_in: timedelta | None = None
 ) -> None:
     """Release the lane and queue its next wake-up, if there is more to do. Raises StaleClaim."""
-    if not await store.hold_claim(session, turn):
+    released = await lane_store.release_lane(session, turn, answered=answered, due_in=due_in)
+    if released is None:
         raise StaleClaim
-    wait = await store.release_lane(session, turn, answered=answered, due_in=due_in)
-    if wait is not None:
-        await session.enqueue(ADVANCE, {"conversation_id": str(turn.conversation_id)}, delay=wait)
+    if released.wakes_in is not None:
+        ids = {"conversation_id": str(turn.conversation_id)}
+        await session.enqueue(ADVANCE, ids, delay=released.wakes_in)
 
 
 async def sweep_lanes(db: Database, *, late: timedelta = OVERDUE_AFTER) -> int:
     """Wake lanes that are due for so long and that no queued wake-up reaches. Returns how many."""
     async with db.installation() as session:
-        lanes = await store.overdue_lanes(session, late, SWEEP_BATCH)
+        lanes = await lane_store.overdue_lanes(session, late, SWEEP_BATCH)
     woken = 0
     for org_id, conversation_id in lanes:
         async with db.session(Scope(org_id)) as session:
-            if await store.mark_woken(session, conversation_id, late):
+            if await lane_store.mark_woken(session, conversation_id, late):
                 await session.enqueue(ADVANCE, {"conversation_id": str(conversation_id)})
                 woken += 1
     return woken
@@ -210,11 +212,11 @@ async def resume_lanes(ctx: JobContext, /, connection_id: str) -> None:
     it is looked at again shortly.
     """
     async with ctx.db.session(ctx.scope) as session:
-        waiting = await store.waiting_lanes(session, UUID(connection_id))
+        waiting = await lane_store.waiting_lanes(session, UUID(connection_id))
     is_busy = False
     for conversation_id in waiting:
         async with ctx.db.session(ctx.scope) as session:
-            if await store.hasten(session, conversation_id):
+            if await lane_store.hasten(session, conversation_id):
                 await session.enqueue(ADVANCE, {"conversation_id": str(conversation_id)})
             else:
                 is_busy = True

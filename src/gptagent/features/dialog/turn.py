@@ -10,6 +10,7 @@ from uuid import UUID
 
 import structlog
 
+from gptagent.features.agents import service as agents
 from gptagent.features.conversations import service as conversations
 from gptagent.features.crm import service as crm_service
 from gptagent.features.crm.model import CrmLink
@@ -23,6 +24,7 @@ from gptagent.features.dialog.gates import Postponed, Refusal
 from gptagent.features.dialog.generating import Generation
 from gptagent.features.dialog.handing import turns as handing
 from gptagent.features.dialog.handing.model import hands_over
+from gptagent.features.dialog.lanes import store as lane_store
 from gptagent.features.dialog.model import Answer, Outcome, Pace, Turn
 from gptagent.features.dialog.scripting import note_told
 from gptagent.features.dialog.sending import Sender
@@ -87,8 +89,10 @@ class TurnRunner:
             return
         async with db.session(scope) as session:
             seen = await gates.gather(session, turn, self.pace, trace := Trace())
+            if isinstance(seen, Seen) and not _asks_first(turn, seen):
+                seen = await gates.choose(session, turn, seen, self.pace)
         if isinstance(seen, Seen):
-            seen = await self._choose(db, scope, turn, seen)
+            seen = await self._learn(db, scope, turn, seen)
         if isinstance(seen, Refusal):
             outcome: Outcome = "handed_off" if seen.asks_person else "refused"
             trace.closed(seen.reason)
@@ -119,19 +123,16 @@ class TurnRunner:
         else:
             await sender.send(turn, context)
 
-    async def _choose(
+    async def _learn(
         self, db: Database, scope: Scope, turn: Turn, seen: Seen
     ) -> TurnContext | Refusal | Postponed:
-        """Find out who speaks; for a new answer the mirror learns what it lacks, in one call at most."""
-        is_new = turn.answer is None
-        asks_first = is_new and seen.lacks_lead
-        if asks_first:
-            seen = await self._refresh(db, scope, seen)
+        """For a new answer the mirror learns what it lacks, in one call at most; it may say who speaks."""
+        if isinstance(seen, TurnContext):
+            return seen if turn.answer is not None else await self._refresh(db, scope, seen)
+        seen = await self._refresh(db, scope, seen)
         async with db.session(scope) as session:
-            chosen = await gates.choose(session, turn, seen, self.pace)
-        if isinstance(chosen, TurnContext) and is_new and not asks_first:
-            return await self._refresh(db, scope, chosen)
-        return chosen
+            now = replace(seen, candidates=tuple(await agents.list_active(session)))
+            return await gates.choose(session, turn, now, self.pace)
 
     async def _refresh(self, db: Database, scope: Scope, context: T) -> T:
         """Read what the mirror lacks, in one call at most; in none where the reply takes two, so that no turn
@@ -180,16 +181,20 @@ class TurnRunner:
         generation = Generation(self.responder, self.fallback, self.understanding, self.reranking)
         answer, spent, context = await generation.generate(db, scope, context)
         async with db.session(scope) as session:
-            if not await conversations.has_spoken(session, turn.conversation_id):
-                answer = welcoming(answer, context.settings.welcome_text)
+            welcome = context.settings.welcome_text
+            if welcome and not await conversations.has_spoken(session, turn.conversation_id):
+                answer = welcoming(answer, welcome)
             answer = await splitting.in_parts(session, context, answer, self.vault)
-            if spent.calls:
-                await store.add_usage(session, turn.id, spent.calls, spent.tokens_in, spent.tokens_out)
-            if not await store.record_answer(session, turn, context.agent, answer):
+            if not await store.record_answer(session, turn, context.agent, answer, spent):
                 raise service.StaleClaim
             await note_told(session, context, answer)
             await tracing.keep(session, turn, seen_by(context))
         return replace(turn, answer=answer, agent_id=context.agent.id)
+
+
+def _asks_first(turn: Turn, seen: Seen) -> bool:
+    """Whether the CRM is asked about the deal before it is known who speaks."""
+    return turn.answer is None and seen.lacks_lead
 
 
 def _is_in_parts(turn: Turn, answer: Answer) -> bool:
@@ -212,7 +217,7 @@ async def _renew(db: Database, scope: Scope, turn: Turn, pace: Pace) -> None:
         await asyncio.sleep(pace.lease_renewal.total_seconds())
         try:
             async with db.session(scope) as session:
-                if not await store.renew_lease(session, turn.conversation_id, turn.claim, pace.lease):
+                if not await lane_store.renew_lease(session, turn.conversation_id, turn.claim, pace.lease):
                     return
         except (*CONNECTION_LOST, UpstreamUnavailable):
             continue  # the fence, not the lease, keeps the promise

@@ -29,12 +29,14 @@ class Asking:
     """A question's informative words, and what a misspelt one may mean, with weights.
 
     `named` holds the words of other names of what the question names, `names` these names themselves.
+    `within` is the part of the base that is asked.
     """
 
     words: Sequence[str]
     respelt: Mapping[str, Mapping[str, float]]
     named: Named = field(default_factory=dict)
     names: Sequence[Naming] = ()
+    within: Within | None = None
 
     @property
     def known(self) -> list[str]:
@@ -44,7 +46,7 @@ class Asking:
 
 async def search(
     session: Session,
-    question: str,
+    question: str | Asking,
     *,
     limit: int = SEARCH_LIMIT,
     meaning: Meaning | None = None,
@@ -58,11 +60,10 @@ async def search(
     called by one of its names is also found by the others, where that helps or as `by_names` says. Whether
     the passages answer the question is told by `is_answerable`: one found by meaning may hold few of its
     words. With `within` nothing else of the base is looked at. `order` are the best passages as a reranking
-    model has put them.
+    model has put them. A question that was read already brings its part and its names.
     """
-    within = await narrowed(session, within)
-    asking = await _read(session, question, within, by_names=by_names)
-    found = await _find(session, asking, limit, meaning=meaning, within=within, order=order)
+    asking = await _asked(session, question, within, by_names=by_names)
+    found = await _find(session, asking, limit, meaning=meaning, order=order)
     return await judge(session, asking, found)
 
 
@@ -75,9 +76,8 @@ async def candidates(
     within: Within | None = None,
 ) -> list[Passage]:
     """Return what `search` finds, without looking how far it answers."""
-    within = await narrowed(session, within)
-    asking = await _read(session, question, within)
-    return await _find(session, asking, limit, meaning=meaning, within=within)
+    asking = await read_question(session, question, within)
+    return await _find(session, asking, limit, meaning=meaning)
 
 
 async def _find(
@@ -86,10 +86,9 @@ async def _find(
     limit: int,
     *,
     meaning: Meaning | None,
-    within: Within | None,
     order: Order | None = None,
 ) -> list[Passage]:
-    forms = await _forms(session, asking)
+    forms, within = await _forms(session, asking), asking.within
     terms, is_wide = len(asking.words), meaning is not None or order is not None
     found = (
         await scoring.rank(session, forms, terms, max(POOL, limit) if is_wide else limit, within)
@@ -162,7 +161,7 @@ async def _chosen(
 
 
 async def add_related(
-    session: Session, question: str, passages: Sequence[Passage], *, within: Within | None = None
+    session: Session, question: str | Asking, passages: Sequence[Passage], *, within: Within | None = None
 ) -> list[Passage]:
     """Return the passages and, after them, one of each article related to the articles that were found.
 
@@ -178,8 +177,8 @@ async def add_related(
     ]
     if not found:
         return list(passages)
-    within = await narrowed(session, within)
-    words = (await _read(session, question, within)).known
+    asking = await _asked(session, question, within)
+    words, within = asking.known, asking.within
     known = [passage.source_id for passage in passages]
     return [
         *passages,
@@ -201,7 +200,7 @@ def is_answerable(passages: Sequence[Passage], threshold: float = REFUSAL_SUPPOR
 
 async def best_sentences(
     session: Session,
-    question: str,
+    question: str | Asking,
     passages: Sequence[Passage],
     *,
     limit: int = QUOTES,
@@ -212,7 +211,7 @@ async def best_sentences(
     answering = [passage for passage in passages if passage.support >= threshold]
     if not answering:
         return []
-    asking = await read_question(session, question, within)
+    asking = await _asked(session, question, within)
     by = Judge(await scoring.weigh(session, asking.known), len(asking.words), asking.named)
     return best_of([quote for one in await _spoken(session, answering) for quote in by.quotes(one)], limit)
 
@@ -227,6 +226,15 @@ async def read_question(
     return await _read(session, question, await narrowed(session, within), by_names=by_names)
 
 
+async def _asked(
+    session: Session, question: str | Asking, within: Within | None, *, by_names: bool | None = None
+) -> Asking:
+    """Return the question read, if it was not before."""
+    if isinstance(question, Asking):
+        return question
+    return await read_question(session, question, within, by_names=by_names)
+
+
 async def _read(
     session: Session, question: str, within: Within | None, *, by_names: bool | None = None
 ) -> Asking:
@@ -235,7 +243,7 @@ async def _read(
     names = [] if by_names is False else await find_names(session, stems[0], always=by_names is True)
     named = other_words(names, words)
     respelt = await respell(session, [word for word in words if word not in named], within)
-    return Asking(words, respelt, named, names)
+    return Asking(words, respelt, named, names, within)
 
 
 async def judge(session: Session, asking: Asking, passages: Sequence[Passage]) -> list[Passage]:

@@ -54,13 +54,15 @@ from gptagent.features.knowledge.rebuilding.model import Leg, Proof
 from gptagent.features.knowledge.rebuilding.service import prove, rebuild, rebuild_and_prove, workspaces
 from gptagent.features.knowledge.reranking.service import Reranking
 from gptagent.features.knowledge.retrieval import (
+    Asking,
     add_related,
     best_sentences,
     is_answerable,
+    read_question,
     refusal_support,
     search,
 )
-from gptagent.features.knowledge.scripts.service import choose_scripts
+from gptagent.features.knowledge.scripts.service import find_scripts, give_scripts
 from gptagent.features.knowledge.scripts.service import note_used as note_scripts_used
 from gptagent.features.knowledge.scripts.variables import fill, placeholders_in, without_sentences
 from gptagent.features.knowledge.vectors.service import Understanding
@@ -73,6 +75,7 @@ __all__ = [
     "VERSION_ORDERS",
     "Asked",
     "Asker",
+    "Asking",
     "Leg",
     "Proof",
     "Reranking",
@@ -84,7 +87,6 @@ __all__ = [
     "best_sentences",
     "change_articles",
     "choose_facts",
-    "choose_scripts",
     "claim_document",
     "count_sources",
     "create_article",
@@ -96,10 +98,12 @@ __all__ = [
     "files_to_send",
     "fill",
     "find_articles",
+    "find_scripts",
     "forget_questions",
     "get_article",
     "get_document",
     "get_version",
+    "give_scripts",
     "is_answerable",
     "list_documents",
     "may_ask_model",
@@ -118,6 +122,7 @@ __all__ = [
     "prove",
     "queue_again",
     "read_draft",
+    "read_question",
     "read_talk",
     "read_tree",
     "rebuild",

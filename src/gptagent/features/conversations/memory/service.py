@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from gptagent.features.agents import service as agents
+from gptagent.features.agents.model import Agent
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
 from gptagent.features.conversations import service as conversations
@@ -23,7 +23,7 @@ from gptagent.features.conversations.memory.model import (
     told,
     topic_of_text,
 )
-from gptagent.features.conversations.model import topic_of
+from gptagent.features.conversations.model import Conversation, topic_of
 from gptagent.features.conversations.speaking import service as speaking
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import Conflict, FieldError, Invalid, NotFound
@@ -34,24 +34,24 @@ READ_AFTER = timedelta(seconds=30)
 LOST_AFTER = timedelta(minutes=15)  # longer than all attempts of the job
 
 
-async def wake_reader(session: Session, conversation_id: UUID, agent_id: UUID | None, last_seq: int) -> None:
-    """Have the messages of a turn, up to `last_seq`, read in a while.
+async def wake_reader(
+    session: Session, conversation: Conversation, asked: Agent | None, active: Sequence[Agent], last_seq: int
+) -> None:
+    """Have the messages of a turn of the agent `asked`, up to `last_seq`, read in a while.
 
-    What is said to an agent that does not remember, or while the one that speaks now does not, is not
-    remembered later either. Call it before locking the conversation's lane.
+    What is said to an agent that does not remember, or while the one of all `active` that speaks now does
+    not, is not remembered later either. The conversation is locked or pinned before, its lane is after.
     """
-    await conversations.pin_conversation(session, conversation_id)
-    asked = await agents.find_agent(session, agent_id)
     if asked is not None and not asked.settings.remembers_customers:
-        await store.pass_over(session, conversation_id, last_seq)
+        await store.pass_over(session, conversation.id, last_seq)
         return
-    agent = await speaking.find_speaker(session, conversation_id)
+    agent = await speaking.choose_speaker(session, active, conversation)
     if agent is None:
         return
     if not agent.settings.remembers_customers:
-        await store.pass_over(session, conversation_id)
-    elif await store.note_due(session, conversation_id, READ_AFTER, LOST_AFTER):
-        await session.enqueue(READ, {"conversation_id": str(conversation_id)}, delay=READ_AFTER)
+        await store.pass_over(session, conversation.id)
+    elif await store.note_due(session, conversation.id, READ_AFTER, LOST_AFTER):
+        await session.enqueue(READ, {"conversation_id": str(conversation.id)}, delay=READ_AFTER)
 
 
 async def list_memories(session: Session, conversation_id: UUID) -> list[Memory]:

@@ -20,21 +20,30 @@ async def find_speaker(session: Session, conversation_id: UUID) -> Agent | None:
     if not candidates or agents.takes_all(candidates[0].settings):
         return candidates[0] if candidates else None
     conversation = await conversations.get_conversation(session, conversation_id)
-    return (await _choose(session, candidates, [conversation]))[conversation_id]
+    return await choose_speaker(session, candidates, conversation)
+
+
+async def choose_speaker(
+    session: Session, candidates: Sequence[Agent], conversation: Conversation
+) -> Agent | None:
+    """Return who of all active agents, in their order, answers there; see `find_speaker`."""
+    if not candidates or agents.takes_all(candidates[0].settings):
+        return candidates[0] if candidates else None
+    return (await _choose(session, candidates, [conversation]))[conversation.id]
 
 
 async def find_delay(session: Session, conversation_id: UUID) -> int:
     """Return the seconds of silence waited for there; while nobody is known to answer, the longest of all who
     may.
     """
-    agent = await find_speaker(session, conversation_id)
+    candidates = await agents.list_active(session)
+    if not candidates or agents.takes_all(candidates[0].settings):
+        return candidates[0].settings.response_delay_seconds if candidates else 0
+    conversation = await conversations.get_conversation(session, conversation_id)
+    agent = await choose_speaker(session, candidates, conversation)
     if agent is not None:
         return agent.settings.response_delay_seconds
-    candidates = await agents.list_active(session)
-    if not candidates:
-        return 0
-    channel = (await conversations.get_conversation(session, conversation_id)).channel
-    fitting = [one.settings for one in candidates if agents.takes_channel(one.settings, channel)]
+    fitting = [one.settings for one in candidates if agents.takes_channel(one.settings, conversation.channel)]
     return max((one.response_delay_seconds for one in fitting), default=0)
 
 

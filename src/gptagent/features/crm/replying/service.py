@@ -8,7 +8,6 @@ from uuid import UUID
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
 from gptagent.features.crm import service as crm
-from gptagent.features.crm import store as crm_store
 from gptagent.features.crm.connecting.keys import Keys
 from gptagent.features.crm.model import (
     CallPriority,
@@ -316,21 +315,28 @@ async def _open(db: Database, scope: Scope, connection_id: UUID, vault: Vault) -
 
 async def find_route(session: Session, link: CrmLink, lead_id: int | None, talk_id: int | None) -> ReplyRoute:
     """Return the way a reply about that deal would go now. Raises NotFound."""
-    row = await crm_store.select_connection(session, link.connection_id)
+    route, _setup = await _find_way(session, link, lead_id, talk_id)
+    return route
+
+
+async def _find_way(
+    session: Session, link: CrmLink, lead_id: int | None, talk_id: int | None
+) -> tuple[ReplyRoute, ReplySetup]:
+    row = await store.select_way(session, link.connection_id, lead_id, talk_id, SLOT_LASTS)
     if row is None:
         raise NotFound
-    waits = lead_id is not None and await store.slot_waits(
-        session, link.connection_id, lead_id, talk_id, SLOT_LASTS
-    )
+    chosen = dict(row)
     about = Circumstances(
         brand=brand_of(link.host),
-        token_may_send=row["can_send_messages"],
+        token_may_send=chosen.pop("token_may_send"),
         has_lead=lead_id is not None,
-        slot_waits=waits,
+        slot_waits=chosen.pop("slot_waits"),
         now=utcnow(),
-        bots_ask=await store.bots_ask(session, link.connection_id, SLOT_LASTS),
+        bots_ask=chosen.pop("bots_ask"),
     )
-    return choose_route(await get_setup(session, link.connection_id), about)
+    is_set_up = chosen["connection_id"] is not None
+    setup = ReplySetup(**chosen) if is_set_up else ReplySetup(link.connection_id)
+    return choose_route(setup, about), setup
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,8 +350,7 @@ class CrmRoutes:
 
     async def choose(self, session: Session, link: CrmLink, reply: Reply) -> ReplyTransport:
         """Return what carries a new reply, by the setup, the plan and what the CRM has refused lately."""
-        route = await find_route(session, link, reply.lead_id, reply.talk_id)
-        return self._build(route, await get_setup(session, link.connection_id))
+        return self._build(*await _find_way(session, link, reply.lead_id, reply.talk_id))
 
     async def resume(self, session: Session, link: CrmLink, route: ReplyRoute) -> ReplyTransport:
         """Return what carried a reply that is under way."""

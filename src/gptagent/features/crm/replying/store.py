@@ -136,20 +136,28 @@ async def outdate_slots(session: Session, connection_id: UUID, lead_id: int, new
     )
 
 
-async def slot_waits(
-    session: Session, connection_id: UUID, lead_id: int, talk_id: int | None, lasts: timedelta
-) -> bool:
-    found = await session.fetchval(
-        """select exists (select from app.crm_reply_slot
-             where connection_id = $1 and lead_id = $2 and state = 'waiting'
-               and (talk_id is null or $3::bigint is null or talk_id = $3)
-               and received_at > clock_timestamp() - $4::interval)""",
+async def select_way(
+    session: Session, connection_id: UUID, lead_id: int | None, talk_id: int | None, lasts: timedelta
+) -> Record | None:
+    """Return all that says how a reply about a deal goes now: the setup, if there is one, and what is known
+    of the account and its bots.
+    """
+    return await session.fetchrow(
+        """select s.*, c.can_send_messages as token_may_send,
+                  exists (select from app.crm_reply_slot
+                           where connection_id = $1 and lead_id = $2 and state = 'waiting'
+                             and (talk_id is null or $3::bigint is null or talk_id = $3)
+                             and received_at > clock_timestamp() - $4::interval) as slot_waits,
+                  exists (select from app.crm_reply_slot
+                           where connection_id = $1
+                             and received_at > clock_timestamp() - $4::interval) as bots_ask
+             from app.crm_connection c left join ($setup) s on s.connection_id = c.id
+            where c.id = $1""".replace("$setup", _SETUP),
         connection_id,
         lead_id,
         talk_id,
         lasts,
     )
-    return bool(found)
 
 
 async def waiting_slot(

@@ -70,9 +70,8 @@ class Taken:
     considered: Considered
 
 
-async def owe_acting(session: Session, turn: Turn) -> None:
+async def owe_acting(session: Session, turn: Turn, agent: Agent | None) -> None:
     """Have the turn looked at, if its agent may do anything: once, the job leaves with the transaction."""
-    agent = await agents.find_agent(session, turn.agent_id)
     if agent is None or not wants_acting(agent):
         return
     if await store.insert_run(session, turn.id, turn.conversation_id):

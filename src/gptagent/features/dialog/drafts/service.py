@@ -16,6 +16,7 @@ from gptagent.features.dialog.acting import service as acting
 from gptagent.features.dialog.drafts import store
 from gptagent.features.dialog.drafts.model import NOTE_MAX_CHARS, TEXT_MAX_CHARS, Draft
 from gptagent.features.dialog.ending import note_question, owe_turn_task
+from gptagent.features.dialog.lanes import store as lane_store
 from gptagent.features.dialog.model import Answer, Pace, Turn
 from gptagent.kernel import observe
 from gptagent.kernel.clock import utcnow
@@ -37,8 +38,11 @@ async def put_down(db: Database, scope: Scope, turn: Turn, answer: Answer, pace:
     async with db.session(scope) as session:
         conversation = await conversations.get_conversation(session, turn.conversation_id)
         await crm_service.hold_connection(session, conversation.connection_id)
-        await memory.wake_reader(session, conversation.id, turn.agent_id, turn.last_seq)
-        if not await turns.pass_fence(session, turn, pace.lease):
+        await conversations.pin_conversation(session, conversation.id)
+        active = await agents.list_active(session)
+        agent = await agents.find_agent(session, turn.agent_id, among=active)
+        await memory.wake_reader(session, conversation, agent, active, turn.last_seq)
+        if not await lane_store.pass_fence(session, turn, pace.lease):
             await lanes.give_back(session, turn)
             await turns.supersede_turn(session, turn.id)
             return
@@ -47,8 +51,8 @@ async def put_down(db: Database, scope: Scope, turn: Turn, answer: Answer, pace:
             raise lanes.StaleClaim
         if not await store.was_told(session, conversation.id, turn.first_seq):
             await owe_turn_task(session, turn, conversation, DRAFT_TASK)
-        await note_question(session, turn, conversation)
-        await acting.owe_acting(session, turn)
+        await note_question(session, turn, conversation, agent)
+        await acting.owe_acting(session, turn, agent)
         await conversations.tell(session, conversation.id)
     observe.TURNS.labels("draft").inc()
 

@@ -1,11 +1,9 @@
 """Waiting for a customer's silence, once a reply has left."""
 
 from datetime import timedelta
-from uuid import UUID
 
 from gptagent.features.agents import service as agents
 from gptagent.features.agents.model import Agent, Place, StageFollowUp
-from gptagent.features.conversations import service as conversations
 from gptagent.features.conversations.model import Conversation
 from gptagent.features.crm import service as crm_service
 from gptagent.features.crm.service import LeadCard
@@ -13,17 +11,16 @@ from gptagent.features.dialog.following import store
 from gptagent.kernel.db import Session
 
 
-async def wait_for_silence(session: Session, conversation_id: UUID, agent_id: UUID | None) -> None:
+async def wait_for_silence(session: Session, conversation: Conversation, agent: Agent | None) -> None:
     """A reply of the agent has left: wait for the customer, if the deal's stage has a follow-up."""
-    agent = await agents.find_agent(session, agent_id)
-    conversation = await conversations.get_conversation(session, conversation_id)
-    lead = await lead_of(session, conversation)
+    follows_up = agent is not None and any(one.follow_ups for one in agent.settings.pipelines.chosen)
+    lead = await lead_of(session, conversation) if follows_up else None
     rule = rule_of(agent, conversation, lead) if agent is not None else None
     if agent is None or rule is None:
-        await store.forget(session, conversation_id)
+        await store.forget(session, conversation.id)
     else:
         wait = timedelta(hours=rule.after_hours)
-        await store.put(session, conversation_id, agent.id, rule.stage_id, wait)
+        await store.put(session, conversation.id, agent.id, rule.stage_id, wait)
 
 
 async def lead_of(session: Session, conversation: Conversation) -> LeadCard | None:

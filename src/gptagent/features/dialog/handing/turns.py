@@ -13,6 +13,7 @@ from gptagent.features.dialog.context import TurnContext
 from gptagent.features.dialog.ending import finish
 from gptagent.features.dialog.handing.model import ASKED, HANDOFF_MARK, MODEL, Reason, asks_for_person
 from gptagent.features.dialog.handing.service import CHECKED_FIRST, WINDOW_CLOSED, Handing, hand_over
+from gptagent.features.dialog.lanes import store as lane_store
 from gptagent.features.dialog.model import NOBODY, Answer, Pace, Turn
 from gptagent.features.dialog.outgoing import service as outgoing
 from gptagent.kernel import observe
@@ -60,12 +61,14 @@ async def end_turn(db: Database, scope: Scope, turn: Turn, context: TurnContext,
 
 
 async def _end(session: Session, turn: Turn, context: TurnContext, pace: Pace) -> None:
-    conversation = await conversations.get_conversation(session, turn.conversation_id)
-    await crm_service.hold_connection(session, conversation.connection_id)
-    await conversations.get_conversation(session, turn.conversation_id, lock=True)
-    await memory.wake_reader(session, conversation.id, turn.agent_id, turn.last_seq)
-    agent = await agents.find_agent(session, context.agent.id)
-    is_current = await turns.pass_fence(session, turn, pace.lease)
+    place = context.conversation.connection_id
+    await crm_service.hold_connection(session, place)
+    conversation = await conversations.get_conversation(session, turn.conversation_id, lock=True)
+    active = await agents.list_active(session)
+    asked = await agents.find_agent(session, turn.agent_id, among=active)
+    await memory.wake_reader(session, conversation, asked, active, turn.last_seq)
+    agent = await agents.find_agent(session, context.agent.id, among=[asked] if asked else active)
+    is_current = await lane_store.pass_fence(session, turn, pace.lease)
     if not is_current or agent is None or not agent.is_active or turn.answer is None:
         await lanes.give_back(session, turn)
         await turns.supersede_turn(session, turn.id)

@@ -9,6 +9,7 @@ from gptagent.features.conversations.model import Message
 from gptagent.features.conversations.speaking import service as speaking
 from gptagent.features.dialog import service, store
 from gptagent.features.dialog.context import TurnContext, not_found
+from gptagent.features.dialog.lanes import store as lane_store
 from gptagent.features.dialog.model import NOT_HEARD, Answer, Pace, Turn
 from gptagent.features.inference import service as inference
 from gptagent.features.organizations import service as organizations
@@ -41,7 +42,7 @@ async def await_files(session: Session, turn: Turn, unanswered: Sequence[Message
     if not await attaching.is_being_heard(session, turn.conversation_id, seqs, pace.files_wait):
         return False
     delay = timedelta(seconds=await speaking.find_delay(session, turn.conversation_id))
-    if await store.has_waited(session, turn.conversation_id, service.burst_cap(delay)):
+    if await lane_store.has_waited(session, turn.conversation_id, service.burst_cap(delay)):
         return False
     await service.give_back(session, turn, due_in=pace.files_retry)
     await store.forget_turn(session, turn.id)

@@ -109,18 +109,25 @@ async def page_scripts(
     return page.cut(found, lambda one: (getattr(one, page.order.column), one.id))
 
 
-async def choose_scripts(
-    session: Session, stage: StageKey | None, message: str, values: Mapping[str, str]
-) -> list[Given]:
-    """Return what an agent is given for a customer's message at a stage: scripts, then answers to objections.
+async def find_scripts(session: Session, stage: StageKey | None, message: str) -> list[Script]:
+    """Return what fits a customer's message at a stage: scripts, then answers to objections.
 
-    Scripts for the very stage come before those for every one. An objection is given if the message holds
-    enough of its words, by the threshold of searching, the best one first. Variables are filled with
-    `values`; a sentence without its value is left out, and what nothing is left of is not given.
+    Scripts for the very stage come before those for every one. An objection fits if the message holds enough
+    of its words, by the threshold of searching, the best one first.
     """
-    scripts = await store.fitting(session, "script", stage)
-    objections = await _answering(session, await store.fitting(session, "objection", stage), message)
-    filled = [_given(one, values) for one in (*scripts, *objections)]
+    found = await store.fitting(session, stage)
+    objections = [one for one in found if one.family == "objection"]
+    scripts = [one for one in found if one.family == "script"]
+    return [*scripts, *await _answering(session, objections, message)]
+
+
+def give_scripts(found: Sequence[Script], values: Mapping[str, str]) -> list[Given]:
+    """Return what an agent is given of those that fit, as much as it may be.
+
+    Variables are filled with `values`; a sentence without its value is left out, and what nothing is left of
+    is not given.
+    """
+    filled = [_given(one, values) for one in found]
     given = [one for one in filled if one.text]
     chosen = [
         *[one for one in given if one.family == "script"][:SCRIPTS_GIVEN],

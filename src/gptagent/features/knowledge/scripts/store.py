@@ -114,17 +114,18 @@ async def page_scripts(session: Session, page: Page, family: Family, search: str
     return await _with_stages(session, rows)
 
 
-async def fitting(session: Session, family: Family, stage: StageKey | None) -> list[Script]:
-    """Return the active ones that are for every stage or for this one, the first to be used first."""
+async def fitting(session: Session, stage: StageKey | None) -> list[Script]:
+    """Return the active ones of both families that are for every stage or for this one, the first to be used
+    first.
+    """
     rows = await session.fetch(
         f"""select {_SCRIPT} from app.script s
-             where family = $1 and is_active
+             where is_active
                and (is_everywhere or exists (
                  select from app.script_stage t
-                  where t.script_id = s.id and t.connection_id = $2::uuid and t.pipeline_id = $3::bigint
-                    and t.stage_id = $4::bigint))
+                  where t.script_id = s.id and t.connection_id = $1::uuid and t.pipeline_id = $2::bigint
+                    and t.stage_id = $3::bigint))
              order by is_everywhere, priority, id""",
-        family,
         stage.connection_id if stage else None,
         stage.pipeline_id if stage else None,
         stage.stage_id if stage else None,

@@ -1,0 +1,1 @@
+"""The lane of a conversation: one at a time answers there, and nothing stale leaves."""
