@@ -64,7 +64,7 @@ async def test_a_whole_message_waits_a_part_of_the_delay_and_what_may_go_on_all_
     """AGT-20: a later fragment restarts the whole wait; a file is not the end of the words."""
     await scene.set_agent(response_delay_seconds=100)
     for text, attachment, seconds in (
-        ("How much is it?", None, 90),
+        ("How much is it?", None, 75),
         ("and in red", None, 100),
         ("How much is it?", "picture", 100),
     ):

@@ -74,13 +74,13 @@ def test_in_pauses_of_up_to_15_seconds_no_burst_is_torn_and_the_wait_is_shorter(
     """AGT-20"""
     found = simulated().measured("even", 2_000)
     assert found["fixed"] == (30.0, 0)
-    assert found["adaptive"][0] <= 27.0 and found["adaptive"][1] == 0
+    assert found["adaptive"][0] <= 22.5 and found["adaptive"][1] == 0
 
 
 @pytest.mark.parametrize("pauses", ["tailed", "paced"])
 def test_in_long_tailed_pauses_a_shorter_wait_tears_few_more_bursts(pauses):
-    """AGT-20: 15 of 1,000 at most; none more is not to be had, for who pauses for between the two is torn"""
+    """AGT-20: 40 of 1,000 at most; none more is not to be had, for who pauses for between the two is torn"""
     found = simulated().measured(pauses, 10_000)
     (fixed, torn), (waited, more) = found["fixed"], found["adaptive"]
-    assert waited <= 27.0 < fixed
-    assert torn < more <= torn + 15
+    assert waited <= 22.5 < fixed
+    assert torn < more <= torn + 40

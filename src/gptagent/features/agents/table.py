@@ -226,9 +226,9 @@ SETTINGS: Mapping[str, Setting] = {
     "response_delay_seconds": Setting(
         "number",
         "The agent waits for so much silence, so that a customer who writes in several messages gets one "
-        "answer. After a question, a whole sentence or a long message nine tenths of it are enough. It need "
-        "not be long against double answers: what is written while an answer is being made gets one answer "
-        "together with what came before.",
+        "answer. After a question, a whole sentence or a long message three quarters of it are enough. It "
+        "need not be long against double answers: what is written while an answer is being made gets one "
+        "answer together with what came before.",
         0,
         DELAY_MAX_SECONDS,
     ),

@@ -10,8 +10,8 @@ import unicodedata
 from datetime import timedelta
 
 # Who pauses for longer than this part but less than the delay gets two answers instead of one: nothing in
-# their words tells them from those who are done. So the part is nearly all of it: benchmarks/bursts.py.
-FINISHED_PART = 0.9
+# their words tells them from those who are done. What less and more of it cost: benchmarks/bursts.py.
+FINISHED_PART = 0.75
 LIKELY_MIN_WORDS = 5  # many never write a mark at all
 SENTENCE_MIN_WORDS = 3
 LONG_CHARS = 100
