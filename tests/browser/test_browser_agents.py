@@ -1,5 +1,6 @@
 """The list of agents and the editor."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -144,3 +145,30 @@ async def test_an_editor_with_unsaved_changes_is_not_left_unasked(browser, web, 
     await page.wait_for_url("**/edit")
     await page.get_by_role("link", name="Advanced").click()  # nothing changed, nothing asked
     await page.wait_for_url("**/advanced-settings")
+
+
+async def test_a_switch_that_is_not_obeyed_moves_back_and_says_so(browser, web, world, scene):
+    """U060: it moves at once, waits, and tells what came of it, in the list and in the editor."""
+    async with world.db.session(world.scope) as session:
+        (agent,) = await agents.list_agents(session)
+    assert agent.is_active
+    page, base = await enter(browser, web, world)
+    held = asyncio.Queue()
+    for path in ("/ai-agents", f"/ai-agents/{agent.id}/edit"):
+        await page.goto(f"{base}{path}")
+        switch = page.locator(".switch-form").get_by_role("switch")
+        await page.route("**/active", held.put)
+        for answer, said in ((503, "Something broke on our side"), (0, "No answer from the server")):
+            await switch.click()
+            await expect(switch).not_to_be_checked()
+            await expect(switch).to_have_attribute("aria-busy", "true")
+            route = await held.get()
+            await (route.fulfill(status=answer) if answer else route.abort())
+            await expect(switch).to_be_checked()
+            await expect(switch).not_to_have_attribute("aria-busy", "true")
+            await expect(page.locator("#toasts")).to_contain_text(said)
+        await page.unroute("**/active")
+    await switch.click()
+    await expect(page.locator("#toasts .toast--success")).to_be_visible()
+    await page.reload()
+    await expect(switch).not_to_be_checked()
