@@ -1,12 +1,13 @@
 """The list of agents and the editor."""
 
 import asyncio
+import re
 from pathlib import Path
 
 import pytest
 from playwright.async_api import expect
 
-from browsers import CHROMIUM, TELL, enter
+from browsers import CHROMIUM, TELL, enter, too_wide
 from gptagent.features.agents import service as agents
 from gptagent.features.knowledge.categories import service as categories
 from gptagent.features.knowledge.categories.model import NewCategory
@@ -172,3 +173,78 @@ async def test_a_switch_that_is_not_obeyed_moves_back_and_says_so(browser, web, 
     await expect(page.locator("#toasts .toast--success")).to_be_visible()
     await page.reload()
     await expect(switch).not_to_be_checked()
+
+
+@pytest.mark.parametrize("width", [375, 1280])
+async def test_the_list_is_narrowed_and_its_agents_are_copied_and_deleted(width, browser, web, world, scene):
+    """U056-U059, U061-U063, U065: as cards on a phone; what is chosen is in the address, and stays."""
+    async with world.db.session(world.scope) as session:
+        for number in range(11):
+            await agents.create_agent(session, f"Desk {number:02}", locale="en")
+    page, base = await enter(browser, web, world, width=width)
+    rows, toasts = page.locator("#agents tbody tr"), page.locator("#toasts")
+    await page.goto(f"{base}/ai-agents?size=10")
+    await expect(rows).to_have_count(10)
+    await expect(page.get_by_role("navigation", name="Pages")).to_contain_text("1 to 10 of 12")
+    await page.locator("select[name=size]").select_option("25")
+    await page.wait_for_url("**size=25**")
+    await expect(rows).to_have_count(12)
+    await page.locator("input[name=q]").fill("desk 0")
+    await page.wait_for_url("**q=desk**")
+    await page.reload()
+    await expect(rows).to_have_count(10)
+    await expect(page.locator("input[name=q]")).to_have_value("desk 0")
+    assert await too_wide(page) <= 0
+
+    await page.get_by_role("button", name="Delete “Desk 03”").click()
+    asked = page.get_by_role("alertdialog", name="Delete the agent “Desk 03”?")
+    await expect(asked.get_by_role("button", name="Cancel")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(asked).to_be_hidden()
+    await expect(page.get_by_role("button", name="Delete “Desk 03”")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await asked.get_by_role("button", name="Delete the agent").click()
+    await expect(toasts).to_contain_text("deleted")
+    await expect(page.get_by_role("link", name="Desk 03")).to_have_count(0)
+
+    await page.goto(f"{base}/ai-agents?q=desk&size=25")
+    for name in ("Desk 01", "Desk 02"):
+        await page.get_by_label(f"Choose “{name}”").check()
+    bar = page.get_by_role("toolbar", name="With the chosen ones")
+    await expect(bar).to_be_visible()
+    assert await too_wide(page) <= 0
+    await bar.get_by_role("button", name="Switch on").click()
+    await expect(toasts).to_contain_text("The agents are on")
+    for name, is_on in (("Desk 01", True), ("Desk 02", True), ("Desk 04", False)):
+        switch = page.get_by_role("switch", name=f"{name}: answer customers")
+        await expect(switch).to_be_checked(checked=is_on)
+    await page.get_by_role("button", name="Copy “Desk 02”").click()
+    await page.get_by_role("button", name="Copy the agent").locator("visible=true").click()
+    await page.wait_for_url("**/edit")
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("Desk 02 (copy)")
+    await expect(page.locator("#state").get_by_role("switch")).not_to_be_checked()
+    assert page.complaints == []
+
+
+async def test_the_tabs_of_the_editor_share_one_frame_and_show_what_was_saved(browser, web, world, scene):
+    """U069, U070, U072, U074"""
+    async with world.db.session(world.scope) as session:
+        (agent,) = await agents.list_agents(session)
+    page, base = await enter(browser, web, world, width=375)
+    here = f"{base}/ai-agents/{agent.id}"
+    tabs = page.get_by_role("navigation", name="Settings of the agent")
+    for tab in ("integrations", "advanced-settings", "versions", "edit"):
+        await page.goto(f"{here}/{tab}")
+        await expect(page.get_by_role("heading", level=1)).to_have_text(agent.name)
+        await expect(tabs.locator("[aria-current=page]")).to_have_attribute("href", re.compile(f"/{tab}$"))
+        await expect(page.locator(".breadcrumb")).to_contain_text(agent.name)
+        assert await too_wide(page) <= 0
+    field, count = page.locator("#handoff_text"), page.locator("[data-count-for=handoff_text] [data-count]")
+    await field.fill("A colleague comes at once.")
+    await expect(count).to_have_text("26")
+    await expect(page.locator(".save-bar")).to_be_in_viewport()
+    await page.keyboard.press("Control+s")
+    await expect(page.locator("body")).to_contain_text("There are unpublished changes.")
+    await page.reload()
+    await expect(field).to_have_value("A colleague comes at once.")
+    assert page.complaints == []

@@ -1,5 +1,6 @@
 """A conversation as a colleague works in it, by mouse and by keyboard."""
 
+import asyncio
 import re
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from gptagent.features.dialog.generating import Generation
 from gptagent.features.dialog.suggesting.jobs import SuggestionJobs
 from gptagent.kernel.jobs import JobContext
 from members import cookie_of, number_of
+from scenes import Scene
 
 pytestmark = pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Chromium")
 
@@ -110,3 +112,50 @@ async def test_a_conversation_is_handed_over_on_its_page(browser, web, world, sc
     for part in ("Customer told", "Task made", "Summary on the deal", "A regular customer."):
         await expect(page.locator("#thread")).to_contain_text(part)
     assert (await scene.sent())[-1] == "Alice will answer you."
+
+
+async def test_a_conversation_with_a_typed_reply_is_not_left_unasked(browser, web, world, scene):
+    """U071, AGT-27: neither by a link or a filter nor by a reload; what comes in meanwhile is no change."""
+    other = await Scene.open(world)
+    await other.says("Hello")
+    await other.calm()
+    page, base = await enter(browser, web, world)
+    here = f"{base}/conversations/{scene.conversation_id}"
+    await page.goto(here)
+    link, asked = page.locator(f".conv[href*='{other.conversation_id}']"), page.locator("dialog#unsaved")
+    typed = page.locator("#reply-text")
+    await scene.says("Is anybody there?")
+    await expect(page.locator("#thread")).to_contain_text("Is anybody there?")
+    await link.click()
+    await page.wait_for_url(f"**/{other.conversation_id}**")
+    await page.goto(here)
+    await typed.fill("From ten.")
+    await page.get_by_role("link", name="How it was made").first.click()  # opens beside it
+    await expect(page.locator("#explained")).to_contain_text("Play again")
+    await page.locator("#explained").get_by_role("button", name="Close").click()
+    view = page.locator("#list select[name=view]")
+    dashboard = page.get_by_role("link", name="Dashboard").first
+    for leave in (link.click, dashboard.click, lambda: view.select_option("unread")):
+        await leave()
+        await expect(asked.get_by_role("button", name="Stay")).to_be_focused()
+        await page.keyboard.press("Enter")
+        await expect(asked).to_be_hidden()
+        await expect(typed).to_have_value("From ten.")
+    questions = []
+
+    async def stay(question):
+        questions.append(question.type)
+        await question.dismiss()
+
+    page.once("dialog", stay)
+    await page.evaluate("setTimeout(() => location.reload())")
+    async with asyncio.timeout(20):
+        while not questions:
+            await page.wait_for_timeout(10)
+    assert questions == ["beforeunload"]
+    await expect(typed).to_have_value("From ten.")
+    await page.get_by_role("button", name="Take over").click()  # a button of the page takes the words along
+    await expect(page.locator("#thread header")).to_contain_text("stopped")
+    await link.click()
+    await asked.get_by_role("button", name="Leave without saving").click()
+    await page.wait_for_url(f"**/{other.conversation_id}**")

@@ -1,5 +1,6 @@
 """What a part of a page shows while it is fetched, and when it cannot be."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,61 @@ from playwright.async_api import expect
 
 from browsers import CHROMIUM, TELL, enter, too_wide
 
+WRITTEN = "Delivery takes **two** days."
+
 pytestmark = pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Chromium")
+
+
+@pytest.fixture
+async def asked(browser, web, world, scene):
+    """The page, and by name what people ask it for: how, from which address, where it comes, its words."""
+    page, base = await enter(browser, web, world, width=375)
+
+    async def ask(name):
+        if name == "drawer":
+            await page.goto(f"{base}/conversations/{scene.conversation_id}")
+            link = page.get_by_role("link", name="How it was made").last
+            return link.click, "**part=drawer**", page.locator("#explained .drawer__body"), "Play again"
+        await page.goto(f"{base}/knowledge-items/create")
+        if name == "preview":
+            fill = page.locator("#content").fill
+            return lambda: fill(WRITTEN), "**/preview", page.locator("#content-preview"), "two"
+        fill = page.locator("#related_q").fill
+        return lambda: fill("open"), "**/related", page.locator("#related-picked"), "Opening hours"
+
+    return page, ask
+
+
+@pytest.mark.parametrize("name", ["preview", "picker", "drawer"])
+async def test_what_was_asked_for_shows_its_shape_or_that_it_is_lost_and_is_asked_for_again(name, asked):
+    """U048, U064: what was typed stays, and no message covers what the part says itself."""
+    page, ask = asked
+    act, address, part, words = await ask(name)
+    held = asyncio.Queue()
+    await page.route(address, held.put)
+    height = (await part.bounding_box() or {"height": 0})["height"]
+    await act()
+    await expect(part.locator(".skeleton").first).to_be_visible()
+    await expect(part).to_have_attribute("aria-busy", "true")
+    if name == "preview":
+        assert (await part.bounding_box())["height"] == height
+    assert await too_wide(page) <= 0
+    await (await held.get()).fulfill(status=503)
+    lost = part.get_by_role("alert")
+    await expect(lost).to_contain_text("could not be loaded")
+    await expect(part.locator(".skeleton")).to_have_count(0)
+    await expect(part).not_to_have_attribute("aria-busy", "true")
+    await lost.get_by_role("button", name="Repeat").click()
+    await (await held.get()).abort()
+    await expect(lost.locator("button:not([aria-busy])")).to_be_focused()
+    assert await too_wide(page) <= 0
+    await page.unroute(address)
+    await page.keyboard.press("Enter")
+    await expect(part).to_contain_text(words)
+    await expect(lost).to_have_count(0)
+    await expect(page.locator("#toasts > *")).to_have_count(0)
+    if name == "preview":
+        await expect(page.locator("#content")).to_have_value(WRITTEN)
 
 
 async def test_a_live_part_that_is_lost_says_so_and_heals_when_the_connection_is_back(
