@@ -42,6 +42,7 @@ class _Kept:
     urls: dict[frozenset[tuple[str, object]], str] = field(default_factory=dict)
 
     async def url(self, settings: dict[str, object]) -> str:
+        settings = {"registration": "open", **settings}  # what the others leave open, most ask for
         known = frozenset(settings.items())
         if known not in self.urls:
             self.urls[known] = await self.stack.enter_async_context(_serving(self.home, settings))
