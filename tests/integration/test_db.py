@@ -184,6 +184,19 @@ async def test_no_setting_outlives_its_transaction(narrow, scope):
     assert await leaked(narrow) == []
 
 
+async def test_a_single_statement_sees_no_tenants_rows_and_its_error_leaves_nothing_behind(narrow, scope):
+    async with narrow.session(scope) as session:
+        await add_article(session)
+    async with narrow.single() as session:
+        assert await session.fetchval(COUNT) == 0
+    with pytest.raises(asyncpg.PostgresError):
+        async with narrow.single() as session:
+            await session.fetchval("select 1 / 0")
+    async with narrow.single() as session:
+        assert await session.fetchval("select pg_current_xact_id_if_assigned() is null")
+    assert await count(narrow, scope) == 1
+
+
 async def test_no_setting_outlives_an_error(narrow, scope):
     for sql in ("select 1/0", "select from nowhere", "this is no SQL"):
         with pytest.raises(asyncpg.PostgresError):

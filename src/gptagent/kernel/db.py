@@ -154,7 +154,7 @@ class Session:
         await self._connection.execute(_PUBLISH, topic, kind, msgspec.json.encode(ids).decode(), LIVE_CHANNEL)
 
 
-async def _keep_state(_connection: object) -> None:
+async def keep_state(_connection: object) -> None:
     """No reset between users of a pooled connection (see the module's docstring)."""
 
 
@@ -192,7 +192,7 @@ class Database:
                 dsn,
                 min_size=1,
                 max_size=max_connections,
-                reset=_keep_state,
+                reset=keep_state,
                 timeout=CONNECT_TIMEOUT_SECONDS,
                 command_timeout=STATEMENT_SECONDS,
                 max_inactive_connection_lifetime=IDLE_CONNECTION_SECONDS,

@@ -35,7 +35,7 @@ from pgqueuer.domain.types import Channel
 from pgqueuer.ports.driver import NotifyCallback
 
 from gptagent.kernel import observe
-from gptagent.kernel.db import IDLE_CONNECTION_SECONDS, Database, Session
+from gptagent.kernel.db import IDLE_CONNECTION_SECONDS, Database, Session, keep_state
 from gptagent.kernel.errors import AppError
 from gptagent.kernel.files import FileStore
 from gptagent.kernel.scope import SYSTEM, Scope
@@ -227,9 +227,14 @@ async def run_worker(
 async def _run_once(
     db: Database, files: FileStore, specs: Sequence[JobSpec], shutdown: asyncio.Event
 ) -> None:
-    # PgQueuer listens on one of these connections for ever; the default reset keeps the others clean.
+    # PgQueuer listens on one of these connections for ever. The others have nothing to forget: each of its
+    # statements is a transaction by itself, and a reset after each would be as many statements again.
     pool = await asyncpg.create_pool(
-        db.dsn, min_size=2, max_size=4, max_inactive_connection_lifetime=IDLE_CONNECTION_SECONDS
+        db.dsn,
+        min_size=2,
+        max_size=4,
+        reset=keep_state,
+        max_inactive_connection_lifetime=IDLE_CONNECTION_SECONDS,
     )
     try:
         queue = _pgqueuer(pool)

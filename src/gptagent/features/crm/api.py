@@ -188,7 +188,7 @@ class WebhookDoor:
     async def _answer(self, request: Request, body: bytes) -> tuple[int, str | None]:
         if not is_from_there(request, self.networks):
             return 404, "refused"
-        async with self.db.installation() as session:
+        async with self.db.single() as session:
             hook = await service.find_hook(session, request.path_params["secret"])
         if hook is None:
             return 404, "unknown"

@@ -7,6 +7,26 @@ from uuid import UUID
 from gptagent.features.dialog.model import LaneRow, Turn
 from gptagent.kernel.db import Session
 
+STIR = """with before as (
+             select conversation_id, wake_at,
+                    case when $2::bigint is null then
+                           case when done < wanted then clock_timestamp() end
+                         else least(clock_timestamp() + $3::interval,
+                                    coalesce(burst_started_at, clock_timestamp()) + $4::interval) end as due
+               from app.lane where conversation_id = $1 for no key update)
+           update app.lane l
+              set epoch = l.epoch + case when $2::bigint is not null
+                                          and l.burst_started_at + $4::interval <= clock_timestamp()
+                                         then 0 else 1 end,
+                  wanted = greatest(l.wanted, $2::bigint),
+                  burst_started_at = case when $2::bigint is null then l.burst_started_at
+                                          else coalesce(l.burst_started_at, clock_timestamp()) end,
+                  due_at = coalesce(b.due, l.due_at),
+                  wake_at = case when b.due < coalesce(b.wake_at, 'infinity') then b.due else b.wake_at end
+             from before b where l.conversation_id = b.conversation_id
+        returning case when b.due < coalesce(b.wake_at, 'infinity')
+                       then greatest(b.due - clock_timestamp(), interval '0') end as wakes_in"""
+
 
 @dataclass(frozen=True, slots=True)
 class Released:
@@ -31,35 +51,14 @@ async def stir(
     `wanted` is the seq of a new customer message; None means only that what is in the making is stale, and
     the lane is due at once if it has work. None is returned as well when an earlier wake-up is queued.
     """
-    await session.execute(
-        "insert into app.lane (conversation_id) values ($1) on conflict do nothing", conversation_id
-    )
-    wait: timedelta | None = await session.fetchval(
-        """with before as (
-             select conversation_id, wake_at,
-                    case when $2::bigint is null then
-                           case when done < wanted then clock_timestamp() end
-                         else least(clock_timestamp() + $3::interval,
-                                    coalesce(burst_started_at, clock_timestamp()) + $4::interval) end as due
-               from app.lane where conversation_id = $1 for no key update)
-           update app.lane l
-              set epoch = l.epoch + case when $2::bigint is not null
-                                          and l.burst_started_at + $4::interval <= clock_timestamp()
-                                         then 0 else 1 end,
-                  wanted = greatest(l.wanted, $2::bigint),
-                  burst_started_at = case when $2::bigint is null then l.burst_started_at
-                                          else coalesce(l.burst_started_at, clock_timestamp()) end,
-                  due_at = coalesce(b.due, l.due_at),
-                  wake_at = case when b.due < coalesce(b.wake_at, 'infinity') then b.due else b.wake_at end
-             from before b where l.conversation_id = b.conversation_id
-        returning case when b.due < coalesce(b.wake_at, 'infinity')
-                       then greatest(b.due - clock_timestamp(), interval '0') end""",
-        conversation_id,
-        wanted,
-        delay,
-        burst_cap,
-    )
-    return wait
+    asked = (conversation_id, wanted, delay, burst_cap)
+    row = await session.fetchrow(STIR, *asked)
+    if row is None:  # its first message
+        await session.execute(
+            "insert into app.lane (conversation_id) values ($1) on conflict do nothing", conversation_id
+        )
+        row = await session.fetchrow(STIR, *asked)
+    return row["wakes_in"] if row else None
 
 
 async def has_waited(session: Session, conversation_id: UUID, burst_cap: timedelta) -> bool:
