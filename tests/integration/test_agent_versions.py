@@ -21,9 +21,8 @@ from gptagent.features.knowledge.categories import service as categories
 from gptagent.features.knowledge.categories.model import NewCategory
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.errors import Conflict, Invalid, NotFound
-from gptagent.kernel.i18n import translate, translations
+from gptagent.kernel.i18n import translate
 from gptagent.kernel.paging import Page
-from gptagent.ui.view import View, current_view
 from integration.conftest import serving_here
 from readers import reader_of, texts
 from scenes import Scene
@@ -279,7 +278,6 @@ def test_differences_are_told_by_setting_with_names_and_lines():
 
 async def test_figures_and_days_are_told_as_the_reader_writes_them(session):
     """U204"""
-    current_view.set(View("ru", translations("ru"), utcnow()))
     old = Settings()
     new = replace(
         old,

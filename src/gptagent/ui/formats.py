@@ -30,7 +30,12 @@ def _local(value: datetime) -> datetime:
 
 
 def number(value: float) -> str:
-    return format_decimal(value, locale=_locale(current_view.get().language))
+    return number_in(current_view.get().language, value)
+
+
+def number_in(language: str, value: float) -> str:
+    """Write a number for a reader of this language, also before there is a page."""
+    return format_decimal(value, locale=_locale(language))
 
 
 def dollars(micro: int) -> str:
@@ -50,8 +55,11 @@ def percent(fraction: float) -> str:
 
 def date(value: datetime | dt.date) -> str:
     """A day without a time is the same in every time zone."""
-    language = current_view.get().language
-    day = _local(value) if isinstance(value, datetime) else value
+    return date_in(current_view.get().language, _local(value) if isinstance(value, datetime) else value)
+
+
+def date_in(language: str, day: dt.date) -> str:
+    """Write a day for a reader of this language, also before there is a page."""
     return format_date(day, DATE_PATTERNS.get(language, "short"), locale=_locale(language))
 
 

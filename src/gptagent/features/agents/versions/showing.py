@@ -9,8 +9,7 @@ from gptagent.features.agents.versions.model import Difference, differences
 from gptagent.features.agents.versions.telling import Told, tell
 from gptagent.kernel.db import Session
 from gptagent.kernel.i18n import translate
-from gptagent.ui.formats import date as written_date
-from gptagent.ui.formats import number
+from gptagent.ui.formats import date_in, number_in
 
 
 async def tell_differences(session: Session, locale: str, before: Settings, after: Settings) -> list[Told]:
@@ -20,10 +19,10 @@ async def tell_differences(session: Session, locale: str, before: Settings, afte
         return translate(locale, text)
 
     found = list(differences(before, after))
-    return tell(found, await _names(session, say) | _figures(found), say)
+    return tell(found, await _names(session, say) | _figures(found, locale), say)
 
 
-def _figures(found: Sequence[Difference]) -> dict[str, str]:
+def _figures(found: Sequence[Difference], locale: str) -> dict[str, str]:
     """Return how the reader writes the numbers and days among the values, by the document's own word."""
     values = [
         (one.setting, value)
@@ -31,9 +30,9 @@ def _figures(found: Sequence[Difference]) -> dict[str, str]:
         for side in (one.before, one.after)
         for value in (side if isinstance(side, list) else [side])
     ]
-    figures = {str(value): number(value) for _, value in values if type(value) in {int, float}}
+    figures = {str(value): number_in(locale, value) for _, value in values if type(value) in {int, float}}
     days = (str(value) for setting, value in values if setting == "hours.holidays")
-    return figures | {day: written_date(date.fromisoformat(day)) for day in days}
+    return figures | {day: date_in(locale, date.fromisoformat(day)) for day in days}
 
 
 async def _names(session: Session, say: Callable[[str], str]) -> dict[str, str]:
