@@ -8,6 +8,7 @@ import pytest
 
 from gptagent.features.crm import service as crm_service
 from gptagent.features.crm.model import InboundMessage, LeadChanged, Webhook
+from gptagent.features.dialog import service as dialog
 from gptagent.features.dialog.lanes import store as lane_store
 from gptagent.kernel.clock import utcnow
 from scenes import Scene, patched
@@ -61,6 +62,63 @@ async def test_a_lease_is_not_renewed_after_the_lane_was_given_back(scene, world
     await scene.says("Another")
     await scene.advance(job_id=2)
     assert len(await scene.sent()) == 2
+
+
+async def claimed(scene, job_id, lease=timedelta(seconds=30)):
+    world = scene.world
+    async with world.db.session(world.scope) as session:
+        return await dialog.claim_lane(session, scene.conversation_id, job_id, lease)
+
+
+async def given_back_during(scene, turn, work):
+    """Give the lane back while a transaction that has done `work` to it is open; return what came of it."""
+    world, is_asked = scene.world, asyncio.Event()
+
+    async def give_back():
+        async with world.db.session(world.scope) as session:
+            is_asked.set()
+            await dialog.give_back(session, turn, answered=True)
+
+    async with world.db.session(world.scope) as session:
+        await work(session)
+        giving = asyncio.create_task(give_back())
+        await is_asked.wait()
+        while not await session.fetchval(
+            "select exists (select from pg_locks"
+            " where not granted and transactionid = pg_current_xact_id()::xid)"
+        ):
+            assert not giving.done()
+            await asyncio.sleep(0.01)
+    (failed,) = await asyncio.gather(giving, return_exceptions=True)
+    return failed
+
+
+async def test_a_message_that_comes_while_the_lane_is_given_back_is_answered_next(scene):
+    """MSG-7: one statement gives the lane back; it looks at the lane as it is once nobody changes it."""
+    await scene.says("Hello")
+    turn = await claimed(scene, 1)
+
+    async def write(session):
+        second = timedelta(seconds=1)
+        await lane_store.stir(session, scene.conversation_id, wanted=2, delay=second, burst_cap=second)
+
+    assert await given_back_during(scene, turn, write) is None
+    lane = await scene.lane()
+    assert (lane["done"], lane["wanted"]) == (1, 2)
+    assert lane["due_at"] is not None
+    assert lane["wake_at"] is not None
+
+
+async def test_a_lane_that_is_taken_over_is_not_given_back_by_who_had_it(scene):
+    await scene.says("Hello")
+    turn = await claimed(scene, 1)
+
+    async def take(session):
+        await lane_store.take_lease(session, scene.conversation_id, 2, timedelta(seconds=30))
+
+    assert isinstance(await given_back_during(scene, turn, take), dialog.StaleClaim)
+    lane = await scene.lane()
+    assert (lane["done"], lane["job_id"], lane["claim"]) == (0, 2, turn.claim + 1)
 
 
 async def test_deliveries_of_two_chats_in_another_order_do_not_deadlock(scene, world):
