@@ -6,11 +6,10 @@
 import ast
 import inspect
 import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 
 from fastapi import FastAPI
-from starlette.routing import BaseRoute
+from starlette.routing import Mount
 
 from gptagent.entrypoints.web import build_web
 from gptagent.features.organizations import policy
@@ -32,19 +31,10 @@ def rights_of(app: FastAPI) -> dict[str, str | None]:
     """Return `METHOD /address` -> the right it asks for; None if none is seen."""
     return {
         f"{method} {route.path}": _right(route.endpoint)
-        for route in _routes(app.routes)
-        if route.path.startswith(("/manage", "/admin", "/api/v1"))
+        for route in app.routes
+        if not isinstance(route, Mount) and route.path.startswith(("/manage", "/admin", "/api/v1"))
         for method in sorted(route.methods - {"HEAD"})
     }
-
-
-def _routes(routes: list[BaseRoute]) -> Iterator[BaseRoute]:
-    for route in routes:
-        nested = getattr(route, "original_router", None)
-        if nested is not None:
-            yield from _routes(nested.routes)
-        elif hasattr(route, "methods"):
-            yield route
 
 
 def _right(endpoint: object) -> str | None:

@@ -1,12 +1,11 @@
 """The description of the API (OpenAPI 3.1): what FastAPI knows of it, and what holds for every operation."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
-from starlette.routing import BaseRoute
 
 from gptagent.entrypoints.authentication import BARE_PATHS
 from gptagent.kernel.http import PROBLEM_TYPE
@@ -124,18 +123,10 @@ def describe(app: FastAPI) -> dict[str, Any]:
 
 def operations(app: FastAPI) -> Iterator[tuple[str, str, APIRoute]]:
     """Yield path, method and route of every operation that is described."""
-    for route in _described(app.routes):
-        for method in sorted(route.methods or ()):
-            yield route.path_format, method.lower(), route
-
-
-def _described(routes: Sequence[BaseRoute]) -> Iterator[APIRoute]:
-    for route in routes:
-        nested = getattr(route, "original_router", None)
-        if nested is not None:
-            yield from _described(nested.routes)
-        elif isinstance(route, APIRoute) and route.path.startswith(API_PATH):
-            yield route
+    for route in app.routes:
+        if isinstance(route, APIRoute) and route.path.startswith(API_PATH):
+            for method in sorted(route.methods or ()):
+                yield route.path_format, method.lower(), route
 
 
 def _complete(
