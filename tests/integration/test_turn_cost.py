@@ -36,7 +36,10 @@ class Asked:
 
 @pytest.fixture
 async def scene(world):
-    return await Scene.open(world)
+    """With the platform's own patience: a reply that is read back because the machine is slow costs more."""
+    scene = await Scene.open(world)
+    scene.runner = replace(scene.runner, crm=world.crm())
+    return scene
 
 
 @asynccontextmanager
@@ -68,6 +71,6 @@ async def test_a_turn_asks_nothing_twice_in_one_transaction_and_no_more_than_it_
     for transaction in asked.transactions:
         assert len(set(transaction)) == len(transaction), transaction
     looks = [one for one in asked.statements if "from app.agent " in one]
-    assert len(looks) <= MOST_LOOKS_AT_AGENTS, looks
+    assert 0 < len(looks) <= MOST_LOOKS_AT_AGENTS, looks
     assert len(asked.transactions) <= MOST_TRANSACTIONS, asked.transactions
     assert len(asked.statements) <= MOST_STATEMENTS, asked.statements
