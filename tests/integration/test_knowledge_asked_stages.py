@@ -24,10 +24,11 @@ from gptagent.features.knowledge.model import ArticleChange, NewArticle
 from gptagent.features.knowledge.questions import service as questions
 from gptagent.features.knowledge.staging.service import stage_names
 from gptagent.kernel.clock import utcnow
+from gptagent.kernel.errors import UpstreamUnavailable
 from gptagent.kernel.jobs import JobContext
 from members import bearer
 from readers import texts
-from scenes import Scene
+from scenes import Scene, patched
 
 ENGRAVING = "Do you engrave rings?"
 AGAIN = "Can you engrave my rings?"
@@ -160,6 +161,28 @@ async def ticked(reader, path, fields=None):
         for one in boxes
         if 'name="stages"' in one and " checked" in one
     ]
+
+
+async def test_who_asks_while_the_crm_does_not_tell_the_stage_has_not_asked_without_a_deal(world, stages):
+    """KB-28: else an article for those who ask at a stage would be proposed for all"""
+    first, second = stages
+    await write(world, "Delivery", "The delivery takes two days.", second)
+    chat = {"name": "Ann", "origin": "waba", "status_id": first.stage_id}
+    scene = Scene(world, await world.account.call("POST", "/chats", chat))
+
+    async def fetch_lead(_link, _lead_id):
+        raise UpstreamUnavailable("crm_unavailable", "It does not answer.")
+
+    patched(scene, fetch_lead=fetch_lead)
+    await scene.says(ENGRAVING)
+    await scene.calm()
+    gap = await the_gap(world)
+    async with world.db.session(world.scope) as session:
+        (question,) = await gaps.list_questions(session, gap.id)
+    assert (question.stage, question.is_without_deal) == (None, False)
+    await asked(world, first, AGAIN)
+    async with world.db.session(world.scope) as session:
+        assert await gaps.stages_for(session, gap.id) == (first,)
 
 
 async def test_an_article_written_for_a_gap_is_for_the_stages_where_it_was_asked(world, stages, alice, web):

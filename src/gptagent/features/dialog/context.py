@@ -29,6 +29,11 @@ def stage_of(connection_id: UUID, lead: LeadCard | None) -> StageKey | None:
     return StageKey(connection_id, lead.pipeline_id, lead.stage_id)
 
 
+def place_asked(conversation: Conversation, stage: StageKey | None) -> At | None:
+    """Return where was asked, a deal being at this stage; None while nothing is known of where it is."""
+    return None if stage is None and conversation.lead_id is not None else At(stage)
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """`unanswered` are the customer's messages this turn answers; `history` those before, oldest first.

@@ -14,6 +14,7 @@ from gptagent.features.crm.replying import service as replying
 from gptagent.features.dialog import service, store
 from gptagent.features.dialog.acting import service as acting
 from gptagent.features.dialog.acting.promising import owe_promises
+from gptagent.features.dialog.context import place_asked
 from gptagent.features.dialog.enclosures import service as enclosures
 from gptagent.features.dialog.following.planning import wait_for_silence
 from gptagent.features.dialog.model import FACT_GATE, LEAK, NOBODY, NOT_HEARD, Answer, Turn
@@ -23,7 +24,6 @@ from gptagent.features.dialog.tracing import service as tracing
 from gptagent.features.dialog.tracing.model import Trace
 from gptagent.features.inference.budgets.model import EXHAUSTED
 from gptagent.features.knowledge import service as knowledge
-from gptagent.features.knowledge.model import At
 from gptagent.features.organizations import service as organizations
 from gptagent.kernel import observe
 from gptagent.kernel.clock import utcnow
@@ -171,7 +171,7 @@ async def note_question(
         asked_at=utcnow(),
         names=(conversation.customer_name,),
         categories=None if part is None else tuple(part),
-        at=At(answer.stage),
+        at=place_asked(conversation, answer.stage),
     )
     await knowledge.note_question(session, asked)
     earlier = await store.outdated_turns(session, conversation.id, turn.first_seq)

@@ -9,7 +9,7 @@ from gptagent.features.conversations.model import Conversation, Message
 from gptagent.features.conversations.speaking import service as speaking
 from gptagent.features.crm import service as crm
 from gptagent.features.dialog import store as turns
-from gptagent.features.dialog.context import stage_of
+from gptagent.features.dialog.context import place_asked, stage_of
 from gptagent.features.dialog.proposing import store
 from gptagent.features.dialog.proposing.model import SILENT_FOR, exchanges_of, wait_for
 from gptagent.features.knowledge import service as knowledge
@@ -126,9 +126,9 @@ async def _material(session: Session, conversation: Conversation, messages: list
     return await knowledge.read_talk(session, exchanges_of(said, tried), names, within=part)
 
 
-async def _place(session: Session, conversation: Conversation) -> At:
-    """Return where the deal is now, as the mirror knows it."""
+async def _place(session: Session, conversation: Conversation) -> At | None:
+    """Return where the deal is now, as the mirror knows it; None if it does not."""
     place, lead = conversation.connection_id, None
     if conversation.lead_id is not None:
         lead = await crm.get_lead_card(session, place, conversation.lead_id)
-    return At(stage_of(place, lead))
+    return place_asked(conversation, stage_of(place, lead))
