@@ -43,7 +43,8 @@ WHOLE |= {"GET /api/v1/privacy/customers"}  # a search: the best matches, never 
 
 @pytest.fixture(scope="module")
 def description(web):
-    return httpx2.get(f"{web.url}/api/v1/openapi.json").json()
+    """All operations are taken apart for it when it is first asked for."""
+    return httpx2.get(f"{web.url}/api/v1/openapi.json", timeout=60).json()
 
 
 @pytest.fixture(scope="module")

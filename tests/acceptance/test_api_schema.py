@@ -83,7 +83,8 @@ def spoiled(values, *, name=""):
 
 @pytest.fixture(scope="module")
 def description(web):
-    return httpx2.get(f"{web.url}/api/v1/openapi.json").json()
+    """All operations are taken apart for it when it is first asked for."""
+    return httpx2.get(f"{web.url}/api/v1/openapi.json", timeout=60).json()
 
 
 def test_the_description_is_of_openapi_3_1_and_lists_the_api_and_nothing_else(description):

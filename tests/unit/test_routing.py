@@ -5,6 +5,7 @@ import pytest
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.exceptions import FastAPIError
 
+from gptagent.entrypoints.description import describe
 from gptagent.kernel.routing import LazyRoute, add_routes, page_router
 
 
@@ -46,6 +47,15 @@ async def test_the_dependencies_of_the_application_come_first():
     assert (await answer_of(app, "/double/1")).json() == 2
     assert passed == ["application", "router", "route"]
     assert app.openapi()["paths"] == {}
+
+
+def test_no_page_is_taken_apart_for_the_description_of_the_api():
+    app, router = FastAPI(), page_router("/manage")
+    router.get("/double/{number}")(double)
+    add_routes(app, router, is_described=False)
+    assert describe(app)["paths"] == {}
+    (page,) = [route for route in app.routes if isinstance(route, LazyRoute)]
+    assert "dependant" not in vars(page)
 
 
 def test_an_endpoint_that_cannot_be_taken_apart_says_so_each_time():

@@ -105,7 +105,7 @@ def install_description(app: FastAPI) -> None:
 
 def describe(app: FastAPI) -> dict[str, Any]:
     """Return the description of every operation below /api/v1."""
-    found = get_openapi(title=app.title, version=app.version, description=ABOUT, routes=app.routes)
+    found = get_openapi(title=app.title, version=app.version, description=ABOUT, routes=_described(app))
     schemas = found.setdefault("components", {}).setdefault("schemas", {})
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
@@ -123,10 +123,14 @@ def describe(app: FastAPI) -> dict[str, Any]:
 
 def operations(app: FastAPI) -> Iterator[tuple[str, str, APIRoute]]:
     """Yield path, method and route of every operation that is described."""
-    for route in app.routes:
-        if isinstance(route, APIRoute) and route.path.startswith(API_PATH):
-            for method in sorted(route.methods or ()):
-                yield route.path_format, method.lower(), route
+    for route in _described(app):
+        for method in sorted(route.methods or ()):
+            yield route.path_format, method.lower(), route
+
+
+def _described(app: FastAPI) -> list[APIRoute]:
+    """Return the routes of the API; of a page FastAPI would take the endpoint apart to leave it out."""
+    return [one for one in app.routes if isinstance(one, APIRoute) and one.path.startswith(API_PATH)]
 
 
 def _complete(
