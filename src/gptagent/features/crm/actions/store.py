@@ -147,16 +147,20 @@ async def finish_action(
     *,
     external_id: int | None = None,
     error: tuple[str, str | None] = ("", None),
-) -> None:
-    await session.execute(
-        """update app.crm_action
-              set state = $2, external_id = coalesce($3, external_id), entity_id = coalesce(entity_id, $3),
-                  error_code = nullif($4, ''), error_detail = $5, finished_at = now()
-            where id = $1 and state in ('pending', 'sending')""",
-        action_id,
-        state,
-        external_id,
-        *error,
+) -> bool:
+    """Return False if it was over already."""
+    return bool(
+        await session.fetchval(
+            """update app.crm_action
+                  set state = $2, external_id = coalesce($3, external_id),
+                      entity_id = coalesce(entity_id, $3), error_code = nullif($4, ''), error_detail = $5,
+                      finished_at = now()
+                where id = $1 and state in ('pending', 'sending') returning true""",
+            action_id,
+            state,
+            external_id,
+            *error,
+        )
     )
 
 
