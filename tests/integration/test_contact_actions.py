@@ -312,7 +312,7 @@ async def test_who_speaks_of_payment_is_written_to_where_the_deal_has_a_value(de
         async with desk.session() as session:
             await session.execute("update app.crm_lead set price = $1", price)
         await desk.act()
-        told = [(round(one.confidence, 1), "9000" in one.shown) for one in await desk.proposals()]
+        told = [(round(one.confidence, 1), "9,000" in one.shown) for one in await desk.proposals()]
         assert told == proposed
 
 

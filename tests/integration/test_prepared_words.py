@@ -13,6 +13,7 @@ from gptagent.features.dialog import service as lanes
 from gptagent.features.dialog.acting import service
 from gptagent.features.dialog.acting.jobs import ActingJobs
 from gptagent.features.dialog.outgoing import service as outgoing
+from gptagent.features.organizations import service as organizations
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.errors import Conflict, Invalid
 from integration.acting_desk import Desk
@@ -99,6 +100,31 @@ async def test_a_reply_that_meets_a_prepared_message_comes_before_or_after_it(de
     assert [type(each).__name__ for each in ended] == ["NoneType", "Conflict"]
     await desk.scene.send_owed()
     assert (await desk.scene.sent())[1:] == ["By card."]
+
+
+async def test_a_prepared_message_is_never_taken_for_the_answer_to_what_the_customer_asks_next(desk):
+    """MSG-14: what is asked meanwhile gets its one answer, for a colleague's message would count as it"""
+    async with desk.session() as session:
+        await organizations.update_settings(session, {"stop_on_human": False})
+    (one,) = await spoken_of_payment(desk)
+    await desk.scene.says("And how much is delivery to the city?")
+    with pytest.raises(Conflict, match="customer_waits"):
+        await approve(desk, one)
+    await desk.scene.calm()
+    assert len(await desk.scene.sent()) == 2, "both questions are answered"
+    await approve(desk, one)
+    await desk.scene.send_owed()
+    assert (await desk.scene.sent())[2:] == [PREPARED]
+
+
+async def test_a_prepared_message_never_takes_the_place_of_a_draft(desk):
+    """MSG-14, AGT-19"""
+    await desk.scene.set_agent(check_before_sending=True)
+    (one,) = await spoken_of_payment(desk)
+    with pytest.raises(Conflict, match="customer_waits"):
+        await approve(desk, one)
+    (row,) = await desk.rows("select draft_state from app.turn where draft_state is not null")
+    assert row["draft_state"] == "waiting" and await desk.scene.owed() == []
 
 
 async def test_a_prepared_message_goes_in_the_customers_language_and_in_a_persons_words(desk):

@@ -195,7 +195,8 @@ async def approve(
 ) -> KeptProposal:
     """Have a proposal done: once, whoever else says so too. `text`: other words of what is WORDED.
 
-    A message to the customer is a colleague's from then on, like a reply they wrote themselves.
+    A message to the customer is a colleague's from then on, like a reply they wrote themselves. It says
+    nothing to what is not answered yet, and whatever a colleague writes is an answer to that: it waits.
 
     Raises NotFound; Invalid; Conflict if it was decided or is outdated, if the CRM is no longer as it was (an
     amount that nobody has worded otherwise is no longer the deal's), or if nothing can be sent now;
@@ -216,9 +217,7 @@ async def approve(
     if not await store.decide(session, conversation_id, proposal_id, "done", by):
         raise _decided()
     if proposal.action == "send_message":
-        if not is_edited and not await _is_priced_so(session, proposal):
-            raise _impossible()
-        await _send(session, proposal, by)
+        await _send(session, proposal, by, is_edited=is_edited)
     else:
         try:
             action = await do(session, proposal, now=utcnow(), sends_letters=sends_letters)
@@ -244,8 +243,16 @@ async def _is_priced_so(session: Session, proposal: KeptProposal) -> bool:
     return lead is not None and lead.price == price
 
 
-async def _send(session: Session, proposal: KeptProposal, by: str) -> None:
+async def _send(session: Session, proposal: KeptProposal, by: str, *, is_edited: bool) -> None:
     """Write the prepared words to the customer, by the way of every reply of a colleague."""
+    if await store.customer_waits(session, proposal.conversation_id):
+        raise Conflict(
+            "customer_waits",
+            "The customer waits for an answer, and these words would count as it. Let that be given first, "
+            "or put them into a reply of your own.",
+        )
+    if not is_edited and not await _is_priced_so(session, proposal):
+        raise _impossible()
     _owed, event = await outgoing.write(
         session,
         proposal.conversation_id,
