@@ -171,15 +171,19 @@ async def test_a_contact_the_deal_did_not_take_gets_what_is_known_of_the_custome
 
 
 async def test_of_a_contact_the_deal_did_not_take_a_colleague_is_told_once(desk):
-    """CRM-23: a job whose process was killed after it had ended the action is given up"""
-    await without_contact(desk)
+    """CRM-23: a job whose process was killed after it had ended the action is given up; another one fails"""
+    lead_id = await without_contact(desk)
     await desk.scene.set_agent(actions={"create_contact": "alone"})
     desk.calls(("create_contact", named()))
-    await desk.world.account.break_next("/link", status=400, count=1)
+    await desk.world.account.break_next("/link", status=400, count=2)
     await desk.says(f"I am Ann Lee, {PHONE}, {EMAIL}. How much is delivery to the city?")
     (action,) = await desk.rows("select id from app.crm_action")
     jobs = ActionJobs(desk.scene.crm, desk.world.vault)
     await jobs.give_up(desk.context(), action_id=str(action["id"]))
+    async with desk.session() as session:
+        await actions.create_record(session, desk.id, "contacts", Asked({"name": "Ann Lee"}), lead_id=lead_id)
+    await desk.perform()
+    assert [row["state"] for row in await desk.rows("select state from app.crm_action")] == ["failed"] * 2
     assert len(await desk.rows("select id from app.crm_task")) == 1
 
 
