@@ -222,6 +222,8 @@ async def test_a_version_that_has_not_passed_comes_back_once_a_person_has_confir
         assert refused.status_code == 409
     assert "Version 1 has not passed the agent's scenarios" in html.unescape(texts(refused))
     assert "Publish version 1 all the same?" in texts(refused)
+    why = re.search(r'<div class="banner banner--warning"[^>]* autofocus.*?</div>', refused.text, re.DOTALL)
+    assert why and "Version 1 has not passed" in html.unescape(why[0]), "beside the button, and in sight"
     fields = dict(re.findall(r'name="(published|anyway)" value="([^"]+)"', refused.text))
     done = await alice.follow(await alice.send(f"{page}/1/restore", fields))
     assert "The earlier version is back" in texts(done)

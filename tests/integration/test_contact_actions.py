@@ -152,6 +152,41 @@ async def test_a_contact_the_deal_does_not_take_is_told_of_and_never_made_again(
     assert list(lead.contact_ids) == [action["external_id"]] == await named_so(desk, "Ann Lee")
 
 
+async def test_a_contact_the_deal_did_not_take_gets_what_is_known_of_the_customer_by_then(desk):
+    """MSG-15: the next attempt takes the same contact, and loses no phone over it"""
+    lead_id = await without_contact(desk)
+    (phone,) = [one.id for one in desk.known.fields if (one.entity, one.code) == ("contacts", "PHONE")]
+    await desk.world.account.break_next("/link", status=400, count=1)
+    for values in ({}, {phone: PHONE}):
+        async with desk.session() as session:
+            asked = Asked({"name": "Ann Lee"}, fields=values)
+            await actions.create_record(session, desk.id, "contacts", asked, lead_id=lead_id)
+        await desk.perform()
+    (made,), link = await named_so(desk, "Ann Lee"), await link_of(desk)
+    assert (await desk.scene.crm.fetch_lead(link, lead_id)).contact_ids == (made,)
+    values = await desk.scene.crm.fetch_values(link, "contacts", made)
+    assert [one.field.code for one in values.values() if hasattr(one, "field") and one.field.values] == [
+        "PHONE"
+    ]
+
+
+async def test_of_a_contact_the_deal_did_not_take_a_colleague_is_told_once(desk):
+    """CRM-23: a job whose process was killed after it had ended the action is given up; another one fails"""
+    lead_id = await without_contact(desk)
+    await desk.scene.set_agent(actions={"create_contact": "alone"})
+    desk.calls(("create_contact", named()))
+    await desk.world.account.break_next("/link", status=400, count=2)
+    await desk.says(f"I am Ann Lee, {PHONE}, {EMAIL}. How much is delivery to the city?")
+    (action,) = await desk.rows("select id from app.crm_action")
+    jobs = ActionJobs(desk.scene.crm, desk.world.vault)
+    await jobs.give_up(desk.context(), action_id=str(action["id"]))
+    async with desk.session() as session:
+        await actions.create_record(session, desk.id, "contacts", Asked({"name": "Ann Lee"}), lead_id=lead_id)
+    await desk.perform()
+    assert [row["state"] for row in await desk.rows("select state from app.crm_action")] == ["failed"] * 2
+    assert len(await desk.rows("select id from app.crm_task")) == 1
+
+
 async def test_a_contact_that_the_deal_did_not_take_and_a_person_has_deleted_is_made_anew(desk):
     lead_id, asked = await without_contact(desk), Asked({"name": "Ann Lee"})
 
@@ -281,7 +316,7 @@ async def test_who_speaks_of_payment_is_written_to_where_the_deal_has_a_value(de
         async with desk.session() as session:
             await session.execute("update app.crm_lead set price = $1", price)
         await desk.act()
-        told = [(round(one.confidence, 1), "9000" in one.shown) for one in await desk.proposals()]
+        told = [(round(one.confidence, 1), "9,000" in one.shown) for one in await desk.proposals()]
         assert told == proposed
 
 

@@ -13,6 +13,7 @@ from gptagent.features.dialog import service as lanes
 from gptagent.features.dialog.acting import service
 from gptagent.features.dialog.acting.jobs import ActingJobs
 from gptagent.features.dialog.outgoing import service as outgoing
+from gptagent.features.organizations import service as organizations
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.errors import Conflict, Invalid
 from integration.acting_desk import Desk
@@ -24,7 +25,7 @@ from scenes import Scene
 ADDRESS = "ann@customers.test"
 SURE = {"reason": "", "confidence": 0.9}
 ASKS = "How do I pay? How much does delivery to the city cost?"
-PREPARED = "You asked about the payment. Your order comes to 9000. How would you like to pay?"
+PREPARED = "You asked about the payment. Your order comes to 9,000. How would you like to pay?"
 
 
 @pytest.fixture
@@ -101,9 +102,36 @@ async def test_a_reply_that_meets_a_prepared_message_comes_before_or_after_it(de
     assert (await desk.scene.sent())[1:] == ["By card."]
 
 
+async def test_a_prepared_message_is_never_taken_for_the_answer_to_what_the_customer_asks_next(desk):
+    """MSG-14: what is asked meanwhile gets its one answer, for a colleague's message would count as it"""
+    async with desk.session() as session:
+        await organizations.update_settings(session, {"stop_on_human": False})
+    (one,) = await spoken_of_payment(desk)
+    await desk.scene.says("And how much is delivery to the city?")
+    with pytest.raises(Conflict, match="customer_waits"):
+        await approve(desk, one)
+    await desk.scene.calm()
+    assert len(await desk.scene.sent()) == 2, "both questions are answered"
+    await approve(desk, one)
+    await desk.scene.send_owed()
+    assert (await desk.scene.sent())[2:] == [PREPARED]
+
+
+async def test_a_prepared_message_never_takes_the_place_of_a_draft(desk):
+    """MSG-14, AGT-19"""
+    await desk.scene.set_agent(check_before_sending=True)
+    (one,) = await spoken_of_payment(desk)
+    with pytest.raises(Conflict, match="customer_waits"):
+        await approve(desk, one)
+    (row,) = await desk.rows("select draft_state from app.turn where draft_state is not null")
+    assert row["draft_state"] == "waiting" and await desk.scene.owed() == []
+
+
 async def test_a_prepared_message_goes_in_the_customers_language_and_in_a_persons_words(desk):
-    (one,) = await spoken_of_payment(desk, words="Как оплатить доставку в город?", price=500)
-    assert one.shown == "Вы спрашивали об оплате. Сумма вашего заказа — 500. Как вам удобнее оплатить?"
+    (one,) = await spoken_of_payment(desk, words="Как оплатить доставку в город?", price=15_500)
+    assert (
+        one.shown == "Вы спрашивали об оплате. Сумма вашего заказа — 15\u00a0500. Как вам удобнее оплатить?"
+    )
     with pytest.raises(Invalid):
         await approve(desk, one, text="x" * 1_001)
     await approve(desk, one, text="Оплатите по счёту.")
@@ -127,6 +155,24 @@ async def test_once_a_person_has_written_a_prepared_message_is_outdated(desk):
     with pytest.raises(Conflict, match="proposal_decided"):
         await approve(desk, one)
     assert await desk.scene.owed() == []
+
+
+async def test_a_prepared_message_never_names_a_value_that_the_deal_had_before(desk):
+    """MSG-14: it is not sent then, and the next one takes its place"""
+    (old,) = await spoken_of_payment(desk)
+    async with desk.session() as session:
+        await session.execute("update app.crm_lead set price = 12000")
+    with pytest.raises(Conflict, match="proposal_impossible"):
+        await approve(desk, old)
+    (new,) = await spoken_of_payment(desk, price=12_000, words="And how do I pay by card?")
+    assert new.shown == PREPARED.replace("9,000", "12,000")
+    with pytest.raises(Conflict, match="proposal_decided"):
+        await approve(desk, old)
+    async with desk.session() as session:
+        await session.execute("update app.crm_lead set price = 13000")
+    await approve(desk, new, text="It is 13000 by now.")
+    await desk.scene.send_owed()
+    assert (await desk.scene.sent())[2:] == ["It is 13000 by now."]
 
 
 @pytest.mark.parametrize("action", ["send_message", "send_email"])
@@ -189,6 +235,22 @@ async def test_where_nothing_else_is_to_be_done_an_email_is_prepared_that_a_pers
     assert came["text"].replace("\r\n", "\n").strip() == "Dear Ann,\nit costs 500."
 
 
+async def test_the_newest_prepared_email_takes_the_place_of_one_that_waits(desk):
+    """MSG-14: what was worded before the customer went on is not what is to be sent"""
+    await with_address(desk)
+    desk.jobs = ActingJobs(desk.model, sends_letters=True)
+    for text in ("It costs 490 roubles.", "It takes two days."):
+        desk.calls(("send_email", {"subject": "Delivery", "text": text, **SURE}))
+        await desk.says()
+    waiting = [each for each in await desk.proposals() if each.state == "waiting"]
+    assert [each.shown for each in waiting] == ["Delivery\nIt takes two days."]
+    with pytest.raises(Invalid):
+        await approve(desk, waiting[0], text="Dear {{nobody}}", sends_letters=True)
+    await approve(desk, waiting[0], text="It takes two days.\r\n", sends_letters=True)
+    told = await desk.rows("select changes from app.audit_event where action = 'action_proposal.approved'")
+    assert ["text" in row["changes"] for row in told] == [False], "nobody has worded it otherwise"
+
+
 async def test_no_email_is_prepared_beside_another_action_or_without_a_mail_server(desk):
     """MSG-14"""
     await with_address(desk)
@@ -200,6 +262,20 @@ async def test_no_email_is_prepared_beside_another_action_or_without_a_mail_serv
     await desk.says("Please call me. How much does delivery to the city cost?")
     assert ("send_email", "not_needed") in await desk.verdicts()
     assert [each.action for each in await desk.proposals() if each.state == "waiting"] == ["create_task"]
+
+
+@pytest.mark.parametrize(
+    ("state", "told"), [("unknown", "it is not known whether it arrived"), ("not_sent", "Not sent")]
+)
+async def test_what_became_of_a_sent_message_is_told_as_it_is(desk, home, state, told):
+    """MSG-14: who believes that nothing was sent writes a second time"""
+    (one,) = await spoken_of_payment(desk)
+    await approve(desk, one)
+    async with desk.session() as session:
+        await session.execute("update app.outgoing set state = $2 where id = $1", one.id, state)
+    async with serving_here(home) as url, reader_of(url, desk.world.db, desk.world.scope) as owner:
+        beside = texts(await owner.open(f"/conversations/{desk.scene.conversation_id}?part=proposals"))
+    assert told in beside and "The CRM did not take it" not in beside
 
 
 async def test_on_the_page_a_prepared_message_is_sent_taken_into_the_reply_or_rejected(desk, home):
@@ -215,5 +291,9 @@ async def test_on_the_page_a_prepared_message_is_sent_taken_into_the_reply_or_re
         assert [each.state for each in await desk.proposals()] == ["waiting"]
         sent = await owner.follow(await owner.send(f"{chat}/proposals/{one.id}/approval", {}))
         assert "It is on its way" in texts(sent)
+        words = {"back": "queue", "edits": "1", "text": "Pay at the door, please."}
+        late = await owner.send(f"{chat}/proposals/{one.id}/approval", words)
+        assert late.status_code == 409 and "Pay at the door, please." in late.text, "nothing typed is lost"
+        assert "Somebody has decided about this already" in texts(late)
     await desk.scene.send_owed()
     assert (await desk.scene.sent())[1:] == [PREPARED]

@@ -4,6 +4,7 @@ A count that is none - negative, huge, a word - counts as if the provider had to
 the call is counted then, and neither an answer nor the accounts are lost over it.
 """
 
+import json
 import math
 from collections.abc import Mapping
 
@@ -30,17 +31,17 @@ def counts_in(usage: object, *names: str) -> tuple[int, ...]:
     return tuple(0 if None in counts else count or 0 for count in counts)
 
 
-def sound(json: bytes) -> bytes:
+def sound(told: bytes) -> bytes:
     """Return an answer, or an event of one, whose `usage` has counts and nothing else."""
-    if b'"usage"' not in json:
-        return json
-    head, body = (b"data: ", json[5:]) if json.startswith(b"data:") else (b"", json)
+    if b'"usage"' not in told:
+        return told
+    head, body = (b"data: ", told[5:]) if told.startswith(b"data:") else (b"", told)
     try:
-        answer = msgspec.json.decode(body)
+        answer = json.loads(body)  # takes NaN and infinities too, as whoever reads the answer does
     except ValueError:  # what is no JSON is somebody else's to tell
-        return json
+        return told
     if not isinstance(answer, dict) or answer.get("usage") is None:
-        return json
+        return told
     return head + msgspec.json.encode({**answer, "usage": _sound(answer["usage"])})
 
 

@@ -24,7 +24,7 @@ from gptagent.kernel.http import CurrentScope, locale_of
 from gptagent.kernel.paging import Page
 from gptagent.kernel.routing import page_router
 from gptagent.kernel.scope import Scope
-from gptagent.ui.web import Notice, Pages, base_of, field_errors, words
+from gptagent.ui.web import Notice, Pages, base_of, field_errors, message_of, words
 
 VERSIONS_SHOWN = 50
 # What somebody had before them is forgotten by now, so nothing can be held against it.
@@ -94,11 +94,13 @@ class AgentVersionPages:
             shell = await self.pages.shell(request, session)
         context: dict[str, Any] = {"agent": agent, "versions": found, "names": names, "older": older}
         before, after = between or (None, None)
+        held_back = error if error and error.code == "version_not_passed" else None
+        is_told = error is None or held_back is not None or _is_of_note(error)  # in its place on the page
         return self.pages.show(
             request,
             "agents/versions.html",
             shell,
-            refusal(error) if error and not _is_of_note(error) else None,
+            None if error is None or is_told else refusal(error),
             status=error.status if error else 200,
             tab="versions",
             waiting=waiting,
@@ -109,7 +111,8 @@ class AgentVersionPages:
             errors=field_errors(request, error) if error else {},
             note_max=NOTE_MAX_CHARS,
             seen=sign_of(agent.draft),
-            held_back=error.params["number"] if error and error.code == "version_not_passed" else None,
+            held_back=held_back.params["number"] if held_back else None,
+            why_held_back=message_of(request, held_back) if held_back else "",
             earlier=earlier,
             problems=problems,
             llm_model=self.llm_model,

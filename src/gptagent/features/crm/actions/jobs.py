@@ -222,10 +222,10 @@ class ActionJobs:
         return found
 
     async def _create(self, ctx: JobContext, claim: _Claim, request: Create) -> None:
-        made = claim.made
-        if made is not None and await self.crm.fetch_values(claim.link, claim.kind, made) is None:
-            made = None  # somebody has deleted it since
-        if made is None:
+        made, current = claim.made, None
+        if made is not None:
+            current = await self.crm.fetch_values(claim.link, claim.kind, made)
+        if made is None or current is None:  # somebody may have deleted it since
             made = await claim.once(
                 lambda: self.crm.find_record(claim.link, claim.kind, request, claim.since, claim.known),
                 lambda: self._created(claim, request),
@@ -236,6 +236,10 @@ class ActionJobs:
             if claim.was_begun or claim.made is not None:  # it was made some time ago
                 await self._check_lead(claim, request, made)
             await self.crm.link_contact(claim.link, request.lead_id, made)
+        if current is not None:  # an action that knew less of the customer may have made it
+            missing = _wanted(Update(request.values, keep=tuple(request.values)), current)
+            if missing:
+                await self.crm.update_record(claim.link, claim.kind, made, missing, current)
         values = {"name": Plain(request.name), **request.values}
         async with ctx.db.session(ctx.scope) as session:
             if await store.is_owed(session, claim.id) is None:
@@ -334,16 +338,19 @@ async def _finish(
     *,
     external_id: int | None = None,
     error: tuple[str, str | None] = ("", None),
-) -> None:
-    await store.finish_action(session, action_id, state, external_id=external_id, error=error)
+) -> bool:
+    """Return False if it was over already."""
+    is_news = await store.finish_action(session, action_id, state, external_id=external_id, error=error)
     await session.publish("connections", "changed", {"action_id": str(action_id)})
+    return is_news
 
 
 async def _fail(session: Session, action_id: UUID, error: tuple[str, str | None]) -> None:
     """End it without what was asked. Of a contact that was made and has no deal a colleague is told: the CRM
     lets nobody delete one over its API.
     """
-    await _finish(session, action_id, "failed", error=error)
+    if not await _finish(session, action_id, "failed", error=error):
+        return
     orphan = await store.find_orphan(session, action_id)
     if orphan is None:
         return

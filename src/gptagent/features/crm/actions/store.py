@@ -131,11 +131,17 @@ async def note_made(session: Session, action_id: UUID, contact_id: int) -> None:
 
 
 async def find_orphan(session: Session, action_id: UUID) -> Record | None:
-    """Return the contact that a failed action has made, and the deal that did not get it."""
+    """Return the contact that a failed action has made, and the deal that did not get it; none if another
+    action has failed with the same contact.
+    """
     return await session.fetchrow(
-        """select connection_id, external_id as contact_id, (request->>'lead_id')::bigint as lead_id
-             from app.crm_action
-            where id = $1 and state = 'failed' and kind = 'create_contact' and external_id is not null""",
+        """select a.connection_id, a.external_id as contact_id, (a.request->>'lead_id')::bigint as lead_id
+             from app.crm_action a
+            where a.id = $1 and a.state = 'failed' and a.kind = 'create_contact'
+              and a.external_id is not null
+              and not exists (select from app.crm_action o
+                               where o.connection_id = a.connection_id and o.kind = a.kind and o.id <> a.id
+                                 and o.state = 'failed' and o.external_id = a.external_id)""",
         action_id,
     )
 
@@ -147,16 +153,20 @@ async def finish_action(
     *,
     external_id: int | None = None,
     error: tuple[str, str | None] = ("", None),
-) -> None:
-    await session.execute(
-        """update app.crm_action
-              set state = $2, external_id = coalesce($3, external_id), entity_id = coalesce(entity_id, $3),
-                  error_code = nullif($4, ''), error_detail = $5, finished_at = now()
-            where id = $1 and state in ('pending', 'sending')""",
-        action_id,
-        state,
-        external_id,
-        *error,
+) -> bool:
+    """Return False if it was over already."""
+    return bool(
+        await session.fetchval(
+            """update app.crm_action
+                  set state = $2, external_id = coalesce($3, external_id),
+                      entity_id = coalesce(entity_id, $3), error_code = nullif($4, ''), error_detail = $5,
+                      finished_at = now()
+                where id = $1 and state in ('pending', 'sending') returning true""",
+            action_id,
+            state,
+            external_id,
+            *error,
+        )
     )
 
 

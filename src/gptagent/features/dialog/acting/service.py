@@ -57,9 +57,9 @@ ORDERS = {
     "-created_at": Order("-created_at", "created_at", descending=True),
     "created_at": Order("created_at", "created_at"),
 }
-# Of these only the newest counts: an older one that waits is taken back.
 WORDED = ("create_task", "add_note", "send_message", "send_email")  # a person may word them otherwise
-SINGLE = ("move_deal", "change_responsible", "create_contact")
+# Of these only the newest counts: an older one that waits is taken back.
+SINGLE = ("move_deal", "change_responsible", "create_contact", "send_message", "send_email")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +165,8 @@ async def keep(session: Session, taken: Taken, plan: Plan, reply: ModelReply | N
         session,
         conversation.id,
         [one.action for one in plan.proposals if one.action in SINGLE],
-        [one.key for one in plan.proposals],
+        # E-mails are all the same, however they are worded: the newest one says what is the case now.
+        [one.key for one in plan.proposals if one.action != "send_email"],
     )
     for proposal in plan.proposals:
         await _propose(session, taken, conversation, proposal)
@@ -194,10 +195,12 @@ async def approve(
 ) -> KeptProposal:
     """Have a proposal done: once, whoever else says so too. `text`: other words of what is WORDED.
 
-    A message to the customer is a colleague's from then on, like a reply they wrote themselves.
+    A message to the customer is a colleague's from then on, like a reply they wrote themselves. It says
+    nothing to what is not answered yet, and whatever a colleague writes is an answer to that: it waits.
 
-    Raises NotFound; Invalid; Conflict if it was decided or is outdated, if the CRM is no longer as it was, or
-    if nothing can be sent now; RateLimited after too many e-mails.
+    Raises NotFound; Invalid; Conflict if it was decided or is outdated, if the CRM is no longer as it was (an
+    amount that nobody has worded otherwise is no longer the deal's), or if nothing can be sent now;
+    RateLimited after too many e-mails.
     """
     conversation = await conversations.get_conversation(session, conversation_id)
     proposal = await get_proposal(session, conversation_id, proposal_id)
@@ -206,7 +209,7 @@ async def approve(
             "proposal_unknown",
             "A newer release has proposed this: it can be done as soon as that one runs here too.",
         )
-    is_edited = text is not None and text.strip() != proposal.fields.get("text")
+    is_edited = text is not None and _plain(text) != proposal.fields.get("text")
     if text is not None and is_edited:
         proposal = _reworded(proposal, text)
     await crm.hold_connection(session, conversation.connection_id)
@@ -214,14 +217,16 @@ async def approve(
     if not await store.decide(session, conversation_id, proposal_id, "done", by):
         raise _decided()
     if proposal.action == "send_message":
-        await _send(session, proposal, by)
+        await _send(session, proposal, by, is_edited=is_edited)
     else:
         try:
             action = await do(session, proposal, now=utcnow(), sends_letters=sends_letters)
-        except (Invalid, NotFound) as error:
-            raise Conflict(
-                "proposal_impossible", "This cannot be done any more: the CRM is no longer as it was."
-            ) from error
+        except Invalid as error:
+            if is_edited and any(one.pointer.endswith("text") for one in error.fields):
+                raise
+            raise _impossible() from error
+        except NotFound as error:
+            raise _impossible() from error
         await store.set_action(session, proposal_id, action.id)
     if is_edited:
         await store.reword(session, proposal)
@@ -229,8 +234,25 @@ async def approve(
     return await get_proposal(session, conversation_id, proposal_id)
 
 
-async def _send(session: Session, proposal: KeptProposal, by: str) -> None:
+async def _is_priced_so(session: Session, proposal: KeptProposal) -> bool:
+    """Tell whether the deal still has the value that the prepared words name."""
+    price = proposal.fields.get("price")
+    if price is None or proposal.lead_id is None:
+        return True
+    lead = await crm.get_lead_card(session, proposal.connection_id, proposal.lead_id)
+    return lead is not None and lead.price == price
+
+
+async def _send(session: Session, proposal: KeptProposal, by: str, *, is_edited: bool) -> None:
     """Write the prepared words to the customer, by the way of every reply of a colleague."""
+    if await store.customer_waits(session, proposal.conversation_id):
+        raise Conflict(
+            "customer_waits",
+            "The customer waits for an answer, and these words would count as it. Let that be given first, "
+            "or put them into a reply of your own.",
+        )
+    if not is_edited and not await _is_priced_so(session, proposal):
+        raise _impossible()
     _owed, event = await outgoing.write(
         session,
         proposal.conversation_id,
@@ -249,11 +271,16 @@ def _reworded(proposal: KeptProposal, text: str) -> KeptProposal:
         raise Invalid.field(
             "text", "Only the words of a task, a note, a message or an e-mail can be changed."
         )
-    words = text.replace("\0", "").strip()
+    words = _plain(text)
     if not 1 <= len(words) <= TEXT_MAX_CHARS:
         raise Invalid.field("text", "Write 1 to {most} characters.", most=TEXT_MAX_CHARS)
     shown = f"{proposal.fields['subject']}\n{words}" if proposal.action == "send_email" else words
     return replace(proposal, fields={**proposal.fields, "text": words}, shown=shown)
+
+
+def _plain(text: str) -> str:
+    """Return words as they are kept; a form sends every end of a line as two characters."""
+    return text.replace("\r\n", "\n").replace("\0", "").strip()
 
 
 async def reject(session: Session, conversation_id: UUID, proposal_id: UUID, *, by: str) -> None:
@@ -415,6 +442,10 @@ async def _propose(session: Session, taken: Taken, conversation: Conversation, p
 def _evidence(taken: Taken, reason: str) -> Evidence:
     considered = taken.considered
     return Evidence(considered.conversation.id, considered.last_seq, taken.turn_id, reason[:REASON_MAX_CHARS])
+
+
+def _impossible() -> Conflict:
+    return Conflict("proposal_impossible", "This cannot be done any more: the CRM is no longer as it was.")
 
 
 def _decided() -> Conflict:

@@ -197,6 +197,16 @@ async def outdate_answered(session: Session, conversation_id: UUID) -> None:
     )
 
 
+async def customer_waits(session: Session, conversation_id: UUID) -> bool:
+    """Whether an answer to the customer is in the making, or waits as a draft."""
+    found: bool = await session.fetchval(
+        """select exists (select from app.lane where conversation_id = $1 and done < wanted)
+               or exists (select from app.turn where conversation_id = $1 and draft_state = 'waiting')""",
+        conversation_id,
+    )
+    return found
+
+
 async def decide(
     session: Session, conversation_id: UUID, proposal_id: UUID, state: str, by: str | None
 ) -> bool:

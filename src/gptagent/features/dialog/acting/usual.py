@@ -104,7 +104,8 @@ def _of_intent(considered: Considered, intent: Intent | None, confidence: float)
             continue
         if one.is_priced and (not price or may_write(considered)):
             continue
-        text = translate(considered.locale, one.says, words=_words(considered), price=price)
+        told = _amount(considered.locale, price or 0)
+        text = translate(considered.locale, one.says, words=_words(considered), price=told)
         fields: dict[str, object] = {"text": text}
         if one.action == "create_task":
             fields |= {"kind": one.kind, "due_in_minutes": one.due_in_minutes}
@@ -115,10 +116,19 @@ def _of_payment(considered: Considered, intent: Intent | None, confidence: float
     """Prepare what a colleague may send to who speaks of paying: the agent itself has answered, once."""
     if intent != "payment" or not may_write(considered):
         return
-    price = considered.lead.price if considered.lead else None
-    text = translate(_customers_locale(considered), PAYMENT_MESSAGE, price=price)
+    price, locale = (considered.lead.price if considered.lead else None) or 0, _customers_locale(considered)
+    text = translate(locale, PAYMENT_MESSAGE, price=_amount(locale, price))
     sure = min(PAYMENT_CONFIDENCE, confidence)
-    yield _proposal(considered, "send_message", {"text": text}, text, sure, intent)
+    # Another value makes it another message: the one with the old value is taken back.
+    yield _proposal(
+        considered, "send_message", {"text": text, "price": price}, text, sure, f"{intent} {price}"
+    )
+
+
+def _amount(locale: str, price: int) -> str:
+    from gptagent.ui.formats import number_in
+
+    return number_in(locale, price)
 
 
 def _customers_locale(considered: Considered) -> str:

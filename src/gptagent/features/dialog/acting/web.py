@@ -23,7 +23,7 @@ from gptagent.kernel.http import CurrentScope, QueryText, person_of
 from gptagent.kernel.paging import Page
 from gptagent.kernel.routing import page_router
 from gptagent.kernel.scope import Scope
-from gptagent.ui.web import Notice, Pages, base_of, field_errors
+from gptagent.ui.web import Notice, Pages, base_of, field_errors, message_of
 
 PER_PAGE = 25
 # What the actions are called where they are proposed, and what customers may want, as msgids.
@@ -82,6 +82,7 @@ class Wrong:
     proposal_id: UUID
     text: str
     error: str
+    status: int = 422
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +140,7 @@ class ProposalPages:
         if part:
             return self.pages.part(request, "dialog/_queue.html", **context)
         return self.pages.show(
-            request, "dialog/queue.html", shell, status=422 if wrong is not None else 200, **context
+            request, "dialog/queue.html", shell, status=wrong.status if wrong is not None else 200, **context
         )
 
     async def approve(  # noqa: PLR0917 - the fields of a form
@@ -181,6 +182,10 @@ class ProposalPages:
             wrong = Wrong(conversation_id, proposal_id, text, field_errors(request, error)["text"])
             return await self._queue(request, scope, "", wrong=wrong)
         except (Conflict, RateLimited) as error:
+            if edits:  # the words are shown again, also of what somebody else has decided about meanwhile
+                said = message_of(request, error)
+                wrong = Wrong(conversation_id, proposal_id, text, said, error.status)
+                return await self._queue(request, scope, "", wrong=wrong)
             notice = Notice("warning", "Not done", error.message)
         return await self._back(desk, back, notice)
 
