@@ -72,7 +72,7 @@ async def test_a_key_is_made_seen_once_and_revoked(page, database, web):
 
 async def test_the_description_is_read_under_the_content_policy(page):
     await page.goto("/api/docs")
-    await expect(page.get_by_text("Get your account", exact=True)).to_be_visible(timeout=20_000)
+    await expect(page.get_by_text("Get your account", exact=True)).to_be_visible(timeout=120_000)
     async with asyncio.timeout(120):  # what is below the window is drawn when it is scrolled to
         while not await page.get_by_text("Create a silent agent").count():
             await page.mouse.wheel(0, 600)
