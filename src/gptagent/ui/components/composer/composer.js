@@ -3,7 +3,7 @@
 const fields = () => [...document.querySelectorAll(".composer--send textarea[required]")];
 const watch = (field) => (field.form.querySelector("[type=submit]").disabled = !field.value.trim());
 let written = "";
-document.addEventListener("htmx:before:request", ({ target }) => {
+document.addEventListener("htmx:before:swap", ({ target }) => {
   const [field] = fields();
   if (field) written = field.form.contains(target) ? "" : field.value; // what is sent waits no more
 });
