@@ -1,6 +1,6 @@
 """The browser that the tests of screens drive: Debian's, whatever Playwright would bring along."""
 
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser, Page, expect
 
 from members import cookie_of, number_of
 from servers import Server
@@ -17,6 +17,9 @@ FLAGS = (
     "--no-first-run",
 )
 TELL = "topic => document.dispatchEvent(new CustomEvent('live:told', { detail: topic }))"
+
+
+expect.set_options(timeout=20_000)  # a busy machine is slow, not wrong
 
 
 async def too_wide(page: Page) -> int:
@@ -45,7 +48,8 @@ async def enter(
 
 
 async def press(page: Page, key: str) -> None:
-    """Press a key where nobody types, and Enter on the button it leads to."""
+    """Press a key where nobody types, and Enter on the button it leads to. Waits for the page that comes."""
     await page.evaluate("document.activeElement.blur()")
     await page.keyboard.press(key)
-    await page.keyboard.press("Enter")
+    async with page.expect_navigation():
+        await page.keyboard.press("Enter")

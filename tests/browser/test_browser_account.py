@@ -36,7 +36,6 @@ async def open_page(browser: Browser, width: int, url: str) -> Page:
         base_url=url,
         extra_http_headers={"x-forwarded-for": f"192.0.2.{width % 250}"},  # log-ins are limited by address
     )
-    page.set_default_timeout(10_000)
     devtools = await page.context.new_cdp_session(page)
     await devtools.send("WebAuthn.enable")
     options = {"protocol": "ctap2", "transport": "internal", "hasResidentKey": True}
@@ -54,7 +53,8 @@ async def log_in(page: Page, email: str, password: str) -> None:
 
 async def log_out(page: Page) -> None:
     await page.get_by_role("button", name="Menu:").click()
-    await page.get_by_role("button", name="Log out", exact=True).click()
+    async with page.expect_navigation():
+        await page.get_by_role("button", name="Log out", exact=True).click()
     await expect(page.get_by_text("You are logged out.")).to_be_visible()
 
 
@@ -72,12 +72,14 @@ def picture() -> bytes:
 
 async def change_profile(page: Page) -> None:
     await page.get_by_role("button", name="Menu:").click()
-    await page.get_by_role("link", name="Account settings").click()
+    async with page.expect_navigation():
+        await page.get_by_role("link", name="Account settings").click()
     await expect(page.get_by_role("link", name="Profile")).to_have_attribute("aria-current", "page")
     await fits(page, page.get_by_label("First name"))
     await page.get_by_label("First name").fill("Alice Pleasance")
     await page.get_by_label("Last name").fill("Liddell")
-    await page.get_by_role("button", name="Save").click()
+    async with page.expect_navigation():
+        await page.get_by_role("button", name="Save").click()
     await expect(page.get_by_role("button", name="Menu: Alice Pleasance Liddell")).to_be_visible()
     await page.locator("#file").set_input_files(
         {"name": "me.png", "mimeType": "image/png", "buffer": picture()}
@@ -110,7 +112,8 @@ async def set_up_app(page: Page) -> tuple[str, str]:
     await expect(codes).to_have_count(10)
     await fits(page, codes.first)
     code = await codes.first.inner_text()
-    await page.get_by_role("link", name="I have kept them").click()
+    async with page.expect_navigation():
+        await page.get_by_role("link", name="I have kept them").click()
     return secret, code
 
 
@@ -122,7 +125,8 @@ async def give_code(page: Page, code: str) -> None:
 
 async def add_passkey(page: Page, security: str) -> None:
     await page.goto(security)
-    await page.get_by_role("link", name="Add a passkey").click()
+    async with page.expect_navigation():
+        await page.get_by_role("link", name="Add a passkey").click()
     await fits(page, page.get_by_label("Name of the passkey"))
     await page.get_by_label("Name of the passkey").fill("My desk")
     await page.get_by_role("button", name="Create the passkey").click()

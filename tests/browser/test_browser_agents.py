@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,8 @@ async def test_the_editor_saves_a_tab_and_says_what_is_wrong_beside_the_field(br
     page, base = await enter(browser, web, world)
     await page.goto(f"{base}/ai-agents/{agent.id}/edit")
     await page.locator("#handoff_text").fill("")
-    await page.keyboard.press("Control+s")
+    async with page.expect_navigation():
+        await page.keyboard.press("Control+s")
     await expect(page.locator("#handoff_text")).to_have_attribute("aria-invalid", "true")
     await page.locator("#handoff_text").fill("A colleague takes over.")
     await page.get_by_role("button", name="Publish").click()
@@ -35,9 +37,12 @@ async def test_the_editor_saves_a_tab_and_says_what_is_wrong_beside_the_field(br
 async def test_a_name_is_changed_in_the_list_by_double_click_and_by_keyboard(browser, web, world, scene):
     """AGT-7"""
     page, base = await enter(browser, web, world)
+    await page.clock.install()
     await page.goto(f"{base}/ai-agents")
     name = page.locator("a[data-renames]")
+    await page.clock.pause_at(utcnow() + timedelta(minutes=1))  # a busy machine is slow to click twice
     await name.dblclick()
+    await page.clock.resume()
     field = page.locator(".rename[open] input[name=name]")
     await expect(field).to_be_focused()
     await field.fill("Night desk")
@@ -45,7 +50,8 @@ async def test_a_name_is_changed_in_the_list_by_double_click_and_by_keyboard(bro
     await page.evaluate(TELL, "agents")
     await expect(page.locator("#agents[data-seen]")).to_have_count(0)  # the list came anew meanwhile
     await expect(field).to_have_value("Night desk")
-    await field.press("Enter")
+    async with page.expect_navigation():
+        await field.press("Enter")
     await expect(page.locator("body")).to_contain_text("The agent is renamed")
     await name.focus()
     await page.keyboard.press("F2")
@@ -55,11 +61,11 @@ async def test_a_name_is_changed_in_the_list_by_double_click_and_by_keyboard(bro
     await expect(name).to_have_text("Night desk")
     await page.keyboard.press("F2")
     await field.fill(" ")
-    await field.press("Enter")
+    async with page.expect_navigation():
+        await field.press("Enter")
     await expect(page.locator(".rename[open] .field__error")).to_contain_text("From 1 to 255 characters.")
     await page.goto(f"{base}/ai-agents")
     await page.locator("input[name=from]").fill("2090-01-01")
-    await page.locator("input[name=from]").dispatch_event("change")
     await page.wait_for_url("**from=2090-01-01**")
     await expect(page.locator("body")).to_contain_text("Nothing found")
     await page.goto(f"{base}/ai-agents")
@@ -75,6 +81,7 @@ async def test_a_name_is_changed_in_the_list_by_double_click_and_by_keyboard(bro
         await page.unroute("**part=list**")
         await again.click()
         await expect(again).to_be_hidden()
+        await expect(page.locator("#agents")).to_be_focused()  # the cursor is where it was
     await page.goto(f"{base}/ai-agents?chosen=all")
     async with world.db.session(world.scope) as session:
         await agents.create_agent(session, "Made meanwhile", locale="en")
@@ -105,11 +112,12 @@ async def test_a_longer_list_of_the_editor_is_searched_and_what_is_ticked_is_tak
     await expect(search.get_by_role("button", name="Shelf 3: take out")).to_be_visible()
     await search.get_by_label("Search in the list").fill("nowhere")
     await expect(search).to_contain_text("Nothing found")
-    await page.get_by_role("button", name="Publish").click()
+    async with page.expect_navigation():
+        await page.get_by_role("button", name="Publish").click()
     await expect(page.locator("body")).to_contain_text("It counts from the next answer on.")
     await search.get_by_role("button", name="Shelf 3: take out").click()
     await expect(search.get_by_role("button", name="Shelf 3: take out")).to_have_count(0)
-    assert await page.locator("[name='knowledge.categories']:checked").count() == 0
+    await expect(page.locator("[name='knowledge.categories']:checked")).to_have_count(0)
     assert page.complaints == []
 
 
@@ -137,7 +145,8 @@ async def test_an_editor_with_unsaved_changes_is_not_left_unasked(browser, web, 
     await expect(asked).to_be_hidden()
     await expect(page.locator("#handoff_text")).to_have_value("A colleague comes.")
     await page.locator("#handoff_text").fill("")
-    await page.keyboard.press("Control+s")
+    async with page.expect_navigation():
+        await page.keyboard.press("Control+s")
     await expect(page.locator("#handoff_text")).to_be_focused()  # refused: what was typed is still not saved
     await page.get_by_role("link", name="Versions").click()
     await asked.get_by_role("button", name="Leave without saving").click()
@@ -183,17 +192,18 @@ async def test_the_list_is_narrowed_and_its_agents_are_copied_and_deleted(width,
             await agents.create_agent(session, f"Desk {number:02}", locale="en")
     page, base = await enter(browser, web, world, width=width)
     rows, toasts = page.locator("#agents tbody tr"), page.locator("#toasts")
+    search = page.get_by_role("searchbox", name="Name of the agent")
     await page.goto(f"{base}/ai-agents?size=10")
     await expect(rows).to_have_count(10)
     await expect(page.get_by_role("navigation", name="Pages")).to_contain_text("1 to 10 of 12")
     await page.locator("select[name=size]").select_option("25")
     await page.wait_for_url("**size=25**")
     await expect(rows).to_have_count(12)
-    await page.locator("input[name=q]").fill("desk 0")
+    await search.fill("desk 0")
     await page.wait_for_url("**q=desk**")
     await page.reload()
     await expect(rows).to_have_count(10)
-    await expect(page.locator("input[name=q]")).to_have_value("desk 0")
+    await expect(search).to_have_value("desk 0")
     assert await too_wide(page) <= 0
 
     await page.get_by_role("button", name="Delete “Desk 03”").click()
@@ -203,7 +213,8 @@ async def test_the_list_is_narrowed_and_its_agents_are_copied_and_deleted(width,
     await expect(asked).to_be_hidden()
     await expect(page.get_by_role("button", name="Delete “Desk 03”")).to_be_focused()
     await page.keyboard.press("Enter")
-    await asked.get_by_role("button", name="Delete the agent").click()
+    async with page.expect_navigation():
+        await asked.get_by_role("button", name="Delete the agent").click()
     await expect(toasts).to_contain_text("deleted")
     await expect(page.get_by_role("link", name="Desk 03")).to_have_count(0)
 
@@ -213,7 +224,8 @@ async def test_the_list_is_narrowed_and_its_agents_are_copied_and_deleted(width,
     bar = page.get_by_role("toolbar", name="With the chosen ones")
     await expect(bar).to_be_visible()
     assert await too_wide(page) <= 0
-    await bar.get_by_role("button", name="Switch on").click()
+    async with page.expect_navigation():
+        await bar.get_by_role("button", name="Switch on").click()
     await expect(toasts).to_contain_text("The agents are on")
     for name, is_on in (("Desk 01", True), ("Desk 02", True), ("Desk 04", False)):
         switch = page.get_by_role("switch", name=f"{name}: answer customers")
@@ -243,7 +255,8 @@ async def test_the_tabs_of_the_editor_share_one_frame_and_show_what_was_saved(br
     await field.fill("A colleague comes at once.")
     await expect(count).to_have_text("26")
     await expect(page.locator(".save-bar")).to_be_in_viewport()
-    await page.keyboard.press("Control+s")
+    async with page.expect_navigation():
+        await page.keyboard.press("Control+s")
     await expect(page.locator("body")).to_contain_text("There are unpublished changes.")
     await page.reload()
     await expect(field).to_have_value("A colleague comes at once.")

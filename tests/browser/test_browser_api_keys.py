@@ -1,5 +1,6 @@
 """A key of a program in a real browser, and the description of what it opens."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,6 @@ async def page(browser, request, web):
     """A browser that knows its language; `complaints` are what its console says."""
     size = {"width": request.param, "height": 900}
     page = await browser.new_page(locale="en-GB", base_url=web.url, viewport=size)
-    page.set_default_timeout(10_000)
     page.complaints = []
     page.on("console", lambda message: page.complaints.append(message.text))
     page.on("pageerror", lambda error: page.complaints.append(str(error)))
@@ -34,7 +34,6 @@ async def page(browser, request, web):
 
 
 async def fits(page):
-    await page.wait_for_load_state()
     assert await too_wide(page) <= 0, page.url
 
 
@@ -45,7 +44,8 @@ async def test_a_key_is_made_seen_once_and_revoked(page, database, web):
     await page.context.add_cookies([cookie])
     await page.goto(f"/manage/{await number_of(database, scope)}-acme/settings/api-keys")
     await expect(page.get_by_text("No keys yet")).to_be_visible()
-    await page.get_by_role("link", name="Create a key").first.click()
+    async with page.expect_navigation():
+        await page.get_by_role("link", name="Create a key").first.click()
     await fits(page)
     await page.get_by_label("See everything of the workspace").uncheck()
     await page.get_by_label("Name").fill("Website")
@@ -53,7 +53,8 @@ async def test_a_key_is_made_seen_once_and_revoked(page, database, web):
     await expect(page.get_by_text("Choose at least one right.")).to_be_visible()
     await expect(page.get_by_label("Name")).to_have_value("Website")
     await page.get_by_label("See everything of the workspace").check()
-    await page.get_by_role("button", name="Create the key").click()
+    async with page.expect_navigation():
+        await page.get_by_role("button", name="Create the key").click()
     secret = await page.get_by_label("Key", exact=True).input_value()
     assert secret.startswith("gpa_")
     web.used.add(secret)
@@ -71,12 +72,11 @@ async def test_a_key_is_made_seen_once_and_revoked(page, database, web):
 
 async def test_the_description_is_read_under_the_content_policy(page):
     await page.goto("/api/docs")
-    await expect(page.get_by_text("Get your account", exact=True)).to_be_visible(timeout=20_000)
-    for _ in range(60):  # what is below the window is drawn when it is scrolled to
-        if await page.get_by_text("Create a silent agent").count():
-            break
-        await page.mouse.wheel(0, 600)
-        await page.wait_for_timeout(100)
-    await page.get_by_text("Create a silent agent").click(timeout=30_000)  # a busy machine draws it slowly
+    await expect(page.get_by_text("Get your account", exact=True)).to_be_visible(timeout=120_000)
+    async with asyncio.timeout(120):  # what is below the window is drawn when it is scrolled to
+        while not await page.get_by_text("Create a silent agent").count():
+            await page.mouse.wheel(0, 600)
+            await page.wait_for_timeout(100)
+    await page.get_by_text("Create a silent agent").click()
     await expect(page.get_by_text("Idempotency-Key").first).to_be_visible()
     assert page.complaints == []

@@ -48,7 +48,8 @@ async def test_a_colleague_asks_for_a_suggestion_writes_and_gives_back_by_keyboa
     await page.keyboard.press("w")
     await expect(page.locator("#reply-text")).to_be_focused()
     await page.locator("#reply-text").fill("From ten to four, as ever.")
-    await page.get_by_role("button", name="Send to the customer").click()
+    async with page.expect_navigation():
+        await page.get_by_role("button", name="Send to the customer").click()
     await expect(page.locator("#thread")).to_contain_text("is being sent")
     await scene.send_owed()
     await expect(page.locator("#thread")).not_to_contain_text("is being sent")
@@ -74,7 +75,8 @@ async def test_a_typed_reply_outlives_every_other_button_of_the_page(has_script,
     await typed.fill("From ten.")
     await chosen.select_option(value=str(world.scope.actor.id))
     for name in ("Take over", "Assign", "Suggest a reply", "Give back to the agent"):
-        await page.get_by_role("button", name=name).click()
+        async with page.expect_navigation():
+            await page.get_by_role("button", name=name).click()
         await expect(typed).to_have_value("From ten.")
     await expect(chosen).to_have_value(str(world.scope.actor.id))
     if has_script:  # the page that came with the words, and its live part that knows of none
@@ -84,10 +86,12 @@ async def test_a_typed_reply_outlives_every_other_button_of_the_page(has_script,
         await expect(page.locator("#reply-id")).to_have_value(once)
         await expect(typed).to_have_value("From ten.")
         await page.get_by_text("The suggestion as it was made").click()
-        await page.get_by_role("button", name="Put it into the reply").click()
+        async with page.expect_navigation():
+            await page.get_by_role("button", name="Put it into the reply").click()
         await expect(typed).to_have_value(re.compile("from ten to four"))
         await typed.fill("From ten.")
-    await page.get_by_role("button", name="Send to the customer").click()
+    async with page.expect_navigation():
+        await page.get_by_role("button", name="Send to the customer").click()
     await expect(page.locator("#thread")).to_contain_text("is being sent")
     await scene.send_owed()
     assert (await scene.sent())[-1] == "From ten."
@@ -102,7 +106,8 @@ async def test_a_conversation_is_handed_over_on_its_page(browser, web, world, sc
     await page.evaluate(TELL, f"conversations/{scene.conversation_id}")
     await expect(page.locator("#thread[data-seen]")).to_have_count(0)  # it was put in the page
     await page.locator("#handoff-note").fill("A regular customer.")  # still unfolded
-    await page.get_by_role("button", name="Hand the conversation over").click()
+    async with page.expect_navigation():
+        await page.get_by_role("button", name="Hand the conversation over").click()
     await expect(page.locator("#thread")).to_contain_text("handed the conversation over to Alice")
     await expect(page.locator("#thread")).to_contain_text("Customer is being told")
     await scene.send_owed()
@@ -154,7 +159,8 @@ async def test_a_conversation_with_a_typed_reply_is_not_left_unasked(browser, we
             await page.wait_for_timeout(10)
     assert questions == ["beforeunload"]
     await expect(typed).to_have_value("From ten.")
-    await page.get_by_role("button", name="Take over").click()  # a button of the page takes the words along
+    async with page.expect_navigation():  # a button of the page takes the words along
+        await page.get_by_role("button", name="Take over").click()
     await expect(page.locator("#thread header")).to_contain_text("stopped")
     await link.click()
     await asked.get_by_role("button", name="Leave without saving").click()

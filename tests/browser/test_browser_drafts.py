@@ -41,7 +41,8 @@ async def test_a_draft_is_taken_into_ones_own_reply_and_sent_by_keyboard(browser
     await expect(box).to_have_value(re.compile(r"from ten to four[\s\S]* Do come!$"))
     await page.keyboard.press("w")
     await page.keyboard.press("Tab")
-    await page.keyboard.press("Enter")
+    async with page.expect_navigation():
+        await page.keyboard.press("Enter")
     await expect(page.locator("#thread")).to_contain_text("is being sent")
     await scene.send_owed()
     await scene.calm()
@@ -77,7 +78,8 @@ async def test_drafts_are_decided_one_after_the_other_by_keyboard(browser, web, 
     await page.keyboard.press("e")
     await expect(page.locator("#draft-text")).to_be_focused()
     await page.locator("#draft-text").fill("Yes, from ten.")
-    await page.get_by_role("button", name="Send the edited reply").click()
+    async with page.expect_navigation():
+        await page.get_by_role("button", name="Send the edited reply").click()
     await expect(page.locator("#thread")).to_contain_text("it is being sent")
     await others[0].calm()
     assert await others[0].sent() == ["Yes, from ten."]
@@ -86,7 +88,8 @@ async def test_drafts_are_decided_one_after_the_other_by_keyboard(browser, web, 
     await page.wait_for_url(f"**/conversations/{others[1].conversation_id}")
     await page.keyboard.press("r")
     await page.locator("#draft-reason").fill("Too long.")
-    await page.get_by_role("button", name="Reject the draft").click()
+    async with page.expect_navigation():
+        await page.get_by_role("button", name="Reject the draft").click()
     await expect(page.locator("#thread")).to_contain_text("rejected the draft")
     assert await others[1].sent() == []
     await expect(page.locator("[data-key=KeyN]")).to_have_count(0)
@@ -137,11 +140,13 @@ async def test_actions_are_approved_edited_and_rejected_by_keyboard_and_mouse(br
     await expect(field).to_be_focused()
     assert await too_wide(page) == 0
     await field.fill("Отправить договор и счёт")
-    await queue.locator("details[open] button").click()
+    async with page.expect_navigation():
+        await queue.locator("details[open] button").click()
     await expect(queue).not_to_contain_text("Отправить договор")
     await press(page, "r")
     await expect(queue).not_to_contain_text("Узнать адрес")
-    await page.get_by_role("button", name="Отклонить: Найти счёт").click()
+    async with page.expect_navigation():
+        await page.get_by_role("button", name="Отклонить: Найти счёт").click()
     await expect(queue).to_contain_text("Ничего не ждёт одобрения")
     await desk.perform()
     made = {one["text"] for one in await desk.ledger("task")}
@@ -150,6 +155,7 @@ async def test_actions_are_approved_edited_and_rejected_by_keyboard_and_mouse(br
     await expect(queue).to_contain_text("Потом")
     await page.evaluate("document.activeElement.blur()")
     await page.keyboard.press("a")
+    await expect(page.get_by_role("button", name="Одобрить: Ещё раз")).to_be_focused()
     first = next(one for one in await desk.proposals() if one.shown == "Ещё раз")
     async with world.db.session(world.scope) as session:
         await acting.reject(session, desk.scene.conversation_id, first.id, by="Bob")
@@ -175,7 +181,8 @@ async def test_refused_words_of_a_proposal_stay_with_the_reason_beside_them(brow
     await page.evaluate(TELL, "conversations")
     await expect(page.locator("#queue[data-seen]")).to_have_count(0)  # the list came anew meanwhile
     await expect(field).to_have_value(too_long)
-    await queue.get_by_role("button", name="Approve these words").click()
+    async with page.expect_navigation():
+        await queue.get_by_role("button", name="Approve these words").click()
     error = queue.locator(".field__error")
     await expect(error).to_have_text("Write 1 to 1000 characters.")
     await expect(field).to_have_value(too_long)
@@ -185,7 +192,8 @@ async def test_refused_words_of_a_proposal_stay_with_the_reason_beside_them(brow
     await expect(field).to_have_value(too_long)
     assert [one.state for one in await desk.proposals() if one.shown == "Call Anna"] == ["waiting"]
     await field.fill("Call Anna at ten")
-    await queue.get_by_role("button", name="Approve these words").click()
+    async with page.expect_navigation():
+        await queue.get_by_role("button", name="Approve these words").click()
     await expect(queue).to_contain_text("Call Carol")
     await expect(queue).not_to_contain_text("Call Anna")
     await desk.perform()

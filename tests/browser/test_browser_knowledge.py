@@ -56,8 +56,12 @@ class Desk:
             self.too_wide.append(self.page.url)
 
     async def press(self, name):
-        await self.page.get_by_role("button", name=name, exact=True).first.click()
-        await self.page.wait_for_load_state()
+        await self.follow(self.page.get_by_role("button", name=name, exact=True).first)
+
+    async def follow(self, target):
+        """Click what leads to another page, and look at that."""
+        async with self.page.expect_navigation():
+            await target.click()
         await self.fits()
 
     async def says(self, text):
@@ -196,8 +200,7 @@ async def gap(desk):
         asked = knowledge.Asked(new_id(), conversation_id, conversation_id, question, False, 0.0, utcnow())
         await gaps.note_question(session, asked)
     await desk.open("/knowledge-gaps")
-    await page.get_by_role("link", name="Write an article").click()
-    await desk.fits()
+    await desk.follow(page.get_by_role("link", name="Write an article"))
     await expect(page.get_by_label("Title")).to_have_value(question)
     await page.locator("#content").fill("Yes, we engrave rings within a day.")
     await page.get_by_label("Active").check()
@@ -232,13 +235,12 @@ async def graph(desk, folder):
     article = await desk.write("Prices", PRICES)
     await GraphJobs(None).extract(desk.context(folder), str(article.id))
     await desk.open("/knowledge-graph?q=chair")
-    await page.get_by_role("link", name="Chair", exact=True).click()
-    await desk.fits()
+    await desk.follow(page.get_by_role("link", name="Chair", exact=True))
     fact = page.locator(".graph-fact").filter(has_text="30").first
     await fact.get_by_text("Correct it").click()
     await desk.fits()
     await fact.get_by_label("Value").fill("$35")
-    await fact.get_by_role("button", name="Save").click()
+    await desk.follow(fact.get_by_role("button", name="Save"))
     await desk.says("$35")
     await desk.says("Corrected by hand")
     await desk.fits()

@@ -39,7 +39,8 @@ async def test_a_person_is_invited_comes_in_and_is_put_out(web, browser, databas
     await alice.goto(members)
     await fits(alice)
     await alice.get_by_role("radio", name="Link").check()
-    await alice.get_by_role("button", name="Invite").click()
+    async with alice.expect_navigation():
+        await alice.get_by_role("button", name="Invite").click()
     link = await alice.get_by_role("textbox", name="Link").input_value()
     await fits(alice)
 
@@ -61,11 +62,13 @@ async def test_a_person_is_invited_comes_in_and_is_put_out(web, browser, databas
     dialog = alice.get_by_role("dialog", name="Access of Eve Newcomer")
     await fits(alice)
     await dialog.get_by_label("Role").select_option(label="Viewer")
-    await dialog.get_by_role("button", name="Change the role").click()
+    async with alice.expect_navigation():
+        await dialog.get_by_role("button", name="Change the role").click()
     await expect(row).to_contain_text("Viewer")
 
     await row.get_by_role("button", name="Remove Eve Newcomer").click()
-    await alice.get_by_role("alertdialog").get_by_role("button", name="Remove").click()
+    async with alice.expect_navigation():
+        await alice.get_by_role("alertdialog").get_by_role("button", name="Remove").click()
     await expect(row).to_have_count(0)
     await eve.goto(f"{web.url}/manage")
     await expect(eve.get_by_role("heading", level=1)).to_have_text("You have no workspace")
@@ -126,7 +129,8 @@ async def test_a_dialog_opened_while_the_list_is_on_its_way_stays_open(web, brow
     )
     await inviting.goto(members)
     await inviting.get_by_role("radio", name="Link").check()
-    await inviting.get_by_role("button", name="Invite").click()
+    async with inviting.expect_navigation():
+        await inviting.get_by_role("button", name="Invite").click()
 
     await watching.bring_to_front()
     await watching.locator("body[data-answered]").wait_for()

@@ -79,7 +79,8 @@ async def register(page: Page, link: str) -> None:
 async def upload(page: Page, folder: Path) -> None:
     """The button chooses a file, choosing sends it; the page shows by itself when it has been read."""
     (folder / "rules.pdf").write_bytes(pdf([RULES]))
-    await page.get_by_role("link", name="Upload").click()
+    async with page.expect_navigation():
+        await page.get_by_role("link", name="Upload").click()
     async with page.expect_file_chooser() as chooser:
         await page.get_by_role("button", name="Upload").click()
     await (await chooser.value).set_files(folder / "rules.pdf")
@@ -88,8 +89,10 @@ async def upload(page: Page, folder: Path) -> None:
 
 async def write_article(page: Page) -> None:
     """Buttons mark what is selected; the preview follows."""
-    await page.get_by_role("link", name="Articles").first.click()
-    await page.get_by_role("link", name="Write an article").first.click()
+    async with page.expect_navigation():
+        await page.get_by_role("link", name="Articles").first.click()
+    async with page.expect_navigation():
+        await page.get_by_role("link", name="Write an article").first.click()
     await page.get_by_label("Title").fill("Can a purchase be returned?")
     text = page.get_by_role("textbox", name="Text")
     await text.fill("A purchase can be returned within 14 days.")
@@ -99,7 +102,8 @@ async def write_article(page: Page) -> None:
     await page.get_by_role("button", name="Quotation").click()
     await expect(text).to_have_value("> **A purchase can be returned within 14 days.**")
     await expect(page.locator("#content-preview blockquote strong")).to_be_visible()
-    await page.get_by_role("button", name="Save").click()
+    async with page.expect_navigation():
+        await page.get_by_role("button", name="Save").click()
     await expect(page.get_by_text("Can a purchase be returned?").first).to_be_visible()
     await page.get_by_role("link", name="Dashboard").first.click()
 
@@ -111,7 +115,8 @@ async def create_agent(page: Page) -> None:
     await page.get_by_role("button", name="Create an agent").click()
     await page.get_by_role("link", name="Advanced").click()
     await page.get_by_label("Answer delay, seconds").fill("0")
-    await page.get_by_role("button", name="Publish").click()
+    async with page.expect_navigation():
+        await page.get_by_role("button", name="Publish").click()
     await page.get_by_role("switch", name="Support: answer customers").click()
     await expect(page.get_by_text("Answers customers", exact=True)).to_be_visible()
 
@@ -137,7 +142,8 @@ async def test_a_newcomer_sees_an_agent_answer_and_takes_the_chat_over(page, tmp
             chats = "/accounts/wonderland/chats"
 
             # Nothing below reloads a page: what happens in the CRM appears by itself.
-            await page.get_by_role("link", name="Conversations").first.click()
+            async with page.expect_navigation():
+                await page.get_by_role("link", name="Conversations").first.click()
             asked = {"name": "White Rabbit", "text": "How much is delivery within Moscow?"}
             chat = (await crm.post(chats, json=asked)).json()["chat_id"]
             await page.locator("a.conv", has_text="White Rabbit").click(timeout=30_000)
@@ -147,17 +153,20 @@ async def test_a_newcomer_sees_an_agent_answer_and_takes_the_chat_over(page, tmp
             await reply.locator("summary").click()
             await expect(reply.locator("blockquote")).to_contain_text("takes two working days")
 
-            await page.get_by_role("button", name="Take over").click()
+            async with page.expect_navigation():
+                await page.get_by_role("button", name="Take over").click()
             await expect(page.get_by_text("Stopped: Alice Liddell holds the conversation")).to_be_visible()
             await crm.post(f"{chats}/{chat}/customer", json={"text": "Within how many days can I return it?"})
             held = page.get_by_text("Not answered: a person holds this conversation.")
             await expect(held).to_be_visible(timeout=30_000)
             await expect(page.locator(".msg--agent")).to_have_count(1)
 
-            await page.get_by_role("button", name="Give back to the agent").click()
+            async with page.expect_navigation():
+                await page.get_by_role("button", name="Give back to the agent").click()
             await expect(page.get_by_role("button", name="Take over")).to_be_visible()
             await crm.post(f"{chats}/{chat}/customer", json={"text": "Can a purchase be returned?"})
             await expect(page.locator(".msg--agent").nth(1)).to_contain_text("14 days", timeout=30_000)
 
-            await page.get_by_role("link", name="Dashboard").first.click()
+            async with page.expect_navigation():
+                await page.get_by_role("link", name="Dashboard").first.click()
             await expect(page.get_by_text("to the first answer")).to_have_count(0)

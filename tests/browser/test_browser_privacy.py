@@ -40,9 +40,7 @@ async def enter(browser, web, database):
         context = await browser.new_context(base_url=web.url, viewport=size, locale="en-GB")
         cookies = {"session": await cookie_of(database, scope), "language": "en"}
         await context.add_cookies([{"name": n, "value": v, "url": web.url} for n, v in cookies.items()])
-        page = await context.new_page()
-        page.set_default_timeout(10_000)
-        return page
+        return await context.new_page()
 
     return entered
 
@@ -62,7 +60,8 @@ async def lead_to_the_customer(page, width):
     """On the phone the customer lies behind a button of the conversation."""
     if width < 1_200:
         await page.get_by_role("link", name="Deal and customer").click()
-    await page.get_by_role("link", name="Hand out or erase what is kept").click()
+    async with page.expect_navigation():
+        await page.get_by_role("link", name="Hand out or erase what is kept").click()
 
 
 @pytest.mark.parametrize("width", WIDTHS)

@@ -24,14 +24,26 @@ INVENTED = "Delivery to the city costs 590 roubles and takes a very long time in
 TRUE = "**Delivery** to the city costs 490 roubles, says the price list [1]."
 SAID = "Delivery to the city costs 490 roubles, says the price list."
 
+# Each look of the answer in the making, however short it is.
+OVERHEAR = """() => {
+  window.overheard = [];
+  const hear = () => document.querySelectorAll(".test-draft").forEach((one) => overheard.push(one.innerText));
+  new MutationObserver(hear).observe(document.body, { childList: true, subtree: true, characterData: true });
+}"""
+
 pytestmark = pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Chromium")
+
+
+def say(llm, *, token_ms):
+    """Have the model take so long for each word."""
+    httpx2.post(f"{llm}/_sandbox/knobs", json={"token_ms": token_ms}).raise_for_status()
 
 
 @pytest.fixture
 def llm():
     """A model that speaks slowly enough to be seen speaking."""
     with running("llm") as url, httpx2.Client(base_url=f"{url}/_sandbox") as http:
-        http.post("/knobs", json={"token_ms": 100}).raise_for_status()
+        say(url, token_ms=100)
         rules = [{"match": "has no source", "reply": TRUE}, {"reply": INVENTED}]
         http.post("/script?replace=1", json=rules).raise_for_status()
         yield url
@@ -89,13 +101,13 @@ async def test_an_agent_is_tried_on_a_phone(served, database, workspace):
         complaints.clear()  # the browser names the request that was broken off
         await box.fill("")
         await expect(send).to_be_disabled()
+        await page.evaluate(OVERHEAR)
         await page.get_by_role("button", name=QUESTION).click()
-        draft = page.locator("[data-stream-text]")
-        await expect(draft).to_contain_text("Delivery to the city", timeout=30_000)
-        await expect(page.get_by_text("draft, not checked yet")).to_be_visible()
         answer = page.locator(".msg--agent .bubble").last
-        await expect(page.get_by_role("link", name="How it was made")).to_be_visible(timeout=30_000)
+        await expect(page.get_by_role("link", name="How it was made")).to_be_visible(timeout=60_000)
         await expect(answer).to_have_text(SAID)
+        drafts = await page.evaluate("overheard")
+        assert any("draft, not checked yet" in one and "Delivery to the city" in one for one in drafts)
         await expect(answer.locator("strong")).to_have_text("Delivery")
         await expect(answer).to_be_in_viewport()
         await expect(page.locator("#chats .conv__name")).to_have_text(QUESTION)
@@ -122,27 +134,37 @@ async def test_an_agent_is_tried_on_a_phone(served, database, workspace):
         for number in range(2, 4):  # more than fits: the newest stays in view
             await box.fill(f"{QUESTION} And the day after, no. {number}?")
             await box.press("Enter")
-            await expect(page.locator("[data-stream]")).to_have_count(1)
-            await expect(page.locator("[data-stream]")).to_have_count(0, timeout=30_000)
+            await expect(page.locator(f"#answer-{number} .explain-link")).to_be_visible(timeout=60_000)
             await expect(page.locator(f"#answer-{number} .bubble")).to_be_in_viewport()
         await expect(page.locator("#answer-1 .bubble")).not_to_be_in_viewport()
 
+        await box.fill("And on Sunday?")
+        await page.locator(".thread").evaluate("thread => { thread.dataset.seen = 'before'; }")
         await page.get_by_role("button", name="Answer again").click()
-        await expect(page.locator("[data-stream]")).to_have_count(1)
-        await expect(page.locator("[data-stream]")).to_have_count(0, timeout=30_000)
+        await expect(page.locator(".thread[data-seen]")).to_have_count(0)  # the answer is being made
+        await expect(page.locator("[data-stream]")).to_have_count(0, timeout=60_000)
         await expect(page.locator(".msg--agent .bubble")).to_have_count(3)
+        await expect(box).to_have_value("And on Sunday?")
 
         header = page.locator(".header")
         await expect(header).to_be_hidden()  # a thread has the screen to itself
         await page.get_by_role("link", name="To the list").click()
         await expect(header).to_be_visible()
         assert await too_wide(page) <= 0
-        await page.locator("#chats .conv").click()
+        await page.get_by_role("link", name="New chat").click()
+        asked = page.locator("dialog#unsaved")
+        await asked.get_by_role("button", name="Stay").click()
+        await expect(box).to_have_value("And on Sunday?")
+        await page.locator("#chats .conv").click()  # this very chat, anew
+        async with page.expect_navigation():
+            await asked.get_by_role("button", name="Leave without saving").click()
+        await expect(box).to_have_value("")
         await expect(header).to_be_hidden()
 
         await page.get_by_role("link", name="Settings of this chat").click()
         await page.get_by_role("button", name="Clear the chat").click()
-        await page.get_by_role("alertdialog").get_by_role("button", name="Clear").click()
+        async with page.expect_navigation():
+            await page.get_by_role("alertdialog").get_by_role("button", name="Clear").click()
         await expect(page.get_by_text("Say something to the agent")).to_be_visible()
         assert complaints == []
         await browser.close()
@@ -152,7 +174,8 @@ async def test_a_lost_answer_is_said_and_comes_once_when_the_connection_is_back(
     browser, served, database, workspace, llm
 ):
     """U165, U182: cut while it speaks, refused, and lost as the finished thread."""
-    httpx2.post(f"{llm}/_sandbox/knobs", json={"token_ms": 300}).raise_for_status()
+    say(llm, token_ms=2_000)  # until what is being said is cut
+    httpx2.post(f"{llm}/_sandbox/script?replace=1", json=[{"reply": TRUE}]).raise_for_status()
     context = await browser.new_context(viewport={"width": 375, "height": 740}, locale="en-GB")
     cookies = {"session": await cookie_of(database, workspace), "language": "en"}
     await context.add_cookies([{"name": n, "value": v, "url": served.url} for n, v in cookies.items()])
@@ -162,20 +185,21 @@ async def test_a_lost_answer_is_said_and_comes_once_when_the_connection_is_back(
     await page.get_by_role("button", name=QUESTION).click()
     lost, answers = page.get_by_text("The connection to the server is lost."), page.locator(".msg--agent")
     draft = page.locator("[data-stream-text]")
-    await expect(draft).to_contain_text("Delivery to", timeout=30_000)
+    await expect(draft).to_contain_text("Delivery", timeout=60_000)
     await context.set_offline(True)
-    await expect(lost).to_be_visible(timeout=30_000)
-    await expect(draft).to_contain_text("Delivery to")
+    await expect(lost).to_be_visible(timeout=60_000)
+    await expect(draft).to_contain_text("Delivery")
+    say(llm, token_ms=20)
     await context.set_offline(False)
-    await expect(answers.locator(".bubble")).to_have_text(SAID, timeout=30_000)
+    await expect(answers.locator(".bubble")).to_have_text(SAID, timeout=60_000)
     await expect(lost).to_have_count(0)
     for address in ("**/stream", "**part=thread**"):
         await page.route(address, lambda route: route.fulfill(status=503))
         await page.get_by_role("button", name="Answer again").click()
-        await expect(lost).to_be_visible(timeout=30_000)
+        await expect(lost).to_be_visible(timeout=60_000)
         await expect(page.get_by_role("link", name="Show the answer")).to_be_visible()
         await page.unroute(address)
-        await expect(page.get_by_role("link", name="How it was made")).to_be_visible(timeout=30_000)
+        await expect(page.get_by_role("link", name="How it was made")).to_be_visible(timeout=60_000)
         await expect(lost).to_have_count(0)
     await expect(answers.locator(".bubble")).to_have_text(SAID)
     await expect(page.locator(".msg--client")).to_have_count(1)

@@ -17,6 +17,7 @@ COMPONENTS = (
     "chat",
     "checkbox",
     "chips",
+    "composer",
     "copy",
     "dialog",
     "disclosure",

@@ -41,17 +41,13 @@ const listen = (part) => {
     });
   }
   open();
-  addEventListener("pagehide", () => source.close());
+  const leave = () => {
+    source.close();
+    delete part.dataset.streamOn; // a page that is brought back listens again
+  };
+  addEventListener("pagehide", leave, { once: true });
 };
 const listenAll = () => document.querySelectorAll("[data-stream]").forEach(listen);
 document.addEventListener("htmx:after:swap", listenAll);
 addEventListener("pageshow", listenAll);
 listenAll();
-
-// Nothing written, nothing to send.
-const watch = (field) => (field.form.querySelector("[type=submit]").disabled = !field.value.trim());
-const watchAll = () => document.querySelectorAll(".composer--send textarea[required]").forEach(watch);
-document.addEventListener("input", (event) => event.target.matches(".composer--send textarea[required]") && watch(event.target));
-document.addEventListener("htmx:after:swap", watchAll);
-addEventListener("pageshow", watchAll);
-watchAll();

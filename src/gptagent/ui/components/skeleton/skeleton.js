@@ -3,6 +3,7 @@
 const PATIENCE = 300;
 const shape = document.querySelector("template[data-shape]");
 const timers = new WeakMap();
+const waits = new WeakMap(); // by part: the request that counts, the last one
 
 const uncover = (part) => {
   clearTimeout(timers.get(part));
@@ -15,11 +16,13 @@ const cover = (part) => {
   part.append(shape.content.cloneNode(true));
 };
 
-document.addEventListener("htmx:before:request", ({ detail: { ctx: { target: part } } }) => {
+document.addEventListener("htmx:before:request", ({ detail: { ctx } }) => {
+  const part = ctx.target;
   if (!shape || !part?.matches?.("[data-part]")) return;
   uncover(part);
+  waits.set(part, ctx);
   timers.set(part, setTimeout(cover, PATIENCE, part));
 });
-document.addEventListener("htmx:finally:request", ({ detail: { ctx: { target: part } } }) => {
-  if (part?.matches?.("[data-part]")) uncover(part);
+document.addEventListener("htmx:finally:request", ({ detail: { ctx } }) => {
+  if (waits.get(ctx.target) === ctx) uncover(ctx.target);
 });
