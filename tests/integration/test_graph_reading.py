@@ -344,6 +344,22 @@ async def test_what_a_person_corrected_survives_reading_anew(database, scope):
     assert last["Ромашка"].entity.sources == 0 and last["Стул"].entity.sources == 1
 
 
+async def test_a_relation_that_was_deleted_is_not_read_from_another_version_of_its_article(database, scope):
+    """KB-21: though only it has named the other entity"""
+    article_id = await write(database, scope, "Prices", "- Chair — 3 200 ₽\n- Table — 9 000 ₽")
+    await read(PATTERNS, database, scope, article_id)
+    book = (await cards(database, scope))["Prices"]
+    (chair,) = [one for one in book.relations if one.other_name == "Chair"]
+    async with database.session(scope) as session:
+        await graph.delete_relation(session, book.entity.id, chair.id, now=utcnow())
+        change = ArticleChange(article_id, content="- Table — 9 000 ₽\n- Chair — 3 300 ₽")
+        await knowledge.update_article(session, change, now=utcnow())
+    await read(PATTERNS, database, scope, article_id)
+    again = await cards(database, scope)
+    assert [one.other_name for one in again["Prices"].relations] == ["Table"]
+    assert facts(again["Chair"]) == {("price", "3 300 ₽")}
+
+
 async def test_a_graph_is_its_workspaces_own(database, scope, other_scope):
     """TEN-1"""
     mine = await write(database, scope, "Цены", "Стул — 3 200 ₽")

@@ -241,8 +241,10 @@ async def delete_relation(session: Session, entity_id: UUID, relation_id: UUID, 
     """Delete a relation of an entity; it is not read again. Raises NotFound."""
     await store.lock_graph(session)
     await _entity(session, entity_id, lock=True)
-    if not await store.remove_relation(session, relation_id, entity_id):
+    other_id = await store.remove_relation(session, relation_id, entity_id)
+    if other_id is None:
         raise NotFound("graph_relation_not_found", "There is no such relation.")
+    await store.hold_names(session, other_id, now)  # without it what was deleted would be forgotten
     await _corrected(session, entity_id, "graph_relation.deleted", now)
 
 

@@ -303,16 +303,16 @@ async def save_relation(
     )
 
 
-async def remove_relation(session: Session, relation_id: UUID, entity_id: UUID) -> bool:
-    """Hide a relation, so that it is not read again."""
-    return bool(
-        await session.fetchval(
-            """update app.graph_relation set is_removed = true
-                where id = $1 and $2 in (source_id, target_id) and not is_removed returning true""",
-            relation_id,
-            entity_id,
-        )
+async def remove_relation(session: Session, relation_id: UUID, entity_id: UUID) -> UUID | None:
+    """Hide a relation, so that it is not read again; return the other entity, None if there is none such."""
+    other_id: UUID | None = await session.fetchval(
+        """update app.graph_relation set is_removed = true
+            where id = $1 and $2 in (source_id, target_id) and not is_removed
+            returning case source_id when $2 then target_id else source_id end""",
+        relation_id,
+        entity_id,
     )
+    return other_id
 
 
 async def similar_entities(session: Session, entity_id: UUID, search: str, limit: int) -> list[Entity]:
