@@ -77,6 +77,9 @@ alter table app.graph_relation
   add column is_corrected boolean not null default false,
   add column is_removed boolean not null default false;
 
+-- Names that a person has taken off an entity, by their digests: they are not read as names of it again.
+alter table app.graph_entity add column not_names text[] not null default '{}';
+
 create or replace function app.graph_forget() returns trigger language plpgsql as $$
 declare touched uuid[];
 begin
