@@ -265,6 +265,7 @@ OPERATIONS = tuple(
         ("PATCH", ENTITY, EDIT_KNOWLEDGE, {"json": {"name": "Entity #"}}),
         ("DELETE", ENTITY, EDIT_KNOWLEDGE, {}),
         ("POST", f"{ENTITY}/merge", EDIT_KNOWLEDGE, {"json": {"other_id": str(uuid4())}}),
+        ("POST", f"{ENTITY}/aliases/removal", EDIT_KNOWLEDGE, {"json": {"name": "Acme"}}),
         ("POST", f"{ENTITY}/facts", EDIT_KNOWLEDGE, SAID),
         ("GET", f"{ENTITY}/facts", VIEW, {}),
         ("GET", f"{ENTITY}/relations", VIEW, {}),

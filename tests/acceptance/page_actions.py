@@ -187,6 +187,7 @@ ACTIONS: dict[str, str | Why] = {
     f"POST {GRAPH}/{{entity_id}}/edit": f"PATCH {ENTITY}",
     f"POST {GRAPH}/{{entity_id}}/merge": f"POST {ENTITY}/merge",
     f"POST {GRAPH}/{{entity_id}}/delete": f"DELETE {ENTITY}",
+    f"POST {GRAPH}/{{entity_id}}/aliases/delete": f"POST {ENTITY}/aliases/removal",
     f"POST {GRAPH}/{{entity_id}}/relations": f"POST {ENTITY}/relations",
     f"POST {GRAPH}/{{entity_id}}/relations/{{relation_id}}/delete": (
         f"DELETE {ENTITY}/relations/{{relation_id}}"

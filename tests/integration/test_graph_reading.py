@@ -15,8 +15,9 @@ from gptagent.features.knowledge.extraction.jobs import GraphJobs
 from gptagent.features.knowledge.graph import service as graph
 from gptagent.features.knowledge.graph.model import FactText
 from gptagent.features.knowledge.model import NewArticle
+from gptagent.features.knowledge.naming import store as naming
 from gptagent.kernel.clock import utcnow
-from gptagent.kernel.errors import UpstreamUnavailable
+from gptagent.kernel.errors import AppError, UpstreamUnavailable
 from gptagent.kernel.jobs import JobContext
 from gptagent.kernel.paging import Page
 
@@ -342,6 +343,75 @@ async def test_what_a_person_corrected_survives_reading_anew(database, scope):
     last = await cards(database, scope)
     assert set(last) == {"Цены", "Ромашка", "Стул"}, "also when the passages are new ones"
     assert last["Ромашка"].entity.sources == 0 and last["Стул"].entity.sources == 1
+
+
+async def test_a_relation_that_was_deleted_is_not_read_from_another_version_of_its_article(database, scope):
+    """KB-21: though only it has named the other entity"""
+    article_id = await write(database, scope, "Prices", "- Chair — 3 200 ₽\n- Table — 9 000 ₽")
+    await read(PATTERNS, database, scope, article_id)
+    book = (await cards(database, scope))["Prices"]
+    (chair,) = [one for one in book.relations if one.other_name == "Chair"]
+    async with database.session(scope) as session:
+        await graph.delete_relation(session, book.entity.id, chair.id, now=utcnow())
+        change = ArticleChange(article_id, content="- Table — 9 000 ₽\n- Chair — 3 300 ₽")
+        await knowledge.update_article(session, change, now=utcnow())
+    await read(PATTERNS, database, scope, article_id)
+    again = await cards(database, scope)
+    assert [one.other_name for one in again["Prices"].relations] == ["Table"]
+    assert facts(again["Chair"]) == {("price", "3 300 ₽")}
+
+
+async def test_a_name_that_was_taken_off_is_not_read_as_one_of_that_entity_again(
+    database, scope, by_model, control
+):
+    """KB-21: also of another version or once merged; it may be another entity's, and be given back"""
+
+    def product(name, *aliases):
+        return {"passage": 1, "type": "product", "name": name, "aliases": list(aliases), "confidence": 0.9}
+
+    async def names(found):
+        async with database.session(scope) as session:
+            return set((await graph.get_card(session, found)).aliases)
+
+    both = [product("Armchair Comfort", "Cosy", "Old Oak"), product("Desk Classic")]
+    script(control, {"match": "Comfort", "json": {"entities": both, "relations": []}})
+    text = "Armchair Comfort, which some call Cosy, or Old Oak, stands beside Desk Classic."
+    article_id = await write(database, scope, "Chairs", text)
+    await read(by_model, database, scope, article_id)
+    known = await cards(database, scope)
+    chair = known["Armchair Comfort"].entity.id
+    assert await names(chair) == {"Armchair Comfort", "Cosy", "Old Oak"}
+    async with database.session(scope) as session:
+        for wrong, code in (("Armchair Comfort", "graph_alias_shown"), ("Nothing", "graph_alias_not_found")):
+            with pytest.raises(AppError) as refused:
+                await graph.delete_alias(session, chair, wrong, now=utcnow())
+            assert refused.value.code == code
+        await graph.delete_alias(session, chair, "Cosy", now=utcnow())
+        assert await naming.find_names(session, ["cosi"], always=True) == []
+        assert await naming.find_names(session, ["comfort", "armchair"], always=True) != []
+    for change in (None, f"{text} It is new."):
+        async with database.session(scope) as session:
+            if change:
+                await knowledge.update_article(
+                    session, ArticleChange(article_id, content=change), now=utcnow()
+                )
+            await reading.read_anew(session, now=utcnow())
+        await read(by_model, database, scope, article_id)
+        assert await names(chair) == {"Armchair Comfort", "Old Oak"}
+    script(control, {"match": "Comfort", "json": {"entities": [*both, product("Cosy")], "relations": []}})
+    desk = (await cards(database, scope))["Desk Classic"].entity.id
+    async with database.session(scope) as session:
+        await graph.merge_entities(session, desk, chair, now=utcnow())
+        await reading.read_anew(session, now=utcnow())
+    await read(by_model, database, scope, article_id)
+    assert await names(desk) == {"Desk Classic", "Armchair Comfort", "Old Oak"}
+    cosy = (await cards(database, scope))["Cosy"].entity
+    async with database.session(scope) as session:
+        await graph.merge_entities(session, desk, cosy.id, now=utcnow())
+        await reading.read_anew(session, now=utcnow())
+        assert await session.fetchval("select not_names from app.graph_entity where id = $1", desk) == []
+    await read(by_model, database, scope, article_id)
+    assert "Cosy" in await names(desk), "whoever merges the two gives it back"
 
 
 async def test_a_graph_is_its_workspaces_own(database, scope, other_scope):

@@ -216,12 +216,17 @@ async def test_an_article_written_for_a_gap_is_for_the_stages_where_it_was_asked
 
 async def finished(world, key, question=ENGRAVING, answer="Yes, we engrave rings within a week."):
     scene = await asked(world, key, question)
+    await told(world, scene, answer)
+    return scene
+
+
+async def told(world, scene, answer="Yes, we engrave rings within a week."):
+    """Have a person answer, and the talk read for what can be proposed."""
     await scene.says(answer, author="human")
     async with world.db.session(world.scope) as session:
         await world.inbox.resume(session, scene.conversation_id)
     ctx = JobContext(world.db, None, world.scope, 1, 1)
     await ProposingJobs(None).propose(ctx, conversation_id=str(scene.conversation_id))
-    return scene
 
 
 async def proposed(world):
@@ -313,6 +318,70 @@ async def test_what_is_never_given_together_contradicts_nothing(world, stages):
     assert await pairs() == {frozenset((told[0].id, told[1].id))}, (
         "what is given nowhere is held against none"
     )
+
+
+async def test_a_base_is_checked_again_when_a_fact_is_for_other_agents(world):
+    """KB-29: what was never given together may be now"""
+    async with world.db.session(world.scope) as session:
+        agents = [one.id for one in await list_askers(session)]
+        assert agents
+        fact = await facts.create_fact(
+            session, NewFact("Engraving a ring costs 800 roubles."), askers=list_askers, now=utcnow()
+        )
+    for chosen in (agents, []):
+        async with world.db.session(world.scope) as session:
+            read = "select changed_at from app.base_change where part = 'facts'"
+            last = await session.fetchval(read)
+            await facts.update_fact(
+                session, fact.id, {"agents": tuple(chosen)}, askers=list_askers, now=utcnow()
+            )
+            assert await session.fetchval(read) > last, chosen
+
+
+async def test_what_was_proposed_for_stages_that_are_gone_is_not_put_where_nobody_finds_it(world, stages):
+    """KB-28: an article is for those of them that are still there, for all if there are none"""
+    first, second = stages
+    await write(world, "Delivery", "The delivery takes two days.", first)
+    await finished(world, first)
+    await finished(world, first, "Do you repair watches?", "Yes, we repair all watches in a week.")
+    found = await proposed(world)
+    assert [one.stages for one in found] == [(first,), (first,)]
+    async with world.db.session(world.scope) as session:
+        both = [str(first), str(second)]
+        await session.execute("update app.knowledge_draft set stages = $2 where id = $1", found[0].id, both)
+        await session.execute(
+            "update app.crm_stage set removed_at = now() where external_id = $1", first.stage_id
+        )
+        kept = []
+        for one in found:
+            done = await drafts.accept(session, one.id, Decision(is_active=True), now=utcnow())
+            article = await knowledge.get_article(session, done.article_id)
+            kept.append((article.stages, article.is_everywhere))
+        assert kept == [((second,), False), ((), True)]
+
+
+async def test_a_stage_that_has_its_answer_gets_no_second_one_proposed(world, stages, alice):
+    """KB-28: though the question is open, for it has none at another stage, and that is told"""
+    first, second = stages
+    await write(world, "Delivery", "The delivery takes two days.", first)
+    scene = await asked(world, first, ENGRAVING)
+    await asked(world, second, AGAIN)
+    gap = await the_gap(world)
+    assert gap.questions == 2
+    check = f"/knowledge-gaps/{gap.id}/check"
+    nothing = "The search finds nothing that answers it."
+    assert nothing in texts(await alice.follow(await alice.send(check)))
+    here = await write(world, "Engraving", YES, first)
+    assert await checked(world, gap, here) == "open"
+    async with world.db.session(world.scope) as session:
+        names = await stage_names(session)
+    page = texts(await alice.follow(await alice.send(check)))
+    assert f"There is none here: {names[second]}" in page and nothing not in page, "which stages lack one"
+    await told(world, scene)
+    assert await proposed(world) == []
+    await finished(world, second)
+    (draft,) = await proposed(world)
+    assert (draft.stages, draft.gap_id) == ((second,), gap.id)
 
 
 async def test_what_may_be_said_first_is_of_the_stage_where_it_is_said(world, stages):

@@ -173,6 +173,33 @@ async def test_relations_are_added_and_deleted_by_forms_and_not_read_again(alice
     )
 
 
+async def test_a_wrong_name_is_taken_off_by_a_form_and_over_the_api(readers, made, database, scope):
+    """KB-21: what it is called stays; who may not edit is not asked"""
+    alice, dora, api = readers
+    here = f"/knowledge-graph/{made['Chair']}"
+    for name in ("Stool", "Bench <b>", "Seat"):
+        await alice.send(f"{here}/edit", {"name": name, "type": "product"})
+    page = await alice.open(here)
+    assert "Take the name “Bench &lt;b&gt;” off" in page.text and "Take the name “Seat” off" not in page.text
+    assert "Take the name" not in (await dora.open(here)).text
+    assert (await dora.send(f"{here}/aliases/delete", {"name": "Stool"})).status_code == 403
+    page = await alice.follow(await alice.send(f"{here}/aliases/delete", {"name": "Bench <b>"}))
+    assert "The name is taken off" in page.text and "Bench" not in texts(page)
+    refused = await alice.send(f"{here}/aliases/delete", {"name": "Seat"})
+    assert (refused.status_code, "It is shown by this name." in texts(refused)) == (409, True)
+    assert (await alice.send(f"{here}/aliases/delete", {"name": "Bench <b>"})).status_code == 404
+    path = f"/graph/entities/{made['Chair']}/aliases/removal"
+    said = await api.post(path, json={"name": "Stool"})
+    assert (said.status_code, said.json()["aliases"]) == (200, ["Seat", "Chair"])
+    for body, status in (({"name": "Stool"}, 404), ({"name": "Seat"}, 409), ({"name": ""}, 422)):
+        assert (await api.post(path, json=body)).status_code == status
+    async with database.session(scope) as session:
+        told = await session.fetch(
+            "select changes::text from app.audit_event where action = 'graph_alias.deleted'"
+        )
+    assert len(told) == 2 and not any(name in str(told) for name in ("Stool", "Bench"))
+
+
 async def relations(api, entity_id):
     return (await api.get(f"/graph/entities/{entity_id}/relations")).json()["items"]
 

@@ -39,7 +39,7 @@ async def furnish_graph(session: Session, canary: str) -> dict[str, UUID]:
     made_at = {"created_at": utcnow(), "updated_at": utcnow()}
     for one in (entity_id, other_id):
         named = {"type": "concept", "name": f"Entity {canary}", "confidence": 1, "is_corrected": True}
-        await insert(session, "graph_entity", id=one, **named, **made_at)
+        await insert(session, "graph_entity", id=one, **named, not_names=[canary], **made_at)
     alias = {"entity_id": entity_id, "type": "concept", "key": canary, "name": canary, "is_corrected": True}
     await insert(session, "graph_alias", **alias)
     said = {"attribute": canary, "value": canary, "digest": canary, "is_corrected": True}

@@ -107,6 +107,7 @@ KNOWLEDGE: dict[str, Case] = {
     "PATCH /api/v1/graph/entities/{entity_id}": Foreign(ENTITY, RENAMED),
     "DELETE /api/v1/graph/entities/{entity_id}": Foreign(ENTITY),
     "POST /api/v1/graph/entities/{entity_id}/merge": Foreign(ENTITY, {"json": {"other_id": str(uuid4())}}),
+    "POST /api/v1/graph/entities/{entity_id}/aliases/removal": Foreign(ENTITY, {"json": {"name": "Stolen"}}),
     "POST /api/v1/graph/entities/{entity_id}/facts": Foreign(ENTITY, {"json": SAID}),
     "GET /api/v1/graph/entities/{entity_id}/facts": Foreign(ENTITY),
     "GET /api/v1/graph/entities/{entity_id}/relations": Foreign(ENTITY),
@@ -228,6 +229,9 @@ KNOWLEDGE: dict[str, Case] = {
         ENTITY, {"data": {"other_id": str(uuid4())}}
     ),
     f"POST {PAGES}/knowledge-graph/{{entity_id}}/delete": Foreign(ENTITY),
+    f"POST {PAGES}/knowledge-graph/{{entity_id}}/aliases/delete": Foreign(
+        ENTITY, {"data": {"name": "Stolen"}}
+    ),
     f"POST {PAGES}/knowledge-graph/{{entity_id}}/relations": Foreign(ENTITY, {"data": RELATED}),
     f"POST {PAGES}/knowledge-graph/{{entity_id}}/relations/{{relation_id}}/delete": Foreign(RELATION),
     f"POST {PAGES}/knowledge-graph/{{entity_id}}/facts": Foreign(ENTITY, {"data": SAID}),

@@ -55,6 +55,7 @@ SENTENCES: Mapping[str, str] = {
     "graph_fact.added": "Fact added to the graph",
     "graph_fact.deleted": "Fact of the graph deleted",
     "graph_fact.updated": "Fact of the graph corrected",
+    "graph_alias.deleted": "Name taken off an entity of the graph",
     "graph_relation.added": "Relation added to the graph",
     "graph_relation.deleted": "Relation of the graph deleted",
     "objection.created": "Objection written",

@@ -26,8 +26,11 @@ create trigger base_unbound after delete on app.staged_source
   referencing old table as changed for each statement execute function app.note_base_change('passages');
 create trigger facts_bound after insert on app.company_fact_stage
   referencing new table as changed for each statement execute function app.note_base_change('facts');
-create trigger facts_unbound after update of is_everywhere on app.company_fact
-  for each row when (old.is_everywhere <> new.is_everywhere) execute function app.note_facts_changed();
+create trigger facts_addressed after insert on app.company_fact_agent
+  referencing new table as changed for each statement execute function app.note_base_change('facts');
+create trigger facts_unbound after update of is_everywhere, is_global on app.company_fact
+  for each row when (old.is_everywhere <> new.is_everywhere or old.is_global <> new.is_global)
+  execute function app.note_facts_changed();
 
 -- Up to which passage an index has taken from the one that serves what it may: the next job goes on behind it.
 alter table app.vector_index add column taken_until bigint not null default 0;
@@ -73,6 +76,9 @@ $$;
 alter table app.graph_relation
   add column is_corrected boolean not null default false,
   add column is_removed boolean not null default false;
+
+-- Names that a person has taken off an entity, by their digests: they are not read as names of it again.
+alter table app.graph_entity add column not_names text[] not null default '{}';
 
 create or replace function app.graph_forget() returns trigger language plpgsql as $$
 declare touched uuid[];

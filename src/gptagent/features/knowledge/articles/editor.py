@@ -28,7 +28,7 @@ from gptagent.features.knowledge.attachments.model import ENDINGS, FILE_MAX_BYTE
 from gptagent.features.knowledge.categories import service as categories
 from gptagent.features.knowledge.gaps import service as gaps
 from gptagent.features.knowledge.gaps.model import Gap
-from gptagent.features.knowledge.gaps.web import ANSWERED, UNANSWERED
+from gptagent.features.knowledge.gaps.web import notice_of
 from gptagent.features.knowledge.listing import id_of, ids_of
 from gptagent.features.knowledge.staging.model import stages_of
 from gptagent.features.knowledge.staging.service import stage_names
@@ -38,7 +38,7 @@ from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import AppError, Conflict, Invalid, NotFound
-from gptagent.kernel.http import CurrentScope, QueryText
+from gptagent.kernel.http import CurrentScope, QueryText, locale_of
 from gptagent.kernel.paging import Page
 from gptagent.kernel.routing import page_router
 from gptagent.kernel.scope import Scope
@@ -90,11 +90,11 @@ class ArticleEditor:
                     await gaps.hold_gap(session, gap.id)
                 article = await service.create_article(session, NewArticle(**_command(typed)), now=utcnow())
                 gap = await _fill(session, typed, article)
+                told = await notice_of(session, gap, locale_of(request)) if gap else None
         except (Invalid, Conflict) as error:
             return await self._editor(request, scope, None, typed, error)
         if gap is not None:
-            notice = ANSWERED if gap.status == "answered" else UNANSWERED
-            return self.pages.redirect(f"{base_of(request)}/knowledge-gaps/{gap.id}", notice)
+            return self.pages.redirect(f"{base_of(request)}/knowledge-gaps/{gap.id}", told)
         place = f"{base_of(request)}/knowledge-items"
         notice = Notice("success", "The article is saved", "Agents can answer from it now.")
         if not article.is_active:

@@ -23,7 +23,7 @@ from gptagent.kernel.rest import api_router
 
 class AcceptanceBody(Body):
     """Without `title` and `content` the article says what was proposed, without `stages` it is for those that
-    were proposed; no stage is for all of them. Agents answer from an active one.
+    were proposed and are still there; no stage is for all of them. Agents answer from an active one.
     """
 
     model_config = example({"is_active": True, "title": "Do you engrave rings?"})

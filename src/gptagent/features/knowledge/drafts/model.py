@@ -89,7 +89,9 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a person makes of a draft when accepting it; None leaves its text or its stages as they are."""
+    """What a person makes of a draft when accepting it. None leaves its text as it is, and of its stages
+    those that are still there.
+    """
 
     title: str | None = None
     content: str | None = None

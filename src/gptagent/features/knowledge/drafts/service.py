@@ -146,7 +146,9 @@ async def accept(session: Session, draft_id: UUID, decision: Decision, *, now: d
     if draft.gap_id is not None:
         await gaps.hold_gap(session, draft.gap_id)
         places = await gaps.category_for(session, draft.gap_id)
-    stages = draft.stages if decision.stages is None else decision.stages
+    stages = decision.stages
+    if stages is None:
+        stages = await staging.still_there(session, draft.stages)
     new = NewArticle(title, content, decision.is_active, categories=places, stages=stages)
     article = await articles.create_article(session, new, now=now)
     if draft.gap_id is not None:
@@ -190,6 +192,8 @@ async def _lack(session: Session, asked: _Asked, within: Within) -> _Lack | None
     noted = await gaps.find_asked(session, asked.turns)
     gap = noted or await gaps.find_near(session, asked.text)
     if gap is not None and gap.status == "dismissed":
+        return None
+    if noted is not None and await gaps.is_answered_at(session, noted, within.at):
         return None
     if noted is None or noted.status != "open":
         refusal = await retrieval.refusal_support(session)

@@ -162,11 +162,16 @@ async def _entity(
 
 
 async def _alias(session: Session, entity_id: UUID, found: FoundEntity, alias: str) -> int | None:
-    """Return the entity's alias of this name; None if the name is another entity's or was deleted."""
+    """Return the entity's alias of this name; None if the name is another entity's or was taken off."""
     key = normalise(alias)
     known = await store.find_alias(session, found.type, key)
     if known is not None:
         return known[0] if known[1] == entity_id else None
-    if not key or await store.ignored(session, [digest_of(found.type, key)]):
+    digest = digest_of(found.type, key)
+    if (
+        not key
+        or await store.ignored(session, [digest])
+        or await store.is_no_name(session, entity_id, digest)
+    ):
         return None
     return await store.insert_alias(session, entity_id, found.type, key, alias, is_main=False)

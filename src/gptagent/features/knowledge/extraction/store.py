@@ -250,6 +250,15 @@ async def ignored(session: Session, digests: Collection[str]) -> set[str]:
     return {row["digest"] for row in rows}
 
 
+async def is_no_name(session: Session, entity_id: UUID, digest: str) -> bool:
+    """Tell whether a person has taken this name off the entity."""
+    return bool(
+        await session.fetchval(
+            "select $2 = any(not_names) from app.graph_entity where id = $1", entity_id, digest
+        )
+    )
+
+
 async def find_alias(session: Session, kind: str, key: str) -> tuple[int, UUID] | None:
     row = await session.fetchrow(
         "select id, entity_id from app.graph_alias where type = $1 and key = $2", kind, key

@@ -245,6 +245,27 @@ async def check_gap(session: Session, gap_id: UUID, *, now: datetime) -> Gap:
     return after
 
 
+async def is_answered_at(session: Session, gap: Gap, at: At | None) -> bool:
+    """Tell whether an open gap that has an article is answered at this place by now, though not at others."""
+    if gap.status != "open" or gap.article_id is None or at is None:
+        return False
+    questions = (await _by_place(session, gap.id)).get(at)
+    return questions is not None and bool(_most(await _look(session, questions, at)))
+
+
+async def places_lacking(session: Session, gap: Gap) -> list[At]:
+    """Return the places where an open gap was asked about that have no answer; none if no place has one."""
+    if gap.status != "open":
+        return []
+    answered, lacking = 0, []
+    for at, questions in (await _by_place(session, gap.id)).items():
+        if _most(await _look(session, questions, at)):
+            answered += 1
+        elif at is not None:
+            lacking.append(at)
+    return lacking if answered else []
+
+
 async def queue_check(session: Session, article_id: UUID) -> None:
     """An article has changed: have the gaps it is linked to looked up again, if there are any."""
     if await store.has_gaps(session, article_id):
@@ -284,16 +305,9 @@ async def _answering(session: Session, gap_id: UUID, article_id: UUID | None = N
     It is if most of the latest questions are at each stage where it was asked: an article has to do it at one
     of them, others may do it at the rest.
     """
-    asked = await store.list_questions(session, gap_id, QUESTIONS_SHOWN)
-    refusal = await retrieval.refusal_support(session)
-    places = await staging.where_to_look(session, {one.at for one in asked})
-    by_place: dict[At | None, list[Question]] = {}
-    for one in asked:
-        if one.at in places:
-            by_place.setdefault(places[one.at], []).append(one)
     answer: list[Passage] | None = None
-    for at, questions in by_place.items():
-        found = await _look(session, questions, at, refusal)
+    for at, questions in (await _by_place(session, gap_id)).items():
+        found = await _look(session, questions, at)
         if not _most(found):
             return None
         own = [[one for one in passages if article_id in {None, one.source_id}] for passages in found]
@@ -301,9 +315,18 @@ async def _answering(session: Session, gap_id: UUID, article_id: UUID | None = N
     return answer
 
 
-async def _look(
-    session: Session, questions: Sequence[Question], at: At | None, refusal: float
-) -> list[list[Passage]]:
+async def _by_place(session: Session, gap_id: UUID) -> dict[At | None, list[Question]]:
+    """Return the latest questions by where to look whether they are answered."""
+    asked = await store.list_questions(session, gap_id, QUESTIONS_SHOWN)
+    places = await staging.where_to_look(session, {one.at for one in asked})
+    found: dict[At | None, list[Question]] = {}
+    for one in asked:
+        if one.at in places:
+            found.setdefault(places[one.at], []).append(one)
+    return found
+
+
+async def _look(session: Session, questions: Sequence[Question], at: At | None) -> list[list[Passage]]:
     """Return what answers each of the latest questions, asked of the part of the base that they
     were asked of.
 
@@ -312,7 +335,7 @@ async def _look(
     latest: dict[tuple[str, tuple[UUID, ...] | None], Kind] = {}
     for one in questions:
         latest.setdefault((one.text, one.categories), one.kind)
-    found = []
+    refusal, found = await retrieval.refusal_support(session), []
     for (text, part), kind in list(latest.items())[:CHECKED_QUESTIONS]:
         passages = await retrieval.search(session, text, within=within(part, at))
         needed = needed_support(kind, refusal)

@@ -12,21 +12,24 @@ from starlette.responses import Response
 from gptagent.features.knowledge import service as knowledge
 from gptagent.features.knowledge.drafts import service as drafts
 from gptagent.features.knowledge.gaps import service
-from gptagent.features.knowledge.gaps.model import PERIODS, VIEWS, Share, View, sums
+from gptagent.features.knowledge.gaps.model import PERIODS, VIEWS, Gap, Share, View, sums
 from gptagent.features.knowledge.gaps.store import SORTS
 from gptagent.features.knowledge.listing import SIZE_OPTIONS, Listing
 from gptagent.features.knowledge.staging.service import stage_names
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
-from gptagent.kernel.db import Database
-from gptagent.kernel.http import CurrentScope
+from gptagent.kernel.db import Database, Session
+from gptagent.kernel.http import CurrentScope, locale_of
+from gptagent.kernel.i18n import translate
 from gptagent.kernel.routing import page_router
 from gptagent.ui.web import Notice, Pages, base_of
 
 WEEK = timedelta(days=7)
 ANSWERED = Notice("success", "The question is answered now", "The search finds it in the knowledge base.")
 UNANSWERED = Notice("warning", "Not answered yet", "The search finds nothing that answers it.")
+PLACES_NAMED = 5  # of those without an answer
+PLACE_NAME_CHARS = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,7 @@ class GapPages:
         require(scope, policy.EDIT_KNOWLEDGE)
         async with self.db.session(scope) as session:
             gap = await service.check_gap(session, gap_id, now=utcnow())
-        notice = ANSWERED if gap.status == "answered" else UNANSWERED
+            notice = await notice_of(session, gap, locale_of(request))
         return self.pages.redirect(f"{base_of(request)}/knowledge-gaps/{gap_id}", notice)
 
     async def dismiss(self, request: Request, scope: CurrentScope, gap_id: UUID) -> Response:
@@ -122,6 +125,26 @@ class GapPages:
             await service.restore(session, gap_id, now=utcnow())
         done = Notice("success", "The question is open again")
         return self.pages.redirect(f"{base_of(request)}/knowledge-gaps/{gap_id}", done)
+
+
+async def notice_of(session: Session, gap: Gap, language: str) -> Notice:
+    """Return what is said of a gap that was looked up: if some stages have an answer, which have none."""
+    if gap.status == "answered":
+        return ANSWERED
+    lacking = await service.places_lacking(session, gap)
+    names = await stage_names(session) if lacking else {}
+    nowhere = translate(language, "In a chat without a deal")
+    named = [nowhere if one.stage is None else names.get(one.stage, "") for one in lacking]
+    named = [name[:PLACE_NAME_CHARS] for name in named if name]
+    if not named:
+        return UNANSWERED
+    places = "; ".join([*named[:PLACES_NAMED], *(["…"] if len(named) > PLACES_NAMED else [])])
+    return Notice(
+        "warning",
+        "Not answered yet",
+        "There is an answer at other stages. There is none here: {places}",
+        {"places": places},
+    )
 
 
 def _weeks(shares: Sequence[Share], first: date, last: date) -> list[tuple[datetime, Share]]:

@@ -10,6 +10,7 @@ from gptagent.features.knowledge.extraction import service as reading
 from gptagent.features.knowledge.graph import service
 from gptagent.features.knowledge.graph.model import Card, EntityType, Progress
 from gptagent.features.knowledge.graph.wire import (
+    AliasBody,
     CardOut,
     EntitiesOut,
     EntityOut,
@@ -58,6 +59,7 @@ class GraphApi:
         router.patch(one, summary="Rename an entity or change its type")(self.update)
         router.delete(one, status_code=204, summary="Delete an entity")(self.delete)
         router.post(f"{one}/merge", summary="Make one entity of two")(self.merge)
+        router.post(f"{one}/aliases/removal", summary="Take a name off an entity")(self.delete_alias)
         router.post(f"{one}/facts", status_code=201, summary="Add a fact")(self.add_fact)
         router.get(f"{one}/facts", summary="List facts of an entity")(self.facts)
         router.get(f"{one}/relations", summary="List relations of an entity")(self.relations)
@@ -159,6 +161,12 @@ class GraphApi:
         require(scope, policy.EDIT_KNOWLEDGE)
         async with self.db.session(scope) as session:
             return _card(await service.merge_entities(session, entity_id, body.other_id, now=utcnow()))
+
+    async def delete_alias(self, scope: CurrentScope, entity_id: UUID, body: AliasBody) -> CardOut:
+        """It is not read as a name of this entity again. The name by which it is shown stays."""
+        require(scope, policy.EDIT_KNOWLEDGE)
+        async with self.db.session(scope) as session:
+            return _card(await service.delete_alias(session, entity_id, body.name, now=utcnow()))
 
     async def add_fact(self, scope: CurrentScope, entity_id: UUID, body: FactBody) -> CardOut:
         require(scope, policy.EDIT_KNOWLEDGE)

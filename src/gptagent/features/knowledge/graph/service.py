@@ -157,6 +157,21 @@ async def merge_entities(session: Session, entity_id: UUID, other_id: UUID, *, n
     return await get_card(session, entity_id)
 
 
+async def delete_alias(session: Session, entity_id: UUID, name: str, *, now: datetime) -> Card:
+    """Take a name off an entity; it is not read as a name of it again, though it may be that of another one.
+
+    Raises NotFound, and Conflict for the name by which it is shown.
+    """
+    await store.lock_graph(session)
+    entity = await _entity(session, entity_id, lock=True)
+    if name == entity.name:
+        raise Conflict("graph_alias_shown", "It is shown by this name. Give it another one first.")
+    if not await store.take_off(session, entity_id, name):
+        raise NotFound("graph_alias_not_found", "It has no such name.")
+    await store.settle(session, [entity_id])
+    return await _corrected(session, entity_id, "graph_alias.deleted", now)
+
+
 async def delete_entity(session: Session, entity_id: UUID) -> None:
     """Delete an entity with all that is said of it; it is not read again. Raises NotFound.
 
@@ -241,8 +256,10 @@ async def delete_relation(session: Session, entity_id: UUID, relation_id: UUID, 
     """Delete a relation of an entity; it is not read again. Raises NotFound."""
     await store.lock_graph(session)
     await _entity(session, entity_id, lock=True)
-    if not await store.remove_relation(session, relation_id, entity_id):
+    other_id = await store.remove_relation(session, relation_id, entity_id)
+    if other_id is None:
         raise NotFound("graph_relation_not_found", "There is no such relation.")
+    await store.hold_names(session, other_id, now)  # without it what was deleted would be forgotten
     await _corrected(session, entity_id, "graph_relation.deleted", now)
 
 

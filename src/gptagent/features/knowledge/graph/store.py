@@ -178,9 +178,37 @@ async def rename_entity(session: Session, entity_id: UUID, kind: str, key: str, 
         key,
         name,
     )
+    await settle_names(session, entity_id)
+
+
+async def take_off(session: Session, entity_id: UUID, name: str) -> bool:
+    """Delete a name of an entity, and keep its digests by which it is not read as one again."""
+    rows = await session.fetch(
+        "delete from app.graph_alias where entity_id = $1 and name = $2 returning type, key", entity_id, name
+    )
+    await session.execute(
+        "update app.graph_entity set not_names = not_names || $2::text[] where id = $1",
+        entity_id,
+        [digest_of(row["type"], row["key"]) for row in rows],
+    )
+    return bool(rows)
+
+
+async def settle_names(session: Session, entity_id: UUID) -> None:
+    """Forget of a name that an entity has that it was taken off once."""
+    rows = await session.fetch("select type, key from app.graph_alias where entity_id = $1", entity_id)
+    await session.execute(
+        """update app.graph_entity
+              set not_names = array(select distinct n from unnest(not_names) n where n <> all($2::text[]))
+            where id = $1 and not_names && $2::text[]""",
+        entity_id,
+        [digest_of(row["type"], row["key"]) for row in rows],
+    )
 
 
 _MERGE = (
+    """update app.graph_entity e set not_names = e.not_names || o.not_names
+         from app.graph_entity o where e.id = $1 and o.id = $2""",
     "update app.graph_alias set entity_id = $1, is_main = false, is_corrected = true where entity_id = $2",
     # Of a fact that both have, the passages; any other as it is.
     """insert into app.graph_support (chunk_id, fact_id, name, confidence)
@@ -210,6 +238,7 @@ async def merge_entities(session: Session, kept_id: UUID, other_id: UUID) -> Non
     for statement in _MERGE:
         await session.execute(statement, kept_id, other_id)
     await session.execute("delete from app.graph_entity where id = $1", other_id)
+    await settle_names(session, kept_id)
     await settle(session, [kept_id])
 
 
@@ -303,16 +332,16 @@ async def save_relation(
     )
 
 
-async def remove_relation(session: Session, relation_id: UUID, entity_id: UUID) -> bool:
-    """Hide a relation, so that it is not read again."""
-    return bool(
-        await session.fetchval(
-            """update app.graph_relation set is_removed = true
-                where id = $1 and $2 in (source_id, target_id) and not is_removed returning true""",
-            relation_id,
-            entity_id,
-        )
+async def remove_relation(session: Session, relation_id: UUID, entity_id: UUID) -> UUID | None:
+    """Hide a relation, so that it is not read again; return the other entity, None if there is none such."""
+    other_id: UUID | None = await session.fetchval(
+        """update app.graph_relation set is_removed = true
+            where id = $1 and $2 in (source_id, target_id) and not is_removed
+            returning case source_id when $2 then target_id else source_id end""",
+        relation_id,
+        entity_id,
     )
+    return other_id
 
 
 async def similar_entities(session: Session, entity_id: UUID, search: str, limit: int) -> list[Entity]:

@@ -77,6 +77,7 @@ class GraphPages:
         router.post("/{entity_id}/edit")(self.edit)
         router.post("/{entity_id}/merge")(self.merge)
         router.post("/{entity_id}/delete")(self.delete)
+        router.post("/{entity_id}/aliases/delete")(self.delete_alias)
         router.post("/{entity_id}/relations")(self.add_relation)
         router.post("/{entity_id}/relations/{relation_id}/delete")(self.delete_relation)
         router.post("/{entity_id}/facts")(self.add_fact)
@@ -241,6 +242,16 @@ class GraphPages:
             await service.delete_entity(session, entity_id)
         gone = Notice("success", "The entity is deleted", "It is not read again. Its sources are unchanged.")
         return self.pages.redirect(f"{base_of(request)}/{PLACE}", gone)
+
+    async def delete_alias(self, request: Request, scope: CurrentScope, entity_id: UUID) -> Response:
+        require(scope, policy.EDIT_KNOWLEDGE)
+        name = words(await request.form(), "name")
+
+        async def change(session: Session) -> None:
+            await service.delete_alias(session, entity_id, name, now=utcnow())
+
+        gone = Notice("success", "The name is taken off", "It is not read again. Its sources are unchanged.")
+        return await self._do(request, scope, entity_id, _Change("alias", {}, change, gone))
 
     async def add_relation(self, request: Request, scope: CurrentScope, entity_id: UUID) -> Response:
         require(scope, policy.EDIT_KNOWLEDGE)

@@ -6,7 +6,13 @@ from uuid import UUID
 
 from pydantic import Field
 
-from gptagent.features.knowledge.graph.model import DAILY_TOKENS_MAX, EntityType, FactText, RelationKind
+from gptagent.features.knowledge.graph.model import (
+    DAILY_TOKENS_MAX,
+    NAME_MAX_CHARS,
+    EntityType,
+    FactText,
+    RelationKind,
+)
 from gptagent.kernel.http import Body, Wire, example
 
 Version = Annotated[int | None, Field(ge=1, le=2**31 - 1)]
@@ -180,6 +186,12 @@ class MergeBody(Body):
     model_config = example({"other_id": "0190a1b2-0000-7000-8000-000000000001"})
 
     other_id: UUID
+
+
+class AliasBody(Body):
+    model_config = example({"name": "Acme"})
+
+    name: Annotated[str, Field(min_length=1, max_length=NAME_MAX_CHARS)]
 
 
 class RelationBody(Body):

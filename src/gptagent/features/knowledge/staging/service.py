@@ -60,8 +60,13 @@ async def stages_for(session: Session, places: Collection[At]) -> tuple[StageKey
     """
     if At(None) in places or not await store.has_staged(session):
         return ()
-    live = {key for key, _path in await list_stages(session)}
-    return tuple(sorted({one.stage for one in places if one.stage is not None and one.stage in live}))
+    return await still_there(session, {one.stage for one in places if one.stage is not None})
+
+
+async def still_there(session: Session, stages: Collection[StageKey]) -> tuple[StageKey, ...]:
+    """Return those of the stages that the connected accounts have."""
+    live = {key for key, _path in await list_stages(session)} if stages else set()
+    return tuple(sorted(live.intersection(stages)))
 
 
 async def where_to_look(session: Session, places: Collection[At | None]) -> dict[At | None, At | None]:
