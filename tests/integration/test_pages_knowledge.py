@@ -39,7 +39,7 @@ def rows(page):
 
 
 async def test_categories_are_listed_as_a_tree_and_filtered_sorted_and_paged_by_the_address(alice, made):
-    """U139"""
+    """U139, U142"""
     top, _below, _articles = made
     for query, expected in (
         ("", ["General", "Goods", "Prices"]),
@@ -86,7 +86,7 @@ async def test_a_category_is_moved_on_the_list(alice, made):
 
 
 async def test_articles_are_filtered_and_sorted_by_the_address_and_each_filter_is_taken_off(alice, made):
-    """U140"""
+    """U149"""
     top, below, _articles = made
     for query, expected in (
         ("", ["Carrots", "Beets", "Apples"]),
@@ -112,7 +112,7 @@ async def test_articles_are_filtered_and_sorted_by_the_address_and_each_filter_i
 
 
 async def test_chosen_articles_are_changed_and_the_same_list_is_shown_again(alice, made, database, scope):
-    """U149"""
+    """U150"""
     _top, below, articles = made
     ids = [str(one.id) for one in articles]
     form = {"ids": ids, "action": "move", "to": str(below.id), "status": "active", "sort": "title"}

@@ -55,7 +55,7 @@ async def seen_by_model(scene):
 
 
 async def test_a_new_workspace_lets_its_agents_go_on_and_a_persons_answer_stands_for_theirs(scene, world):
-    """AGT-27, MSG-26: off by default; exactly one answer to each message."""
+    """AGT-27, MSG-26, U186: off by default; exactly one answer to each message."""
     await rule(world, stop_on_human=False)
     await scene.says("Are you open on Sunday?")
     await scene.says("We are, from ten.", author="human")

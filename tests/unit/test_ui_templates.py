@@ -70,6 +70,7 @@ def test_the_russian_page_has_no_english_sentence_of_the_catalogue():
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: f"{part_of(path)}/{path.name}")
 def test_a_template_has_nothing_that_the_content_policy_forbids(path):
+    """U031, U210"""
     text = re.sub(r"\{[#%{].*?[#%}]\}", "", path.read_text(), flags=re.DOTALL)
     assert {name for name, pattern in FORBIDDEN.items() if re.search(pattern, text)} == set()
 
@@ -92,6 +93,7 @@ def test_an_unknown_icon_is_an_error():
 
 @pytest.mark.parametrize("part", sorted({part_of(path) for path in TEMPLATES}))
 def test_every_text_of_a_part_is_translated(part):
+    """U203"""
     translated = set()
     for catalogue in (SOURCE / "locales/ru/LC_MESSAGES").glob("*.po"):
         with catalogue.open("rb") as file:
@@ -168,6 +170,7 @@ def test_a_missing_variable_is_an_error():
 
 
 def test_the_sidebar_marks_the_page_and_shows_only_what_exists():
+    """U008"""
     page = styleguide()
     links = re.findall(r'<a class="nav__link" href="([^"]+)"[^>]*?( aria-current="page")?>', page)
     assert links == [("/manage/1-lines/dashboard", ""), ("/manage/1-lines/ai-agents", ' aria-current="page"')]
@@ -222,6 +225,7 @@ def plain_spaces(text):
     ],
 )
 def test_numbers_follow_the_language(source, russian, english):
+    """U204"""
     assert plain_spaces(fragment(source, "ru")) == russian
     assert fragment(source, "en") == english
 
@@ -236,6 +240,7 @@ def test_numbers_follow_the_language(source, russian, english):
     ],
 )
 def test_moments_follow_the_language_and_the_time_zone(before, russian, english):
+    """U204"""
     source = environment().from_string("{{ at|when }}, {{ at|ago }}")
     for language, expected in (("ru", russian), ("en", english)):
         with reading(view(language)):
