@@ -98,7 +98,7 @@ async def test_markdown_is_cut_at_headings_and_loses_its_marks(tmp_path):
     ],
 )
 async def test_an_unusable_file_ends_in_a_reason(tmp_path, data, mime, code):
-    """KB-12"""
+    """KB-12, U135"""
     assert await reason(tmp_path, data, mime) == code
 
 

@@ -92,6 +92,13 @@ def test_behaviours_stay_small():
     assert {name: size for name, size in sizes.items() if size >= 60} == {}
 
 
+def test_no_script_asks_by_a_dialog_of_the_browser():
+    """U031"""
+    scripts = [*UI.glob("components/*/*.js"), *UI.glob("docs/*.js")]
+    asks = re.compile(r"(?<![\w.])(?:window\.)?(?:alert|confirm|prompt)\(")
+    assert [path.name for path in scripts if asks.search(path.read_text())] == []
+
+
 def test_both_ways_into_the_dark_use_the_same_colours():
     """U025"""
     tokens = (UI / "tokens.css").read_text()

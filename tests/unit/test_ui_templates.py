@@ -199,6 +199,25 @@ def test_an_error_page_needs_nothing_but_its_status(status, title):
     assert page.count("<h1") == 1
 
 
+@pytest.mark.parametrize("status", [403, 404, 413, 429, 500, 503])
+def test_an_error_page_has_a_way_out_and_repeats_what_may_pass(status):
+    """U033: by its address, so nothing that was a form"""
+    known = {"status": status, "href": "/manage/1-x/dashboard"}
+    page = render(environment(), "ui/layouts/error.html", view("en"), **known)
+    assert re.search(r'<a class="btn[^"]*" href="/manage/1-x/dashboard">', page)
+    repeat = r'<a class="btn btn--primary" href="">.*?Repeat'
+    assert bool(re.search(repeat, page)) == (status == 429 or status >= 500)
+    page = render(environment(), "ui/layouts/error.html", view("en"), repeats=False, **known)
+    assert '<a class="btn btn--primary" href="/manage/1-x/dashboard">' in page and not re.search(repeat, page)
+
+
+def test_breadcrumbs_begin_with_two():
+    """U028"""
+    assert fragment('{{ ui.breadcrumb([("Dashboard", "")]) }}').strip() == ""
+    path = fragment('{{ ui.breadcrumb([("Dashboard", "/d"), ("Agents", "")]) }}')
+    assert '<a href="/d">Dashboard</a>' in path and '<li aria-current="page">Agents</li>' in path
+
+
 def test_a_message_for_the_next_page_is_shown_once_there():
     greeting = View("en", view("en").catalog, NOW, flashes=(Flash("success", "Saved & sound"),))
     page = render(environment(), "ui/layouts/error.html", greeting, status=404)
