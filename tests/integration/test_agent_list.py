@@ -16,7 +16,7 @@ from gptagent.kernel.ids import new_id
 from gptagent.kernel.paging import Page
 from integration.conftest import serving_here
 from members import add_member
-from readers import reader_of, texts
+from readers import reader_of, shown_in, texts
 
 OWN_MODEL = "gpt-test"
 
@@ -164,6 +164,31 @@ async def test_filters_order_and_pages_are_in_the_address(owner, database, scope
     assert len(shown(await owner.open("/ai-agents?to=2099-01-01&from=nonsense"))) == 13
     part = await owner.open("/ai-agents?part=list&q=night")
     assert shown(part) == ["Night"] and "<html" not in part.text
+
+
+async def test_another_filter_shows_the_first_page_with_nothing_chosen(owner, database, scope):
+    """U058: whether it is typed, picked or a link"""
+    async with database.session(scope) as session:
+        await made(session, *(f"Desk {number:02}" for number in range(12)))
+    page = await owner.open("/ai-agents?q=desk&size=10&page=2&chosen=all")
+    assert shown(page) == ["Desk 10", "Desk 11"] and re.search(r'name="ids"[^>]* checked', page.text)
+    sent = shown_in(page, f"{owner.base}/ai-agents", "get")
+    assert sent["q"] == ["desk"] and not {"page", "chosen"} & sent.keys()
+    page = await owner.open("/ai-agents", params={**sent, "q": "desk 0", "status": "inactive"})
+    assert shown(page) == [f"Desk {number:02}" for number in range(10)]
+    assert not re.search(r'name="ids"[^>]* checked', page.text)
+    links = re.findall(r'class="segment" href="([^"]+)"', page.text)
+    assert len(links) == 3 and not [one for one in links if "page=" in one or "chosen=" in one]
+
+
+async def test_a_workspace_without_agents_is_led_to_its_first(owner, served, database, scope):
+    """U064"""
+    page = await owner.open("/ai-agents")
+    assert "No agents yet" in texts(page) and "Nothing found" not in texts(page)
+    assert f'href="{owner.base}/ai-agents/create"' in page.text and 'role="search"' not in page.text
+    async with reader_of(served, database, await add_member(database, scope, "viewer")) as dora:
+        page = await dora.open("/ai-agents")
+        assert "No agents yet" in texts(page) and "/ai-agents/create" not in page.text
 
 
 async def test_columns_and_order_are_remembered_by_the_browser(owner, database, scope):
