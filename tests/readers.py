@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from html.parser import HTMLParser
 from itertools import count
 
 import httpx2
@@ -69,6 +70,57 @@ async def stranger_at(url: str) -> AsyncIterator[Reader]:
 def texts(page: httpx2.Response) -> str:
     """Return what is written on a page, one space between words."""
     return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", page.text))
+
+
+class _Form(HTMLParser):
+    """The fields of a page's first form with this address and method."""
+
+    def __init__(self, action: str, method: str) -> None:
+        super().__init__()
+        self.fields: dict[str, list[str]] = {}
+        self._sought, self._is_here, self._is_over = (action, method), False, False
+        self._name: str | None = None
+        self._text = ""
+        self._options: list[tuple[str, bool]] = []
+
+    def handle_starttag(self, tag, attrs):
+        known = dict(attrs)
+        if tag == "form" and not self._is_over:
+            self._is_here = (known.get("action"), known.get("method")) == self._sought
+        if not self._is_here or "disabled" in known:
+            return
+        if tag in {"textarea", "select"}:
+            self._name, self._text, self._options = known.get("name"), "", []
+        elif tag == "option":
+            self._options.append((known.get("value", ""), "selected" in known))
+        elif tag == "input" and (
+            "checked" in known or known.get("type") not in {"checkbox", "radio", "file"}
+        ):
+            self._put(known.get("name"), known.get("value") or "")
+
+    def handle_data(self, data):
+        self._text += data
+
+    def handle_endtag(self, tag):
+        if tag == "form" and self._is_here:
+            self._is_here, self._is_over = False, True
+        elif self._is_here and tag == "textarea":
+            self._put(self._name, self._text.removeprefix("\n").replace("\n", "\r\n"))
+        elif self._is_here and tag == "select" and self._options:
+            chosen = [value for value, is_chosen in self._options if is_chosen]
+            self._put(self._name, (chosen or [self._options[0][0]])[0])
+
+    def _put(self, name, value):
+        if name:
+            self.fields.setdefault(name, []).append(value)
+
+
+def shown_in(page: httpx2.Response, action: str, method: str = "post") -> dict[str, list[str]]:
+    """Return what a browser sends of a form in which nothing was changed and no button has a name."""
+    form = _Form(action, method)
+    form.feed(page.text)
+    assert form.fields, f"there is no form to {action}"
+    return form.fields
 
 
 def elsewhere() -> dict[str, str]:

@@ -140,7 +140,7 @@ async def test_a_browsers_cookie_is_no_credential_of_the_api(door, alice, databa
 
 
 async def test_registering_makes_a_workspace_one_owns(door, new_email):
-    """AUTH-1"""
+    """AUTH-1, U038"""
     response = await door.register(new_email(), organization="Страна чудес")
     assert response.status_code == 201, response.text
     made = response.json()
@@ -152,7 +152,7 @@ async def test_registering_makes_a_workspace_one_owns(door, new_email):
 
 
 async def test_an_address_registers_once_however_it_is_written(door, new_email):
-    """AUTH-2, AUTH-5"""
+    """AUTH-2, AUTH-5, U040"""
     email = new_email()
     assert (await door.register(email)).status_code == 201
     again = await door.register(f"  {email.upper()} ")

@@ -43,7 +43,7 @@ async def test_every_answer_carries_the_security_headers(what, door, alice):
 
 @pytest.mark.parametrize("what", ANSWERS)
 async def test_the_content_security_policy_lets_nothing_inline_or_foreign_in(what, door, alice):
-    """SEC-1"""
+    """SEC-1, U210"""
     method, path, inside = ANSWERS[what]
     policy = (await (alice if inside else door)(method, path)).headers["content-security-policy"]
     rules = dict(rule.strip().partition(" ")[::2] for rule in policy.split(";"))

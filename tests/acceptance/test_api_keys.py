@@ -24,7 +24,7 @@ def program(door, key):
 
 
 async def test_a_key_is_shown_once_and_stored_as_a_hash(alice, database):
-    """AUTH-14"""
+    """AUTH-14, U188"""
     response = await alice("POST", KEYS, json={"name": "Website", "scopes": ["view"]})
     made = response.json()
     secret = made.pop("key")
@@ -53,7 +53,7 @@ async def test_a_key_does_what_its_scopes_name_and_nothing_else(door, alice):
 
 
 async def test_a_revoked_key_is_refused_from_the_next_request_on(door, alice):
-    """AUTH-14"""
+    """AUTH-14, U188"""
     made = await make_key(alice, "view")
     key = program(door, made)
     assert (await door("GET", "/api/v1/agents", **key)).status_code == 200
@@ -64,7 +64,7 @@ async def test_a_revoked_key_is_refused_from_the_next_request_on(door, alice):
 
 
 async def test_an_expired_key_is_refused(door, alice, database):
-    """AUTH-14"""
+    """AUTH-14, U188"""
     made = await make_key(alice, "view", expires_in_days=30)
     async with database.session(alice.scope) as session:
         past = utcnow() - timedelta(seconds=1)

@@ -88,6 +88,7 @@ def description(web):
 
 
 def test_the_description_is_of_openapi_3_1_and_lists_the_api_and_nothing_else(description):
+    """U201"""
     assert description["openapi"].startswith("3.1.")
     listed = {
         f"{method.upper()} {path}" for path, methods in description["paths"].items() for method in methods

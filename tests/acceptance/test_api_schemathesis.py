@@ -69,7 +69,7 @@ ASKED = [
 
 @pytest.mark.parametrize(("name", "kind"), ASKED)
 def test_every_answer_is_one_the_description_knows(name, kind, described, connection, zoe):
-    """SEC-11: each request is made as a stranger and as the owner."""
+    """SEC-11, U201: each request is made as a stranger and as the owner."""
     method, path = name.split()
     operation = described[path][method]
     asked = {"stranger": [], "owner": []}

@@ -181,6 +181,7 @@ def pages(estate):
 
 
 async def test_axe_has_nothing_to_complain_of(visitor, database, home, roles):
+    """U005, U205"""
     async with database.installation() as session:
         setup = await identity.offer_setup(session)
     await visitor.visit(f"/setup/{setup}")

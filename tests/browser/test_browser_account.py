@@ -136,7 +136,7 @@ async def add_passkey(page: Page, security: str) -> None:
 
 @pytest.mark.parametrize("width", WIDTHS)
 async def test_a_person_looks_after_their_account(width, browser, web, database, scope):
-    """AUTH-10, AUTH-17"""
+    """AUTH-10, AUTH-17, U183"""
     async with database.session(scope) as session:
         email = await session.fetchval("select email from app.person where id = $1", scope.actor.id)
     security = f"/manage/{await number_of(database, scope)}-alice-s/account-settings/security"

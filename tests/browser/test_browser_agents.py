@@ -35,7 +35,7 @@ async def test_the_editor_saves_a_tab_and_says_what_is_wrong_beside_the_field(br
 
 
 async def test_a_name_is_changed_in_the_list_by_double_click_and_by_keyboard(browser, web, world, scene):
-    """AGT-7"""
+    """AGT-7, U064"""
     page, base = await enter(browser, web, world)
     await page.clock.install()
     await page.goto(f"{base}/ai-agents")
@@ -122,7 +122,7 @@ async def test_a_longer_list_of_the_editor_is_searched_and_what_is_ticked_is_tak
 
 
 async def test_an_editor_with_unsaved_changes_is_not_left_unasked(browser, web, world, scene):
-    """U071"""
+    """U070, U071, U072, U073"""
     async with world.db.session(world.scope) as session:
         (agent,) = await agents.list_agents(session)
     page, base = await enter(browser, web, world)
@@ -186,7 +186,7 @@ async def test_a_switch_that_is_not_obeyed_moves_back_and_says_so(browser, web, 
 
 @pytest.mark.parametrize("width", [375, 1280])
 async def test_the_list_is_narrowed_and_its_agents_are_copied_and_deleted(width, browser, web, world, scene):
-    """U056-U059, U061-U063, U065: as cards on a phone; what is chosen is in the address, and stays."""
+    """U057, U059, U061-U063, U065: as cards on a phone; what is chosen is in the address, and stays."""
     async with world.db.session(world.scope) as session:
         for number in range(11):
             await agents.create_agent(session, f"Desk {number:02}", locale="en")
@@ -239,7 +239,7 @@ async def test_the_list_is_narrowed_and_its_agents_are_copied_and_deleted(width,
 
 
 async def test_the_tabs_of_the_editor_share_one_frame_and_show_what_was_saved(browser, web, world, scene):
-    """U069, U070, U072, U074"""
+    """U028, U069, U070, U072, U074, U076"""
     async with world.db.session(world.scope) as session:
         (agent,) = await agents.list_agents(session)
     page, base = await enter(browser, web, world, width=375)

@@ -28,7 +28,7 @@ async def allow(page, answer="Allow"):
 
 
 async def test_the_wizard_ends_in_a_connected_account_and_a_banner_leads_to_mending_it(page):
-    """CRM-2, CRM-3, CRM-5"""
+    """CRM-2, CRM-3, CRM-5, U169"""
     with running("kommo") as kommo, up(KOMMO_SANDBOX_URL=kommo, EGRESS_ALLOW="") as server:
         async with httpx2.AsyncClient(base_url=f"{kommo}/_sandbox", timeout=20) as crm:
             await register(page, re.search(r"http://localhost:\d+/setup/\S+", server.log)[0])

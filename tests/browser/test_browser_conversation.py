@@ -28,7 +28,7 @@ async def suggest(scene):
 async def test_a_colleague_asks_for_a_suggestion_writes_and_gives_back_by_keyboard_alone(
     browser, web, world, scene
 ):
-    """AGT-27, MSG-26: what the page shows comes by itself; the agent is stopped everywhere it is shown."""
+    """AGT-27, MSG-26, U187: what the page shows comes by itself; it is stopped wherever it is shown."""
     await scene.set_agent(response_delay_seconds=60)
     await scene.says("When are you open on Sunday?")
     page, base = await enter(browser, web, world)
@@ -62,7 +62,7 @@ async def test_a_colleague_asks_for_a_suggestion_writes_and_gives_back_by_keyboa
 
 @pytest.mark.parametrize("has_script", [True, False], ids=["script", "no-script"])
 async def test_a_typed_reply_outlives_every_other_button_of_the_page(has_script, browser, web, world, scene):
-    """AGT-19, AGT-27"""
+    """AGT-19, AGT-27, U208"""
     await scene.set_agent(response_delay_seconds=60)
     await scene.says("When are you open on Sunday?")
     base = f"{web.url}/manage/{await number_of(world.db, world.scope)}"

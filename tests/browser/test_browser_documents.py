@@ -50,6 +50,7 @@ def web(home, roles):
 
 @pytest.mark.parametrize("look", LOOKS, ids=str)
 async def test_every_state_of_a_document_fits(look, browser, web, database, tmp_path):
+    """U136, U137, U206"""
     width, theme, language = look
     scope = await make_scope(database, "Wonderland")
     async with database.session(scope) as session:

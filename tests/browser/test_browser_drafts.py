@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Chrom
 
 
 async def test_a_draft_is_taken_into_ones_own_reply_and_sent_by_keyboard(browser, web, world, scene):
-    """AGT-19: what comes in meanwhile leaves the words alone; the draft is taken back, and goes out once."""
+    """AGT-19, U029: what comes in meanwhile leaves the words alone; it is taken back, and sent once."""
     await scene.set_agent(check_before_sending=True)
     await scene.says("Are you open on Sunday?")
     await scene.calm()
@@ -55,7 +55,7 @@ async def test_a_draft_is_taken_into_ones_own_reply_and_sent_by_keyboard(browser
 
 
 async def test_drafts_are_decided_one_after_the_other_by_keyboard(browser, web, world, scene):
-    """AGT-19: approve, next, edit, reject; the keys are told of."""
+    """AGT-19, U029: approve, next, edit, reject; the keys are told of."""
     await scene.set_agent(check_before_sending=True)
     others = [await Scene.open(world) for _ in range(2)]
     await scene.says("Are you open on Sunday?")

@@ -105,6 +105,7 @@ async def test_what_comes_between_a_page_and_its_stream_is_shown(browser, web, w
 
 @pytest.mark.parametrize("look", LOOKS, ids=str)
 async def test_the_pages_fit_and_say_all_in_one_language(look, browser, web, world, scene):
+    """U206"""
     width, theme, language = look
     await scene.set_agent(check_before_sending=True)
     await scene.says("Are you open?")

@@ -136,7 +136,7 @@ async def test_long_words_stay_in_their_place_on_the_phone(visit):
 
 @pytest.mark.timeout(300)
 async def test_the_knowledge_base_is_kept_by_hand_on_the_phone_and_at_the_desk(visit, web_site, tmp_path):
-    """KB-1, KB-19, KB-20, KB-21, KB-23, KB-28"""
+    """KB-1, KB-19, KB-20, KB-21, KB-23, KB-28, U149, U150, U154"""
     for width in (375, 1280):
         desk = await visit(width)
         await articles(desk)

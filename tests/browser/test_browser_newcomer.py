@@ -131,7 +131,7 @@ async def connect(page: Page, account: dict[str, str]) -> None:
 
 
 async def test_a_newcomer_sees_an_agent_answer_and_takes_the_chat_over(page, tmp_path):
-    """From the setup link to a live reply with its source, then takeover and back."""
+    """U053, U054, U137: From the setup link to a live reply with its source, then takeover and back."""
     with running("kommo") as kommo, up(KOMMO_SANDBOX_URL=kommo, EGRESS_ALLOW="") as server:
         async with httpx2.AsyncClient(base_url=f"{kommo}/_sandbox", timeout=20) as crm:
             await register(page, re.search(r"http://localhost:\d+/setup/\S+", server.log)[0])

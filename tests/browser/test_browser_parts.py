@@ -38,7 +38,7 @@ async def asked(browser, web, world, scene):
 
 @pytest.mark.parametrize("name", ["preview", "picker", "drawer"])
 async def test_what_was_asked_for_shows_its_shape_or_that_it_is_lost_and_is_asked_for_again(name, asked):
-    """U048, U064: what was typed stays, and no message covers what the part says itself."""
+    """U048, U064, U146: what was typed stays, and no message covers what the part says itself."""
     page, ask = asked
     act, address, part, words = await ask(name)
     held = asyncio.Queue()

@@ -30,6 +30,7 @@ def test_there_are_pages_to_look_at():
 
 @pytest.mark.parametrize("look", LOOKS, ids=str)
 async def test_every_page_of_settings_fits_and_says_all_in_one_language(look, browser, web, database):
+    """U005, U206"""
     width, theme, language = look
     scope = await make_scope(database, "Wonderland")
     context = await browser.new_context(viewport={"width": width, "height": 900}, locale="en-GB")

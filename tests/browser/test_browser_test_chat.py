@@ -71,7 +71,9 @@ def served(home, roles, llm):
 
 
 async def test_an_agent_is_tried_on_a_phone(served, database, workspace):
-    """MSG-22, MSG-24: words appear while they come; what the fact gate takes out does not stay."""
+    """MSG-22, MSG-24, U158, U159, U160, U163, U166: words appear while they come; what the fact
+    gate takes out does not stay.
+    """
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = await browser.new_page(viewport={"width": 375, "height": 740}, locale="en-GB")

@@ -46,7 +46,7 @@ async def test_a_rule_writes_a_value_that_fits_once_and_a_person_takes_it_back(d
 
 
 async def test_a_value_that_is_there_stays_unless_the_rule_overwrites(desk):
-    """AGT-25: also if the mirror does not know yet that it is there"""
+    """AGT-25, U095: also if the mirror does not know yet that it is there"""
     number = desk.field("leads", "numeric")
     first, second = f"cf_{number.id}", "price"
     await desk.scene.set_agent(update_rules={"lead": [rule(first), rule(second)]})
@@ -61,7 +61,7 @@ async def test_a_value_that_is_there_stays_unless_the_rule_overwrites(desk):
 
 
 async def test_rules_count_in_their_order_and_what_does_not_fit_is_not_written(desk):
-    """AGT-26"""
+    """AGT-26, U096"""
     choice, date, flag = (desk.field("leads", kind) for kind in ("select", "date", "checkbox"))
     lead = [
         rule("price", "first"),

@@ -42,7 +42,7 @@ async def ask(scene, question):
 
 
 async def test_an_agent_answers_from_its_categories_and_those_below_and_from_nothing_else(scene):
-    """AGT-16: from the next message on."""
+    """AGT-16, U087: from the next message on."""
     watches, sofas = await furnish(scene)
     assert SOFA in await ask(scene, "How much does a cushion of a sofa cost?")
     await scene.set_agent(knowledge={"all": False, "categories": [str(watches.id)]})

@@ -183,7 +183,7 @@ def described_as_changes(settings):
 
 
 async def test_an_agent_may_begin_with_a_template(session):
-    """AGT-1"""
+    """AGT-1, U068"""
     for locale in LOCALES:
         for key, preset in list_presets(locale).items():
             agent = await service.create_agent(session, f"{key} {locale}", locale=locale, preset=key)
@@ -191,7 +191,7 @@ async def test_an_agent_may_begin_with_a_template(session):
 
 
 async def test_the_plan_bounds_the_number_of_agents(session):
-    """AGT-11"""
+    """AGT-11, U067"""
     await on_plan(session, "free")
     agent = await service.create_agent(session, "One", locale="en")
     for more in (
@@ -208,7 +208,7 @@ async def test_the_plan_bounds_the_number_of_agents(session):
 
 
 async def test_the_plan_bounds_instructions(session):
-    """AGT-3"""
+    """AGT-3, U076"""
     agent = await service.create_agent(session, "One", locale="en")
     await service.update_agent(session, agent.id, {"instructions": "x" * 40_000})
     with pytest.raises(Invalid):
@@ -242,7 +242,7 @@ async def test_a_plan_without_field_updates_takes_no_new_rules_and_leaves_old_on
 
 
 async def test_a_model_that_is_not_of_the_plan_is_refused(session):
-    """AGT-12"""
+    """AGT-12, U125"""
     agent = await service.create_agent(session, "One", locale="en")
     await service.update_agent(session, agent.id, {"model": "anything"})
     await on_plan(session, "free")
@@ -311,7 +311,7 @@ async def fails(pointer, doing):
 
 
 async def test_the_pages_offer_templates_take_files_and_say_what_the_plan_forbids(home, database, scope):
-    """AGT-3, AGT-11"""
+    """AGT-3, AGT-11, U067, U068, U076"""
     async with serving_here(home, llm_model="gpt-test") as url, reader_of(url, database, scope) as owner:
         page = await owner.open("/ai-agents/create")
         assert "Lead qualifier" in texts(page) and "Without a template" in texts(page)

@@ -58,7 +58,7 @@ async def ask(scene, text="Hello"):
 
 
 async def test_an_agent_answers_only_at_its_stages_and_the_next_that_fits_takes_the_rest(scene):
-    """AGT-13"""
+    """AGT-13, U082"""
     pipeline = await pipeline_of(scene)
     first, second = [stage for stage in pipeline.stages if stage.kind == "open"][:2]
     await scene.set_agent(pipelines=only(pipeline, first))
@@ -102,7 +102,7 @@ async def test_what_was_made_for_another_stage_is_not_sent(scene):
 
 
 async def test_an_agent_answers_only_in_its_channels(scene):
-    """AGT-15: the scene's chat comes from WhatsApp"""
+    """AGT-15, U086: the scene's chat comes from WhatsApp"""
     world = scene.world
     connection = (await pipeline_of(scene)).connection_id
     async with world.db.session(world.scope) as session:
@@ -138,7 +138,7 @@ async def test_an_agent_answers_only_in_its_channels(scene):
     ],
 )
 async def test_what_is_not_offered_or_not_possible_is_refused(scene, changes, fault):
-    """AGT-4, AGT-15: an empty selection is invalid"""
+    """AGT-4, AGT-15, U085: an empty selection is invalid"""
     with pytest.raises(Invalid) as refused:
         await scene.set_agent(**changes)
     assert [one.pointer for one in refused.value.fields] == [fault]
@@ -284,7 +284,7 @@ async def test_what_came_while_nobody_worked_is_not_too_old_when_the_hours_begin
 
 
 async def test_outside_of_its_hours_an_agent_is_silent_and_answers_once_when_they_begin(scene):
-    """AGT-29"""
+    """AGT-29, U129"""
     day = datetime.now(UTC).date()
     free = [str(day + timedelta(days=number)) for number in range(-1, 2)]
     await scene.set_agent(hours={"is_on": True, "timezone": "UTC", "holidays": free})

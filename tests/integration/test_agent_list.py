@@ -16,7 +16,7 @@ from gptagent.kernel.ids import new_id
 from gptagent.kernel.paging import Page
 from integration.conftest import serving_here
 from members import add_member
-from readers import reader_of, texts
+from readers import reader_of, shown_in, texts
 
 OWN_MODEL = "gpt-test"
 
@@ -51,7 +51,7 @@ async def names(session, **wanted):
 
 
 async def test_a_list_is_narrowed_by_name_state_model_and_time_of_change(session):
-    """AGT-7"""
+    """AGT-7, U057"""
     await made(session, "Night desk", is_active=True)
     await made(session, "Sales", "100% sale", model="gpt-5")
     assert await names(session) == ["100% sale", "Night desk", "Sales"]
@@ -69,7 +69,7 @@ async def test_a_list_is_narrowed_by_name_state_model_and_time_of_change(session
 
 
 async def test_several_are_changed_at_once_all_or_none(session, database, other_scope):
-    """AGT-8"""
+    """AGT-8, U063"""
     chosen = [one.id for one in await made(session, "One", "Two")]
     (left,) = await made(session, "Three")
     assert await service.change_agents(session, [*chosen, chosen[0]], "activate") == 2
@@ -106,7 +106,7 @@ async def test_a_deletion_of_several_that_fails_deletes_none(database, scope):
 
 
 async def test_a_copy_has_every_setting_its_own_name_and_is_silent(session):
-    """AGT-9"""
+    """AGT-9, U061"""
     other = replace(
         Settings(),
         instructions="Be kind to all.",
@@ -141,7 +141,7 @@ def shown(page):
 
 
 async def test_filters_order_and_pages_are_in_the_address(owner, database, scope):
-    """AGT-7"""
+    """AGT-7, U056, U057, U059"""
     async with database.session(scope) as session:
         await made(session, *(f"Desk {number:02}" for number in range(12)), model="gpt-5")
         await made(session, "Night", is_active=True)
@@ -166,8 +166,33 @@ async def test_filters_order_and_pages_are_in_the_address(owner, database, scope
     assert shown(part) == ["Night"] and "<html" not in part.text
 
 
+async def test_another_filter_shows_the_first_page_with_nothing_chosen(owner, database, scope):
+    """U058: whether it is typed, picked or a link"""
+    async with database.session(scope) as session:
+        await made(session, *(f"Desk {number:02}" for number in range(12)))
+    page = await owner.open("/ai-agents?q=desk&size=10&page=2&chosen=all")
+    assert shown(page) == ["Desk 10", "Desk 11"] and re.search(r'name="ids"[^>]* checked', page.text)
+    sent = shown_in(page, f"{owner.base}/ai-agents", "get")
+    assert sent["q"] == ["desk"] and not {"page", "chosen"} & sent.keys()
+    page = await owner.open("/ai-agents", params={**sent, "q": "desk 0", "status": "inactive"})
+    assert shown(page) == [f"Desk {number:02}" for number in range(10)]
+    assert not re.search(r'name="ids"[^>]* checked', page.text)
+    links = re.findall(r'class="segment" href="([^"]+)"', page.text)
+    assert len(links) == 3 and not [one for one in links if "page=" in one or "chosen=" in one]
+
+
+async def test_a_workspace_without_agents_is_led_to_its_first(owner, served, database, scope):
+    """U064"""
+    page = await owner.open("/ai-agents")
+    assert "No agents yet" in texts(page) and "Nothing found" not in texts(page)
+    assert f'href="{owner.base}/ai-agents/create"' in page.text and 'role="search"' not in page.text
+    async with reader_of(served, database, await add_member(database, scope, "viewer")) as dora:
+        page = await dora.open("/ai-agents")
+        assert "No agents yet" in texts(page) and "/ai-agents/create" not in page.text
+
+
 async def test_columns_and_order_are_remembered_by_the_browser(owner, database, scope):
-    """AGT-7"""
+    """AGT-7, U056"""
     async with database.session(scope) as session:
         await made(session, "Able", "Baker")
     page = await owner.open("/ai-agents")
@@ -181,7 +206,7 @@ async def test_columns_and_order_are_remembered_by_the_browser(owner, database, 
 
 
 async def test_the_ticked_ones_are_changed_and_the_same_list_is_shown(owner, database, scope):
-    """AGT-8, AGT-9"""
+    """AGT-8, AGT-9, U063"""
     async with database.session(scope) as session:
         one, two = await made(session, "One", "Two")
     page = await owner.open("/ai-agents?size=100&chosen=all")

@@ -59,7 +59,7 @@ async def ask(scene, control):
 
 
 async def test_the_stages_instruction_is_told_only_while_the_deal_is_there(scene, control):
-    """AGT-14: also for an agent that works in all deals"""
+    """AGT-14, U083: also for an agent that works in all deals"""
     pipeline = await pipeline_of(scene)
     first, second = [stage for stage in pipeline.stages if stage.kind == "open"][:2]
     told = [{"stage_id": first.id, "text": "Ask for the size of the kitchen."}]
@@ -82,7 +82,7 @@ async def test_the_goal_is_told_if_there_is_one(scene, control):
 
 
 async def test_the_language_is_the_customers_or_the_one_that_is_set(scene, control):
-    """AGT-21"""
+    """AGT-21, U126"""
     prompt, _ = await ask(scene, control)
     assert "as its employee, in the customer's language, briefly" in prompt
     await scene.set_agent(language={"detect": False, "fixed": "kk"})
@@ -103,7 +103,7 @@ async def test_so_many_earlier_messages_are_told_as_are_wished(scene, control):
 
 
 async def test_creativity_and_the_model_change_what_is_asked_for(scene, control):
-    """AGT-22"""
+    """AGT-22, U127"""
     asked = []
     for changes in ({"creativity": "precise"}, {"creativity": "creative", "model": "another-one"}):
         await scene.set_agent(**changes)
@@ -147,7 +147,7 @@ async def test_an_answer_is_no_longer_than_it_may_be(scene, control):
 
 
 async def test_only_the_chosen_fields_of_deal_and_contact_are_told(scene, control):
-    """AGT-23"""
+    """AGT-23, U091"""
     await ask(scene, control)
     await furnish(scene)
     prompt, _ = await ask(scene, control)

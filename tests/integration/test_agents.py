@@ -46,7 +46,7 @@ async def agent(session):
 
 
 async def test_a_name_is_enough_for_a_silent_agent_with_defaults(agent, session):
-    """AGT-1"""
+    """AGT-1, U066, U089, U127"""
     settings = agent.settings
     assert not agent.is_active and agent.version == 1 and settings.model is None
     assert TEMPERATURES[settings.creativity] == 0.7 and settings.response_delay_seconds == 5
@@ -56,7 +56,7 @@ async def test_a_name_is_enough_for_a_silent_agent_with_defaults(agent, session)
 
 
 async def test_a_name_is_1_to_255_characters_and_trimmed(agent, session):
-    """AGT-2"""
+    """AGT-2, U066"""
     for name in ("", "  ", "x" * 256):
         assert await wrong(session, agent.id, name=name) == {"name"}
         with pytest.raises(Invalid):
@@ -65,7 +65,7 @@ async def test_a_name_is_1_to_255_characters_and_trimmed(agent, session):
 
 
 async def test_a_name_is_unique_in_its_workspace_only(agent, session, database, other_scope):
-    """AGT-2"""
+    """AGT-2, U066"""
     for name in ("Sales", " SALES "):
         with pytest.raises(Invalid):
             await service.create_agent(session, name, locale="en")
@@ -90,7 +90,7 @@ async def test_a_name_is_unique_in_its_workspace_only(agent, session, database, 
     ],
 )
 async def test_every_setting_keeps_within_its_limits(agent, session, field, good, bad):
-    """AGT-4"""
+    """AGT-4, U077, U089, U127, U128"""
     for value in good:
         changed = await service.update_agent(session, agent.id, {field: value})
         told = {"is_active": changed.is_active, **described(changed.settings)}[field]
@@ -113,7 +113,7 @@ async def test_a_change_leaves_the_other_settings_and_names_every_fault(agent, s
 async def test_a_group_is_changed_by_its_parts_and_refers_to_what_is_there(
     agent, session, database, other_scope
 ):
-    """AGT-5, AGT-16"""
+    """AGT-5, AGT-16, U087"""
     made = await knowledge.create_category(session, NewCategory("Delivery"), now=utcnow())
     async with database.session(other_scope) as others:
         theirs = await knowledge.create_category(others, NewCategory("Theirs"), now=utcnow())
@@ -164,7 +164,7 @@ async def test_the_audit_says_which_settings_changed_and_of_texts_no_more(agent,
 
 
 def test_the_document_its_table_and_its_wire_are_one():
-    """AGT-4: each setting has limits and a sentence, and the API takes and tells it."""
+    """AGT-4, U212: each setting has limits and a sentence, and the API takes and tells it."""
     document = described(Settings())
     assert document.keys() == SETTINGS.keys()
     own = {"id", "name", "is_active", "version", "created_at", "updated_at", "problems"}

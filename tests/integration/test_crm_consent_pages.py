@@ -69,7 +69,7 @@ async def back(reader, answer):
 
 
 async def test_a_consent_leads_to_the_connected_account_with_a_notice(owner, keys, crm):
-    """CRM-3"""
+    """CRM-3, U168"""
     answer = allow(crm, await begin(owner, keys))
     response = await back(owner, answer)
     assert "code" not in urlsplit(response.headers["location"]).query
@@ -125,7 +125,7 @@ async def test_a_widgets_installation_is_acknowledged_and_nothing_is_done(keys, 
 
 
 async def test_an_account_that_removes_the_integration_shows_on_every_page(owner, keys, crm, database, scope):
-    """CRM-5, CRM-24"""
+    """CRM-5, CRM-24, U169"""
     made = await back(owner, allow(crm, await begin(owner, keys)))
     for page in ("/dashboard", "/settings", "/integrations"):
         assert "does not work." not in (await owner.open(page)).text
@@ -187,7 +187,7 @@ async def test_the_installations_own_integration_leaves_one_step(home, kommo, da
 async def test_an_account_is_checked_by_hand_and_tells_what_is_still_to_be_done(
     owner, keys, crm, database, scope
 ):
-    """CRM-5"""
+    """CRM-5, U172"""
     made = await back(owner, allow(crm, await begin(owner, keys)))
     home = made.headers["location"].removeprefix(owner.base)
     page = await owner.open(home)

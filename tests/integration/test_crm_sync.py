@@ -401,7 +401,7 @@ async def test_the_card_of_a_deal_shows_its_fields(mirror):
 
 
 async def test_the_tab_shows_the_last_run_and_starts_another(mirror, web, alice, dora):
-    """CRM-9 U169 U170"""
+    """CRM-9, U170"""
     path = f"/integrations/{mirror.id}/sync"
     assert "Not read yet" in texts(await alice.open(path))
     await mirror.account.call("POST", "/faults", {"method": "GET", "path": "/users", "status": 403})

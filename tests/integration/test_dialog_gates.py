@@ -167,7 +167,7 @@ async def test_one_whose_file_cannot_be_had_is_asked_for_words(scene):
 
 
 async def test_the_not_found_task_is_made_once(scene):
-    """AGT-17, AGT-18"""
+    """AGT-17, AGT-18, U088"""
     await scene.set_agent(not_found_task=True)
     await scene.says("What is the meaning of it all?")
     await scene.calm()

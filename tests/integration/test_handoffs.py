@@ -199,6 +199,7 @@ async def test_two_at_the_same_moment_are_two_and_the_later_one_holds(scene, wor
 
 
 async def test_a_form_sent_twice_is_one_handoff_and_tells_the_customer_once(scene, world, alice):
+    """U209"""
     await scene.says("Hello")
     await scene.calm()
     before, page = await scene.sent(), f"/conversations/{scene.conversation_id}"

@@ -63,7 +63,7 @@ async def last_message(scene):
 
 
 async def test_a_form_sent_twice_is_one_reply_that_stops_the_agent(scene):
-    """AGT-27: what is written on our screen is a person's message."""
+    """AGT-27, U209: what is written on our screen is a person's message."""
     reply_id = new_id()
     await asyncio.gather(write(scene, reply_id=reply_id), write(scene, reply_id=reply_id))
     await asyncio.gather(scene.send_owed(job_id=1), scene.send_owed(job_id=2))

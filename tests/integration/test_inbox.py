@@ -61,6 +61,7 @@ async def shown(world, **wanted):
 
 
 async def test_each_filter_shows_its_conversations(world, scenes):
+    """U187"""
     first, second = (scene.conversation_id for scene in scenes)
     assert await shown(world) == [second, first]
     assert await shown(world, view="drafts") == [first]

@@ -40,7 +40,7 @@ async def test_an_article_is_found_by_its_text_headings_and_title(database, scop
 
 
 async def test_an_inactive_article_is_never_found(database, scope):
-    """KB-5"""
+    """KB-5, U148"""
     async with database.session(scope) as session:
         article = await create(session)
         hidden = await create(session, NewArticle("Курьер", "Тайный курьер в Казань.", is_active=False))

@@ -39,7 +39,7 @@ def pointer(refused):
 
 
 async def test_a_title_is_unique_within_its_parent(database, scope):
-    """KB-3"""
+    """KB-3, U139"""
     async with database.session(scope) as session:
         goods = await make(session, "Goods")
         inner = await make(session, "Prices", goods)
@@ -54,7 +54,7 @@ async def test_a_title_is_unique_within_its_parent(database, scope):
 
 
 async def test_a_category_is_not_put_into_itself_nor_below(database, scope):
-    """KB-1"""
+    """KB-1, U140"""
     async with database.session(scope) as session:
         top = await make(session, "Top")
         middle = await make(session, "Middle", top)
@@ -68,7 +68,7 @@ async def test_a_category_is_not_put_into_itself_nor_below(database, scope):
 
 
 async def test_a_tree_is_five_levels_deep_also_after_a_move(database, scope):
-    """KB-1"""
+    """KB-1, U140"""
     async with database.session(scope) as session:
         chain = [await make(session, "1")]
         for level in range(2, DEPTH_MAX + 1):
@@ -100,7 +100,7 @@ async def test_two_moves_at_once_make_no_circle(database, scope):
 
 
 async def test_a_full_category_is_deleted_with_cascade_only_and_articles_stay(database, scope):
-    """KB-2"""
+    """KB-2, U141"""
     async with database.session(scope) as session:
         top, elsewhere = await make(session, "Top"), await make(session, "Elsewhere")
         below = await make(session, "Below", top)

@@ -71,7 +71,7 @@ def desk(database, scope, tmp_path):
 
 
 async def test_a_pdf_is_found_with_its_page_after_ingestion(desk):
-    """KB-9"""
+    """KB-9, U134"""
     pages = [["Гарантия на часы действует два года."], ["Ремонт в Казани бесплатный."]]
     document = (await desk.upload(made.pdf(pages), PDF, "Прайс_2026.pdf")).document
     assert document.status == "pending" and await desk.search("ремонт часов в Казани") == []
@@ -87,7 +87,7 @@ async def test_a_pdf_is_found_with_its_page_after_ingestion(desk):
 
 
 async def test_every_step_is_published_live(desk):
-    """KB-11"""
+    """KB-11, U137"""
     document = (await desk.upload()).document
     await desk.ingest(document.id)
     events = await desk.fetch("select topic, kind, ids->>'document_id' from app.live_event order by id")
@@ -139,7 +139,7 @@ async def test_an_outdated_run_records_nothing(desk):
 
 
 async def test_an_unreadable_file_fails_with_a_reason_and_may_be_tried_again(desk):
-    """KB-12"""
+    """KB-12, U138"""
     document = (await desk.upload(made.english_pdf("secret", password="x"), PDF, "s.pdf")).document
     failed = await desk.ingest(document.id)
     assert (failed.status, failed.error_code) == ("failed", "encrypted")
@@ -249,7 +249,7 @@ async def _until_waiting(db):
 
 
 async def test_a_large_document_tells_its_progress_while_it_is_recorded(desk):
-    """KB-11"""
+    """KB-11, U136"""
     paragraphs = "\n\n".join(f"Пункт {n}. " + "слово " * 150 for n in range(500))
     document = (await desk.upload(paragraphs.encode())).document
     done = await desk.ingest(document.id)
@@ -258,7 +258,7 @@ async def test_a_large_document_tells_its_progress_while_it_is_recorded(desk):
 
 
 async def test_a_file_over_the_cap_is_refused(desk):
-    """KB-10"""
+    """KB-10, U134"""
     new = NewDocument("big.txt", TXT, FILE_MAX_BYTES + 1, hashlib.sha256(b"").hexdigest(), "key")
     async with desk.db.session(desk.scope) as session:
         with pytest.raises(TooLarge):
@@ -285,6 +285,7 @@ async def test_another_workspace_sees_no_document(desk, other_scope):
 
 
 async def test_sources_are_counted_and_listed(desk):
+    """U133"""
     first = (await desk.upload()).document
     second = (await desk.upload(b"another text", name="Second.txt")).document
     await desk.ingest(first.id)

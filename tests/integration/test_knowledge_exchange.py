@@ -35,7 +35,7 @@ def faults(refused):
 
 @pytest.mark.parametrize("form", ["json", "csv"])
 async def test_what_is_exported_is_imported_again_with_its_categories(form, database, scope, other_scope):
-    """U151, U152"""
+    """U152"""
     async with database.session(scope) as session:
         top = await categories.create_category(session, NewCategory("Товары / цены"), now=utcnow())
         below = NewCategory("Кухни", parent_id=top.id)
@@ -85,6 +85,7 @@ def test_a_spreadsheets_file_is_read_in_its_letters_and_with_its_delimiter():
 
 
 async def test_each_wrong_line_is_named_and_nothing_is_taken(database, scope):
+    """U152"""
     text = (
         "title,content,is_active,categories\n"
         'Right,"Two lines\nof a text.",yes,New\n'
@@ -128,6 +129,7 @@ def test_what_is_no_file_of_articles_is_refused(text, pointer):
 
 
 async def test_the_page_takes_a_file_or_names_its_lines(alice, dora):
+    """U152"""
     path = "/knowledge-items/import"
     wrong = await alice.send(path, {}, files={"file": ("a.csv", b"title,content\nT,short\n")})
     assert wrong.status_code == 422

@@ -100,7 +100,7 @@ async def test_a_weak_answer_is_a_gap_and_a_turn_that_ends_twice_counts_once(sce
 
 
 async def test_an_article_written_for_a_gap_closes_it_once_the_search_finds_it(scene, world, web):
-    """KB-28, KB-31: one click, prefilled; asked again in vain it is open again"""
+    """KB-28, KB-31, U154: one click, prefilled; asked again in vain it is open again"""
     await ask(scene, ENGRAVING, AGAIN)
     (gap,) = await gaps_of(world)
     async with reader_of(web, world.db, world.scope) as alice:

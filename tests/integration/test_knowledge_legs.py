@@ -154,7 +154,7 @@ def settings_of(llm):
 
 
 async def test_each_leg_tells_its_own_scores_on_the_page_too(desk, home, llm):
-    """Words, their 3-grams, meaning, both joined, the reranking model."""
+    """U151: Words, their 3-grams, meaning, both joined, the reranking model."""
     await desk.write()
     await desk.use_both()
     asked = "courier delivery Доставк"

@@ -58,7 +58,7 @@ async def outcomes(*calls):
 
 
 async def test_of_two_articles_that_take_the_last_place_one_is_refused(database, small):
-    """KB-8"""
+    """KB-8, U155"""
     await fill(database, small, articles=499)
 
     async def write():
@@ -103,6 +103,7 @@ async def test_two_uploads_of_one_new_name_at_once_make_one_document(database, s
 
 
 async def test_the_pages_count_and_say_what_to_do(alice, dora, database, scope):
+    """U133, U155"""
     page = await alice.open("/knowledge-base")
     assert "0 B of 100 GB used · 0 articles" in texts(page)
     async with database.session(scope) as session:

@@ -84,6 +84,7 @@ async def test_tags_are_kept_once_and_found(database, scope):
 
 
 async def test_several_articles_are_changed_together_or_none(database, scope):
+    """U150"""
     async with database.session(scope) as session:
         made = [await write(session, f"T{n}") for n in range(3)]
         ids = [one.id for one in made]

@@ -132,7 +132,7 @@ def _strange():
 async def test_a_file_names_stages_by_their_names_and_is_refused_where_they_are_not(
     form, world, stages, database, other_scope
 ):
-    """U151, U152"""
+    """U152"""
     async with world.db.session(world.scope) as session:
         await write(session, "Bound", "Long enough a text.", *stages)
         await write(session, "Free", "Long enough a text.")

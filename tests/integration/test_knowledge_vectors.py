@@ -34,7 +34,7 @@ async def desk(database, scope, provider):
 
 
 async def test_a_question_in_another_language_finds_the_passage_by_its_meaning(desk):
-    """KB-17"""
+    """KB-17, U151"""
     await desk.save_questions(await desk.write(BASE))
     assert "Доставка" not in await desk.ask("courier delivery")
     standing = await desk.embed()

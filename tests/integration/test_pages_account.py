@@ -61,6 +61,7 @@ async def test_the_menu_leads_to_the_account(alice):
 
 
 async def test_name_and_language_are_changed(alice):
+    """U183"""
     answer = await alice.send("/account-settings", {"given_name": "Алиса", "locale": "ru"})
     page = await alice.follow(answer)
     assert 'value="Алиса"' in page.text and '<html lang="ru"' in page.text
@@ -69,6 +70,7 @@ async def test_name_and_language_are_changed(alice):
 
 
 async def test_a_picture_is_shown_to_its_owner_and_never_run(alice):
+    """U183"""
     sent = {"files": {"file": ("evil.svg", drawn(), "image/svg+xml")}}
     page = await alice.follow(await alice.send("/account-settings/avatar", **sent))
     address = re.search(r'<img src="([^"]+)"', page.text)[1]
@@ -82,6 +84,7 @@ async def test_a_picture_is_shown_to_its_owner_and_never_run(alice):
 
 
 async def test_a_file_that_is_no_picture_is_refused_beside_the_field(alice):
+    """U183"""
     sent = {"files": {"file": ("me.png", b"<script>alert(1)</script>", "image/png")}}
     answer = await alice.send("/account-settings/avatar", **sent)
     assert answer.status_code == 422 and "This is not a picture." in texts(answer)
@@ -114,6 +117,7 @@ async def test_a_new_password_brings_a_new_cookie_and_ends_the_others(alice, acc
      ({"new_password": "short", "repeated": "short"}, "At least 12 characters")],
 )  # fmt: skip
 async def test_a_refused_password_says_why(fields, said, alice, account):
+    """U039, U184"""
     answer = await change(alice, **fields)
     assert answer.status_code == 422 and said in texts(answer)
     assert answer.text.count('aria-invalid="true"') == 1
@@ -126,7 +130,7 @@ async def test_guessing_the_password_inside_is_slowed_down(alice, account):
 
 
 async def test_log_ins_are_listed_and_ended(alice, database, scope, web):
-    """AUTH-16"""
+    """AUTH-16, U185"""
     other = await cookie_of(database, scope)
     page = await alice.open(SECURITY)
     assert "This one" in texts(page)
@@ -139,7 +143,7 @@ async def test_log_ins_are_listed_and_ended(alice, database, scope, web):
 
 
 async def test_an_app_is_set_up_by_its_first_code(alice, database, scope):
-    """AUTH-17"""
+    """AUTH-17, U185"""
     page = await alice.open(f"{SECURITY}/totp")
     assert 'src="data:image/svg+xml' in page.text
     secret = re.search(r"<code>([^<]+)</code>", page.text)[1].replace(" ", "")
@@ -156,7 +160,7 @@ async def test_an_app_is_set_up_by_its_first_code(alice, database, scope):
 
 
 async def test_a_right_password_alone_lets_nobody_in(stranger, account, database, scope):
-    """AUTH-17"""
+    """AUTH-17, U185"""
     app, _codes = await enrol(database, scope)
     answer = await log_in(stranger, account, next="/manage/1/x", remember="on")
     assert answer.headers["location"] == "/login/code"

@@ -39,7 +39,7 @@ def checked(page, name, value):
 
 
 async def test_pipelines_stages_and_their_texts_are_saved_shown_and_flagged(owner, scene):
-    """AGT-13, AGT-14"""
+    """AGT-13, AGT-14, U074, U081, U082, U083, U084"""
     pipeline, agent = await pipeline_of(scene), await the_agent(scene)
     first, second = pipeline.stages[1:3]
     key = f"{pipeline.connection_id}/{pipeline.id}"
@@ -76,7 +76,7 @@ async def test_pipelines_stages_and_their_texts_are_saved_shown_and_flagged(owne
 
 
 async def test_what_is_half_typed_at_a_stage_is_told_beside_its_field_and_stays(owner, scene):
-    """AGT-14"""
+    """AGT-14, U073, U077"""
     pipeline, agent = await pipeline_of(scene), await the_agent(scene)
     first, second = (f"{pipeline.connection_id}/{pipeline.id}/{one.id}" for one in pipeline.stages[1:3])
     edit = f"/ai-agents/{agent.id}/edit"
@@ -117,7 +117,7 @@ async def test_what_is_half_typed_at_a_stage_is_told_beside_its_field_and_stays(
 
 
 async def test_fields_language_and_hours_are_saved_and_shown_again(owner, scene):
-    """AGT-21, AGT-23, AGT-28, AGT-29, AGT-30"""
+    """AGT-21, AGT-23, AGT-28, AGT-29, AGT-30, U074, U091, U092, U126, U129"""
     agent = await the_agent(scene)
     fields = f"/ai-agents/{agent.id}/leads-contacts"
     page = await owner.follow(
@@ -235,7 +235,7 @@ async def test_a_model_is_chosen_of_those_of_the_plan_or_named(owner, scene):
 
 
 async def test_who_saves_a_tab_that_a_colleague_changed_is_told_and_keeps_what_was_typed(owner, scene):
-    """AGT-1"""
+    """AGT-1, U075"""
     agent = await the_agent(scene)
     edit, advanced = (f"/ai-agents/{agent.id}/{tab}" for tab in ("edit", "advanced-settings"))
     hidden = re.compile(r'name="version" value="([^"]+)"')
@@ -276,7 +276,7 @@ async def test_who_saves_a_tab_that_a_colleague_changed_is_told_and_keeps_what_w
 
 
 async def test_update_rules_are_added_moved_taken_out_and_saved_without_a_script(owner, scene):
-    """AGT-24, AGT-26"""
+    """AGT-24, AGT-26, U094, U095, U096, U208"""
     agent = await the_agent(scene)
     fields = f"/ai-agents/{agent.id}/leads-contacts"
     page = await owner.open(fields)

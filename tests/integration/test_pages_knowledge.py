@@ -10,7 +10,7 @@ from gptagent.features.knowledge.categories import service as categories
 from gptagent.features.knowledge.categories.model import NewCategory
 from gptagent.features.knowledge.model import NewArticle
 from gptagent.kernel.clock import utcnow
-from readers import texts
+from readers import shown_in, texts
 
 TEXT = "Long enough a text."
 
@@ -39,7 +39,7 @@ def rows(page):
 
 
 async def test_categories_are_listed_as_a_tree_and_filtered_sorted_and_paged_by_the_address(alice, made):
-    """U139"""
+    """U139, U142"""
     top, _below, _articles = made
     for query, expected in (
         ("", ["General", "Goods", "Prices"]),
@@ -78,6 +78,20 @@ async def test_a_full_category_is_deleted_only_with_its_box_ticked(alice, made):
     assert rows(gone) == ["General"]
 
 
+async def test_the_list_of_categories_counts_what_is_in_each_and_leads_there(alice, made):
+    """U143"""
+    top, below, _articles = made
+    page = await alice.open("/knowledge-categories?sort=title")
+    cells = re.findall(
+        r'data-label="(?:Subcategories|Articles)"[^>]*>(?:<a href="([^"]+)">)?(\d+)', page.text
+    )
+    items, places = f"{alice.base}/knowledge-items?category=", f"{alice.base}/knowledge-categories?"
+    assert [number for _link, number in cells] == ["0", "1", "1", "1", "0", "1"]
+    links = [link.replace("&amp;", "&") for link, _number in cells if link]
+    assert links[1].startswith(places) and f"parent={top.id}" in links[1]
+    assert links[2:] == [f"{items}{top.id}", f"{items}{below.id}"]
+
+
 async def test_a_category_is_moved_on_the_list(alice, made):
     top, _below, _articles = made
     answer = await alice.send(f"/knowledge-categories/{top.id}/move", {"direction": "up", "size": "10"})
@@ -86,7 +100,7 @@ async def test_a_category_is_moved_on_the_list(alice, made):
 
 
 async def test_articles_are_filtered_and_sorted_by_the_address_and_each_filter_is_taken_off(alice, made):
-    """U140"""
+    """U149"""
     top, below, _articles = made
     for query, expected in (
         ("", ["Carrots", "Beets", "Apples"]),
@@ -112,7 +126,7 @@ async def test_articles_are_filtered_and_sorted_by_the_address_and_each_filter_i
 
 
 async def test_chosen_articles_are_changed_and_the_same_list_is_shown_again(alice, made, database, scope):
-    """U149"""
+    """U150"""
     _top, below, articles = made
     ids = [str(one.id) for one in articles]
     form = {"ids": ids, "action": "move", "to": str(below.id), "status": "active", "sort": "title"}
@@ -155,6 +169,46 @@ async def test_an_article_is_written_with_categories_tags_and_relatives(alice, m
         (peas,), _total = await service.find_articles(session, ArticleFilter("Peas"))
         peas = await service.get_article(session, peas.id)
     assert peas.tags == ("green", "round") and peas.related == (apples.id,)
+
+
+async def test_an_article_names_what_is_missing_is_followed_by_another_and_is_deleted(
+    alice, made, database, scope
+):
+    """U144, U145"""
+    top, _below, _articles = made
+    path = "/knowledge-items/create"
+    refused = await alice.send(path, {"title": " ", "content": "Too short", "tags": "green"})
+    assert refused.status_code == 422 and refused.text.count('aria-invalid="true"') == 2
+    assert "Too short" in refused.text and 'value="green"' in refused.text
+    assert "Write at least 10 characters." in texts(refused)
+    typed = {"title": "Peas", "content": TEXT, "is_active": "on", "categories": str(top.id), "another": "on"}
+    answer = await alice.send(path, typed)
+    assert answer.headers["location"].endswith(path)
+    empty = shown_in(await alice.follow(answer), f"{alice.base}{path}")
+    assert (empty["title"], empty["content"]) == ([""], [""])
+    async with database.session(scope) as session:
+        (peas,), _total = await service.find_articles(session, ArticleFilter("Peas"))
+    page = await alice.follow(await alice.send(f"/knowledge-items/{peas.id}/delete"))
+    assert "The article is deleted" in texts(page) and "Peas" not in rows(page)
+
+
+async def test_files_are_added_to_an_article_listed_handed_out_and_removed(alice, dora, made):
+    """U147: the others of an upload are named with their reason"""
+    _top, _below, (apples, *_rest) = made
+    path = f"/knowledge-items/{apples.id}"
+    assert "Choose a file first." in texts(await alice.send(f"{path}/files", files=[("files", ("", b""))]))
+    sent = [("files", ("plan.pdf", b"%PDF-1.7 plan")), ("files", ("tool.exe", b"MZ"))]
+    refused = await alice.send(f"{path}/files", files=sent)
+    assert refused.status_code == 422
+    assert "tool.exe Files of this type cannot be sent." in texts(refused)
+    page = await alice.open(f"{path}/edit")
+    assert "plan.pdf" in texts(page) and "tool.exe" not in texts(page) and "data-drop" in page.text
+    (place,) = re.findall(rf'href="{alice.base}({path}/files/[^"]+)">plan.pdf<', page.text)
+    handed = await dora.open(place)
+    assert handed.content == b"%PDF-1.7 plan" and "attachment" in handed.headers["content-disposition"]
+    assert (await dora.send(f"{place}/delete")).status_code == 403
+    page = await alice.follow(await alice.send(f"{place}/delete"))
+    assert "The file is removed" in texts(page) and "plan.pdf" not in texts(page)
 
 
 async def test_a_version_is_looked_at_and_restored(alice, dora, made, database, scope):

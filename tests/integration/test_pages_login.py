@@ -37,7 +37,7 @@ async def test_a_log_in_leads_to_the_workspace(stranger, account, scope, databas
 
 
 async def test_a_wrong_password_and_an_unknown_address_are_told_alike(stranger, account):
-    """AUTH-3"""
+    """AUTH-3, U035"""
     wrong = await log_in(stranger, account, "not the right one")
     unknown = await log_in(stranger, "nobody@example.test", "not the right one")
     assert wrong.status_code == unknown.status_code == 401
@@ -48,6 +48,7 @@ async def test_a_wrong_password_and_an_unknown_address_are_told_alike(stranger, 
 
 @pytest.mark.parametrize(("remember", "seconds"), [("on", 2_592_000), ("", 86_400)])
 async def test_the_cookie_is_kept_from_scripts_and_other_sites(stranger, account, remember, seconds):
+    """U036"""
     answer = await log_in(stranger, account, remember=remember)
     cookie = next(c for c in answer.headers.get_list("set-cookie") if c.startswith("session="))
     assert {"HttpOnly", "SameSite=lax", "Path=/", f"Max-Age={seconds}"} <= set(cookie.split("; "))
@@ -65,6 +66,7 @@ async def test_a_log_in_never_leads_to_another_site(stranger, account):
 
 
 async def test_who_asked_for_a_page_gets_it_after_the_log_in(stranger, account, database, scope):
+    """U002"""
     page = f"/manage/{await number_of(database, scope)}-alice-s/ai-agents?q=a%20b"
     refused = await stranger.http.get(page)
     form = await stranger.follow(refused)
@@ -73,7 +75,7 @@ async def test_who_asked_for_a_page_gets_it_after_the_log_in(stranger, account, 
 
 
 async def test_guessing_is_slowed_down(stranger):
-    """AUTH-12"""
+    """AUTH-12, U037"""
     token, where = await stranger.token(), elsewhere()
     guess = {"csrf_token": token, "email": "x@example.test", "password": "guess"}
     answers = [await stranger.http.post("/login", data=guess, headers=where) for _ in range(11)]
@@ -83,6 +85,7 @@ async def test_guessing_is_slowed_down(stranger):
 
 
 async def test_logging_out_ends_the_session_on_the_server(web, database, scope, alice):
+    """U027"""
     cookie = alice.http.cookies["session"]
     answer = await alice.http.post("/logout", data={"csrf_token": await alice.token()})
     assert "You are logged out." in texts(await alice.follow(answer))
@@ -92,7 +95,7 @@ async def test_logging_out_ends_the_session_on_the_server(web, database, scope, 
 
 
 async def test_a_form_without_its_token_is_refused(alice, stranger, account):
-    """SEC: a page of another site can send forms, but it cannot know the token."""
+    """SEC, U210: a page of another site can send forms, but it cannot know the token."""
     fields = {"email": account, "password": PASSWORD}
     assert (await stranger.http.post("/login", data=fields)).status_code == 403
     borrowed = {**fields, "csrf_token": await alice.token()}
@@ -104,6 +107,7 @@ async def test_a_form_without_its_token_is_refused(alice, stranger, account):
 
 
 async def test_a_registration_names_all_errors_at_once_and_keeps_what_was_typed(stranger):
+    """U039"""
     fields = new_account(email="nobody", password="short", given_name="", organization="Wonderland")
     answer = await stranger.send("/register", fields, headers=elsewhere())
     assert answer.status_code == 422
@@ -113,6 +117,7 @@ async def test_a_registration_names_all_errors_at_once_and_keeps_what_was_typed(
 
 
 async def test_a_registration_opens_a_workspace_and_its_session(stranger):
+    """U038"""
     answer = await stranger.send("/register", new_account(), headers=elsewhere())
     dashboard = await stranger.follow(answer)
     assert answer.headers["location"].endswith("-eve-s/dashboard")
@@ -122,6 +127,7 @@ async def test_a_registration_opens_a_workspace_and_its_session(stranger):
 
 
 async def test_a_known_address_cannot_register_again(stranger, account):
+    """U040"""
     answer = await stranger.send("/register", new_account(email=account), headers=elsewhere())
     assert answer.status_code == 422
     assert "There is an account with this address already" in texts(answer)
@@ -142,6 +148,7 @@ async def test_somebody_logged_in_needs_no_log_in_page(alice):
 
 
 async def test_the_language_is_kept_for_the_browser_and_the_person(alice, database, scope):
+    """U026"""
     answer = await alice.http.post(
         "/preferences/language",
         data={"csrf_token": await alice.token(), "language": "ru"},
@@ -154,12 +161,14 @@ async def test_the_language_is_kept_for_the_browser_and_the_person(alice, databa
 
 
 async def test_the_theme_is_kept(stranger):
+    """U025"""
     answer = await stranger.send("/preferences/theme", {"theme": "dark"})
     assert answer.headers["set-cookie"].startswith("theme=dark;")
     assert 'class="dark"' in (await stranger.http.get("/login")).text
 
 
 async def test_the_last_workspace_is_opened_first(alice, scope, database, other_scope):
+    """U014"""
     async with database.session(other_scope) as session:
         await store.insert_member(session, scope.actor.id, "viewer")
     number = await number_of(database, other_scope)

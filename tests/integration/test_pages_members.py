@@ -36,6 +36,7 @@ async def join(stranger, path, **fields):
 @pytest.mark.parametrize("language", ["ru", "en"])
 @pytest.mark.parametrize("path", ["/settings", MEMBERS])
 async def test_a_page_is_drawn_in_the_readers_language(alice, path, language):
+    """U005"""
     alice.http.cookies.set("language", language)
     page = await alice.open(path)
     assert page.status_code == 200
@@ -80,6 +81,7 @@ async def test_an_unknown_link_and_a_used_one_are_told_alike(alice, stranger):
 
 
 async def test_whoever_is_logged_in_joins_with_one_button(web, alice, database, scope, other_scope):
+    """U012"""
     path = await invited(alice, role="admin")
     async with reader_of(web, database, other_scope) as charlie:
         page = await charlie.http.get(path)
@@ -155,6 +157,7 @@ async def test_whoever_is_put_out_finds_no_workspace_any_more(alice, bob, way):
 
 
 async def test_a_role_changes_from_the_next_page_on(alice, bob):
+    """U189"""
     reader, path = bob
     assert (await reader.open("/ai-agents/create")).status_code == 200
     await alice.send(f"{path}/role", {"role": "viewer"})
@@ -186,7 +189,7 @@ async def test_a_person_without_a_workspace_makes_one_or_opens_an_invitation(web
 
 
 async def test_a_renamed_workspace_is_found_at_its_old_address(alice):
-    """TEN-8"""
+    """TEN-8, U189"""
     saved = await alice.send("/settings", {"name": "Looking Glass", "slug": "", "locale": "en"})
     assert saved.headers["location"].endswith("-looking-glass/settings")
     old = await alice.open("/dashboard")
@@ -216,7 +219,7 @@ async def test_a_suspended_workspace_is_as_missing_as_any(alice, database, scope
 
 
 async def test_the_selector_offers_a_search_for_more_than_five(alice, database, scope):
-    """TEN-7"""
+    """TEN-7, U013"""
     for number in range(5):
         await service.open_workspace(
             database, f"Number {number}", locale="en", origin=scope.origin, person_id=scope.actor.id

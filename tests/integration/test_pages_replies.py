@@ -158,7 +158,7 @@ async def test_an_account_connected_by_consent_needs_no_key_and_says_so(owner, w
 
 
 async def test_general_settings_switch_the_account_off_and_the_pages_say_so(owner, site, database, world):
-    """AGT-31"""
+    """AGT-31, U168"""
     home = f"/integrations/{world.hook.connection_id}"
     page = await owner.open(home)
     assert "General settings" in texts(page) and "Switched off here" not in texts(page)

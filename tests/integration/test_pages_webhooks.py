@@ -41,6 +41,7 @@ async def test_deliveries_are_listed_filtered_and_searched(alice, world, told):
 
 
 async def test_only_who_manages_connections_sees_the_content(alice, dora, world, told):
+    """U175"""
     good = (await told.rows())[0]["id"]
     assert "canary8831" in await page_of(alice, f"{home(world)}/{good}")
     hidden = await page_of(dora, f"{home(world)}/{good}")
@@ -49,7 +50,7 @@ async def test_only_who_manages_connections_sees_the_content(alice, dora, world,
 
 
 async def test_a_failed_delivery_is_tried_again_by_a_button(alice, dora, world, told):
-    """CRM-18"""
+    """CRM-18, U175"""
     bad = (await told.rows())[1]["id"]
     assert "Try again" in await page_of(alice, f"{home(world)}/{bad}")
     assert "Try again" not in await page_of(dora, f"{home(world)}/{bad}")

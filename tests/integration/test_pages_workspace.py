@@ -42,6 +42,7 @@ async def article(database, scope):
 @pytest.mark.parametrize("language", ["ru", "en"])
 @pytest.mark.parametrize("path", [*PAGES, "/ai-agents/create", "/knowledge-items/create"])
 async def test_a_page_is_drawn_in_the_readers_language(alice, path, language):
+    """U005"""
     alice.http.cookies.set("language", language)
     page = await alice.open(path)
     assert page.status_code == 200
@@ -61,6 +62,7 @@ async def test_a_wrong_slug_leads_to_the_right_address(alice):
     ("language", "words"), [("ru", "Такой страницы нет"), ("en", "There is no such page")]
 )
 async def test_an_error_is_a_page_for_people_and_a_problem_for_programs(alice, language, words):
+    """U033"""
     alice.http.cookies.set("language", language)
     for path in ("/nothing", "/ai-agents/no-id/edit", f"/ai-agents/{new_id()}/edit"):
         page = await alice.open(path)
@@ -71,6 +73,7 @@ async def test_an_error_is_a_page_for_people_and_a_problem_for_programs(alice, l
 
 
 async def test_a_neighbours_workspace_is_as_missing_as_none(web, database, other_scope, alice):
+    """U003"""
     async with reader_of(web, database, other_scope) as charlie:
         theirs = charlie.base
     pages = [await alice.http.get(f"{base}/dashboard") for base in (theirs, "/manage/1-nowhere")]
@@ -112,18 +115,21 @@ async def test_who_may_only_look_sees_no_control(dora, agent, article):
     ],
 )
 async def test_who_may_only_look_changes_nothing(dora, path):
+    """U033"""
     answer = await dora.send(path.format(id=new_id()), {"name": "Stolen"})
     assert answer.status_code == 403
     assert "You need other access here" in texts(answer)
 
 
 async def test_an_agent_is_created_by_its_name_and_is_off(alice):
+    """U066"""
     editor = await alice.follow(await alice.send("/ai-agents/create", {"name": "Sales"}))
     assert "The agent is created" in texts(editor)
     assert "Off, stays silent" in texts(await alice.open("/ai-agents"))
 
 
 async def test_a_taken_name_is_refused_and_kept(alice, agent):
+    """U066"""
     answer = await alice.send("/ai-agents/create", {"name": "support"})
     assert answer.status_code == 422
     assert 'value="support"' in answer.text
@@ -131,6 +137,7 @@ async def test_a_taken_name_is_refused_and_kept(alice, agent):
 
 
 async def test_an_editor_names_all_errors_at_once_and_loses_nothing(alice, agent, database, scope):
+    """U073, U085, U087"""
     typed = {"name": "", "not_found_text": "x" * 501, "not_found_task": "on", "handoff_text": "Wait."}
     answer = await alice.send(f"/ai-agents/{agent.id}/edit", typed)
     assert answer.status_code == 422
@@ -143,6 +150,7 @@ async def test_an_editor_names_all_errors_at_once_and_loses_nothing(alice, agent
 
 
 async def test_an_editor_saves_what_it_shows_and_leaves_the_rest(alice, agent, database, scope):
+    """U088"""
     typed = {"name": "Desk", "not_found_text": "One moment.", "handoff_text": "A colleague answers."}
     typed |= dict.fromkeys(("knowledge.all", "channels.all", "pipelines.all"), "on")
     saved = await alice.follow(await alice.send(f"/ai-agents/{agent.id}/edit", typed))
@@ -158,6 +166,7 @@ async def test_an_editor_saves_what_it_shows_and_leaves_the_rest(alice, agent, d
 
 
 async def test_a_switch_acts_at_once_with_and_without_a_script(alice, agent, database, scope):
+    """U060"""
     path = f"/ai-agents/{agent.id}/active"
     answer = await alice.send(path, {"is_active": "on"}, headers={"hx-request": "true"})
     assert answer.status_code == 200
@@ -189,6 +198,7 @@ async def test_with_a_model_the_editor_shows_what_steers_it(home, roles, databas
 
 
 async def test_an_article_is_previewed_without_being_saved(alice):
+    """U153"""
     typed = {"title": "T", "content": "**bold** <script>x</script>", "preview": ""}
     page = await alice.send("/knowledge-items/create", typed)
     assert "<strong>bold</strong>" in page.text
@@ -209,6 +219,7 @@ async def test_an_article_somebody_else_changed_is_not_overwritten(alice, articl
 
 
 async def test_files_that_can_be_read_are_taken_and_the_others_are_named(alice):
+    """U135, U136"""
     files = [("files", ("rules.md", b"# Rules\n\nBe kind.")), ("files", ("film.mp4", b"0"))]
     answer = await alice.send("/knowledge-base/documents", files=files)
     assert answer.status_code == 422
@@ -217,12 +228,14 @@ async def test_files_that_can_be_read_are_taken_and_the_others_are_named(alice):
 
 
 async def test_an_upload_of_nothing_asks_for_a_file(alice):
+    """U135"""
     answer = await alice.send("/knowledge-base/documents", files=[("files", ("", b""))])
     assert answer.status_code == 422
     assert "Choose a file first." in texts(answer)
 
 
 async def test_a_failed_document_says_why_and_can_be_tried_again(alice, database, scope):
+    """U138"""
     await alice.follow(await alice.send("/knowledge-base/documents", files=[("files", ("a.pdf", b"no pdf"))]))
     async with database.session(scope) as session:
         (document,) = await knowledge.list_documents(session)
@@ -235,6 +248,7 @@ async def test_a_failed_document_says_why_and_can_be_tried_again(alice, database
 
 
 async def test_a_wrong_address_of_a_crm_is_refused_and_kept(alice):
+    """U168"""
     answer = await alice.send("/integrations", {"address": "example.org", "token": "ey.token"})
     assert answer.status_code == 422
     assert 'value="example.org"' in answer.text and "ey.token" in answer.text
@@ -247,6 +261,7 @@ async def estate(database):
 
 
 async def test_a_conversation_is_taken_over_and_given_back(web, database, estate):
+    """U187"""
     async with reader_of(web, database, estate.scope) as reader:
         path = f"/conversations/{estate.conversation_id}"
         given = await reader.follow(await reader.send(f"{path}/resume"))
@@ -281,11 +296,13 @@ async def test_a_page_hears_what_changes_and_what_it_missed(alice, agent, databa
 
 
 async def test_a_script_whose_session_ended_is_told_so_and_not_led_away(stranger):
+    """U034"""
     headers = {"hx-request": "true"}
     assert (await stranger.http.get("/manage/1-x/ai-agents?part=list", headers=headers)).status_code == 401
 
 
 async def test_the_dashboard_ticks_what_is_done(alice, article, agent, database, scope):
+    """U054"""
     assert "3 steps are left to the first answer" in texts(await alice.open("/dashboard"))
     async with database.session(scope) as session:
         await agents.update_agent(session, agent.id, {"is_active": True})

@@ -110,7 +110,7 @@ async def test_a_forgotten_password_is_replaced_by_the_letters_link(
 
 
 async def test_a_known_and_an_unknown_address_get_the_same_answer(visitor, mailbox, email):
-    """AUTH-7"""
+    """AUTH-7, U041"""
     known, unknown = await ask(visitor, email), await ask(visitor, "nobody@example.test")
     assert known.status_code == unknown.status_code == 200
     assert texts(known) == texts(unknown)
@@ -131,7 +131,7 @@ async def test_the_links_host_is_the_configured_one(visitor, mailbox, email, pos
 
 
 async def test_a_link_works_once(visitor, database, scope, email):
-    """AUTH-8"""
+    """AUTH-8, U042"""
     path = await offered(database, scope)
     assert (await visitor.send(path, {"password": NEW})).status_code == 303
     for again in (await visitor.http.get(path), await visitor.send(path, {"password": NEW})):
@@ -147,7 +147,7 @@ async def test_a_newer_link_makes_older_ones_void(visitor, database, scope, emai
 
 
 async def test_a_link_is_kept_as_a_hash_and_ends_after_an_hour(visitor, database, scope, email, roles):
-    """AUTH-8"""
+    """AUTH-8, U042"""
     path = await offered(database, scope)
     token = path.rpartition("/")[2]
     async with owner(roles) as connection:
@@ -163,7 +163,7 @@ async def test_a_link_is_kept_as_a_hash_and_ends_after_an_hour(visitor, database
 
 
 async def test_a_weak_password_is_refused_and_the_link_still_works(visitor, database, scope, email):
-    """AUTH-3"""
+    """AUTH-3, U039"""
     path = await offered(database, scope)
     weak = await visitor.send(path, {"password": "short"})
     assert weak.status_code == 422 and "At least 12 characters" in texts(weak)

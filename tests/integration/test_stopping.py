@@ -12,6 +12,7 @@ from gptagent.features.dialog.tracing.model import Trace
 from gptagent.features.organizations import service as organizations
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.errors import Invalid
+from readers import shown_in, texts
 from scenes import PACE, Scene
 from worlds import NOT_FOUND
 
@@ -55,7 +56,7 @@ async def seen_by_model(scene):
 
 
 async def test_a_new_workspace_lets_its_agents_go_on_and_a_persons_answer_stands_for_theirs(scene, world):
-    """AGT-27, MSG-26: off by default; exactly one answer to each message."""
+    """AGT-27, MSG-26, U186: off by default; exactly one answer to each message."""
     await rule(world, stop_on_human=False)
     await scene.says("Are you open on Sunday?")
     await scene.says("We are, from ten.", author="human")
@@ -171,3 +172,20 @@ async def test_what_cannot_be_is_refused_field_by_field(world):
     assert {fault.pointer for fault in refused.value.fields} == wrong.keys()
     kept = await rule(world, resume_after_hours=720, resume_command=" /a ")
     assert (kept.stop_on_human, kept.resume_after_hours, kept.resume_command) == (True, 720, "/a")
+
+
+async def test_the_rule_is_set_on_the_page_of_settings_and_shown_again(alice, dora, database, scope):
+    """AGT-27, U186"""
+    path, place = "/settings/stopping", f"{alice.base}/settings/stopping"
+    typed = shown_in(await alice.open("/settings"), place)
+    del typed["csrf_token"]
+    assert "stop_on_human" not in typed, "off by default"
+    refused = await alice.send(path, {**typed, "stop_on_human": "on", "resume_after_hours": "soon"})
+    assert refused.status_code == 422 and shown_in(refused, place)["resume_after_hours"] == ["soon"]
+    typed |= {"stop_on_human": ["on"], "resume_after_hours": ["24"], "resume_command": ["/robot"]}
+    page = await alice.follow(await alice.send(path, typed))
+    assert "Saved" in texts(page) and shown_in(page, place).items() >= typed.items()
+    async with database.session(scope) as session:
+        kept = await organizations.get_settings(session)
+    assert (kept.stop_on_human, kept.resume_after_hours, kept.resume_command) == (True, 24, "/robot")
+    assert (await dora.send(path, typed)).status_code == 403

@@ -101,7 +101,7 @@ def prompt(control):
 
 
 async def test_a_test_chat_answers_with_the_real_pipeline_and_remembers_the_talk(tester, control, agent):
-    """MSG-22: sources, tokens, plans; the second message knows the first."""
+    """MSG-22, U160, U161, U167: sources, tokens, plans; the second message knows the first."""
     script(control, {"reply": TRUE})
     first = await tester.say(QUESTION)
     result = first.result
@@ -131,6 +131,7 @@ async def test_a_chat_tells_as_many_earlier_messages_as_is_set(tester, control, 
 
 
 async def test_what_a_chat_overrides_counts_in_it_alone(tester, control, agent):
+    """U164"""
     script(control, {"reply": TRUE})
     overrides = {"instructions": "Sing everything.", "not_found_text": "La la."}
     await tester.do(service.change_chat, tester.chat_id, NewChat(agent.id, overrides=overrides))
@@ -216,7 +217,7 @@ async def test_what_was_said_as_a_customer_goes_once_the_chat_is_as_nobody(teste
 
 
 async def test_what_may_be_said_first_is_of_the_base_the_agent_answers_from(tester, agent, home, kommo):
-    """MSG-22: saved questions, then headings; nothing is made up, none is shown once something was said."""
+    """MSG-22, U163: saved questions, then headings; nothing is made up, none is left once one is sent."""
     world = tester.world
     async with world.db.session(world.scope) as session:
         shop = await categories.create_category(session, NewCategory("Shop"), now=utcnow())
@@ -272,7 +273,7 @@ async def test_another_agent_goes_on_with_what_was_said_and_each_answer_names_it
 async def test_an_answer_in_markdown_is_drawn_as_such_and_no_markup_of_its_own_lives(
     tester, scene, control, home, kommo
 ):
-    """MSG-22: as articles are; an agent that writes plain text is shown as it writes."""
+    """MSG-22, U162: as articles are; an agent that writes plain text is shown as it writes."""
     world = scene.world
     text = "**Delivery** to the city costs 490 roubles [1]:\n\n- by car\n- `on foot`\n\n<b>quickly</b>"
     script(control, {"reply": text})
@@ -296,7 +297,7 @@ async def test_an_answer_in_markdown_is_drawn_as_such_and_no_markup_of_its_own_l
 
 
 async def test_an_answer_that_failed_is_asked_for_again_where_it_says_so(tester, control, home, kommo):
-    """MSG-22: and a script gets the thread alone, with the list that has a name for the chat now."""
+    """MSG-22, U165: and a script gets the thread alone, with the list that has a name for the chat now."""
     world = tester.world
     script(control, {"reply": TRUE})
     played = await tester.do(service.say, tester.chat_id, QUESTION)
@@ -319,6 +320,7 @@ async def test_an_answer_that_failed_is_asked_for_again_where_it_says_so(tester,
 
 
 async def test_limits_hold(tester, control):
+    """U158"""
     script(control, {"reply": TRUE})
     for text in ("", "   ", "x" * (MESSAGE_MAX_CHARS + 1)):
         with pytest.raises(Invalid):
@@ -361,7 +363,7 @@ async def events(reader, path):
 async def test_words_are_shown_as_a_draft_while_they_come_and_only_checked_ones_stay(
     tester, control, home, kommo
 ):
-    """MSG-24: what the fact gate takes out was never an answer."""
+    """MSG-24, U159: what the fact gate takes out was never an answer."""
     control.post("/knobs", json={"token_ms": 120}).raise_for_status()
     script(control, {"match": "has no source", "reply": TRUE}, {"reply": "Delivery costs 590 roubles [1]."})
     world = tester.world
@@ -386,7 +388,9 @@ async def test_words_are_shown_as_a_draft_while_they_come_and_only_checked_ones_
 async def test_the_page_works_with_forms_alone(  # noqa: PLR0917 - all that a page stands on
     scene, jobs, control, agent, home, kommo
 ):
-    """MSG-22, U: new chat, message, simulated actions, debug view, settings, clear, delete."""
+    """MSG-22, U132, U158, U161, U164, U166, U208: new chat, message, simulated actions, debug view, settings,
+    clear, delete.
+    """
     world = scene.world
     await scene.set_agent(not_found_task=True)
     script(control, {"reply": "NO_ANSWER"})
@@ -433,6 +437,7 @@ async def _played(session, person_id, chat_id):
 
 
 async def test_eleven_messages_in_a_minute_are_one_too_many(tester, control, home, kommo):
+    """U165"""
     world = tester.world
     async with (
         serving_here(home, kommo_sandbox_url=kommo) as url,

@@ -24,7 +24,7 @@ def in_workspace(name, estate, of):
 async def test_a_page_of_another_workspace_is_as_missing_as_one_of_no_workspace(
     name, as_charlie, alice, platform
 ):
-    """TEN-8"""
+    """TEN-8, U003"""
     before = await snapshot(platform.db, alice.scope)
     method, path = in_workspace(name, alice, alice)
     foreign = await as_charlie.call(method, path, **CASES[name].options)
@@ -81,6 +81,7 @@ async def test_a_page_shows_ones_own_workspace_only(name, as_charlie, alice, cha
 
 @pytest.mark.parametrize("name", ALL)
 async def test_without_a_session_every_page_leads_to_the_log_in(name, http, alice):
+    """U002"""
     method, path = in_workspace(name, alice, alice)
     for address in (path, path.replace(str(alice.number), "999999999")):
         response = await http.request(method, address)
@@ -90,7 +91,7 @@ async def test_without_a_session_every_page_leads_to_the_log_in(name, http, alic
 
 @pytest.mark.parametrize("name", CHANGES)
 async def test_a_change_without_the_pages_own_token_is_refused(name, http, as_alice, alice, platform):
-    """AUTH-13"""
+    """AUTH-13, U027, U210"""
     before = await snapshot(platform.db, alice.scope)
     method, path = in_workspace(name, alice, alice)
     browser = {"cookie": f"session={as_alice.cookie}"}

@@ -95,6 +95,7 @@ def test_every_setting_has_its_line():
 
 
 def test_every_setting_of_an_agent_has_its_line_with_limits_default_and_sentence():
+    """U212"""
     documented = table("agents", "Settings")
     same(documented, SETTINGS, "agents")
     defaults = described(AgentSettings())

@@ -38,6 +38,7 @@ def test_text_with_braces_that_is_no_template_stays_as_it_is():
 
 
 def test_russian_counts_in_its_three_forms():
+    """U204"""
     catalogue = translations("ru")
     assert [catalogue.plural(n) for n in (1, 2, 5, 11, 21, 104)] == [0, 1, 2, 2, 0, 1]
     assert catalogue.ngettext("Choose a file", "Choose files", 1) == "Выберите файл"

@@ -257,6 +257,7 @@ def test_a_letter_of_html_alone_keeps_its_headings():
     ],
 )
 async def test_the_limited_child_reads_each_format(tmp_path, data, mime, expected):
+    """U134"""
     path = tmp_path / "file"
     path.write_bytes(data)
     parsed = await parse_file(path, mime)

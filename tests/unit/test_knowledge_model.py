@@ -11,7 +11,7 @@ TEXT = "Ten chars."
 
 @pytest.mark.parametrize("title", ["x", "x" * 255, "  x  "])
 def test_a_title_of_1_to_255_characters_is_taken(title):
-    """KB-4"""
+    """KB-4, U145"""
     assert NewArticle(title, TEXT).title == title.strip()
 
 
@@ -28,7 +28,7 @@ def test_a_title_of_1_to_255_characters_is_taken(title):
     ],
 )
 def test_wrong_fields_are_named(title, content, pointers):
-    """KB-4"""
+    """KB-4, U145"""
     with pytest.raises(Invalid) as refused:
         NewArticle(title, content)
     assert [field.pointer for field in refused.value.fields] == pointers
@@ -50,7 +50,7 @@ def test_a_file_name_is_made_harmless(given, kept):
 
 
 def test_the_ending_promises_the_type():
-    """KB-10"""
+    """KB-10, U134"""
     assert mime_by_name("Прайс.DOCX") == DOCX
     assert mime_by_name("readme.markdown") == MARKDOWN
     assert mime_by_name("archive.rar") is None

@@ -47,7 +47,7 @@ async def test_lines_of_a_pdf_become_sentences_again(tmp_path):
 
 
 async def test_a_docx_gives_headings_and_table_rows(tmp_path):
-    """KB-9"""
+    """KB-9, U134"""
     parsed = await read(tmp_path, made.word(), DOCX)
     assert [(f.heading, f.content) for f in parsed.fragments] == [
         ("Доставка", "Доставка по Москве занимает один день."),
@@ -98,7 +98,7 @@ async def test_markdown_is_cut_at_headings_and_loses_its_marks(tmp_path):
     ],
 )
 async def test_an_unusable_file_ends_in_a_reason(tmp_path, data, mime, code):
-    """KB-12"""
+    """KB-12, U135"""
     assert await reason(tmp_path, data, mime) == code
 
 

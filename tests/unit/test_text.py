@@ -72,6 +72,7 @@ class Reader(HTMLParser):
 
 @pytest.mark.parametrize("source", ATTACKS)
 def test_nothing_that_runs_or_phones_home_survives(source):
+    """U153"""
     for tag, attributes in Reader(render_markdown(source)).elements:
         assert tag in TAGS
         assert set(attributes) <= ({"href", "title", "rel"} if tag == "a" else {"start"})

@@ -176,6 +176,7 @@ def russian():
 
 
 def test_every_message_of_the_code_is_translated():
+    """U203"""
     known = russian()
     assert len(texts()) > 60
     assert sorted(text for text in texts() if not known.get(text)) == []

@@ -57,6 +57,7 @@ def test_two_starts_give_the_same_addresses():
 
 
 def test_the_scripts_of_a_page_stay_within_the_budget():
+    """U211"""
     scripts = re.findall(r'<script src="/assets/([^"]+)"', styleguide())
     sizes = [len(file.gzipped or b"") for name in scripts if (file := assets().find(name))]
     assert len(sizes) == 2
@@ -91,7 +92,15 @@ def test_behaviours_stay_small():
     assert {name: size for name, size in sizes.items() if size >= 60} == {}
 
 
+def test_no_script_asks_by_a_dialog_of_the_browser():
+    """U031"""
+    scripts = [*UI.glob("components/*/*.js"), *UI.glob("docs/*.js")]
+    asks = re.compile(r"(?<![\w.])(?:window\.)?(?:alert|confirm|prompt)\(")
+    assert [path.name for path in scripts if asks.search(path.read_text())] == []
+
+
 def test_both_ways_into_the_dark_use_the_same_colours():
+    """U025"""
     tokens = (UI / "tokens.css").read_text()
     chosen = re.search(r':root\[data-theme="dark"\] \{(.*?)\}', tokens, re.DOTALL)
     by_system = re.search(r':root:not\(\[data-theme="light"\]\) \{(.*?)\}', tokens, re.DOTALL)

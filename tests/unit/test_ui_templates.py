@@ -70,6 +70,7 @@ def test_the_russian_page_has_no_english_sentence_of_the_catalogue():
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: f"{part_of(path)}/{path.name}")
 def test_a_template_has_nothing_that_the_content_policy_forbids(path):
+    """U031, U210"""
     text = re.sub(r"\{[#%{].*?[#%}]\}", "", path.read_text(), flags=re.DOTALL)
     assert {name for name, pattern in FORBIDDEN.items() if re.search(pattern, text)} == set()
 
@@ -92,6 +93,7 @@ def test_an_unknown_icon_is_an_error():
 
 @pytest.mark.parametrize("part", sorted({part_of(path) for path in TEMPLATES}))
 def test_every_text_of_a_part_is_translated(part):
+    """U203"""
     translated = set()
     for catalogue in (SOURCE / "locales/ru/LC_MESSAGES").glob("*.po"):
         with catalogue.open("rb") as file:
@@ -168,6 +170,7 @@ def test_a_missing_variable_is_an_error():
 
 
 def test_the_sidebar_marks_the_page_and_shows_only_what_exists():
+    """U008"""
     page = styleguide()
     links = re.findall(r'<a class="nav__link" href="([^"]+)"[^>]*?( aria-current="page")?>', page)
     assert links == [("/manage/1-lines/dashboard", ""), ("/manage/1-lines/ai-agents", ' aria-current="page"')]
@@ -196,6 +199,25 @@ def test_an_error_page_needs_nothing_but_its_status(status, title):
     assert page.count("<h1") == 1
 
 
+@pytest.mark.parametrize("status", [403, 404, 413, 429, 500, 503])
+def test_an_error_page_has_a_way_out_and_repeats_what_may_pass(status):
+    """U033: by its address, so nothing that was a form"""
+    known = {"status": status, "href": "/manage/1-x/dashboard"}
+    page = render(environment(), "ui/layouts/error.html", view("en"), **known)
+    assert re.search(r'<a class="btn[^"]*" href="/manage/1-x/dashboard">', page)
+    repeat = r'<a class="btn btn--primary" href="">.*?Repeat'
+    assert bool(re.search(repeat, page)) == (status == 429 or status >= 500)
+    page = render(environment(), "ui/layouts/error.html", view("en"), repeats=False, **known)
+    assert '<a class="btn btn--primary" href="/manage/1-x/dashboard">' in page and not re.search(repeat, page)
+
+
+def test_breadcrumbs_begin_with_two():
+    """U028"""
+    assert fragment('{{ ui.breadcrumb([("Dashboard", "")]) }}').strip() == ""
+    path = fragment('{{ ui.breadcrumb([("Dashboard", "/d"), ("Agents", "")]) }}')
+    assert '<a href="/d">Dashboard</a>' in path and '<li aria-current="page">Agents</li>' in path
+
+
 def test_a_message_for_the_next_page_is_shown_once_there():
     greeting = View("en", view("en").catalog, NOW, flashes=(Flash("success", "Saved & sound"),))
     page = render(environment(), "ui/layouts/error.html", greeting, status=404)
@@ -222,6 +244,7 @@ def plain_spaces(text):
     ],
 )
 def test_numbers_follow_the_language(source, russian, english):
+    """U204"""
     assert plain_spaces(fragment(source, "ru")) == russian
     assert fragment(source, "en") == english
 
@@ -236,6 +259,7 @@ def test_numbers_follow_the_language(source, russian, english):
     ],
 )
 def test_moments_follow_the_language_and_the_time_zone(before, russian, english):
+    """U204"""
     source = environment().from_string("{{ at|when }}, {{ at|ago }}")
     for language, expected in (("ru", russian), ("en", english)):
         with reading(view(language)):

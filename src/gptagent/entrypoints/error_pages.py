@@ -28,6 +28,7 @@ class ErrorPages:
             status=status,
             message="" if status in KNOWN and error.code != "csrf" else message_of(request, error),
             href=f"{base}/dashboard" if base else "/",
+            repeats=request.method == "GET",
             code=getattr(request.state, "request_id", "")[:8] if status >= 500 else "",
         )
         if error.retry_after:
