@@ -186,7 +186,7 @@ async def test_a_switch_that_is_not_obeyed_moves_back_and_says_so(browser, web, 
 
 @pytest.mark.parametrize("width", [375, 1280])
 async def test_the_list_is_narrowed_and_its_agents_are_copied_and_deleted(width, browser, web, world, scene):
-    """U057, U059, U061-U063, U065: as cards on a phone; what is chosen is in the address, and stays."""
+    """U057, U059, U061, U062, U063, U065: cards on a phone; what is chosen is in the address, and stays."""
     async with world.db.session(world.scope) as session:
         for number in range(11):
             await agents.create_agent(session, f"Desk {number:02}", locale="en")
