@@ -147,6 +147,7 @@ async def owner(door, database, web):
         yield client
 
 
+@pytest.mark.timeout(900)  # some thousands of requests
 def test_no_request_made_by_chance_is_an_error_of_ours(description, owner):
     """SEC-6, SEC-11"""
     seen = set()

@@ -44,7 +44,7 @@ async def test_requests_one_after_another_share_a_connection(site, egress):
 
 async def test_three_hundred_requests_at_once_are_all_answered(site, egress):
     site["/"] = answer(b"hi")
-    got = await asyncio.gather(*(get(egress, site.url()) for _ in range(300)))
+    got = await asyncio.gather(*(get(egress, site.url(), deadline=60) for _ in range(300)))
     assert {response.body for response in got} == {b"hi"}
 
 

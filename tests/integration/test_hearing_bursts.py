@@ -17,6 +17,8 @@ from listening import Listening, recording
 from scenes import Scene
 
 DELAY_SECONDS = 30
+# Delay and pauses are this many times as long as told: next to them a busy machine needs no time.
+STRETCH = 20
 WORDS = (
     "Hello",
     "How much is the lamp?",
@@ -56,7 +58,7 @@ class Burst:
         self.said, self.delivered = [], []
 
     async def pass_time(self, seconds):
-        world, gap = self.scene.world, timedelta(seconds=seconds)
+        world, gap = self.scene.world, timedelta(seconds=seconds * STRETCH)
         async with world.db.session(world.scope) as session:
             await session.execute(
                 """update app.lane set due_at = due_at - $2::interval, wake_at = wake_at - $2::interval,
@@ -108,7 +110,7 @@ class Burst:
 async def a_burst(world, tmp_path, speech, model, seed):
     rng = random.Random(seed)
     scene = await Scene.open(world)
-    await scene.set_agent(response_delay_seconds=DELAY_SECONDS)
+    await scene.set_agent(response_delay_seconds=DELAY_SECONDS * STRETCH)
     pace = replace(scene.runner.pace, files_retry=timedelta(seconds=0.02))
     scene.runner = replace(scene.runner, pace=pace, responder=Repeating())
     listening = Listening(scene, LocalFiles(tmp_path), speech=speech, vision=model)
