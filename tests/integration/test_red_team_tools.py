@@ -30,11 +30,12 @@ FOREIGN = {
     "__class__": "x",
 }
 UNKNOWN = (
-    *("http_get", "fetch_url", "run_sql", "read_file", "send_message", "send_email", "delete_deal"),
+    *("http_get", "fetch_url", "run_sql", "read_file", "send_message", "send_letter", "delete_deal"),
     *("delete_contact", "update_agent", "read_secret", "export_customers", "MOVE_DEAL"),
 )
 ACTIONS = ("move_deal", "create_task", "add_note", "change_responsible", "add_tags", "fill_contact")
-NOT_HERE = "create_contact"  # the deal has one
+# The deal has a contact; and without a mail server no e-mail is prepared.
+NOT_HERE = frozenset({"create_contact", "send_email"})
 PHONE = "+7 912 345-67-89"
 
 
@@ -66,7 +67,8 @@ def valid(desk):
         "change_responsible": {"person": person.name, **sure},
         "add_tags": {"tags": ["VIP"], **sure},
         "fill_contact": {"phone": PHONE, "email": "", **sure},
-        NOT_HERE: {"name": "Ann", "phone": PHONE, "email": "", **sure},
+        "create_contact": {"name": "Ann", "phone": PHONE, "email": "", **sure},
+        "send_email": {"subject": "Hello", "text": "Hello", **sure},
     }
 
 
@@ -94,7 +96,7 @@ async def test_every_tool_of_the_registry_is_attacked(desk):
 async def test_an_agent_that_may_nothing_does_nothing_whatever_is_called(desk):
     """MSG-13, MSG-15"""
     await desk.scene.set_agent(update_rules={"lead": [rule("price")], "contact": []})
-    calls = [(name, arguments) for name, arguments in valid(desk).items() if name in {*ACTIONS, NOT_HERE}]
+    calls = [(name, arguments) for name, arguments in valid(desk).items() if name in {*ACTIONS, *NOT_HERE}]
     calls += [(name, {}) for name in UNKNOWN]
     verdicts = await obey(desk, calls)
     assert {verdict for _, verdict in verdicts} == {"tool_not_allowed", "unknown_tool"}
@@ -107,7 +109,11 @@ async def test_no_argument_names_anything_but_this_deal_and_contact(desk):
     """MSG-13: also where the agent may do everything alone"""
     await desk.scene.set_agent(
         update_rules={"lead": [rule("price")], "contact": []},
-        actions={**dict.fromkeys((*ACTIONS, NOT_HERE), "alone"), "confidence": 50},
+        actions={
+            **dict.fromkeys((*ACTIONS, "create_contact"), "alone"),
+            "send_email": "approve",
+            "confidence": 50,
+        },
     )
     neighbour, before = desk.neighbour, await deal_of(desk, desk.neighbour)
     calls = [
@@ -116,7 +122,7 @@ async def test_no_argument_names_anything_but_this_deal_and_contact(desk):
         for key, value in FOREIGN.items()
     ]
     verdicts = await obey(desk, calls)
-    expected = {name: "tool_not_allowed" if name == NOT_HERE else "unknown_argument" for name in TOOLS}
+    expected = {name: "tool_not_allowed" if name in NOT_HERE else "unknown_argument" for name in TOOLS}
     assert set(verdicts) == set(expected.items())
     assert await outside(desk, allowed=True) == []
     assert await deal_of(desk, neighbour) == before

@@ -95,7 +95,11 @@ async def watched(desk, database):
     """The desk with an agent that may do all there is alone, and how everything else stands."""
     await desk.scene.set_agent(
         update_rules={"lead": [rule("price")], "contact": []},
-        actions={**dict.fromkeys((*ACTIONS, NOT_HERE), "alone"), "confidence": 50},
+        actions={
+            **dict.fromkeys((*ACTIONS, "create_contact"), "alone"),
+            "send_email": "approve",
+            "confidence": 50,
+        },
     )
     desk.calls()
     await desk.says()
@@ -155,8 +159,8 @@ async def test_no_value_of_any_argument_reaches_beyond_the_conversation(watched)
     verdicts = await obey(desk, calls)
     assert len(verdicts) == len(calls)
     known = {"taken", "repeated", "argument_invalid", "value_unfit", "nothing_to_do", "unknown_argument"}
-    assert {verdict for name, verdict in verdicts if name != NOT_HERE} <= known
-    assert {verdict for name, verdict in verdicts if name == NOT_HERE} == {"tool_not_allowed"}
+    assert {verdict for name, verdict in verdicts if name not in NOT_HERE} <= known
+    assert {verdict for name, verdict in verdicts if name in NOT_HERE} == {"tool_not_allowed"}
     await until_nothing_else_changed(desk)
     tasks = [one for one in await desk.ledger("task") if one["entity_id"] in desk.own]
     assert all(0 < len(one["text"]) <= 1_000 and "\0" not in one["text"] for one in tasks)
@@ -172,7 +176,7 @@ async def test_no_key_beside_a_tools_own_is_looked_at(watched):
         for value in (OTHER, [OTHER], {"id": OTHER})
     ]
     verdicts = await obey(desk, calls)
-    expected = {name: "tool_not_allowed" if name == NOT_HERE else "unknown_argument" for name in TOOLS}
+    expected = {name: "tool_not_allowed" if name in NOT_HERE else "unknown_argument" for name in TOOLS}
     assert set(verdicts) == set(expected.items())
     assert await desk.rows("select from app.crm_action") == []
     await until_nothing_else_changed(desk)

@@ -155,7 +155,7 @@ async def test_the_pages_write_filter_report_variables_and_keep_what_was_typed(a
     assert "moon_phase" in wrong.text and "Enter a number from 1 to 100." in texts(wrong)
     made = await alice.send("/knowledge-scripts/create", {**form, "is_active": "on"})
     page = await alice.follow(made)
-    assert "Nothing is known by this name" in page.text and page.text.count("banner--warning") == 1
+    assert page.text.count("Nothing is known by this name") == 1
     listed = await alice.open("/knowledge-scripts?kind=greeting&q=hello")
     assert ">Hello</a>" in listed.text
     assert ">Hello</a>" not in (await alice.open("/knowledge-scripts?kind=closing")).text

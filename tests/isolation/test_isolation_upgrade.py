@@ -265,7 +265,7 @@ def test_the_one_text_about_the_company_becomes_a_fact_of_its_workspace(house):
     """KB-23: also what the release before writes until it is gone."""
     with psycopg.connect(read_roles(house).owner_dsn) as owner:
         owner.execute("drop trigger facts_carried on app.company_facts")
-        owner.execute("drop table app.company_fact_stage, app.company_fact_agent, app.company_fact")
+        owner.execute("drop table app.company_fact_stage, app.company_fact_agent, app.company_fact cascade")
         owner.execute("drop function app.carry_company_facts, app.note_facts_changed")
         made = {uuid4(): text for text in ("Since 2004.\n\nIn Kazan.", "Somebody else's.", "")}
         for org_id, text in made.items():

@@ -160,14 +160,14 @@ async def merge_entities(session: Session, entity_id: UUID, other_id: UUID, *, n
 async def delete_alias(session: Session, entity_id: UUID, name: str, *, now: datetime) -> Card:
     """Take a name off an entity; it is not read as a name of it again, though it may be that of another one.
 
-    Raises NotFound, and Conflict for the name by which it is shown.
+    Raises NotFound, Invalid for a name it does not have, Conflict for the one by which it is shown.
     """
     await store.lock_graph(session)
     entity = await _entity(session, entity_id, lock=True)
     if name == entity.name:
         raise Conflict("graph_alias_shown", "It is shown by this name. Give it another one first.")
     if not await store.take_off(session, entity_id, name):
-        raise NotFound("graph_alias_not_found", "It has no such name.")
+        raise Invalid("graph_alias_not_found", "It has no such name.")
     await store.settle(session, [entity_id])
     return await _corrected(session, entity_id, "graph_alias.deleted", now)
 
