@@ -47,6 +47,18 @@ async def without_contact(desk):
     return lead_id
 
 
+async def killed_while_it_makes_ann(desk):
+    """The CRM has made a contact for a deal without one, and the answer is lost. Returns the deal's id."""
+    lead_id = await without_contact(desk)
+    await desk.scene.set_agent(actions={"create_contact": "alone"})
+    desk.calls(("create_contact", named()))
+    await desk.says(f"I am Ann Lee, {PHONE}, {EMAIL}. How much is delivery to the city?", acts=False)
+    await desk.world.account.break_next("contacts", action="accept_then_timeout")
+    with pytest.raises((UpstreamUnavailable, OutcomeUnknown)):
+        await desk.act()
+    return lead_id
+
+
 def named(**more):
     return {"name": "Ann Lee", "phone": "8 912 345 67 89", "email": EMAIL, **SURE, **more}
 
@@ -105,13 +117,7 @@ async def test_a_deal_that_was_given_a_contact_meanwhile_gets_no_second_one(desk
 
 async def test_nor_if_it_was_given_one_after_a_contact_was_made_and_not_linked_yet(desk):
     """MSG-15, CRM-23: a killed process has made it"""
-    lead_id = await without_contact(desk)
-    await desk.scene.set_agent(actions={"create_contact": "alone"})
-    desk.calls(("create_contact", named()))
-    await desk.says(f"I am Ann Lee, {PHONE}, {EMAIL}. How much is delivery to the city?", acts=False)
-    await desk.world.account.break_next("contacts", action="accept_then_timeout")
-    with pytest.raises((UpstreamUnavailable, OutcomeUnknown)):
-        await desk.act()
+    lead_id = await killed_while_it_makes_ann(desk)
     link = await link_of(desk)
     person = await desk.scene.crm.create_record(link, "contacts", Create("Somebody else"))
     await desk.scene.crm.link_contact(link, lead_id, person)
@@ -223,13 +229,7 @@ async def test_a_contact_that_is_not_linked_yet_is_known_by_its_number_whatever_
 
 async def test_another_contact_of_that_name_is_not_taken_for_what_a_killed_process_has_made(desk):
     """MSG-15, CRM-23: Ann Lee has a namesake, made a moment later with another phone"""
-    lead_id = await without_contact(desk)
-    await desk.scene.set_agent(actions={"create_contact": "alone"})
-    desk.calls(("create_contact", named()))
-    await desk.says(f"I am Ann Lee, {PHONE}, {EMAIL}. How much is delivery to the city?", acts=False)
-    await desk.world.account.break_next("contacts", action="accept_then_timeout")
-    with pytest.raises((UpstreamUnavailable, OutcomeUnknown)):
-        await desk.act()
+    lead_id = await killed_while_it_makes_ann(desk)
     (ours,), link = await named_so(desk, "Ann Lee"), await link_of(desk)
     phone = next(one for one in desk.known.fields if one.entity == "contacts" and one.code == "PHONE")
     other = Custom(FieldValue(phone.id, "multitext", (Labelled("+7 999 000-00-00", "WORK"),), code="PHONE"))

@@ -144,12 +144,7 @@ async def merge_entities(session: Session, entity_id: UUID, other_id: UUID, *, n
     """
     if entity_id == other_id:
         raise Invalid.field("other_id", "An entity cannot be merged with itself.")
-    await store.lock_graph(session)
-    await _entity(session, entity_id, lock=True)
-    try:
-        await _entity(session, other_id, lock=True)
-    except NotFound as error:
-        raise Invalid.field("other_id", error.message) from None
+    await _hold_both(session, entity_id, other_id)
     await store.merge_entities(session, entity_id, other_id)
     await store.hold_names(session, entity_id, now)
     changes = {"merged": (str(other_id), None)}
@@ -240,12 +235,7 @@ async def add_relation(
         raise Invalid.field("kind", "Choose a relation.")
     if entity_id == other_id:
         raise Invalid.field("other_id", "An entity cannot be related to itself.")
-    await store.lock_graph(session)
-    await _entity(session, entity_id, lock=True)
-    try:
-        await _entity(session, other_id, lock=True)
-    except NotFound as error:
-        raise Invalid.field("other_id", error.message) from None
+    await _hold_both(session, entity_id, other_id)
     if not await store.save_relation(session, new_id(), entity_id, wanted, other_id):
         raise Conflict("graph_relation_exists", "This relation is there already.")
     await store.hold_names(session, other_id, now)
@@ -267,6 +257,16 @@ async def _corrected(session: Session, entity_id: UUID, action: str, now: dateti
     await store.hold_names(session, entity_id, now)
     await audit.record(session, Entry(action, "graph_entity", str(entity_id)))
     return await get_card(session, entity_id)
+
+
+async def _hold_both(session: Session, entity_id: UUID, other_id: UUID) -> None:
+    """Lock an entity and the other one that a person named. Raises NotFound, and Invalid for the other."""
+    await store.lock_graph(session)
+    await _entity(session, entity_id, lock=True)
+    try:
+        await _entity(session, other_id, lock=True)
+    except NotFound as error:
+        raise Invalid.field("other_id", error.message) from None
 
 
 async def _entity(session: Session, entity_id: UUID, *, lock: bool = False) -> Entity:
