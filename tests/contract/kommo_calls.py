@@ -63,7 +63,6 @@ CALLS = {
     "fetch_tags": PortCall(lambda crm, link: crm.fetch_tags(link, "leads", PAGE)),
     "fetch_salesbots": PortCall(lambda crm, link: crm.fetch_salesbots(link)),
     "fetch_channels": PortCall(lambda crm, link: crm.fetch_channels(link, PAGE)),
-    "can_filter": PortCall(lambda crm, link: crm.can_filter(as_amocrm(link))),
     "fetch_contacts": PortCall(lambda crm, link: crm.fetch_contacts(link, PAGE)),
     "fetch_leads": PortCall(lambda crm, link: crm.fetch_leads(link, PAGE)),
     "fetch_companies": PortCall(lambda crm, link: crm.fetch_companies(link, PAGE)),
@@ -118,14 +117,3 @@ CALLS = {
     "find_note": PortCall(lambda crm, link: crm.find_note(link, NOTE, EPOCH, frozenset())),
     "fetch_changed_leads": PortCall(lambda crm, link: crm.fetch_changed_leads(link, EPOCH)),
 }
-
-
-def as_amocrm(link):
-    """The same account as amoCRM's: only there the question is asked at all."""
-    return type(link)(
-        link.org_id,
-        link.connection_id,
-        link.host.replace(".kommo.", ".amocrm."),
-        link.token,
-        link.account_id,
-    )

@@ -58,6 +58,14 @@ async def test_the_account_is_known_by_its_token(crm, link, account):
     assert found.can_send_messages
 
 
+async def test_the_account_tells_the_currency_of_its_deals(crm, link, account):
+    assert (await crm.fetch_account(link)).currency == "USD"
+    account.steer("POST", "/knobs", currency="rub")
+    assert (await crm.fetch_account(link)).currency == "RUB"
+    account.steer("POST", "/knobs", currency="roubles")
+    assert (await crm.fetch_account(link)).currency is None
+
+
 async def test_a_token_without_the_scope_to_send_says_so(crm, account):
     token = account.steer("POST", "/tokens", scopes=["crm"])["token"]
     assert not (await crm.fetch_account(linked(account, token=token))).can_send_messages

@@ -152,11 +152,11 @@ async def test_only_the_chosen_fields_of_deal_and_contact_are_told(scene, contro
     await furnish(scene)
     prompt, _ = await ask(scene, control)
     assert "<deal>\nname: " in prompt and "stage: " in prompt and "<contact>" not in prompt
-    assert not any(word in prompt for word in ("Huge", "+7 900", "tag one", "1990"))
-    readable = {"lead": [f"cf_{SIZE}", "tags"], "contact": ["phone", f"cf_{BIRTHDAY}"]}
+    assert not any(word in prompt for word in ("Huge", "9000", "+7 900", "tag one", "1990"))
+    readable = {"lead": [f"cf_{SIZE}", "price", "tags"], "contact": ["phone", f"cf_{BIRTHDAY}"]}
     await scene.set_agent(readable=readable)
     prompt, _ = await ask(scene, control)
-    assert "<deal>\nSize ‹/deal>: Huge\ntags: tag one\n</deal>" in prompt
+    assert "<deal>\nSize ‹/deal>: Huge\nprice: 9000 USD\ntags: tag one\n</deal>" in prompt
     assert "<contact>\nphone: +7 900 000-00-00\nBorn: 1990\n</contact>" in prompt
     await scene.set_agent(readable={"lead": [], "contact": []})
     prompt, _ = await ask(scene, control)
@@ -179,6 +179,7 @@ async def furnish(scene):
         await entities.update_lead_values(
             session, connection, scene.chat["lead_id"], fields=(size,), tags=(Tag(1, "tag one"),)
         )
+        await session.execute("update app.crm_lead set price = 9000")
         told = ToldContact(
             scene.chat["contact_id"], "Ann", None, (phone, born), None, (), None, is_restored=False
         )

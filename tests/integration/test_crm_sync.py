@@ -122,6 +122,22 @@ async def test_what_the_crm_lost_keeps_its_id_and_says_since_when(mirror):
     assert made["id"] in {one.id for one in await mirror.listed(crm.list_pipelines)}
 
 
+async def test_a_run_reads_what_the_account_is_called_and_in_what_its_deals_are_valued(mirror):
+    """CRM-6"""
+    chat = await mirror.account.new_chat()
+    for currency in ("RUB", "EUR", "RUB"):
+        await mirror.account.call("POST", "/knobs", {"currency": currency})
+        await mirror.run()
+        async with mirror.session() as session:
+            connection = await crm.get_connection(session, mirror.id)
+            lead = await crm.get_lead_card(session, mirror.id, chat["lead_id"])
+        assert (connection.currency, lead.currency) == (currency, currency)
+    await mirror.rows("update app.crm_connection set name = 'Old', currency = null")
+    await mirror.run()
+    (row,) = await mirror.rows("select name, currency from app.crm_connection")
+    assert row == {"name": mirror.account.subdomain, "currency": "RUB"}
+
+
 async def test_a_later_run_reads_only_what_changed_and_a_full_one_finds_what_is_gone(mirror):
     """CRM-7"""
     account, day = mirror.account, 86_400

@@ -25,7 +25,7 @@ from scenes import Scene
 ADDRESS = "ann@customers.test"
 SURE = {"reason": "", "confidence": 0.9}
 ASKS = "How do I pay? How much does delivery to the city cost?"
-PREPARED = "You asked about the payment. Your order comes to 9,000. How would you like to pay?"
+PREPARED = "You asked about the payment. Your order comes to $9,000. How would you like to pay?"
 
 
 @pytest.fixture
@@ -129,9 +129,8 @@ async def test_a_prepared_message_never_takes_the_place_of_a_draft(desk):
 
 async def test_a_prepared_message_goes_in_the_customers_language_and_in_a_persons_words(desk):
     (one,) = await spoken_of_payment(desk, words="Как оплатить доставку в город?", price=15_500)
-    assert (
-        one.shown == "Вы спрашивали об оплате. Сумма вашего заказа — 15\u00a0500. Как вам удобнее оплатить?"
-    )
+    told = "Вы спрашивали об оплате. Сумма вашего заказа — 15\u00a0500\u00a0$. Как вам удобнее оплатить?"
+    assert one.shown == told
     with pytest.raises(Invalid):
         await approve(desk, one, text="x" * 1_001)
     await approve(desk, one, text="Оплатите по счёту.")
@@ -284,6 +283,7 @@ async def test_on_the_page_a_prepared_message_is_sent_taken_into_the_reply_or_re
     chat = f"/conversations/{desk.scene.conversation_id}"
     async with serving_here(home) as url, reader_of(url, desk.world.db, desk.world.scope) as owner:
         beside = texts(await owner.open(chat))
+        assert "$9,000" in beside
         assert "Write to the customer about the payment" in beside and "Put into the reply" in beside
         taken = await owner.send(f"{chat}/proposals/{one.id}/approval", {"use": "reply"})
         (typed,) = re.findall(r'<textarea[^>]* name="reply\.text"[^>]*>([^<]*)</textarea>', taken.text)

@@ -77,7 +77,7 @@ async def context(database, scope):
     return TurnContext(
         conversation=conversation,
         agent=replace(agent, settings=settings),
-        lead=LeadCard(7, "Sofa for\nAnn", 100, "Sales", "New", None, is_fresh=True),
+        lead=LeadCard(7, "Sofa for\nAnn", 100, "Sales", "New", None, is_fresh=True, currency="EUR"),
         history=(said(1, "customer", "Hello"), said(2, "agent", "Good day!")),
         unanswered=(said(3, "customer", QUESTION),),
         asks_stage=False,

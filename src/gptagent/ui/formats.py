@@ -1,6 +1,7 @@
 """Numbers, dates and names as the reader of the page writes them: each function is a template filter."""
 
 import datetime as dt
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -18,6 +19,7 @@ DATE_PATTERNS = {"ru": "dd.MM.yyyy", "en": "MM/dd/yyyy"}
 JUST_NOW = timedelta(seconds=45)
 KILOBYTE = 1024
 MAX_INITIALS = 2
+_LETTER_BEFORE_DIGIT = re.compile(r"([A-Za-z])(?=\d)")
 
 
 @lru_cache(maxsize=16)
@@ -36,6 +38,20 @@ def number(value: float) -> str:
 def number_in(language: str, value: float) -> str:
     """Write a number for a reader of this language, also before there is a page."""
     return format_decimal(value, locale=_locale(language))
+
+
+def money(value: float, currency: str | None) -> str:
+    return money_in(current_view.get().language, value, currency)
+
+
+def money_in(language: str, value: float, currency: str | None) -> str:
+    """Write whole units of a currency (ISO 4217); a bare number where it is not known."""
+    if currency is None:
+        return number_in(language, value)
+    locale = _locale(language)
+    pattern = locale.currency_formats["standard"].pattern.replace("0.00", "0.##")
+    told = format_currency(value, currency, pattern, locale=locale, currency_digits=False)
+    return _LETTER_BEFORE_DIGIT.sub("\\1\u00a0", told)  # CLDR: a symbol of letters stands apart
 
 
 def dollars(micro: int) -> str:
@@ -111,13 +127,13 @@ def initials(name: str) -> str:
 def _for_reader(formatter: Callable[..., str]) -> Callable[..., str]:
     # Taking the context keeps Jinja from computing `{{ 4812|number }}` once, in the first reader's language.
     @pass_context
-    def formatted(_context: Context, value: object) -> str:
-        return formatter(value)
+    def formatted(_context: Context, *values: object) -> str:
+        return formatter(*values)
 
     return formatted
 
 
 FILTERS = {
     formatter.__name__: _for_reader(formatter)
-    for formatter in (number, dollars, percent, date, clock, moment, when, ago, filesize, initials)
+    for formatter in (number, money, dollars, percent, date, clock, moment, when, ago, filesize, initials)
 }

@@ -8,7 +8,7 @@ from gptagent.adapters.kommo import wire
 from gptagent.adapters.kommo.client import LARGEST_PAGE, Call, KommoClient, Query
 from gptagent.adapters.kommo.fields import clean, read_fields
 from gptagent.adapters.kommo.tree import as_flag, as_id, as_int, as_map
-from gptagent.features.crm.model import CallPriority, CrmLink, brand_of
+from gptagent.features.crm.model import CallPriority, CrmLink
 from gptagent.features.crm.records import (
     Batch,
     CompanyRecord,
@@ -27,14 +27,6 @@ class KommoEntities:
     """Implements `EntitiesPort`."""
 
     _client: KommoClient
-
-    async def can_filter(self, link: CrmLink) -> bool:
-        """Return whether lists take filters: an option that accounts of amoCRM pay for."""
-        if brand_of(link.host) == "kommo":
-            return True
-        query: Query = (("with", "is_api_filter_enabled"),)
-        call = Call("fetch_account", "/account", query=query, priority=CallPriority.SYNC)
-        return as_flag(as_map(await self._client.fetch(link, call)).get("is_api_filter_enabled")) is True
 
     async def fetch_contacts(self, link: CrmLink, page: PageRequest) -> Batch[ContactRecord]:
         return await self._batch(link, "contacts", "leads", page, read_contact)

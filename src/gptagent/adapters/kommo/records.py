@@ -1,7 +1,7 @@
 """Accounts, deals and contacts of Kommo."""
 
 from gptagent.adapters.kommo import wire
-from gptagent.adapters.kommo.client import Call, KommoClient, unavailable
+from gptagent.adapters.kommo.client import Call, KommoClient, Query, unavailable
 from gptagent.features.crm.model import CallPriority, Contact, CrmAccount, CrmLink, Lead, Pipeline
 
 
@@ -10,9 +10,13 @@ class KommoRecords:
 
     _client: KommoClient
 
-    async def fetch_account(self, link: CrmLink) -> CrmAccount:
-        body = await self._client.fetch(link, Call("fetch_account", "/account"))
-        account = wire.read_account(body, link.token)
+    async def fetch_account(self, link: CrmLink, priority: CallPriority = CallPriority.READ) -> CrmAccount:
+        """Return the account. Lists take filters; at amoCRM that is an option accounts pay for."""
+        query: Query = (("with", "is_api_filter_enabled"),)
+        body = await self._client.fetch(
+            link, Call("fetch_account", "/account", query=query, priority=priority)
+        )
+        account = wire.read_account(body, link)
         if account is None:
             raise unavailable()
         return account

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Literal
@@ -15,13 +16,16 @@ from gptagent.features.crm.model import (
     ChatMessage,
     Contact,
     CrmAccount,
+    CrmLink,
     Lead,
     Pipeline,
     Stage,
     Talk,
+    brand_of,
 )
 from gptagent.kernel.clock import utcnow
 
+_CURRENCY = re.compile(r"[A-Z]{3}")  # ISO 4217
 SEND_SCOPE = "send_external_messages"
 WON, LOST = 142, 143
 INCOMING_STAGE_TYPE = 1
@@ -32,12 +36,20 @@ LeadChange = Literal["added", "updated", "moved", "deleted", "restored", "respon
 StageKind = Literal["incoming", "open", "won", "lost"]
 
 
-def read_account(body: object, token: str) -> CrmAccount | None:
+def read_account(body: object, link: CrmLink) -> CrmAccount | None:
     fields = as_map(body)
     account_id, subdomain = as_id(fields.get("id")), as_text(fields.get("subdomain"))
     if account_id is None or not subdomain:
         return None
-    return CrmAccount(account_id, subdomain, as_text(fields.get("name")) or subdomain, _may_send(token))
+    currency = as_text(fields.get("currency")).upper()
+    return CrmAccount(
+        account_id,
+        subdomain,
+        as_text(fields.get("name")) or subdomain,
+        _may_send(link.token),
+        currency=currency if _CURRENCY.fullmatch(currency) else None,
+        filters_lists=brand_of(link.host) == "kommo" or as_flag(fields.get("is_api_filter_enabled")) is True,
+    )
 
 
 def read_pipelines(body: object) -> tuple[Pipeline, ...]:

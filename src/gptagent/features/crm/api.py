@@ -67,6 +67,7 @@ class ConnectionOut(Wire):
     scopes: list[str] | None
     is_active: bool
     reads_daily: bool
+    currency: str | None
 
 
 class ConnectionPatch(Body):

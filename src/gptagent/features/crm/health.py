@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from gptagent.features.crm import service as crm
+from gptagent.features.crm import store as crm_store
 from gptagent.features.crm.connecting.links import UNAUTHORIZED
 from gptagent.features.crm.connecting.service import AccessState, Connecting, get_access_state
 from gptagent.features.crm.deliveries.jobs import CHECK
@@ -94,12 +95,15 @@ async def check_account(door: Connecting, scope: Scope, connection_id: UUID) -> 
             )
         link = await crm.open_link(session, connection_id, door.vault, while_off=True)
     try:
-        await door.crm.fetch_account(link)
+        account = await door.crm.fetch_account(link)
     except Forbidden as error:
         if error.code != UNAUTHORIZED:
             raise
         async with door.db.session(scope) as session:
             await crm.mark_broken(session, link, door.vault, error.code)
+    else:
+        async with door.db.session(scope) as session:
+            await crm_store.update_account(session, connection_id, account.name, account.currency)
     async with door.db.session(scope) as session:
         checked = await crm.get_connection(session, connection_id)
         if checked.status == "connected" and checked.is_active:

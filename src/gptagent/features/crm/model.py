@@ -70,6 +70,7 @@ class Connection:
     is_active: bool = True  # off: nothing is answered there, and nothing asked of it
     active_since: datetime | None = None  # what came before stays unanswered; None: it never was off
     reads_daily: bool = True
+    currency: str | None = None  # ISO 4217, of the deals' values; None until the account has told
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +86,16 @@ class CrmLink:
 
 @dataclass(frozen=True, slots=True)
 class CrmAccount:
+    """`currency` is the code of ISO 4217 in which deals are valued, None if the CRM does not say;
+    `filters_lists`: whether its lists can be asked for what changed since some time.
+    """
+
     id: int
     subdomain: str
     name: str
     can_send_messages: bool
+    currency: str | None = None
+    filters_lists: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,7 +130,9 @@ class GrantsPort(Protocol):
 class RecordsPort(Protocol):
     """The account, and the records in it."""
 
-    async def fetch_account(self, link: CrmLink) -> CrmAccount: ...
+    async def fetch_account(
+        self, link: CrmLink, priority: CallPriority = CallPriority.READ
+    ) -> CrmAccount: ...
 
     async def fetch_pipelines(self, link: CrmLink) -> tuple[Pipeline, ...]: ...
 
@@ -165,10 +167,6 @@ class SettingsPort(Protocol):
 
 class EntitiesPort(Protocol):
     """Records page by page, with their custom fields. At the priority of a sync."""
-
-    async def can_filter(self, link: CrmLink) -> bool:
-        """Whether the account's lists can be asked for what changed since some time."""
-        ...
 
     async def fetch_contacts(self, link: CrmLink, page: PageRequest) -> Batch[ContactRecord]: ...
 

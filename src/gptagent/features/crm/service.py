@@ -156,7 +156,10 @@ async def save_lead(session: Session, connection_id: UUID, lead: Lead, *, now: d
 
 @dataclass(frozen=True, slots=True)
 class LeadCard:
-    """A lead as the mirror knows it, with the names of its pipeline and stage."""
+    """A lead as the mirror knows it, with the names of its pipeline and stage.
+
+    `price` is in whole units of `currency` (ISO 4217), which is None if the account has not told it.
+    """
 
     id: int
     name: str | None
@@ -171,6 +174,7 @@ class LeadCard:
     responsible: str = ""
     tags: tuple[str, ...] = ()
     has_contact: bool = False
+    currency: str | None = None
 
     @property
     def facts(self) -> list[tuple[str, str]]:
@@ -196,4 +200,5 @@ async def get_lead_card(session: Session, connection_id: UUID, lead_id: int) -> 
         row["responsible"] or "",
         tuple(row["tags"]),
         row["has_contact"],
+        row["currency"],
     )

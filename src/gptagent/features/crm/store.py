@@ -15,7 +15,7 @@ from gptagent.kernel.paging import Page
 _CONNECTION = """select id, provider, host, account_id, name, token_sealed, hook_sealed, status,
                         status_reason, can_send_messages, last_webhook_at, synced_at, created_at, brand,
                         client_id, access_kind, access_expires_at, scopes, is_active,
-                        active_since, reads_daily
+                        active_since, reads_daily, currency
                    from app.crm_connection"""
 _STORED = (
     "id",
@@ -31,6 +31,7 @@ _STORED = (
     "access_kind",
     "access_expires_at",
     "scopes",
+    "currency",
 )
 
 
@@ -43,14 +44,14 @@ async def insert_connection(session: Session, values: Mapping[str, object]) -> U
     found: UUID | None = await session.fetchval(
         """insert into app.crm_connection (id, provider, host, account_id, name, token_sealed, hook_hash,
                                            hook_sealed, can_send_messages, client_id, access_kind,
-                                           access_expires_at, scopes)
-           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+                                           access_expires_at, scopes, currency)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
            on conflict (org_id, provider, account_id) do update
               set host = excluded.host, name = excluded.name, token_sealed = excluded.token_sealed,
                   can_send_messages = excluded.can_send_messages, status = 'connected', status_reason = null,
                   client_id = excluded.client_id, access_kind = excluded.access_kind,
                   access_expires_at = excluded.access_expires_at, scopes = excluded.scopes, broken_at = null,
-                  told_at = null, updated_at = now()
+                  told_at = null, currency = excluded.currency, updated_at = now()
            returning id""",
         *(values[name] for name in _STORED),
     )
@@ -101,6 +102,16 @@ async def update_status(session: Session, connection_id: UUID, status: str, reas
     return bool(done)
 
 
+async def update_account(session: Session, connection_id: UUID, name: str, currency: str | None) -> None:
+    await session.execute(
+        """update app.crm_connection set name = $2, currency = $3, updated_at = now()
+            where id = $1 and (name, currency) is distinct from ($2, $3)""",
+        connection_id,
+        name,
+        currency,
+    )
+
+
 async def upsert_lead(session: Session, connection_id: UUID, lead: Lead, now: datetime) -> None:
     await session.execute(
         """insert into app.crm_lead (connection_id, external_id, name, price, pipeline_id, stage_id,
@@ -131,8 +142,9 @@ async def select_lead(session: Session, connection_id: UUID, lead_id: int) -> Re
         """select l.external_id, l.name, l.price, l.responsible_user_id, p.name as pipeline, s.name as stage,
                   l.pipeline_id, l.stage_id, l.fetched_at, l.fields, u.name as responsible,
                   array(select t->>'name' from jsonb_array_elements(l.tags) t) as tags,
-                  l.contact_ids <> '{}' as has_contact
+                  l.contact_ids <> '{}' as has_contact, c.currency
              from app.crm_lead l
+             join app.crm_connection c on c.id = l.connection_id
              left join app.crm_user u
                on u.connection_id = l.connection_id and u.external_id = l.responsible_user_id
              left join app.crm_pipeline p

@@ -29,7 +29,7 @@ def contact_facts(context: TurnContext) -> Facts:
 def _of_lead(lead: LeadCard) -> dict[str, str]:
     return {
         "name": lead.name or "",
-        "price": "" if lead.price is None else str(lead.price),
+        "price": "" if lead.price is None else f"{lead.price} {lead.currency or ''}".strip(),
         "pipeline": lead.pipeline or "",
         "stage": lead.stage or "",
         "responsible": lead.responsible,

@@ -37,6 +37,7 @@ class Knobs(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     block_seconds: float = 60.0
     latency_ms: Range = (0, 0)
     api_filter: bool = True  # amoCRM: whether lists can be filtered
+    currency: str = "USD"
     # oauth
     code_seconds: int = 1200
     access_seconds: int = 86_400

@@ -219,6 +219,7 @@ async def _store_connection(
             "access_kind": "oauth" if granted else "long_lived",
             "access_expires_at": expires_at,
             "scopes": list(facts.scopes) if facts.scopes is not None else None,
+            "currency": account.currency,
         },
     )
     if connection_id is None or connection_id == link.connection_id:

@@ -12,7 +12,8 @@ from uuid import UUID
 import structlog
 
 from gptagent.features.crm import service as crm_service
-from gptagent.features.crm.model import CrmLink
+from gptagent.features.crm import store as crm_store
+from gptagent.features.crm.model import CallPriority, CrmLink, brand_of
 from gptagent.features.crm.ports import CrmPort
 from gptagent.features.crm.records import Batch, PageRequest
 from gptagent.features.crm.syncing import service, store
@@ -83,7 +84,7 @@ class SyncJobs:
         except _LaterError:
             async with ctx.db.session(ctx.scope) as session:
                 await session.enqueue(service.RUN, {"sync_id": sync_id}, priority=service.BEHIND_REPLIES)
-        except Forbidden as error:  # nothing can be read until somebody connects again
+        except (Forbidden, NotFound) as error:  # nothing can be read until somebody connects again
             async with ctx.db.session(ctx.scope) as session:
                 if error.code == "crm_unauthorized":
                     await crm_service.mark_broken(session, link, self.vault, error.code)
@@ -136,7 +137,8 @@ class Copying:
 
     async def go(self) -> None:
         """Copy part by part. Raises what stops the whole run; what concerns one part is noted there."""
-        self._filtered = await self._ask(lambda: self._crm.can_filter(self._link))
+        if brand_of(self._link.host) == "amocrm" or not any(part.is_over for part in self._parts):
+            await self._read_account()
         for part in self._parts:
             if not part.is_over:
                 await self._copy(part)
@@ -145,6 +147,14 @@ class Copying:
         async with self._ctx.db.session(self._ctx.scope) as session:
             state = "failed" if is_useless else "completed"
             await _finish(session, self._sync, state, failed[0].error if is_useless else None)
+
+    async def _read_account(self) -> None:
+        """At the beginning of a run; where lists may not take filters, at each of its stretches."""
+        account = await self._ask(lambda: self._crm.fetch_account(self._link, CallPriority.SYNC))
+        self._filtered = account.filters_lists
+        async with self._ctx.db.session(self._ctx.scope) as session:
+            await self._hold(session)
+            await crm_store.update_account(session, self._link.connection_id, account.name, account.currency)
 
     async def _copy(self, part: Part) -> None:
         """Read one part to its end. A missing right or a refusal ends this part alone."""

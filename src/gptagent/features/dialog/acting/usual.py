@@ -104,7 +104,7 @@ def _of_intent(considered: Considered, intent: Intent | None, confidence: float)
             continue
         if one.is_priced and (not price or may_write(considered)):
             continue
-        told = _amount(considered.locale, price or 0)
+        told = _amount(considered, considered.locale)
         text = translate(considered.locale, one.says, words=_words(considered), price=told)
         fields: dict[str, object] = {"text": text}
         if one.action == "create_task":
@@ -116,8 +116,9 @@ def _of_payment(considered: Considered, intent: Intent | None, confidence: float
     """Prepare what a colleague may send to who speaks of paying: the agent itself has answered, once."""
     if intent != "payment" or not may_write(considered):
         return
-    price, locale = (considered.lead.price if considered.lead else None) or 0, _customers_locale(considered)
-    text = translate(locale, PAYMENT_MESSAGE, price=_amount(locale, price))
+    price = (considered.lead.price if considered.lead else None) or 0
+    locale = _customers_locale(considered)
+    text = translate(locale, PAYMENT_MESSAGE, price=_amount(considered, locale))
     sure = min(PAYMENT_CONFIDENCE, confidence)
     # Another value makes it another message: the one with the old value is taken back.
     yield _proposal(
@@ -125,10 +126,11 @@ def _of_payment(considered: Considered, intent: Intent | None, confidence: float
     )
 
 
-def _amount(locale: str, price: int) -> str:
-    from gptagent.ui.formats import number_in
+def _amount(considered: Considered, locale: str) -> str:
+    from gptagent.ui.formats import money_in
 
-    return number_in(locale, price)
+    lead = considered.lead
+    return money_in(locale, lead.price or 0, lead.currency) if lead else ""
 
 
 def _customers_locale(considered: Considered) -> str:
