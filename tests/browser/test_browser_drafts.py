@@ -1,5 +1,6 @@
 """Drafts and proposals are decided, by mouse and by keyboard."""
 
+import asyncio
 import re
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -198,3 +199,33 @@ async def test_refused_words_of_a_proposal_stay_with_the_reason_beside_them(brow
     await expect(queue).not_to_contain_text("Call Anna")
     await desk.perform()
     assert [one["text"] for one in await desk.ledger("task")] == ["Call Anna at ten"]
+
+
+async def test_words_for_one_action_are_not_dropped_unasked_by_deciding_about_another(
+    browser, web, world, proposals
+):
+    """MSG-15"""
+    desk, propose = proposals
+    await propose("Call Anna", "Call Bob")
+    page, base = await enter(browser, web, world)
+    await page.goto(f"{base}/proposals")
+    await page.get_by_label("Edit: Call Anna").click()
+    field, queue = page.locator("#queue textarea:visible"), page.locator("#queue")
+    await field.fill("Call Anna at ten")
+    asked = asyncio.Queue()
+    page.once("dialog", asked.put)
+    await page.get_by_role("button", name="Approve: Call Bob").click(no_wait_after=True)
+    async with asyncio.timeout(20):
+        question = await asked.get()
+    assert question.type == "beforeunload"
+    await question.dismiss()
+    await expect(field).to_have_value("Call Anna at ten")
+    assert {one.state for one in await desk.proposals()} == {"waiting"}
+    async with page.expect_navigation():  # its own form is sent unasked
+        await queue.get_by_role("button", name="Approve these words").click()
+    await expect(queue).not_to_contain_text("Call Anna")
+    async with page.expect_navigation():
+        await page.get_by_role("button", name="Approve: Call Bob").click()
+    await expect(queue).to_contain_text("Nothing waits for approval")
+    await desk.perform()
+    assert {one["text"] for one in await desk.ledger("task")} == {"Call Anna at ten", "Call Bob"}

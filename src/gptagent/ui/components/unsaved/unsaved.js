@@ -9,6 +9,7 @@ const isElsewhere = (link) => link.origin === location.origin && !link.target &&
 const isTyped = (form) => [...form.elements].some((one) => one.matches("[data-keeps][hx-morph-skip]"));
 const first = stateOf(formNow());
 let isLeaving = false;
+let sent = null;
 let place = "";
 
 const isDirty = () => {
@@ -17,6 +18,8 @@ const isDirty = () => {
   if (form.hasAttribute("data-unsaved-typed")) return isTyped(form);
   return form.hasAttribute("data-unsaved-already") || stateOf(form) !== first;
 };
+// Words in any other form that keeps them are not dropped by sending one beside it: the browser asks.
+const isDirtyBeside = () => !isLeaving && [...document.forms].some((form) => form !== sent && form !== formNow() && isTyped(form));
 const ask = (event, to) => {
   event.preventDefault();
   place = to;
@@ -32,12 +35,14 @@ document.addEventListener("click", (event) => {
   if (!link || event.defaultPrevented || !isElsewhere(link) || event.metaKey || event.ctrlKey || event.shiftKey) return;
   if (isDirty()) ask(event, link.href);
 });
-addEventListener("beforeunload", (event) => isDirty() && event.preventDefault());
+addEventListener("beforeunload", (event) => (isDirty() || isDirtyBeside()) && event.preventDefault());
 // What is sent is not lost; the browser goes on to what comes of it. A filter leads elsewhere as a link does.
 document.addEventListener("submit", (event) => {
   const { target } = event;
   if (event.defaultPrevented) return;
+  sent = target;
   if (target === formNow()) isLeaving = true;
   else if (target.method === "get" && isDirty()) ask(event, `${target.action}?${new URLSearchParams(new FormData(target))}`);
 });
+document.addEventListener("input", () => { sent = null; }); // the page is still there
 addEventListener("pageshow", (event) => event.persisted && (isLeaving = false));
