@@ -1,6 +1,7 @@
 """The only place that wires adapters to ports and lists jobs, subscribers, routes and schedules."""
 
 from dataclasses import dataclass
+from email.utils import parseaddr
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -325,8 +326,15 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
         Pace(),
         platform.understanding,
         platform.reranking,
+        mailer,
     )
-    deliveries = DeliveryJobs(platform.crm, platform.vault, platform.subscribers, platform.settings.base_url)
+    deliveries = DeliveryJobs(
+        platform.crm,
+        platform.vault,
+        platform.subscribers,
+        platform.settings.base_url,
+        sender=parseaddr(platform.settings.mail_from or "")[1],
+    )
     connecting_jobs = ConnectingJobs(platform.renewal, platform.links)
     site_jobs = SiteJobs(platform.reading)
     vector_jobs = VectorJobs(platform.embedder)
@@ -335,7 +343,7 @@ def build_jobs(platform: Platform) -> tuple[JobSpec, ...]:
     enclosing = EnclosureJobs(platform.crm, platform.vault, Pace())
     generation = Generation(responder, extractive, platform.understanding, platform.reranking)
     suggestions = SuggestionJobs(generation)
-    sending = OutgoingJobs(platform.crm, platform.vault, Pace())
+    sending = OutgoingJobs(platform.crm, platform.vault, Pace(), mailer)
     ingest = partial(knowledge_jobs.ingest, recogniser=Tesseract())
     return (
         JobSpec(dialog.ADVANCE, runner.advance, JobClass.DEFAULT, runner.give_up),

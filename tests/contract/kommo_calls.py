@@ -86,6 +86,7 @@ CALLS = {
     ),
     "fetch_webhook": PortCall(lambda crm, link: crm.fetch_webhook(link, HOOK)),
     "list_seen": PortCall(lambda crm, link: crm.list_seen(link, EPOCH, EPOCH)),
+    "fetch_letters": PortCall(lambda crm, link: crm.fetch_letters(link, EPOCH, EPOCH)),
     "fetch_missed": PortCall(lambda crm, link: crm.fetch_missed(link, 1, [SEEN])),
     "fetch_talk": PortCall(lambda crm, link: crm.fetch_talk(link, 1)),
     "create_text_field": PortCall(lambda crm, link: crm.create_text_field(link, "AI reply"), is_write=True),

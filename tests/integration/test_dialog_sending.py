@@ -64,7 +64,7 @@ async def test_what_cannot_be_read_back_becomes_a_task_for_a_person(scene, world
     assert await scene.outcomes() == [("handed_off", "delivery_unknown")]
     await scene.perform_tasks()
     (task,) = await scene.tasks()
-    assert "delivery_unknown" in str(task)
+    assert "It is not known whether a message reached the customer" in str(task)
     assert await scene.sent() == [NOT_FOUND]
 
 

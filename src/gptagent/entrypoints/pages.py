@@ -180,7 +180,7 @@ DAY = "public, max-age=86400"
 
 def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
     """Add every page, the assets, the live stream and the error page."""
-    settings, db = platform.settings, platform.db
+    settings, db, keys = platform.settings, platform.db, platform.connecting.keys
     assets = build_assets()
     environment = build_environment(TEMPLATES, assets)
     environment.globals["has_embedder"] = lambda: settings.embedding_model is not None
@@ -239,7 +239,7 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         MeasuredPages(db, pages, by_reranking(platform.reranking.model)).router(),
         ScriptPages(db, pages, "script").router(),
         ScriptPages(db, pages, "objection").router(),
-        RepliesPages(db, pages, platform.crm, platform.connecting.keys, settings.base_url).router(),
+        RepliesPages(db, pages, platform.crm, keys, settings.base_url, settings.sends_letters).router(),
         threads.router(),
         MemoryPages(threads).router(),
         ReplyDraftPages(threads).router(),

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 import msgspec
 
 from gptagent.adapters.kommo import reports
+from gptagent.adapters.kommo.letters import read_letter
 from gptagent.adapters.kommo.tree import Tree, as_flag, as_id, as_list, as_map, as_text
 from gptagent.adapters.kommo.wire import lead_of, moment
 from gptagent.features.crm.model import (
@@ -147,6 +148,7 @@ def _talk(fields: Tree) -> TalkChanged | None:
 
 READERS: Mapping[str, _Reader] = {
     "message[add]": _customer_message,
+    "letter[add]": read_letter,
     "outgoing_message[add]": _our_side_message,
     "talk[add]": _talk,
     "talk[update]": _talk,

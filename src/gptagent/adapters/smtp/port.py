@@ -112,6 +112,8 @@ def build_email(message: Message, sender: str) -> EmailMessage:
     email = EmailMessage(policy=SMTP_POLICY)
     email["From"] = Address(message.sender_name or name, addr_spec=address)
     email["To"] = Address(addr_spec=message.to)
+    if message.reply_to:
+        email["Reply-To"] = Address(addr_spec=message.reply_to)
     email["Subject"] = message.subject
     email["Date"] = formatdate(localtime=False, usegmt=False)
     email["Message-ID"] = f"<{message.id}@{address.rpartition('@')[2]}>"

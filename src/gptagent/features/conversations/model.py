@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID, uuid5
+
+from gptagent.features.crm.model import MAIL, Letter
 
 TOPIC = "conversations"
 Author = Literal["customer", "agent", "human", "bot"]
@@ -35,6 +37,12 @@ class Conversation:
     created_at: datetime
     assignee_id: UUID | None
     resume_at: datetime | None
+    letter: Letter | None = None
+
+    @property
+    def is_letter(self) -> bool:
+        """Whether it is by e-mail: of each letter only the beginning is known."""
+        return self.channel == MAIL
 
     @property
     def held_by_person(self) -> bool:
@@ -44,6 +52,13 @@ class Conversation:
     def customer(self) -> UUID:
         """The same for all conversations of a contact; without one, the conversation's own id."""
         return uuid5(self.connection_id, str(self.contact_id)) if self.contact_id else self.id
+
+
+def conversation_of(values: dict[str, Any]) -> Conversation:
+    """Return a conversation as it is stored."""
+    subject, address, mailbox = (values.pop(f"mail_{name}") for name in ("subject", "address", "box"))
+    letter = None if address is None else Letter(subject or "", address, mailbox or "")
+    return Conversation(**values, letter=letter)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,13 @@ from gptagent.features.audit.model import Entry
 from gptagent.features.conversations import store
 from gptagent.features.conversations.attaching.service import note_attachment
 from gptagent.features.conversations.events import CustomerWrote, HoldChanged, StageChanged
-from gptagent.features.conversations.model import Conversation, DeliveryStatus, Message, topic_of
+from gptagent.features.conversations.model import (
+    Conversation,
+    DeliveryStatus,
+    Message,
+    conversation_of,
+    topic_of,
+)
 from gptagent.features.crm.events import CustomerSaid, DeliveryOpened, LeadMoved, MessageArrived, TalkSeen
 from gptagent.features.crm.model import InboundMessage, same_words
 from gptagent.features.organizations import service as organizations
@@ -65,6 +71,8 @@ class Inbox:
             return  # the CRM repeats itself: the customer has not written again
         row = await store.open_conversation(session, event.connection_id, message)
         conversation_id: UUID = row["id"]
+        if message.letter is not None and not row["known"]:
+            await store.set_letter(session, conversation_id, message.letter)
         if row["has_said"] and not row["known"] and await _adopt_said(session, conversation_id, message):
             return
         is_theirs = message.author == "customer"
@@ -275,14 +283,14 @@ async def get_conversation(session: Session, conversation_id: UUID, *, lock: boo
     row = await store.select_conversation(session, conversation_id, lock=lock)
     if row is None:
         raise NotFound
-    return _conversation(row)
+    return conversation_of(dict(row))
 
 
 async def list_conversations(
     session: Session, *, before: datetime | None = None, limit: int = PAGE_SIZE
 ) -> list[Conversation]:
     """Return conversations, latest message first, older than `before`."""
-    return [_conversation(row) for row in await store.select_conversations(session, before, limit)]
+    return [conversation_of(dict(row)) for row in await store.select_conversations(session, before, limit)]
 
 
 async def page_conversations(
@@ -290,7 +298,7 @@ async def page_conversations(
 ) -> tuple[list[Conversation], str | None]:
     """Return a page of the conversations, and the cursor of the next one if there is more."""
     rows = await store.select_conversation_page(session, page, connection_id, taken_over)
-    found = [_conversation(row) for row in rows]
+    found = [conversation_of(dict(row)) for row in rows]
     return page.cut(found, lambda one: (getattr(one, page.order.column), one.id))
 
 
@@ -338,7 +346,3 @@ async def has_replies(session: Session) -> bool:
 async def has_spoken(session: Session, conversation_id: UUID) -> bool:
     """Whether anybody but the customer has ever written in this conversation."""
     return await store.has_spoken(session, conversation_id)
-
-
-def _conversation(row: Record) -> Conversation:
-    return Conversation(**dict(row))

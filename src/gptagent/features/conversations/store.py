@@ -7,7 +7,7 @@ from uuid import UUID
 from asyncpg import Record
 
 from gptagent.features.crm.events import CustomerSaid, DeliveryOpened, TalkSeen
-from gptagent.features.crm.model import InboundMessage
+from gptagent.features.crm.model import InboundMessage, Letter
 from gptagent.kernel.db import Session
 from gptagent.kernel.ids import new_id
 from gptagent.kernel.paging import Page
@@ -26,7 +26,8 @@ _MESSAGE = """select seq, author, author_name, text, attachment_type, turn_id, s
                 from app.message"""
 _CONVERSATION = """select id, connection_id, chat_id, talk_id, contact_id, lead_id, customer_name, channel,
                           last_seq, last_text, last_message_at, taken_over_at, taken_over_by, created_at,
-                          assignee_id, app.resume_at(quiet_since) as resume_at
+                          assignee_id, app.resume_at(quiet_since) as resume_at,
+                          mail_subject, mail_address, mail_box
                      from app.conversation"""
 
 
@@ -94,6 +95,16 @@ async def open_conversation(session: Session, connection_id: UUID, message: Inbo
     if row is None:
         raise LookupError("an upsert returns its row")
     return row
+
+
+async def set_letter(session: Session, conversation_id: UUID, letter: Letter) -> None:
+    await session.execute(
+        "update app.conversation set mail_subject = $2, mail_address = $3, mail_box = $4 where id = $1",
+        conversation_id,
+        letter.subject,
+        letter.address,
+        letter.mailbox,
+    )
 
 
 async def find_place(session: Session, said: CustomerSaid, chat_id: str | None) -> Record | None:

@@ -34,7 +34,8 @@ ConnectionStatus = Literal["connected", "broken"]
 Brand = Literal["kommo", "amocrm"]
 # talk: straight into the talk. salesbot: a field of the deal, and the run of a bot that sends what it holds.
 # widget: the answer to a bot of the account that waits for it.
-ReplyRoute = Literal["talk", "salesbot", "widget"]
+# mail: a letter, by the platform's mail server, in answer to one of the customer's.
+ReplyRoute = Literal["talk", "salesbot", "widget", "mail"]
 
 
 def brand_of(host: str) -> Brand:
@@ -162,10 +163,26 @@ class ChatMessage:
 
 AuthorKind = Literal["customer", "human", "bot"]
 
+MAIL = "mail"  # the origin of conversations by e-mail
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """Where an e-mail conversation goes on: what the last letter was about, the customer's address, and the
+    mailbox of the company it was written to or from.
+    """
+
+    subject: str
+    address: str = field(repr=False)
+    mailbox: str = field(repr=False)
+
 
 @dataclass(frozen=True, slots=True)
 class InboundMessage:
-    """A chat message the CRM reported: the customer's, or one that a person or another bot wrote."""
+    """A message the CRM reported: the customer's, or one that a person or another bot wrote.
+
+    `letter` is there for e-mail, of which the CRM tells only the beginning.
+    """
 
     provider_id: str
     chat_id: str
@@ -180,6 +197,7 @@ class InboundMessage:
     attachment_type: str | None = None
     attachment_url: str | None = None
     attachment_name: str | None = None
+    letter: Letter | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -419,6 +419,14 @@ class LogPort(Protocol):
         """Return messages and moved deals of these seconds, oldest first, and whether that is all."""
         ...
 
+    async def fetch_letters(
+        self, link: CrmLink, since: datetime, until: datetime
+    ) -> tuple[Mapping[str, object], datetime | None]:
+        """Return the letters of these seconds, by customers and colleagues, as a delivery `letter[add]`, each
+        once and oldest first; and from when on there are more, None if these are all.
+        """
+        ...
+
     async def fetch_missed(self, link: CrmLink, talk_id: int, seen: Sequence[Seen]) -> Mapping[str, object]:
         """Return a talk's messages as webhooks would have told them; empty if they are gone.
 

@@ -34,7 +34,17 @@ from gptagent.kernel.rest import CurrentMatch, Match, api_router
 BY_API = "API"
 
 
+class LetterOut(Wire):
+    """Where a conversation by e-mail goes on: the customer's `address`, and the company's `mailbox`."""
+
+    subject: str
+    address: str
+    mailbox: str
+
+
 class ConversationOut(Wire):
+    """`letter` is there for e-mail; of each letter the CRM tells only the beginning."""
+
     id: UUID
     connection_id: UUID
     chat_id: str
@@ -48,6 +58,7 @@ class ConversationOut(Wire):
     taken_over_by: str | None
     assignee_id: UUID | None
     resume_at: datetime | None
+    letter: LetterOut | None
 
 
 class AssignmentBody(Body):

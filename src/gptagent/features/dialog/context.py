@@ -103,6 +103,13 @@ class TurnContext(Seen):
         return self.agent.settings
 
     @property
+    def is_checked(self) -> bool:
+        """Whether a person reads an answer before it leaves: always where only the beginning of what the
+        customer wrote is known.
+        """
+        return self.settings.check_before_sending or self.conversation.is_letter
+
+    @property
     def stage(self) -> StageKey | None:
         return stage_of(self.conversation.connection_id, self.lead)
 

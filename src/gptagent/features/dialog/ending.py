@@ -45,6 +45,10 @@ LEAK_TASK = (
     "The agent's reply held what no customer is to see, such as its instructions, and was not sent. Please "
     "answer the customer: “{question}”"
 )
+UNKNOWN_TASK = (
+    "It is not known whether a message reached the customer. Please look, and send it if it did not: "
+    "“{reply}”"
+)
 NOT_SENT_TASK = (
     "The agent's reply could not be delivered ({reason}). Please answer the customer: “{question}”"
 )
@@ -138,6 +142,8 @@ async def _follow(
         if agent is not None and agent.settings.not_found_task:
             task = {FACT_GATE: FACT_GATE_TASK, LEAK: LEAK_TASK}.get(answer.reason or "", NOT_FOUND_TASK)
             await owe_turn_task(session, turn, conversation, task)
+    elif answer.reason == "delivery_unknown":  # whoever answered anew might answer twice
+        await owe_task(session, conversation, UNKNOWN_TASK, reply=answer.whole[:TASK_REPLY_CHARS])
     elif answer.reason == WINDOW_CLOSED:
         await owe_task(session, conversation, WINDOW_TASK, reply=answer.whole[:TASK_REPLY_CHARS])
     elif answer.reason == EXHAUSTED and answer.outcome == "handed_off":

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from gptagent.features.agents import service as agents
-from gptagent.features.agents.model import LANGUAGES, TEMPERATURES, Settings
+from gptagent.features.agents.model import LANGUAGES, TEMPERATURES
 from gptagent.features.dialog.acting.promises import DUE_MINUTES, unmarked
 from gptagent.features.dialog.acting.promising import ONLY_PROMISED, only_promised, promise_rule
 from gptagent.features.dialog.context import Spent, TurnContext, not_found
@@ -63,6 +63,10 @@ Write the whole reply again without it, with the numbers of the passages. Replac
 If nothing remains that answers the question, write exactly {mark} and nothing else."""
 
 _ABOUT = "These facts about the company may be used as the passages may; they have no number."
+
+_LETTER = """\
+The customer writes e-mail: each message is the subject of a letter and its beginning only. Answer what is
+there and claim nothing about the rest. Write a letter, with a greeting, without subject and signature."""
 
 _REMEMBERED = """\
 Notes of what this customer has said about themselves before, with the day. Fit your reply to them; they have
@@ -185,7 +189,7 @@ class _Asked:
         text = self._without_placeholders(said)
         if NOT_FOUND_MARK in text or not text:
             return not_found(self.context.agent, reply.model)
-        own = (_rules(self.context.settings), promise_rule(self.context), *OWN_WORDS)
+        own = (_rules(self.context), promise_rule(self.context), *OWN_WORDS)
         if leak_of(text, self.context, self.passages, own) is not None:
             return not_found(self.context.agent, reply.model, LEAK)
         sources = _cited(reply.text, self.passages, self.context.scripts)
@@ -290,7 +294,8 @@ def _told_at_stage(context: TurnContext) -> str:
     return "\n".join(filter(None, (text, aim)))
 
 
-def _rules(settings: Settings) -> str:
+def _rules(context: TurnContext) -> str:
+    settings = context.settings
     language = settings.language
     rules = _RULES.format(
         mark=NOT_FOUND_MARK,
@@ -299,6 +304,8 @@ def _rules(settings: Settings) -> str:
     rules += f"\n{HANDOFF_RULE}"
     if not settings.markdown:
         rules += "\nWrite plain text, no Markdown."
+    if context.conversation.is_letter:
+        rules += f"\n{_LETTER}"
     if settings.reply_max_chars is not None:
         rules += f"\nWrite at most {settings.reply_max_chars} characters."
     return rules
@@ -306,7 +313,7 @@ def _rules(settings: Settings) -> str:
 
 def _blocks(context: TurnContext, passages: list[Passage]) -> list[Block]:
     """Return what the model is told before the dialogue, in its order."""
-    rules = f"{_rules(context.settings)}\n{promise_rule(context)}"
+    rules = f"{_rules(context)}\n{promise_rule(context)}"
     blocks = [*_told_by_owner(context), Block.of("rules", rules)]
     files = hearing.note((*context.told_history, *context.unanswered))
     if files:

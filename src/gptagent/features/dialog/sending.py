@@ -21,6 +21,7 @@ from gptagent.features.dialog.context import TurnContext
 from gptagent.features.dialog.ending import WINDOW_CLOSED, Sent, finish
 from gptagent.features.dialog.lanes import store as lane_store
 from gptagent.features.dialog.model import READ_BACK_SKEW, SEND_WINDOW_SECONDS, Answer, Pace, Turn
+from gptagent.features.mail.model import Mailer
 from gptagent.kernel import observe
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.crypto import Vault
@@ -40,6 +41,7 @@ class Sender:
     crm: CrmPort
     vault: Vault
     pace: Pace
+    mailer: Mailer | None = None
 
     async def send(self, turn: Turn, context: TurnContext) -> None:
         """Choose the way, prepare it, pass the fence, send, record. A stale turn sends nothing."""
@@ -82,7 +84,7 @@ class Sender:
         """The one place where a send begins: still this worker, this state of the chat, this agent?"""
         async with self.db.session(self.scope) as session:
             leaving = service.Leaving(transport.route, reply.talk_id, since)
-            speaks = await self._still_speaks(session, turn, reply.connection_id)
+            speaks = await self._still_speaks(session, turn, reply)
             current = speaks and await service.begin_send(session, turn, leaving, self.pace.lease)
             if current:
                 await transport.begin(session, reply)
@@ -101,16 +103,16 @@ class Sender:
         await store.supersede_turn(session, turn.id)
         await self._release(session, turn)
 
-    async def _still_speaks(self, session: Session, turn: Turn, connection_id: UUID) -> bool:
+    async def _still_speaks(self, session: Session, turn: Turn, reply: Reply) -> bool:
         """An agent or an account that was switched off, or a deal that has left the agent's stages, since the
         answer was made: it is silent at once.
         """
-        if not (await crm_service.get_connection(session, connection_id)).is_active:
+        if not (await crm_service.get_connection(session, reply.connection_id)).is_active:
             return False
         agent = await speaking.find_speaker(session, turn.conversation_id)
         if agent is None or agent.id != turn.agent_id:
             return False
-        return turn.is_approved or not agent.settings.check_before_sending
+        return turn.is_approved or not (agent.settings.check_before_sending or reply.letter)
 
     async def _request(
         self, turn: Turn, link: CrmLink, transport: ReplyTransport, reply: Reply, conversation: Conversation
@@ -309,12 +311,13 @@ class Sender:
 
     @property
     def _routes(self) -> CrmRoutes:
-        return CrmRoutes(self.db, self.scope, self.crm, self.vault)
+        return CrmRoutes(self.db, self.scope, self.crm, self.vault, self.mailer)
 
 
 def _reply(turn: Turn, conversation: Conversation, talk_id: int | None) -> Reply:
     text = turn.answer.text if turn.answer else ""
-    return Reply(turn.id, conversation.connection_id, conversation.lead_id, talk_id, text)
+    place = (conversation.connection_id, conversation.lead_id, talk_id)
+    return Reply(turn.id, *place, text, conversation.letter)
 
 
 def _is_too_late(context: TurnContext) -> bool:

@@ -34,6 +34,7 @@ from gptagent.features.dialog.tracing.model import Trace
 from gptagent.features.dialog.tracing.seeing import seen_by
 from gptagent.features.dialog.wording import welcoming
 from gptagent.features.knowledge.service import Reranking, Understanding
+from gptagent.features.mail.model import Mailer
 from gptagent.kernel import observe
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.crypto import Vault
@@ -58,6 +59,7 @@ class TurnRunner:
     pace: Pace
     understanding: Understanding = field(default_factory=lambda: Understanding(None))
     reranking: Reranking = field(default_factory=lambda: Reranking(None))
+    mailer: Mailer | None = None
 
     async def advance(self, ctx: JobContext, /, conversation_id: str) -> None:
         """Take the lane if it is due and bring its turn to an end, or to its next waiting point."""
@@ -83,7 +85,7 @@ class TurnRunner:
             await finish(ctx.db, ctx.scope, turn, answer)
 
     async def _run(self, db: Database, scope: Scope, turn: Turn) -> None:
-        sender = Sender(db, scope, self.crm, self.vault, self.pace)
+        sender = Sender(db, scope, self.crm, self.vault, self.pace, self.mailer)
         if turn.state == "sending":
             await sender.settle(turn)
             return
@@ -116,9 +118,9 @@ class TurnRunner:
             await handing.end_turn(db, scope, turn, context, self.pace)
         elif answer.outcome == "handed_off":  # nothing is said; a task asks a person
             await finish(db, scope, turn, answer)
-        elif context.settings.check_before_sending and not turn.is_approved and _is_in_parts(turn, answer):
+        elif context.is_checked and not turn.is_approved and _is_in_parts(turn, answer):
             await sender.drop(turn)  # its customer's messages may be answered already, by its first part
-        elif context.settings.check_before_sending and not turn.is_approved:
+        elif context.is_checked and not turn.is_approved:
             await drafts.put_down(db, scope, turn, answer, self.pace)
         else:
             await sender.send(turn, context)

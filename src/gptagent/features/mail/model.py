@@ -25,7 +25,10 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A letter in somebody's own words, in the name of `sender`. `id` is what a copy is known by."""
+    """A letter in somebody's own words, in the name of `sender`. `id` is what a copy is known by.
+
+    `is_markdown`: the words' marks make the HTML. `reply_to` is where an answer goes, `footer` stands below.
+    """
 
     id: UUID
     to: str = field(repr=False)
@@ -33,6 +36,9 @@ class Written:
     text: str = field(repr=False)
     locale: str
     sender: str = field(repr=False)
+    reply_to: str = field(default="", repr=False)
+    footer: str = field(default="", repr=False)
+    is_markdown: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,7 @@ class Message:
     text: str = field(repr=False)
     html: str = field(repr=False)
     sender_name: str = ""  # in place of the platform's own
+    reply_to: str = field(default="", repr=False)
 
 
 class Mailer(Protocol):

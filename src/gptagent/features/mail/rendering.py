@@ -16,6 +16,7 @@ from jinja2.runtime import Macro
 from gptagent.features.mail.model import SUBJECT_MAX_CHARS, Letter, Message, Written
 from gptagent.kernel.i18n import translations
 from gptagent.kernel.ids import new_id
+from gptagent.kernel.text import render_markdown
 
 _FEATURES = Path(__file__).parents[1]
 _BLANK_LINES = re.compile(r"\n\s*\n\s*")
@@ -35,16 +36,24 @@ def compose(letter: Letter) -> Message:
 
 
 def compose_written(letter: Written) -> Message:
-    """Return what somebody wrote as it is sent: their own words, nothing of ours around them."""
+    """Return what somebody wrote as it is sent: their own words, nothing of ours around them but a footer."""
     html = _environment(letter.locale, "html").get_template("mail/letters/written.html")
-    paragraphs = [part.split("\n") for part in _BLANK_LINES.split(letter.text.replace("\r\n", "\n").strip())]
+    words = letter.text.replace("\r\n", "\n").strip()
+    body = render_markdown(words.replace("\n", "  \n"))  # a line that ends there ends in the letter too
+    paragraphs = [part.split("\n") for part in _BLANK_LINES.split(words)]
     return Message(
         id=letter.id,
         to=letter.to,
         subject=letter.subject,
-        text=letter.text.strip() + "\n",
-        html=html.render(subject=letter.subject, paragraphs=paragraphs),
+        text="\n\n-- \n".join(filter(None, (words, letter.footer))) + "\n",  # RFC 3676, 4.3
+        html=html.render(
+            subject=letter.subject,
+            body=body if letter.is_markdown else "",
+            paragraphs=[] if letter.is_markdown else paragraphs,
+            footer=letter.footer,
+        ),
         sender_name=" ".join(letter.sender.split()),
+        reply_to=letter.reply_to,
     )
 
 

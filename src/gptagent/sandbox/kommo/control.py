@@ -87,6 +87,7 @@ from gptagent.sandbox.kommo.controls import (
     chats,
     faults,
     happenings,
+    letters,
     oauth,
     records,
     setup,
@@ -135,6 +136,7 @@ def routes() -> list[Route]:
     table += _of_setup(account)
     table += [
         ("POST", f"{account}/calls", happenings.phone_call),
+        ("POST", f"{account}/letters", letters.new_letter),
         ("DELETE", f"{account}/tasks/{{task:int}}", happenings.remove_task),
         ("POST", f"{account}/records/{{kind}}/{{id:int}}/restore", happenings.restore_record),
         ("POST", f"{account}/digital_pipeline", happenings.put_pipeline_hook),

@@ -43,6 +43,7 @@ class DeliveryJobs:
     subscribers: Subscribers
     public_url: str
     settle: timedelta = SETTLE
+    sender: str = ""  # address of our own letters
 
     async def process(self, ctx: JobContext, /, delivery_id: str) -> None:
         """Act on a delivery that failed. The last failure makes this job dead; it can be replayed."""
@@ -129,7 +130,9 @@ class DeliveryJobs:
                 link = await service.open_link(session, number, self.vault)
             except Misconfigured:
                 return
-        reconciler = Reconciler(ctx.db, ctx.scope, self.crm, self.subscribers, self.settle)
+        reconciler = Reconciler(
+            ctx.db, ctx.scope, self.crm, self.subscribers, self.settle, sender=self.sender
+        )
         try:
             await reconciler.look(link, row)
         except AppError as error:

@@ -37,10 +37,12 @@ from gptagent.features.crm.events import (
     TaskReported,
     TriggerFired,
 )
+from gptagent.features.crm.letters import is_answerable
 from gptagent.features.crm.model import (
     CrmEvent,
     InboundMessage,
     LeadChanged,
+    Letter,
     TalkChanged,
     Webhook,
 )
@@ -190,6 +192,8 @@ def _opened(connection_id: UUID, events: Sequence[CrmEvent]) -> DeliveryOpened:
 async def _tell(session: Session, connection_id: UUID, event: CrmEvent, subscribers: Subscribers) -> bool:
     """Publish what an event means. False: it is nothing new, or nobody's business."""
     match event:
+        case InboundMessage(letter=Letter() as letter) if not is_answerable(letter):
+            return False
         case InboundMessage():
             await subscribers.publish(session, MessageArrived(connection_id, event))
         case TalkChanged(chat_id=str(chat_id)):

@@ -71,13 +71,17 @@ class Findings:
 
 @dataclass(frozen=True, slots=True)
 class Reconciler:
-    """One connection's look. `settle` is how long a webhook may take."""
+    """One connection's look. `settle` is how long a webhook may take.
+
+    `sender` is the address of our own letters: what a mailbox of the CRM finds of them is nothing new.
+    """
 
     db: Database
     scope: Scope
     crm: CrmPort
     subscribers: Subscribers
     settle: timedelta = SETTLE
+    sender: str = ""
 
     async def look(self, link: CrmLink, row: Record) -> timedelta:
         """Find and tell what is missing; return when to look again. Raises as CrmPort says."""
@@ -90,6 +94,8 @@ class Reconciler:
         findings = Findings(until=until, is_complete=is_all)
         await self._messages(link, seen, findings, now=now)
         await self._moved(link, seen, findings)
+        if row["reads_letters"]:
+            await self._letters(link, since, now, findings)
         if brand_of(link.host) == "kommo":  # amoCRM filters lists for those who pay for it
             await self._changed(link, row["polled_to"] - self.settle, findings)
         for kind, count in (
@@ -184,6 +190,19 @@ class Reconciler:
             await self._receive(link, tree)
         return sum(len(_elements(tree, kind)) for kind in ("message", "outgoing_message"))
 
+    async def _letters(self, link: CrmLink, since: datetime, until: datetime, findings: Findings) -> None:
+        """Tell of letters: nothing else does. Told again, they change nothing."""
+        tree, more_from = await self.crm.fetch_letters(link, since, until)
+        if more_from is not None:
+            findings.open_from = min(findings.open_from or more_from, more_from)
+        for element in _elements(tree, "letter"):
+            async with self.db.session(self.scope) as session:
+                lead_id, contact_id = element.get("lead_id"), element.get("contact_id")
+                place = await store.place_of_letter(session, link.connection_id, lead_id, contact_id)
+            told = element | {name: number for name, number in place.items() if number is not None}
+            if _address(element.get("from")) != self.sender.lower() or not self.sender:
+                await self._receive(link, {"letter": {"add": [told]}})
+
     async def _moved(self, link: CrmLink, seen: Sequence[Seen], findings: Findings) -> None:
         """Tell of deals that stand on another stage than we believe."""
         last = {one.record.id: one for one in seen if one.kind == "moved" and one.record is not None}
@@ -223,6 +242,10 @@ def _elements(tree: Mapping[str, object], kind: str, action: str = "add") -> lis
     actions = tree.get(kind)
     elements = actions.get(action) if isinstance(actions, dict) else None
     return elements if isinstance(elements, list) else []
+
+
+def _address(value: object) -> str:
+    return str(value.get("email", "")).strip().lower() if isinstance(value, dict) else ""
 
 
 def _may_still_come(link: CrmLink, one: Seen, now: datetime) -> bool:

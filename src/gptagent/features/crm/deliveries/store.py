@@ -313,11 +313,35 @@ async def forget_seen(session: Session, age: timedelta, limit: int) -> int:
 
 async def select_poll(session: Session, connection_id: UUID) -> Record | None:
     return await session.fetchrow(
-        """select account_id, host, status, is_active, polled_to, hook_state,
-                  greatest(last_webhook_at, poll_found_at, created_at) as active_at
-             from app.crm_connection where id = $1""",
+        """select c.account_id, c.host, c.status, c.is_active, c.polled_to, c.hook_state,
+                  greatest(c.last_webhook_at, c.poll_found_at, c.created_at) as active_at,
+                  coalesce(s.reads_letters, false) as reads_letters
+             from app.crm_connection c left join app.crm_reply_setup s on s.connection_id = c.id
+            where c.id = $1""",
         connection_id,
     )
+
+
+async def place_of_letter(
+    session: Session, connection_id: UUID, lead_id: int | None, contact_id: int | None
+) -> dict[str, int | None]:
+    """Return the deal and the contact of a letter that lies at one of them: the deal's first contact, or the
+    contact's deal that changed last and is not closed.
+    """
+    row = await session.fetchrow(
+        """select l.external_id as lead_id, coalesce($3, l.contact_ids[1]) as contact_id
+             from app.crm_lead l
+             left join app.crm_stage s on s.connection_id = l.connection_id
+                                      and s.pipeline_id = l.pipeline_id and s.external_id = l.stage_id
+            where l.connection_id = $1 and not l.is_deleted and l.removed_at is null
+              and (l.external_id = $2 or ($2 is null and l.contact_ids @> array[$3::bigint]
+                                          and coalesce(s.kind, 'open') not in ('won', 'lost')))
+            order by l.updated_at desc nulls last limit 1""",
+        connection_id,
+        lead_id,
+        contact_id,
+    )
+    return dict(row) if row else {"lead_id": lead_id, "contact_id": contact_id}
 
 
 async def update_poll(

@@ -14,6 +14,7 @@ STATES: Mapping[DeliveryState, tuple[str, str, str]] = {
 }
 KINDS: Mapping[str, str] = {
     "message[add]": "A customer wrote",
+    "letter[add]": "A letter was read",
     "outgoing_message[add]": "A colleague or robot wrote",
     "talk[add]": "Conversation opened",
     "talk[update]": "Conversation changed",

@@ -20,6 +20,7 @@ CHANNELS: Mapping[str, str] = {
     "vk": "VK",
     "viber": "Viber",
     "avito": "Avito",
+    "mail": "E-mail",
 }
 
 

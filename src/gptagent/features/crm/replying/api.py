@@ -32,6 +32,7 @@ class RepliesPatch(Body):
     field_id: int | None = None
     bot_id: int | None = None
     widget_step: int | None = None
+    reads_letters: bool | None = None
 
 
 class SecretBody(Body):
@@ -51,6 +52,7 @@ class SentOut(Wire):
     talk: int
     salesbot: int
     widget: int
+    mail: int
 
 
 class RepliesOut(Wire):
@@ -58,6 +60,7 @@ class RepliesOut(Wire):
 
     `widget_key` checks what it asks: `integration` of an account that is connected by consent, where nothing
     need be entered; else `entered`, or `missing`. `carries_files`: files of articles can follow such a reply.
+    `reads_letters`: e-mail of the account's mailboxes becomes conversations, and is answered by letters.
     """
 
     mode: Mode
@@ -76,6 +79,7 @@ class RepliesOut(Wire):
     waiting_bots: int
     sent: SentOut
     carries_files: bool
+    reads_letters: bool
 
 
 class NamedOut(Wire):
@@ -97,6 +101,7 @@ class RepliesApi:
     crm: CrmPort
     keys: Keys
     public_url: str
+    sends_letters: bool = False
 
     def router(self) -> APIRouter:
         router = api_router("/connections/{connection_id}/replies", tags=["connections"])
@@ -128,7 +133,9 @@ class RepliesApi:
             await crm.get_connection(session, connection_id, lock=True)
             if match:
                 match.check(await self._out(session, connection_id))
-            await service.change_setup(session, connection_id, changes, self.keys.vault)
+            await service.change_setup(
+                session, connection_id, changes, self.keys.vault, sends_letters=self.sends_letters
+            )
             return await self._out(session, connection_id)
 
     async def change_secret(self, scope: CurrentScope, connection_id: UUID, body: SecretBody) -> RepliesOut:
@@ -176,4 +183,5 @@ def _out(standing: Standing, widget_url: str) -> RepliesOut:
         waiting_bots=standing.waiting_bots,
         sent=SentOut.model_validate(standing.sent),
         carries_files=standing.carries_files,
+        reads_letters=setup.reads_letters,
     )

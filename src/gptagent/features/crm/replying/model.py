@@ -7,7 +7,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from gptagent.features.crm.model import Brand, ReplyRoute
+from gptagent.features.crm.model import Brand, Letter, ReplyRoute
 
 ReplyMode = Literal["automatic", "talk", "salesbot", "widget"]
 MODES: tuple[ReplyMode, ...] = ("automatic", "talk", "salesbot", "widget")
@@ -32,7 +32,7 @@ _RETURN_PATH = re.compile(r"/api/v4/(salesbot|marketingbot)/[0-9]{1,18}/continue
 
 @dataclass(frozen=True, slots=True)
 class ReplySetup:
-    """How a connection replies, without its secret."""
+    """How a connection replies, without its secret. `reads_letters`: e-mail becomes conversations too."""
 
     connection_id: UUID
     mode: ReplyMode = "automatic"
@@ -44,6 +44,7 @@ class ReplySetup:
     has_widget_secret: bool = False
     refused_reason: str | None = None
     refused_at: datetime | None = None
+    reads_letters: bool = False
 
     @property
     def salesbot_is_set(self) -> bool:
@@ -91,13 +92,18 @@ def window_is_closed(origin: str, last_customer_message: datetime, now: datetime
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A reply on its way. `talk_id` is None where the chat's talk is not known, as on amoCRM."""
+    """A reply on its way. `talk_id` is None where the chat's talk is not known, as on amoCRM.
+
+    `letter`: it answers e-mail; `is_prepared`: an agent has written it.
+    """
 
     turn_id: UUID
     connection_id: UUID
     lead_id: int | None
     talk_id: int | None
     text: str
+    letter: Letter | None = None
+    is_prepared: bool = True
 
 
 @dataclass(frozen=True, slots=True)

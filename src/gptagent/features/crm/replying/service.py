@@ -9,7 +9,9 @@ from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
 from gptagent.features.crm import service as crm
 from gptagent.features.crm.connecting.keys import Keys
+from gptagent.features.crm.mirror import store as mirror
 from gptagent.features.crm.model import (
+    MAIL,
     CallPriority,
     Connection,
     CrmLink,
@@ -18,7 +20,9 @@ from gptagent.features.crm.model import (
     brand_of,
 )
 from gptagent.features.crm.ports import CrmPort, ReplyTransport
+from gptagent.features.crm.records import Channel
 from gptagent.features.crm.replying import store
+from gptagent.features.crm.replying.mailing import MailTransport
 from gptagent.features.crm.replying.model import (
     FIELD_NAME,
     LOOK_SOON,
@@ -36,6 +40,7 @@ from gptagent.features.crm.replying.model import (
     window_is_closed,
 )
 from gptagent.features.crm.replying.transports import build_transport, is_unreadable, release
+from gptagent.features.mail.model import Mailer
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.crypto import Vault
 from gptagent.kernel.db import Database, Session
@@ -91,6 +96,7 @@ class SentBy:
     talk: int = 0
     salesbot: int = 0
     widget: int = 0
+    mail: int = 0
 
 
 WidgetKey = Literal["integration", "entered", "missing"]
@@ -196,11 +202,16 @@ def widget_url(connection_id: UUID, public_url: str) -> str:
 
 
 async def change_setup(
-    session: Session, connection_id: UUID, changes: Mapping[str, object], vault: Vault
+    session: Session,
+    connection_id: UUID,
+    changes: Mapping[str, object],
+    vault: Vault,
+    *,
+    sends_letters: bool = False,
 ) -> ReplySetup:
-    """Change how a connection replies: mode, field_id, field_name, bot_id, bot_name, widget_step, and
-    widget_secret ('' forgets it). Raises NotFound; Invalid by field; Conflict for a secret of an account that
-    is connected by consent: its integration's is known.
+    """Change how a connection replies: mode, field_id, field_name, bot_id, bot_name, widget_step,
+    reads_letters, and widget_secret ('' forgets it). Raises NotFound; Invalid by field; Conflict for a secret
+    of an account that is connected by consent: its integration's is known.
     """
     connection = await crm.get_connection(session, connection_id, lock=True)
     if connection.access_kind == "oauth" and changes.get("widget_secret"):
@@ -210,6 +221,12 @@ async def change_setup(
         )
     before = await get_setup(session, connection_id)
     values = _checked(changes)
+    if values.get("reads_letters") and not before.reads_letters:
+        if not sends_letters:
+            raise Invalid.field(
+                "reads_letters", "The platform has no mail server. Its operator sets SMTP_URL and MAIL_FROM."
+            )
+        await mirror.upsert_channels(session, connection_id, [Channel(MAIL)])
     sealed = await store.select_widget_secret(session, connection_id)
     if "widget_secret" in values:
         secret = str(values.pop("widget_secret") or "")
@@ -227,7 +244,7 @@ async def change_setup(
 def _differences(
     before: ReplySetup, after: ReplySetup, *, secret_given: bool
 ) -> dict[str, tuple[object, object] | None]:
-    names = ("mode", "field_id", "bot_id", "widget_step")
+    names = ("mode", "field_id", "bot_id", "widget_step", "reads_letters")
     changed: dict[str, tuple[object, object] | None] = {
         name: (getattr(before, name), getattr(after, name))
         for name in names
@@ -347,13 +364,21 @@ class CrmRoutes:
     scope: Scope
     crm: CrmPort
     vault: Vault
+    mailer: Mailer | None = None
 
     async def choose(self, session: Session, link: CrmLink, reply: Reply) -> ReplyTransport:
-        """Return what carries a new reply, by the setup, the plan and what the CRM has refused lately."""
+        """Return what carries a new reply, by the setup, the plan and what the CRM has refused lately.
+
+        A letter is answered by a letter.
+        """
+        if reply.letter is not None:
+            return MailTransport(self.db, self.scope, self.mailer)
         return self._build(*await _find_way(session, link, reply.lead_id, reply.talk_id))
 
     async def resume(self, session: Session, link: CrmLink, route: ReplyRoute) -> ReplyTransport:
         """Return what carried a reply that is under way."""
+        if route == "mail":
+            return MailTransport(self.db, self.scope, self.mailer)
         return self._build(route, await get_setup(session, link.connection_id))
 
     def _build(self, route: ReplyRoute, setup: ReplySetup) -> ReplyTransport:

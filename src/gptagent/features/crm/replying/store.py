@@ -11,7 +11,8 @@ from gptagent.kernel.db import Session
 
 _SLOT_VALUES = ("lead_id", "talk_id", "url_hash", "url_sealed", "said_sealed", "asked_at")
 _SETUP = """select connection_id, mode, field_id, field_name, bot_id, bot_name, widget_step,
-                   widget_secret_sealed is not null as has_widget_secret, refused_reason, refused_at
+                   widget_secret_sealed is not null as has_widget_secret, refused_reason, refused_at,
+                   reads_letters
               from app.crm_reply_setup"""
 
 
@@ -23,12 +24,13 @@ async def put_setup(session: Session, setup: ReplySetup, widget_secret: bytes | 
     """Store all that a person chooses; what the CRM has refused is kept apart."""
     await session.execute(
         """insert into app.crm_reply_setup (connection_id, mode, field_id, field_name, bot_id, bot_name,
-                                           widget_step, widget_secret_sealed)
-           values ($1, $2, $3, $4, $5, $6, $7, $8)
+                                           widget_step, widget_secret_sealed, reads_letters)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
            on conflict (org_id, connection_id) do update
               set mode = excluded.mode, field_id = excluded.field_id, field_name = excluded.field_name,
                   bot_id = excluded.bot_id, bot_name = excluded.bot_name, widget_step = excluded.widget_step,
-                  widget_secret_sealed = excluded.widget_secret_sealed""",
+                  widget_secret_sealed = excluded.widget_secret_sealed,
+                  reads_letters = excluded.reads_letters""",
         setup.connection_id,
         setup.mode,
         setup.field_id,
@@ -37,6 +39,7 @@ async def put_setup(session: Session, setup: ReplySetup, widget_secret: bytes | 
         setup.bot_name,
         setup.widget_step,
         widget_secret,
+        setup.reads_letters,
     )
 
 

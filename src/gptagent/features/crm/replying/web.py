@@ -50,6 +50,7 @@ class RepliesPages:
     crm: CrmPort
     keys: Keys
     public_url: str
+    sends_letters: bool = False
 
     def router(self) -> APIRouter:
         router = page_router("/manage/{workspace}/integrations/{connection_id}/replies")
@@ -75,7 +76,9 @@ class RepliesPages:
         try:
             changes = _read(form)
             async with self.db.session(scope) as session:
-                await service.change_setup(session, connection_id, changes, self.keys.vault)
+                await service.change_setup(
+                    session, connection_id, changes, self.keys.vault, sends_letters=self.sends_letters
+                )
         except Invalid as error:
             return await self._page(request, scope, connection_id, form=form, error=error)
         return self.pages.redirect(request.url.path, Notice("success", "Saved"))
@@ -118,6 +121,7 @@ class RepliesPages:
             "brand": brand_of(connection.host),
             "refusals": REFUSALS,
             "may_edit": may_edit,
+            "sends_letters": self.sends_letters,
         }
         if part:
             return self.pages.part(request, "crm/_replies.html", **context)
@@ -149,6 +153,7 @@ def _values(standing: service.Standing, form: FormData | None) -> dict[str, obje
         "field_id": setup.field_id or "",
         "bot_id": setup.bot_id or "",
         "widget_step": setup.widget_step,
+        "reads_letters": "1" if setup.reads_letters else "",
     }
     return stored if form is None else {name: words(form, name) for name in stored}
 
@@ -176,7 +181,10 @@ def _chosen(standing: service.Standing, choices: Choices | None) -> dict[str, st
 
 def _read(form: FormData) -> dict[str, object]:
     """Return the changes; numbers may come with their names, `77:Sender`, from a list. Raises Invalid."""
-    changes: dict[str, object] = {"mode": words(form, "mode")}
+    changes: dict[str, object] = {
+        "mode": words(form, "mode"),
+        "reads_letters": bool(words(form, "reads_letters")),
+    }
     for kind in ("field", "bot"):
         chosen = _numbered(words(form, f"{kind}_id"), f"{kind}_id")
         changes |= {f"{kind}_id": chosen.id if chosen else None}

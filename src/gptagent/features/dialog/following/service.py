@@ -77,7 +77,7 @@ async def _send(session: Session, conversation: Conversation, agent: Agent, text
     """Owe it to the customer; where nothing may leave by itself now, a person gets it as a task."""
     try:
         await outgoing.check_sendable(session, conversation)
-        may_leave = not agent.settings.check_before_sending
+        may_leave = not (agent.settings.check_before_sending or conversation.is_letter)
     except Conflict:
         may_leave = False
     if not may_leave:

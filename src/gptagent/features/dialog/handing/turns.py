@@ -79,7 +79,7 @@ async def _end(session: Session, turn: Turn, context: TurnContext, pace: Pace) -
         raise lanes.StaleClaim
     reason: Reason = ASKED if answer.reason == ASKED else MODEL
     untold = ""
-    if agent.settings.check_before_sending:
+    if agent.settings.check_before_sending or conversation.is_letter:
         untold = CHECKED_FIRST
     elif await outgoing.window_is_closed(session, conversation):
         untold = WINDOW_CLOSED

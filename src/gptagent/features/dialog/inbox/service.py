@@ -1,6 +1,6 @@
 """Verbs of the inbox."""
 
-from gptagent.features.conversations.model import Conversation
+from gptagent.features.conversations.model import conversation_of
 from gptagent.features.dialog.inbox import store
 from gptagent.features.dialog.inbox.model import Line, Wanted
 from gptagent.kernel.db import Session
@@ -13,7 +13,7 @@ async def page_lines(session: Session, wanted: Wanted, page: Page) -> tuple[list
     for row in await store.select_page(session, wanted, page):
         own = dict(row)
         marks = {"is_unread": own.pop("is_unread"), "has_draft": own.pop("has_draft")}
-        lines.append(Line(Conversation(**own), **marks))
+        lines.append(Line(conversation_of(own), **marks))
     column = page.order.column
     return page.cut(lines, lambda one: (getattr(one.conversation, column), one.conversation.id))
 

@@ -10,7 +10,10 @@ from gptagent.features.dialog.inbox.model import SEARCHED_CONVERSATIONS, SEARCHE
 from gptagent.kernel.db import Session
 from gptagent.kernel.paging import Page
 
-_COMPUTED = {"resume_at": "app.resume_at(c.quiet_since) as resume_at"}
+_COMPUTED = {
+    "resume_at": "app.resume_at(c.quiet_since) as resume_at",
+    "letter": "c.mail_subject, c.mail_address, c.mail_box",
+}
 _COLUMNS = ", ".join(_COMPUTED.get(one.name, f"c.{one.name}") for one in fields(Conversation))
 # Messages are looked at only where the conversation itself says that there may be new ones, by `case`: what
 # is joined by "and" is done in any order. A message that came a day after it was sent is nobody's news.

@@ -18,11 +18,12 @@ from gptagent.features.crm.model import CrmLink, same_words
 from gptagent.features.crm.ports import CrmPort, ReplyTransport
 from gptagent.features.crm.replying import service as replying
 from gptagent.features.crm.replying.service import CrmRoutes, Reply
-from gptagent.features.dialog.ending import TASK_REPLY_CHARS, owe_task
+from gptagent.features.dialog.ending import TASK_REPLY_CHARS, UNKNOWN_TASK, owe_task
 from gptagent.features.dialog.model import READ_BACK_SKEW, SEND_WINDOW_SECONDS, Pace
 from gptagent.features.dialog.outgoing import store
 from gptagent.features.dialog.outgoing.model import FAILURES_MAX, LEASE, Outgoing
 from gptagent.features.dialog.outgoing.service import SEND, window_is_closed
+from gptagent.features.mail.model import Mailer
 from gptagent.features.organizations import service as organizations
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.crypto import Vault
@@ -34,10 +35,6 @@ log = structlog.get_logger(__name__)
 
 NOT_SENT_TASK = (
     "A message to the customer was not sent ({reason}). Please look after the customer. It was: “{reply}”"
-)
-UNKNOWN_TASK = (
-    "It is not known whether a message reached the customer. Please look, and send it if it did not: "
-    "“{reply}”"
 )
 ANSWERED_SINCE = "answered_since"
 Step = Literal["next"] | timedelta
@@ -56,6 +53,7 @@ class OutgoingJobs:
     crm: CrmPort
     vault: Vault
     pace: Pace
+    mailer: Mailer | None = None
 
     async def send(self, ctx: JobContext, /, conversation_id: str) -> None:
         """Send what is owed to a chat, one after the other; again it changes nothing."""
@@ -291,11 +289,12 @@ class OutgoingJobs:
             await conversations.move_to_talk(session, conversation.id, talk_id)
 
     def _routes(self, ctx: JobContext) -> CrmRoutes:
-        return CrmRoutes(ctx.db, ctx.scope, self.crm, self.vault)
+        return CrmRoutes(ctx.db, ctx.scope, self.crm, self.vault, self.mailer)
 
 
 def _reply(one: Outgoing, conversation: Conversation, talk_id: int | None) -> Reply:
-    return Reply(one.id, conversation.connection_id, conversation.lead_id, talk_id, one.text)
+    place = (conversation.connection_id, conversation.lead_id, talk_id)
+    return Reply(one.id, *place, one.text, conversation.letter, is_prepared=False)
 
 
 async def _closed(session: Session, conversation: Conversation, one: Outgoing) -> str | None:

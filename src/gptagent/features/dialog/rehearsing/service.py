@@ -239,8 +239,8 @@ async def _plans(session: Session, context: TurnContext, answer: Answer) -> tupl
         Plan(one.name, one.result, one.arguments) for one in context.trace.tools if one.state == "planned"
     ]
     if hands_over(answer):  # no draft: the words leave with the rest, or the customer is told nothing
-        return (*plans, *(() if settings.check_before_sending else (Plan(SEND),)))
-    if settings.check_before_sending:
+        return (*plans, *(() if context.is_checked else (Plan(SEND),)))
+    if context.is_checked:
         plans.append(Plan(DRAFT))
         plans.append(Plan(TASK, translate(locale, DRAFT_TASK, question=question)))
         return tuple(plans)

@@ -29,7 +29,7 @@ async def in_parts(session: Session, context: TurnContext, answer: Answer, vault
     Only where a message is one call of the CRM and keeps its order: not through a bot.
     """
     settings = context.settings
-    if not settings.split_replies or settings.check_before_sending or answer.outcome != "reply":
+    if not settings.split_replies or context.is_checked or answer.outcome != "reply":
         return answer
     first, *rest = cut(answer.text)
     if not rest or not await _goes_by_talk(session, context, vault):

@@ -90,6 +90,7 @@ ROUTES = [
             _on("GET", f"/{kind}/{{id:int}}/links", archive.list_links),
             _on("GET", f"/{kind}/{{id:int}}/notes", notes.list_notes),
             _on("POST", f"/{kind}/{{id:int}}/notes", notes.add_notes),
+            _on("GET", f"/{kind}/{{id:int}}/notes/{{note:int}}", notes.get_note),
         )
     ),
 ]

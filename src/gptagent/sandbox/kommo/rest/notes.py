@@ -33,6 +33,15 @@ async def list_notes(request: Request) -> Response:
     return hal.page_of(call, "notes", shown, more=len(rows) > start + limit)
 
 
+async def get_note(request: Request) -> Response:
+    call = Call.of(request)
+    rows = call.account.notes.get((call.kind, call.path_id()), [])
+    note = next((one for one in rows if one.id == request.path_params["note"]), None)
+    if note is None:
+        raise hal.problem(404, "Requested entity not found")
+    return hal.hal(shapes.note(call, call.kind, note))
+
+
 async def add_notes(request: Request) -> Response:
     call = Call.of(request)
     kind, entity_id = call.kind, call.path_id()
