@@ -399,6 +399,7 @@ async def _conversation(
         taken_over_at=utcnow(),
         taken_over_by=canary,
         assignee_id=session.scope.actor.id,
+        **dict.fromkeys(("mail_subject", "mail_address", "mail_box"), canary),
     )
     own = {"conversation_id": conversation_id}
     words = {"author": "customer", "author_name": canary, "provider_id": canary, "text": canary}
