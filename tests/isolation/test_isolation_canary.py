@@ -38,6 +38,7 @@ VOCABULARY = {
     "crm_change.entity",
     "crm_change.key",
     "crm_connection.brand",
+    "crm_connection.currency",
     "crm_connection.provider",
     "crm_connection.status",
     "crm_reply_setup.mode",
