@@ -121,6 +121,42 @@ async def test_a_longer_list_of_the_editor_is_searched_and_what_is_ticked_is_tak
     assert page.complaints == []
 
 
+WIDE_PAGES = (
+    "dashboard",
+    "ai-agents",
+    "ai-agents/create",
+    "ai-agents/{agent}/edit",
+    "ai-agents/{agent}/integrations",
+    "ai-agents/{agent}/advanced-settings",
+    "ai-agents/{agent}/versions",
+    "scenarios?agent={agent}",
+    "conversations",
+    "test-chat",
+    "knowledge-items",
+    "knowledge-items/create",
+    "knowledge-categories",
+    "knowledge-bench",
+    "integrations",
+)
+
+
+async def test_tables_editors_and_threads_fit(browser, web, world, scene):
+    """U206: in the longer one of the two languages"""
+    async with world.db.session(world.scope) as session:
+        (agent,) = await agents.list_agents(session)
+        await agents.create_agent(session, "Отдел сопровождения ключевых заказчиков", locale="ru")
+    page, base = await enter(browser, web, world, language="ru")
+    wrong = []
+    for path in WIDE_PAGES:
+        answer = await page.goto(f"{base}/{path.format(agent=agent.id)}")
+        assert answer.status == 200, path
+        for width in (375, 768, 1280):
+            await page.set_viewport_size({"width": width, "height": 900})
+            if excess := await too_wide(page):
+                wrong.append((path, width, excess))
+    assert wrong == [] and page.complaints == []
+
+
 async def test_an_editor_with_unsaved_changes_is_not_left_unasked(browser, web, world, scene):
     """U070, U071, U072, U073"""
     async with world.db.session(world.scope) as session:
