@@ -18,6 +18,7 @@ pytestmark = pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Chrom
 
 
 async def test_the_editor_saves_a_tab_and_says_what_is_wrong_beside_the_field(browser, web, world, scene):
+    """U074, U128"""
     async with world.db.session(world.scope) as session:
         (agent,) = await agents.list_agents(session)
     page, base = await enter(browser, web, world)
@@ -32,6 +33,16 @@ async def test_the_editor_saves_a_tab_and_says_what_is_wrong_beside_the_field(br
     async with world.db.session(world.scope) as session:
         saved = await agents.get_agent(session, agent.id)
     assert saved.settings.handoff_text == "A colleague takes over."
+    await page.goto(f"{base}/ai-agents/{agent.id}/advanced-settings")
+    delay, error = page.locator("#response_delay_seconds"), page.locator("#response_delay_seconds-error")
+    said = {"-1": "cannot be negative", "3601": "cannot be more than 3600 seconds", "1.5": "of whole seconds"}
+    for typed, words in said.items():
+        await delay.fill(typed)
+        await delay.blur()
+        await expect(error).to_contain_text(words)
+    await delay.fill("3600")
+    await delay.blur()
+    await expect(error).to_have_count(0)
 
 
 async def test_a_name_is_changed_in_the_list_by_double_click_and_by_keyboard(browser, web, world, scene):

@@ -7,6 +7,7 @@ import pytest
 
 from gptagent.features.agents import service as agents
 from gptagent.features.audit import service as audit
+from integration.conftest import serving_here
 from integration.test_pages_agent_editor import the_agent
 from members import add_member
 from readers import reader_of, shown_in, texts
@@ -159,3 +160,29 @@ async def test_a_list_that_was_rearranged_saves_itself_without_another_change(ow
     assert trigger == "input from:#editor delay:3s, load delay:3s"
     trigger = re.search(r'data-autosave="[^"]*".*?hx-trigger="([^"]*)"', (await owner.open(place)).text)[1]
     assert trigger == "input from:#editor delay:3s"
+
+
+async def test_every_tab_saves_itself_and_what_is_half_typed_in_a_rule_waits(home, scene, place):
+    """AGT-24, U128"""
+    fields, advanced = (place.replace("/edit", f"/{tab}") for tab in ("leads-contacts", "advanced-settings"))
+    async with (
+        serving_here(home, llm_model="gpt-test") as url,
+        reader_of(url, scene.world.db, scene.world.scope) as owner,
+    ):
+        form = await form_of(owner, fields)
+        rule = {"update_rules.lead.shown": "0", "update_rules.lead.0.field": "price"}
+        half = await keep(owner, fields, {**form, **rule})
+        assert half.status_code == 422 and "What the agent writes into the deal: " in texts(half)
+        assert (await the_agent(scene)).draft is None
+        whole = await keep(
+            owner, fields, {**form, **rule, "update_rules.lead.0.condition": "They say a sum."}
+        )
+        assert whole.status_code == 200
+        (kept,) = (await the_agent(scene)).draft.update_rules.lead
+        assert (kept.field, kept.condition) == ("price", "They say a sum.")
+        form = await form_of(owner, advanced)
+        wrong = await keep(owner, advanced, {**form, "response_delay_seconds": "-1"})
+        assert "Answer delay, seconds: The delay cannot be negative." in texts(wrong)
+        assert (await keep(owner, advanced, {**form, "response_delay_seconds": "40"})).status_code == 200
+    draft = (await the_agent(scene)).draft
+    assert (draft.response_delay_seconds, len(draft.update_rules.lead)) == (40, 1)

@@ -300,16 +300,15 @@ async def test_an_answer_in_markdown_is_drawn_as_such_and_no_markup_of_its_own_l
 
 async def test_an_answer_shows_what_it_has_read_written_cost_and_taken(scene, control, agent, home, kommo):
     """MSG-22, U160: tokens are those of the provider's usage, the cost is that of the price list."""
-    dear = PriceList({"sandbox": Price(Decimal(2), Decimal(10))})
-    answering = Generation(
-        ModelResponder(replace(scene.runner.responder.model, prices=dear)),
-        ExtractiveResponder(),
-        Understanding(None),
+    dear = replace(
+        scene.runner.responder.model, prices=PriceList({"sandbox": Price(Decimal(2), Decimal(10))})
     )
+    answering = Generation(ModelResponder(dear), ExtractiveResponder(), Understanding(None))
     tester = Person(scene.world, RehearsalJobs(answering))
     await tester.begin(NewChat(agent.id))
     script(control, {"reply": TRUE})
     result = (await tester.say(QUESTION)).result
+    await dear.aclose()
     used = [one["usage"] for one in control.get("/calls").json()["calls"]]
     read, written = (sum(one[f"{kind}_tokens"] for one in used) for kind in ("prompt", "completion"))
     async with (
@@ -320,12 +319,10 @@ async def test_an_answer_shows_what_it_has_read_written_cost_and_taken(scene, co
         english = html.unescape((await alice.open(at)).text).partition('id="answer-1"')[2]
         alice.http.cookies.set("language", "ru")
         russian = html.unescape((await alice.open(at)).text).partition('id="answer-1"')[2]
-    cost = Decimal(2 * read + 10 * written) / 1_000_000
+    cost = (Decimal(2 * read + 10 * written) / 1_000_000).normalize()
+    took = f"{round(result.millis / 1000, 1):g}"
     assert read > written > 0
-    assert (
-        f"Tokens: {read:,} in, {written:,} out · ${cost.normalize():f} · {result.millis / 1000:.1f} s"
-        in english
-    )
+    assert f"Tokens: {read:,} in, {written:,} out · ${cost:f} · {took} s" in english
     shown = re.sub(r"\s", " ", russian)
     assert f"Токены: {read:,}".replace(",", " ") in shown
 
