@@ -14,7 +14,7 @@ from gptagent.features.audit.model import Entry
 from members import add_member, cookie_of, number_of
 from servers import serving
 
-WIDTHS = (375, 1280)
+WIDTHS = (375, 768, 1280)
 # Never reached: with a Redis configured a second web process is allowed beside the session's own.
 NO_REDIS = "redis://:secret@127.0.0.1:1/0"
 pytestmark = pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Chromium")

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Chrom
 
 
 async def test_the_editor_saves_a_tab_and_says_what_is_wrong_beside_the_field(browser, web, world, scene):
+    """U074, U128"""
     async with world.db.session(world.scope) as session:
         (agent,) = await agents.list_agents(session)
     page, base = await enter(browser, web, world)
@@ -32,6 +33,16 @@ async def test_the_editor_saves_a_tab_and_says_what_is_wrong_beside_the_field(br
     async with world.db.session(world.scope) as session:
         saved = await agents.get_agent(session, agent.id)
     assert saved.settings.handoff_text == "A colleague takes over."
+    await page.goto(f"{base}/ai-agents/{agent.id}/advanced-settings")
+    delay, error = page.locator("#response_delay_seconds"), page.locator("#response_delay_seconds-error")
+    said = {"-1": "cannot be negative", "3601": "cannot be more than 3600 seconds", "1.5": "of whole seconds"}
+    for typed, words in said.items():
+        await delay.fill(typed)
+        await delay.blur()
+        await expect(error).to_contain_text(words)
+    await delay.fill("3600")
+    await delay.blur()
+    await expect(error).to_have_count(0)
 
 
 async def test_a_name_is_changed_in_the_list_by_double_click_and_by_keyboard(browser, web, world, scene):
@@ -121,6 +132,42 @@ async def test_a_longer_list_of_the_editor_is_searched_and_what_is_ticked_is_tak
     assert page.complaints == []
 
 
+WIDE_PAGES = (
+    "dashboard",
+    "ai-agents",
+    "ai-agents/create",
+    "ai-agents/{agent}/edit",
+    "ai-agents/{agent}/integrations",
+    "ai-agents/{agent}/advanced-settings",
+    "ai-agents/{agent}/versions",
+    "scenarios?agent={agent}",
+    "conversations",
+    "test-chat",
+    "knowledge-items",
+    "knowledge-items/create",
+    "knowledge-categories",
+    "knowledge-bench",
+    "integrations",
+)
+
+
+async def test_tables_editors_and_threads_fit(browser, web, world, scene):
+    """U206: in the longer one of the two languages"""
+    async with world.db.session(world.scope) as session:
+        (agent,) = await agents.list_agents(session)
+        await agents.create_agent(session, "Отдел сопровождения ключевых заказчиков", locale="ru")
+    page, base = await enter(browser, web, world, language="ru")
+    wrong = []
+    for path in WIDE_PAGES:
+        answer = await page.goto(f"{base}/{path.format(agent=agent.id)}")
+        assert answer.status == 200, path
+        for width in (375, 768, 1280):
+            await page.set_viewport_size({"width": width, "height": 900})
+            if excess := await too_wide(page):
+                wrong.append((path, width, excess))
+    assert wrong == [] and page.complaints == []
+
+
 async def test_an_editor_with_unsaved_changes_is_not_left_unasked(browser, web, world, scene):
     """U070, U071, U072, U073"""
     async with world.db.session(world.scope) as session:
@@ -128,6 +175,7 @@ async def test_an_editor_with_unsaved_changes_is_not_left_unasked(browser, web, 
     page, base = await enter(browser, web, world)
     await page.goto(f"{base}/ai-agents/{agent.id}/edit")
     asked = page.locator("dialog#unsaved")
+    await page.route("**by=itself", lambda route: route.abort())  # a busy machine is slower than an autosave
     await page.locator("#name").fill("")
     await page.locator("#name").blur()  # told as it is left, and gone once it is right
     await expect(page.locator("#name-error")).to_have_text("From 1 to 255 characters.")

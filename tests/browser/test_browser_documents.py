@@ -13,7 +13,13 @@ from gptagent.kernel.clock import utcnow
 from members import cookie_of, number_of
 from servers import serving
 
-LOOKS = [(375, "dark", "ru"), (375, "light", "en"), (1280, "light", "ru"), (1280, "dark", "en")]
+LOOKS = [
+    (375, "dark", "ru"),
+    (375, "light", "en"),
+    (768, "light", "ru"),
+    (1280, "light", "ru"),
+    (1280, "dark", "en"),
+]
 
 pytestmark = pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Chromium")
 

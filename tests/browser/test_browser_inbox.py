@@ -16,7 +16,13 @@ from gptagent.features.dialog.trying.jobs import RehearsalJobs
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.jobs import JobContext
 
-LOOKS = [(375, "dark", "ru"), (375, "light", "en"), (1280, "light", "ru"), (1280, "dark", "en")]
+LOOKS = [
+    (375, "dark", "ru"),
+    (375, "light", "en"),
+    (768, "light", "ru"),
+    (1280, "light", "ru"),
+    (1280, "dark", "en"),
+]
 # How much of a stage's row its fields get.
 ROW_OF_A_STAGE = """() => {
     const note = '<div class="stage__note"><textarea class="input"></textarea></div>';

@@ -13,7 +13,13 @@ from servers import serving
 
 NO_TABS_OWN = {"/account-settings/confirm", "/account-settings/second-step"}
 PAGES = sorted({item.href for tabs in TABS for item in tabs.items} | NO_TABS_OWN)
-LOOKS = [(375, "dark", "ru"), (375, "light", "en"), (1280, "light", "ru"), (1280, "dark", "en")]
+LOOKS = [
+    (375, "dark", "ru"),
+    (375, "light", "en"),
+    (768, "light", "ru"),
+    (1280, "light", "ru"),
+    (1280, "dark", "en"),
+]
 
 pytestmark = pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Chromium")
 

@@ -9,7 +9,7 @@ from gptagent.features.agents.limits import SHORT_MODELS
 from integration.conftest import serving_here
 from integration.test_agent_gates import pipeline_of
 from members import add_member
-from readers import reader_of, texts
+from readers import reader_of, shown_in, texts
 from scenes import Scene
 
 
@@ -210,7 +210,7 @@ async def test_the_tab_of_integrations_says_where_the_agent_answers(owner, scene
 
 
 async def test_a_model_is_chosen_of_those_of_the_plan_or_named(owner, scene):
-    """U125, U128: one that the plan lacks cannot be chosen, and says so"""
+    """U125: one that the plan lacks cannot be chosen, and says so"""
     agent, world = await the_agent(scene), scene.world
     place = f"/ai-agents/{agent.id}/advanced-settings"
     async with world.db.session(world.scope) as session:
@@ -227,11 +227,39 @@ async def test_a_model_is_chosen_of_those_of_the_plan_or_named(owner, scene):
     absent = await owner.send(place, {**typed, "model.other": "other-1"})
     assert absent.status_code == 422 and 'value="other-1"' in absent.text
     assert "The model other-1 is not in your plan" in texts(absent)
-    for delay, said in (("-1", "It cannot be negative."), ("3601", "It cannot be more than 3600.")):
-        refused = await owner.send(place, {**typed, "model": "", "response_delay_seconds": delay})
-        assert refused.status_code == 422 and said in texts(refused)
     await owner.follow(await owner.send(place, {**typed, "model": "gpt-5"}))
     assert (await the_agent(scene)).settings.model == "gpt-5"
+
+
+DELAYS = [
+    ("en", "soon", "Enter a number of whole seconds.", "from 30 seconds on also one who types slowly"),
+    ("en", "1.5", "Enter a number of whole seconds.", "from 30 seconds on also one who types slowly"),
+    ("en", "-1", "The delay cannot be negative.", "from 30 seconds on also one who types slowly"),
+    ("en", "3601", "The delay cannot be more than 3600 seconds.", "from 30 seconds on"),
+    ("ru", "скоро", "Введите число целых секунд.", "от 30 секунд — и тот, кто набирает медленно"),
+    ("ru", "-1", "Задержка не может быть отрицательной.", "от 30 секунд — и тот, кто набирает медленно"),
+    ("ru", "3601", "Задержка не может превышать 3600 секунд.", "от 30 секунд"),
+]
+
+
+@pytest.mark.parametrize("refusal", DELAYS, ids=str)
+async def test_a_delay_that_is_none_is_refused_in_its_own_words(owner, scene, refusal):
+    """U128: what is typed stays, and the hint says from when on slow typists get one answer, too"""
+    language, delay, said, hint = refusal
+    agent = await the_agent(scene)
+    owner.http.cookies.set("language", language)
+    place = f"/ai-agents/{agent.id}/advanced-settings"
+    page = await owner.open(place)
+    told = page.text.partition('id="response_delay_seconds"')[2].partition(
+        'id="response_delay_seconds-help"'
+    )[2]
+    assert hint in told.partition("</p>")[0]
+    form = shown_in(page, f"{owner.base}{place}")
+    refused = await owner.send(place, {**form, "response_delay_seconds": delay})
+    assert refused.status_code == 422 and f'value="{delay}"' in refused.text
+    error = refused.text.partition('id="response_delay_seconds-error"')[2].partition("</p>")[0]
+    assert said in error
+    assert (await the_agent(scene)).settings.response_delay_seconds == agent.settings.response_delay_seconds
 
 
 async def test_who_saves_a_tab_that_a_colleague_changed_is_told_and_keeps_what_was_typed(owner, scene):

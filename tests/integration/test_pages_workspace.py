@@ -1,13 +1,15 @@
 """The pages of a workspace without a script: rights, forms, errors, and what the pages say."""
 
+import asyncio
 import json
 import re
+from urllib.parse import urlsplit
 
 import pytest
 
 from gptagent.features.agents import service as agents
 from gptagent.features.knowledge import service as knowledge
-from gptagent.features.knowledge.model import NewArticle
+from gptagent.features.knowledge.model import FILE_MAX_BYTES, NewArticle
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.crypto import Vault
 from gptagent.kernel.ids import new_id
@@ -232,6 +234,42 @@ async def test_an_upload_of_nothing_asks_for_a_file(alice):
     answer = await alice.send("/knowledge-base/documents", files=[("files", ("", b""))])
     assert answer.status_code == 422
     assert "Choose a file first." in texts(answer)
+
+
+async def test_a_file_above_the_limit_and_one_without_a_byte_are_refused_and_the_others_taken(alice):
+    """U134, U135: the page names each with its reason, in the reader's language; nothing of it is kept"""
+    sent = [("films.txt", b"x" * (FILE_MAX_BYTES + 1)), ("nothing.txt", b""), ("rules.txt", b"Be kind.")]
+    files = [("files", one) for one in sent]
+    refused = await alice.send("/knowledge-base/documents", files=files, timeout=60)
+    assert refused.status_code == 422
+    told = texts(refused)
+    assert "films.txt The file is larger than 50 MB." in told and "nothing.txt The file is empty." in told
+    alice.http.cookies.set("language", "ru")
+    told = texts(await alice.send("/knowledge-base/documents", files=files[1:2]))
+    assert "nothing.txt Файл пуст." in told
+    listed = texts(await alice.open("/knowledge-base?part=list"))
+    assert "rules.txt" in listed and "films.txt" not in listed and "nothing.txt" not in listed
+
+
+async def test_an_upload_above_all_limits_is_refused_by_a_page_before_it_is_sent(alice):
+    """U135"""
+    url = urlsplit(str(alice.http.base_url))
+    cookies = "; ".join(f"{one.name}={one.value}" for one in alice.http.cookies.jar)
+    head = (
+        f"POST {alice.base}/knowledge-base/documents HTTP/1.1",
+        f"Host: {url.netloc}",
+        f"Cookie: {cookies}",
+        "Content-Type: multipart/form-data; boundary=x",
+        f"Content-Length: {2 * FILE_MAX_BYTES}",
+        "Connection: close",
+    )
+    reader, writer = await asyncio.open_connection(url.hostname, url.port)
+    writer.write("\r\n".join((*head, "", "")).encode())
+    answer = (await reader.read()).decode()
+    writer.close()
+    await writer.wait_closed()
+    assert answer.startswith("HTTP/1.1 413 ")
+    assert "The file is too large" in answer and "Choose a smaller one and send it again." in answer
 
 
 async def test_a_failed_document_says_why_and_can_be_tried_again(alice, database, scope):

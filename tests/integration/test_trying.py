@@ -4,6 +4,7 @@ import asyncio
 import html
 import re
 from dataclasses import replace
+from decimal import Decimal
 from uuid import UUID
 
 import pytest
@@ -16,6 +17,7 @@ from gptagent.features.dialog.rehearsing.model import Place
 from gptagent.features.dialog.trying import service
 from gptagent.features.dialog.trying.jobs import RehearsalJobs
 from gptagent.features.dialog.trying.model import MESSAGE_MAX_CHARS, NewChat
+from gptagent.features.inference.model import Price, PriceList
 from gptagent.features.knowledge import service as knowledge
 from gptagent.features.knowledge.categories import service as categories
 from gptagent.features.knowledge.categories.model import NewCategory
@@ -294,6 +296,66 @@ async def test_an_answer_in_markdown_is_drawn_as_such_and_no_markup_of_its_own_l
         await tester.work(played.id)
         plain = (await alice.open(at)).text.partition('id="answer-1"')[2].partition("msg__foot")[0]
         assert "<strong>" not in plain and "Delivery to the city" in plain
+
+
+async def test_an_answer_shows_what_it_has_read_written_cost_and_taken(scene, control, agent, home, kommo):
+    """MSG-22, U160: tokens are those of the provider's usage, the cost is that of the price list."""
+    dear = replace(
+        scene.runner.responder.model, prices=PriceList({"sandbox": Price(Decimal(2), Decimal(10))})
+    )
+    answering = Generation(ModelResponder(dear), ExtractiveResponder(), Understanding(None))
+    tester = Person(scene.world, RehearsalJobs(answering))
+    await tester.begin(NewChat(agent.id))
+    script(control, {"reply": TRUE})
+    result = (await tester.say(QUESTION)).result
+    await dear.aclose()
+    used = [one["usage"] for one in control.get("/calls").json()["calls"]]
+    read, written = (sum(one[f"{kind}_tokens"] for one in used) for kind in ("prompt", "completion"))
+    async with (
+        serving_here(home, kommo_sandbox_url=kommo) as url,
+        reader_of(url, scene.world.db, scene.world.scope) as alice,
+    ):
+        at = f"/test-chat/{tester.chat_id}?part=thread"
+        english = html.unescape((await alice.open(at)).text).partition('id="answer-1"')[2]
+        alice.http.cookies.set("language", "ru")
+        russian = html.unescape((await alice.open(at)).text).partition('id="answer-1"')[2]
+    cost = (Decimal(2 * read + 10 * written) / 1_000_000).normalize()
+    took = f"{round(result.millis / 1000, 1):g}"
+    assert read > written > 0
+    assert f"Tokens: {read:,} in, {written:,} out · ${cost:f} · {took} s" in english
+    shown = re.sub(r"\s", " ", russian)
+    assert f"Токены: {read:,}".replace(",", " ") in shown
+
+
+async def test_links_and_code_of_an_answer_are_drawn_and_nothing_in_it_runs(
+    tester, scene, control, home, kommo
+):
+    """U162: an unsafe address is no link, markup of its own is text, code is code."""
+    text = (
+        "Delivery to the city costs 490 roubles, see [our prices](https://shop.example/prices) or "
+        "[this](javascript:alert()).\n\n```\nlet price = '<b>490</b>';\n```\n\n"
+        "<script>alert()</script>\n\n<a href='data:text/html,x' onclick='alert()'>here</a>"
+    )
+    script(control, {"reply": TRUE})
+    await scene.set_agent(markdown=True)
+    await tester.say(QUESTION)
+    async with scene.world.db.session(scene.world.scope) as session:  # as if the gate had let it pass
+        put = "update app.rehearsal set result = jsonb_set(result, '{text}', to_jsonb($1::text))"
+        await session.execute(put, text)
+    async with (
+        serving_here(home, kommo_sandbox_url=kommo) as url,
+        reader_of(url, scene.world.db, scene.world.scope) as alice,
+    ):
+        shown = (await alice.open(f"/test-chat/{tester.chat_id}?part=thread")).text
+    bubble = shown.partition('id="answer-1"')[2].partition("msg__foot")[0]
+    prose = bubble.partition('<div class="prose">')[2].partition("</div>")[0]
+    assert re.findall(r"<a [^>]*>", prose) == [
+        '<a href="https://shop.example/prices" rel="noopener noreferrer nofollow">'
+    ]
+    assert "<pre><code>let price = '&lt;b&gt;490&lt;/b&gt;';" in prose
+    assert "<script" not in prose and "&lt;script&gt;alert()" in prose
+    assert "<a href='data:text/html,x' onclick='alert()'>here</a>" in html.unescape(prose)
+    assert set(re.findall(r"<(\w+)", prose)) == {"p", "a", "pre", "code"}
 
 
 async def test_an_answer_that_failed_is_asked_for_again_where_it_says_so(tester, control, home, kommo):

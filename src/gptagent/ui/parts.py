@@ -8,6 +8,7 @@ COMPONENTS = (
     "icon",
     "form",
     "time",
+    "autosave",
     "avatar",
     "badge",
     "banner",

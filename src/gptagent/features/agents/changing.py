@@ -44,15 +44,23 @@ async def update_agent(
     return await _write(session, old, new, NewVersion(), condition)
 
 
-async def save_draft(session: Session, agent_id: UUID, changes: Mapping[str, object]) -> Agent:
+async def save_draft(
+    session: Session, agent_id: UUID, changes: Mapping[str, object], *, by_itself: bool = False
+) -> Agent:
     """Change what is named in the draft of the settings; it counts once it is published.
 
-    The name and whether the agent is active are no part of it: named, they change at once. Raises as
-    `update_agent` does.
+    The name and whether the agent is active are no part of it: named, they change at once. Nobody asks for
+    what is saved `by_itself`, every few seconds: it goes on record once for each who has a hand in a draft.
+    Raises as `update_agent` does.
     """
     old = await get_agent(session, agent_id, lock=True)
     new = await _changed(session, old, as_edited(old), changes)
-    return await _write(session, old, replace(new, settings=old.settings, draft=new.settings))
+    is_known = (
+        by_itself and old.draft is not None and await audit.was_last(session, "agent.drafted", str(old.id))
+    )
+    return await _write(
+        session, old, replace(new, settings=old.settings, draft=new.settings), is_on_record=is_known
+    )
 
 
 async def publish(
@@ -154,6 +162,8 @@ async def _write(
     new: Agent,
     version: NewVersion | None = None,
     condition: PublishCondition | None = None,
+    *,
+    is_on_record: bool = False,
 ) -> Agent:
     """Store what changed; other settings than before are a version, unless `condition` or the plan raises.
 
@@ -175,7 +185,8 @@ async def _write(
     if not await store.update_agent(session, new):
         raise Invalid.field("name", NAME_TAKEN)
     await tell(session, old.id)
-    await _record(session, old, new, version)
+    if not is_on_record:
+        await _record(session, old, new, version)
     return await get_agent(session, old.id)
 
 

@@ -119,10 +119,10 @@ def _number(setting: Setting, value: object) -> object:
         if setting.low <= value <= setting.high:
             return value
         if value < 0 <= setting.low:
-            raise _Wrong("It cannot be negative.")
+            raise _Wrong(setting.wrong.negative)
         if value > setting.high:
-            raise _Wrong("It cannot be more than {high}.", high=setting.high)
-    raise _Wrong("A whole number from {low} to {high}.", low=setting.low, high=setting.high)
+            raise _Wrong(setting.wrong.large, high=setting.high)
+    raise _Wrong(setting.wrong.other, low=setting.low, high=setting.high)
 
 
 def _decimal(setting: Setting, value: object) -> object:

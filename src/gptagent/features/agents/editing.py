@@ -34,7 +34,7 @@ from gptagent.features.agents.table import (
 )
 from gptagent.features.agents.versions.model import DRAFT_CHANGED, sign_of
 from gptagent.features.agents.versions.showing import tell_differences
-from gptagent.features.agents.versions.telling import Line, Told
+from gptagent.features.agents.versions.telling import Line, Told, title_of
 from gptagent.features.organizations import policy
 from gptagent.features.organizations import service as organizations
 from gptagent.features.organizations.service import require
@@ -48,6 +48,7 @@ from gptagent.ui.web import Notice, Pages, field_errors, message_of, words
 
 PUBLISHED = Notice("success", "Published", "It counts from the next answer on.")
 SAVED_AS_DRAFT = Notice("success", "Saved as a draft", "Customers get it once it is published.")
+BY_ITSELF = "itself"  # saved a moment after the last change: nobody has pressed a button
 READ_CRM = "sync"  # among what REARRANGE asks for
 NOTHING: Mapping[str, str] = {}
 CONFLICTS = frozenset({"agent_changed", "draft_changed"})
@@ -80,13 +81,15 @@ class AgentEditor:
         return show
 
     def _saves(self, tab: Tab) -> Handler:
-        async def save(request: Request, scope: CurrentScope, agent_id: UUID) -> Response:
+        async def save(request: Request, scope: CurrentScope, agent_id: UUID, by: QueryText = "") -> Response:
             """Publish, or keep as a draft; if somebody else changed the tab meanwhile, or it may not be
             published, what was typed stays and the page says so.
             """
             require(scope, policy.EDIT_AGENTS)
             form = await request.form()
             typed = read(form, tab, with_model=self.llm_model is not None)
+            if by == BY_ITSELF:
+                return await self._keep(request, scope, agent_id, tab, form, typed)
             if REARRANGE in form:
                 notice = await self._read_crm(scope) if words(form, REARRANGE) == READ_CRM else None
                 typed = rearranged(typed, words(form, REARRANGE))
@@ -110,6 +113,44 @@ class AgentEditor:
             return self.pages.redirect(request.url.path, SAVED_AS_DRAFT if is_draft else PUBLISHED)
 
         return save
+
+    async def _keep(  # noqa: PLR0917 - what a form comes with
+        self,
+        request: Request,
+        scope: Scope,
+        agent_id: UUID,
+        tab: Tab,
+        form: FormData,
+        typed: Mapping[str, object],
+    ) -> Response:
+        """Keep what is typed as a draft, but for the name, which would count at once; say how that went."""
+        whole, halves = _whole({key: value for key, value in typed.items() if key != "name"})
+        try:
+            async with self.db.session(scope) as session:
+                old = await service.get_agent(session, agent_id, lock=True)
+                _check_version(form, old, tab, is_draft=True)
+                with telling_too(halves):
+                    kept = await service.save_draft(session, agent_id, nested(whole), by_itself=True)
+        except (Invalid, Conflict) as error:
+            fault = next(iter(error.fields), None)
+            title = title_of(fault.pointer) if fault else ""
+            why = next(iter(field_errors(request, error).values()), "") or message_of(request, error)
+            said = self.pages.part(
+                request, "agents/_not_kept.html", title=title, why=why, is_conflict=error.status == 409
+            )
+            said.status_code = error.status
+            return said
+        # What a colleague has changed on other tabs is still to be told before it is published with this.
+        is_all_known = not _is_other_draft(form, old)
+        return self.pages.part(
+            request,
+            "agents/_kept.html",
+            agent=kept,
+            tab=tab,
+            version=version_of(service.as_edited(kept), tab),
+            seen=sign_of(kept.draft) if is_all_known else words(form, "seen"),
+            is_renamed=typed.get("name", kept.name) != kept.name,
+        )
 
     async def _read_crm(self, scope: Scope) -> Notice:
         """Have the accounts of the CRM read anew; the page shows how far it is, and keeps what was typed."""
@@ -257,8 +298,12 @@ def _check_version(form: FormData, agent: Agent, tab: Tab, *, is_draft: bool) ->
     """Raise Conflict if the tab no longer holds what the form began with, or if what waits in the draft of
     other tabs would be published and is not what was there then.
     """
-    is_other = agent.draft is not None and "seen" in form and words(form, "seen") != sign_of(agent.draft)
-    if is_other and not is_draft:
+    if not is_draft and _is_other_draft(form, agent):
         raise Conflict("draft_changed", DRAFT_CHANGED)
     if words(form, "version") not in {"", version_of(service.as_edited(agent), tab)}:
         raise Conflict("agent_changed", "Somebody else changed it while you were typing.")
+
+
+def _is_other_draft(form: FormData, agent: Agent) -> bool:
+    """Return whether a draft waits that is not the one the form began with."""
+    return agent.draft is not None and "seen" in form and words(form, "seen") != sign_of(agent.draft)

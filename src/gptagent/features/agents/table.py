@@ -54,6 +54,15 @@ Kind = Literal[
 
 
 @dataclass(frozen=True, slots=True)
+class NumberWords:
+    """What is said of a number that is none, or too small or too large."""
+
+    other: str = "A whole number from {low} to {high}."
+    negative: str = "It cannot be negative."
+    large: str = "It cannot be more than {high}."
+
+
+@dataclass(frozen=True, slots=True)
 class Setting:
     """How a setting is checked and what it does. `says` is for the screen, to be translated.
 
@@ -68,6 +77,7 @@ class Setting:
     options: tuple[str, ...] = ()
     is_optional: bool = False
     needs_model: bool = False
+    wrong: NumberWords = NumberWords()
 
     @property
     def is_quiet(self) -> bool:
@@ -226,11 +236,16 @@ SETTINGS: Mapping[str, Setting] = {
     "response_delay_seconds": Setting(
         "number",
         "The agent waits for so much silence, so that a customer who writes in several messages gets one "
-        "answer. After a question, a whole sentence or a long message three quarters of it are enough. It "
-        "need not be long against double answers: what is written while an answer is being made gets one "
-        "answer together with what came before.",
+        "answer; from 30 seconds on also one who types slowly. After a question, a whole sentence or a long "
+        "message three quarters of it are enough. It need not be long against double answers: what is "
+        "written while an answer is being made gets one answer together with what came before.",
         0,
         DELAY_MAX_SECONDS,
+        wrong=NumberWords(
+            "Enter a number of whole seconds.",
+            "The delay cannot be negative.",
+            "The delay cannot be more than {high} seconds.",
+        ),
     ),
     "presence_penalty": Setting(
         "decimal",

@@ -31,6 +31,7 @@ __all__ = [
     "list_entries",
     "list_names",
     "record",
+    "was_last",
 ]
 
 
@@ -81,6 +82,12 @@ async def list_entries(
         until=wanted.until,
     )
     return [await _read(session, row, keys) for row in rows]
+
+
+async def was_last(session: Session, action: str, target_id: str) -> bool:
+    """Return whether who acts now has caused the newest entry of this action about this target."""
+    actor = session.scope.origin.actor
+    return await store.last_actor(session, action, target_id) == (actor.impersonator or actor.id)
 
 
 async def list_about(session: Session, person_id: UUID, *, before: int | None, limit: int) -> list[Recorded]:

@@ -75,6 +75,17 @@ async def about(session: Session, person_id: UUID, before: int | None, limit: in
     )
 
 
+async def last_actor(session: Session, action: str, target_id: str) -> UUID | None:
+    """Return who caused the newest entry of this action about this target; None if there is none."""
+    actor: UUID | None = await session.fetchval(
+        """select actor_id from app.audit_event
+            where org_id = app.org() and action = $1 and target_id = $2 order by seq desc limit 1""",
+        action,
+        target_id,
+    )
+    return actor
+
+
 async def actions(session: Session) -> list[str]:
     """Return the actions that occur in the transaction's chain: one step in the index for each."""
     rows = await session.fetch(

@@ -25,7 +25,7 @@ from gptagent.features.knowledge.quota import service as quota
 from gptagent.features.knowledge.staging.service import check_stages
 from gptagent.features.knowledge.vectors.service import note_changed
 from gptagent.kernel.db import Session
-from gptagent.kernel.errors import Conflict, NotFound, TooLarge
+from gptagent.kernel.errors import Conflict, Invalid, NotFound, TooLarge
 from gptagent.kernel.ids import new_id
 from gptagent.kernel.paging import Page, orders
 
@@ -42,8 +42,10 @@ async def register_document(session: Session, new: NewDocument, *, now: datetime
 
     The same bytes give the existing document; of an archive they are unpacked anew. Other bytes under the
     name of a document take its place; what it said answers until they are read. Raises TooLarge, Invalid for
-    a category or stage that is not there, and Conflict if the plan's storage is full.
+    an empty file and a category or stage that is not there, and Conflict if the plan's storage is full.
     """
+    if not new.size_bytes:
+        raise Invalid("file_empty", "The file is empty.")
     if new.size_bytes > FILE_MAX_BYTES:
         limit = FILE_MAX_BYTES // 1_000_000
         raise TooLarge("file_too_large", "The file is larger than {limit} MB.", params={"limit": limit})

@@ -100,6 +100,11 @@ def tell(found: Iterable[Difference], names: Mapping[str, str], say: Say) -> lis
     return [_told(one, names, say) for one in found]
 
 
+def title_of(pointer: str) -> str:
+    """Return what the setting is called that a fault points into, in English; empty if it is none."""
+    return next((name for path, name in TITLES.items() if f"{pointer}.".startswith(f"{path}.")), "")
+
+
 def titles_that_differ(before: Settings, after: Settings) -> list[str]:
     """Return what the settings are called whose values differ, in English."""
     return [TITLES.get(one.setting, one.setting) for one in differences(before, after)]

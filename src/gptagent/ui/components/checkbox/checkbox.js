@@ -27,6 +27,7 @@ document.querySelectorAll("[data-check-search]").forEach((search) => {
     tag.disabled = boxOf(row).disabled;
     tag.addEventListener("click", () => {
       boxOf(row).checked = false;
+      boxOf(row).dispatchEvent(new Event("input", { bubbles: true }));
       show();
       field.focus();
     });

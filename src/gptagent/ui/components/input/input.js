@@ -10,13 +10,15 @@ updateAll();
 document.addEventListener("htmx:after:swap", updateAll); // what was typed may have stayed in a part that came anew
 
 // What is wrong with a field that says its limits is told as it is left, changed; the server tells the same once it is
-// sent. `data-check` is `number` or `text`, `data-wrong` the sentence; what may be empty has `data-optional`.
-const isRight = ({ value, dataset: { check, low, high, optional } }) => {
+// sent. `data-check` is `number` or `text`, `data-wrong` the sentence, for what is too low or too high it may have another
+// one; what may be empty has `data-optional`.
+const wrongOf = ({ value, dataset: { check, low, high, optional, wrong, wrongLow, wrongHigh } }) => {
   const text = value.trim();
-  if (text === "" && optional !== undefined) return true;
-  const isNumber = check === "number";
-  const size = isNumber ? Number(text) : text.length;
-  return (!isNumber || /^\d+$/.test(text)) && size >= Number(low) && size <= Number(high);
+  if (text === "" && optional !== undefined) return "";
+  if (check === "number" && !/^-?\d+$/.test(text)) return wrong;
+  const size = check === "number" ? Number(text) : text.length;
+  if (size < Number(low)) return wrongLow ?? wrong;
+  return size > Number(high) ? wrongHigh ?? wrong : "";
 };
 document.addEventListener("focusout", ({ target }) => {
   if (!target.matches?.("[data-check]")) return;
@@ -25,13 +27,14 @@ document.addEventListener("focusout", ({ target }) => {
   if (target.value === target.defaultValue && told?.dataset.here === undefined) return;
   told?.remove();
   target.removeAttribute("aria-invalid");
-  if (isRight(target)) return;
+  const wrong = wrongOf(target);
+  if (!wrong) return;
   target.setAttribute("aria-invalid", "true");
   target.setAttribute("aria-describedby", `${id} ${target.id}-help`);
   const said = document.createElement("p");
   said.id = id;
   said.className = "field__error";
-  said.textContent = target.dataset.wrong;
+  said.textContent = wrong;
   said.dataset.here = "";
   target.after(said);
 });

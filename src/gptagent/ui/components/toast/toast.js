@@ -24,6 +24,8 @@ new MutationObserver((changes) => {
 
 document.addEventListener("click", (event) => event.target.closest("[data-toast-close]")?.closest("[data-toast]").remove());
 // A part that already says in its place that it is lost needs no message: see lost.js.
-const isTold = ({ target }) => target?.querySelector?.(":scope > [data-lost], [data-stream-lost]:not([hidden])");
+const isTold = ({ target, response }) =>
+  target?.querySelector?.(":scope > [data-lost], [data-stream-lost]:not([hidden])") ||
+  (target?.matches?.("[data-autosave]") && !(response?.status < 429));
 document.addEventListener("htmx:response:error", ({ detail: { ctx } }) => isTold(ctx) || failed(ctx.response.status));
 document.addEventListener("htmx:error", ({ detail: { ctx } }) => ctx && !isTold(ctx) && failed("network"));
