@@ -34,9 +34,10 @@ async def store_upload(
     *,
     categories: Sequence[UUID] = (),
     stages: Sequence[StageKey] = (),
+    agent_id: UUID | None = None,
     now: datetime,
 ) -> Registration:
-    """Store an upload and queue its reading.
+    """Store an upload, the workspace's or an agent's own, and queue its reading.
 
     Raises UnsupportedType, TooLarge, Invalid for a category or stage that is not there; keeps nothing then.
     """
@@ -50,7 +51,7 @@ async def store_upload(
         )
     stored = await files.put(scope.key("documents", new_id().hex), chunks, max_bytes=FILE_MAX_BYTES)
     kept = (stored.size_bytes, stored.sha256, stored.key)
-    new = NewDocument(file_name, mime, *kept, tuple(categories), tuple(stages))
+    new = NewDocument(file_name, mime, *kept, tuple(categories), tuple(stages), agent_id)
     try:
         async with db.session(scope) as session:
             registration = await service.register_document(session, new, now=now)
