@@ -215,8 +215,9 @@ async def test_turns_answer_from_the_files_of_their_agent_only(world, tmp_path):
     assert (await scene.sent())[-1] == NOT_FOUND
     await give(desk, own)
     async with world.db.session(world.scope) as session:
-        kept = {"knowledge": {"all": False, "categories": []}}
-        await agents.update_agent(session, own.id, {**kept, "version": own.version})
+        empty = await categories.create_category(session, NewCategory("Empty"), now=utcnow())
+        kept = {"knowledge": {"all": False, "categories": [str(empty.id)]}}
+        await agents.update_agent(session, own.id, kept)
     await scene.says("So what is the wholesale price of the lantern?")
     await scene.calm()
     assert SECRET in (await scene.sent())[-1]

@@ -174,6 +174,12 @@ class Document:
         """The English template of the reason, for the reader's language."""
         return FAILURES.get(self.error_code, FAILURES["internal"]) if self.error_code else None
 
+    def minutes_left(self, now: datetime) -> int | None:
+        """Return how long its reading is likely to go on; None if that is not known, or over."""
+        if self.expected_at is None or self.expected_at < now:
+            return None
+        return round((self.expected_at - now).total_seconds() / 60)
+
 
 @dataclass(frozen=True, slots=True)
 class Done:
