@@ -38,10 +38,10 @@ async def fail(desk, document):
         await service.fail_document(session, document.id, "damaged", now=utcnow())
 
 
-async def test_an_agent_is_given_files_over_rest_and_they_are_of_no_other(alice, database, vault, desk, pair):
-    """U130: upload, status, retry, delete; the address of another agent, and of documents, knows none of it"""
+async def test_an_agent_is_given_files_over_rest_and_no_other_has_them(alice, desk, pair):
+    """U130: upload, status, retry, delete; at another agent's address, and at documents', it is not there"""
     anna, boris = pair
-    headers = await bearer(database, vault, desk.scope)
+    headers = await bearer(desk.db, desk.db._vault, desk.scope)
 
     async def call(method, path, **options):
         return await alice.http.request(method, f"/api/v1/{path}", headers=headers, **options)
@@ -56,10 +56,8 @@ async def test_an_agent_is_given_files_over_rest_and_they_are_of_no_other(alice,
         again = await call("POST", other, **sent)
         assert again.status_code == 201, "the same bytes of another owner are another file"
         assert again.json()["id"] != made.json()["id"]
-    listed = [
-        (await call("GET", one)).json()["items"] for one in (path, f"agents/{boris.id}/files", "documents")
-    ]
-    assert [len(one) for one in listed] == [1, 1, 1]
+    for owner in (path, f"agents/{boris.id}/files", "documents"):
+        assert len((await call("GET", owner)).json()["items"]) == 1
     file = f"{path}/{made.json()['id']}"
     for wrong in (f"agents/{boris.id}/files/{made.json()['id']}", f"documents/{made.json()['id']}"):
         for method, at in (("GET", wrong), ("POST", f"{wrong}/retry"), ("DELETE", wrong)):
@@ -81,12 +79,10 @@ async def test_an_agent_is_given_files_over_rest_and_they_are_of_no_other(alice,
     assert (await call("GET", path)).json()["items"] == []
 
 
-async def test_what_cannot_be_a_file_of_an_agent_is_refused_and_leaves_nothing(
-    alice, database, vault, desk, pair
-):
+async def test_what_cannot_be_a_file_of_an_agent_is_refused_and_leaves_nothing(alice, desk, pair):
     """U130: type, size, no agent of this number"""
     anna, _ = pair
-    headers = await bearer(database, vault, desk.scope)
+    headers = await bearer(desk.db, desk.db._vault, desk.scope)
     path = f"/api/v1/agents/{anna.id}/files"
     for name, data, status in (("song.mp3", b"la", 415), ("big.txt", b"x" * (FILE_MAX_BYTES + 1), 413)):
         refused = await alice.http.post(path, headers=headers, files={"file": (name, data)})
@@ -96,7 +92,7 @@ async def test_what_cannot_be_a_file_of_an_agent_is_refused_and_leaves_nothing(
         await alice.http.post(unknown, headers=headers, files={"file": ("a.txt", TEXT)})
     ).status_code == 404
     assert (await alice.http.get(unknown, headers=headers)).status_code == 404
-    async with database.session(desk.scope) as session:
+    async with desk.db.session(desk.scope) as session:
         assert await service.list_documents(session, agent_id=anna.id) == []
 
 
