@@ -77,6 +77,7 @@ def _fresh(value: object) -> object:
 
 
 AGENT, ARTICLE, DOCUMENT = "agents/{agent_id}", "articles/{article_id}", "documents/{document_id}"
+AGENT_FILE = f"{AGENT}/files/{{file_id}}"
 ONE_ARTICLE = b"title,content\r\nTaken,Long enough a text.\r\n"
 KEY, CATEGORY = "api-keys/{key_id}", "categories/{category_id}"
 QUESTION = "knowledge-questions/{question_id}"
@@ -185,6 +186,11 @@ OPERATIONS = tuple(
         ("GET", f"{AGENT}/versions/{{version}}", VIEW, {}),
         ("POST", f"{AGENT}/versions/{{version}}/restore", EDIT_AGENTS, {}),
         ("GET", f"{AGENT}/diff", VIEW, {}),
+        ("GET", f"{AGENT}/files", VIEW, {}),
+        ("POST", f"{AGENT}/files", EDIT_AGENTS, {"files": {"file": ("own.txt", b"Its own text.")}}),
+        ("GET", AGENT_FILE, VIEW, {}),
+        ("POST", f"{AGENT_FILE}/retry", EDIT_AGENTS, {}),
+        ("DELETE", AGENT_FILE, EDIT_AGENTS, {}),
         ("GET", AGENT, VIEW, {}),
         ("PATCH", AGENT, EDIT_AGENTS, {"json": {"name": "Agent #"}}),
         ("DELETE", AGENT, EDIT_AGENTS, {}),

@@ -1,370 +1,223 @@
-"""Agents as files and from templates, and what the plan allows of them."""
+"""An agent's own files: found by nobody but that agent, whatever way is taken."""
 
-import json
-from html import unescape
-from uuid import UUID
+import io
+import zipfile
 
 import pytest
 
-from gptagent.features.agents import service
-from gptagent.features.agents.checking import described, merge
-from gptagent.features.agents.exchange.api import as_file
-from gptagent.features.agents.exchange.matching import Matching, Unmatched
-from gptagent.features.agents.exchange.service import take_file
-from gptagent.features.agents.limits import SHORT_MODELS
-from gptagent.features.agents.listing.service import change_agents
-from gptagent.features.agents.model import Problem, Settings
-from gptagent.features.agents.presets.model import PRESETS
-from gptagent.features.agents.presets.service import list_presets
-from gptagent.features.agents.versions.service import restore_version
+from gptagent.features.agents import service as agents
+from gptagent.features.agents.asking import list_askers
+from gptagent.features.conversations.attaching.service import discard_files
+from gptagent.features.knowledge import service
 from gptagent.features.knowledge.categories import service as categories
 from gptagent.features.knowledge.categories.model import NewCategory
+from gptagent.features.knowledge.checks import jobs as checks
+from gptagent.features.knowledge.checks import service as checking
+from gptagent.features.knowledge.extraction import store as reading
+from gptagent.features.knowledge.model import TXT, ZIP, NewArticle
+from gptagent.features.knowledge.questions import service as questions
+from gptagent.features.knowledge.questions import store as question_store
+from gptagent.features.knowledge.questions.asking import part_asked
+from gptagent.features.knowledge.quota.service import read_usage
+from gptagent.features.knowledge.vectors import store as vectors
+from gptagent.features.knowledge.vectors.service import Understanding
 from gptagent.kernel.clock import utcnow
-from gptagent.kernel.errors import Conflict, Invalid
-from gptagent.kernel.i18n import LOCALES
-from gptagent.kernel.ids import new_id
-from integration.conftest import serving_here
-from readers import reader_of, texts
+from gptagent.kernel.errors import Conflict, NotFound
+from gptagent.kernel.files import LocalFiles
+from gptagent.sandbox.spawn import running
+from integration.test_knowledge_documents import Desk
+from integration.vector_desk import BASE, desk_at
+from scenes import Scene
+from worlds import NOT_FOUND
 
-SHORT = f"{SHORT_MODELS}-4"
+SECRET = "The wholesale price of the lantern is 700 roubles."
+QUESTION = "What is the wholesale price of the lantern?"
+
+
+@pytest.fixture(scope="module")
+def provider():
+    with running("llm") as url:
+        yield url
 
 
 @pytest.fixture
-async def session(database, scope):
+def desk(database, scope, tmp_path):
+    return Desk(database, LocalFiles(tmp_path / "files"), scope)
+
+
+@pytest.fixture
+async def pair(database, scope):
+    """Two agents."""
     async with database.session(scope) as session:
-        yield session
+        return [await agents.create_agent(session, name, locale="en") for name in ("Anna", "Boris")]
 
 
-async def on_plan(session, plan):
-    await session.execute("update app.organization set plan = $1", plan)
+async def give(desk, agent, text=SECRET, name="Prices.txt"):
+    """Have the agent know a file."""
+    document = (await desk.upload(text.encode(), TXT, name, agent.id)).document
+    done = await desk.ingest(document.id, agent.id)
+    assert done.status == "completed"
+    return done
 
 
-async def document(session, agent):
-    """Return what a file of the agent holds."""
-    return json.loads((await as_file(session, agent)).model_dump_json())
+async def found(desk, question, agent=None, places=None, **by):
+    async with desk.db.session(desk.scope) as session:
+        within = service.within(places, agent_id=agent.id if agent else None)
+        return [one.source_title for one in await service.search(session, question, within=within, **by)]
 
 
-async def test_a_file_brings_all_settings_and_flags_what_the_other_workspace_lacks(
-    session, database, other_scope
-):
-    """AGT-9"""
-    delivery = await categories.create_category(session, NewCategory("Delivery"), now=utcnow())
-    agent = await service.create_agent(session, "Sales", locale="en")
-    changes = {"knowledge": {"all": False, "categories": [delivery.id]}, "goal": "A visit", "markdown": True}
-    agent = await service.update_agent(session, agent.id, {**changes, "is_active": True})
-    await service.save_draft(session, agent.id, {"goal": "Not published"})
-    file = await document(session, agent)
-    assert file["names"] == {"/knowledge/categories": {str(delivery.id): "Delivery"}}
-    assert file["format"] == "gptagent.agent" and "id" not in file and "draft" not in json.dumps(file)
-    async with database.session(other_scope) as others:
-        made = await service.import_agent(others, file["name"], file["settings"], locale="en")
-        assert (made.name, made.is_active, made.published, made.draft) == ("Sales", False, 1, None)
-        assert made.settings == agent.settings
-        lost = (await service.find_problems(others, [made]))[made.id]
-        assert lost == [Problem("knowledge.categories", str(delivery.id))]
-    again = await service.import_agent(session, file["name"], file["settings"], locale="en")
-    assert again.name == "Sales (copy)"
-    assert (await service.find_problems(session, [again]))[again.id] == []
+async def test_a_fact_of_a_file_is_found_by_its_agent_and_by_nobody_else(desk, pair):
+    """U130, KB-17: words, misspelt words, quotes, the bench; whatever the categories say"""
+    anna, boris = pair
+    await give(desk, anna)
+    async with desk.db.session(desk.scope) as session:
+        await service.create_article(session, NewArticle("Lamps", "A lamp is made of brass."), now=utcnow())
+        empty = await categories.create_category(session, NewCategory("Empty"), now=utcnow())
+    for places in (None, [], [empty.id]):
+        assert await found(desk, QUESTION, anna, places) == ["Prices"]
+        assert await found(desk, QUESTION, boris, places) == []
+        assert await found(desk, QUESTION, None, places) == []
+    assert await found(desk, "wholesale price of the lantrn", anna) == ["Prices"]
+    async with desk.db.session(desk.scope) as session:
+        for asker, quoted in ((anna.id, [SECRET]), (boris.id, []), (None, [])):
+            part = await part_asked(session, list_askers, asker, ())
+            trial = await questions.try_question(session, QUESTION, within=part)
+            assert [one.text for one in trial.quotes] == quoted
+            asking = await service.read_question(session, "lantrn", part)
+            assert bool(asking.respelt) == bool(quoted), "a word that only this agent's file holds is known"
+            opening = await service.opening_questions(session, part, 5)
+            assert ("Prices" in opening) == bool(quoted)
 
 
-def test_what_a_file_refers_to_is_found_by_its_name_and_only_where_one_has_it():
-    """AGT-9"""
-    there, here = (str(UUID(int=number)) for number in (1, 2))
-    theirs = {
-        "pipelines.chosen": {
-            f"{there}/10": "Sales",
-            f"{there}/10/100": "New",
-            f"{there}/10/101": "Offer",
-            f"{there}/10/102": "Gone",
-            f"{there}/11": " sales ",
-            f"{there}/12": "Repairs",
-        },
-        "knowledge.categories": {there: "Delivery / Abroad"},
-        "readable.lead": {"cf_1": "Size", "cf_2": "Colour"},
-        "update_rules.lead": {"cf_1": "Size"},
-    }
-    ours = {
-        "pipelines.chosen": {
-            f"{here}/20": "SALES",
-            f"{here}/20/200": "new",
-            f"{here}/20/201": "Offer",
-            f"{here}/21": "Other",
-            f"{here}/21/210": "Gone",  # of another pipeline
-        },
-        "knowledge.categories": {here: "delivery / abroad"},
-        "readable.lead": {"cf_7": "Size", "cf_8": "Colour", "cf_9": "Colour"},
-        "update_rules.lead": {"cf_7": "Size"},
-        "channels.chosen": {"waba": "WhatsApp"},
-    }
-    rule = {"connection_id": there, "stages": [100, 102], "all_stages": False}
-    rule |= {"follow_ups": [{"stage_id": 100, "after_hours": 2, "text": "There?"}]}
-    rule |= {"goals": [{"stage_id": 100, "text": "A size", "next_stage_id": 101}]}
-    rule |= {"instructions": [{"stage_id": 101, "text": "Offer it."}]}
-    bare = {"connection_id": there}
-    changes = {
-        "pipelines": {
-            "chosen": [{**rule, "pipeline_id": 10}, *({**bare, "pipeline_id": n} for n in (11, 12))]
-        },
-        "channels": {"chosen": ["waba", "telegram"]},
-        "knowledge": {"categories": [there]},
-        "readable": {"lead": ["name", "cf_1", "cf_2"]},
-        "update_rules": {"lead": [{"field": "cf_1", "condition": "When named"}]},
-    }
-    document, faults = merge(Settings(), changes)
-    assert faults == []
-    matching = Matching(theirs, ours)
-    found = matching.match(document)
-    sales, second, repairs = found.pipelines.chosen
-    assert (str(sales.connection_id), sales.pipeline_id, sales.stages) == (here, 20, (200, 102))
-    assert [one.stage_id for one in (*sales.follow_ups, *sales.goals, *sales.instructions)] == [200, 200, 201]
-    assert sales.goals[0].next_stage_id == 201
-    assert (second.pipeline_id, repairs.pipeline_id) == (11, 12)
-    assert [str(one) for one in found.knowledge.categories] == [here]
-    assert found.readable.lead == ("name", "cf_7", "cf_2") and found.update_rules.lead[0].field == "cf_7"
-    assert {(one.setting, one.reference, one.name) for one in matching.unmatched} == {
-        ("pipelines.chosen", f"{there}/10/102", "Gone"),
-        ("pipelines.chosen", f"{there}/11", " sales "),
-        ("pipelines.chosen", f"{there}/12", "Repairs"),
-        ("channels.chosen", "telegram", ""),
-        ("readable.lead", "cf_2", "Colour"),
-    }
-    assert Matching({}, ours).match(found).pipelines.chosen[0].stages == (200, 102)  # what is there stays
+async def test_a_file_is_found_by_meaning_by_its_agent_only(database, scope, provider, pair, tmp_path):
+    """U130, KB-15: by the exact scan and by signs; a question shares no word with the file"""
+    anna, boris = pair
+    files = Desk(database, LocalFiles(tmp_path / "files"), scope)
+    async with desk_at(provider, database, scope) as desk:
+        await desk.save_questions(await desk.write(BASE))
+        await give(files, anna, "Фонари мы доставляем курьером за три дня.", "Фонари.txt")
+        await desk.embed()
+        meaning = await Understanding(desk.embedder).understand(database, scope, "courier delivery")
+    assert meaning is not None
+    for exact_max in (vectors.EXACT_MAX, 0):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(vectors, "EXACT_MAX", exact_max)
+            for places in (None, []):
+                assert "Фонари" in await found(files, "courier delivery", anna, places, meaning=meaning)
+                for other in (boris, None):
+                    assert "Фонари" not in await found(
+                        files, "courier delivery", other, places, meaning=meaning
+                    )
+    async with database.session(scope) as session:
+        for agent, is_found in ((anna, True), (boris, False)):
+            part = service.within(None, agent_id=agent.id)
+            trial = await questions.try_question(session, "courier delivery", meaning, within=part)
+            told = {one.source_title for leg in trial.legs for one in leg.passages}
+            assert ("Фонари" in told) == is_found
 
 
-async def test_a_file_is_taken_by_names_and_says_what_it_could_not_find(session, database, other_scope):
-    """AGT-9"""
-    delivery = await categories.create_category(session, NewCategory("Delivery"), now=utcnow())
-    abroad = await categories.create_category(
-        session, NewCategory("Abroad", parent_id=delivery.id), now=utcnow()
-    )
-    agent = await service.create_agent(session, "Sales", locale="en")
-    chosen = {"all": False, "categories": [delivery.id, abroad.id]}
-    agent = await service.update_agent(session, agent.id, {"knowledge": chosen})
-    file = await document(session, agent)
-    names = {pointer.strip("/").replace("/", "."): these for pointer, these in file["names"].items()}
-    async with database.session(other_scope) as others:
-        own = await categories.create_category(others, NewCategory("delivery"), now=utcnow())
-        made, unmatched = await take_file(others, "Sales", file["settings"], names, locale="en")
-        assert made.settings.knowledge.categories == (own.id, abroad.id)
-        assert unmatched == [Unmatched("knowledge.categories", str(abroad.id), "Delivery / Abroad")]
-        with pytest.raises(Invalid):
-            await take_file(others, "Sales", {"goal": 7}, names, locale="en")
+async def test_what_is_every_agents_is_not_read_from_one_agents_file(desk, pair):
+    """KB-20, KB-29: graph, contradictions, samples, the bench's sources, counts and the list of documents"""
+    anna, _ = pair
+    document = await give(desk, anna, "Delivery of a lantern costs 300 roubles. Ann Lee helps.")
+    async with desk.db.session(desk.scope) as session:
+        new = NewArticle("Delivery", "Delivery of a lantern costs 500 roubles.")
+        article = await service.create_article(session, new, now=utcnow())
+        assert await reading.waiting_sources(session) == [article.id]
+        assert await reading.next_passages(session, document.id, utcnow(), 9) == []
+        assert (await reading.read_progress(session, utcnow().date())).waiting == 1
+        excerpts = await question_store.choose_excerpts(session, 9)
+        assert {one.source_id for one in excerpts} == {article.id}
+        assert await question_store.find_titles(session, "Prices", 9) == []
+        assert await question_store.find_named(session, [("document", "Prices")]) == {}
+        counts = await service.count_sources(session)
+        assert (counts.completed_documents, counts.active_articles) == (0, 1)
+        assert await service.list_documents(session) == []
+        await checking.request_check(session, now=utcnow())
+    await checks.scan(desk)
+    async with desk.db.session(desk.scope) as session:
+        assert (await checking.find_findings(session, "contradictions", limit=9))[0] == []
+        with pytest.raises(NotFound):
+            await service.get_document(session, document.id)
+        with pytest.raises(NotFound):
+            await service.place_document(session, document.id, ())
 
 
-async def test_a_file_that_is_wrong_is_refused_field_by_field(session):
-    wrong = {"goal": 7, "nonsense": 1, "hours": {"week": [], "is_on": True}}
-    with pytest.raises(Invalid) as refused:
-        await service.import_agent(session, "Sales", wrong, locale="en")
-    assert {one.pointer for one in refused.value.fields} == {
-        "settings.goal",
-        "settings.nonsense",
-        "settings.hours.week",
-    }
-    for name in ("", "x" * 256):
-        with pytest.raises(Invalid):
-            await service.import_agent(session, name, {}, locale="en")
+async def test_the_same_bytes_and_names_are_apart_for_each_owner(desk, pair):
+    """U130: one and the same file is the workspace's and two agents'; a new one takes the owner's place"""
+    owners = [None, *(one.id for one in pair)]
+    texts = [SECRET.encode()] * 3
+    first = [await desk.upload(text, TXT, "Prices.txt", one) for text, one in zip(texts, owners, strict=True)]
+    assert all(one.is_new and one.replaced_key is None for one in first)
+    assert len({one.document.id for one in first}) == 3
+    again = await desk.upload(SECRET.encode(), TXT, "Again.txt", pair[0].id)
+    assert not again.is_new and again.document.id == first[1].document.id
+    async with desk.db.session(desk.scope) as session:
+        assert (await read_usage(session)).storage_bytes == 3 * len(SECRET)
+    other = await desk.upload(b"Other prices.", TXT, "Prices.txt", pair[0].id)
+    assert other.document.id == first[1].document.id and other.replaced_key == first[1].document.blob_key
+    for owner, one in zip([owners[0], owners[2]], [first[0], first[2]], strict=True):
+        assert (await desk.get(one.document.id, owner)).sha256 == one.document.sha256
 
 
-@pytest.mark.parametrize("locale", LOCALES)
-def test_each_template_is_whole_and_within_the_limits_of_settings(locale):
-    presets = list_presets(locale)
-    assert tuple(presets) == PRESETS
-    for one in presets.values():
-        settings = one.put_into(Settings())
-        assert merge(Settings(), described_as_changes(settings)) == (settings, [])
-        assert len(one.instructions) > 900 and len(one.instructions.splitlines()) >= 16
-        assert one.title and one.summary and one.welcome_text and one.not_found_text
-        assert one.instructions.isascii() == (locale == "en")
+async def test_files_of_an_archive_are_the_agents_too(desk, pair):
+    """KB-9"""
+    anna, boris = pair
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("Prices.txt", SECRET)
+    document = (await desk.upload(packed.getvalue(), ZIP, "All.zip", anna.id)).document
+    await desk.ingest(document.id, anna.id)
+    async with desk.db.session(desk.scope) as session:
+        listed = await service.list_documents(session, agent_id=anna.id)
+        assert {one.file_name for one in listed} == {"All.zip", "Prices.txt"}
+        assert await service.list_documents(session) == []
+    for one in listed:
+        await desk.ingest(one.id, anna.id)
+    assert await found(desk, QUESTION, anna) == ["Prices"]
+    assert await found(desk, QUESTION, boris) == [] == await found(desk, QUESTION)
 
 
-def described_as_changes(settings):
-    own = ("instructions", "goal", "welcome_text", "not_found_text", "creativity", "response_delay_seconds")
-    return {path: value for path, value in described(settings).items() if path in own}
+async def test_deleting_an_agent_frees_the_bytes_of_its_files_and_copying_takes_none(desk, pair):
+    """U130"""
+    anna, boris = pair
+    document, kept = await give(desk, anna), await give(desk, boris)
+    async with desk.db.session(desk.scope) as session:
+        copy = await agents.copy_agent(session, anna.id, locale="en")
+        assert await service.list_documents(session, agent_id=copy.id) == []
+        await agents.delete_agent(session, anna.id)
+    assert await found(desk, QUESTION, copy) == []
+    async with desk.db.session(desk.scope) as session:
+        assert (await read_usage(session)).storage_bytes == len(SECRET)
+    await discard_files(desk.db, desk.files)
+    await desk.files.open_path(kept.blob_key)
+    with pytest.raises(NotFound):
+        await desk.files.open_path(document.blob_key)
 
 
-async def test_an_agent_may_begin_with_a_template(session):
-    """AGT-1, U068"""
-    for locale in LOCALES:
-        for key, preset in list_presets(locale).items():
-            agent = await service.create_agent(session, f"{key} {locale}", locale=locale, preset=key)
-            assert agent.settings.instructions == preset.instructions and not agent.is_active
+async def test_a_file_for_an_agent_that_is_gone_is_not_kept(desk, pair):
+    async with desk.db.session(desk.scope) as session:
+        await agents.delete_agent(session, pair[0].id)
+    with pytest.raises(Conflict):
+        await desk.upload(SECRET.encode(), TXT, "Prices.txt", pair[0].id)
 
 
-async def test_the_plan_bounds_the_number_of_agents(session):
-    """AGT-11, U067"""
-    await on_plan(session, "free")
-    agent = await service.create_agent(session, "One", locale="en")
-    for more in (
-        service.create_agent(session, "Two", locale="en"),
-        service.copy_agent(session, agent.id, locale="en"),
-        service.import_agent(session, "Two", {}, locale="en"),
-    ):
-        with pytest.raises(Conflict, match="agent_limit"):
-            await more
-    await on_plan(session, "premium")
-    assert (await service.copy_agent(session, agent.id, locale="en")).name == "One (copy)"
-    await on_plan(session, "free")
-    assert (await service.update_agent(session, agent.id, {"goal": "A visit"})).settings.goal == "A visit"
-
-
-async def test_the_plan_bounds_instructions(session):
-    """AGT-3, U076"""
-    agent = await service.create_agent(session, "One", locale="en")
-    await service.update_agent(session, agent.id, {"instructions": "x" * 40_000})
-    with pytest.raises(Invalid):
-        await service.update_agent(session, agent.id, {"model": SHORT})
-    await service.update_agent(session, agent.id, {"instructions": "x" * 20_000, "model": SHORT})
-    await service.update_agent(session, agent.id, {"instructions": "x" * 40_000, "model": None})
-    await on_plan(session, "premium")
-    assert (await service.update_agent(session, agent.id, {"goal": "A visit"})).settings.goal == "A visit"
-    for change in ({"instructions": "x" * 20_001}, {"instructions": "x" * 39_999}):
-        for verb in (service.update_agent, service.save_draft):
-            with pytest.raises(Invalid) as refused:
-                await verb(session, agent.id, change)
-            assert [one.pointer for one in refused.value.fields] == ["instructions"]
-    await service.update_agent(session, agent.id, {"instructions": "x" * 20_000})
-
-
-async def test_a_plan_without_field_updates_takes_no_new_rules_and_leaves_old_ones(session):
-    """AGT-24: taking rules out is no new rule"""
-    one, two = ({"field": field, "condition": "When it is named"} for field in ("price", "name"))
-    agent = await service.create_agent(session, "One", locale="en")
-    await service.update_agent(session, agent.id, {"update_rules": {"lead": [one], "contact": [two]}})
-    await on_plan(session, "free")
-    with pytest.raises(Invalid) as refused:
-        await service.update_agent(session, agent.id, {"update_rules": {"lead": [one, two]}})
-    assert [fault.pointer for fault in refused.value.fields] == ["update_rules.lead"]
-    kept = await service.update_agent(session, agent.id, {"update_rules": {"contact": []}, "goal": "A visit"})
-    assert (len(kept.settings.update_rules.lead), kept.settings.update_rules.contact) == (1, ())
-    await on_plan(session, "premium")
-    done = await service.update_agent(session, agent.id, {"update_rules": {"lead": [two]}})
-    assert done.settings.update_rules.lead[0].field == "name"
-
-
-async def test_a_model_that_is_not_of_the_plan_is_refused(session):
-    """AGT-12, U125"""
-    agent = await service.create_agent(session, "One", locale="en")
-    await service.update_agent(session, agent.id, {"model": "anything"})
-    await on_plan(session, "free")
-    assert (await service.update_agent(session, agent.id, {"goal": "A visit"})).settings.model == "anything"
-    for model in ("gemini-2.5-flash", SHORT):
-        for change in (
-            service.update_agent(session, agent.id, {"model": model}),
-            service.save_draft(session, agent.id, {"model": model}),
-        ):
-            with pytest.raises(Invalid) as refused:
-                await change
-            assert [one.pointer for one in refused.value.fields] == ["model"]
-    for model in ("gpt-5", None):
-        assert (await service.update_agent(session, agent.id, {"model": model})).settings.model == model
-    await on_plan(session, "premium")
-    await service.update_agent(session, agent.id, {"model": "gemini-2.5-flash"})
-
-
-async def test_no_way_into_force_passes_the_limits_of_the_plan(session):
-    """AGT-3, AGT-12: a draft, an earlier version, a copy, being switched on, alone and among several."""
-    agent = await service.create_agent(session, "One", locale="en")
-    long, short = {"instructions": "x" * 30_000}, {"instructions": "x" * 100}
-    await service.save_draft(session, agent.id, long)
-    # Short instructions bear the model; the draft, which gets it too, has long ones.
-    await service.update_agent(session, agent.id, {"model": SHORT})
-    await fails("instructions", service.publish_draft(session, agent.id))
-    await service.discard_draft(session, agent.id)
-    await service.update_agent(session, agent.id, {**long, "model": "anything"})
-    await service.update_agent(session, agent.id, {**short, "model": None})
-    await service.save_draft(session, agent.id, long)
-    number = (await service.get_agent(session, agent.id)).published - 1
-    await on_plan(session, "premium")
-    await fails("instructions", service.publish_draft(session, agent.id))
-    await fails("instructions", service.publish(session, agent.id, {"goal": "A visit"}))
-    assert (await service.save_draft(session, agent.id, {"goal": "A call"})).draft.goal == "A call"
-    await on_plan(session, "free")
-    faults = await fails("instructions", restore_version(session, agent.id, number))
-    assert [one.pointer for one in faults] == ["instructions", "model"]
-    assert (await service.get_agent(session, agent.id)).settings.instructions == "x" * 100
-    await on_plan(session, "vip")
-    await service.discard_draft(session, agent.id)
-    await service.update_agent(session, agent.id, long)
-    await on_plan(session, "premium")
-    assert (await service.update_agent(session, agent.id, {"goal": "Any"})).settings.goal == "Any"
-    await fails("instructions", service.copy_agent(session, agent.id, locale="en"))
-    await fails("instructions", service.update_agent(session, agent.id, {"is_active": True}))
-    assert not (await service.get_agent(session, agent.id)).is_active
-    with pytest.raises(Invalid) as refused:
-        await change_agents(session, [agent.id], "activate")
-    assert refused.value.params == {"agent": "One"}
-    whole = (await document(session, await service.get_agent(session, agent.id)))["settings"]
-    await fails("settings.instructions", service.import_agent(session, "Two", whole, locale="en"))
-    await service.update_agent(session, agent.id, {**short, "is_active": True})
-    await on_plan(session, "free")
-    faults = await fails("model", service.save_draft(session, agent.id, {"model": SHORT}))
-    said = faults[0].message.format(**faults[0].params)
-    assert SHORT in said and "gpt-5" in said and "Choose one of them, or ask for a larger plan." in said
-
-
-async def fails(pointer, doing):
-    """Check that it names this setting first; return all that it names."""
-    with pytest.raises(Invalid) as refused:
-        await doing
-    assert refused.value.fields[0].pointer == pointer
-    return refused.value.fields
-
-
-async def test_the_pages_offer_templates_take_files_and_say_what_the_plan_forbids(home, database, scope):
-    """AGT-3, AGT-11, U067, U068, U076"""
-    async with serving_here(home, llm_model="gpt-test") as url, reader_of(url, database, scope) as owner:
-        page = await owner.open("/ai-agents/create")
-        assert "Lead qualifier" in texts(page) and "Without a template" in texts(page)
-        page = await owner.follow(await owner.send("/ai-agents/create", {"name": "One", "template": "faq"}))
-        assert "You answer frequent questions about our company" in page.text
-        assert 'maxlength="40000"' in page.text
-        async with database.session(scope) as session:
-            (agent,) = await service.list_agents(session)
-            await on_plan(session, "premium")
-        edit = await owner.open(f"/ai-agents/{agent.id}/edit")
-        assert 'maxlength="20000"' in edit.text
-        file = await owner.open(f"/ai-agents/{agent.id}/export")
-        assert file.headers["content-disposition"].startswith("attachment")
-        async with database.session(scope) as session:
-            assert json.loads(file.text) == await document(session, agent)
-        taken = {"files": {"file": ("agent.json", file.content, "application/json")}}
-        page = await owner.follow(await owner.send("/ai-agents/import", **taken))
-        assert "The agent is created" in texts(page) and "One (copy)" in page.text
-        named = json.loads(file.text)
-        named["settings"]["knowledge"] = {"all": False, "categories": [str(new_id())]}
-        named["names"] = {
-            "/knowledge/categories": {named["settings"]["knowledge"]["categories"][0]: "Returns"}
-        }
-        sent = {"files": {"file": ("agent.json", json.dumps(named).encode(), "application/json")}}
-        page = texts(await owner.follow(await owner.send("/ai-agents/import", **sent)))
-        assert "Not found in this workspace, and marked where it is set: Chosen categories – Returns" in page
-        unknown = json.dumps({**json.loads(file.text), "settings": {"nonsense": "<b>"}}).encode()
-        for content, said in (
-            (b"", "Choose a file first."),
-            (b"not JSON", "This is no file of an agent."),
-            (b'{"format": "other"}', "This is missing, unknown or of the wrong kind."),
-            (unknown, "settings.nonsense"),
-            (b"x" * 2_000_001, "This is no file of an agent."),
-        ):
-            refused = await owner.send("/ai-agents/import", files={"file": ("agent.json", content)})
-            assert refused.status_code == 422 and said in texts(refused), content[:50]
-        async with database.session(scope) as session:
-            await on_plan(session, "free")
-        refused = await owner.send("/ai-agents/create", {"name": "Three"})
-        assert refused.status_code == 409 and "The plan has room for so many agents: 1." in texts(refused)
-        page = await owner.follow(await owner.send(f"/ai-agents/{agent.id}/copy"))
-        assert "The plan has room for so many agents: 1." in texts(page)
-        refused = await owner.send("/ai-agents/import", **taken)
-        assert refused.status_code == 409 and "The plan has room for so many agents: 1." in texts(refused)
-        async with database.session(scope) as session:
-            await on_plan(session, "vip")
-            await service.update_agent(session, agent.id, {"instructions": "x" * 30_000})
-            await on_plan(session, "premium")
-        switch = (f"/ai-agents/{agent.id}/active", {"is_active": "on"})
-        why = "The instructions may have at most 20000 characters in your plan"
-        assert why in texts(await owner.follow(await owner.send(*switch)))
-        unmoved = await owner.send(*switch, headers={"hx-request": "true"})
-        assert unmoved.status_code == 422 and why in texts(unmoved) and 'id="toasts"' in unmoved.text
-        ticked = {"ids": str(agent.id), "action": "activate"}
-        listed = texts(await owner.follow(await owner.send("/ai-agents/bulk", ticked)))
-        assert "Nothing was changed: with “One” it is not possible." in unescape(listed) and why in listed
+async def test_turns_answer_from_the_files_of_their_agent_only(world, tmp_path):
+    """U130, AGT-16: in a real chat; a file of another agent is as if it were not there"""
+    scene = await Scene.open(world)
+    desk = Desk(world.db, LocalFiles(tmp_path / "files"), world.scope)
+    async with world.db.session(world.scope) as session:
+        (own,) = await agents.list_agents(session)
+        other = await agents.create_agent(session, "Other", locale="en")
+    await give(desk, other)
+    await scene.says(QUESTION)
+    await scene.calm()
+    assert (await scene.sent())[-1] == NOT_FOUND
+    await give(desk, own)
+    async with world.db.session(world.scope) as session:
+        empty = await categories.create_category(session, NewCategory("Empty"), now=utcnow())
+        kept = {"knowledge": {"all": False, "categories": [str(empty.id)]}}
+        await agents.update_agent(session, own.id, kept)
+    await scene.says("So what is the wholesale price of the lantern?")
+    await scene.calm()
+    assert SECRET in (await scene.sent())[-1]

@@ -30,24 +30,24 @@ class Desk:
     files: LocalFiles
     scope: Scope
 
-    async def upload(self, data=TEXT, mime=TXT, name="Гарантия.txt"):
+    async def upload(self, data=TEXT, mime=TXT, name="Гарантия.txt", agent_id=None):
         async def chunks():
             yield data
 
         stored = await self.files.put(
             self.scope.key("documents", new_id().hex), chunks(), max_bytes=FILE_MAX_BYTES
         )
-        new = NewDocument(name, mime, stored.size_bytes, stored.sha256, stored.key)
+        new = NewDocument(name, mime, stored.size_bytes, stored.sha256, stored.key, agent_id=agent_id)
         async with self.db.session(self.scope) as session:
             return await service.register_document(session, new, now=utcnow())
 
-    async def get(self, document_id):
+    async def get(self, document_id, agent_id=None):
         async with self.db.session(self.scope) as session:
-            return await service.get_document(session, document_id)
+            return await service.get_document(session, document_id, agent_id=agent_id)
 
-    async def ingest(self, document_id):
+    async def ingest(self, document_id, agent_id=None):
         await jobs.ingest(self, str(document_id))
-        return await self.get(document_id)
+        return await self.get(document_id, agent_id)
 
     async def record(self, claim, count, after_part=None):
         found = [Piece("", None, f"piece {n}", f"piece {n}") for n in range(count)]

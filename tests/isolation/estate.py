@@ -59,6 +59,7 @@ class Estate:
     agent_id: UUID
     article_id: UUID
     file_id: UUID
+    agent_file_id: UUID
     script_id: UUID
     objection_id: UUID
     company_fact_id: UUID
@@ -185,7 +186,17 @@ async def _verbs(session: Session, canary: str) -> dict[str, UUID]:
     file_id = await _sent_file(session, canary, article.id)
     await session.publish(f"agents/{canary}", canary, {"agent_id": canary})
     made |= {"agent_id": agent.id, "article_id": article.id, "category_id": category.id}
-    return {**made, "finding_id": finding_id, "file_id": file_id}
+    own_id = await _agent_file(session, canary, agent.id)
+    return {**made, "finding_id": finding_id, "file_id": file_id, "agent_file_id": own_id}
+
+
+async def _agent_file(session: Session, canary: str, agent_id: UUID) -> UUID:
+    file_id, now = new_id(), utcnow()
+    names = {"title": canary, "file_name": canary, "mime": canary, "sha256": f"{canary}-own"}
+    names |= {"indexed_sha256": canary, "blob_key": session.scope.key("documents", f"{canary}-own")}
+    made = {"size_bytes": 1, "created_at": now, "updated_at": now}
+    await insert(session, "document", id=file_id, agent_id=agent_id, **names, **made)
+    return file_id
 
 
 async def _places(session: Session, canary: str, made: dict[str, UUID]) -> None:

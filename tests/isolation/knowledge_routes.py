@@ -25,6 +25,8 @@ SAID = {"attribute": "price", "value": "Stolen"}
 IMPORTED = b"title,content\r\nTaken,Long enough a text.\r\n"
 ASKED = b"text\r\nTaken?\r\n"
 DOCUMENT = {"document_id": "document_id"}
+AGENT = {"agent_id": "agent_id"}
+AGENT_FILE = AGENT | {"file_id": "agent_file_id"}
 SITE = {"site_id": "site_id"}
 INSIDE = "https://127.0.0.1/"
 RENAMED = {"json": {"name": "Stolen"}}
@@ -131,6 +133,17 @@ KNOWLEDGE: dict[str, Case] = {
     "POST /api/v1/documents/{document_id}/retry": Foreign(DOCUMENT),
     "PATCH /api/v1/documents/{document_id}": Foreign(DOCUMENT, {"json": {"categories": []}}),
     "DELETE /api/v1/documents/{document_id}": Foreign(DOCUMENT),
+    "GET /api/v1/agents/{agent_id}/files": Foreign(AGENT),
+    "POST /api/v1/agents/{agent_id}/files": Foreign(AGENT, {"files": {"file": ("new.txt", b"A text.")}}),
+    "GET /api/v1/agents/{agent_id}/files/{file_id}": Foreign(AGENT_FILE),
+    "POST /api/v1/agents/{agent_id}/files/{file_id}/retry": Foreign(AGENT_FILE),
+    "DELETE /api/v1/agents/{agent_id}/files/{file_id}": Foreign(AGENT_FILE),
+    f"GET {PAGES}/ai-agents/{{agent_id}}/files": Foreign(AGENT),
+    f"POST {PAGES}/ai-agents/{{agent_id}}/files": Foreign(
+        AGENT, {"files": {"files": ("page.txt", b"A text.")}}
+    ),
+    f"POST {PAGES}/ai-agents/{{agent_id}}/files/{{file_id}}/retry": Foreign(AGENT_FILE),
+    f"POST {PAGES}/ai-agents/{{agent_id}}/files/{{file_id}}/delete": Foreign(AGENT_FILE),
     "GET /api/v1/sites": Own(),
     "POST /api/v1/sites": Own(422, {"json": {"url": INSIDE}}),
     "GET /api/v1/sites/{site_id}": Foreign(SITE),

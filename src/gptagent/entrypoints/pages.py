@@ -51,6 +51,7 @@ from gptagent.features.identity.email_web import EmailPages
 from gptagent.features.identity.model import Links, Person, RelyingParty
 from gptagent.features.identity.recovery_web import RecoveryPages
 from gptagent.features.inference.web import ModelPages
+from gptagent.features.knowledge.agent_files.web import AgentFilePages
 from gptagent.features.knowledge.articles.editor import ArticleEditor
 from gptagent.features.knowledge.articles.web import ArticlePages
 from gptagent.features.knowledge.attachments.web import ArticleFilePages
@@ -221,6 +222,7 @@ def add_pages(app: FastAPI, platform: Platform, hub: LiveHub) -> None:
         AgentIntegrationPages(db, pages, settings.llm_model).router(),
         AgentVersionPages(db, pages, settings.llm_model, platform.publish_condition).router(),
         DocumentPages(db, pages, platform.files).router(),
+        AgentFilePages(db, pages, platform.files, list_askers).router(),
         SitePages(db, pages, platform.reading).router(),
         ExchangePages(db, pages).router(),
         ArticlePages(db, pages).router(),

@@ -61,6 +61,7 @@ from gptagent.features.identity.model import RelyingParty
 from gptagent.features.identity.recovery_api import RecoveryApi
 from gptagent.features.inference import api as inference_api
 from gptagent.features.inference import service as inference
+from gptagent.features.knowledge.agent_files.api import AgentFilesApi
 from gptagent.features.knowledge.api import DocumentsApi
 from gptagent.features.knowledge.articles.api import ArticlesApi
 from gptagent.features.knowledge.attachments.api import ArticleFilesApi
@@ -280,6 +281,7 @@ def _add_knowledge_api(app: FastAPI, platform: Platform) -> None:
     add_routes(app, ScriptsApi(platform.db, "script").router())
     add_routes(app, ScriptsApi(platform.db, "objection").router())
     add_routes(app, DocumentsApi(platform.db, platform.files).router())
+    add_routes(app, AgentFilesApi(platform.db, platform.files, list_askers).router())
     add_routes(app, SitesApi(platform.db, platform.reading).router())
 
 

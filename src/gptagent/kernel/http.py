@@ -171,13 +171,15 @@ def csrf_of_session(token: str) -> Csrf:
 
 async def csrf_checked(request: Request) -> AsyncIterator[None]:
     """Dependency of all pages: raise Forbidden unless an unsafe request carries its browser's token."""
-    if request.method not in SAFE_METHODS:
-        given = request.headers.get(CSRF_HEADER) or (await request.form()).get(CSRF_FIELD)
-        expected: Csrf | None = getattr(request.state, "csrf", None)
-        if expected is None or expected.is_new or not _same(expected.token, given):
-            raise Forbidden("csrf", "The page has expired. Reload it and try again.")
-    yield
-    await request.close()
+    try:
+        if request.method not in SAFE_METHODS:
+            given = request.headers.get(CSRF_HEADER) or (await request.form()).get(CSRF_FIELD)
+            expected: Csrf | None = getattr(request.state, "csrf", None)
+            if expected is None or expected.is_new or not _same(expected.token, given):
+                raise Forbidden("csrf", "The page has expired. Reload it and try again.")
+        yield
+    finally:  # also when the page refuses: files of its form are closed
+        await request.close()
 
 
 def _same(expected: str, given: object) -> bool:

@@ -8,7 +8,7 @@ from psycopg import sql
 
 from gptagent.kernel.errors import Misconfigured
 
-HEAD = "0057"
+HEAD = "0056"
 LOCK_KEY = 7201
 LOCK_TIMEOUT_MS = 4_000  # a migration waits no longer for a table in use, it is run again later
 STATEMENT_TIMEOUT_MS = 60_000

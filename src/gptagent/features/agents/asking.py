@@ -11,7 +11,7 @@ from gptagent.kernel.db import Session
 async def list_askers(session: Session) -> list[Asker]:
     """Return all agents, each with what of the base it answers from."""
     return [
-        Asker(one.id, one.name, knowledge.within(one.settings.knowledge.part))
+        Asker(one.id, one.name, knowledge.within(one.settings.knowledge.part, agent_id=one.id))
         for one in await list_agents(session)
     ]
 

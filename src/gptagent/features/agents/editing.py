@@ -35,9 +35,11 @@ from gptagent.features.agents.table import (
 from gptagent.features.agents.versions.model import DRAFT_CHANGED, sign_of
 from gptagent.features.agents.versions.showing import tell_differences
 from gptagent.features.agents.versions.telling import Line, Told, title_of
+from gptagent.features.knowledge.agent_files.service import show_files
 from gptagent.features.organizations import policy
 from gptagent.features.organizations import service as organizations
 from gptagent.features.organizations.service import require
+from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database, Session
 from gptagent.kernel.errors import AppError, Conflict, FieldError, Invalid
 from gptagent.kernel.http import CurrentScope, QueryText, locale_of
@@ -184,7 +186,7 @@ class AgentEditor:
             edited = service.as_edited(agent)
             problems = (await service.find_problems(session, [edited]))[agent_id]
             earlier = service.overshadowed_by(await service.list_agents(session), agent)
-            offered = {} if part else await self._offered(session, tab, problems)
+            offered = {} if part else await self._offered(session, agent_id, tab, problems)
             plan = await organizations.get_entitlements(session)
             offered |= {"models": offered_models(plan, self.llm_model)}
             differing = await _differing(request, session, agent, error, typed) if error else None
@@ -235,8 +237,10 @@ class AgentEditor:
             **context,
         )
 
-    async def _offered(self, session: Session, tab: Tab, problems: list[Problem]) -> dict[str, Any]:
-        """Return what the tab's lists offer."""
+    async def _offered(
+        self, session: Session, agent_id: UUID, tab: Tab, problems: list[Problem]
+    ) -> dict[str, Any]:
+        """Return what the tab's lists offer, and what else it shows."""
         if tab == "edit":
             return await offered_in_basics(session, problems)
         if tab == "leads-contacts":
@@ -245,6 +249,7 @@ class AgentEditor:
             "languages": languages(),
             "timezones": [(zone, zone) for zone in timezones()],
             "weekdays": WEEKDAYS,
+            "files": await show_files(session, agent_id, now=utcnow()),
         }
 
 

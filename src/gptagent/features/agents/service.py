@@ -50,6 +50,7 @@ from gptagent.features.agents.versions.service import get_version
 from gptagent.features.agents.versions.telling import titles_that_differ
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
+from gptagent.features.knowledge import service as knowledge
 from gptagent.kernel.db import Session
 from gptagent.kernel.errors import Invalid, NotFound
 from gptagent.kernel.i18n import translate
@@ -132,7 +133,8 @@ def first_settings(locale: str) -> Settings:
 async def copy_agent(session: Session, agent_id: UUID, *, locale: str) -> Agent:
     """Create a silent agent with all settings of this one, called "<name> (copy)". Raises NotFound.
 
-    What waits in a draft waits in the copy's as well; earlier versions are not copied. Raises Conflict if the
+    What waits in a draft waits in the copy's as well; earlier versions and the agent's own files are not
+    copied. Raises Conflict if the
     plan has room for no more, Invalid on settings that it does not allow (any more).
     """
     source = await get_agent(session, agent_id, lock=True)
@@ -141,7 +143,8 @@ async def copy_agent(session: Session, agent_id: UUID, *, locale: str) -> Agent:
 
 
 async def delete_agent(session: Session, agent_id: UUID) -> None:
-    """Raise NotFound if the workspace has no such agent."""
+    """Delete the agent with its own files. Raises NotFound if the workspace has no such agent."""
+    await knowledge.delete_documents_of(session, agent_id)
     if not await store.delete_agent(session, agent_id):
         raise NotFound
     await tell(session, agent_id)

@@ -121,8 +121,8 @@ class TurnContext(Seen):
 
     @property
     def within(self) -> Within | None:
-        """What of the base the agent answers from: its categories, without what is for other stages."""
-        return within(self.settings.knowledge.part, At(self.stage))
+        """What the agent answers from: its categories and its own files, without what is for other stages."""
+        return within(self.settings.knowledge.part, At(self.stage), self.agent.id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,8 @@ class DocumentOut(Wire):
     """`status` pending, processing, completed or failed; `failure` says what to do about a failed one.
 
     An archive has `entry_count` documents made of its files. `unread` names files of it, or pages, that were
-    left out. `expected_at` is when the reading under way is likely to end. `url` is where a site's page lies.
+    left out. `expected_at` is when the reading under way is likely to end. `url` is where a site's page lies;
+    with `agent_id` it is this agent's own.
 
     `categories` are where it is, of a site's page where its site is. What is in none of an agent's categories
     is not found by it. With `stages` it is found at these stages of a deal only; not `is_everywhere` and
@@ -65,6 +66,7 @@ class DocumentOut(Wire):
     created_at: datetime
     updated_at: datetime
     url: str | None
+    agent_id: UUID | None
     categories: list[UUID]
     stages: list[StageKeyOut]
     is_everywhere: bool
@@ -120,7 +122,7 @@ class DocumentsApi:
         require(scope, policy.VIEW)
         async with self.db.session(scope) as session:
             found, after = await service.page_documents(session, page, search=search, status=status)
-        return DocumentsOut(items=[_document(item, request) for item in found], next_cursor=after)
+        return DocumentsOut(items=[document_out(item, request) for item in found], next_cursor=after)
 
     async def upload(
         self,
@@ -150,12 +152,12 @@ class DocumentsApi:
             now=utcnow(),
         )
         response.status_code = 201 if registration.is_new else 200
-        return _document(registration.document, request)
+        return document_out(registration.document, request)
 
     async def get(self, request: Request, scope: CurrentScope, document_id: UUID) -> DocumentOut:
         require(scope, policy.VIEW)
         async with self.db.session(scope) as session:
-            return _document(await service.get_document(session, document_id), request)
+            return document_out(await service.get_document(session, document_id), request)
 
     async def update(
         self,
@@ -170,15 +172,15 @@ class DocumentsApi:
         async with self.db.session(scope) as session:
             if match:
                 current = await service.get_document(session, document_id, lock=True)
-                match.check(_document(current, request))
+                match.check(document_out(current, request))
             stages = None if body.stages is None else keys_of(body.stages)
             placed = await service.place_document(session, document_id, body.categories, stages=stages)
-            return _document(placed, request)
+            return document_out(placed, request)
 
     async def retry(self, request: Request, scope: CurrentScope, document_id: UUID) -> DocumentOut:
         require(scope, policy.EDIT_KNOWLEDGE)
         async with self.db.session(scope) as session:
-            return _document(await service.retry_document(session, document_id, now=utcnow()), request)
+            return document_out(await service.retry_document(session, document_id, now=utcnow()), request)
 
     async def delete(
         self, request: Request, scope: CurrentScope, match: CurrentMatch, document_id: UUID
@@ -187,12 +189,13 @@ class DocumentsApi:
         async with self.db.session(scope) as session:
             if match:
                 current = await service.get_document(session, document_id, lock=True)
-                match.check(_document(current, request))
+                match.check(document_out(current, request))
             key = await service.delete_document(session, document_id)
         await self.files.delete(key)
 
 
-def _document(document: Document, request: Request) -> DocumentOut:
+def document_out(document: Document, request: Request) -> DocumentOut:
+    """Return the document as answers tell it, in the reader's language."""
     told = ("failure", "unread", "stages")
     values = {name: getattr(document, name) for name in DocumentOut.model_fields if name not in told}
     locale = locale_of(request)

@@ -41,8 +41,9 @@ async def register_document(session: Session, new: NewDocument, *, now: datetime
     """Store what is known of an upload and queue its ingestion. The bytes lie in the file store already.
 
     The same bytes give the existing document; of an archive they are unpacked anew. Other bytes under the
-    name of a document take its place; what it said answers until they are read. Raises TooLarge, Invalid for
-    an empty file and a category or stage that is not there, and Conflict if the plan's storage is full.
+    name of a document take its place; what it said answers until they are read. All that is told of one
+    owner's documents, an agent's or the workspace's, and not of another's. Raises TooLarge, Invalid for an
+    empty file and a category or stage that is not there, and Conflict if the plan's storage is full.
     """
     if not new.size_bytes:
         raise Invalid("file_empty", "The file is empty.")
@@ -52,33 +53,35 @@ async def register_document(session: Session, new: NewDocument, *, now: datetime
     await placing.check(session, new.categories)
     await check_stages(session, new.stages)
     await quota.hold(session)
-    same = await store.fetch_document(session, sha256=new.sha256)
+    same = await store.fetch_document(session, digest=new.digest)
     if same is None:
-        await quota.take_storage(session, new.size_bytes, instead_of=new.file_name)
+        await quota.take_storage(session, new.size_bytes, instead_of=new.file_name, of_agent=new.agent_id)
     replaced = None if same else await store.replace_document(session, new, now)
     if replaced is not None:
         changed, key = replaced
         await _queue(session, changed.id)
-        await audit.record(session, Entry("document.replaced", "document", str(changed.id)))
+        await audit.record(session, _entry("document.replaced", changed))
         return Registration(await _placed(session, changed, new), is_new=True, replaced_key=key)
     document = None if same else await store.insert_document(session, new_id(), new, now)
     if document is None:
-        same = same or await store.fetch_document(session, sha256=new.sha256)
+        same = same or await store.fetch_document(session, digest=new.digest)
         if same is None:
             raise Conflict("document_changed", "This file was deleted at the same moment. Upload it again.")
         if same.mime == ZIP:
             same = await _unpack_anew(session, same, now)
         return Registration(await _placed(session, same, new), is_new=False)
     await _queue(session, document.id)
-    await audit.record(session, Entry("document.uploaded", "document", str(document.id)))
+    await audit.record(session, _entry("document.uploaded", document))
     return Registration(await _placed(session, document, new), is_new=True)
 
 
-async def retry_document(session: Session, document_id: UUID, *, now: datetime) -> Document:
+async def retry_document(
+    session: Session, document_id: UUID, *, agent_id: UUID | None = None, now: datetime
+) -> Document:
     """Queue a failed document again. Raises NotFound, and Conflict if it did not fail."""
+    await get_document(session, document_id, agent_id=agent_id, lock=True)
     document = await store.reset_document(session, document_id, now)
     if document is None:
-        await get_document(session, document_id)
         raise Conflict("document_not_failed", "Only a failed document can be tried again.")
     await _queue(session, document_id)
     return document
@@ -89,18 +92,28 @@ async def queue_again(session: Session, document_id: UUID, *, delay: timedelta =
     await session.enqueue(INGEST_JOB, {"document_id": str(document_id)}, delay=delay)
 
 
-async def delete_document(session: Session, document_id: UUID) -> str:
+async def delete_document(session: Session, document_id: UUID, *, agent_id: UUID | None = None) -> str:
     """Delete a document with its passages. Returns the key of its bytes, to be deleted after the commit.
 
     Raises NotFound.
     """
+    document = await get_document(session, document_id, agent_id=agent_id)
     key = await store.delete_document(session, document_id)
     if key is None:
         raise _missing()
     await note_changed(session)
     await _announce(session, document_id)
-    await audit.record(session, Entry("document.deleted", "document", str(document_id)))
+    await audit.record(session, _entry("document.deleted", document))
     return key
+
+
+async def delete_documents_of(session: Session, agent_id: UUID) -> None:
+    """Delete an agent's own documents, for it is being deleted. Their bytes are discarded later."""
+    gone = await store.delete_documents_of(session, agent_id)
+    if gone:
+        await note_changed(session)
+    for document_id in gone:
+        await _announce(session, document_id)
 
 
 async def place_document(
@@ -130,26 +143,44 @@ async def place_document(
     return await get_document(session, document_id)
 
 
-async def get_document(session: Session, document_id: UUID, *, lock: bool = False) -> Document:
-    """Raises NotFound. `lock` keeps others from changing it meanwhile."""
+async def get_document(
+    session: Session, document_id: UUID, *, agent_id: UUID | None = None, lock: bool = False
+) -> Document:
+    """Return a document of this agent, with None one of the workspace. Raises NotFound.
+
+    `lock` keeps others from changing it meanwhile.
+    """
     document = await store.fetch_document(session, document_id, lock=lock)
-    if document is None:
+    if document is None or document.agent_id != agent_id:
         raise _missing()
     return document
 
 
 async def list_documents(
-    session: Session, *, search: str = "", before: UUID | None = None, limit: int = PAGE_LIMIT
+    session: Session,
+    *,
+    search: str = "",
+    before: UUID | None = None,
+    limit: int = PAGE_LIMIT,
+    agent_id: UUID | None = None,
 ) -> list[Document]:
-    """Return documents, newest first, older than `before`; `search` is part of a file name."""
-    return await store.list_documents(session, search.strip(), before, min(limit, PAGE_LIMIT))
+    """Return the workspace's documents, or an agent's own, newest first, older than `before`.
+
+    `search` is part of a file name.
+    """
+    return await store.list_documents(session, search.strip(), before, min(limit, PAGE_LIMIT), agent_id)
 
 
 async def page_documents(
-    session: Session, page: Page, *, search: str = "", status: str | None = None
+    session: Session,
+    page: Page,
+    *,
+    search: str = "",
+    status: str | None = None,
+    agent_id: UUID | None = None,
 ) -> tuple[list[Document], str | None]:
-    """Return a page of the documents, and the cursor of the next one if there is more."""
-    found = await store.page_documents(session, page, search.strip(), status)
+    """Return a page of the workspace's documents, or of an agent's own, and the next one's cursor, if any."""
+    found = await store.page_documents(session, page, search.strip(), status, agent_id)
     return page.cut(found, lambda document: (getattr(document, page.order.column), document.id))
 
 
@@ -203,7 +234,7 @@ async def record_pieces(
         yield start + len(part)
     # Last, so that the row is not locked while progress is told from other transactions.
     await _complete(session, claim, Done(len(pieces), unread=tuple(unread)), now)
-    if pieces:
+    if pieces and claim.agent_id is None:  # what the graph knows is every agent's
         await graph.queue_source(session, claim.id)
 
 
@@ -248,6 +279,12 @@ async def _placed(session: Session, document: Document, new: NewDocument) -> Doc
     if not (new.categories or new.stages) or document.url is not None:
         return document
     return await place_document(session, document.id, new.categories or None, stages=new.stages or None)
+
+
+def _entry(action: str, document: Document) -> Entry:
+    """Return what is kept of an action, for an agent's own document whose it is."""
+    owner = {"agent_id": (None, str(document.agent_id))} if document.agent_id else {}
+    return Entry(action, "document", str(document.id), owner)
 
 
 async def _queue(session: Session, document_id: UUID) -> None:

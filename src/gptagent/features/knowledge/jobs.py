@@ -143,8 +143,8 @@ async def _unpack(ctx: IngestContext, archive: Document) -> None:
 
 
 async def _take(ctx: IngestContext, file: Unpacked, archive: Document) -> None:
-    """Make a document of an archive's file, in the categories of the archive; one that is there already
-    stays where people have put it. Raises ParseFailed.
+    """Make a document of an archive's file, the archive's owner's and in its categories; one that is there
+    already stays where people have put it. Raises ParseFailed.
     """
     mime = mime_by_name(file.name)
     if file.failed or mime is None:
@@ -154,7 +154,9 @@ async def _take(ctx: IngestContext, file: Unpacked, archive: Document) -> None:
         stored = await ctx.files.put(key, file.chunks, max_bytes=FILE_MAX_BYTES)
     except TooLarge as error:
         raise ParseFailed("entry_too_large") from error
-    new = NewDocument(file.name, mime, stored.size_bytes, stored.sha256, stored.key)
+    new = NewDocument(
+        file.name, mime, stored.size_bytes, stored.sha256, stored.key, agent_id=archive.agent_id
+    )
     try:
         async with ctx.db.session(ctx.scope) as session:
             registration = await service.register_document(session, new, now=utcnow())

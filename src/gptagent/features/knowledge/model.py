@@ -1,5 +1,6 @@
 """Articles, documents and what is found in them; the limits every entry point shows."""
 
+import hashlib
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -100,7 +101,7 @@ class NewDocument:
     """An upload whose bytes are already in the file store under `blob_key`. `sha256` in hex.
 
     `categories`, if there are any, are those it is in from now on, also if the document is here already, and
-    so are `stages` those it is for.
+    so are `stages` those it is for. With `agent_id` it is this agent's own, and in none.
     """
 
     file_name: str
@@ -110,6 +111,14 @@ class NewDocument:
     blob_key: str
     categories: tuple[UUID, ...] = ()
     stages: tuple[StageKey, ...] = ()
+    agent_id: UUID | None = None
+
+    @property
+    def digest(self) -> str:
+        """By which the same bytes are known: each agent has its own, as the workspace has."""
+        if self.agent_id is None:
+            return self.sha256
+        return hashlib.sha256(self.agent_id.bytes + bytes.fromhex(self.sha256)).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +140,8 @@ class Document:
 
     `expected_at` is when the attempt under way is likely to end. An archive has `entry_count` documents made
     of its files and no passages of its own; `unread` names what could not be read. `url` is a site's page's,
-    which is in the categories of its site.
+    which is in the categories of its site. With `agent_id` it is this agent's own, found by no other one;
+    `sha256` is a NewDocument's `digest`.
 
     Not `is_everywhere` and without `stages` it is found nowhere: their account is disconnected.
     """
@@ -154,6 +164,7 @@ class Document:
     created_at: datetime
     updated_at: datetime
     url: str | None = None
+    agent_id: UUID | None = None
     categories: tuple[UUID, ...] = ()
     stages: tuple[StageKey, ...] = ()
     is_everywhere: bool = True
@@ -162,6 +173,12 @@ class Document:
     def failure(self) -> str | None:
         """The English template of the reason, for the reader's language."""
         return FAILURES.get(self.error_code, FAILURES["internal"]) if self.error_code else None
+
+    def minutes_left(self, now: datetime) -> int | None:
+        """Return how long its reading is likely to go on; None if that is not known, or over."""
+        if self.expected_at is None or self.expected_at < now:
+            return None
+        return round((self.expected_at - now).total_seconds() / 60)
 
 
 @dataclass(frozen=True, slots=True)

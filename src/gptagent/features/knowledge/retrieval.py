@@ -80,6 +80,14 @@ async def candidates(
     return await _find(session, asking, limit, meaning=meaning)
 
 
+async def candidates_of_all(session: Session, question: str, *, limit: int) -> list[Passage]:
+    """Return what is found in all that is kept, whoever's it is: for the proof of an index, shown to nobody.
+
+    It is asked of the schema of the release before as well.
+    """
+    return await _find(session, await _read(session, question, None), limit, meaning=None)
+
+
 async def _find(
     session: Session,
     asking: Asking,

@@ -27,7 +27,7 @@ from gptagent.kernel.paging import Page
 
 _DOCUMENT = """id, title, file_name, mime, size_bytes, sha256, blob_key, status, progress, error_code,
                attempts, chunk_count, expected_at, entry_count, unread::text as unread, created_at,
-               updated_at, url,
+               updated_at, url, agent_id,
                array(select m.category_id from app.document_category m where m.document_id = document.id
                      union select m.category_id
                              from app.site_category m join app.site_page p on p.site_id = m.site_id
@@ -35,13 +35,21 @@ _DOCUMENT = """id, title, file_name, mime, size_bytes, sha256, blob_key, status,
                """ + STAGES_OF.replace("$source", "document.id")
 
 
-async def page_documents(session: Session, page: Page, search: str, status: str | None) -> list[Document]:
+# Whose a document is: the agent's $owner, with null the workspace's.
+_OWN = "agent_id is not distinct from $owner::uuid"
+
+
+async def page_documents(
+    session: Session, page: Page, search: str, status: str | None, agent_id: UUID | None
+) -> list[Document]:
     rows = await session.fetch(
         f"""select {_DOCUMENT} from app.document
-             where page_id is null and ($1 = '' or strpos(lower(file_name), lower($1)) > 0)
-               and ($2::text is null or status = $2) and {page.clause(3)}""",
+             where page_id is null and {_OWN.replace("$owner", "$3")}
+               and ($1 = '' or strpos(lower(file_name), lower($1)) > 0)
+               and ($2::text is null or status = $2) and {page.clause(4)}""",
         search,
         status,
+        agent_id,
         *page.args,
     )
     return [_document(row) for row in rows]
@@ -50,58 +58,65 @@ async def page_documents(session: Session, page: Page, search: str, status: str 
 async def insert_document(
     session: Session, document_id: UUID, new: NewDocument, now: datetime
 ) -> Document | None:
-    """Return None if the same bytes are here already."""
+    """Return None if the same bytes are here already, or the agent is gone."""
     row = await session.fetchrow(
         f"""insert into app.document
-              (id, title, file_name, mime, size_bytes, sha256, blob_key, created_at, updated_at)
-            values ($1, $2, $3, $4, $5, $6, $7, $8, $8)
+              (id, title, file_name, mime, size_bytes, sha256, blob_key, created_at, updated_at, agent_id)
+            select $1, $2, $3, $4, $5, $6, $7, $8, $8, $9
+             where $9::uuid is null or exists (select from app.agent where id = $9 for key share)
             on conflict (org_id, sha256) do nothing returning {_DOCUMENT}""",
         document_id,
         title_of(new.file_name),
         new.file_name,
         new.mime,
         new.size_bytes,
-        new.sha256,
+        new.digest,
         new.blob_key,
         now,
+        new.agent_id,
     )
     return _document(row) if row else None
 
 
 async def fetch_document(
-    session: Session, document_id: UUID | None = None, *, sha256: str | None = None, lock: bool = False
+    session: Session, document_id: UUID | None = None, *, digest: str | None = None, lock: bool = False
 ) -> Document | None:
     row = await session.fetchrow(
         f"""select {_DOCUMENT} from app.document where id = $1 or sha256 = $2
             {"for no key update" if lock else ""}""",
         document_id,
-        sha256,
+        digest,
     )
     return _document(row) if row else None
 
 
-async def list_documents(session: Session, search: str, before: UUID | None, limit: int) -> list[Document]:
+async def list_documents(
+    session: Session, search: str, before: UUID | None, limit: int, agent_id: UUID | None
+) -> list[Document]:
     rows = await session.fetch(
         f"""select {_DOCUMENT} from app.document
-             where page_id is null and ($1 = '' or strpos(lower(file_name), lower($1)) > 0)
+             where page_id is null and {_OWN.replace("$owner", "$4")}
+               and ($1 = '' or strpos(lower(file_name), lower($1)) > 0)
                and ($2::uuid is null or id < $2)
              order by id desc limit $3""",
         search,
         before,
         limit,
+        agent_id,
     )
     return [_document(row) for row in rows]
 
 
 async def replace_document(session: Session, new: NewDocument, now: datetime) -> tuple[Document, str] | None:
-    """Give the newest document of this name other bytes; return it, and the key of those it had.
+    """Give the owner's newest document of this name other bytes; return it, and the key of those it had.
 
-    None if no document has this name. Its passages stay until others are recorded.
+    None if none of its documents has this name. Its passages stay until others are recorded.
     """
     row = await session.fetchrow(
         f"""with old as (
               select id as old_id, blob_key as old_key from app.document
-               where file_name = $1 and page_id is null order by id desc limit 1 for update
+               where file_name = $1 and page_id is null and {_OWN.replace("$owner", "$7")}
+                order by id desc limit 1 for update
             )
             update app.document
                set mime = $2, size_bytes = $3, sha256 = $4, blob_key = $5, status = 'pending', progress = 0,
@@ -112,9 +127,10 @@ async def replace_document(session: Session, new: NewDocument, now: datetime) ->
         new.file_name,
         new.mime,
         new.size_bytes,
-        new.sha256,
+        new.digest,
         new.blob_key,
         now,
+        new.agent_id,
     )
     return (_document({k: v for k, v in row.items() if k != "old_key"}), row["old_key"]) if row else None
 
@@ -225,12 +241,18 @@ async def delete_document(session: Session, document_id: UUID) -> str | None:
     return key
 
 
+async def delete_documents_of(session: Session, agent_id: UUID) -> list[UUID]:
+    """Delete an agent's own documents, whose bytes are then discarded; return which there were."""
+    rows = await session.fetch("delete from app.document where agent_id = $1 returning id", agent_id)
+    return [row["id"] for row in rows]
+
+
 async def count_sources(session: Session) -> KnowledgeCounts:
     row = await session.fetchrow(
         """select (select count(*) from app.article where is_active) as active_articles,
                   count(*) filter (where page_id is null) as completed_documents,
                   count(page_id) as site_pages
-             from app.document where status = 'completed' and entry_count = 0"""
+             from app.document where status = 'completed' and entry_count = 0 and agent_id is null"""
     )
     return KnowledgeCounts(**_some(row))
 

@@ -2,13 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from functools import partial
 from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter
-from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -16,11 +13,11 @@ from gptagent.features.knowledge import service
 from gptagent.features.knowledge.categories import service as categories
 from gptagent.features.knowledge.documents import PAGE_LIMIT
 from gptagent.features.knowledge.listing import ids_of
-from gptagent.features.knowledge.model import EXTENSIONS, FILE_MAX_BYTES, FORMATS, ZIP, Document
+from gptagent.features.knowledge.model import EXTENSIONS, FILE_MAX_BYTES, FORMATS, ZIP
 from gptagent.features.knowledge.quota.service import read_usage
 from gptagent.features.knowledge.staging.model import stages_of
 from gptagent.features.knowledge.staging.service import stage_choices
-from gptagent.features.knowledge.upload import read_chunks, store_upload
+from gptagent.features.knowledge.upload import store_uploads
 from gptagent.features.organizations import policy
 from gptagent.features.organizations.service import require
 from gptagent.kernel.clock import utcnow
@@ -34,6 +31,7 @@ from gptagent.ui.web import Notice, Pages, base_of, field_errors, message_of
 
 ACCEPT = ",".join(EXTENSIONS)
 FILE_MAX_MB = FILE_MAX_BYTES // 1_000_000
+UPLOADED = Notice("success", "The upload is done", "Reading has begun. The page shows how far it is.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +87,7 @@ class DocumentPages:
             "before": before,
             "older": documents[-1].id if len(documents) == PAGE_LIMIT else None,
             "may_edit": policy.EDIT_KNOWLEDGE in scope.permissions,
-            "minutes_left": partial(_minutes_left, now=utcnow()),
+            "now": utcnow(),
         }
         if part:
             return self.pages.part(request, "knowledge/_documents.html", **context)
@@ -111,28 +109,13 @@ class DocumentPages:
         require(scope, policy.EDIT_KNOWLEDGE)
         form = await request.form()
         chosen = ids_of(form.getlist("categories"))
-        files = [file for file in form.getlist("files") if isinstance(file, UploadFile) and file.filename]
-        failures: list[tuple[str, str]] = []
-        for file in files:
-            try:
-                await store_upload(
-                    self.db,
-                    self.files,
-                    scope,
-                    file.filename or "",
-                    read_chunks(file),
-                    categories=chosen,
-                    now=utcnow(),
-                )
-            except AppError as error:
-                failures.append((file.filename or "", message_of(request, error)))
-        if not files:
-            nothing = Invalid("invalid", "Choose a file first.")
-            failures.append(("", message_of(request, nothing)))
-        if failures:
+        refused = await store_uploads(
+            self.db, self.files, scope, form.getlist("files"), categories=chosen, now=utcnow()
+        )
+        if refused:
+            failures = told_failures(request, refused)
             return await self._list(request, scope, failures=failures, chosen=chosen)
-        taken = Notice("success", "The upload is done", "Reading has begun. The page shows how far it is.")
-        return self.pages.redirect(f"{base_of(request)}/knowledge-base", taken)
+        return self.pages.redirect(f"{base_of(request)}/knowledge-base", UPLOADED)
 
     async def edit_form(self, request: Request, scope: CurrentScope, document_id: UUID) -> Response:
         require(scope, policy.EDIT_KNOWLEDGE)
@@ -200,8 +183,6 @@ class DocumentPages:
         return self.pages.redirect(f"{base_of(request)}/knowledge-base", gone)
 
 
-def _minutes_left(document: Document, *, now: datetime) -> int | None:
-    """Return how long the reading of a document is likely to go on; None if that is not known, or over."""
-    if document.expected_at is None or document.expected_at < now:
-        return None
-    return round((document.expected_at - now).total_seconds() / 60)
+def told_failures(request: Request, refused: Sequence[tuple[str, AppError]]) -> list[tuple[str, str]]:
+    """Return the files that were not taken with their reasons, in the reader's language."""
+    return [(name, message_of(request, error)) for name, error in refused]

@@ -122,7 +122,8 @@ async def _material(session: Session, conversation: Conversation, messages: list
     names = sorted(filter(None, {conversation.customer_name, *writers}))
     agent = await speaking.find_speaker(session, conversation.id)
     categories = agent.settings.knowledge.part if agent else None
-    part = Within(None if categories is None else tuple(categories), await _place(session, conversation))
+    at = await _place(session, conversation)
+    part = Within(None if categories is None else tuple(categories), at, agent.id if agent else None)
     return await knowledge.read_talk(session, exchanges_of(said, tried), names, within=part)
 
 

@@ -145,7 +145,7 @@ async def suggest_words(session: Session, chat: TestChat) -> list[str]:
     if agent is None:
         return []
     at = await rehearsing.place_at(session, chat.place)
-    part = knowledge.within(tried(agent).knowledge.part, at)
+    part = knowledge.within(tried(agent).knowledge.part, at, agent.id)
     return await knowledge.opening_questions(session, part, WORDS_SUGGESTED)
 
 

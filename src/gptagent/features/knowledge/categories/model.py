@@ -41,24 +41,28 @@ class NewCategory:
 @dataclass(frozen=True, slots=True)
 class Within:
     """What of a base may be found: what is in one of these categories or below it, and for the stage asked
-    at. None in the place of either does not count, None in its own place is the whole base.
+    at. None in the place of either does not count, None in its own place is all that is the workspace's.
 
-    With no category at all, or only with some that are gone, nothing is found. `elsewhere` is how many
-    passages are for other stages, once that was looked at.
+    With no category at all, or only with some that are gone, nothing is found. The files of `agent_id`, and
+    of no other agent, are found besides, whatever the categories. `elsewhere` is how many passages are for
+    other stages or of other agents, once that was looked at.
     """
 
     categories: tuple[UUID, ...] | None = None
     at: At | None = None
+    agent_id: UUID | None = None
     elsewhere: int = 0
 
 
-def within(categories: Iterable[UUID] | None, at: At | None = None) -> Within | None:
-    """Return the part of the base that is in these categories or below them, and for the stage asked at;
-    None, the whole, if neither counts.
+def within(
+    categories: Iterable[UUID] | None, at: At | None = None, agent_id: UUID | None = None
+) -> Within | None:
+    """Return the part of the base that is in these categories or below them, and for the stage asked at, with
+    what is this agent's own; None, all that is the workspace's, if nothing of it counts.
     """
-    if categories is None and at is None:
+    if categories is None and at is None and agent_id is None:
         return None
-    return Within(None if categories is None else tuple(categories), at)
+    return Within(None if categories is None else tuple(categories), at, agent_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from gptagent.features.knowledge.categories.model import Category, NewCategory, Within
-from gptagent.features.knowledge.staging.store import SOURCES_ELSEWHERE, said
+from gptagent.features.knowledge.staging.store import said, sources_elsewhere
 from gptagent.kernel.db import Session
 from gptagent.kernel.paging import Page
 
@@ -20,10 +20,10 @@ _CATEGORY = """c.id, c.parent_id, c.title, c.description, c.position, c.is_defau
   (select count(*) from app.site_category m join app.site s on s.id = m.site_id
     where m.category_id = c.id and s.deleted_at is null) as sites"""
 
-# What is in some categories, $within, or below them, and not for other stages than the one asked at, $at:
-# articles and documents, and their passages. They are put before the other parts of a statement that begins
-# with `with recursive`.
-SOURCES_WITHIN = f"""{SOURCES_ELSEWHERE}, place as (
+# What is in some categories, $within, or below them, or the file of the agent that asks, $agent, and not for
+# other stages than the one asked at, $at: articles and documents, and their passages. They are put before the
+# other parts of a statement that begins with `with recursive`.
+_SOURCES_WITHIN = """place as (
   select id from app.category where id = any($within::uuid[])
   union select c.id from app.category c join place p on c.parent_id = p.id
 ), source_placed as (
@@ -31,24 +31,40 @@ SOURCES_WITHIN = f"""{SOURCES_ELSEWHERE}, place as (
   union select m.document_id from app.document_category m join place on place.id = m.category_id
   union select d.id from app.site_category m join place on place.id = m.category_id
           join app.site_page p on p.site_id = m.site_id join app.document d on d.page_id = p.id
+  union select d.id from app.document d where d.agent_id = $agent::uuid
 ), source_within as (
   select id from source_placed where id not in (select id from source_elsewhere)
 )"""
-CHUNKS_WITHIN = f"""{SOURCES_WITHIN}, chunk_within as (
+_CHUNKS_WITHIN = f"""{_SOURCES_WITHIN}, chunk_within as (
   select c.id from source_within s join app.chunk c on c.article_id = s.id
   union all select c.id from source_within s join app.chunk c on c.document_id = s.id
 )"""
 
 
+def sources_within(first: int) -> str:
+    """Return `source_within`; its parameters, from this number on: categories, where is asked, the agent."""
+    return _numbered(_SOURCES_WITHIN, first)
+
+
+def chunks_within(first: int) -> str:
+    """Return `source_within` and its passages, `chunk_within`, with the same parameters."""
+    return _numbered(_CHUNKS_WITHIN, first)
+
+
+def _numbered(part: str, first: int) -> str:
+    own = part.replace("$within", f"${first}").replace("$agent", f"${first + 2}")
+    return f"{sources_elsewhere(first + 1)}, {own}"
+
+
 def asked_of(within: Within | None, whole: str, here: str, placed: str) -> tuple[str, list[object]]:
     """Return which of three statements asks this part, and what it takes besides: the whole base, all that is
-    not for other stages, or what is in some categories.
+    not for other stages or other agents, or what is in some categories.
     """
     if within is None:
         return whole, []
     if within.categories is None:
-        return here, [said(within.at)]
-    return placed, [list(within.categories), said(within.at)]
+        return here, [said(within.at), within.agent_id]
+    return placed, [list(within.categories), said(within.at), within.agent_id]
 
 
 async def ensure_default(session: Session, category_id: UUID, now: datetime) -> UUID:

@@ -76,7 +76,9 @@ async def begin(session: Session, now: datetime) -> bool:
     done = await session.fetchval(
         """update app.base_check
               set state = 'running', began_at = $1, updated_at = $1, passages_read = 0,
-                  passages = (select count(*) from app.chunk c where not exists
+                  passages = (select count(*) from app.chunk c
+                                left join app.document d on d.id = c.document_id
+                               where d.agent_id is null and not exists
                                (select from app.checked_chunk k where k.chunk_id = c.id))
             where state in ('queued', 'running') returning true""",
         now,
@@ -109,12 +111,14 @@ async def fail(session: Session, now: datetime) -> None:
 
 
 async def unread_passages(session: Session, after: int, limit: int) -> list[Passage]:
+    """Return the next passages; none of an agent's own files, which contradict nothing of the others."""
     rows = await session.fetch(
         """select c.id as chunk_id, concat_ws(' ', coalesce(a.title, d.title), c.heading) as above, c.content
              from app.chunk c
                   left join app.article a on a.id = c.article_id
                   left join app.document d on d.id = c.document_id
-            where c.id > $1 and not exists (select from app.checked_chunk k where k.chunk_id = c.id)
+            where c.id > $1 and d.agent_id is null
+              and not exists (select from app.checked_chunk k where k.chunk_id = c.id)
             order by c.id limit $2""",
         after,
         limit,

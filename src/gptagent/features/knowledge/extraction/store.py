@@ -1,4 +1,7 @@
-"""All SQL of reading passages. Tenancy is the database's: no statement names the workspace."""
+"""All SQL of reading passages, but those of agents' own files: what the graph knows is every agent's.
+
+Tenancy is the database's: no statement names the workspace.
+"""
 
 from collections.abc import Collection, Sequence
 from datetime import date, datetime
@@ -26,7 +29,7 @@ async def next_passages(session: Session, source_id: UUID, now: datetime, limit:
                   coalesce(r.attempts, 0) as attempts, coalesce(r.is_alone, false) as is_alone
              from app.chunk c left join app.graph_reading r on r.chunk_id = c.id
              left join app.article a on a.id = c.article_id left join app.document d on d.id = c.document_id
-            where (c.article_id = $1 or c.document_id = $1)
+            where (c.article_id = $1 or c.document_id = $1) and d.agent_id is null
               and (r.chunk_id is null or r.state = 'waiting'
                    or (r.state = 'running' and r.claimed_until < $2))
             order by coalesce(r.is_alone, false), c.ordinal limit $3""",
@@ -169,7 +172,8 @@ async def waiting_sources(session: Session) -> list[UUID]:
     rows = await session.fetch(
         """select distinct coalesce(c.article_id, c.document_id) as id
              from app.chunk c left join app.graph_reading r on r.chunk_id = c.id
-            where r.chunk_id is null or r.state = 'waiting'"""
+             left join app.document d on d.id = c.document_id
+            where d.agent_id is null and (r.chunk_id is null or r.state = 'waiting')"""
     )
     return [row["id"] for row in rows]
 
@@ -217,7 +221,8 @@ async def read_progress(session: Session, day: date) -> Progress:
                   count(*) filter (where r.state = 'done' and r.method = 'model')::int as by_model,
                   count(*) filter (where r.state = 'waiting'
                                       and r.error_code = 'budget_exhausted')::int as unpaid
-             from app.chunk c left join app.graph_reading r on r.chunk_id = c.id"""
+             from app.chunk c left join app.graph_reading r on r.chunk_id = c.id
+             left join app.document d on d.id = c.document_id where d.agent_id is null"""
     )
     used = await session.fetchrow(
         """select coalesce(sum(calls), 0)::int as calls, coalesce(sum(tokens_in), 0)::bigint as tokens_in,

@@ -14,7 +14,7 @@ from gptagent.kernel.errors import Invalid
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """An agent, and what of the base it answers from; None is the whole."""
+    """An agent, and what of the base it answers from; None is all that is the workspace's."""
 
     id: UUID
     name: str
@@ -32,8 +32,8 @@ async def part_asked(
     categories: Sequence[UUID],
     at: At | None = None,
 ) -> Within | None:
-    """Return what of the base is asked: the agent's part, or what is in these categories, else everything;
-    `at` a stage what is for others is left out.
+    """Return what of the base is asked: the agent's part with its own files, or what is in these categories,
+    else all that is the workspace's; `at` a stage what is for others is left out.
 
     Raises Invalid if both are named, or one is not there.
     """
@@ -47,4 +47,4 @@ async def part_asked(
     asker = next((one for one in await askers(session) if one.id == agent_id), None)
     if asker is None:
         raise Invalid.field("agent_id", "There is no such agent.")
-    return within(asker.within.categories if asker.within else None, at)
+    return within(asker.within.categories if asker.within else None, at, agent_id)

@@ -10,10 +10,10 @@ import asyncpg
 import msgspec
 
 from gptagent.features.knowledge.categories.model import Within
-from gptagent.features.knowledge.categories.store import CHUNKS_WITHIN, SOURCES_WITHIN, asked_of
+from gptagent.features.knowledge.categories.store import asked_of, chunks_within, sources_within
 from gptagent.features.knowledge.questions.calibration import Figures, Outcome, Run
 from gptagent.features.knowledge.questions.model import Asked, Excerpt, Expected, Question
-from gptagent.features.knowledge.staging.store import CHUNKS_ELSEWHERE, SOURCES_ELSEWHERE
+from gptagent.features.knowledge.staging.store import chunks_elsewhere, sources_elsewhere
 from gptagent.kernel.db import Session
 from gptagent.kernel.paging import Page
 
@@ -30,10 +30,14 @@ async def fetch_expecting(session: Session, limit: int) -> list[Asked]:
 
 
 async def choose_excerpts(session: Session, limit: int) -> list[Excerpt]:
-    """Return passages spread over the whole base: the same ones as long as it holds the same."""
+    """Return passages spread over the whole base: the same ones as long as it holds the same. None is of an
+    agent's own file, which others do not find; the release before, of which this is asked too, knows none.
+    """
     rows = await session.fetch(
         """with chosen as (
-             select id, article_id, document_id, ordinal, heading, content from app.chunk
+             select id, article_id, document_id, ordinal, heading, content from app.chunk c
+              where not exists (select from app.document o
+                                 where o.id = c.document_id and to_jsonb(o) ->> 'agent_id' is not null)
               order by md5(coalesce(article_id, document_id)::text || ordinal), id limit $1
            )
            select c.id, coalesce(c.article_id, c.document_id) as source_id, c.content,
@@ -92,18 +96,18 @@ _HEADINGS_OF_ALL = f"with latest as ({_LATEST}) {_HEADINGS}"
 _LATEST_HERE = f"""select c.heading, c.article_id, c.document_id, c.id from app.chunk c
                     where c.id not in (select id from chunk_elsewhere)
                     order by c.id desc limit {_OPENING_PASSAGES}"""
-_HEADINGS_HERE = f"""with {CHUNKS_ELSEWHERE.replace("$at", "$1")}, latest as ({_LATEST_HERE}) {_HEADINGS}"""
-_HEADINGS_WITHIN = f"""with recursive {CHUNKS_WITHIN.replace("$within", "$1").replace("$at", "$2")},
+_HEADINGS_HERE = f"""with {chunks_elsewhere(1)}, latest as ({_LATEST_HERE}) {_HEADINGS}"""
+_HEADINGS_WITHIN = f"""with recursive {chunks_within(1)},
   latest as ({_LATEST_WITHIN}) {_HEADINGS}"""
 _OPENING = "select text from app.knowledge_question order by id desc limit $1"
-_OPENING_HERE = f"""with {SOURCES_ELSEWHERE.replace("$at", "$2")}
+_OPENING_HERE = f"""with {sources_elsewhere(2)}
   select q.text from app.knowledge_question q
    where not exists (select from app.knowledge_question_source s where s.question_id = q.id)
       or exists (select from app.knowledge_question_source s
                   where s.question_id = q.id
                     and coalesce(s.article_id, s.document_id) not in (select id from source_elsewhere))
    order by q.id desc limit $1"""
-_OPENING_WITHIN = f"""with recursive {SOURCES_WITHIN.replace("$within", "$2").replace("$at", "$3")}
+_OPENING_WITHIN = f"""with recursive {sources_within(2)}
   select q.text from app.knowledge_question q
    where exists (select from app.knowledge_question_source s
                    join source_within w on w.id in (s.article_id, s.document_id)
@@ -157,7 +161,7 @@ async def shared_titles(session: Session, titles: Collection[str]) -> set[tuple[
     rows = await session.fetch(
         """select kind, title from (
              select 'article' as kind, lower(title) as title from app.article
-             union all select 'document', lower(title) from app.document) named
+             union all select 'document', lower(title) from app.document where agent_id is null) named
             where title = any(select lower(t) from unnest($1::text[]) t)
             group by kind, title having count(*) > 1""",
         list(titles),
@@ -173,7 +177,7 @@ async def find_named(
     rows = await session.fetch(
         """with wanted as (select distinct kind, name from unnest($1::text[], $2::text[]) as w (kind, name)),
                 source as (select 'article' as kind, id, title from app.article
-                           union all select 'document', id, title from app.document)
+                           union all select 'document', id, title from app.document where agent_id is null)
            select w.kind, w.name, s.id from wanted w join source s on s.kind = w.kind
                   and lower(s.title) = lower(w.name)
            union select w.kind, w.name, s.id from wanted w join source s on s.kind = w.kind
@@ -194,7 +198,7 @@ async def find_titles(session: Session, text: str, limit: int) -> list[Expected]
              where strpos(lower(title), lower($1)) > 0 order by title, id limit $2)
            union all
            (select 'document', id, title from app.document
-             where strpos(lower(title), lower($1)) > 0 order by title, id limit $2)""",
+             where agent_id is null and strpos(lower(title), lower($1)) > 0 order by title, id limit $2)""",
         text,
         limit,
     )
@@ -261,7 +265,8 @@ async def set_sources(session: Session, question_id: UUID, sources: Collection[U
     rows = await session.fetch(
         """insert into app.knowledge_question_source (question_id, article_id, document_id)
            select $1::uuid, a.id, null from app.article a where a.id = any($2::uuid[])
-           union all select $1::uuid, null, d.id from app.document d where d.id = any($2::uuid[])
+           union all select $1::uuid, null, d.id from app.document d
+                      where d.id = any($2::uuid[]) and d.agent_id is null
            returning true""",
         question_id,
         list(sources),

@@ -47,17 +47,22 @@ async def take_article(session: Session) -> None:
 
 
 async def take_storage(
-    session: Session, size_bytes: int, *, instead_of: str | None = None, of_page: UUID | None = None
+    session: Session,
+    size_bytes: int,
+    *,
+    instead_of: str | None = None,
+    of_agent: UUID | None = None,
+    of_page: UUID | None = None,
 ) -> None:
     """Make sure that so many bytes more fit. Raises Conflict.
 
-    `instead_of` names the document whose bytes these take the place of, `of_page` the page of a site whose
-    these are, if there is one. Two uploads of one name come here one after the other, so the second finds the
-    first one's document.
+    `instead_of` names the document, `of_agent` or the workspace's, whose bytes these take the place of;
+    `of_page` is the page of a site whose these are, if there is one. Two uploads of one name
+    come here one after the other, so the second finds the first one's document.
     """
     await store.lock(session)
     plan = await organizations.get_entitlements(session)
-    freed = await store.size_of_replaced(session, instead_of) if instead_of else 0
+    freed = await store.size_of_replaced(session, instead_of, of_agent) if instead_of else 0
     freed += await store.size_of_page(session, of_page) if of_page else 0
     if await store.sum_bytes(session) - freed + size_bytes > plan.storage_bytes_max:
         raise Conflict(

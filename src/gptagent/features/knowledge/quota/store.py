@@ -25,12 +25,16 @@ async def sum_bytes(session: Session) -> int:
     return total
 
 
-async def size_of_replaced(session: Session, file_name: str) -> int:
-    """Return the bytes of the document whose place a file of this name takes; 0 if there is none."""
+async def size_of_replaced(session: Session, file_name: str, agent_id: UUID | None) -> int:
+    """Return the bytes of the document whose place a file of this name takes, among the agent's or, with
+    None, the workspace's; 0 if there is none.
+    """
     size: int | None = await session.fetchval(
-        """select size_bytes from app.document where file_name = $1 and page_id is null
+        """select size_bytes from app.document
+            where file_name = $1 and page_id is null and agent_id is not distinct from $2
             order by id desc limit 1""",
         file_name,
+        agent_id,
     )
     return size or 0
 

@@ -108,7 +108,7 @@ async def ask(session: Session, asked: Sequence[Asked], index: Kept | None, near
     """Return the place of each question's first right passage, from 1 (0: none), for each way of finding."""
     ranks: Ranks = {"words": []} if nearest is None else {"words": [], "meaning": [], "fused": []}
     for number, one in enumerate(asked):
-        found = await retrieval.candidates(session, one.text, limit=POOL)
+        found = await retrieval.candidates_of_all(session, one.text, limit=POOL)
         by_words = [passage.chunk_id for passage in found]
         right = {p.chunk_id for p in found if one.is_answered_by(p.chunk_id, p.source_id)}
         ranks["words"].append(_rank(by_words, right))

@@ -9,10 +9,10 @@ from uuid import UUID
 import asyncpg
 
 from gptagent.features.knowledge.categories.model import Within
-from gptagent.features.knowledge.categories.store import CHUNKS_WITHIN, SOURCES_WITHIN, asked_of
+from gptagent.features.knowledge.categories.store import asked_of, chunks_within, sources_within
 from gptagent.features.knowledge.lexical import BM25_B, BM25_K1, COVERAGE_PRIOR
 from gptagent.features.knowledge.model import Form, Passage, place_of
-from gptagent.features.knowledge.staging.store import CHUNKS_ELSEWHERE, SOURCES_ELSEWHERE
+from gptagent.features.knowledge.staging.store import chunks_elsewhere, sources_elsewhere
 from gptagent.kernel.db import Session
 
 
@@ -105,10 +105,10 @@ _RANKED = f"""with {_TERMS}, {_NAMED}, top as (
 # How much a word tells is told by the whole base, also where a part of it is asked.
 # What looks needless in the condition has it asked of a table of them, not of each in turn.
 _ONLY_WITHIN = "where f.names and (p.chunk_id in (select id from chunk_within)) is true"
-_RANKED_WITHIN = f"""with recursive {CHUNKS_WITHIN.replace("$within", "$8").replace("$at", "$9")},
+_RANKED_WITHIN = f"""with recursive {chunks_within(8)},
 {_RANKED.removeprefix("with ").replace("where f.names", _ONLY_WITHIN)}"""
 _ONLY_HERE = "where f.names and (p.chunk_id in (select id from chunk_elsewhere)) is not true"
-_RANKED_HERE = f"""with {CHUNKS_ELSEWHERE.replace("$at", "$8")},
+_RANKED_HERE = f"""with {chunks_elsewhere(8)},
 {_RANKED.removeprefix("with ").replace("where f.names", _ONLY_HERE)}"""
 _CHOSEN = f"""with {_TERMS}, named as (
   select id as chunk_id from unnest($7::bigint[]) as x (id)
@@ -197,9 +197,9 @@ select best.*, 0 as score, 0 as coverage
                  limit 1) best
  order by r.n, r.position limit $4"""
 _RELATED = _BEST_RELATED.replace("$only", "")
-_RELATED_HERE = f"""with {SOURCES_ELSEWHERE.replace("$at", "$5")}
+_RELATED_HERE = f"""with {sources_elsewhere(5)}
 {_BEST_RELATED.replace("$only", "and r.related_id not in (select id from source_elsewhere)")}"""
-_RELATED_WITHIN = f"""with recursive {SOURCES_WITHIN.replace("$within", "$5").replace("$at", "$6")}
+_RELATED_WITHIN = f"""with recursive {sources_within(5)}
 {_BEST_RELATED.replace("$only", "and r.related_id in (select id from source_within)")}"""
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from gptagent.features.knowledge.categories.model import Within
-from gptagent.features.knowledge.categories.store import CHUNKS_WITHIN, asked_of
-from gptagent.features.knowledge.staging.store import CHUNKS_ELSEWHERE
+from gptagent.features.knowledge.categories.store import asked_of, chunks_within
+from gptagent.features.knowledge.staging.store import chunks_elsewhere
 from gptagent.kernel.db import Session
 
 MOST_WORDS = 20  # of a question; what is pasted in holds more that no passage does
@@ -26,11 +26,11 @@ _ALIKE = _FIND_ALIKE.replace("$known", "").replace("$near", "")
 # A word that stands elsewhere only is as unknown here as one that stands nowhere, and none to be taken for.
 _KNOWN = "and p.chunk_id in (select id from chunk_within)"
 _NEAR = f"having exists (select from app.posting p where p.lexeme = g.lexeme {_KNOWN})"
-_ALIKE_WITHIN = f"""with recursive {CHUNKS_WITHIN.replace("$within", "$5").replace("$at", "$6")}
+_ALIKE_WITHIN = f"""with recursive {chunks_within(5)}
 {_FIND_ALIKE.replace("$known", _KNOWN).replace("$near", _NEAR)}"""
 _KNOWN_HERE = "and (p.chunk_id in (select id from chunk_elsewhere)) is not true"
 _NEAR_HERE = f"having exists (select from app.posting p where p.lexeme = g.lexeme {_KNOWN_HERE})"
-_ALIKE_HERE = f"""with {CHUNKS_ELSEWHERE.replace("$at", "$5")}
+_ALIKE_HERE = f"""with {chunks_elsewhere(5)}
 {_FIND_ALIKE.replace("$known", _KNOWN_HERE).replace("$near", _NEAR_HERE)}"""
 
 

@@ -82,10 +82,11 @@ async def where_to_look(session: Session, places: Collection[At | None]) -> dict
 
 
 async def narrowed(session: Session, within: Within | None) -> Within | None:
-    """Return the part with how many passages are for other stages; the whole base if that is what it is."""
-    if within is None or within.at is None:
-        return within
-    elsewhere = await store.count_elsewhere(session, within.at, ELSEWHERE_COUNTED)
+    """Return the part with how many passages are for other stages or of other agents; the whole base if that
+    is what it is.
+    """
+    asked = within or Within()
+    elsewhere = await store.count_elsewhere(session, asked.at, asked.agent_id, ELSEWHERE_COUNTED)
     if not elsewhere:
-        return None if within.categories is None else replace(within, at=None)
-    return replace(within, elsewhere=elsewhere if elsewhere < ELSEWHERE_COUNTED else sys.maxsize)
+        return None if asked.categories is None else replace(asked, at=None)
+    return replace(asked, elsewhere=elsewhere if elsewhere < ELSEWHERE_COUNTED else sys.maxsize)

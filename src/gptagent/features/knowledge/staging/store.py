@@ -14,22 +14,37 @@ STAGES_OF = """array(select concat_ws(':', t.connection_id, t.pipeline_id, t.sta
                       order by t.connection_id, t.pipeline_id, t.stage_id) as stages,
                not exists (select from app.staged_source b where b.source_id = $source) as is_everywhere"""
 
-# What is for other stages than the one asked at, $at: its three numbers as texts, none of them without a
-# deal; null if stages do not count. They are put before the other parts of a statement.
-SOURCES_ELSEWHERE = """source_elsewhere as (
+# What is not for who asks: what is for other stages than the one asked at, $at (its three numbers as texts,
+# none of them without a deal; null if stages do not count), and the files of agents other than $agent, which
+# is null where no agent asks. They are put before the other parts of a statement.
+_SOURCES_ELSEWHERE = """source_elsewhere as (
   select b.source_id as id from app.staged_source b
    where $at::text[] is not null
      and not exists (select from app.source_stage t
                       where t.source_id = b.source_id and t.connection_id = ($at::text[])[1]::uuid
                         and t.pipeline_id = ($at::text[])[2]::bigint
                         and t.stage_id = ($at::text[])[3]::bigint)
+  union
+  select d.id from app.document d where d.agent_id is not null and d.agent_id is distinct from $agent::uuid
 )"""
-CHUNKS_ELSEWHERE = f"""{SOURCES_ELSEWHERE}, chunk_elsewhere as (
+_CHUNKS_ELSEWHERE = f"""{_SOURCES_ELSEWHERE}, chunk_elsewhere as (
   select c.id from source_elsewhere s join app.chunk c on c.article_id = s.id
   union all select c.id from source_elsewhere s join app.chunk c on c.document_id = s.id
 )"""
-_COUNT_ELSEWHERE = f"""with {CHUNKS_ELSEWHERE.replace("$at", "$1")}
-select count(*) from (select from chunk_elsewhere limit $2) x"""
+
+
+def sources_elsewhere(first: int) -> str:
+    """Return `source_elsewhere`; its parameters, from this number on: where is asked as `said`, the agent."""
+    return _SOURCES_ELSEWHERE.replace("$at", f"${first}").replace("$agent", f"${first + 1}")
+
+
+def chunks_elsewhere(first: int) -> str:
+    """Return `source_elsewhere` and its passages, `chunk_elsewhere`, with the same parameters."""
+    return _CHUNKS_ELSEWHERE.replace("$at", f"${first}").replace("$agent", f"${first + 1}")
+
+
+_COUNT_ELSEWHERE = f"""with {chunks_elsewhere(1)}
+select count(*) from (select from chunk_elsewhere limit $3) x"""
 
 
 def said(at: At | None) -> list[str] | None:
@@ -46,9 +61,9 @@ async def has_staged(session: Session) -> bool:
     return bool(await session.fetchval("select exists (select from app.staged_source)"))
 
 
-async def count_elsewhere(session: Session, at: At, most: int) -> int:
-    """Return how many passages are for other stages, `most` if there are more."""
-    return int(await session.fetchval(_COUNT_ELSEWHERE, said(at), most))
+async def count_elsewhere(session: Session, at: At | None, agent_id: UUID | None, most: int) -> int:
+    """Return how many passages are for other stages or of other agents, `most` if there are more."""
+    return int(await session.fetchval(_COUNT_ELSEWHERE, said(at), agent_id, most))
 
 
 async def known_stages(session: Session, keys: Collection[StageKey]) -> int:

@@ -11,8 +11,8 @@ import asyncpg
 from gptagent.features.inference.masking.model import KINDS, Kind
 from gptagent.features.inference.model import EmbeddingModel
 from gptagent.features.knowledge.categories.model import Within
-from gptagent.features.knowledge.categories.store import CHUNKS_WITHIN, asked_of
-from gptagent.features.knowledge.staging.store import CHUNKS_ELSEWHERE
+from gptagent.features.knowledge.categories.store import asked_of, chunks_within
+from gptagent.features.knowledge.staging.store import chunks_elsewhere
 from gptagent.features.knowledge.vectors.model import Benefit, Meaning, Near, Progress, VectorIndex
 from gptagent.kernel.db import Session
 
@@ -306,10 +306,10 @@ _NEAREST = f"with {_NEAR.replace('$only', '')}"
 _NEAREST_BY_BITS = f"""with {_ALIKE.replace("$only", "")}
 {_NEAR.replace("$only", "and chunk_id = any(array(select chunk_id from alike))")}"""
 _HERE = "and (chunk_id in (select id from chunk_elsewhere)) is not true"
-_NEAREST_HERE = f"with {CHUNKS_ELSEWHERE.replace('$at', '$5')}, {_NEAR.replace('$only', _HERE)}"
-_NEAREST_HERE_BY_BITS = f"""with {CHUNKS_ELSEWHERE.replace("$at", "$5")}, {_ALIKE.replace("$only", _HERE)}
+_NEAREST_HERE = f"with {chunks_elsewhere(5)}, {_NEAR.replace('$only', _HERE)}"
+_NEAREST_HERE_BY_BITS = f"""with {chunks_elsewhere(5)}, {_ALIKE.replace("$only", _HERE)}
 {_NEAR.replace("$only", "and chunk_id = any(array(select chunk_id from alike))")}"""
-_NEAREST_WITHIN = f"""with recursive {CHUNKS_WITHIN.replace("$within", "$5").replace("$at", "$6")},
+_NEAREST_WITHIN = f"""with recursive {chunks_within(5)},
 {_NEAR.replace("$only", "and chunk_id in (select id from chunk_within)")}"""
 
 

@@ -1,4 +1,4 @@
-"""The currency in which an account values its deals."""
+"""E-mail as a channel."""
 
 from importlib.resources import files
 from typing import cast
@@ -7,10 +7,10 @@ import psycopg
 from alembic import op
 
 revision = "0056"
-down_revision = "0053"
+down_revision = "0055"
 
 
 def upgrade() -> None:
     folder = files("gptagent.migrations") / "sql"
     connection = cast("psycopg.Connection[tuple[object, ...]]", op.get_bind().connection.driver_connection)
-    connection.execute((folder / "account_currency.sql").read_bytes())
+    connection.execute((folder / "letters.sql").read_bytes())

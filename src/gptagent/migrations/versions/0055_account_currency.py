@@ -1,4 +1,4 @@
-"""E-mail as a channel."""
+"""The currency in which an account values its deals."""
 
 from importlib.resources import files
 from typing import cast
@@ -6,11 +6,11 @@ from typing import cast
 import psycopg
 from alembic import op
 
-revision = "0057"
-down_revision = "0056"
+revision = "0055"
+down_revision = "0054"
 
 
 def upgrade() -> None:
     folder = files("gptagent.migrations") / "sql"
     connection = cast("psycopg.Connection[tuple[object, ...]]", op.get_bind().connection.driver_connection)
-    connection.execute((folder / "letters.sql").read_bytes())
+    connection.execute((folder / "account_currency.sql").read_bytes())

@@ -1,0 +1,1 @@
+"""An agent's own files: documents that no other agent, and no search of the workspace, finds."""
