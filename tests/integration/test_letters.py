@@ -15,6 +15,7 @@ from gptagent.features.dialog import service as lanes
 from gptagent.features.dialog.drafts import service as drafts
 from gptagent.features.dialog.outgoing import service as outgoing
 from gptagent.features.dialog.outgoing.jobs import OutgoingJobs
+from gptagent.features.organizations import service as organizations
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.errors import Conflict, Invalid
 from gptagent.kernel.jobs import JobContext
@@ -207,6 +208,31 @@ async def test_a_colleague_who_answers_from_the_mailbox_takes_the_letter_over(po
     assert (await post.scene.conversation())["taken_over_at"] is not None
     assert [one["author"] for one in await post.said()] == ["customer", "human"]
     assert await mailbox.letters() == []
+
+
+async def test_what_a_colleague_writes_to_somebody_else_does_not_turn_the_answer_there(post, mailbox):
+    """MSG-19: it goes to the customer who wrote last"""
+    async with post.session() as session:
+        await organizations.update_settings(session, {"stop_on_human": False})
+    told = await post.writes()
+    await post.writes("Who?", income=False, thread_id=told["thread_id"], address="boss@company.test")
+    await post.writes("And to the village?", thread_id=told["thread_id"])
+    await post.send(await post.draft())
+    assert [letter["recipients"] for letter in await mailbox.letters()] == [[ANN]]
+
+
+async def test_an_account_that_shows_no_letters_still_shows_messages(post):
+    fault = {"method": "GET", "path": "/events", "action": "status", "status": 400, "count": 1}
+    await post.world.account.call("POST", "/knobs", {"drop": 1.0})
+    chat = post.scene.chat
+    await post.world.account.call("POST", f"/chats/{chat['chat_id']}/customer", {"text": "Hello"})
+    await post.writes(look=False)
+    await post.world.account.call("POST", "/faults", fault | {"query": "incoming_mail"})
+    await post.look()
+    assert post.scene.conversation_id is None
+    assert [row["text"] for row in await post.rows("select text from app.message")] == ["Hello"]
+    await post.look()
+    assert post.scene.conversation_id is not None
 
 
 async def test_our_own_letter_that_a_mailbox_finds_is_nobodys_word(post):

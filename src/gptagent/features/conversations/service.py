@@ -72,7 +72,8 @@ class Inbox:
         row = await store.open_conversation(session, event.connection_id, message)
         conversation_id: UUID = row["id"]
         if message.letter is not None and not row["known"]:
-            await store.set_letter(session, conversation_id, message.letter)
+            is_theirs = message.author == "customer"
+            await store.set_letter(session, conversation_id, message.letter, is_theirs=is_theirs)
         if row["has_said"] and not row["known"] and await _adopt_said(session, conversation_id, message):
             return
         is_theirs = message.author == "customer"

@@ -97,13 +97,16 @@ async def open_conversation(session: Session, connection_id: UUID, message: Inbo
     return row
 
 
-async def set_letter(session: Session, conversation_id: UUID, letter: Letter) -> None:
+async def set_letter(session: Session, conversation_id: UUID, letter: Letter, *, is_theirs: bool) -> None:
+    """Let the conversation go on where the customer wrote from; a colleague may write to others as well."""
     await session.execute(
-        "update app.conversation set mail_subject = $2, mail_address = $3, mail_box = $4 where id = $1",
+        """update app.conversation set mail_subject = $2, mail_address = $3, mail_box = $4
+            where id = $1 and ($5 or mail_address is null)""",
         conversation_id,
         letter.subject,
         letter.address,
         letter.mailbox,
+        is_theirs,
     )
 
 

@@ -192,7 +192,13 @@ class Reconciler:
 
     async def _letters(self, link: CrmLink, since: datetime, until: datetime, findings: Findings) -> None:
         """Tell of letters: nothing else does. Told again, they change nothing."""
-        tree, more_from = await self.crm.fetch_letters(link, since, until)
+        try:
+            tree, more_from = await self.crm.fetch_letters(link, since, until)
+        except AppError as error:  # an account that tells nobody of them still tells of messages
+            if error.retryable or error.code == "crm_unauthorized":
+                raise
+            log.info("letters_not_read", error=error.code, connection_id=str(link.connection_id))
+            return
         if more_from is not None:
             findings.open_from = min(findings.open_from or more_from, more_from)
         for element in _elements(tree, "letter"):
