@@ -51,8 +51,7 @@ SAVED_AS_DRAFT = Notice("success", "Saved as a draft", "Customers get it once it
 BY_ITSELF = "itself"  # saved a moment after the last change: nobody has pressed a button
 READ_CRM = "sync"  # among what REARRANGE asks for
 NOTHING: Mapping[str, str] = {}
-TAB_CHANGED = "agent_changed"
-CONFLICTS = frozenset({TAB_CHANGED, "draft_changed"})
+CONFLICTS = frozenset({"agent_changed", "draft_changed"})
 Handler = Callable[..., Awaitable[Response]]
 
 
@@ -111,10 +110,9 @@ class AgentEditor:
                             await service.publish(session, agent_id, changes, condition=self.condition)
             except (Invalid, Conflict) as error:
                 # What shows the tab has not shown the rest of the draft: that stays to be told.
-                began = (
-                    {"seen": words(form, "seen")} if error.code == TAB_CHANGED and "seen" in form else NOTHING
-                )
-                return await self._page(request, scope, agent_id, tab, typed=typed, error=error, began=began)
+                is_of_tab = error.code == "agent_changed" and "seen" in form
+                before = {"seen": words(form, "seen")} if is_of_tab else NOTHING
+                return await self._page(request, scope, agent_id, tab, typed=typed, error=error, began=before)
             return self.pages.redirect(request.url.path, SAVED_AS_DRAFT if is_draft else PUBLISHED)
 
         return save
@@ -290,7 +288,7 @@ async def _differing(
     edited = service.as_edited(agent).settings
     changes = {key: value for key, value in (typed or {}).items() if key != "name"}
     wanted, _wrong = merge(edited, nested(changes))
-    kept = edited if error.code == TAB_CHANGED else agent.settings
+    kept = edited if error.code == "agent_changed" else agent.settings
     told = await tell_differences(session, locale_of(request), kept, wanted)
     name = (typed or {}).get("name", agent.name)
     if name == agent.name:
@@ -304,7 +302,7 @@ def _check_version(form: FormData, agent: Agent, tab: Tab, *, is_draft: bool) ->
     other tabs would be published and is not what was there then.
     """
     if words(form, "version") not in {"", version_of(service.as_edited(agent), tab)}:
-        raise Conflict(TAB_CHANGED, "Somebody else changed it while you were typing.")
+        raise Conflict("agent_changed", "Somebody else changed it while you were typing.")
     if not is_draft and _is_other_draft(form, agent):
         raise Conflict("draft_changed", DRAFT_CHANGED)
 
