@@ -103,9 +103,15 @@ async def test_a_colleague_in_the_way_is_told_and_nothing_of_theirs_is_overwritt
     assert "Somebody else changed it while you were typing." in texts(refused)
     assert "Nothing is saved by itself any more" in texts(refused)
     assert (await the_agent(scene)).draft.handoff_text == "Theirs."
-    both = await owner.send(place, {**form, "handoff_text": "Mine.", "action": "draft"})
-    assert both.status_code == 409 and "data-autosave" not in both.text
-    assert re.search(r"Theirs\.</del>.*?Mine\.</ins>", both.text, re.DOTALL)
+    for button in ({"action": "draft"}, {}):
+        both = await owner.send(place, {**form, "handoff_text": "Mine.", **button})
+        assert both.status_code == 409 and "data-autosave" not in both.text
+        assert re.search(r"Theirs\.</del>.*?Mine\.</ins>", both.text, re.DOTALL)
+    # What else waits in that draft is shown before it is published, now that this tab is known.
+    rest = await owner.send(place, {**followed(form, both), "handoff_text": "Mine."})
+    assert rest.status_code == 409 and "Somebody has changed the draft meanwhile." in texts(rest)
+    await owner.follow(await owner.send(place, {**followed(form, rest), "handoff_text": "Mine."}))
+    assert (await the_agent(scene)).settings.handoff_text == "Mine."
 
 
 async def test_what_a_colleague_does_on_another_tab_is_told_before_it_is_published_with_this(

@@ -111,7 +111,10 @@ class AgentEditor:
                         else:
                             await service.publish(session, agent_id, changes, condition=self.condition)
             except (Invalid, Conflict) as error:
-                return await self._page(request, scope, agent_id, tab, typed=typed, error=error)
+                # What shows the tab has not shown the rest of the draft: that stays to be told.
+                is_of_tab = error.code == "agent_changed" and "seen" in form
+                before = {"seen": words(form, "seen")} if is_of_tab else NOTHING
+                return await self._page(request, scope, agent_id, tab, typed=typed, error=error, began=before)
             return self.pages.redirect(request.url.path, SAVED_AS_DRAFT if is_draft else PUBLISHED)
 
         return save
@@ -303,10 +306,10 @@ def _check_version(form: FormData, agent: Agent, tab: Tab, *, is_draft: bool) ->
     """Raise Conflict if the tab no longer holds what the form began with, or if what waits in the draft of
     other tabs would be published and is not what was there then.
     """
-    if not is_draft and _is_other_draft(form, agent):
-        raise Conflict("draft_changed", DRAFT_CHANGED)
     if words(form, "version") not in {"", version_of(service.as_edited(agent), tab)}:
         raise Conflict("agent_changed", "Somebody else changed it while you were typing.")
+    if not is_draft and _is_other_draft(form, agent):
+        raise Conflict("draft_changed", DRAFT_CHANGED)
 
 
 def _is_other_draft(form: FormData, agent: Agent) -> bool:
