@@ -8,7 +8,9 @@ import pytest
 from gptagent.features.agents import service as agents
 from gptagent.features.agents.asking import list_askers
 from gptagent.features.conversations.attaching.service import discard_files
-from gptagent.features.knowledge import service
+from gptagent.features.dialog.trying import service as trying
+from gptagent.features.dialog.trying.model import NewChat
+from gptagent.features.knowledge import retrieval, service
 from gptagent.features.knowledge.categories import service as categories
 from gptagent.features.knowledge.categories.model import NewCategory
 from gptagent.features.knowledge.checks import jobs as checks
@@ -85,6 +87,8 @@ async def test_a_fact_of_a_file_is_found_by_its_agent_and_by_nobody_else(desk, p
             assert [one.text for one in trial.quotes] == quoted
             asking = await service.read_question(session, "lantrn", part)
             assert bool(asking.respelt) == bool(quoted), "a word that only this agent's file holds is known"
+            put_in_order = await retrieval.candidates(session, QUESTION, limit=9, within=part)
+            assert [one.source_title for one in put_in_order] == ["Prices"] * len(quoted)
             opening = await service.opening_questions(session, part, 5)
             assert ("Prices" in opening) == bool(quoted)
 
@@ -209,7 +213,7 @@ async def test_turns_answer_from_the_files_of_their_agent_only(world, tmp_path):
     async with world.db.session(world.scope) as session:
         (own,) = await agents.list_agents(session)
         other = await agents.create_agent(session, "Other", locale="en")
-    await give(desk, other)
+    await give(desk, other, name="Of another.txt")
     await scene.says(QUESTION)
     await scene.calm()
     assert (await scene.sent())[-1] == NOT_FOUND
@@ -221,3 +225,8 @@ async def test_turns_answer_from_the_files_of_their_agent_only(world, tmp_path):
     await scene.says("So what is the wholesale price of the lantern?")
     await scene.calm()
     assert SECRET in (await scene.sent())[-1]
+    person = world.scope.actor.id
+    async with world.db.session(world.scope) as session:
+        for agent, told in ((own, True), (other, False)):
+            chat = await trying.create_chat(session, person, NewChat(agent.id))
+            assert ("Prices" in await trying.suggest_words(session, chat)) == told
