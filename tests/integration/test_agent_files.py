@@ -33,6 +33,7 @@ from scenes import Scene
 from worlds import NOT_FOUND
 
 SECRET = "The wholesale price of the lantern is 700 roubles."
+LANTERN = "Delivery of a lantern costs 300 roubles. Ann Lee helps."
 QUESTION = "What is the wholesale price of the lantern?"
 
 
@@ -123,7 +124,7 @@ async def test_a_file_is_found_by_meaning_by_its_agent_only(database, scope, pro
 async def test_what_is_every_agents_is_not_read_from_one_agents_file(desk, pair):
     """KB-20, KB-29: graph, contradictions, samples, the bench's sources, counts and the list of documents"""
     anna, _ = pair
-    document = await give(desk, anna, "Delivery of a lantern costs 300 roubles. Ann Lee helps.")
+    document = await give(desk, anna, LANTERN)
     async with desk.db.session(desk.scope) as session:
         new = NewArticle("Delivery", "Delivery of a lantern costs 500 roubles.")
         article = await service.create_article(session, new, now=utcnow())
@@ -145,6 +146,16 @@ async def test_what_is_every_agents_is_not_read_from_one_agents_file(desk, pair)
             await service.get_document(session, document.id)
         with pytest.raises(NotFound):
             await service.place_document(session, document.id, ())
+    shared = (await desk.upload(LANTERN.encode(), TXT, "Prices.txt")).document
+    await desk.ingest(shared.id)
+    async with desk.db.session(desk.scope) as session:
+        assert shared.id in await reading.waiting_sources(session)
+        await checking.request_check(session, now=utcnow())
+    await checks.scan(desk)
+    async with desk.db.session(desk.scope) as session:
+        ((finding,), _total) = await checking.find_findings(session, "contradictions", limit=9)
+    sides = {finding.side.source.id, finding.other.source.id}
+    assert sides == {article.id, shared.id}, "the same text of the workspace is read"
 
 
 async def test_the_same_bytes_and_names_are_apart_for_each_owner(desk, pair):
