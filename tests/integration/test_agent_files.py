@@ -8,7 +8,9 @@ import pytest
 from gptagent.features.agents import service as agents
 from gptagent.features.agents.asking import list_askers
 from gptagent.features.conversations.attaching.service import discard_files
-from gptagent.features.knowledge import service
+from gptagent.features.dialog.trying import service as trying
+from gptagent.features.dialog.trying.model import NewChat
+from gptagent.features.knowledge import retrieval, service
 from gptagent.features.knowledge.categories import service as categories
 from gptagent.features.knowledge.categories.model import NewCategory
 from gptagent.features.knowledge.checks import jobs as checks
@@ -31,6 +33,7 @@ from scenes import Scene
 from worlds import NOT_FOUND
 
 SECRET = "The wholesale price of the lantern is 700 roubles."
+LANTERN = "Delivery of a lantern costs 300 roubles. Ann Lee helps."
 QUESTION = "What is the wholesale price of the lantern?"
 
 
@@ -85,6 +88,8 @@ async def test_a_fact_of_a_file_is_found_by_its_agent_and_by_nobody_else(desk, p
             assert [one.text for one in trial.quotes] == quoted
             asking = await service.read_question(session, "lantrn", part)
             assert bool(asking.respelt) == bool(quoted), "a word that only this agent's file holds is known"
+            put_in_order = await retrieval.candidates(session, QUESTION, limit=9, within=part)
+            assert [one.source_title for one in put_in_order] == ["Prices"] * len(quoted)
             opening = await service.opening_questions(session, part, 5)
             assert ("Prices" in opening) == bool(quoted)
 
@@ -119,7 +124,7 @@ async def test_a_file_is_found_by_meaning_by_its_agent_only(database, scope, pro
 async def test_what_is_every_agents_is_not_read_from_one_agents_file(desk, pair):
     """KB-20, KB-29: graph, contradictions, samples, the bench's sources, counts and the list of documents"""
     anna, _ = pair
-    document = await give(desk, anna, "Delivery of a lantern costs 300 roubles. Ann Lee helps.")
+    document = await give(desk, anna, LANTERN)
     async with desk.db.session(desk.scope) as session:
         new = NewArticle("Delivery", "Delivery of a lantern costs 500 roubles.")
         article = await service.create_article(session, new, now=utcnow())
@@ -141,6 +146,16 @@ async def test_what_is_every_agents_is_not_read_from_one_agents_file(desk, pair)
             await service.get_document(session, document.id)
         with pytest.raises(NotFound):
             await service.place_document(session, document.id, ())
+    shared = (await desk.upload(LANTERN.encode(), TXT, "Prices.txt")).document
+    await desk.ingest(shared.id)
+    async with desk.db.session(desk.scope) as session:
+        assert shared.id in await reading.waiting_sources(session)
+        await checking.request_check(session, now=utcnow())
+    await checks.scan(desk)
+    async with desk.db.session(desk.scope) as session:
+        ((finding,), _total) = await checking.find_findings(session, "contradictions", limit=9)
+    sides = {finding.side.source.id, finding.other.source.id}
+    assert sides == {article.id, shared.id}, "the same text of the workspace is read"
 
 
 async def test_the_same_bytes_and_names_are_apart_for_each_owner(desk, pair):
@@ -209,7 +224,7 @@ async def test_turns_answer_from_the_files_of_their_agent_only(world, tmp_path):
     async with world.db.session(world.scope) as session:
         (own,) = await agents.list_agents(session)
         other = await agents.create_agent(session, "Other", locale="en")
-    await give(desk, other)
+    await give(desk, other, name="Of another.txt")
     await scene.says(QUESTION)
     await scene.calm()
     assert (await scene.sent())[-1] == NOT_FOUND
@@ -221,3 +236,8 @@ async def test_turns_answer_from_the_files_of_their_agent_only(world, tmp_path):
     await scene.says("So what is the wholesale price of the lantern?")
     await scene.calm()
     assert SECRET in (await scene.sent())[-1]
+    person = world.scope.actor.id
+    async with world.db.session(world.scope) as session:
+        for agent, told in ((own, True), (other, False)):
+            chat = await trying.create_chat(session, person, NewChat(agent.id))
+            assert ("Prices" in await trying.suggest_words(session, chat)) == told

@@ -9,6 +9,8 @@ from gptagent.features.inference import service as inference
 from gptagent.features.inference.model import EmbeddingModel, Embeddings
 from gptagent.features.knowledge import service
 from gptagent.features.knowledge.model import NewArticle
+from gptagent.features.knowledge.questions import service as questions
+from gptagent.features.knowledge.rebuilding import asking
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.db import Database
 
@@ -153,3 +155,18 @@ async def test_what_a_proof_before_the_upgrade_costs_is_counted_in_the_tables_of
     finally:
         await owner.close()
     assert counted == 7
+
+
+async def test_the_words_are_proved_on_the_tables_of_the_release_before(roles, filled):
+    """`upgrade --check` asks a base whose documents are of no agent yet."""
+    owner = await Database.connect(roles.owner_dsn, max_connections=1)
+    try:
+        with suppress(UndoneError):
+            async with owner.session(filled) as session:
+                await session.execute("alter table app.document drop column agent_id cascade")
+                sample = await questions.sample(session, 9)
+                ranks = await asking.ask_stored(session, sample, None)
+                raise UndoneError
+    finally:
+        await owner.close()
+    assert len(sample) >= len(BASE) and ranks["words"] == [1] * len(sample)
