@@ -101,7 +101,7 @@ async def test_the_card_of_files_takes_shows_repeats_and_deletes(alice, dora, de
     anna, boris = pair
     editor, files = f"/ai-agents/{anna.id}/advanced-settings", f"/ai-agents/{anna.id}/files"
     assert "No files yet" in texts(await alice.open(editor))
-    sent = [("files", ("prices.txt", TEXT)), ("files", ("empty.txt", b""))]
+    sent = [("files", ("prices.txt", TEXT)), ("files", ("empty.txt", b" "))]
     back = await alice.send(files, files=sent)
     assert back.headers["location"] == f"{alice.base}{editor}#files"
     async with desk.db.session(desk.scope) as session:

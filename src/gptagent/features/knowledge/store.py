@@ -35,16 +35,12 @@ _DOCUMENT = """id, title, file_name, mime, size_bytes, sha256, blob_key, status,
                """ + STAGES_OF.replace("$source", "document.id")
 
 
-# Whose a document is: the agent's $owner, with null the workspace's.
-_OWN = "agent_id is not distinct from $owner::uuid"
-
-
 async def page_documents(
     session: Session, page: Page, search: str, status: str | None, agent_id: UUID | None
 ) -> list[Document]:
     rows = await session.fetch(
         f"""select {_DOCUMENT} from app.document
-             where page_id is null and {_OWN.replace("$owner", "$3")}
+             where page_id is null and agent_id is not distinct from $3::uuid
                and ($1 = '' or strpos(lower(file_name), lower($1)) > 0)
                and ($2::text is null or status = $2) and {page.clause(4)}""",
         search,
@@ -95,7 +91,7 @@ async def list_documents(
 ) -> list[Document]:
     rows = await session.fetch(
         f"""select {_DOCUMENT} from app.document
-             where page_id is null and {_OWN.replace("$owner", "$4")}
+             where page_id is null and agent_id is not distinct from $4::uuid
                and ($1 = '' or strpos(lower(file_name), lower($1)) > 0)
                and ($2::uuid is null or id < $2)
              order by id desc limit $3""",
@@ -115,7 +111,7 @@ async def replace_document(session: Session, new: NewDocument, now: datetime) ->
     row = await session.fetchrow(
         f"""with old as (
               select id as old_id, blob_key as old_key from app.document
-               where file_name = $1 and page_id is null and {_OWN.replace("$owner", "$7")}
+               where file_name = $1 and page_id is null and agent_id is not distinct from $7::uuid
                 order by id desc limit 1 for update
             )
             update app.document
