@@ -180,6 +180,7 @@ def pages(estate):
         )
 
 
+@pytest.mark.timeout(900)  # some hundred pages, each looked at five times
 async def test_axe_has_nothing_to_complain_of(visitor, database, home, roles):
     """U005, U205"""
     async with database.installation() as session:

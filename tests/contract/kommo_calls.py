@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from gptagent.features.crm.actions.model import Create, NewNote, Note, Plain
 from gptagent.features.crm.connecting.model import Credentials
-from gptagent.features.crm.deliveries.model import Seen
+from gptagent.features.crm.deliveries.model import RecordRef, Seen, SeenLetter
 from gptagent.features.crm.model import NewTask
 from gptagent.features.crm.records import PageRequest
 
@@ -15,6 +15,7 @@ PAGE = PageRequest()
 KEYS = Credentials("kommo", "client", "secret")
 BACK = "https://app.example/oauth/crm"
 SEEN = Seen(EPOCH, "incoming", None, None, "message", 1)
+LETTER = SeenLetter(EPOCH, RecordRef("lead", 1), 1)
 HOOK = "https://app.example/hooks/x"
 NOTE = NewNote("leads", 1, Note("common", "Called"), "u1")
 REFUSED_GRANT = dict.fromkeys(("400", "401", "403", "404", "422"), ("Forbidden", "crm_grant_refused"))
@@ -86,7 +87,8 @@ CALLS = {
     ),
     "fetch_webhook": PortCall(lambda crm, link: crm.fetch_webhook(link, HOOK)),
     "list_seen": PortCall(lambda crm, link: crm.list_seen(link, EPOCH, EPOCH)),
-    "fetch_letters": PortCall(lambda crm, link: crm.fetch_letters(link, EPOCH, EPOCH)),
+    "list_letters": PortCall(lambda crm, link: crm.list_letters(link, EPOCH, EPOCH)),
+    "fetch_letter": PortCall(lambda crm, link: crm.fetch_letter(link, LETTER), otherwise={"404": None}),
     "fetch_missed": PortCall(lambda crm, link: crm.fetch_missed(link, 1, [SEEN])),
     "fetch_talk": PortCall(lambda crm, link: crm.fetch_talk(link, 1)),
     "create_text_field": PortCall(lambda crm, link: crm.create_text_field(link, "AI reply"), is_write=True),

@@ -1,13 +1,16 @@
 """E-mail as a channel: letters of the CRM's mailboxes become conversations, answers are letters."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from gptagent.adapters.kommo import log
 from gptagent.adapters.smtp.port import SmtpMailer, SmtpServer
 from gptagent.features.crm import service as crm
 from gptagent.features.crm.actions.jobs import ActionJobs
+from gptagent.features.crm.deliveries import reconcile
 from gptagent.features.crm.letters import answer_subject, is_answerable
 from gptagent.features.crm.model import Letter
 from gptagent.features.crm.replying import service as replying
@@ -219,6 +222,45 @@ async def test_what_a_colleague_writes_to_somebody_else_does_not_turn_the_answer
     await post.writes("And to the village?", thread_id=told["thread_id"])
     await post.send(await post.draft())
     assert [letter["recipients"] for letter in await mailbox.letters()] == [[ANN]]
+
+
+async def test_a_mailing_is_read_to_its_end_and_keeps_no_later_letter_back(post, monkeypatch):
+    """MSG-19: more letters in a minute than one look reads, and more than the log tells of at once"""
+    monkeypatch.setattr(reconcile, "LETTERS_AT_ONCE", 4)
+    monkeypatch.setattr(log, "LARGEST_LOG_PAGE", 3)
+    contact = [post.scene.chat["contact_id"]]
+    for number in range(9):
+        await post.writes(f"No. {number}", subject=f"Letter {number}", contacts=contact, look=False)
+        if number == 4:
+            await asyncio.sleep(1.1)  # the log counts seconds
+    for _ in range(12):
+        await post.look()
+    told = await post.rows("select text from app.message order by text")
+    assert [row["text"].split("\n")[0] for row in told] == [f"Letter {number}" for number in range(9)]
+    before = (await post.world.account.call("GET", "/stats"))["requests"]
+    await post.look()
+    asked = (await post.world.account.call("GET", "/stats"))["requests"] - before
+    assert asked < 6, "no note is read again"
+
+
+async def test_a_letter_of_a_thread_whose_deal_is_closed_belongs_to_the_open_one(post):
+    """MSG-19: the CRM files it where the thread began"""
+    lead, contact = post.scene.chat["lead_id"], post.scene.chat["contact_id"]
+    for number, kind in ((lead, "won"), (lead + 1, "open")):
+        await post.rows(
+            """insert into app.crm_lead (connection_id, external_id, pipeline_id, stage_id, contact_ids)
+               select $1, $2, pipeline_id, external_id, array[$3::bigint] from app.crm_stage
+                where connection_id = $1 and kind = $4 limit 1
+               on conflict (org_id, connection_id, external_id) do update
+                  set stage_id = excluded.stage_id, contact_ids = excluded.contact_ids""",
+            post.place,
+            number,
+            contact,
+            kind,
+        )
+    await post.writes()
+    (own,) = await post.rows("select lead_id, contact_id from app.conversation where channel = 'mail'")
+    assert own == {"lead_id": lead + 1, "contact_id": contact}
 
 
 async def test_an_account_that_shows_no_letters_still_shows_messages(post):

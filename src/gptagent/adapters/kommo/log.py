@@ -11,13 +11,13 @@ from gptagent.adapters.kommo import letters
 from gptagent.adapters.kommo.client import LARGEST_PAGE, Call, KommoClient, Query
 from gptagent.adapters.kommo.tree import as_id, as_int, as_list, as_map, as_text
 from gptagent.adapters.kommo.wire import embedded, moment
-from gptagent.features.crm.deliveries.model import RecordKind, RecordRef, Seen
+from gptagent.features.crm.deliveries.model import RecordKind, RecordRef, Seen, SeenLetter
 from gptagent.features.crm.model import CallPriority, CrmLink, brand_of
 from gptagent.kernel.errors import Forbidden, NotFound
 
 LARGEST_LOG_PAGE = 100  # the log's own limit
 LOG_PAGES = 3
-LETTERS_AT_ONCE = 50
+LETTER_PAGES = 30  # nobody else tells of them, and a mailing is many
 CLOCK_SKEW_SECONDS = 5
 INCOMING, OUTGOING, MOVED = "incoming_chat_message", "outgoing_chat_message", "lead_status_changed"
 LEAD_FIELDS = (
@@ -36,12 +36,12 @@ class KommoLog:
     async def list_seen(
         self, link: CrmLink, since: datetime, until: datetime
     ) -> tuple[tuple[Seen, ...], bool]:
-        rows, is_all = await self._list(link, (INCOMING, OUTGOING, MOVED), since, until)
+        rows, is_all = await self._list(link, (INCOMING, OUTGOING, MOVED), since, until, LOG_PAGES)
         found = [seen for row in rows for seen in _read(row)]
         return tuple(sorted(found, key=lambda seen: seen.happened_at)), is_all
 
     async def _list(
-        self, link: CrmLink, names: Sequence[str], since: datetime, until: datetime
+        self, link: CrmLink, names: Sequence[str], since: datetime, until: datetime, pages: int
     ) -> tuple[list[Mapping[str, object]], bool]:
         """Return the log's lines of these types and seconds, the latest first, and whether that is all."""
         span: Query = (
@@ -50,7 +50,7 @@ class KommoLog:
         )
         types = tuple(("filter[type][]", name) for name in names)
         found: list[Mapping[str, object]] = []
-        for page in range(1, LOG_PAGES + 1):
+        for page in range(1, pages + 1):
             query = (*span, *types, ("limit", LARGEST_LOG_PAGE), ("page", page))
             call = Call("list_events", "/events", query=query, priority=CallPriority.SYNC)
             rows = embedded(await self._client.fetch(link, call), "events")
@@ -59,31 +59,20 @@ class KommoLog:
                 return found, True
         return found, False
 
-    async def fetch_letters(
-        self, link: CrmLink, since: datetime, until: datetime
-    ) -> tuple[Mapping[str, object], datetime | None]:
-        rows, _is_all = await self._list(link, (letters.INCOMING, letters.OUTGOING), since, until)
-        # One letter may lie at several records: the deal's comes first.
-        rows.sort(
-            key=lambda row: (as_int(row.get("created_at")) or 0, as_text(row.get("entity_type")) != "lead")
-        )
-        told: dict[str, dict[str, object]] = {}
-        for row in rows[:LETTERS_AT_ONCE]:
-            place = letters.note_of(row)
-            if place is None:
-                continue
-            kind, number, note_id = place
-            call = Call("fetch_note", f"/{kind}/{number}/notes/{note_id}", priority=CallPriority.SYNC)
-            try:
-                letter = letters.as_told(kind, number, as_map(await self._client.fetch(link, call)))
-            except NotFound:  # deleted meanwhile
-                continue
-            if letter is not None:
-                known = told.get(message_id := as_text(letter["message_id"]), {})
-                told[message_id] = {**letter, **known}
-        rest = rows[LETTERS_AT_ONCE:]
-        more_from = moment(rest[0].get("created_at")) if rest else None
-        return {"letter": {"add": list(told.values())}} if told else {}, more_from
+    async def list_letters(self, link: CrmLink, since: datetime, until: datetime) -> tuple[SeenLetter, ...]:
+        names = (letters.INCOMING, letters.OUTGOING)
+        rows, _is_all = await self._list(link, names, since, until, LETTER_PAGES)
+        found = [one for row in rows if (one := letters.seen_in(row)) is not None]
+        return tuple(sorted(found, key=lambda one: (one.happened_at, one.record.kind != "lead", one.note_id)))
+
+    async def fetch_letter(self, link: CrmLink, seen: SeenLetter) -> Mapping[str, object]:
+        path = f"/{letters.PLACES[seen.record.kind]}/{seen.record.id}/notes/{seen.note_id}"
+        try:
+            note = await self._client.fetch(link, Call("fetch_note", path, priority=CallPriority.SYNC))
+        except NotFound:  # deleted meanwhile
+            return {}
+        letter = letters.as_told(seen.record, as_map(note))
+        return {"letter": {"add": [letter]}} if letter else {}
 
     async def fetch_missed(self, link: CrmLink, talk_id: int, seen: Sequence[Seen]) -> Mapping[str, object]:
         call = Call("fetch_talk", f"/talks/{talk_id}", priority=CallPriority.SYNC)

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from gptagent.features.crm.actions.model import Create, Held, NewNote, WrittenKind
 from gptagent.features.crm.connecting.model import Credentials, TokenFacts, TokenPair
-from gptagent.features.crm.deliveries.model import HookSubscription, RecordKind, Seen
+from gptagent.features.crm.deliveries.model import HookSubscription, RecordKind, Seen, SeenLetter
 from gptagent.features.crm.model import (
     BotMessage,
     Brand,
@@ -419,12 +419,14 @@ class LogPort(Protocol):
         """Return messages and moved deals of these seconds, oldest first, and whether that is all."""
         ...
 
-    async def fetch_letters(
-        self, link: CrmLink, since: datetime, until: datetime
-    ) -> tuple[Mapping[str, object], datetime | None]:
-        """Return the letters of these seconds, by customers and colleagues, as a delivery `letter[add]`, each
-        once and oldest first; and from when on there are more, None if these are all.
+    async def list_letters(self, link: CrmLink, since: datetime, until: datetime) -> tuple[SeenLetter, ...]:
+        """Return the letters of these seconds, of customers and colleagues, oldest first, those at deals
+        before those at contacts; of some thousands the latest. One may lie at several records.
         """
+        ...
+
+    async def fetch_letter(self, link: CrmLink, seen: SeenLetter) -> Mapping[str, object]:
+        """Return a letter as a delivery `letter[add]` would have told it; empty if it is gone or none."""
         ...
 
     async def fetch_missed(self, link: CrmLink, talk_id: int, seen: Sequence[Seen]) -> Mapping[str, object]:

@@ -239,6 +239,15 @@ class Seen:
     old_stage_id: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class SeenLetter:
+    """A letter the CRM's log tells of, by the note it has left at a deal or a contact."""
+
+    happened_at: datetime
+    record: RecordRef
+    note_id: int
+
+
 def retry_delay(attempts: int) -> timedelta | None:
     """Return the pause after so many failed attempts; None when there are no more to come."""
     return RETRY_DELAYS[attempts - 1] if attempts <= len(RETRY_DELAYS) else None

@@ -111,6 +111,11 @@ def message_key(provider_id: str) -> bytes:
     return hashlib.sha256(f"message {provider_id}".encode()).digest()[:KEY_BYTES]
 
 
+def letter_key(note_id: int) -> bytes:
+    """Return what is the same whenever the log tells of the note of a letter."""
+    return hashlib.sha256(f"letter {note_id}".encode()).digest()[:KEY_BYTES]
+
+
 def refs_of(webhook: Webhook) -> list[str]:
     """Return what a delivery speaks of: ids a person may search for."""
     found: dict[str, None] = {}

@@ -14,7 +14,7 @@ from asyncpg import Record
 
 from gptagent.features.crm.deliveries import store
 from gptagent.features.crm.deliveries.model import Seen
-from gptagent.features.crm.deliveries.processing import message_key
+from gptagent.features.crm.deliveries.processing import letter_key, message_key
 from gptagent.features.crm.deliveries.service import receive_webhook
 from gptagent.features.crm.events import RobotsWrote
 from gptagent.features.crm.model import CrmLink, Hook, LeadChanged, RobotMessage, brand_of
@@ -37,6 +37,7 @@ LOOK_BACK = timedelta(hours=24)
 UNREADABLE_AFTER = timedelta(minutes=6)
 GONE_AFTER = timedelta(minutes=15)
 TALKS_AT_ONCE = 5
+LETTERS_AT_ONCE = 50
 SHRINKS = 3
 SHRINK = 8
 
@@ -190,24 +191,39 @@ class Reconciler:
             await self._receive(link, tree)
         return sum(len(_elements(tree, kind)) for kind in ("message", "outgoing_message"))
 
-    async def _letters(self, link: CrmLink, since: datetime, until: datetime, findings: Findings) -> None:
-        """Tell of letters: nothing else does. Told again, they change nothing."""
+    async def _letters(self, link: CrmLink, since: datetime, now: datetime, findings: Findings) -> None:
+        """Tell of letters: nothing else does. A letter that lies at several records is told once."""
         try:
-            tree, more_from = await self.crm.fetch_letters(link, since, until)
+            listed = await self.crm.list_letters(link, since, now)
+            keys = {one: letter_key(one.note_id) for one in listed}
+            async with self.db.session(self.scope) as session:
+                known = await store.known_keys(session, link.connection_id, list(keys.values()))
+            unread = [one for one in listed if keys[one] not in known]
+            read = unread[:LETTERS_AT_ONCE]
+            told: dict[object, dict[str, object]] = {}
+            for one in read:
+                for element in _elements(await self.crm.fetch_letter(link, one), "letter"):
+                    told[element["message_id"]] = element | told.get(element["message_id"], {})
+            for letter in told.values():
+                await self._tell_letter(link, letter)
+            async with self.db.session(self.scope) as session:
+                await store.remember(session, link.connection_id, [keys[one] for one in read])
         except AppError as error:  # an account that tells nobody of them still tells of messages
             if error.retryable or error.code == "crm_unauthorized":
                 raise
             log.info("letters_not_read", error=error.code, connection_id=str(link.connection_id))
             return
-        if more_from is not None:
-            findings.open_from = min(findings.open_from or more_from, more_from)
-        for element in _elements(tree, "letter"):
-            async with self.db.session(self.scope) as session:
-                lead_id, contact_id = element.get("lead_id"), element.get("contact_id")
-                place = await store.place_of_letter(session, link.connection_id, lead_id, contact_id)
-            told = element | {name: number for name, number in place.items() if number is not None}
-            if _address(element.get("from")) != self.sender.lower() or not self.sender:
-                await self._receive(link, {"letter": {"add": [told]}})
+        if rest := unread[LETTERS_AT_ONCE:]:
+            findings.open_from = min(filter(None, (findings.open_from, rest[0].happened_at)))
+
+    async def _tell_letter(self, link: CrmLink, letter: Mapping[str, object]) -> None:
+        if self.sender and _address(letter.get("from")) == self.sender.lower():
+            return
+        named = {name: _number(letter.get(name)) for name in ("lead_id", "contact_id")}
+        async with self.db.session(self.scope) as session:
+            place = await store.place_of_letter(session, link.connection_id, **named)
+        known = {name: number for name, number in place.items() if number is not None}
+        await self._receive(link, {"letter": {"add": [{**letter, **known}]}})
 
     async def _moved(self, link: CrmLink, seen: Sequence[Seen], findings: Findings) -> None:
         """Tell of deals that stand on another stage than we believe."""
@@ -252,6 +268,10 @@ def _elements(tree: Mapping[str, object], kind: str, action: str = "add") -> lis
 
 def _address(value: object) -> str:
     return str(value.get("email", "")).strip().lower() if isinstance(value, dict) else ""
+
+
+def _number(value: object) -> int | None:
+    return value if isinstance(value, int) else None
 
 
 def _may_still_come(link: CrmLink, one: Seen, now: datetime) -> bool:

@@ -325,18 +325,26 @@ async def select_poll(session: Session, connection_id: UUID) -> Record | None:
 async def place_of_letter(
     session: Session, connection_id: UUID, lead_id: int | None, contact_id: int | None
 ) -> dict[str, int | None]:
-    """Return the deal and the contact of a letter that lies at one of them: the deal's first contact, or the
-    contact's deal that changed last and is not closed.
+    """Return the deal and the contact of a letter that lies at one of them.
+
+    The CRM files an answer where its thread began, mostly at a deal that is closed by now: then it belongs to
+    the contact's deal that changed last and is not.
     """
     row = await session.fetchrow(
         """select l.external_id as lead_id, coalesce($3, l.contact_ids[1]) as contact_id
              from app.crm_lead l
              left join app.crm_stage s on s.connection_id = l.connection_id
                                       and s.pipeline_id = l.pipeline_id and s.external_id = l.stage_id
+            cross join lateral (select coalesce(s.kind, 'open') in ('won', 'lost') as is_closed) how
             where l.connection_id = $1 and not l.is_deleted and l.removed_at is null
-              and (l.external_id = $2 or ($2 is null and l.contact_ids @> array[$3::bigint]
-                                          and coalesce(s.kind, 'open') not in ('won', 'lost')))
-            order by l.updated_at desc nulls last limit 1""",
+              and (l.external_id = $2
+                   or (not how.is_closed
+                       and l.contact_ids @> array[coalesce($3, (select named.contact_ids[1]
+                                                                  from app.crm_lead named
+                                                                 where named.connection_id = $1
+                                                                   and named.external_id = $2))]))
+            order by how.is_closed, l.external_id is not distinct from $2 desc, l.updated_at desc nulls last
+            limit 1""",
         connection_id,
         lead_id,
         contact_id,
