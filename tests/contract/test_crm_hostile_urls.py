@@ -138,7 +138,9 @@ def _vendors(looked_up):
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "307 Temporary", "308 Permanent"])
 async def test_a_redirect_is_followed_nowhere(vendor, status):
     for host in ("evil.example", "127.0.0.1:9", "169.254.169.254", "acme.kommo.com"):
-        vendor.site["/api/v4/account"] = answer(status=status, Location=f"https://{host}/")
+        vendor.site["/api/v4/account?with=is_api_filter_enabled"] = answer(
+            status=status, Location=f"https://{host}/"
+        )
         assert await refused(vendor.crm.fetch_account(vendor.link)) == "crm_rejected"
     assert set(vendor.heard()) == {("/api/v4/account", "acme.kommo.test")} and vendor.looked_up == []
 

@@ -237,6 +237,7 @@ async def test_a_mailing_is_read_to_its_end_and_keeps_no_later_letter_back(post,
         await post.look()
     told = await post.rows("select text from app.message order by text")
     assert [row["text"].split("\n")[0] for row in told] == [f"Letter {number}" for number in range(9)]
+    monkeypatch.undo()
     before = (await post.world.account.call("GET", "/stats"))["requests"]
     await post.look()
     asked = (await post.world.account.call("GET", "/stats"))["requests"] - before

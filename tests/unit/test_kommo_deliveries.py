@@ -24,7 +24,7 @@ from gptagent.features.crm.deliveries.model import (
     RecordRef,
     TaskChanged,
 )
-from gptagent.features.crm.model import InboundMessage, LeadChanged, OtherEvent, TalkChanged
+from gptagent.features.crm.model import InboundMessage, LeadChanged, Letter, OtherEvent, TalkChanged
 from gptagent.features.crm.records import Tag
 from gptagent.features.crm.values import Choice, Flag, Labelled, Moment
 
@@ -42,6 +42,19 @@ TALK = {"talk_id": "4", "chat_id": "c", "entity_id": "7", "is_in_work": "0"}
 TASK = {"id": "8", "element_id": "5", "element_type": "1", "text": "Call", "status": "1"}
 INCOMING = {"uid": "u1", "category": "forms", "lead_id": "7"}
 ITEM = {"id": "6", "catalog_id": "1", "name": "Cup"}
+
+LETTER = {
+    "message_id": "77",
+    "thread_id": "8",
+    "income": "1",
+    "from": {"email": "ann@customers.test", "name": "Ann"},
+    "to": {"email": "sales@company.test"},
+    "subject": " Cups ",
+    "content_summary": "How much?",
+    "lead_id": "7",
+    "contact_id": "5",
+    "created_at": "1790000000",
+}
 
 # What comes under each key, and what we make of it.
 TABLE = {
@@ -136,6 +149,15 @@ TABLE = {
     "message[add]": (
         {**MESSAGE, **OUTSIDE},
         InboundMessage("m", "c", 4, None, None, "customer", "Ann", "Hello", WHEN, ""),
+    ),
+    "letter[add]": (
+        LETTER,
+        dataclasses.replace(
+            InboundMessage(
+                "mail:77", "mail:8", None, 5, 7, "customer", "Ann", "Cups\n\nHow much?", WHEN, "mail"
+            ),
+            letter=Letter("Cups", "ann@customers.test", "sales@company.test"),
+        ),
     ),
     "outgoing_message[add]": (
         {**MESSAGE, **INSIDE},

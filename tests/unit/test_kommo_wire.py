@@ -2,9 +2,11 @@ import base64
 import contextlib
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import parse_qsl, quote_plus, urlencode
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 from gptagent.adapters.kommo import deliveries, tree, wire
 from gptagent.adapters.kommo.tree import parse_body
 from gptagent.features.crm.model import (
+    CrmLink,
     InboundMessage,
     LeadChanged,
     OtherEvent,
@@ -27,6 +30,7 @@ FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 SAMPLES = Path(__file__).parents[1] / "contract" / "kommo_samples"
 FORMS = sorted(SAMPLES.rglob("*.form"))
 NO_BRACKETS = {ord(char): None for char in "[]\0"}
+LINK = CrmLink(UUID(int=1), UUID(int=2), "acme.kommo.com", "token")
 LEAD_PARTS = ("lead_id", "change", "pipeline_id", "stage_id", "name", "responsible_user_id")
 MESSAGE = {
     "message[add][0][id]": "m1",
@@ -352,7 +356,7 @@ def test_no_json_breaks_the_reader(root):
 def test_no_answer_breaks_the_readers(body):
     assert wire.read_lead(body) is None or isinstance(body, dict)
     assert isinstance(wire.read_pipelines(body), tuple)
-    assert wire.read_account(body, "token") is None or isinstance(body, dict)
+    assert wire.read_account(body, LINK) is None or isinstance(body, dict)
     assert wire.read_contact(body) is None or isinstance(body, dict)
     assert all(isinstance(row, dict) for row in wire.embedded(body, "add"))
 
@@ -406,11 +410,13 @@ def test_a_leads_main_contact_comes_first():
 )
 def test_the_right_to_send_is_read_from_a_token_that_tells(claims, may_send):
     payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
-    account = wire.read_account({"id": 1, "subdomain": "acme", "name": ""}, f"head.{payload}.signature")
+    account = wire.read_account(
+        {"id": 1, "subdomain": "acme", "name": ""}, replace(LINK, token=f"head.{payload}.signature")
+    )
     assert account is not None and (account.can_send_messages, account.name) == (may_send, "acme")
 
 
 @pytest.mark.parametrize("token", ["opaque", "a.b.c", "..", "a.🙂.c", "a." + "W10" * 1000 + ".c"])
 def test_an_opaque_token_is_believed_until_the_crm_says_otherwise(token):
-    account = wire.read_account({"id": 1, "subdomain": "acme"}, token)
+    account = wire.read_account({"id": 1, "subdomain": "acme"}, replace(LINK, token=token))
     assert account is not None and account.can_send_messages

@@ -14,11 +14,7 @@ const isPlace = (link) => link.href.includes("#") &&
 const isElsewhere = (link) => link.origin === location.origin && !link.target && !link.hasAttribute("download") && !isPlace(link);
 const isTyped = (form) => [...form.elements].some((one) => one.matches("[data-keeps][hx-morph-skip]"));
 let kept = stateOf(formNow());
-let sending = "";
-let isLeaving = false;
-let sent = null;
-let place = "";
-
+let [sending, isLeaving, sent, place] = ["", false, null, ""];
 const isDirty = () => {
   const form = formNow();
   if (!form || isLeaving) return false;
