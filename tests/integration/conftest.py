@@ -20,6 +20,7 @@ from gptagent.kernel.postgres import Roles
 from gptagent.kernel.scope import Scope
 from gptagent.sandbox.spawn import running
 from here import keeping, serving_here
+from mailboxes import Mailbox, mailbox_here
 from members import add_member
 from readers import Reader, reader_of, stranger_at
 from trust import TRUST
@@ -64,6 +65,19 @@ async def model(llm: str, control: httpx2.Client) -> AsyncIterator[OpenAiCompati
     model = OpenAiCompatible(allow, f"{llm}/v1", "key", "sandbox", patience=Patience(first_pause=0.01))
     yield model
     await model.aclose()
+
+
+@pytest.fixture(scope="module")
+async def mail_server() -> AsyncIterator[Mailbox]:
+    async with mailbox_here() as mailbox:
+        yield mailbox
+
+
+@pytest.fixture
+async def mailbox(mail_server: Mailbox) -> Mailbox:
+    """A mail server that nobody has sent anything yet."""
+    await mail_server.clear()
+    return mail_server
 
 
 @pytest.fixture

@@ -15,23 +15,11 @@ from gptagent.features.privacy.keeping import store as keeping
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.errors import Conflict, Invalid, NotFound, RateLimited, UpstreamUnavailable
 from integration.crm_desk import Desk
-from mailboxes import FROM, mailbox_here
+from mailboxes import FROM
 from scenes import Wrapped
 
 ADDRESS = "ann@customers.test"
 PLAIN = Email("Hello", "How are you?")
-
-
-@pytest.fixture(scope="module")
-async def server():
-    async with mailbox_here() as mailbox:
-        yield mailbox
-
-
-@pytest.fixture
-async def mailbox(server):
-    await server.clear()
-    return server
 
 
 class Post(Desk):

@@ -24,7 +24,7 @@ from gptagent.kernel.errors import Conflict, Invalid
 from gptagent.kernel.jobs import JobContext
 from here import serving_here
 from hookings import Door
-from mailboxes import FROM, mailbox_here
+from mailboxes import FROM
 from readers import reader_of, texts
 from scenes import PACE, Scene
 
@@ -32,18 +32,6 @@ ANN, SALES = "ann@customers.test", "sales@company.test"
 ASKS = "Good morning! How much is delivery to the city?"
 PRICE = "Delivery to the city costs 490 roubles."
 NOW = {"settle": timedelta(0), "sender": "agents@example.test"}
-
-
-@pytest.fixture(scope="module")
-async def server():
-    async with mailbox_here() as mailbox:
-        yield mailbox
-
-
-@pytest.fixture
-async def mailbox(server):
-    await server.clear()
-    return server
 
 
 class Post:
@@ -326,6 +314,34 @@ async def test_a_letter_whose_taking_was_not_confirmed_is_not_sent_again(post, m
     assert "It is not known" in to_look
     await post.scene.advance()
     assert len(await mailbox.letters()) == 1
+
+
+class KilledError(BaseException):
+    """What a killed process looks like to the code that ran: nothing of it runs on."""
+
+
+@pytest.mark.parametrize("sends", [True, False], ids=["after the letter", "before the letter"])
+async def test_a_worker_that_is_killed_at_the_letter_leaves_one_at_most(post, mailbox, sends):
+    """MSG-19: between the fence and the record nobody knows whether it left, so a person is asked"""
+
+    class Dying:
+        async def send(self, message):
+            if sends:
+                await post.mailer.send(message)
+            raise KilledError
+
+    await post.writes()
+    await post.approve(await post.draft())
+    alive = post.scene.runner
+    post.scene.runner = replace(alive, mailer=Dying())
+    with pytest.raises(KilledError):
+        await post.scene.advance()
+    post.scene.runner = alive
+    await post.scene.calm()
+    assert len(await mailbox.letters()) == sends
+    assert "It is not known" in (await post.tasks())[-1]
+    await post.scene.advance()
+    assert len(await mailbox.letters()) == sends
 
 
 async def test_a_colleague_writes_by_letter_in_their_own_words(post, mailbox):

@@ -15,22 +15,10 @@ from gptagent.kernel.errors import Conflict, Misconfigured, OutcomeUnknown, Upst
 from gptagent.kernel.ids import new_id
 from gptagent.kernel.jobs import JobContext, list_jobs
 from gptagent.kernel.scope import PLATFORM_ID, Scope
-from mailboxes import FROM, mailbox_here
+from mailboxes import FROM
 from servers import working
 
 LINK = "https://agents.example.test/reset-password/abc"
-
-
-@pytest.fixture(scope="module")
-async def server():
-    async with mailbox_here() as mailbox:
-        yield mailbox
-
-
-@pytest.fixture
-async def mailbox(server):
-    await server.clear()
-    return server
 
 
 @pytest.fixture

@@ -91,7 +91,7 @@ class AgentEditor:
             form = await request.form()
             typed = read(form, tab, with_model=self.llm_model is not None)
             if by == BY_ITSELF:
-                return await self._keep(request, scope, agent_id, tab, form, typed)
+                return await self._keep(request, scope, agent_id, tab, form=form, typed=typed)
             if REARRANGE in form:
                 notice = await self._read_crm(scope) if words(form, REARRANGE) == READ_CRM else None
                 typed = rearranged(typed, words(form, REARRANGE))
@@ -119,12 +119,13 @@ class AgentEditor:
 
         return save
 
-    async def _keep(  # noqa: PLR0917 - what a form comes with
+    async def _keep(
         self,
         request: Request,
         scope: Scope,
         agent_id: UUID,
         tab: Tab,
+        *,
         form: FormData,
         typed: Mapping[str, object],
     ) -> Response:

@@ -7,7 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gptagent.sandbox.kommo.controls.find import account_of, desk_of
-from gptagent.sandbox.kommo.state import Note, now
+from gptagent.sandbox.kommo.desk import SETTINGS
+from gptagent.sandbox.kommo.state import EntityKind, Note, now
 from gptagent.sandbox.wire import answer, read_as, refusal
 
 
@@ -45,10 +46,14 @@ async def new_letter(request: Request) -> Response:
         "attach_cnt": 0,
     }
     by = 0 if wanted.income else account.main_user
-    for kind, word, numbers in (("leads", "lead", wanted.leads), ("contacts", "contact", wanted.contacts)):
+    places: tuple[tuple[EntityKind, list[int]], ...] = (
+        ("leads", wanted.leads),
+        ("contacts", wanted.contacts),
+    )
+    for kind, numbers in places:
         for number in numbers:
             note = Note(desk.world.ids.next(), number, "amomail_message", params, by, now())
-            account.notes[kind, number].append(note)  # type: ignore[index]  # one of the two kinds
+            account.notes[kind, number].append(note)
             name = "incoming_mail" if wanted.income else "outgoing_mail"
-            desk.note(account, name, (word, number), by=by, after=[{"note": {"id": note.id}}])
+            desk.note(account, name, (SETTINGS[kind], number), by=by, after=[{"note": {"id": note.id}}])
     return answer({"message_id": message_id, "thread_id": params["thread_id"]}, 201)
