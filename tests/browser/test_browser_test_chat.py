@@ -44,7 +44,7 @@ def say(llm, *, token_ms):
 def llm():
     """A model that speaks slowly enough to be seen speaking."""
     with running("llm") as url, httpx2.Client(base_url=f"{url}/_sandbox") as http:
-        say(url, token_ms=100)
+        say(url, token_ms=200)
         rules = [{"match": "has no source", "reply": TRUE}, {"reply": INVENTED}]
         http.post("/script?replace=1", json=rules).raise_for_status()
         yield url

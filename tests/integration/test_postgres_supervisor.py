@@ -10,13 +10,14 @@ import tempfile
 import threading
 import time
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from gptagent.kernel.errors import Misconfigured, UpstreamUnavailable
-from gptagent.kernel.postgres import Postgres
+from gptagent.kernel.postgres import Postgres, processes
 from gptagent.kernel.postgres.account import choose_account
 from gptagent.kernel.postgres.binaries import LIBRARIES, PROGRAMS, find_binaries
 from gptagent.kernel.postgres.processes import is_running
@@ -27,7 +28,7 @@ root_only = pytest.mark.skipif(os.geteuid() != 0, reason="switches to other user
 HOLD = """
 import sys
 from pathlib import Path
-from gptagent.kernel.postgres import Postgres
+from gptagent.kernel.postgres import Postgres, processes
 postgres = Postgres(Path(sys.argv[1]))
 postgres.start()
 print(postgres.pid, flush=True)
@@ -39,7 +40,7 @@ import os, pwd, sys
 from pathlib import Path
 import psycopg
 from gptagent.kernel.errors import Misconfigured
-from gptagent.kernel.postgres import Postgres
+from gptagent.kernel.postgres import Postgres, processes
 nobody = pwd.getpwnam("nobody")
 os.setgroups([]); os.setgid(nobody.pw_gid); os.setuid(nobody.pw_uid); os.umask(0o022)
 postgres = Postgres(Path(sys.argv[1]))
@@ -149,6 +150,22 @@ def test_stop_leaves_no_process_and_frees_the_home(supervise, home):
     assert not Path(f"/proc/{pid}").exists()
     assert postgres.attach() is None
     assert supervise(home).start() is not None
+
+
+def test_a_server_that_ends_while_it_is_looked_at_is_reaped_too(supervise, home, monkeypatch):
+    """PostgreSQL takes a zombie for a living server."""
+    postgres = supervise(home)
+    postgres.start()
+    pid, look, asked = postgres.pid, processes.postmaster, count()
+
+    def end_first(data):
+        if next(asked):  # the first question is whom to tell
+            await_end(pid)
+        return look(data)
+
+    monkeypatch.setattr(processes, "postmaster", end_first)
+    postgres.stop()
+    assert not Path(f"/proc/{pid}").exists()
 
 
 def test_the_server_survives_its_killed_parent_and_the_next_start_attaches(supervise, home, holder):

@@ -426,7 +426,7 @@ async def test_words_are_shown_as_a_draft_while_they_come_and_only_checked_ones_
     tester, control, home, kommo
 ):
     """MSG-24, U159: what the fact gate takes out was never an answer."""
-    control.post("/knobs", json={"token_ms": 120}).raise_for_status()
+    control.post("/knobs", json={"token_ms": 300}).raise_for_status()
     script(control, {"match": "has no source", "reply": TRUE}, {"reply": "Delivery costs 590 roubles [1]."})
     world = tester.world
     async with (
@@ -440,7 +440,7 @@ async def test_words_are_shown_as_a_draft_while_they_come_and_only_checked_ones_
         work = asyncio.create_task(tester.work(played.id))
         drafts = await events(alice, f"{at}/messages/{played.id}/stream")
         await work
-        assert "Delivery costs" in drafts
+        assert [one for one in drafts if one and "Delivery costs 590".startswith(one)]
         assert not [one for one in drafts if "[1" in one]
         shown = html.unescape((await alice.open(at)).text)
         assert SAID in shown and "590 roubles" not in shown

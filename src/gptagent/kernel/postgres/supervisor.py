@@ -194,7 +194,8 @@ class Postgres:
             ps.send(pid, number)
             deadline = time.monotonic() + patience
             while time.monotonic() < deadline:
-                if self.pid != pid and not ps.is_running(pid):
+                # in this order: whoever ended meanwhile is reaped by asking for the pid
+                if not ps.is_running(pid) and self.pid != pid:
                     return
                 time.sleep(0.01)
         raise UpstreamUnavailable(
