@@ -32,7 +32,7 @@ PACE = Pace(
     busy_deal_retry=timedelta(seconds=0.05),
     slot_retry=timedelta(seconds=0.05),
 )
-DEADLINES = Deadlines(read=2, write=0.4)
+DEADLINES = Deadlines(read=5, write=0.6)
 CALM_SECONDS = 20.0
 
 

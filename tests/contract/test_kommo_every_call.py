@@ -53,7 +53,7 @@ TIMEOUTS = {
     "slow": {"action": "delay", "delay_ms": 600},
     "accept_then_timeout": {"action": "accept_then_timeout"},
 }
-SHORT = Deadlines(read=0.2, write=0.2)
+SHORT = Deadlines(read=0.4, write=0.4)
 
 
 def methods():

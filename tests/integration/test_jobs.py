@@ -279,8 +279,8 @@ class Process:
         self.process = process
 
     @classmethod
-    async def start(cls, dsn):
-        command = (sys.executable, worker_process.__file__, dsn)
+    async def start(cls, dsn, slow_seconds=0.5):
+        command = (sys.executable, worker_process.__file__, dsn, str(slow_seconds))
         return cls(await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE))
 
     async def hear(self, word):
@@ -312,7 +312,7 @@ async def test_a_job_that_kills_its_workers_is_held_after_the_third(database, sc
 
 async def test_a_killed_workers_job_is_done_by_another_and_sigterm_drains(database, scope, roles):
     job_id = await enqueue(database, scope, worker_process.SLOW)
-    first = await Process.start(roles.app_dsn)
+    first = await Process.start(roles.app_dsn, slow_seconds=600)
     await first.hear("started")
     assert await first.end(signal.SIGKILL) == -signal.SIGKILL
     second = await Process.start(roles.app_dsn)

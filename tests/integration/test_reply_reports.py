@@ -203,7 +203,7 @@ async def test_what_robots_said_before_the_field_was_written_is_not_the_reply(by
 async def test_if_no_report_comes_the_turn_looks_for_itself(by_bot, world, brand):
     if brand == "amocrm":
         await as_amocrm(world)
-    patient(by_bot, replace(PATIENT, first_look_after=timedelta(seconds=0.6)))
+    patient(by_bot, replace(PATIENT, first_look_after=timedelta(seconds=3)))
     message_id = await awaiting(by_bot)
     before = await calls(world)
     await by_bot.advance()

@@ -1,6 +1,7 @@
 """A real worker process for the tests of jobs: it says on stdout what happens to it.
 
-Its heartbeat is shorter than the product's, so that a killed worker's jobs come back sooner.
+Its heartbeat is shorter than the product's, so that a killed worker's jobs come back sooner. Given are where
+the database is and how many seconds a slow job takes.
 """
 
 import asyncio
@@ -16,7 +17,6 @@ from gptagent.kernel.db import Database
 from gptagent.kernel.files import LocalFiles
 
 KILLER, SLOW = "test.killer", "test.slow"
-SLOW_SECONDS = 0.5
 
 
 def say(word, *details):
@@ -30,7 +30,7 @@ async def die(ctx, /):
 
 async def take_time(_ctx, /):
     say("started")
-    await asyncio.sleep(SLOW_SECONDS)
+    await asyncio.sleep(float(sys.argv[2]))
     say("finished")
 
 
