@@ -210,8 +210,8 @@ async def test_a_private_address_that_no_operator_let_in_is_refused(url, control
 async def test_a_providers_rate_is_kept_and_an_own_endpoint_has_none(model):
     elsewhere = OpenAiCompatible(frozenset(), "https://llm.example/v1", KEY, "m", patience=Patience(total=1))
     for _ in range(REQUESTS_PER_MINUTE.amount):
-        await elsewhere._limiter.hit(REQUESTS_PER_MINUTE, "llm", elsewhere.base_url)
-        await model._limiter.hit(REQUESTS_PER_MINUTE, "llm", model.base_url)
+        elsewhere._counts.try_once(REQUESTS_PER_MINUTE, elsewhere.base_url)
+        model._counts.try_once(REQUESTS_PER_MINUTE, model.base_url)
     with pytest.raises(UpstreamUnavailable) as caught:
         await elsewhere.complete(REQUEST)
     assert caught.value.code == "llm_busy"

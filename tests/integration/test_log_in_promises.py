@@ -5,13 +5,13 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from limits.aio.storage import memory
 from starlette.requests import Request
 
 from authenticator import Authenticator
 from gptagent.entrypoints.request_limits import PLAN, PLANS, RequestLimits
 from gptagent.features.identity import limits as identity_limits
 from gptagent.features.identity.limits import LoginLimits
+from gptagent.kernel import ratelimit
 from gptagent.kernel.errors import RateLimited
 from gptagent.kernel.http import Access
 from gptagent.kernel.ids import new_id
@@ -61,11 +61,10 @@ async def test_guessing_ends_no_log_in_that_is_there(web, database, scope, accou
 
 async def test_a_limited_account_opens_by_itself_after_a_quarter_of_an_hour(monkeypatch):
     """AUTH-12: nobody is locked out for good, and no administrator is needed."""
-    login_limits = LoginLimits.build(None)
+    login_limits, began = LoginLimits.build(None), time.monotonic()
 
     def at(seconds):
-        now = time.time() + seconds
-        monkeypatch.setattr(memory, "time", SimpleNamespace(time=lambda: now))
+        monkeypatch.setattr(ratelimit, "time", SimpleNamespace(monotonic=lambda: began + seconds))
 
     async def attempt(number):
         await login_limits.check(f"192.0.2.{number}", "anna@example.test")

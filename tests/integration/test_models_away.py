@@ -226,7 +226,7 @@ async def test_a_request_over_the_limit_is_not_the_one_that_looks(database, pass
     patience = Patience(total=0.1)
     busy = OpenAiCompatible(frozenset(), base, "key", name, breaker=breaker, patience=patience)
     for _ in range(REQUESTS_PER_MINUTE.amount):
-        await busy._limiter.hit(REQUESTS_PER_MINUTE, "llm", base)
+        busy._counts.try_once(REQUESTS_PER_MINUTE, base)
     with pytest.raises(UpstreamUnavailable, match="llm_busy"):
         await busy.complete(REQUEST)
     assert await breaker.ask(name) == 0, "another may look"

@@ -43,7 +43,7 @@ class RequestLimits:
         """Count a webhook by the connection's address, which is a secret and only its hash is kept."""
         if request.url.path.startswith(HOOKS):
             place = hashlib.sha256(request.url.path.rstrip("/").encode()).hexdigest()
-            (await self.limiter.hit_here(PER_HOOK, "hook", place)).check()
+            self.limiter.hit_here(PER_HOOK, "hook", place).check()
 
     async def check_access(self, request: Request, access: Access) -> None:
         """Count a request to the API by its credential and workspace, and an upload wherever it goes."""

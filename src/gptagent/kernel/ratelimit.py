@@ -7,12 +7,13 @@ try.
 
 import asyncio
 import time
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
 from limits import RateLimitItem
-from limits.aio.storage import MemoryStorage, RedisStorage, Storage
+from limits.aio.storage import RedisStorage
 from limits.aio.strategies import MovingWindowRateLimiter
 from limits.errors import StorageError
 
@@ -23,6 +24,7 @@ log = structlog.get_logger(__name__)
 
 REDIS_TIMEOUT_SECONDS = 0.25  # a request waits no longer for a hung Redis
 REDIS_PAUSE_SECONDS = 5.0  # between two looks whether it is back; one request at a time looks
+FORGET_SECONDS = 60.0  # between two looks at what is over
 LOST = (StorageError, TimeoutError, OSError)
 
 
@@ -51,13 +53,53 @@ class Allowance:
             )
 
 
+@dataclass(slots=True)
+class Counts:
+    """What is counted in this process.
+
+    The library's storage in memory goes through all keys, each in a thread, with nearly every request
+    (`limits` 5.8.0, `MemoryStorage.__expire_events`): with thousands of addresses a third of the time.
+    """
+
+    _windows: dict[str, tuple[int, float]] = field(default_factory=dict)  # key: (requests, its end)
+    _tries: dict[str, tuple[deque[float], float]] = field(default_factory=dict)  # key: (when each was, end)
+    _forgot_at: float = 0.0
+
+    def count(self, key: str, seconds: int) -> int:
+        """Count a request under a key that lasts so long; return how many there were."""
+        now = self._now()
+        count, ends = self._windows.get(key, (0, now + seconds))
+        self._windows[key] = (count + 1, ends)
+        return count + 1
+
+    def try_once(self, limit: RateLimitItem, *keys: str) -> bool:
+        """Count a try unless there were too many within the time of the limit; return whether it counts."""
+        now, seconds, key = self._now(), limit.get_expiry(), limit.key_for(*keys)
+        tries, _ = self._tries.get(key, (deque[float](), now))
+        while tries and tries[0] <= now - seconds:
+            tries.popleft()
+        if len(tries) >= limit.amount:
+            return False
+        tries.append(now)
+        self._tries[key] = (tries, now + seconds)
+        return True
+
+    def _now(self) -> float:
+        """Return the time; forget what is over now and then."""
+        now = time.monotonic()
+        if now - self._forgot_at > FORGET_SECONDS:
+            self._forgot_at = now
+            self._windows = {key: one for key, one in self._windows.items() if one[1] > now}
+            self._tries = {key: one for key, one in self._tries.items() if one[1] > now}
+        return now
+
+
 class RateLimiter:
     """Counts of all limits. `factor` multiplies ordinary ones; strict ones stay what they are."""
 
     def __init__(self, redis_url: str | None, *, factor: int = 1) -> None:
         self._factor = factor
-        self._local = MemoryStorage()
-        self._sliding_local = MovingWindowRateLimiter(self._local)
+        self._local = Counts()
         self._shared: RedisStorage | None = None
         self._sliding_shared: MovingWindowRateLimiter | None = None
         self._away_until = 0.0
@@ -85,23 +127,25 @@ class RateLimiter:
     async def hit(self, limit: RateLimitItem, *keys: str) -> Allowance:
         """Count a request, in Redis if there is one. Tells what is left instead of raising."""
         if self._shared is not None and self._may_ask():
+            key, reset = _window(limit, keys)
             try:
                 async with asyncio.timeout(REDIS_TIMEOUT_SECONDS):
-                    counted = await self._count(self._shared, limit, keys)
+                    count = await self._shared.incr(key, limit.get_expiry())
             except LOST as error:
                 self._note_loss(error)
             else:
                 self._note_return()
-                return counted
-        return await self.hit_here(limit, *keys)
+                return self._allowance(limit, count, reset)
+        return self.hit_here(limit, *keys)
 
-    async def hit_here(self, limit: RateLimitItem, *keys: str) -> Allowance:
+    def hit_here(self, limit: RateLimitItem, *keys: str) -> Allowance:
         """Count a request in this process only: microseconds, for paths with no time for Redis."""
-        return await self._count(self._local, limit, keys)
+        key, reset = _window(limit, keys)
+        return self._allowance(limit, self._local.count(key, limit.get_expiry()), reset)
 
     async def hit_strictly(self, limit: RateLimitItem, *keys: str) -> bool:
         """Count a try here and in Redis; whichever says no is right. Never lets everybody in."""
-        if not await self._sliding_local.hit(limit, *keys):
+        if not self._local.try_once(limit, *keys):
             return False
         if self._sliding_shared is not None and self._may_ask():
             try:
@@ -114,13 +158,8 @@ class RateLimiter:
                 return allowed
         return True
 
-    async def _count(self, store: Storage, limit: RateLimitItem, keys: tuple[str, ...]) -> Allowance:
-        seconds = limit.get_expiry()
-        now = time.time()
-        window = int(now // seconds)
+    def _allowance(self, limit: RateLimitItem, count: int, reset: int) -> Allowance:
         amount = limit.amount * self._factor
-        count = await store.incr(f"{limit.key_for(*keys)}/{window}", seconds)
-        reset = max(1, round((window + 1) * seconds - now))
         return Allowance(amount, max(0, amount - count), reset, count <= amount)
 
     def _may_ask(self) -> bool:
@@ -143,3 +182,10 @@ class RateLimiter:
         if self._away_until:
             log.info("redis_back")
             self._away_until = 0.0
+
+
+def _window(limit: RateLimitItem, keys: tuple[str, ...]) -> tuple[str, int]:
+    """Return the key of the window that is now, and the seconds it still lasts."""
+    seconds, now = limit.get_expiry(), time.time()
+    window = int(now // seconds)
+    return f"{limit.key_for(*keys)}/{window}", max(1, round((window + 1) * seconds - now))

@@ -11,8 +11,6 @@ from urllib.parse import urlsplit
 
 import httpx2
 from limits import parse
-from limits.aio.storage import MemoryStorage
-from limits.aio.strategies import MovingWindowRateLimiter
 
 from gptagent.adapters.asking import (
     TRANSIENT,
@@ -35,6 +33,7 @@ from gptagent.features.inference.model import (
 from gptagent.kernel import observe
 from gptagent.kernel.egress import GuardedTransport
 from gptagent.kernel.errors import AppError, Forbidden, Invalid, UpstreamUnavailable
+from gptagent.kernel.ratelimit import Counts
 
 if TYPE_CHECKING:
     from pydantic_ai.messages import ModelMessage, ModelResponse
@@ -58,9 +57,7 @@ class OpenAiCompatible:
     breaker: Breaker | None = None
     prices: PriceList = field(default_factory=PriceList, repr=False)
     patience: Patience = PATIENCE
-    _limiter: MovingWindowRateLimiter = field(
-        default_factory=lambda: MovingWindowRateLimiter(MemoryStorage()), repr=False
-    )
+    _counts: Counts = field(default_factory=Counts, repr=False)
     _client: httpx2.AsyncClient | None = field(default=None, repr=False)
     _models: "dict[str, OpenAIChatModel]" = field(default_factory=dict, repr=False)
 
@@ -134,7 +131,7 @@ class OpenAiCompatible:
         port = parts.port or (80 if parts.scheme == "http" else 443)
         if ((parts.hostname or "").lower(), port) in self.allow:
             return
-        if not await self._limiter.hit(REQUESTS_PER_MINUTE, "llm", self.base_url):
+        if not self._counts.try_once(REQUESTS_PER_MINUTE, self.base_url):
             raise UpstreamUnavailable("llm_busy", "The model's request limit is reached.", retry_after=5)
 
     def _model(self, name: str) -> "OpenAIChatModel":
