@@ -476,7 +476,7 @@ async def delete(database, scope, article_id):
 
 
 async def until_waiting(session):
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not await session.fetchval(WAITING):
             pass
 

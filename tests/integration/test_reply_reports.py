@@ -79,7 +79,7 @@ async def asks(scene, way, text, count=1):
 
 async def printed(scene, count=1):
     """Wait until so many messages of ours are in the chat; return the last one's id."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             found = await scene.world.account.sent(scene.chat["chat_id"])
             if len(found) >= count:
@@ -370,7 +370,7 @@ async def test_a_report_in_other_words_that_is_stored_while_the_reply_is_recorde
         recorded.set()
 
     async def somebody_waits_for(pid):
-        async with asyncio.timeout(10), world.db.installation() as watching:
+        async with asyncio.timeout(60), world.db.installation() as watching:
             while True:
                 if await watching.fetchval(
                     """select exists (select from pg_locks

@@ -118,7 +118,7 @@ async def test_the_same_jobs_in_their_own_envelope_have_their_effect(platform, w
         for name in CASES:
             await session.enqueue(name, payload(name, dora))
     unchanged = {"turn", "crm_task", "crm_action", "document", "site"}
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while unchanged:
             await asyncio.sleep(LOOK_EVERY_SECONDS)
             now = await snapshot(platform.db, dora.scope)
