@@ -33,7 +33,7 @@ PACE = Pace(
     slot_retry=timedelta(seconds=0.05),
 )
 DEADLINES = Deadlines(read=5, write=0.6)
-CALM_SECONDS = 20.0
+CALM_SECONDS = 60.0
 
 
 @dataclass

@@ -11,7 +11,7 @@ from cast import make_scope
 from gptagent.features.identity import service as identity
 from members import add_member, cookie_of, number_of
 
-PATIENCE_SECONDS = 20  # a bound, so that a stream that never ends fails the test
+PATIENCE_SECONDS = 60  # a bound, so that a stream that never ends fails the test
 
 
 @pytest.fixture

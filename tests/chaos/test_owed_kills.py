@@ -197,7 +197,7 @@ async def test_parts_hand_offs_and_actions_of_killed_workers_are_done_once(shop)
     await shop.until_struck()
     with shop.stopped_before("app.handoff") as one_waits:
         await shop.write(handed, "I want to talk to an operator")
-        await until("a hand-off is half owed", one_waits, seconds=20, pause=0.1)
+        await until("a hand-off is half owed", one_waits, seconds=60, pause=0.1)
         await shop.write(gap, "How are kitchens of solid oak made?")
 
         async def is_half_said():
@@ -208,7 +208,7 @@ async def test_parts_hand_offs_and_actions_of_killed_workers_are_done_once(shop)
             )
             return bool(next_part)
 
-        await until("a reply is half said", is_half_said, seconds=20, pause=0.1)
+        await until("a reply is half said", is_half_said, seconds=60, pause=0.1)
         await shop.stage.kill_worker()
     assert await shop.replies(gap) == PARTS[:1]
     about = (handed["chat_id"],)

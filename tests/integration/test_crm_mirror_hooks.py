@@ -22,7 +22,7 @@ from members import bearer
 
 SAMPLES = Path(__file__).parents[1] / "contract" / "kommo_samples"
 FORM = {"content-type": "application/x-www-form-urlencoded"}
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 60
 LATER = 2_000_000_000
 
 

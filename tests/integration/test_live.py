@@ -10,7 +10,7 @@ import pytest
 from gptagent.kernel import live
 from gptagent.kernel.live import LiveEvent, LiveHub, is_heard, last_event_id
 
-WAIT_SECONDS = 20
+WAIT_SECONDS = 60
 
 
 class Tab:
