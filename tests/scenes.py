@@ -8,7 +8,6 @@ from uuid import UUID, uuid4
 
 import msgspec
 
-from gptagent.adapters.kommo.client import Deadlines
 from gptagent.features.crm import service as crm_service
 from gptagent.features.crm.actions.jobs import ActionJobs
 from gptagent.features.crm.jobs import CrmJobs
@@ -32,7 +31,6 @@ PACE = Pace(
     busy_deal_retry=timedelta(seconds=0.05),
     slot_retry=timedelta(seconds=0.05),
 )
-DEADLINES = Deadlines(read=5, write=0.6)
 CALM_SECONDS = 60.0
 
 
@@ -47,7 +45,7 @@ class Scene:
 
     def __post_init__(self):
         extractive = ExtractiveResponder()
-        self.crm = self.world.crm(DEADLINES)
+        self.crm = self.world.crm()
         self.runner = TurnRunner(self.crm, self.world.vault, extractive, extractive, PACE)
 
     @classmethod

@@ -1,6 +1,6 @@
 """A connection that was read and what is asked for on it, for the tests of actions in the CRM."""
 
-from gptagent.adapters.kommo.client import Call, Deadlines
+from gptagent.adapters.kommo.client import Call
 from gptagent.bootstrap import build_platform
 from gptagent.features.crm import service as crm
 from gptagent.features.crm.actions import service
@@ -20,7 +20,7 @@ class Desk:
     def __init__(self, world):
         self.world, self.account = world, world.account
         self.id = world.hook.connection_id
-        self.crm = world.crm(Deadlines(read=5, write=0.6))
+        self.crm = world.crm()
 
     async def open(self):
         self.chat = await self.account.new_chat()

@@ -19,6 +19,7 @@ from members import bearer
 from readers import reader_of, texts
 from scenes import Scene
 from trust import TRUST
+from worlds import UNANSWERED
 
 
 @pytest.fixture
@@ -154,7 +155,7 @@ async def test_an_action_survives_a_killed_worker_and_is_done_once(desk):
     with pytest.raises(asyncio.CancelledError):
         await desk.act(ActingJobs(Dying()))
     assert await desk.rows("select id from app.crm_action") == []
-    await desk.world.account.break_next("tasks", action="accept_then_timeout")
+    await desk.world.account.break_next("tasks", **UNANSWERED)
     try:
         await desk.act()
     except UpstreamUnavailable:

@@ -18,6 +18,7 @@ from gptagent.features.dialog.acting import service
 from gptagent.kernel.errors import OutcomeUnknown, UpstreamUnavailable
 from integration.acting_desk import LOOKING, Desk
 from scenes import Scene
+from worlds import UNANSWERED
 
 PHONE, EMAIL = "+7 912 345-67-89", "ann@example.org"
 SURE = {"reason": "", "confidence": 0.9}
@@ -53,7 +54,7 @@ async def killed_while_it_makes_ann(desk):
     await desk.scene.set_agent(actions={"create_contact": "alone"})
     desk.calls(("create_contact", named()))
     await desk.says(f"I am Ann Lee, {PHONE}, {EMAIL}. How much is delivery to the city?", acts=False)
-    await desk.world.account.break_next("contacts", action="accept_then_timeout")
+    await desk.world.account.break_next("contacts", **UNANSWERED)
     with pytest.raises((UpstreamUnavailable, OutcomeUnknown)):
         await desk.act()
     return lead_id
@@ -69,7 +70,7 @@ async def test_a_deal_without_a_contact_gets_one_of_what_the_customer_has_named_
     await desk.scene.set_agent(actions={"create_contact": "alone"})
     desk.calls(("create_contact", named(phone="+7 900 000 00 00")), ("create_contact", named()))
     await desk.says(f"I am Ann Lee, {PHONE}, {EMAIL.upper()}. How much is delivery to the city?", acts=False)
-    await desk.world.account.break_next("contacts", action="accept_then_timeout")
+    await desk.world.account.break_next("contacts", **UNANSWERED)
     with pytest.raises((UpstreamUnavailable, OutcomeUnknown)):
         await desk.act()
     await desk.perform()

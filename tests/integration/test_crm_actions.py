@@ -32,6 +32,7 @@ from gptagent.kernel.errors import (
 from gptagent.kernel.ids import new_id
 from integration.crm_desk import Desk
 from scenes import Wrapped
+from worlds import UNANSWERED
 
 WON = 142
 
@@ -210,7 +211,7 @@ async def test_an_action_the_crm_took_without_answering_is_not_repeated(desk):
     for ask, path, name in cases:
         before = len(await rows(path, name)) if path else 0
         action = await ask()
-        fault = {"action": "accept_then_timeout", "count": 1, "delay_ms": 600}
+        fault = {**UNANSWERED, "count": 1}
         await desk.account.call("POST", "/faults", {"method": "POST|PATCH", "path": name, **fault})
         with pytest.raises(UpstreamUnavailable):
             await desk.perform(action)
@@ -315,7 +316,7 @@ async def test_two_equal_actions_make_two_things_even_if_one_is_not_confirmed(de
     cases, rows = await _made(desk)
     ask, path, name = cases[3]
     first, second = await ask(), await ask()
-    fault = {"action": "accept_then_timeout", "count": 1, "delay_ms": 600}
+    fault = {**UNANSWERED, "count": 1}
     await desk.account.call("POST", "/faults", {"method": "POST", "path": "notes", **fault})
     with pytest.raises(UpstreamUnavailable):
         await desk.perform(first)

@@ -25,7 +25,7 @@ from gptagent.kernel.errors import Conflict
 from gptagent.kernel.jobs import JobContext
 from hookings import Door
 from scenes import Scene, patched
-from worlds import NOT_FOUND
+from worlds import NOT_FOUND, UNANSWERED
 
 OFF = ("refused", "connection_off")
 
@@ -193,7 +193,7 @@ async def test_an_answer_that_waits_for_the_crm_is_not_sent_after_an_off_and_on(
 async def test_a_reply_that_had_begun_is_settled_while_it_is_off(scene, world):
     """AGT-31: exactly one answer is promised above all."""
     await scene.says("Hello")
-    await scene.break_send(action="accept_then_timeout")
+    await scene.break_send(**UNANSWERED)
     await scene.advance()
     assert (await scene.turns())[0]["state"] == "sending"
     await switch(world, is_active=False)

@@ -10,7 +10,7 @@ from gptagent.features.dialog import sending
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.errors import UpstreamUnavailable
 from scenes import PACE, Scene, patched
-from worlds import NOT_FOUND
+from worlds import NOT_FOUND, UNANSWERED
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ async def our_id(scene):
 async def test_own_report_between_listing_and_reopening_must_not_repeat(scene):
     """CRM comes back after >45 s: read-back and the report of our message arrive together."""
     await scene.says("Hello")
-    await scene.break_send(action="accept_then_timeout")
+    await scene.break_send(**UNANSWERED)
     await scene.advance()
     await asyncio.sleep(PACE.absence_certain_after.total_seconds() + 0.1)
     reported = False
@@ -46,7 +46,7 @@ async def test_own_report_between_listing_and_reopening_must_not_repeat(scene):
 async def test_own_report_with_other_white_space_is_no_takeover(scene):
     await scene.set_agent(not_found_text="First line.\n\nSecond  line.")
     await scene.says("Hello")
-    await scene.break_send(action="accept_then_timeout")
+    await scene.break_send(**UNANSWERED)
     await scene.advance()
     await scene.says("First line. Second line.", author="human", provider_id=await our_id(scene))
     await scene.calm()
@@ -57,7 +57,7 @@ async def test_own_report_with_other_white_space_is_no_takeover(scene):
 async def test_escaped_by_the_crm_is_found_again(scene):
     await scene.set_agent(not_found_text='Ask "R&D" <soon>')
     await scene.says("Hello")
-    await scene.break_send(action="accept_then_timeout")
+    await scene.break_send(**UNANSWERED)
 
     async def list_messages(*args):
         found = await scene.crm.list_messages(*args)
@@ -74,7 +74,7 @@ async def test_escaped_by_the_crm_is_found_again(scene):
 async def test_own_report_after_the_turn_was_reopened_must_not_repeat(scene):
     """Listing lags past the certainty; the report comes while the turn waits for its slot."""
     await scene.says("Hello")
-    await scene.break_send(action="accept_then_timeout")
+    await scene.break_send(**UNANSWERED)
     await scene.advance()
     await asyncio.sleep(PACE.absence_certain_after.total_seconds() + 0.1)
 
@@ -106,7 +106,7 @@ async def test_a_reply_of_an_old_turn_is_not_taken_for_another(scene, world):
 
 async def test_a_repeated_report_of_an_earlier_reply_settles_only_that(scene, world):
     await scene.says("Hello")
-    await scene.break_send(action="accept_then_timeout")
+    await scene.break_send(**UNANSWERED)
     await world.account.call(
         "POST", "/faults", {"method": "GET", "path": "messages", "action": "status", "status": 500}
     )
@@ -130,7 +130,7 @@ async def test_a_repeated_report_of_an_earlier_reply_settles_only_that(scene, wo
 
 async def test_the_clock_of_the_worker_does_not_decide_about_absence(scene, monkeypatch):
     await scene.says("Hello")
-    await scene.break_send(action="accept_then_timeout")
+    await scene.break_send(**UNANSWERED)
     await scene.advance()
 
     lag = True
@@ -143,6 +143,8 @@ async def test_the_clock_of_the_worker_does_not_decide_about_absence(scene, monk
         return await scene.crm.list_messages(*args)
 
     patched(scene, list_messages=list_messages)
+    pace = replace(PACE, absence_certain_after=timedelta(seconds=50))  # as the database counts it: far away
+    scene.runner = replace(scene.runner, pace=pace)
     monkeypatch.setattr(sending, "utcnow", lambda: utcnow() + timedelta(seconds=60))
     await scene.calm()
     assert await scene.sent() == [NOT_FOUND]
@@ -168,7 +170,7 @@ async def test_a_report_in_other_words_before_the_record_is_no_takeover(scene, w
 async def test_a_late_report_of_a_superseded_turn_is_no_persons_message(scene, world):
     """Sent, missing for long, reopened, superseded by a newer question - and only then reported."""
     await scene.says("Hello")
-    await scene.break_send(action="accept_then_timeout")
+    await scene.break_send(**UNANSWERED)
     await scene.advance()
     await asyncio.sleep(PACE.absence_certain_after.total_seconds() + 0.1)
 

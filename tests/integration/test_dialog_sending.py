@@ -10,7 +10,7 @@ from gptagent.features.crm import service as crm_service
 from gptagent.kernel.errors import Forbidden, UpstreamUnavailable
 from gptagent.kernel.jobs import JobContext
 from scenes import PACE, Scene, patched
-from worlds import NOT_FOUND
+from worlds import NOT_FOUND, UNANSWERED
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ async def scene(world):
 
 async def test_a_send_that_was_accepted_but_never_answered_is_read_back_not_repeated(scene):
     await scene.says("Hello")
-    await scene.break_send(action="accept_then_timeout")
+    await scene.break_send(**UNANSWERED)
     await scene.calm()
     assert await scene.sent() == [NOT_FOUND]
     assert await scene.outcomes() == [("not_found", "no_relevant_knowledge")]
@@ -56,7 +56,7 @@ async def test_a_message_that_comes_while_the_crm_is_down_is_answered_together_w
 
 async def test_what_cannot_be_read_back_becomes_a_task_for_a_person(scene, world):
     await scene.says("Hello")
-    await scene.break_send(action="accept_then_timeout")
+    await scene.break_send(**UNANSWERED)
     await world.account.call(
         "POST", "/faults", {"method": "GET", "path": "messages", "action": "status", "status": 500}
     )
@@ -70,7 +70,7 @@ async def test_what_cannot_be_read_back_becomes_a_task_for_a_person(scene, world
 
 async def test_our_message_reported_after_all_is_no_takeover(scene, world):
     await scene.says("Hello")
-    await scene.break_send(action="accept_then_timeout")
+    await scene.break_send(**UNANSWERED)
     await world.account.call(
         "POST", "/faults", {"method": "GET", "path": "messages", "action": "status", "status": 500}
     )
@@ -81,7 +81,7 @@ async def test_our_message_reported_after_all_is_no_takeover(scene, world):
 
 async def test_the_crms_report_of_our_message_settles_an_unknown_send(scene):
     await scene.says("Hello")
-    await scene.break_send(action="accept_then_timeout")
+    await scene.break_send(**UNANSWERED)
     await scene.advance()
     await scene.says(NOT_FOUND, author="bot", provider_id="m-1")
     await scene.calm()
@@ -159,7 +159,7 @@ async def test_a_task_whose_creation_was_not_answered_is_looked_up_first(scene, 
     await scene.set_agent(not_found_task=True)
     await scene.says("Hello")
     await scene.calm()
-    await world.account.break_next("tasks", action="accept_then_timeout")
+    await world.account.break_next("tasks", **UNANSWERED)
     with pytest.raises(Exception, match="crm_unavailable"):
         await scene.perform_tasks()
     await scene.perform_tasks()
@@ -180,14 +180,14 @@ async def test_a_talk_the_webhook_did_not_name_is_found_and_read_back_from(scene
     """A send accepted but never answered must not be repeated although no message named the talk."""
     scene.chat = {**scene.chat, "talk_id": None}
     await scene.says("Hello")
-    await scene.break_send(action="accept_then_timeout")
+    await scene.break_send(**UNANSWERED)
     await scene.calm()
     assert await scene.sent() == [NOT_FOUND]
 
 
 async def test_a_reply_is_read_back_from_the_talk_it_was_sent_into(scene, world):
     await scene.says("Hello")
-    await scene.break_send(action="accept_then_timeout")
+    await scene.break_send(**UNANSWERED)
     await scene.advance()
     await world.account.call("POST", f"/talks/{scene.chat['talk_id']}/close")
     await world.account.call("POST", f"/chats/{scene.chat['chat_id']}/customer", {"text": "again"})
@@ -229,7 +229,7 @@ async def test_a_token_revoked_before_the_chat_was_read_back_waits_for_the_owner
         return await scene.crm.list_messages(*args)
 
     await scene.says("Hello")
-    await scene.break_send(action="accept_then_timeout")
+    await scene.break_send(**UNANSWERED)
     await scene.advance()
     patched(scene, list_messages=list_messages)
     await asyncio.sleep(PACE.unknown_gives_up_after.total_seconds() + 0.1)

@@ -23,6 +23,7 @@ from gptagent.kernel.jobs import JobContext
 from members import add_member
 from readers import texts
 from scenes import Scene, Wrapped
+from worlds import UNANSWERED
 
 WORDS = "A colleague is on the way."
 ASKS = "Позовите менеджера, пожалуйста"
@@ -166,7 +167,7 @@ async def test_workers_that_die_at_each_part_leave_each_done_once(scene):
         (action,) = await session.fetch("select id from app.crm_action")
     with pytest.raises(UpstreamUnavailable):
         await ActionJobs(dying("create_note"), scene.world.vault).perform(ctx, action_id=str(action["id"]))
-    await scene.break_send(action="accept_then_timeout")
+    await scene.break_send(**UNANSWERED)
     await carry_out(scene)
     assert await scene.sent() == [*before, "Alice will answer you."]
     assert len(await notes(scene)) == 1

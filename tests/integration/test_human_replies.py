@@ -19,7 +19,7 @@ from gptagent.kernel.errors import Conflict, Invalid, UpstreamUnavailable
 from gptagent.kernel.ids import new_id
 from reply_routes import use_bot
 from scenes import PACE, Scene, Wrapped
-from worlds import NOT_FOUND
+from worlds import NOT_FOUND, UNANSWERED
 
 WORDS = "We open at nine."
 
@@ -94,10 +94,10 @@ async def test_where_people_stop_no_agents_the_question_is_answered_and_the_next
     assert await scene.sent() == [NOT_FOUND, WORDS, NOT_FOUND]
 
 
-@pytest.mark.parametrize("fault", ["accept_then_timeout", "reset"])
+@pytest.mark.parametrize("fault", [UNANSWERED, {"action": "reset"}], ids=["arrived", "never arrived"])
 async def test_a_send_whose_outcome_is_unknown_is_read_back_and_leaves_once(scene, fault):
     await write(scene)
-    await scene.break_send(action=fault)
+    await scene.break_send(**fault)
     await scene.send_owed()
     assert await scene.sent() == [NOT_FOUND, WORDS]
     assert await states(scene) == ["sent"]

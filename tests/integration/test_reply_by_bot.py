@@ -11,7 +11,7 @@ from gptagent.features.dialog.outgoing.jobs import OutgoingJobs
 from gptagent.kernel.clock import utcnow
 from reply_routes import change, run_requests, setup, use_bot
 from scenes import PACE, Scene, patched
-from worlds import NOT_FOUND
+from worlds import NOT_FOUND, UNANSWERED
 
 REPLIED = [("not_found", "no_relevant_knowledge")]
 
@@ -44,7 +44,7 @@ async def test_a_reply_reaches_the_chat_and_is_known_by_the_crms_id(scene):
 @pytest.mark.parametrize(
     "fault",
     [
-        {"action": "accept_then_timeout"},
+        UNANSWERED,
         {"action": "reset"},
         {"action": "status", "status": 429, "retry_after": 1},
         {"action": "status", "status": 500},
@@ -93,7 +93,7 @@ async def test_where_talks_cannot_be_read_the_feed_of_events_tells(scene, world)
     await world.account.call("POST", f"/chats/{scene.chat['chat_id']}/bot", {"text": "Welcome!"})
     await asyncio.sleep(1.1)  # the feed counts whole seconds
     await scene.says("Hello")
-    await break_step(scene, "run", action="accept_then_timeout")
+    await break_step(scene, "run", **UNANSWERED)
     await scene.calm()
     (turn,) = await scene.turns()
     assert await scene.sent() == ["Welcome!", NOT_FOUND]

@@ -22,7 +22,7 @@ from reply_routes import (
     use_widget,
 )
 from scenes import PACE, Scene
-from worlds import NOT_FOUND
+from worlds import NOT_FOUND, UNANSWERED
 
 REPLIED = [("not_found", "no_relevant_knowledge")]
 
@@ -64,7 +64,7 @@ async def test_a_waiting_bot_gets_the_reply_and_prints_it(scene, origin, *, form
 @pytest.mark.parametrize(
     "fault",
     [
-        {"action": "accept_then_timeout"},
+        UNANSWERED,
         {"action": "status", "status": 429, "retry_after": 1},
         {"action": "status", "status": 503},
     ],

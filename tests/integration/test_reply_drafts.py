@@ -12,7 +12,7 @@ from gptagent.kernel.clock import utcnow
 from gptagent.kernel.errors import Conflict, Invalid, NotFound
 from gptagent.kernel.ids import new_id
 from scenes import Scene
-from worlds import NOT_FOUND
+from worlds import NOT_FOUND, UNANSWERED
 
 WORDS = "We open at nine."
 
@@ -73,7 +73,7 @@ async def test_a_checked_reply_waits_with_one_task_and_leaves_once_two_people_ha
 async def test_an_approved_reply_whose_answer_never_came_is_read_back_and_not_sent_again(scene):
     draft = await asked(scene)
     await approve(scene, draft.id)
-    await scene.break_send(action="accept_then_timeout")
+    await scene.break_send(**UNANSWERED)
     await scene.calm()
     assert await scene.sent() == [NOT_FOUND]
 

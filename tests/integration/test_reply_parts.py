@@ -12,6 +12,7 @@ from gptagent.kernel.clock import utcnow
 from integration.conftest import serving_here
 from readers import reader_of
 from scenes import Scene, patched
+from worlds import UNANSWERED
 
 PARTS = tuple(
     f"Part {number}. {word * 40}." for number, word in ((1, "first "), (2, "second "), (3, "third "))
@@ -149,7 +150,7 @@ async def test_killed_workers_and_lost_answers_leave_no_gap_and_say_nothing_twic
     """MSG-2: after each part the worker is gone; of the second the CRM's answer is lost."""
     await scene.says("Tell me all.")
     await scene.advance(job_id=1)
-    await scene.break_send(action="accept_then_timeout")
+    await scene.break_send(**UNANSWERED)
     deadline = 200
     job_id = 2
     while (await scene.lane())["due_at"] is not None and deadline:
