@@ -1,6 +1,6 @@
 """The browser that the tests of screens drive: Debian's, whatever Playwright would bring along."""
 
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from members import cookie_of, number_of
 from servers import Server
@@ -17,7 +17,14 @@ FLAGS = (
     "--no-first-run",
 )
 TELL = "topic => document.dispatchEvent(new CustomEvent('live:told', { detail: topic }))"
-
+# A message goes after four seconds, before a busy machine may have looked: it stays, and lies over nothing.
+STAY = """{
+  const stay = () => document.querySelectorAll("[data-toast]").forEach((one) => (one.dataset.toast = "stay"));
+  new MutationObserver(stay).observe(document, { childList: true, subtree: true });
+  const free = new CSSStyleSheet();
+  free.replaceSync(".toasts { pointer-events: none }");
+  document.adoptedStyleSheets.push(free);
+}"""
 
 expect.set_options(timeout=20_000)  # a busy machine is slow, not wrong
 
@@ -25,6 +32,17 @@ expect.set_options(timeout=20_000)  # a busy machine is slow, not wrong
 async def too_wide(page: Page) -> int:
     """Return by how many CSS pixels the page scrolls sideways. Waits for a page that is on its way."""
     return await page.locator("html").evaluate("root => root.scrollWidth - root.clientWidth")
+
+
+async def keep_messages(context: BrowserContext) -> None:
+    """Have each message of the pages to come stay until its page is left."""
+    await context.add_init_script(STAY)
+
+
+async def open_live(page: Page, url: str) -> None:
+    """Open a page and wait until it hears of changes: as that begins, it asks anew for what is lost."""
+    async with page.expect_response("**/live?**"):
+        await page.goto(url)
 
 
 async def enter(
@@ -35,9 +53,12 @@ async def enter(
     width: int = 1280,
     theme: str = "light",
     language: str = "en",
+    keeps_messages: bool = True,
 ) -> tuple[Page, str]:
     """Open a page as the owner; return it and the address of the workspace."""
     context = await browser.new_context(viewport={"width": width, "height": 900}, locale="en-GB")
+    if keeps_messages:
+        await keep_messages(context)
     values = {"session": await cookie_of(world.db, world.scope), "theme": theme, "language": language}
     await context.add_cookies([{"name": n, "value": v, "url": web.url} for n, v in values.items()])
     page = await context.new_page()

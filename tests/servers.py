@@ -18,7 +18,7 @@ from gptagent.entrypoints.demo.ports import free_port
 from gptagent.kernel.settings import child_environment
 from trust import TRUST
 
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 STOP_SECONDS = 15.0
 POLL_SECONDS = 0.05
 _numbers = count(1)

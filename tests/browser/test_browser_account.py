@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from playwright.async_api import Browser, Locator, Page, expect
 
-from browsers import CHROMIUM, too_wide
+from browsers import CHROMIUM, keep_messages, too_wide
 from cast import make_scope
 from members import PASSWORD, number_of
 from servers import Server, serving
@@ -36,6 +36,7 @@ async def open_page(browser: Browser, width: int, url: str) -> Page:
         base_url=url,
         extra_http_headers={"x-forwarded-for": f"192.0.2.{width % 250}"},  # log-ins are limited by address
     )
+    await keep_messages(page.context)
     devtools = await page.context.new_cdp_session(page)
     await devtools.send("WebAuthn.enable")
     options = {"protocol": "ctap2", "transport": "internal", "hasResidentKey": True}

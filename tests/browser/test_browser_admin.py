@@ -7,7 +7,7 @@ import pytest
 from playwright.async_api import expect
 
 from administrators import make_administrator
-from browsers import CHROMIUM, too_wide
+from browsers import CHROMIUM, keep_messages, too_wide
 from cast import make_scope
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
@@ -46,6 +46,7 @@ def server(home, roles):
 @pytest.fixture
 async def page(browser, server, database, ada):
     context = await browser.new_context(base_url=server.url)
+    await keep_messages(context)
     cookies = {"session": await cookie_of(database, ada), "language": "en"}
     await context.add_cookies([{"name": n, "value": v, "url": server.url} for n, v in cookies.items()])
     yield await context.new_page()

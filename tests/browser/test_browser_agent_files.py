@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import expect
 
-from browsers import CHROMIUM, too_wide
+from browsers import CHROMIUM, keep_messages, too_wide
 from cast import make_scope
 from gptagent.features.agents import service as agents
 from gptagent.features.knowledge import service as knowledge
@@ -44,6 +44,7 @@ def enter(browser, web, database, anna):
     async def editor(width, **cookies):
         scope, agent = anna
         context = await browser.new_context(viewport={"width": width, "height": 900}, locale="en-GB")
+        await keep_messages(context)
         values = {"session": await cookie_of(database, scope), "language": "en", **cookies}
         await context.add_cookies([{"name": n, "value": v, "url": web.url} for n, v in values.items()])
         page, complaints = await context.new_page(), []
@@ -67,12 +68,12 @@ async def test_files_are_uploaded_watched_and_deleted(enter, home):
     ready, failed = (card.locator("article", has_text=one["name"]) for one in (PRICES, EMPTY))
     await expect(ready).to_contain_text("In the queue")
     with working(home):
-        await expect(ready).to_contain_text("Ready", timeout=30_000)
-        await expect(failed).to_contain_text("No text was found in the file.", timeout=30_000)
+        await expect(ready).to_contain_text("Ready", timeout=60_000)
+        await expect(failed).to_contain_text("No text was found in the file.", timeout=60_000)
         assert await too_wide(page) == 0
         async with page.expect_navigation():
             await failed.get_by_role("button", name="Try again").click()
-        await expect(failed).to_contain_text("Failed", timeout=30_000)
+        await expect(failed).to_contain_text("Failed", timeout=60_000)
     await ready.get_by_role("button", name=f"Delete “{PRICES['name']}”").click()
     dialog = page.get_by_role("alertdialog", name=f"Delete “{PRICES['name']}”?")
     await expect(dialog).to_contain_text("The agent stops answering from it at once.")

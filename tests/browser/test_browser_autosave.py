@@ -40,11 +40,11 @@ async def test_what_is_typed_is_a_draft_a_moment_later_and_is_published_from_the
     await expect(told).to_have_text(re.compile(r"^\s*Draft saved at "))
     await expect(page.get_by_text("There are unpublished changes.")).to_be_attached()
     await expect(field).to_be_focused()
+    held = asyncio.Queue()
+    await page.route(AUTOSAVE, held.put)  # before anything is typed: seconds pass by themselves too
     await page.keyboard.type(" at once")  # the caret is where it was
     await expect(field).to_have_value("Somebody comes at once")
 
-    held = asyncio.Queue()
-    await page.route(AUTOSAVE, held.put)
     await pass_three_seconds(page)
     async with asyncio.timeout(60):
         route = await held.get()
@@ -69,8 +69,8 @@ async def test_what_is_typed_is_a_draft_a_moment_later_and_is_published_from_the
     await expect(told).to_contain_text("Not saved yet. What the customer is told then:")
     await expect(page.locator("#not_found_text")).to_be_focused()
     assert [one for one in page.complaints if "422" not in one] == []
-    await page.locator("#not_found_text").fill("One moment.")
     await page.route(AUTOSAVE, lambda route: route.abort())
+    await page.locator("#not_found_text").fill("One moment.")
     await pass_three_seconds(page)
     await expect(told).to_contain_text("Not saved: no answer from the server.")
     await expect(page.locator("#toasts > *")).to_have_count(0)

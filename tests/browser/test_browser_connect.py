@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import expect
 
 from browser.test_browser_newcomer import register, up
-from browsers import CHROMIUM
+from browsers import CHROMIUM, keep_messages
 from gptagent.sandbox.spawn import running
 
 pytestmark = pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Chromium")
@@ -17,6 +17,7 @@ pytestmark = pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Chrom
 @pytest.fixture
 async def page(browser):
     page = await browser.new_page(locale="en-GB")
+    await keep_messages(page.context)
     yield page
     await page.context.close()
 
@@ -64,7 +65,7 @@ async def test_the_wizard_ends_in_a_connected_account_and_a_banner_leads_to_mend
             removed = {"client_id": integration["client_id"]}
             await crm.post("/accounts/wonderland/integration/remove", json=removed)
             banner = page.locator("#alerts")
-            await expect(banner).to_contain_text("Wonderland CRM does not work.", timeout=30_000)
+            await expect(banner).to_contain_text("Wonderland CRM does not work.", timeout=60_000)
             await banner.get_by_role("link", name="Mend it").click()
             await page.get_by_role("button", name="Connect again").click()
             await allow(page)

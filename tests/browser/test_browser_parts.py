@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import expect
 
-from browsers import CHROMIUM, TELL, enter, too_wide
+from browsers import CHROMIUM, TELL, enter, open_live, too_wide
 
 TELL_WHEN_ASKED = """id => document.addEventListener("htmx:finally:request", ({ target }) => {
   if (target.id === id) document.body.dataset.asked = id;
@@ -23,10 +23,10 @@ async def asked(browser, web, world, scene):
 
     async def ask(name):
         if name == "drawer":
-            await page.goto(f"{base}/conversations/{scene.conversation_id}")
+            await open_live(page, f"{base}/conversations/{scene.conversation_id}")
             link = page.get_by_role("link", name="How it was made").last
             return link.click, "**part=drawer**", page.locator("#explained .drawer__body"), "Play again"
-        await page.goto(f"{base}/knowledge-items/create")
+        await open_live(page, f"{base}/knowledge-items/create")
         if name == "preview":
             fill = page.locator("#content").fill
             return lambda: fill(WRITTEN), "**/preview", page.locator("#content-preview"), "two"

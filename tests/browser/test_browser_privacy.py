@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import expect
 
-from browsers import CHROMIUM, too_wide
+from browsers import CHROMIUM, keep_messages, too_wide
 from gptagent.kernel.crypto import load_vault
 from gptagent.kernel.ids import new_id
 from gptagent.kernel.settings import Settings
@@ -38,6 +38,7 @@ async def enter(browser, web, database):
     async def entered(scope, width):
         size = {"width": width, "height": 900}
         context = await browser.new_context(base_url=web.url, viewport=size, locale="en-GB")
+        await keep_messages(context)
         cookies = {"session": await cookie_of(database, scope), "language": "en"}
         await context.add_cookies([{"name": n, "value": v, "url": web.url} for n, v in cookies.items()])
         return await context.new_page()
