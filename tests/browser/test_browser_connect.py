@@ -28,6 +28,7 @@ async def allow(page, answer="Allow"):
     await page.get_by_role("button", name=answer).click()
 
 
+@pytest.mark.timeout(600)  # the whole platform is started
 async def test_the_wizard_ends_in_a_connected_account_and_a_banner_leads_to_mending_it(page):
     """CRM-2, CRM-3, CRM-5, U169"""
     with running("kommo") as kommo, up(KOMMO_SANDBOX_URL=kommo, EGRESS_ALLOW="") as server:

@@ -134,6 +134,7 @@ async def connect(page: Page, account: dict[str, str]) -> None:
     await expect(page.get_by_text("Connected", exact=True)).to_be_visible()
 
 
+@pytest.mark.timeout(600)  # the whole platform is started
 async def test_a_newcomer_sees_an_agent_answer_and_takes_the_chat_over(page, tmp_path):
     """U053, U054, U137: From the setup link to a live reply with its source, then takeover and back."""
     with running("kommo") as kommo, up(KOMMO_SANDBOX_URL=kommo, EGRESS_ALLOW="") as server:
