@@ -31,7 +31,7 @@ PACE = Pace(
     busy_deal_retry=timedelta(seconds=0.05),
     slot_retry=timedelta(seconds=0.05),
 )
-CALM_SECONDS = 20.0
+CALM_SECONDS = 60.0
 
 
 @dataclass

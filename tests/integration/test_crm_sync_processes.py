@@ -61,14 +61,14 @@ async def state_of(world, condition):
 async def test_a_run_is_brought_to_its_end_after_its_worker_was_killed(own_home, world, kommo):
     """CRM-9: the schedule begins it, the first worker is killed in the middle, the second ends it."""
     await world.account.call("POST", "/records/contacts", {"count": 1_500})
-    await world.account.call("POST", "/knobs", {"latency_ms": [150, 150]})
+    stuck = {"method": "GET", "path": "/contacts$", "query": "page=4", "count": 1}
+    await world.account.call("POST", "/faults", {**stuck, "action": "delay", "delay_ms": 3_600_000})
     settings = {"KOMMO_SANDBOX_URL": kommo}
     with working(own_home, **settings) as first:
         half = await state_of(world, lambda one: any(part.page == 4 for part in one.parts))
         os.kill(first.process.pid, signal.SIGKILL)
         first.process.wait()
     assert (half.kind, half.state) == ("scheduled", "running")
-    await world.account.call("POST", "/knobs", {"latency_ms": [0, 0]})
     before = (await world.account.call("GET", "/stats"))["requests"]
     with working(own_home, **settings):
         done = await state_of(world, lambda one: not one.is_under_way)
