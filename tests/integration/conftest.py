@@ -52,7 +52,7 @@ def llm() -> Iterator[str]:
 @pytest.fixture
 def control(llm: str) -> Iterator[httpx2.Client]:
     """What the emulated model is told to answer, and what it was asked; it has forgotten other tests."""
-    with httpx2.Client(base_url=f"{llm}/_sandbox", verify=TRUST) as http:
+    with httpx2.Client(base_url=f"{llm}/_sandbox", timeout=30, verify=TRUST) as http:
         http.post("/reset").raise_for_status()
         yield http
 

@@ -69,7 +69,7 @@ async def running(context=None):
 
 
 async def get(egress, url, **options):
-    return await egress.request("GET", url, **{"deadline": 5, "max_bytes": MB} | options)
+    return await egress.request("GET", url, **{"deadline": 60, "max_bytes": MB} | options)
 
 
 async def loopback(host, port):

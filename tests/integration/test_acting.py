@@ -260,7 +260,7 @@ async def test_an_action_of_a_newer_release_is_shown_as_such_and_can_only_be_rej
         refused = await owner.follow(await owner.send(f"{chat}/proposals/{task.id}/approval", {}))
         assert "A newer release has proposed this" in texts(refused)
         headers = await bearer(desk.world.db, load_vault(Settings(gptagent_home=home)), desk.world.scope)
-        async with httpx2.AsyncClient(base_url=url, headers=headers, verify=TRUST) as program:
+        async with httpx2.AsyncClient(base_url=url, headers=headers, timeout=30, verify=TRUST) as program:
             listed = await program.get("/api/v1/proposals")
             assert listed.status_code == 200, listed.text
             assert [one["action"] for one in listed.json()["items"]] == ["unknown"]

@@ -31,7 +31,7 @@ def llm():
 
 @pytest.fixture
 def control(llm):
-    with httpx2.Client(base_url=f"{llm}/_sandbox", verify=TRUST) as http:
+    with httpx2.Client(base_url=f"{llm}/_sandbox", timeout=30, verify=TRUST) as http:
         http.post("/reset").raise_for_status()
         http.post("/script?replace=1", json=[{"reply": REPLY}]).raise_for_status()
         yield http

@@ -60,7 +60,7 @@ async def test_the_answer_to_a_log_in_leads_nowhere_else(target, web, new_person
 
 
 async def test_no_redirect_goes_to_the_host_a_request_names(web):
-    async with httpx2.AsyncClient(base_url=web) as client:
+    async with httpx2.AsyncClient(base_url=web, timeout=30) as client:
         for path in ("/login/", "/api/v1/agents/", "//evil.test/", "/manage", "/favicon.ico", "/"):
             answer = await client.get(path, headers={"host": "evil.test"})
             assert urlsplit(answer.headers.get("location", "")).netloc == "", path
@@ -111,7 +111,7 @@ async def test_pages_are_not_kept_and_files_of_ours_are(alice):
 
 async def test_whom_to_tell_about_a_hole_is_said_while_somebody_is_set(web, home):
     """RFC 9116: one contact, and an end that is not far."""
-    async with httpx2.AsyncClient() as client:
+    async with httpx2.AsyncClient(timeout=30) as client:
         assert (await client.get(f"{web}/.well-known/security.txt")).status_code == 404
         contact = "mailto:security@agents.test"
         async with serving_here(home, security_contact=contact, public_url=SITE) as url:
@@ -132,7 +132,7 @@ async def test_webhooks_may_be_bound_to_networks(networks, status, home, world):
     async with world.db.session(world.scope) as session:
         sealed = await session.fetchval("select hook_sealed from app.crm_connection")
     secret = world.vault.open(sealed, org_id=world.scope.org_id, purpose="crm-hook")
-    async with serving_here(home, hooks_allow_from=networks) as url, httpx2.AsyncClient() as client:
+    async with serving_here(home, hooks_allow_from=networks) as url, httpx2.AsyncClient(timeout=30) as client:
         assert (await client.get(f"{url}/hooks/kommo/{secret}/")).status_code == status
 
 
@@ -143,7 +143,7 @@ async def test_production_has_no_page_for_tests(home):
     by_https = {"x-forwarded-proto": "https"}
     async with (
         serving_here(home, **settings) as url,
-        httpx2.AsyncClient(base_url=url, headers=by_https) as client,
+        httpx2.AsyncClient(base_url=url, headers=by_https, timeout=30) as client,
     ):
         for path in ("/_sandbox/accounts", "/styleguide", "/docs", "/openapi.json", "/debug", "/test"):
             assert (await client.get(path)).status_code in {303, 404}, path

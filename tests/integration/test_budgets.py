@@ -249,7 +249,7 @@ async def test_owners_are_told_once_at_eighty_percent_and_once_at_the_end(door, 
     ]
     ctx = JobContext(database, None, scope, 1, 1)
     async with mailbox_here() as mailbox:
-        mailer = MailJobs(SmtpMailer(SmtpServer.parse(mailbox.smtp), FROM, step_seconds=5))
+        mailer = MailJobs(SmtpMailer(SmtpServer.parse(mailbox.smtp), FROM, step_seconds=60))
         for _ in range(2):
             await BudgetJobs(Links("https://gpt.example", sends_letters=True)).tell(ctx)
         async with database.session(scope) as session:
@@ -301,7 +301,7 @@ async def test_the_page_and_the_api_say_what_is_used_and_of_what(alice, dora, do
     late = await alice.send(f"{page}/budgets", {"version": "0"})
     assert late.status_code == 409
     headers = await bearer(database, load_vault(Settings(gptagent_home=home)), scope)
-    async with httpx2.AsyncClient(base_url=web, headers=headers) as api:
+    async with httpx2.AsyncClient(base_url=web, headers=headers, timeout=30) as api:
         found = (await api.get("/api/v1/budgets")).json()
         assert (found["workspace"]["month_tokens"], found["when_exhausted"]) == (1_000_000, "hand_off")
         usage = (await api.get("/api/v1/budgets/usage")).json()["used"]

@@ -29,7 +29,7 @@ class Post(Desk):
 
     async def open_with(self, mailbox):
         await self.open()
-        self.mailer = SmtpMailer(SmtpServer.parse(mailbox.smtp), FROM, step_seconds=10)
+        self.mailer = SmtpMailer(SmtpServer.parse(mailbox.smtp), FROM, step_seconds=60)
         email = next(one.id for one in self.known.fields if one.code == "EMAIL")
         names = {"first_name": "Ann", "last_name": "<Lee>"}
         await self.write(self.contact, Asked(names, fields={email: f" {ADDRESS.upper()}"}))

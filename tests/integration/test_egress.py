@@ -130,9 +130,9 @@ async def test_a_name_that_changes_its_address_after_the_check_does_not_get_in(s
 
     egress = Egress(resolver=rebinding)
     outcomes = []
-    for _ in range(3):
+    for deadline in (0.3, 60, 0.3):  # nothing answers at the first and the third
         with pytest.raises((Forbidden, UpstreamUnavailable)) as caught:
-            await get(egress, f"https://rebind.example:{site.port}/", deadline=1)
+            await get(egress, f"https://rebind.example:{site.port}/", deadline=deadline)
         outcomes.append(caught.type)
     assert outcomes == [UpstreamUnavailable, Forbidden, UpstreamUnavailable]
     assert len(asked) == 3 and site.connections == 0

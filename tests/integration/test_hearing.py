@@ -42,9 +42,7 @@ ARTICLE = ("Delivery", "Delivery to Moscow costs 490 roubles. It takes two days.
 async def speech(llm, control):
     parts = urlsplit(llm)
     egress = Egress(frozenset({(parts.hostname, parts.port)}))
-    yield OpenAiSpeech(
-        egress, f"{llm}/v1", "sandbox-speech", "key", Patience(call=2, total=3, first_pause=0.01)
-    )
+    yield OpenAiSpeech(egress, f"{llm}/v1", "sandbox-speech", "key", Patience(first_pause=0.01))
     await egress.aclose()
 
 

@@ -103,5 +103,5 @@ async def test_a_start_that_talks_to_another_machine_in_the_clear_warns_of_it(ho
 
 
 async def test_outside_of_production_one_machine_needs_no_tls(web):
-    async with httpx2.AsyncClient(base_url=web) as http:
+    async with httpx2.AsyncClient(base_url=web, timeout=30) as http:
         assert (await http.get("/login")).status_code == 200

@@ -173,7 +173,7 @@ async def test_whoever_is_impersonated_has_read_nothing_over_the_api_either(worl
     eyes = {"authorization": f"Bearer {AccessTokens(vault).issue(claims, now=utcnow())}"}
     own = await bearer(world.db, vault, member)
     path = f"/api/v1/conversations/{scenes[0].conversation_id}/read"
-    async with httpx2.AsyncClient(base_url=site) as http:
+    async with httpx2.AsyncClient(base_url=site, timeout=30) as http:
         for headers, marks in ((eyes, 0), (own, 1)):
             assert (await http.put(path, headers=headers)).status_code == 204
             async with world.db.session(world.scope) as session:
