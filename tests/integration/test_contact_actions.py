@@ -291,7 +291,7 @@ async def test_what_a_customer_wants_is_proposed_where_the_model_does_not_say_it
     rows = await desk.rows(
         """select action, fields->>'kind' as kind, (fields->>'due_in_minutes')::int as due,
                   round(confidence::numeric, 2)::float as sure, state
-             from app.action_proposal order by created_at"""
+             from app.action_proposal order by created_at, id"""
     )
     assert [tuple(row) for row in rows] == [
         ("create_task", "call", 60, 0.85, "waiting"),
