@@ -8,7 +8,6 @@ from uuid import UUID, uuid4
 
 import msgspec
 
-from gptagent.adapters.kommo.client import Deadlines
 from gptagent.features.crm import service as crm_service
 from gptagent.features.crm.actions.jobs import ActionJobs
 from gptagent.features.crm.jobs import CrmJobs
@@ -19,7 +18,7 @@ from gptagent.features.dialog.outgoing.jobs import OutgoingJobs
 from gptagent.features.dialog.turn import TurnRunner
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.jobs import JobContext
-from worlds import World
+from worlds import Waiting, World
 
 # Nothing here waits long: read-back at once, absence believed after a moment.
 PACE = Pace(
@@ -32,8 +31,7 @@ PACE = Pace(
     busy_deal_retry=timedelta(seconds=0.05),
     slot_retry=timedelta(seconds=0.05),
 )
-DEADLINES = Deadlines(read=2, write=0.4)
-CALM_SECONDS = 20.0
+CALM_SECONDS = 60.0
 
 
 @dataclass
@@ -47,7 +45,7 @@ class Scene:
 
     def __post_init__(self):
         extractive = ExtractiveResponder()
-        self.crm = self.world.crm(DEADLINES)
+        self.crm = self.world.crm(Waiting(self.world.account))
         self.runner = TurnRunner(self.crm, self.world.vault, extractive, extractive, PACE)
 
     @classmethod

@@ -54,6 +54,7 @@ class Account:
     subdomain: str
     token: str
     client: httpx2.AsyncClient
+    leaves_unanswered: bool = False  # some request of this test
 
     @classmethod
     async def open(cls, url, subdomain, client):
@@ -80,11 +81,26 @@ class Account:
         await self.call("POST", "/faults", {"method": "POST", "path": path, "count": 1, **fault})
 
     async def call(self, method, path, body=None):
+        if path == "/faults" and (body or {}).get("action") == "accept_then_timeout":
+            self.leaves_unanswered = True
         response = await self.client.request(
             method, f"{self.url}/_sandbox/accounts/{self.subdomain}{path}", json=body
         )
         response.raise_for_status()
         return response.json()
+
+
+class Waiting:
+    """Deadlines for calls: as long as a busy machine may take, and a moment where no answer is to come."""
+
+    read = 20.0
+
+    def __init__(self, account):
+        self._account = account
+
+    @property
+    def write(self):
+        return 0.4 if self._account.leaves_unanswered else 20.0
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """A connection that was read and what is asked for on it, for the tests of actions in the CRM."""
 
-from gptagent.adapters.kommo.client import Call, Deadlines
+from gptagent.adapters.kommo.client import Call
 from gptagent.bootstrap import build_platform
 from gptagent.features.crm import service as crm
 from gptagent.features.crm.actions import service
@@ -12,6 +12,7 @@ from gptagent.features.crm.syncing.jobs import SyncJobs
 from gptagent.kernel.errors import RateLimited, UpstreamUnavailable
 from gptagent.kernel.jobs import JobContext
 from gptagent.kernel.settings import Settings
+from worlds import Waiting
 
 
 class Desk:
@@ -20,7 +21,7 @@ class Desk:
     def __init__(self, world):
         self.world, self.account = world, world.account
         self.id = world.hook.connection_id
-        self.crm = world.crm(Deadlines(read=2, write=0.4))
+        self.crm = world.crm(Waiting(world.account))
 
     async def open(self):
         self.chat = await self.account.new_chat()

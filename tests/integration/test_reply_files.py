@@ -17,7 +17,7 @@ from gptagent.kernel.clock import utcnow
 from gptagent.kernel.files import LocalFiles
 from gptagent.kernel.jobs import JobContext
 from reply_routes import use_bot
-from scenes import CALM_SECONDS, DEADLINES, PACE, Scene, Wrapped
+from scenes import CALM_SECONDS, PACE, Scene, Wrapped
 
 PDF = b"%PDF-1.7 prices"
 ANSWER = "A kitchen costs 90,000 rubles."
@@ -41,7 +41,7 @@ async def attach(scene, *names):
 async def send_files(scene, **patches):
     """Run the job as a worker would: again as long as it asks for it."""
     world = scene.world
-    jobs = EnclosureJobs(Wrapped(world.crm(DEADLINES), **patches), world.vault, PACE)
+    jobs = EnclosureJobs(Wrapped(scene.crm, **patches), world.vault, PACE)
     deadline = asyncio.get_running_loop().time() + CALM_SECONDS
     while True:
         for turn in await scene.turns():
@@ -130,7 +130,7 @@ async def test_a_send_without_an_answer_is_read_back_and_repeated_only_if_it_nev
 async def test_a_worker_that_dies_after_the_request_left_sends_nothing_twice(scene):
     await attach(scene, "prices.pdf")
     await replied(scene)
-    real = scene.world.crm(DEADLINES)
+    real = scene.crm
 
     async def dies(*args, **named):
         await real.send_message(*args, **named)
@@ -187,7 +187,7 @@ async def test_a_takeover_before_the_fence_keeps_the_files_back(scene):
 async def test_the_crms_report_of_a_file_is_ours_and_no_takeover_whether_or_not_its_id_is_known(scene):
     await attach(scene, "prices.pdf")
     await replied(scene)
-    real = scene.world.crm(DEADLINES)
+    real = scene.crm
 
     async def reported_first(*args, **named):
         await says_file(scene, "m-1")
