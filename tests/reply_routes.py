@@ -88,7 +88,7 @@ async def use_widget(scene, origin, *, mode="widget", **block):
 
 async def asked(scene, count=1):
     """Wait until the account's bot has asked so often; return what it was answered."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             calls = (await scene.world.account.call("GET", "/bots"))["calls"]
             if len(calls) >= count and calls[count - 1]["status"]:
