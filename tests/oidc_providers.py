@@ -46,7 +46,10 @@ def real_provider(redirect_uri: str) -> Iterator[str]:
                 yield next(line.split()[1] for line in process.stdout if line.startswith("ready "))
             finally:
                 process.terminate()
-                process.wait(STOP_SECONDS)
+                try:
+                    process.wait(STOP_SECONDS)
+                except subprocess.TimeoutExpired:
+                    process.kill()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

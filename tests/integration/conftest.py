@@ -13,7 +13,9 @@ from gptagent.adapters.llm.port import OpenAiCompatible, Patience
 from gptagent.features.crm import service as crm
 from gptagent.features.crm.mirror import store as mirror
 from gptagent.features.knowledge.model import StageKey
+from gptagent.features.knowledge.reranking import service as reranking
 from gptagent.features.knowledge.staging.service import list_stages
+from gptagent.features.knowledge.vectors import service as vectors
 from gptagent.kernel.db import Database
 from gptagent.kernel.ids import new_id
 from gptagent.kernel.postgres import Roles
@@ -27,6 +29,13 @@ from trust import TRUST
 from worlds import World
 
 __all__ = ["serving_here"]
+
+
+@pytest.fixture(autouse=True)
+def patient_questions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a question wait as long for its meaning and its order as a busy machine may take."""
+    for one in (vectors, reranking):
+        monkeypatch.setattr(one, "QUESTION_SECONDS", 20.0)
 
 
 @pytest.fixture(scope="session")

@@ -202,7 +202,7 @@ async def test_an_article_written_for_a_gap_is_for_the_stages_where_it_was_asked
         names = await stage_names(session)
     assert names[first] in texts(page)
     headers = await bearer(world.db, world.db._vault, world.scope)
-    async with httpx2.AsyncClient(base_url=f"{web}/api/v1", headers=headers) as api:
+    async with httpx2.AsyncClient(base_url=f"{web}/api/v1", headers=headers, timeout=30) as api:
         told = (await api.get(f"/knowledge-gaps/{gap.id}")).json()
         (question,) = (await api.get(f"/knowledge-gaps/{gap.id}/questions")).json()["items"]
     assert told["stages"] == [body(first)]
@@ -254,7 +254,7 @@ async def test_what_is_proposed_from_a_talk_is_for_the_stage_it_was_said_at(worl
     await finished(world, first, "Do you repair watches?", "Yes, we repair all watches in a week.")
     await finished(world, first, "Do you sell silver chains?", "Yes, we sell silver chains for all.")
     headers = await bearer(world.db, world.db._vault, world.scope)
-    async with httpx2.AsyncClient(base_url=f"{web}/api/v1", headers=headers) as api:
+    async with httpx2.AsyncClient(base_url=f"{web}/api/v1", headers=headers, timeout=30) as api:
         for given, kept in (({}, [body(first)]), ({"stages": []}, [])):
             (*_rest, one) = (await api.get("/knowledge-drafts")).json()["items"]
             assert one["stages"] == [body(first)]

@@ -53,7 +53,7 @@ async def model(llm):
 
 
 def control(llm, path, **options):
-    return httpx2.request("POST" if options else "GET", f"{llm}/_sandbox{path}", **options)
+    return httpx2.request("POST" if options else "GET", f"{llm}/_sandbox{path}", timeout=30, **options)
 
 
 @pytest.fixture
@@ -235,7 +235,7 @@ async def test_what_was_rejected_or_waits_is_not_proposed_again(scene, world, we
     await propose(other)
     assert await drafts_of(world) == [draft]
     headers = await bearer(world.db, world.db._vault, world.scope)
-    async with httpx2.AsyncClient(base_url=f"{web}/api/v1", headers=headers) as api:
+    async with httpx2.AsyncClient(base_url=f"{web}/api/v1", headers=headers, timeout=30) as api:
         (listed,) = (await api.get(DRAFTS)).json()["items"]
         assert listed == (await api.get(f"{DRAFTS}/{draft.id}")).json()
         assert listed["talk"] == [{"question": draft.question, "answer": draft.content}]
@@ -273,7 +273,7 @@ async def test_nothing_is_proposed_of_what_the_base_answers_of_small_talk_or_whi
         await session.execute("update app.organization set suspended_at = null")
     assert await watched(suspended, "due_at is not null"), "it is looked at again"
     async with world.db.session(world.scope) as session:
-        await session.execute("update app.draft_watch set due_at = clock_timestamp() - interval '1 second'")
+        await session.execute("update app.draft_watch set due_at = clock_timestamp() - interval '1 year'")
     assert await proposing.queue_due(world.db) >= 1
     async with world.db.installation() as session:
         queued = await session.fetch(

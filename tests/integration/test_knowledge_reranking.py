@@ -144,14 +144,16 @@ async def test_a_model_that_makes_it_worse_is_not_asked(desk):
     assert len(desk.calls()) == before, "a question was sent to a model that does not help"
 
 
-async def test_without_the_provider_the_order_stays_and_it_is_said(desk):
+async def test_without_the_provider_the_order_stays_and_it_is_said(desk, monkeypatch):
     """KB-18"""
     await desk.write()
     await desk.measure()
     time = [0.0]
     orders = Reranking(desk.reranker, clock=lambda: time[0])
     desk.fail(action="timeout", count=1)
-    assert (await desk.ask(question("sofa"), orders))[0] == "sofa 0"
+    with monkeypatch.context() as hurried:
+        hurried.setattr(reranking, "QUESTION_SECONDS", 1.0)
+        assert (await desk.ask(question("sofa"), orders))[0] == "sofa 0"
     assert (await desk.standing()).missed_at is not None
     before = len(desk.calls())
     assert (await desk.ask(question("table"), orders))[0] == "table 0"

@@ -150,11 +150,19 @@ async def stop_child():
         (packed("rule.txt", b"Delivery takes three days."), ZIP, "rules.zip"),
     ],
 )
-async def test_a_reader_that_is_stopped_with_its_worker_begins_again(ctx, data, mime, name):
+async def test_a_reader_that_is_stopped_with_its_worker_begins_again(
+    *, ctx, data, mime, name, monkeypatch, tmp_path
+):
     """The job fails, so the queue gives it to the next worker; the document is none that failed."""
     document = await upload(ctx, data, mime, name)
+    os.mkfifo(endless := tmp_path / "endless")
+
+    async def path(_ctx, _claim):
+        return endless
+
     stopping = asyncio.create_task(stop_child())
-    with pytest.raises(Interrupted):
+    with monkeypatch.context() as amidst, pytest.raises(Interrupted):
+        amidst.setattr(jobs, "_path", path)  # whoever reads it is not done before it is stopped
         await jobs.ingest(ctx, str(document))
     await stopping
     assert (await get(ctx, document)).status == "processing"
@@ -173,7 +181,7 @@ async def test_a_worker_of_another_release_leaves_the_file_to_the_one_to_come(ct
     async with ctx.db.session(ctx.scope) as session:
         waiting = await session.fetchval(
             """select count(*) from jobs.pgqueuer where entrypoint = 'knowledge.ingest'
-                and execute_after > now() + interval '20 seconds' and headers->>'org' = $1""",
+                and execute_after > created + interval '20 seconds' and headers->>'org' = $1""",
             str(ctx.scope.org_id),
         )
     assert waiting == 1

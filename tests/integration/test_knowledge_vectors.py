@@ -70,14 +70,16 @@ async def test_a_model_that_knows_no_russian_is_not_asked(desk):
     assert len(desk.calls()) == before, "a question was sent to a model that does not help"
 
 
-async def test_without_the_provider_the_words_answer_and_it_is_said(desk):
+async def test_without_the_provider_the_words_answer_and_it_is_said(desk, monkeypatch):
     """KB-18"""
     await desk.save_questions(await desk.write(BASE))
     await desk.embed()
     time = [0.0]
     understanding = Understanding(desk.embedder, clock=lambda: time[0])
     desk.fail(action="timeout", count=1)
-    assert (await desk.ask("доставка courier", understanding))[0] == "Доставка"
+    with monkeypatch.context() as hurried:
+        hurried.setattr(vectors, "QUESTION_SECONDS", 1.5)
+        assert (await desk.ask("доставка courier", understanding))[0] == "Доставка"
     assert (await desk.standing()).serving.missed_at is not None
     before = len(desk.calls())
     assert "Доставка" not in await desk.ask("courier delivery", understanding)

@@ -39,7 +39,7 @@ class Post:
 
     def __init__(self, world, mailbox):
         self.world, self.mailbox, self.door = world, mailbox, Door(world)
-        self.mailer = SmtpMailer(SmtpServer.parse(mailbox.smtp), FROM, step_seconds=10)
+        self.mailer = SmtpMailer(SmtpServer.parse(mailbox.smtp), FROM)
 
     async def open(self, *, reads=True):
         self.scene = await Scene.open(self.world)

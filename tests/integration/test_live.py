@@ -57,8 +57,9 @@ async def say(database, scope, kind, topic="agents"):
 
 
 @pytest.fixture
-async def hub(database, scope):
+async def hub(database, scope, monkeypatch):
     """A hub that listens already: its first event has come through."""
+    monkeypatch.setattr(live, "HEALTH_SECONDS", 600)  # what it says last is that it listens
     hub = LiveHub(database)
     running = asyncio.create_task(hub.run())
     async with opened(hub, scope, "warm-up") as tab:

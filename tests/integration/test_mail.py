@@ -23,7 +23,7 @@ LINK = "https://agents.example.test/reset-password/abc"
 
 @pytest.fixture
 def mailer(mailbox):
-    return SmtpMailer(SmtpServer.parse(mailbox.smtp), FROM, step_seconds=10)
+    return SmtpMailer(SmtpServer.parse(mailbox.smtp), FROM)
 
 
 def letter(to="eve@example.test", locale="en", **values):

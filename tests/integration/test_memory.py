@@ -136,7 +136,7 @@ async def test_a_contact_of_the_same_number_in_another_workspace_is_another_cust
     await talk(scene, "I keep a canary7312")
     await read(scene, model)
     world = scene.world
-    async with httpx2.AsyncClient() as client:
+    async with httpx2.AsyncClient(timeout=30) as client:
         account = await Account.open(world.account.url, f"m{new_id().hex[:8]}", client)
         foreign = await make_world(world.db, await make_scope(world.db, "Charlie's"), account, world.vault)
         theirs = await chat(foreign, model, like=scene)
@@ -350,7 +350,7 @@ async def test_a_person_adds_changes_and_erases_and_the_record_holds_no_word(sce
     assert same.id == added.id
     city = next(one for one in await remembered(scene) if one.topic == "city")
     new = NewMemory("fact", "Lives in Perm", now.date())
-    changed = await run(scene, service.change_memory, city.id, new, now=utcnow())
+    changed = await run(scene, service.change_memory, city.id, new, now=now)
     assert (changed.author, changed.seq, changed.expires_on) == ("person", 1, now.date())
     await talk(scene, "I live in Kazan still")
     await read(scene)  # said after a person wrote it

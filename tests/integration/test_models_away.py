@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ from gptagent.adapters.speech.port import OpenAiSpeech
 from gptagent.entrypoints.doctor import _breaker
 from gptagent.features.dialog.prompting import ModelResponder
 from gptagent.features.inference import service as inference
+from gptagent.features.inference import store
 from gptagent.features.inference.breaker import PostgresBreaker
 from gptagent.features.inference.model import CIRCUIT, ChatTurn, ModelRequest, Price, PriceList, Recording
 from gptagent.features.inference.prices import load_prices
@@ -31,7 +33,8 @@ from scenes import Scene
 from trust import TRUST
 
 REQUEST = ModelRequest("You answer briefly.", (ChatTurn("user", "Hello"),), temperature=0.2, max_tokens=77)
-QUICK = Patience(call=1.0, total=20.0, first_pause=0.01)
+QUICK = Patience(call=30.0, total=200.0, first_pause=0.01)
+LONG = replace(CIRCUIT, first=timedelta(minutes=5), longest=timedelta(minutes=10))
 PRICES = PriceList({"sandbox": Price(Decimal(2), Decimal(10))})
 
 
@@ -43,7 +46,7 @@ def llm():
 
 @pytest.fixture
 def control(llm):
-    with httpx2.Client(base_url=f"{llm}/_sandbox", verify=TRUST) as http:
+    with httpx2.Client(base_url=f"{llm}/_sandbox", timeout=30, verify=TRUST) as http:
         http.post("/reset").raise_for_status()
         yield http
 
@@ -64,6 +67,12 @@ async def open_model(llm, control, database):
     yield make
     for one in opened:
         await one.aclose()
+
+
+@pytest.fixture(autouse=True)
+def long_pause(monkeypatch):
+    """No model is looked at again before a test says so."""
+    monkeypatch.setattr(store, "CIRCUIT", LONG)
 
 
 @pytest.fixture
@@ -116,7 +125,8 @@ async def give_up(model, control, name):
 )
 async def test_the_fallback_model_answers_for_one_that_is_away(open_model, control, name, fault, tries):
     """MSG-9"""
-    model = open_model(name, fallback_model="sandbox-mini")
+    patience = replace(QUICK, call=3.0) if fault.get("action") == "timeout" else QUICK
+    model = open_model(name, fallback_model="sandbox-mini", patience=patience)
     break_model(control, name, **fault)
     reply = await model.complete(REQUEST)
     assert reply.model == "sandbox-mini"
@@ -143,7 +153,7 @@ async def test_after_five_failures_one_looks_and_others_wait(open_model, control
     assert observe.LLM_CIRCUITS._value.get() == opened + 1
     with pytest.raises(UpstreamUnavailable, match="llm_circuit_open") as refused:
         await first.complete(REQUEST)
-    assert 0 < refused.value.retry_after <= CIRCUIT.first.total_seconds()
+    assert 0 < refused.value.retry_after <= LONG.first.total_seconds()
     assert (await other.complete(REQUEST)).model == "sandbox-mini"
     assert (await first.complete(replace(REQUEST, model="sandbox"))).model == "sandbox"
     assert asked(control)[CIRCUIT.trip :] == ["sandbox-mini", "sandbox"]
@@ -287,7 +297,7 @@ async def test_a_turns_tokens_and_cost_are_the_providers_and_shown(world, open_m
             )
         async with reader_of(url, world.db, viewer) as reader:
             assert "Tokens:" not in texts(await reader.open(at))
-        async with httpx2.AsyncClient(base_url=url) as http:
+        async with httpx2.AsyncClient(base_url=url, timeout=30) as http:
             vault = load_vault(Settings(gptagent_home=home))
             for scope, cost in ((world.scope, used.cost_micro_usd), (viewer, None)):
                 headers = await bearer(world.db, vault, scope)

@@ -56,8 +56,11 @@ async def test_the_card_shows_where_each_thing_is_from_and_how_long_it_lasts(own
     at = f"/conversations/{scene.conversation_id}"
     page = await owner.open(at)
     shown = said(page)
+    async with scene.world.db.session(scene.world.scope) as session:
+        over = await session.fetchval("select max(expires_on) from app.memory")
     assert "I'll pay on Friday" in shown and "Promise" in shown and "70% certain" in shown
-    assert "noted by patterns" in shown and "until the chat is deleted" in shown and "until 1" in shown
+    assert "noted by patterns" in shown and "until the chat is deleted" in shown
+    assert f"until {over:%m/%d/%Y}" in shown
     (first, second) = re.findall(r'href="([^"]*#message-\d+)"', card(page))
     assert first.endswith(f"{scene.conversation_id}#message-3") and second.endswith("#message-1")
     assert 'id="message-3"' in page.text

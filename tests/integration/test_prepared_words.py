@@ -83,22 +83,25 @@ async def test_two_people_who_send_a_prepared_message_at_once_send_one(desk):
 async def test_a_reply_that_meets_a_prepared_message_comes_before_or_after_it(desk):
     """MSG-14: who comes first locks the chat; neither waits for the other without end"""
     (one,) = await spoken_of_payment(desk)
-    is_written = asyncio.Event()
+    written = asyncio.Event()
 
     async def reply():
         async with desk.session() as session:
             _owed, event = await outgoing.write(
                 session, desk.scene.conversation_id, "By card.", by="Bob", now=utcnow()
             )
-            is_written.set()
-            await asyncio.sleep(0.3)
+            written.set()
+            while not await session.fetchval("select true from pg_locks where not granted limit 1"):
+                assert not approving.done()
+                await asyncio.sleep(0.01)
             await lanes.Lanes().on_hold_changed(session, event)
 
     async def a_little_later():
-        await is_written.wait()
+        await written.wait()
         await approve(desk, one)
 
-    ended = await asyncio.gather(reply(), a_little_later(), return_exceptions=True)
+    approving = asyncio.create_task(a_little_later())
+    ended = await asyncio.gather(reply(), approving, return_exceptions=True)
     assert [type(each).__name__ for each in ended] == ["NoneType", "Conflict"]
     await desk.scene.send_owed()
     assert (await desk.scene.sent())[1:] == ["By card."]
@@ -227,7 +230,7 @@ async def test_where_nothing_else_is_to_be_done_an_email_is_prepared_that_a_pers
     assert await mailbox.letters() == []
     done = await approve(desk, one, text="Dear Ann,\nit costs 500.", sends_letters=True)
     assert done.shown == "Delivery\nDear Ann,\nit costs 500."
-    mailer = SmtpMailer(SmtpServer.parse(mailbox.smtp), FROM, step_seconds=10)
+    mailer = SmtpMailer(SmtpServer.parse(mailbox.smtp), FROM)
     jobs = ActionJobs(desk.scene.crm, desk.world.vault, mailer)
     for _ in range(2):
         await jobs.perform(desk.context(), action_id=str(done.action_id))

@@ -250,7 +250,7 @@ async def test_a_reader_who_stalls_or_leaves_holds_no_connection(scene, world, w
 
 
 async def rests(world):
-    for _ in range(200):
+    for _ in range(1200):
         async with world.db.session(world.scope) as session:
             if await session.fetchval(BUSY) == 0:
                 return True

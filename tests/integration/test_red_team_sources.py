@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from gptagent.adapters.speech.port import OpenAiSpeech, Patience
+from gptagent.adapters.speech.port import OpenAiSpeech
 from gptagent.features.dialog.prompting import ModelResponder
 from gptagent.features.inference.guarded import GuardedModel
 from gptagent.kernel.egress import Egress
@@ -61,7 +61,7 @@ class Spoilt:
             "host": f"{self.account.subdomain}.kommo.test",
             "authorization": f"Bearer {self.account.token}",
         }
-        async with httpx2.AsyncClient(headers=headers) as client:
+        async with httpx2.AsyncClient(headers=headers, timeout=30) as client:
             answer = await client.request(method, f"{self.account.url}/api/v4/{path}", json=body)
         answer.raise_for_status()
 
@@ -175,7 +175,7 @@ async def test_what_a_site_says_to_a_model_is_data(scene, world, control, tmp_pa
 async def listening(scene, llm, model, tmp_path):
     parts = urlsplit(llm)
     egress = Egress(frozenset({(parts.hostname, parts.port)}))
-    speech = OpenAiSpeech(egress, f"{llm}/v1", "sandbox-speech", "key", Patience(call=2, total=3))
+    speech = OpenAiSpeech(egress, f"{llm}/v1", "sandbox-speech", "key")
     yield Listening(scene, LocalFiles(tmp_path), speech=speech, vision=model)
     await egress.aclose()
 

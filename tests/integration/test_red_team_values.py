@@ -64,7 +64,7 @@ class Kommo:
         }
 
     async def get(self, path):
-        async with httpx2.AsyncClient(headers=self.headers) as client:
+        async with httpx2.AsyncClient(headers=self.headers, timeout=30) as client:
             answer = await client.get(f"{self.account.url}/api/v4/{path}")
         assert answer.status_code in {200, 204}
         return answer.json() if answer.status_code == 200 else {}

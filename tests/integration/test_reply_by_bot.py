@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 
 import pytest
@@ -177,8 +178,9 @@ async def test_two_chats_of_one_deal_never_swap_their_replies(scene, world):
     for _ in range(3):
         chat = await world.account.call("POST", "/chats", {"name": "Ann", "lead_id": scene.chat["lead_id"]})
         scenes.append(Scene(world, chat))
+    pace = replace(PACE, busy_deal_retry=PACE.send_retry_first, unknown_gives_up_after=timedelta(minutes=1))
     for one, word in zip(scenes, ("delivery", "warranty", "returns", "payment"), strict=True):
-        one.runner = replace(one.runner, pace=replace(PACE, busy_deal_retry=PACE.send_retry_first))
+        one.runner = replace(one.runner, pace=pace)
         await one.says(f"Tell me about {word}")
     await asyncio.gather(*(one.calm() for one in scenes))
     for one in scenes:

@@ -177,7 +177,7 @@ async def _post(origin, world, **changes):
     token, url = changes.pop("token"), changes.pop("return_url")
     body = {"token": token, "data": {"message": "Hi", "lead": "7"}, "return_url": url}
     path = changes.pop("path", world.hook.connection_id)
-    async with httpx2.AsyncClient() as client:
+    async with httpx2.AsyncClient(timeout=30) as client:
         return (await client.post(f"{origin}/hooks/kommo/{path}/widget", json=body)).status_code
 
 
@@ -189,7 +189,7 @@ def _token(world, origin, *, key=SECRET, alg="HS256", **claims):
     said = {
         "iss": f"https://{world.account.subdomain}.kommo.test",
         "aud": origin,
-        "exp": int(time.time()) + 60,
+        "exp": int(time.time()) + 3600,
         "account_id": world.hook.account_id,
         "entity_type": 2,
         "entity_id": 7,

@@ -203,11 +203,15 @@ async def test_what_robots_said_before_the_field_was_written_is_not_the_reply(by
 async def test_if_no_report_comes_the_turn_looks_for_itself(by_bot, world, brand):
     if brand == "amocrm":
         await as_amocrm(world)
-    patient(by_bot, replace(PATIENT, first_look_after=timedelta(seconds=3)))
     message_id = await awaiting(by_bot)
     before = await calls(world)
     await by_bot.advance()
     assert await calls(world) == before, "woken early, it goes on waiting"
+    async with world.db.session(world.scope) as session:
+        due_in = await session.fetchval("select due_at - clock_timestamp() from app.lane")
+        assert timedelta(0) < due_in <= NEVER
+        await session.execute("update app.lane set due_at = now()")
+    patient(by_bot, replace(PATIENT, first_look_after=timedelta(0)))
     await by_bot.calm()
     (turn,) = await by_bot.turns()
     assert (turn["outcome"], turn["provider_message_id"]) == (REPLIED[0], message_id)
@@ -258,14 +262,15 @@ async def test_a_person_with_the_same_words_takes_over_and_settles_nothing(by_bo
 
 
 async def test_a_look_too_waits_for_the_robots_message_when_a_person_said_the_same(by_bot, world):
-    await world.account.call("POST", "/knobs", {"bot_delay_ms": 700})
-    patient(by_bot, PACE)
+    await world.account.call("POST", "/knobs", {"bot_delay_ms": 600_000})
+    patient(by_bot, replace(PACE, unknown_gives_up_after=NEVER))
     await by_bot.says("Hello")
     await by_bot.advance()
-    path = f"/chats/{by_bot.chat['chat_id']}/manager"
-    persons = (await world.account.call("POST", path, {"text": NOT_FOUND}))["message_id"]
+    chat = f"/chats/{by_bot.chat['chat_id']}"
+    persons = (await world.account.call("POST", f"{chat}/manager", {"text": NOT_FOUND}))["message_id"]
     await by_bot.advance()
     assert (await by_bot.turns())[0]["state"] == "sending"
+    await world.account.call("POST", f"{chat}/bot", {"text": NOT_FOUND})
     await by_bot.calm()
     (turn,) = await by_bot.turns()
     assert turn["provider_message_id"] == await printed(by_bot) != persons

@@ -12,7 +12,7 @@ HOLDER = "select pid from pg_locks where locktype = 'advisory' and objid = $1 an
 
 
 async def holder(connection, *, other_than=None):
-    for _ in range(100):
+    for _ in range(600):
         pid = await connection.fetchval(HOLDER, worker.LEADER_LOCK)
         if pid is not None and pid != other_than:
             return pid

@@ -19,7 +19,7 @@ from gptagent.kernel.db import Database
 from gptagent.kernel.egress import Egress
 from gptagent.kernel.scope import Scope
 
-QUICK = Patience(call=2.0, total=4.0, attempts=2, first_pause=0.05)
+QUICK = Patience(attempts=2, first_pause=0.05)
 # Russian articles that English questions of the same meaning share no word with.
 BASE = {
     "Доставка": "Доставляем курьером по городу за три дня.",
