@@ -10,6 +10,7 @@ import structlog
 
 from cast import make_scope
 from gptagent.features.crm.deliveries import processing
+from gptagent.kernel import db
 from gptagent.kernel.crypto import Vault, load_vault
 from gptagent.kernel.db import Database
 from gptagent.kernel.ids import new_id
@@ -31,6 +32,8 @@ structlog.configure(
 
 # The product leaves to a job what takes a second. Most tests run no such job, and a busy machine is slower.
 processing.ACT_SECONDS = 60.0
+# Dozens of tasks share one pool: who waits long for a connection waits for the machine, not for a database.
+db.CONNECT_TIMEOUT_SECONDS = 60.0
 
 
 @pytest.fixture(scope="session")

@@ -4,14 +4,10 @@ import httpx2
 import pytest
 
 from cast import make_scope
-from gptagent.kernel import db
 from gptagent.kernel.crypto import Vault
 from worlds import Account, make_world
 
 WORLDS = 4
-
-# Dozens of lanes share one pool in one process: who waits long for a connection waits for the machine.
-db.CONNECT_TIMEOUT_SECONDS = 60.0
 
 
 @pytest.fixture(scope="session")
