@@ -213,6 +213,26 @@ async def test_a_send_goes_before_a_read_before_a_sync_over_two_processes(databa
     assert served[-6:] == [CallPriority.SYNC] * 6
 
 
+async def test_a_send_that_the_database_answered_late_still_goes_before_a_read(database, keys, monkeypatch):
+    claim, served, asked = PostgresCallLimiter._claim, [], asyncio.Event()
+
+    async def late_at_first(*args):
+        answer = await claim(*args)
+        if not asked.is_set():
+            asked.set()
+            await asyncio.sleep(1)
+        return answer
+
+    limiter = PostgresCallLimiter(database)
+    await limiter.block(keys[0], keys[0], seconds=2)
+    monkeypatch.setattr(PostgresCallLimiter, "_claim", late_at_first)
+    tasks = await queue_up((limiter, *keys), CallPriority.SEND, served, count=1)
+    await asked.wait()
+    tasks += await queue_up((limiter, *keys), CallPriority.READ, served, count=1)
+    await asyncio.gather(*tasks)
+    assert served == [CallPriority.SEND, CallPriority.READ]
+
+
 async def test_accounts_behind_one_address_are_served_by_turns(database, keys, patient):
     _, address = keys
     served = []

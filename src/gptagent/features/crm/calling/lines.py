@@ -92,10 +92,11 @@ class Line:
             if not ticket.answer.done():
                 ticket.answer.set_exception(error)
             return
-        if claim.granted or claim.open_for or self._now() + claim.wait > ticket.ends:
+        if claim.granted or claim.open_for or claim.due > ticket.ends:
             self._answer(ticket, claim)
             return
-        pause = max(claim.wait - ticket.horizon.total_seconds(), LEAST_PAUSE_SECONDS)
+        # reckoned from when it was asked: after a late answer it would come behind who reaches less far
+        pause = max(claim.due - ticket.horizon.total_seconds() - self._now(), LEAST_PAUSE_SECONDS)
         if claim.account_wait >= claim.wait and ticket.account != self._address:
             self._resting[ticket.account, ticket.priority] = self._now() + pause
         else:
