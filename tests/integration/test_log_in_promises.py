@@ -131,7 +131,7 @@ async def test_neither_address_nor_browser_decides_within_a_session(alice):
 
 async def test_uploads_of_a_workspace_are_counted_together(scope, other_scope, monkeypatch):
     now = time.time()  # windows begin by the clock: the next one could begin amidst
-    monkeypatch.setattr(ratelimit, "time", SimpleNamespace(time=lambda: now))
+    monkeypatch.setattr(ratelimit, "time", SimpleNamespace(time=lambda: now, monotonic=time.monotonic))
     request_limits = RequestLimits(RateLimiter(None))
     limit = PLANS[PLAN][1].amount
 
