@@ -109,13 +109,15 @@ async def test_what_a_killed_worker_held_counts_in_time_and_one_turn_at_most_is_
     await stage.kill_worker()
     await shop.has_replies(REPLY)
     (lost,) = shop.held()
+    # It holds for two minutes, which a busy machine may need for what follows.
+    shop.sql("update app.budget_hold set expires_at = expires_at + interval '1 hour'")
     (each,) = shop.answered()
     assert await shop.used() == each
     await shop.allow(each + lost)
     await shop.asks()
     await shop.has_replies(REPLY, NOT_FOUND)
     assert (shop.held(), len(shop.calls())) == ([lost], 2), "what it held may have been spent"
-    shop.sql("update app.budget_hold set expires_at = expires_at - interval '2 minutes'")
+    shop.sql("update app.budget_hold set expires_at = now()")
     await shop.asks()
     await shop.has_replies(REPLY, NOT_FOUND, NOT_FOUND)
     assert (shop.held(), await shop.used(), len(shop.calls())) == ([], each + lost, 2)

@@ -15,6 +15,7 @@ from gptagent.kernel.settings import child_environment
 
 CHATS = 24
 KILLS = 5
+DELAY_SECONDS = 4  # longer than a busy machine takes from one message of a chat to the next
 CALM_SECONDS = 120.0
 # The CRM tries a webhook that met no process again after 5 and after 15 minutes, then never: here after 9 and
 # 27 s. Shorter than a busy machine takes to start a process, and the message would be lost, which no restart
@@ -113,7 +114,11 @@ async def judge(stage: Stage, chats: list[str]):
 
 async def test_a_worker_killed_again_and_again_changes_nothing(stage):
     """WRK-8: 24 conversations, five SIGKILLs, one reply each."""
+    (agent,) = (await stage.platform.call("GET", "/api/v1/agents"))["items"]
+    delay = {"response_delay_seconds": DELAY_SECONDS}
+    await stage.platform.call("PATCH", f"/api/v1/agents/{agent['id']}", delay)
     writing = asyncio.create_task(write_to_all(stage))
+    await asyncio.sleep(DELAY_SECONDS)
     for _ in range(KILLS):
         await asyncio.sleep(1.6)
         await stage.kill_worker()

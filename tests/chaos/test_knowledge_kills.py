@@ -107,10 +107,10 @@ async def until_the_file_leaves(stage, chat):
     slow = {"query": "drive_url", "action": "delay", "delay_ms": 6000, "count": 1}
     await crm(stage, "POST", "/faults", slow)
     await crm(stage, "POST", f"/chats/{chat}/customer", {"text": "What does a kitchen cost?"})
-    await until("the reply has left and its file comes next", all_struck, seconds=60, pause=0.1)
+    await until("the reply has left and its file comes next", all_struck, seconds=CALM_SECONDS, pause=0.1)
     lost = {"method": "POST", "path": "send_message", "action": "accept_then_timeout", "count": 1}
     await crm(stage, "POST", "/faults", lost)
-    await until("the file is sent", all_struck, seconds=40, pause=0.1)
+    await until("the file is sent", all_struck, seconds=CALM_SECONDS, pause=0.1)
 
 
 async def until_site_and_graph_are_read(stage, site, control):
@@ -133,9 +133,9 @@ async def until_site_and_graph_are_read(stage, site, control):
     async def is_asked():
         return "Anna Petrova" in control.get("/calls").text
 
-    await until("the model is asked about the passage", is_asked, seconds=60, pause=0.1)
+    await until("the model is asked about the passage", is_asked, seconds=CALM_SECONDS, pause=0.1)
     made = await stage.platform.call("POST", "/api/v1/sites", {"url": site.url()})
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(CALM_SECONDS):
         await struck.wait()
     return made["id"], goes_on
 
@@ -154,7 +154,7 @@ def let_claims_end(stage):
         )
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 async def test_what_a_killed_worker_had_in_hand_is_done_once(stage, site, llm):
     """WRK-8: the file reaches the customer once, no page is read twice, the graph has each fact once."""
     _url, control = llm

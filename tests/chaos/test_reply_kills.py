@@ -103,7 +103,7 @@ async def shops():
         yield made
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(500)
 async def test_a_worker_killed_between_two_steps_of_a_reply_says_it_once(shops):
     """WRK-8, CRM-22: after the field was written, after the run was taken, after the answer was taken."""
     for shop in shops:
@@ -113,7 +113,7 @@ async def test_a_worker_killed_between_two_steps_of_a_reply_says_it_once(shops):
     async def all_struck():
         return all([await shop.has_struck() for shop in shops])
 
-    await until("every request was made", all_struck, seconds=40, pause=0.1)
+    await until("every request was made", all_struck, seconds=CALM_SECONDS, pause=0.1)
     await shops[0].stage.kill_worker()
 
     async def all_answered():
@@ -133,4 +133,4 @@ async def test_a_worker_killed_between_two_steps_of_a_reply_says_it_once(shops):
             [turn["outcome"] for turn in thread["turns"]] == ["not_found"] for thread in threads
         )
 
-    await until("every turn is recorded as a reply", all_ended, seconds=60, pause=1)
+    await until("every turn is recorded as a reply", all_ended, seconds=CALM_SECONDS, pause=1)

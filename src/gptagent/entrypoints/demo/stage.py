@@ -16,8 +16,8 @@ from gptagent.entrypoints.demo.ports import free_port
 from gptagent.kernel.egress import Egress
 
 START_SECONDS = 90.0
-RESTART_SECONDS = 30.0
-STOP_SECONDS = 15.0
+RESTART_SECONDS = 60.0
+STOP_SECONDS = 40.0  # killed before its own children have ended, the platform would leave them behind
 CALL_SECONDS = 40.0
 BUSY_SECONDS = 60.0
 TOO_MANY_REQUESTS = 429
@@ -213,5 +213,8 @@ def _children(pid: int) -> list[int]:
 
 
 def _arguments(pid: int) -> list[str]:
-    """Whole words: PostgreSQL's own options speak of workers too."""
-    return Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+    """Whole words: PostgreSQL's own options speak of workers too. None of a process that ended meanwhile."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return []
