@@ -63,7 +63,7 @@ async def reader_of(url: str, database: Database, scope: Scope) -> AsyncIterator
 @asynccontextmanager
 async def stranger_at(url: str) -> AsyncIterator[Reader]:
     """Be somebody who reads English and has no session."""
-    async with httpx2.AsyncClient(base_url=url, cookies={"language": "en"}, timeout=20, verify=TRUST) as http:
+    async with httpx2.AsyncClient(base_url=url, cookies={"language": "en"}, timeout=60, verify=TRUST) as http:
         yield Reader(http)
 
 

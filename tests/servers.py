@@ -21,6 +21,12 @@ from trust import TRUST
 START_SECONDS = 120.0
 STOP_SECONDS = 15.0
 POLL_SECONDS = 0.05
+PATIENT = """
+from gptagent.entrypoints.cli import main
+from gptagent.features.crm.deliveries import processing
+processing.ACT_SECONDS = 60.0
+main()
+"""
 _numbers = count(1)
 
 
@@ -52,10 +58,14 @@ class Server:
 
 
 @contextmanager
-def serving(home: Path, *, port: int = 0, **settings: str) -> Iterator[Server]:
-    """Run a web process on this home's database until the block ends; on a free port if none is given."""
+def serving(home: Path, *, port: int = 0, is_patient: bool = False, **settings: str) -> Iterator[Server]:
+    """Run a web process on this home's database until the block ends; on a free port if none is given.
+
+    `is_patient`: it acts on each webhook itself, however long a busy machine takes, where no worker runs.
+    """
     port = port or free_port()
-    with _running("web", home, HOST="127.0.0.1", PORT=str(port), **settings) as server:
+    program = ("-c", PATIENT) if is_patient else ("-m", "gptagent")
+    with _running("web", home, program, HOST="127.0.0.1", PORT=str(port), **settings) as server:
         server.url = f"http://127.0.0.1:{port}"
         server.until("the web process is ready", lambda: server.answers("/health/live"))
         yield server
@@ -64,18 +74,20 @@ def serving(home: Path, *, port: int = 0, **settings: str) -> Iterator[Server]:
 @contextmanager
 def working(home: Path, **settings: str) -> Iterator[Server]:
     """Run a worker process on this home's database until the block ends."""
-    with _running("worker", home, **settings) as worker:
+    with _running("worker", home, ("-m", "gptagent"), **settings) as worker:
         worker.until("the worker is ready", lambda: "worker_ready" in worker.log)
         yield worker
 
 
 @contextmanager
-def _running(name: Literal["web", "worker"], home: Path, **settings: str) -> Iterator[Server]:
+def _running(
+    name: Literal["web", "worker"], home: Path, program: tuple[str, str], **settings: str
+) -> Iterator[Server]:
     log_file = home / f"{name}-{next(_numbers)}.log"
     environment = {**child_environment(), "GPTAGENT_HOME": str(home), "PYTHONUNBUFFERED": "1", **settings}
     with log_file.open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "gptagent", name],
+            [sys.executable, *program, name],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -25,7 +25,7 @@ def sandbox() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def web(home: Path, roles, sandbox: str) -> Iterator[Server]:
     settings = {"KOMMO_SANDBOX_URL": sandbox, "METRICS_TOKEN": METRICS_TOKEN}
-    with serving(home, RATE_FACTOR="1000", REGISTRATION="open", **settings) as server:
+    with serving(home, is_patient=True, RATE_FACTOR="1000", REGISTRATION="open", **settings) as server:
         yield server
 
 
@@ -36,7 +36,7 @@ def vault(web: Server, home: Path) -> Vault:
 
 @pytest.fixture(scope="session")
 async def door(web: Server, database: Database, vault: Vault) -> AsyncIterator[Door]:
-    async with httpx2.AsyncClient(base_url=web.url, timeout=20) as client:
+    async with httpx2.AsyncClient(base_url=web.url, timeout=60) as client:
         yield Door(client, database, vault, web.used)
 
 

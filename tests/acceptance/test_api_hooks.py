@@ -46,7 +46,7 @@ class Hooked:
 
 @pytest.fixture(scope="module")
 async def hooked(door, database, sandbox):
-    with httpx2.Client(timeout=5) as client:
+    with httpx2.Client(timeout=30) as client:
         account = Account.open(sandbox, client)
         scope = await make_scope(database, "Hooked")
         owner = await door.of(scope)

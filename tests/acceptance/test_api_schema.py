@@ -1,7 +1,7 @@
 """The description of the API, and what comes of requests made from it by chance: never an error of ours."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import httpx2
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from acceptance.door import new_address
 from acceptance.operations import BY_NAME, OPEN
 from cast import make_scope
+from gptagent.kernel.clock import utcnow
 
 EXAMPLES = 12  # of each operation
 ENDS_LOG_INS = "/account"
@@ -142,8 +143,11 @@ def check(response):
 @pytest.fixture
 async def owner(door, database, web):
     """Somebody of her own: what is asked by chance may end her log-ins."""
-    zoe = await door.of(await make_scope(database, "Zoe's"))
-    with httpx2.Client(base_url=web.url, headers=zoe.headers, timeout=20) as client:
+    later = utcnow() + timedelta(
+        minutes=10
+    )  # an access token lasts ten minutes, these requests may take longer
+    zoe = await door.of(await make_scope(database, "Zoe's"), now=later)
+    with httpx2.Client(base_url=web.url, headers=zoe.headers, timeout=60) as client:
         yield client
 
 

@@ -85,7 +85,7 @@ def test_every_answer_is_one_the_description_knows(name, kind, described, connec
     def ask(case):
         for who, answers in asked.items():
             headers = new_address() | (zoe.headers if who == "owner" else {})
-            response = case.call(headers=headers, session=connection, timeout=20)
+            response = case.call(headers=headers, session=connection, timeout=60)
             case.validate_response(response, checks=CHECKS, headers=headers)
             answers.append(response.status_code)
 

@@ -68,6 +68,7 @@ async def reranked(database, scope):
         return await session.fetchval("select count(*) from app.reranking where measured_at is not null")
 
 
+@pytest.mark.timeout(900)  # a dozen processes are started
 async def test_a_worker_embeds_each_base_the_page_tells_and_it_can_be_made_anew(
     home, database, settings, provider
 ):
@@ -133,7 +134,7 @@ async def test_a_worker_embeds_each_base_the_page_tells_and_it_can_be_made_anew(
 
 async def until(worker, count, wanted):
     """Wait for a count in the database, as long as the worker lives."""
-    for _ in range(600):
+    for _ in range(1200):
         if await count() == wanted:
             return
         assert worker.process.poll() is None, worker.log[-2000:]

@@ -21,7 +21,7 @@ from servers import serving
 
 REDIS = shutil.which("redis-server")
 PASSWORD = "a word of this drill"
-WAIT_SECONDS = 30
+WAIT_SECONDS = 60
 LIMIT = parse("10/day")  # no window begins while a test counts, but at midnight
 pytestmark = pytest.mark.skipif(REDIS is None, reason="redis-server is not installed")
 
@@ -56,7 +56,7 @@ class Redis:
 
     def flush(self):
         client = ["redis-cli", "-p", str(self.port), "-a", PASSWORD, "flushall"]
-        subprocess.run(client, check=True, capture_output=True, timeout=10)
+        subprocess.run(client, check=True, capture_output=True, timeout=60)
 
 
 @pytest.fixture
@@ -135,9 +135,9 @@ async def test_redis_that_is_back_is_asked_again(redis, count_with, monkeypatch)
 
 @pytest.fixture
 async def served(redis, home, web, database, vault):
-    """A web process that counts in this Redis; its client is less patient than a test."""
+    """A web process that counts in this Redis; its client waits for one that hangs no longer than a test."""
     with serving(home, REDIS_URL=redis.url) as server:
-        async with httpx2.AsyncClient(base_url=server.url, timeout=5) as client:
+        async with httpx2.AsyncClient(base_url=server.url, timeout=60) as client:
             yield server, Door(client, database, vault, server.used)
 
 

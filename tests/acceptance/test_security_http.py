@@ -82,7 +82,7 @@ async def test_no_credential_is_taken_from_the_address(field, door, alice):
 async def test_whoever_is_no_proxy_cannot_choose_the_address_that_is_counted(web):
     """Another address than the proxy's own, with a forged header each time, is still one client."""
     transport = httpx2.HTTPTransport(local_address="127.0.0.77")
-    with httpx2.Client(base_url=web.url, transport=transport, timeout=20) as client:
+    with httpx2.Client(base_url=web.url, transport=transport, timeout=60) as client:
         body = {"password": "not the right one"}
         answers = [
             client.post(
@@ -111,7 +111,7 @@ SMUGGLED = "GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
 )
 def test_a_request_with_two_ends_is_no_two_requests(head, web):
     address = urlsplit(web.url)
-    with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
+    with socket.create_connection((address.hostname, address.port), timeout=60) as connection:
         connection.sendall(
             f"POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\n0\r\n\r\n{SMUGGLED}".encode()
         )
