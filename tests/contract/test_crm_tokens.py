@@ -227,12 +227,12 @@ async def test_a_blocked_address_breaks_nothing(office, connection, account, ada
 async def test_whoever_stops_waiting_does_not_lose_the_answer(office, connection, account, adapter):
     """A job that is cancelled in the middle of a refresh must not burn the token."""
     account.steer("POST", "/grants/expire")
-    account.steer("POST", "/knobs", latency_ms=[200, 200])
+    account.steer("POST", "/knobs", latency_ms=[500, 500])
     link = await office.link(connection.id)
     before = account.steer("GET", "/stats")["requests"]
     waiting = asyncio.create_task(adapter.fetch_account(link))
     # The refused call and the request for a new pair have come there; the pair is not made yet.
-    await asyncio.to_thread(until, lambda: account.steer("GET", "/stats")["requests"] == before + 2)
+    await asyncio.to_thread(until, lambda: account.steer("GET", "/stats")["requests"] >= before + 2)
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
     assert (await adapter.fetch_account(link)).id == account.facts["account_id"]

@@ -96,7 +96,7 @@ async def test_a_plan_without_bots_refuses_both(crm, link, account):
 def test_another_bot_on_the_same_deal_ends_the_one_that_runs(account):
     """What it has not said by then is not said."""
     chat = account.chat()
-    account.steer("POST", "/knobs", bot_delay_ms=400)
+    account.steer("POST", "/knobs", bot_delay_ms=3000)  # until the second is asked for
     first = account.steer("POST", "/bots", name="First", text="first")["bot_id"]
     second = account.steer("POST", "/bots", name="Second", text="second")["bot_id"]
     for bot_id in (first, second):

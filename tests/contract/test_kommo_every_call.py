@@ -102,6 +102,16 @@ async def outcomes(crm, account, call, faults):
     return found
 
 
+async def outcome_where_struck(crm, account, call, fault):
+    """Return the outcome of a request that came there: on a busy machine its time may pass before it left."""
+    while True:
+        account.steer("POST", "/faults", count=1, **fault)
+        found = await outcome(call, crm, linked(account))
+        if account.steer("GET", "/faults")["faults"] == []:
+            return found
+        account.steer("DELETE", "/faults")
+
+
 def silent(call):
     unsure = ("OutcomeUnknown", "crm_outcome_unknown")
     return unsure if call.is_write else ("UpstreamUnavailable", "crm_unavailable")
@@ -128,7 +138,9 @@ async def test_silence_leaves_the_outcome_of_a_write_open_and_of_no_read(url, ac
 async def test_an_answer_that_never_comes_is_silence(url, account, name):
     call = CALLS[name]
     async with connected(url, Recorder(), deadlines=SHORT) as crm:
-        found = await outcomes(crm, account, call, TIMEOUTS)
+        found = {
+            key: await outcome_where_struck(crm, account, call, fault) for key, fault in TIMEOUTS.items()
+        }
     assert found == dict.fromkeys(TIMEOUTS, silent(call))
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from contract.kommo_calls import CALLS
 from contract.kommo_tools import Recorder, break_next, connected, linked
-from contract.sandbox_tools import accounts_at
+from contract.sandbox_tools import accounts_at, until
 from gptagent.adapters.kommo.client import BLOCK_SECONDS, Deadlines
 from gptagent.adapters.kommo.failures import DEFAULT_RETRY_SECONDS
 from gptagent.features.crm.model import NewTask
@@ -62,6 +62,7 @@ async def test_a_message_taken_in_without_an_answer_is_found_by_reading_back(url
     async with connected(url, limiter, deadlines=Deadlines(write=2)) as crm:
         with pytest.raises(OutcomeUnknown, match="crm_outcome_unknown"):
             await crm.send_message(link, chat["talk_id"], "Only once")
+        until(lambda: account.steer("GET", "/ledger")["entries"])  # a busy emulator takes it in later
         (message,) = await crm.list_messages(link, chat["talk_id"], EPOCH)
     assert message.text == "Only once"
 

@@ -90,7 +90,7 @@ def hooks():
 
 @pytest.fixture
 def channel(url, hooks):
-    with accounts_at(url) as factory, httpx2.Client(timeout=10) as http:
+    with accounts_at(url) as factory, httpx2.Client(timeout=60) as http:
         channel = OwnChannel(url, http, factory(), f"{hooks[0]}/:scope_id")
         yield channel
 

@@ -40,6 +40,10 @@ class Lab:
         codes = sorted(code for code in CODES if not code.endswith("_customer"))
         account.subscribe(hook.url, *codes)
 
+    def until_all_came(self):
+        """What comes late would be taken for the next account's."""
+        until(lambda: self.steer("GET", "/deliveries")["under_way"] == 0)
+
     def keys(self, prefix):
         until(lambda: self.hook.bodies(prefix))
         return self.hook.keys(prefix)
@@ -60,13 +64,17 @@ class Lab:
 @pytest.fixture
 def lab(url, hook):
     with accounts_at(url) as opened:
-        yield Lab(opened(unsorted=False), hook)
+        lab = Lab(opened(unsorted=False), hook)
+        yield lab
+        lab.until_all_came()
 
 
 @pytest.fixture
 def unsorted_lab(url, hook):
     with accounts_at(url) as opened:
-        yield Lab(opened(unsorted=True), hook)
+        lab = Lab(opened(unsorted=True), hook)
+        yield lab
+        lab.until_all_came()
 
 
 def published(name):

@@ -22,7 +22,7 @@ def account(url):
 
 def test_faults_are_switched_on_and_off_with_buttons(url, account):
     page = f"{url}/account/{account.facts['subdomain']}"
-    with httpx2.Client(timeout=10, follow_redirects=True) as person:
+    with httpx2.Client(timeout=60, follow_redirects=True) as person:
         for name, fault in FAULTS.items():
             if fault.action != "status":
                 continue
@@ -42,7 +42,7 @@ def test_a_ban_is_shown_and_lifted(url, account):
     while account.api("GET", "/account").status_code != 403:
         pass
     page = f"{url}/account/{account.facts['subdomain']}?lang=en"
-    with httpx2.Client(timeout=10, follow_redirects=True) as person:
+    with httpx2.Client(timeout=60, follow_redirects=True) as person:
         shown = person.get(page).text
         assert "The address is blocked for another" in shown and "lift the ban" in shown
         assert "The address is blocked" not in person.post(page.replace("?", "/clear?")).text
@@ -54,7 +54,7 @@ def test_what_was_taken_in_is_listed(url, account):
     account.api("POST", f"/talks/{chat['talk_id']}/send_message", {"text": "Hello"})
     account.subscribe("https://app.example/hooks/x/", "add_message")
     for language in ("ru", "en"):
-        shown = httpx2.get(f"{url}/account/{account.facts['subdomain']}?lang={language}", timeout=10)
+        shown = httpx2.get(f"{url}/account/{account.facts['subdomain']}?lang={language}", timeout=60)
         assert shown.status_code == 200 and "add_message" in shown.text and "<span>send</span>" in shown.text
         assert "Hello" not in shown.text and "app.example" not in shown.text
         assert "built-in" not in shown.text

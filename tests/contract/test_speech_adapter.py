@@ -17,7 +17,7 @@ from gptagent.sandbox.spawn import running
 from trust import TRUST
 
 KEY = "sk-canary-of-speech"
-QUICK = Patience(call=1.0, total=5.0, attempts=3, first_pause=0.05)
+QUICK = Patience(call=60.0, total=240.0, attempts=3, first_pause=0.05)
 WORDS = 'Сколько стоит "доставка"?'
 VOICE = Recording("voice.ogg", "audio/ogg", b"OggS\0" + WORDS.encode())
 
