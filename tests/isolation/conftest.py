@@ -97,7 +97,7 @@ class Caller:
 
 @pytest.fixture(scope="session")
 async def http(web: Server) -> AsyncIterator[httpx2.AsyncClient]:
-    async with httpx2.AsyncClient(base_url=web.url, timeout=20) as client:
+    async with httpx2.AsyncClient(base_url=web.url, timeout=60) as client:
         yield client
 
 

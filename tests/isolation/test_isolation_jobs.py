@@ -96,7 +96,9 @@ async def test_a_job_in_another_tenants_envelope_touches_nothing(platform, worke
         assert worker.process.poll() is None
         await asyncio.sleep(LOOK_EVERY_SECONDS)
     assert await snapshot(platform.db, alice.scope) == before
-    assert not await queued(platform, charlie), "a job died instead of finding nothing to do"
+    # A schedule may have given him work of his own by now: what waits is no fault, what failed is one.
+    died = [job["entrypoint"] for job in await queued(platform, charlie) if job["status"] == "failed"]
+    assert died == [], "a job died instead of finding nothing to do"
     assert alice.canary not in await texts_of(platform, charlie)
     assert alice.canary not in worker.log
 

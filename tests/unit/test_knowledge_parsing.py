@@ -126,8 +126,7 @@ async def test_a_child_that_takes_too_long_is_killed(tmp_path):
 
 
 async def test_a_cancelled_parse_leaves_no_child(tmp_path):
-    path = tmp_path / "file"
-    path.write_bytes(made.word_bomb(250, honest=True))
+    path = endless_file(tmp_path)
     task = asyncio.create_task(parse_file(path, DOCX))
     while not (children := _children_reading(path)):  # noqa: ASYNC110 - another process's start is no event
         await asyncio.sleep(0.01)
@@ -135,6 +134,13 @@ async def test_a_cancelled_parse_leaves_no_child(tmp_path):
     with pytest.raises(asyncio.CancelledError):
         await task
     assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
+
+
+def endless_file(folder: Path) -> Path:
+    """A file whose reader waits for its first byte: it cannot end before it was seen."""
+    path = folder / "file"
+    os.mkfifo(path)
+    return path
 
 
 def _children_reading(path: Path) -> list[str]:

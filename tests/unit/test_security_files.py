@@ -13,6 +13,7 @@ from gptagent.features.knowledge.parsing import ParseFailed, parse_file
 from gptagent.features.knowledge.parsing.child import parse
 from gptagent.features.knowledge.parsing.limits import ARCHIVE_MAX_ENTRIES
 from unit.test_knowledge_parsing import _children_reading as children_reading
+from unit.test_knowledge_parsing import endless_file
 
 LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
 ENTITIES = {
@@ -59,8 +60,7 @@ def test_an_archive_of_too_many_files_is_not_unpacked():
 
 async def test_the_child_that_reads_a_file_is_given_no_secret(monkeypatch, tmp_path):
     monkeypatch.setenv("SECRET_KEYS", "the operator's own word")
-    path = tmp_path / "file"
-    path.write_bytes(made.word_bomb(250, honest=True))
+    path = endless_file(tmp_path)
     task = asyncio.create_task(parse_file(path, DOCX))
     while not (children := children_reading(path)):  # noqa: ASYNC110 - another process's start is no event
         await asyncio.sleep(0.01)
