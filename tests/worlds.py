@@ -34,6 +34,9 @@ NOT_FOUND = "I will ask a colleague."
 # A fault: what is asked is carried out, but the answer is cut off. So no test needs a deadline so short that
 # other calls miss it too where the machine is busy.
 UNANSWERED = {"action": "spoil", "body": "truncated"}
+# A knob: a web process of a busy machine may stand still longer than the vendor waits for its answer, and
+# what it has not taken by then comes again after five minutes.
+PATIENT_HOOKS = {"webhook_timeout_ms": 60_000}
 
 
 class NoLimit:

@@ -13,6 +13,7 @@ from gptagent.entrypoints.demo.ports import free_port
 from gptagent.kernel.postgres import Postgres, prepare_database
 from gptagent.migrations.run import migrate
 from servers import serving, working
+from worlds import PATIENT_HOOKS
 
 METRICS_TOKEN = "a word of the operator's own"
 EMAIL, NAME, PASSWORD = "dormouse@wonderland-canary.test", "Dormouse Canaryname", "correct horse battery"
@@ -81,6 +82,7 @@ class Life:
         url = f"{self.sandbox}/_sandbox/accounts"
         token = httpx2.post(url, json={"subdomain": "canarylog"}, timeout=30).json()["token"]
         self.used.add(token)
+        self.crm("POST", "/knobs", PATIENT_HOOKS)
         for given in (token + "x", token):
             body = {"address": "canarylog.kommo.test", "token": given}
             self.call("POST", "/api/v1/connections", json=body)

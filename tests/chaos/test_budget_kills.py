@@ -9,6 +9,7 @@ from gptagent.entrypoints.demo.stage import until
 from gptagent.kernel.postgres import Postgres
 from gptagent.kernel.postgres.roles import DATABASE
 from gptagent.sandbox.spawn import running
+from worlds import PATIENT_HOOKS
 
 CALM_SECONDS = 120.0
 REPLY = "Good day! How may I help you?"
@@ -37,7 +38,7 @@ class Shop:
     async def open(self):
         call = self.stage.platform.call
         account = await self.stage.sandbox.call("POST", "/_sandbox/accounts", {"subdomain": "money"})
-        await self.crm("POST", "/knobs", {"requests_per_second": 0})
+        await self.crm("POST", "/knobs", {"requests_per_second": 0, **PATIENT_HOOKS})
         agent = await call("POST", "/api/v1/agents", {"name": "Agent"})
         settings = {
             "is_active": True,

@@ -14,6 +14,7 @@ from gptagent.kernel.postgres import Postgres
 from gptagent.kernel.postgres.roles import DATABASE
 from gptagent.kernel.settings import child_environment
 from proxies import running_proxy
+from worlds import PATIENT_HOOKS
 
 COMPANIES = 5
 ACCOUNTS_EACH = 10
@@ -160,7 +161,7 @@ async def soak():
         proxies = [await stack.enter_async_context(running_proxy()) for _ in range(COMPANIES * ACCOUNTS_EACH)]
         settings = {"EGRESS_PROXIES": ",".join(proxy.url for proxy in proxies)}
         stage = await stack.enter_async_context(raised_stage({**child_environment(), **settings}))
-        knobs = {"retry_scale": RETRY_SCALE, "copies": [1, 2]}
+        knobs = {"retry_scale": RETRY_SCALE, "copies": [1, 2], **PATIENT_HOOKS}
         await stage.sandbox.call("POST", "/_sandbox/knobs", knobs)
         soak = Soak(stage)
         for number in range(COMPANIES):

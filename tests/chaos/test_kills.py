@@ -12,6 +12,7 @@ from gptagent.entrypoints.demo.stage import Stage, raised_stage, until
 from gptagent.kernel.postgres import Postgres
 from gptagent.kernel.postgres.roles import DATABASE
 from gptagent.kernel.settings import child_environment
+from worlds import PATIENT_HOOKS
 
 CHATS = 24
 KILLS = 5
@@ -34,7 +35,7 @@ async def stage():
 async def open_shop(stage: Stage):
     """A workspace with an agent that answers after a second, connected to an account without a rate limit."""
     account = await stage.sandbox.call("POST", "/_sandbox/accounts", {"subdomain": "kills"})
-    knobs = {"requests_per_second": 0, "retry_scale": RETRY_SCALE, "copies": [1, 2]}
+    knobs = {"requests_per_second": 0, "retry_scale": RETRY_SCALE, "copies": [1, 2], **PATIENT_HOOKS}
     await sandbox(stage, "POST", "/knobs", knobs)
     owner = {
         "email": "alice@example.test",

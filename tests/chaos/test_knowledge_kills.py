@@ -13,6 +13,7 @@ from gptagent.kernel.postgres import Postgres
 from gptagent.kernel.postgres.roles import DATABASE
 from gptagent.sandbox.spawn import running
 from websites import website
+from worlds import PATIENT_HOOKS
 
 CALM_SECONDS = 120.0
 GRAPH = "passages of a company's documents"  # in what a model is told to read them
@@ -85,7 +86,7 @@ async def open_shop(stage):
     """An agent that answers from an article with a file; return the customer's chat."""
     platform = stage.platform
     account = await stage.sandbox.call("POST", "/_sandbox/accounts", {"subdomain": "files"})
-    await crm(stage, "POST", "/knobs", {"requests_per_second": 0})
+    await crm(stage, "POST", "/knobs", {"requests_per_second": 0, **PATIENT_HOOKS})
     agent = await platform.call("POST", "/api/v1/agents", {"name": "Agent"})
     settings = {"is_active": True, "response_delay_seconds": 1}
     await platform.call("PATCH", f"/api/v1/agents/{agent['id']}", settings)
@@ -104,13 +105,11 @@ async def until_the_file_leaves(stage, chat):
     async def all_struck():
         return (await crm(stage, "GET", "/faults"))["faults"] == []
 
-    slow = {"query": "drive_url", "action": "delay", "delay_ms": 6000, "count": 1}
-    await crm(stage, "POST", "/faults", slow)
+    send = {"method": "POST", "path": "send_message", "count": 1}
+    reply, file = {**send, "action": "delay", "delay_ms": 0}, {**send, "action": "accept_then_timeout"}
+    await crm(stage, "POST", "/faults", [reply, file])
     await crm(stage, "POST", f"/chats/{chat}/customer", {"text": "What does a kitchen cost?"})
-    await until("the reply has left and its file comes next", all_struck, seconds=CALM_SECONDS, pause=0.1)
-    lost = {"method": "POST", "path": "send_message", "action": "accept_then_timeout", "count": 1}
-    await crm(stage, "POST", "/faults", lost)
-    await until("the file is sent", all_struck, seconds=CALM_SECONDS, pause=0.1)
+    await until("the reply has left, and its file after it", all_struck, seconds=CALM_SECONDS, pause=0.1)
 
 
 async def until_site_and_graph_are_read(stage, site, control):

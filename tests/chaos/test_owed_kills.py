@@ -17,6 +17,7 @@ from gptagent.kernel.postgres import Postgres
 from gptagent.kernel.postgres.roles import DATABASE
 from gptagent.sandbox.spawn import running
 from servers import working
+from worlds import PATIENT_HOOKS
 
 CALM_SECONDS = 120.0
 NAME = "owed"
@@ -70,7 +71,7 @@ class Shop:
     async def open(self):
         account = await self.stage.sandbox.call("POST", "/_sandbox/accounts", {"subdomain": NAME})
         self.headers = {"host": f"{NAME}.kommo.test", "authorization": f"Bearer {account['token']}"}
-        await self.sandbox("POST", "/knobs", {"requests_per_second": 0})
+        await self.sandbox("POST", "/knobs", {"requests_per_second": 0, **PATIENT_HOOKS})
         await self.sandbox("POST", "/tags", {"entity": "leads", "name": "VIP"})
         pipelines = (await self.crm("leads/pipelines"))["_embedded"]["pipelines"]
         main = next(one for one in pipelines if one["is_main"])

@@ -7,6 +7,7 @@ import pytest
 
 from gptagent.entrypoints.demo.stage import Stage, raised_stage, until
 from gptagent.kernel.settings import child_environment
+from worlds import PATIENT_HOOKS
 
 NOT_FOUND = "I will ask a colleague."
 SECRET = "the integration's own secret key".replace(" ", "-")
@@ -31,9 +32,8 @@ class Shop:
     async def open(self):
         account = await self.stage.sandbox.call("POST", "/_sandbox/accounts", {"subdomain": self.name})
         is_kommo = self.host == "kommo.test"
-        await self.sandbox(
-            "POST", "/knobs", {"requests_per_second": 0, "talks_api": is_kommo, "bots_v4": is_kommo}
-        )
+        knobs = {"requests_per_second": 0, "talks_api": is_kommo, "bots_v4": is_kommo}
+        await self.sandbox("POST", "/knobs", knobs | PATIENT_HOOKS)
         platform = self.stage.platform
         address = {"address": f"{self.name}.{self.host}", "token": account["token"]}
         made = await platform.call("POST", "/api/v1/connections", address)

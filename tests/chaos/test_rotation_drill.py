@@ -23,6 +23,7 @@ from gptagent.kernel.scope import PLATFORM_ID
 from gptagent.kernel.settings import child_environment
 from gptagent.migrations.run import migrate
 from servers import serving, working
+from worlds import PATIENT_HOOKS
 
 A, B = os.urandom(32), os.urandom(32)
 VALUES = 500
@@ -90,6 +91,7 @@ class Shop:
         self.call("PATCH", f"/agents/{agent['id']}", {**changes, "not_found_task": False}).raise_for_status()
         url = f"{self.sandbox}/_sandbox/accounts"
         account = httpx2.post(url, json={"subdomain": "rotation"}, timeout=30).json()
+        self.of_crm("POST", "/knobs", PATIENT_HOOKS)
         body = {"address": "rotation.kommo.test", "token": account["token"]}
         assert self.call("POST", "/connections", body).status_code == 201
 
