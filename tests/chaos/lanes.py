@@ -24,22 +24,20 @@ from gptagent.kernel.errors import AppError
 from gptagent.kernel.jobs import JobContext
 from worlds import World
 
-# The proportions of Pace, some ten to hundred times faster. A request's deadline, with the time after which
-# it is not begun any more, stays well below the time after which its absence is believed: by as much as a
-# process of a busy machine may stand still.
+# The proportions of Pace, some hundred times faster. A request's deadline stays well below the time after
+# which its absence is believed.
 PACE = Pace(
     lease=timedelta(seconds=0.25),
     lease_renewal=timedelta(seconds=60),  # never: a stalled worker loses its lease
     read_back_every=timedelta(seconds=0.1),
-    absence_certain_after=timedelta(seconds=4),
+    absence_certain_after=timedelta(seconds=1.6),
     unknown_gives_up_after=timedelta(seconds=20),
     broken_connection_retry=timedelta(seconds=0.2),
     send_retry_first=timedelta(seconds=0.05),
 )
 DEADLINES = Deadlines(read=3.0, write=0.6)
-SEND_WINDOW_SECONDS = 1.0
 STALL_MAX_SECONDS = 0.5
-SETTLED_WITHIN_SECONDS = 120.0
+SETTLED_WITHIN_SECONDS = 40.0
 
 
 def as_told(message):

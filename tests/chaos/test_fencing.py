@@ -7,20 +7,14 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from lanes import SEND_WINDOW_SECONDS, Interleaving
+from lanes import Interleaving
 
-from gptagent.features.dialog import sending
 from gptagent.features.dialog.lanes import store as lane_store
 from gptagent.features.dialog.service import sweep_lanes
 
 AT_ONCE = 24
 UNFENCED_INTERLEAVINGS = 200
 SWEEP = timedelta(seconds=1)
-
-
-@pytest.fixture(autouse=True)
-def _shorter_window(monkeypatch):
-    monkeypatch.setattr(sending, "SEND_WINDOW_SECONDS", SEND_WINDOW_SECONDS)
 
 
 async def play_all(worlds, seeds):
