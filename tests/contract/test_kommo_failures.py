@@ -59,7 +59,7 @@ async def failure(call, crm, link):
 async def test_a_message_taken_in_without_an_answer_is_found_by_reading_back(url, limiter, account, link):
     chat = account.chat()
     break_next(account, action="accept_then_timeout", path="send_message")
-    async with connected(url, limiter, deadlines=Deadlines(write=2)) as crm:
+    async with connected(url, limiter, deadlines=Deadlines(write=3)) as crm:
         with pytest.raises(OutcomeUnknown, match="crm_outcome_unknown"):
             await crm.send_message(link, chat["talk_id"], "Only once")
         until(lambda: account.steer("GET", "/ledger")["entries"])  # a busy emulator takes it in later

@@ -66,7 +66,7 @@ async def model(url, control):
 @pytest.fixture
 async def impatient(url, control):
     """For answers that never come."""
-    async with asking(url, replace(QUICK, call=2.0)) as made:
+    async with asking(url, replace(QUICK, call=3.0)) as made:
         yield made
 
 

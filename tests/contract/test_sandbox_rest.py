@@ -120,7 +120,7 @@ def test_a_request_accepted_without_an_answer_is_carried_out_once(account):
     chat = account.chat()
     account.steer("POST", "/faults", path="send_message", action="accept_then_timeout", count=1)
     with pytest.raises(httpx2.ReadTimeout):
-        send(account, chat["talk_id"], "Did it arrive?", timeout=1)
+        send(account, chat["talk_id"], "Did it arrive?", timeout=3)
     until(lambda: transcript(account, chat))  # a busy emulator reads it later than that
     assert [row["text"] for row in transcript(account, chat)] == ["Did it arrive?"]
     assert account.steer("GET", "/faults")["faults"] == []
