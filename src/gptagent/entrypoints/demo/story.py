@@ -93,9 +93,14 @@ class Story:
         made = await platform.call("POST", "/api/v1/connections", connection)
         await self._choose_transport(str(made["id"]))
         await self._until_read(str(document["id"]))
-        # What a slow machine has not taken within the vendor's two seconds would come again in five minutes.
-        patience = {"webhook_timeout_ms": 30_000}
-        knobs = {"copies": [2, 2], "shuffle_window": 4, "ordered": False, "seed": 7, **patience}
+        knobs = {
+            "copies": [2, 2],
+            "shuffle_window": 4,
+            "ordered": False,
+            "seed": 7,
+            # Not the vendor's two seconds: what a slow machine missed then would come again in five minutes.
+            "webhook_timeout_ms": 30_000,
+        }
         await sandbox.call("POST", f"/_sandbox/accounts/{SUBDOMAIN}/knobs", knobs)
         chat = await self._sandbox("POST", "/chats", {"name": "Мария", "origin": "telegram"})
         self.chat = str(chat["chat_id"])
