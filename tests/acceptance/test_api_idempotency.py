@@ -84,8 +84,8 @@ async def claim_of_a_killed_request(database, scope, alice, key, seconds):
 async def test_a_killed_request_blocks_for_a_minute_and_not_longer(alice, database):
     fresh, old = keyed(), keyed()
     await claim_of_a_killed_request(database, alice.scope, alice, old, 61)
-    await claim_of_a_killed_request(database, alice.scope, alice, fresh, 35)
-    waits = await alice("POST", AGENTS, json={"name": "Killed 35"}, headers=fresh)
+    await claim_of_a_killed_request(database, alice.scope, alice, fresh, 50)
+    waits = await alice("POST", AGENTS, json={"name": "Killed 50"}, headers=fresh)
     assert (waits.status_code, waits.json()["code"]) == (409, "idempotency_running")
     goes = await alice("POST", AGENTS, json={"name": "Killed 61"}, headers=old)
     assert goes.status_code == 201, goes.text

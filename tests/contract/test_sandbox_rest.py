@@ -108,12 +108,13 @@ def test_the_eighth_request_of_a_second_is_refused_and_persistence_is_blocked(ac
     answers = [account.api("GET", "/account") for _ in range(40)]
     while answers[-1].status_code != 403:  # those of a busy machine come more slowly
         answers.append(account.api("GET", "/account"))
+    answers.append(account.api("GET", "/account"))
     limited = next(answer for answer in answers if answer.status_code == 429)
     assert limited.json()["retry_after"] == 1
     assert limited.headers["retry-after"] == "1"
     assert answers[-1].status_code == 403
     assert answers[-1].headers["content-type"].startswith("text/html")
-    assert account.steer("GET", "/stats")["limited"] >= 5
+    assert account.steer("GET", "/stats")["limited"] > 5
 
 
 def test_a_request_accepted_without_an_answer_is_carried_out_once(account):
