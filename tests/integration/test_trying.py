@@ -1,4 +1,4 @@
-"""Test chats and turns played again: the real answer, and no effect on anybody."""
+"""Test chats: the real answer, and no effect on anybody."""
 
 import asyncio
 import html
@@ -29,26 +29,19 @@ from gptagent.kernel.clock import utcnow
 from gptagent.kernel.errors import Conflict, Invalid, NotFound
 from gptagent.kernel.jobs import JobContext
 from integration.conftest import serving_here
+from integration.trying_desk import QUESTION, SAID, TRUE, Person, open_scene, prompt, rehearsing, script
 from members import add_member
 from readers import reader_of
-from scenes import Scene
-
-QUESTION = "How much does delivery to the city cost?"
-TRUE = "Delivery to the city costs 490 roubles [1]."
-SAID = "Delivery to the city costs 490 roubles."
 
 
 @pytest.fixture
 async def scene(world, model):
-    scene = await Scene.open(world)
-    scene.runner = replace(scene.runner, responder=ModelResponder(model))
-    await scene.write_article("Delivery", "Delivery to the city costs 490 roubles. It takes two days.")
-    return scene
+    return await open_scene(world, model)
 
 
 @pytest.fixture
 def jobs(model):
-    return RehearsalJobs(Generation(ModelResponder(model), ExtractiveResponder(), Understanding(None)))
+    return rehearsing(model)
 
 
 @pytest.fixture
@@ -58,48 +51,11 @@ async def agent(scene):
     return agent
 
 
-class Person:
-    """One person, a chat of theirs, and the worker."""
-
-    def __init__(self, world, jobs):
-        self.world, self.jobs, self.me = world, jobs, world.scope.actor.id
-        self.chat_id = None
-
-    async def do(self, verb, *args):
-        async with self.world.db.session(self.world.scope) as session:
-            return await verb(session, self.me, *args)
-
-    async def begin(self, new):
-        self.chat_id = (await self.do(service.create_chat, new)).id
-
-    async def work(self, played_id):
-        ctx = JobContext(self.world.db, None, self.world.scope, 1, 1)
-        await self.jobs.rehearse(ctx, rehearsal_id=str(played_id))
-
-    async def say(self, text):
-        played = await self.do(service.say, self.chat_id, text)
-        await self.work(played.id)
-        return await self.found(played.id)
-
-    async def found(self, played_id):
-        async with self.world.db.session(self.world.scope) as session:
-            chat = await service.get_chat(session, self.me, self.chat_id)
-            return await service.get_played(session, chat, played_id)
-
-
 @pytest.fixture
 async def tester(scene, jobs, agent):
     tester = Person(scene.world, jobs)
     await tester.begin(NewChat(agent.id))
     return tester
-
-
-def script(control, *rules):
-    control.post("/script?replace=1", json=list(rules)).raise_for_status()
-
-
-def prompt(control):
-    return control.get("/calls").json()["calls"][-1]["prompt"]
 
 
 async def test_a_test_chat_answers_with_the_real_pipeline_and_remembers_the_talk(tester, control, agent):
@@ -510,76 +466,3 @@ async def test_eleven_messages_in_a_minute_are_one_too_many(tester, control, hom
         refused = await alice.send(f"/test-chat/{tester.chat_id}/messages", {"text": "Hello"})
         assert refused.status_code == 429 and "Hello" in refused.text
         assert "Ten messages a minute" in html.unescape(refused.text)
-
-
-async def test_a_turn_is_played_again_with_as_much_of_the_chat_as_the_other_settings_tell(
-    scene, jobs, control
-):
-    """MSG-7: also more than was told then"""
-    script(control, {"reply": TRUE})
-    for _ in range(8):
-        await scene.says(QUESTION)
-        await scene.calm()
-    turn, tester, told = (await scene.turns())[-1], Person(scene.world, jobs), {}
-    for wished in (0, 3, 10, 12, 50):
-        changes = {"history_messages": wished}
-        played = await tester.do(service.replay_turn, scene.conversation_id, turn["id"], changes)
-        await tester.work(played.id)
-        told[wished] = len(prompt(control)) - 2  # the rules, the question
-    assert told == {0: 0, 3: 3, 10: 10, 12: 12, 50: 14}
-
-
-async def test_a_turn_is_played_again_with_other_settings_and_compared(scene, jobs, control, home, kommo):
-    """What was said then stays what it was; nothing is sent."""
-    script(control, {"reply": TRUE})
-    await scene.says("Hello there")
-    await scene.calm()
-    await scene.says(QUESTION)
-    await scene.calm()
-    turn, world = (await scene.turns())[-1], scene.world
-    asked = prompt(control)
-    sent, tester = await scene.sent(), Person(world, jobs)
-    script(control, {"reply": "Delivery costs 490 roubles, tralala [1]."})
-    async with (
-        serving_here(home, kommo_sandbox_url=kommo) as url,
-        reader_of(url, world.db, world.scope) as alice,
-    ):
-        at = f"/conversations/{scene.conversation_id}/turns/{turn['id']}/replays"
-        assert "Settings to play with" in (await alice.open(at)).text
-        made = await alice.send(at, {"instructions": "Sing, please, every word."})
-        assert made.status_code == 303
-        here = made.headers["location"].removeprefix(alice.base)
-        await tester.work(here.rpartition("/")[2])
-        shown = html.unescape((await alice.open(here)).text)
-        assert "<ins>, tralala</ins>" in shown and "<del>" in shown
-        assert f'<p class="explained__answer">{QUESTION}</p>' in shown
-        assert "Other settings than then: Instructions for the agent." in shown
-        assert "is struck out" in shown
-        wrong = await alice.send(at, {"basis": "1", "instructions": "short"})
-        assert wrong.status_code == 422
-        assert re.search(r'<option value="1"[^>]* selected', wrong.text)
-        again = prompt(control)
-        async with world.db.session(world.scope) as session:
-            then = (await agents.list_agents(session))[0].published
-        await scene.set_agent(instructions="Another voice, the one of now.")
-        async with world.db.session(world.scope) as session:
-            (now,) = await agents.list_agents(session)
-            await agents.save_draft(session, now.id, {"instructions": "Nobody gets this draft yet."})
-        published = await alice.send(at, {"instructions": "Another voice, the one of now."})
-        await tester.work(published.headers["location"].rpartition("/")[2])
-        assert prompt(control)[0]["content"].startswith("Another voice, the one of now.")
-        async with world.db.session(world.scope) as session:
-            await agents.discard_draft(session, now.id)
-        own = {"basis": str(then), "instructions": "Another voice, the one of now."}
-        first = await alice.send(at, own)
-        await tester.work(first.headers["location"].rpartition("/")[2])
-        same = html.unescape((await alice.open(first.headers["location"].removeprefix(alice.base))).text)
-        assert "The settings are those of then." in same
-        assert prompt(control) == asked  # the version of when the customer asked
-        assert (await alice.send(at, {**own, "basis": "999"})).status_code == 404
-        assert (await alice.send(at, {**own, "basis": "draft"})).status_code == 404
-    assert again[1:] == asked[1:]
-    assert again[0]["content"].startswith("Sing, please, every word.")
-    assert again[0]["content"].partition("\n\n")[2] == asked[0]["content"].partition("\n\n")[2]
-    assert await scene.sent() == sent
-    assert (await scene.turns())[-1]["answer"]["text"] == SAID
