@@ -1,6 +1,7 @@
 """The environment: what is read, and what production refuses."""
 
 import os
+import sys
 from base64 import b64encode
 from pathlib import Path
 
@@ -179,6 +180,7 @@ def test_a_child_for_a_trial_inherits_the_machine_but_not_our_settings(load, mon
 
 def test_a_fresh_start_counts_from_zero(tmp_path, monkeypatch):
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "")
+    monkeypatch.delitem(sys.modules, "prometheus_client", raising=False)
     share_metrics(tmp_path)
     left = tmp_path / "run/metrics/counter_1.db"
     left.write_bytes(b"")
@@ -186,6 +188,12 @@ def test_a_fresh_start_counts_from_zero(tmp_path, monkeypatch):
     assert left.exists()
     share_metrics(tmp_path, fresh=True)
     assert not left.exists()
+
+
+def test_a_process_that_would_count_for_itself_alone_does_not_start(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "prometheus_client", object())
+    with pytest.raises(RuntimeError, match="prometheus_client"):
+        share_metrics(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import ipaddress
 import os
 import re
+import sys
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, Self
@@ -404,7 +405,12 @@ def _sentences(error: ValueError) -> str:
 
 
 def share_metrics(home: Path, *, fresh: bool = False) -> None:
-    """Let all processes of this home count into one folder. Called before prometheus_client is imported."""
+    """Let all processes of this home count into one folder.
+
+    Raises RuntimeError where prometheus_client is imported already: it would count in this process alone.
+    """
+    if "prometheus_client" in sys.modules:
+        raise RuntimeError("share_metrics comes before the import of prometheus_client")
     folder = home / "run" / "metrics"
     folder.mkdir(parents=True, exist_ok=True)
     if fresh:
