@@ -10,6 +10,7 @@ import uvicorn
 
 from gptagent.bootstrap import build_platform
 from gptagent.entrypoints.demo.ports import free_port
+from gptagent.entrypoints.serving import KEEP_ALIVE_SECONDS
 from gptagent.entrypoints.web import build_web
 from gptagent.kernel.settings import Settings
 
@@ -82,6 +83,7 @@ async def _serving(home: Path, settings: dict[str, object]) -> AsyncIterator[str
         lifespan="off",
         log_config=None,
         access_log=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=1,
     )
     server = Server(config)

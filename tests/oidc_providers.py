@@ -20,6 +20,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from gptagent.entrypoints.demo.ports import free_port
+from gptagent.entrypoints.serving import KEEP_ALIVE_SECONDS
 from gptagent.kernel.clock import utcnow
 
 FOLDER = Path(__file__).parent / "oidc_provider"
@@ -132,7 +133,14 @@ async def rogue_provider() -> AsyncIterator[Rogue]:
             Route("/token", rogue.exchange, methods=["POST"]),
         ]
     )
-    config = uvicorn.Config(app, port=port, lifespan="off", log_config=None, access_log=False)
+    config = uvicorn.Config(
+        app,
+        port=port,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+    )
     server = uvicorn.Server(config)
     task = asyncio.create_task(server._serve())
     while not server.started:  # noqa: ASYNC110 - the server has no event for it

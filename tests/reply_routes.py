@@ -9,6 +9,7 @@ from starlette.middleware import Middleware
 
 from gptagent.entrypoints.demo.ports import free_port
 from gptagent.entrypoints.middleware import RequestEdge
+from gptagent.entrypoints.serving import KEEP_ALIVE_SECONDS
 from gptagent.features.crm import service as crm
 from gptagent.features.crm.connecting.keys import Keys
 from gptagent.features.crm.replying import service as replying
@@ -63,7 +64,15 @@ async def door_open(world, shared=None):
     origin = f"http://127.0.0.1:{port}"
     door = WidgetDoor(world.db, world.crm(), Keys(world.vault, shared or {}), origin)
     app = Starlette(routes=[door.route()], middleware=[Middleware(RequestEdge, https=False)])
-    server = Server(uvicorn.Config(app, port=port, lifespan="off", log_config=None, access_log=False))
+    config = uvicorn.Config(
+        app,
+        port=port,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+    )
+    server = Server(config)
     task = asyncio.create_task(server.serve())
     await server.is_up.wait()
     try:

@@ -1,8 +1,11 @@
 """What a hostile or careless client gets from the web process, whatever address it asks."""
 
+import http.client
 import json
 import re
 import socket
+import time
+from contextlib import closing
 from urllib.parse import urlsplit
 
 import httpx2
@@ -119,6 +122,16 @@ def test_a_request_with_two_ends_is_no_two_requests(head, web):
         while part := connection.recv(65_536):
             heard += part
     assert heard.startswith(b"HTTP/1.1 400 ") and heard.count(b"HTTP/1.1 ") == 1
+
+
+def test_a_connection_that_a_proxy_in_front_keeps_is_kept_here_too(web):
+    """A request sent on one that is just being closed is lost, and no proxy sends a POST twice."""
+    address = urlsplit(web.url)
+    with closing(http.client.HTTPConnection(address.hostname, address.port, timeout=60)) as kept:
+        for pause_seconds in (0, 6):
+            time.sleep(pause_seconds)
+            kept.request("GET", "/health/live")
+            assert kept.getresponse().read() == b'{"status":"alive"}'
 
 
 async def test_a_refused_request_leaves_a_line_with_its_route_and_status(web, door, alice):

@@ -9,6 +9,9 @@ import time
 from gptagent.kernel.settings import Settings, share_metrics
 
 DRAIN_SECONDS = 8
+# Longer than a proxy in front keeps an idle connection (by default nginx 60 s, Caddy 120 s): a request sent
+# on one that is being closed here is lost, and a proxy does not send a POST twice.
+KEEP_ALIVE_SECONDS = 130
 PARENT_POLL_SECONDS = 0.5
 
 
@@ -32,6 +35,7 @@ def serve_web(settings: Settings, *, reload: bool, supervisor: int | None) -> No
         server_header=False,
         proxy_headers=True,
         forwarded_allow_ips=settings.forwarded_allow_ips,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=DRAIN_SECONDS,
         loop="uvloop",
         http="httptools",
