@@ -28,12 +28,17 @@ def new_home() -> Iterator[Path]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-@contextmanager
-def own_database(home: Path) -> Iterator[Roles]:
-    """Run the embedded PostgreSQL in this home, migrated, until the block ends."""
+def copy_database(home: Path) -> None:
+    """Give this home the database of the ready one, if there is one."""
     if ready := os.environ.get(READY_HOME):
         # with their owners: the server refuses files of another user
         subprocess.run(["cp", "-a", f"{ready}/postgres", str(home)], check=True)
+
+
+@contextmanager
+def own_database(home: Path) -> Iterator[Roles]:
+    """Run the embedded PostgreSQL in this home, migrated, until the block ends."""
+    copy_database(home)
     server = Postgres(home)
     endpoint = server.start()
     try:

@@ -15,6 +15,7 @@ import pytest
 
 from gptagent.entrypoints.demo.ports import free_port
 from gptagent.kernel.settings import child_environment
+from homes import copy_database
 
 START_SECONDS = 90
 STOP_SECONDS = 60
@@ -27,6 +28,13 @@ def home():
     folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def used_home(home):
+    """A home whose database is there already, where there is one to copy: to make it takes long."""
+    copy_database(home)
+    return home
 
 
 class Running:
@@ -114,16 +122,16 @@ def test_the_first_start_offers_a_setup_link_and_a_signal_ends_everything(up, ho
     until_nothing_runs_of(home)
 
 
-def test_a_second_start_on_the_same_home_says_so(up, home):
+def test_a_second_start_on_the_same_home_says_so(up, used_home):
     first = up(free_port())
     first.wait_for("ready http")
     second = up(free_port())
     assert second.process.wait(START_SECONDS) != 0
-    assert f"{home} is already in use" in second.output()
+    assert f"{used_home} is already in use" in second.output()
     assert str(first.process.pid) in second.output()
 
 
-def test_a_taken_port_is_named_with_the_way_out(up, home):
+def test_a_taken_port_is_named_with_the_way_out(up, used_home):
     with socket.socket() as other:
         port = free_port()
         other.bind(("127.0.0.1", port))
@@ -132,10 +140,10 @@ def test_a_taken_port_is_named_with_the_way_out(up, home):
         assert running.process.wait(START_SECONDS) != 0
     assert f"Another program listens on port {port} of 127.0.0.1. End it, or set PORT" in running.output()
     assert "Traceback" not in running.output()
-    until_nothing_runs_of(home)
+    until_nothing_runs_of(used_home)
 
 
-def test_after_the_supervisor_was_killed_the_next_start_takes_over(up, home):
+def test_after_the_supervisor_was_killed_the_next_start_takes_over(up, used_home):
     port = free_port()
     first = up(port)
     first.wait_for("ready http")
@@ -144,7 +152,7 @@ def test_after_the_supervisor_was_killed_the_next_start_takes_over(up, home):
     second = up(port)
     second.wait_for(f"ready http://localhost:{port}")
     assert second.stop() == 0
-    until_nothing_runs_of(home)
+    until_nothing_runs_of(used_home)
 
 
 def test_unsafe_production_settings_are_refused_with_a_sentence(up):
@@ -170,10 +178,10 @@ def test_the_demonstration_passes(home, transport):
     assert done.stdout.count("  passed  ") == 5
 
 
-def test_a_second_web_process_without_redis_is_refused_with_a_sentence(up, home):
+def test_a_second_web_process_without_redis_is_refused_with_a_sentence(up, used_home):
     """SEC-9: limits on log-ins are counted in one place or not at all."""
     up(free_port()).wait_for("ready http")
-    variables = {**child_environment(), "GPTAGENT_HOME": str(home), "PORT": str(free_port())}
+    variables = {**child_environment(), "GPTAGENT_HOME": str(used_home), "PORT": str(free_port())}
     second = subprocess.run(
         [sys.executable, "-m", "gptagent", "web"],
         env=variables,
