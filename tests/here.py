@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from gptagent.bootstrap import build_platform
 from gptagent.entrypoints.demo.ports import free_port
@@ -77,8 +78,18 @@ async def serving_here(home: Path, **settings: object) -> AsyncIterator[str]:
 async def _serving(home: Path, settings: dict[str, object]) -> AsyncIterator[str]:
     port = free_port()
     platform = await build_platform(Settings(gptagent_home=home, port=port, **settings))
+    try:
+        async with listening(build_web(platform), port):
+            yield f"http://127.0.0.1:{port}"
+    finally:
+        await platform.close()
+
+
+@asynccontextmanager
+async def listening(app: ASGIApp, port: int) -> AsyncIterator[None]:
+    """Serve an application on this port of the loopback until the block ends."""
     config = uvicorn.Config(
-        build_web(platform),
+        app,
         port=port,
         lifespan="off",
         log_config=None,
@@ -90,8 +101,7 @@ async def _serving(home: Path, settings: dict[str, object]) -> AsyncIterator[str
     task = asyncio.create_task(server.serve())
     try:
         await server.is_up.wait()
-        yield f"http://127.0.0.1:{port}"
+        yield
     finally:
         server.should_exit = True
         await task
-        await platform.close()

@@ -11,7 +11,6 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import httpx2
-import uvicorn
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 from starlette.applications import Starlette
@@ -20,8 +19,8 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from gptagent.entrypoints.demo.ports import free_port
-from gptagent.entrypoints.serving import KEEP_ALIVE_SECONDS
 from gptagent.kernel.clock import utcnow
+from here import listening
 
 FOLDER = Path(__file__).parent / "oidc_provider"
 CLIENT_ID, CLIENT_SECRET = "gptagent", "a secret of the tests"
@@ -122,8 +121,6 @@ class Rogue:
 
 @asynccontextmanager
 async def rogue_provider() -> AsyncIterator[Rogue]:
-    import asyncio
-
     port = free_port()
     rogue = Rogue(f"http://127.0.0.1:{port}")
     app = Starlette(
@@ -133,20 +130,5 @@ async def rogue_provider() -> AsyncIterator[Rogue]:
             Route("/token", rogue.exchange, methods=["POST"]),
         ]
     )
-    config = uvicorn.Config(
-        app,
-        port=port,
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-    )
-    server = uvicorn.Server(config)
-    task = asyncio.create_task(server._serve())
-    while not server.started:  # noqa: ASYNC110 - the server has no event for it
-        await asyncio.sleep(0.01)
-    try:
+    async with listening(app, port):
         yield rogue
-    finally:
-        server.should_exit = True
-        await task

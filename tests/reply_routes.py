@@ -3,20 +3,18 @@
 import asyncio
 from contextlib import asynccontextmanager
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from gptagent.entrypoints.demo.ports import free_port
 from gptagent.entrypoints.middleware import RequestEdge
-from gptagent.entrypoints.serving import KEEP_ALIVE_SECONDS
 from gptagent.features.crm import service as crm
 from gptagent.features.crm.connecting.keys import Keys
 from gptagent.features.crm.replying import service as replying
 from gptagent.features.crm.replying.jobs import ReplyJobs
 from gptagent.features.crm.replying.widget import WidgetDoor
 from gptagent.kernel.jobs import JobContext
-from here import Server
+from here import listening
 
 SECRET = "a-client-secret-of-64-characters-a-client-secret-of-64-characters"
 
@@ -64,22 +62,8 @@ async def door_open(world, shared=None):
     origin = f"http://127.0.0.1:{port}"
     door = WidgetDoor(world.db, world.crm(), Keys(world.vault, shared or {}), origin)
     app = Starlette(routes=[door.route()], middleware=[Middleware(RequestEdge, https=False)])
-    config = uvicorn.Config(
-        app,
-        port=port,
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-    )
-    server = Server(config)
-    task = asyncio.create_task(server.serve())
-    await server.is_up.wait()
-    try:
+    async with listening(app, port):
         yield origin
-    finally:
-        server.should_exit = True
-        await task
 
 
 async def use_widget(scene, origin, *, mode="widget", **block):
