@@ -9,7 +9,9 @@ import pytest
 import structlog
 
 from cast import make_scope
+from gptagent.features.crm import api
 from gptagent.features.crm.deliveries import processing
+from gptagent.features.crm.deliveries import service as deliveries
 from gptagent.kernel import db
 from gptagent.kernel.crypto import Vault, load_vault
 from gptagent.kernel.db import Database
@@ -30,8 +32,9 @@ structlog.configure(
     ]
 )
 
-# The product leaves to a job what takes a second. Most tests run no such job, and a busy machine is slower.
-processing.ACT_SECONDS = 60.0
+# The product leaves to a job what takes long, and has the CRM send again what it could not even store. Most
+# tests run no such job, and a busy machine is slower.
+processing.ACT_SECONDS = deliveries.LATE_SECONDS = deliveries.CATCH_UP_SECONDS = api.ANSWER_SECONDS = 60.0
 # Dozens of tasks share one pool: who waits long for a connection waits for the machine, not for a database.
 db.CONNECT_TIMEOUT_SECONDS = 60.0
 

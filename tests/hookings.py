@@ -63,9 +63,11 @@ class Door:
         self.subscribers = Subscribers(in_transaction=heard)
         self.jobs = DeliveryJobs(crm, self.world.vault, self.subscribers, "http://127.0.0.1:9")
 
+    def body(self, fields, **account):
+        return urlencode({"account[id]": self.world.hook.account_id, **account, **fields}).encode()
+
     async def receive(self, fields, **account):
-        body = urlencode({"account[id]": self.world.hook.account_id, **account, **fields}).encode()
-        return await self.receive_raw(FORM, body)
+        return await self.receive_raw(FORM, self.body(fields, **account))
 
     async def receive_raw(self, content_type, body):
         world = self.world
@@ -118,3 +120,13 @@ class Door:
     async def connection(self):
         async with self.world.db.session(self.world.scope) as session:
             return await session.fetchrow("select * from app.crm_connection")
+
+
+async def answers(scene):
+    """Let the conversation's turns run to their end and return what was sent."""
+    async with scene.world.db.session(scene.world.scope) as session:
+        scene.conversation_id = await session.fetchval(
+            "select id from app.conversation where chat_id = $1", scene.chat["chat_id"]
+        )
+    await scene.calm()
+    return await scene.sent()

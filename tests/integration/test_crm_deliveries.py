@@ -13,7 +13,7 @@ from gptagent.kernel import jobs
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.errors import Conflict, Forbidden, NotFound
 from gptagent.kernel.ids import new_id
-from hookings import FORM, Door, Failing, customer_message
+from hookings import FORM, Door, Failing, answers, customer_message
 from scenes import Scene
 from worlds import NOT_FOUND
 
@@ -32,16 +32,6 @@ def hooks(world):
 
 def lead(action="update", **changes):
     return {f"leads[{action}][0][{name}]": value for name, value in {**LEAD, **changes}.items()}
-
-
-async def answers(scene):
-    """Let the conversation's turns run to their end and return what was sent."""
-    async with scene.world.db.session(scene.world.scope) as session:
-        scene.conversation_id = await session.fetchval(
-            "select id from app.conversation where chat_id = $1", scene.chat["chat_id"]
-        )
-    await scene.calm()
-    return await scene.sent()
 
 
 async def test_a_delivery_is_kept_with_its_body_and_what_it_speaks_of(hooks, scene):

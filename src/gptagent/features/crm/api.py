@@ -1,6 +1,7 @@
 """Connections over REST, and the door the CRM's webhooks come in by."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -172,10 +173,11 @@ class WebhookDoor:
 
     async def receive(self, request: Request) -> Response:
         """200 stored · 400 malformed · 404 unknown or not from there · 503 not stored, send it again."""
+        since = time.monotonic()
         try:
             body = b"" if request.method == "GET" else await read_body(request)
             async with asyncio.timeout(ANSWER_SECONDS):
-                status, outcome = await self._answer(request, body)
+                status, outcome = await self._answer(request, body, since)
         except TimeoutError:  # whether it was stored or not: a copy changes nothing
             status, outcome = 503, "failed"
         except (AppError, ClientDisconnect) as error:
@@ -186,7 +188,7 @@ class WebhookDoor:
         again = {"retry-after": RETRY_AFTER_SECONDS} if status == 503 else None
         return Response(status_code=_ANSWERS.get(status, status), headers=again)
 
-    async def _answer(self, request: Request, body: bytes) -> tuple[int, str | None]:
+    async def _answer(self, request: Request, body: bytes, since: float) -> tuple[int, str | None]:
         if not is_from_there(request, self.networks):
             return 404, "refused"
         async with self.db.single() as session:
@@ -198,8 +200,9 @@ class WebhookDoor:
         webhook = self.crm.read_webhook(request.headers.get("content-type", ""), body)
         scope = Scope(hook.org_id, Actor("crm"), request_id=request.state.request_id)
         async with self.db.session(scope) as session:
+            waited = time.monotonic() - since
             await service.receive_webhook(
-                session, hook, webhook, self.subscribers, now=utcnow(), crm=self.crm
+                session, hook, webhook, self.subscribers, now=utcnow(), crm=self.crm, waited=waited
             )
         return 200, "stored"
 
