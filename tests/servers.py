@@ -31,7 +31,7 @@ def create_app():
     from gptagent.features.crm import api  # not before the process said where it counts
     from gptagent.features.crm.deliveries import processing, service
 
-    processing.ACT_SECONDS = service.LATE_SECONDS = service.CATCH_UP_SECONDS = api.ANSWER_SECONDS = 60.0
+    processing.ACT_SECONDS = service.CATCH_UP_SECONDS = api.ANSWER_SECONDS = 60.0
     return in_earnest()
 
 serving.create_app = create_app

@@ -7,7 +7,7 @@ import pytest
 
 from gptagent.features.crm import api
 from gptagent.features.crm import service as crm
-from gptagent.features.crm.deliveries import service as deliveries
+from gptagent.features.crm.deliveries import processing
 from gptagent.features.crm.deliveries.service import PROCESS
 from hookings import FORM, Door, answers, customer_message
 from integration.conftest import serving_here
@@ -61,7 +61,7 @@ def behind_others(monkeypatch):
 async def test_a_delivery_that_waited_behind_others_is_stored_and_left_to_a_job(
     deliver, hooks, scene, behind_others, monkeypatch
 ):
-    monkeypatch.setattr(deliveries, "LATE_SECONDS", WAIT_SECONDS / 2)
+    monkeypatch.setattr(processing, "ACT_SECONDS", WAIT_SECONDS)
     told = [await deliver(customer_message(scene.chat, "Hello", "m1")) for _ in range(2)]
     assert [one.status_code for one in told] == [200, 200]
     rows = await hooks.rows()
@@ -79,7 +79,7 @@ async def test_an_earlier_message_that_was_only_stored_comes_before_the_next(
     deliver, hooks, scene, behind_others, monkeypatch
 ):
     with monkeypatch.context() as late:
-        late.setattr(deliveries, "LATE_SECONDS", WAIT_SECONDS / 2)
+        late.setattr(processing, "ACT_SECONDS", WAIT_SECONDS)
         await deliver(customer_message(scene.chat, "Hello", "m1"))
     assert (await deliver(customer_message(scene.chat, "Are you open?", "m2"))).status_code == 200
     assert [row["state"] for row in await hooks.rows()] == ["processed", "processed"]

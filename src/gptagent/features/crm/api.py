@@ -200,9 +200,8 @@ class WebhookDoor:
         webhook = self.crm.read_webhook(request.headers.get("content-type", ""), body)
         scope = Scope(hook.org_id, Actor("crm"), request_id=request.state.request_id)
         async with self.db.session(scope) as session:
-            waited = time.monotonic() - since
             await service.receive_webhook(
-                session, hook, webhook, self.subscribers, now=utcnow(), crm=self.crm, waited=waited
+                session, hook, webhook, self.subscribers, now=utcnow(), crm=self.crm, since=since
             )
         return 200, "stored"
 

@@ -52,7 +52,8 @@ from gptagent.kernel.events import Event, Subscribers
 
 log = structlog.get_logger(__name__)
 
-# The CRM waits 2 s for its answer. What takes longer than this waits its turn in a job instead.
+# The CRM waits 2 s for its answer. What is not acted on within this time of its arrival waits its turn in a
+# job instead, and is only stored if half of it has passed behind others.
 ACT_SECONDS = 1.0
 KEY_BYTES = 16
 MAX_REFS = 100
@@ -80,11 +81,11 @@ async def attempt(
     webhook: Webhook,
     subscribers: Subscribers,
     *,
-    seconds: float | None = None,
+    seconds: float,
 ) -> Outcome:
     """Act on a delivery; whatever fails leaves no trace but the outcome. Raises if the database is gone."""
     try:
-        async with asyncio.timeout(ACT_SECONDS if seconds is None else seconds), session.savepoint():
+        async with asyncio.timeout(seconds), session.savepoint():
             return await _act(session, connection_id, webhook, subscribers)
     except TimeoutError:
         return Outcome("received", "slow")

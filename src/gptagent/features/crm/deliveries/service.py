@@ -1,5 +1,6 @@
 """Verbs of deliveries: receive, try again, show."""
 
+import time
 from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -9,7 +10,7 @@ from asyncpg import Record
 
 from gptagent.features.audit import service as audit
 from gptagent.features.audit.model import Entry
-from gptagent.features.crm.deliveries import store
+from gptagent.features.crm.deliveries import processing, store
 from gptagent.features.crm.deliveries.model import (
     Arrival,
     Delivery,
@@ -41,8 +42,6 @@ CATCH_UP = 5  # earlier deliveries of a chat that are tried before a later one
 RETRY_SLACK = timedelta(seconds=5)
 CATCH_UP_SECONDS = 0.2
 JOB_SECONDS = 20.0
-# A sender that has waited so long already, behind others, is answered as soon as the delivery is stored.
-LATE_SECONDS = 0.5
 # Another transaction was in the way, or the machine was slow: tried again at once, for so many times.
 HELD_UP_PAUSE = timedelta(seconds=1)
 HELD_UP_MAX = 5
@@ -57,22 +56,23 @@ async def receive_webhook(
     now: datetime,
     crm: HooksPort | None = None,
     source: DeliverySource = "webhook",
-    waited: float = 0.0,
+    since: float | None = None,
 ) -> DeliveryState:
     """Store a delivery and act on it. What fails is kept and tried again later.
 
-    `crm` reads what is stored of the same chats and waits. `waited`: for how many seconds the sender has
-    been waiting for the answer. Raises Forbidden if the delivery names another account, NotFound if the
-    connection is gone.
+    `crm` reads what is stored of the same chats and waits. `since`: the `time.monotonic()` at which the
+    sender began to wait for the answer; now, if none is given. Raises Forbidden if the delivery names another
+    account, NotFound if the connection is gone.
     """
+    acting_ends = (time.monotonic() if since is None else since) + processing.ACT_SECONDS
     host = await _hold(session, hook.connection_id)
     _check_account(hook, webhook, host)
-    if waited > LATE_SECONDS:
-        outcome = Outcome("received", "slow")
-    else:
+    outcome = Outcome("received", "slow")
+    if acting_ends - time.monotonic() >= processing.ACT_SECONDS / 2:
         if crm is not None:
             await _catch_up(session, hook.connection_id, webhook, crm, subscribers, now=now)
-        outcome = await attempt(session, hook.connection_id, webhook, subscribers)
+        left = acting_ends - time.monotonic()
+        outcome = await attempt(session, hook.connection_id, webhook, subscribers, seconds=left)
     delivery_id = new_id()
     end = await _end(session, hook.connection_id, delivery_id, outcome, attempts=1, now=now)
     arrival = Arrival(delivery_id, hook.connection_id, source, webhook.kind, refs_of(webhook), now)
