@@ -8,6 +8,7 @@ import pytest
 from gptagent.features.crm import api
 from gptagent.features.crm import service as crm
 from gptagent.features.crm.deliveries import processing
+from gptagent.features.crm.deliveries import service as deliveries
 from gptagent.features.crm.deliveries.service import PROCESS
 from hookings import FORM, Door, answers, customer_message
 from integration.conftest import serving_here
@@ -73,6 +74,35 @@ async def test_a_delivery_that_waited_behind_others_is_stored_and_left_to_a_job(
         await hooks.process(row["id"])
     assert [row["state"] for row in await hooks.rows()] == ["processed", "ignored"]
     assert await answers(scene) == [NOT_FOUND]
+
+
+async def test_no_more_are_acted_on_at_once_than_have_seats(deliver, hooks, scene, monkeypatch):
+    """One more is stored while they act; each seat is free again afterwards."""
+    acting, go_on = asyncio.Queue(), asyncio.Event()
+
+    async def act(*args, **options):
+        acting.put_nowait(None)
+        await go_on.wait()
+        return await attempt(*args, **options)
+
+    attempt = deliveries.attempt
+    monkeypatch.setattr(deliveries, "attempt", act)
+    chats = [await scene.world.account.new_chat() for _ in range(api.ACTING_AT_ONCE)]
+    async with asyncio.TaskGroup() as tasks:
+        seated = [tasks.create_task(deliver(customer_message(chat, "Hello"))) for chat in chats]
+        for _ in chats:
+            await acting.get()
+        with monkeypatch.context() as soon:
+            soon.setattr(processing, "ACT_SECONDS", WAIT_SECONDS)
+            assert (await deliver(customer_message(scene.chat, "Hello", "m1"))).status_code == 200
+        (row,) = await hooks.rows()
+        assert (row["state"], row["error"], acting.qsize()) == ("received", "slow", 0)
+        go_on.set()
+    assert [(await one).status_code for one in seated] == [200] * api.ACTING_AT_ONCE
+    for chat in chats:
+        assert (await deliver(customer_message(chat, "Are you open?"))).status_code == 200
+    states = sorted(row["state"] for row in await hooks.rows())
+    assert states == ["processed"] * 2 * api.ACTING_AT_ONCE + ["received"]
 
 
 async def test_an_earlier_message_that_was_only_stored_comes_before_the_next(

@@ -52,8 +52,7 @@ from gptagent.kernel.events import Event, Subscribers
 
 log = structlog.get_logger(__name__)
 
-# The CRM waits 2 s for its answer. What is not acted on within this time of its arrival waits its turn in a
-# job instead, and is only stored if half of it has passed behind others.
+# The CRM waits 2 s for its answer. What is not acted on within this time of its arrival is left to a job.
 ACT_SECONDS = 1.0
 KEY_BYTES = 16
 MAX_REFS = 100

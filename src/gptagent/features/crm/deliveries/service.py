@@ -56,19 +56,19 @@ async def receive_webhook(
     now: datetime,
     crm: HooksPort | None = None,
     source: DeliverySource = "webhook",
-    since: float | None = None,
+    seconds: float | None = None,
 ) -> DeliveryState:
     """Store a delivery and act on it. What fails is kept and tried again later.
 
-    `crm` reads what is stored of the same chats and waits. `since`: the `time.monotonic()` at which the
-    sender began to wait for the answer; now, if none is given. Raises Forbidden if the delivery names another
-    account, NotFound if the connection is gone.
+    `crm` reads what is stored of the same chats and waits. `seconds`: the time there is to act, ACT_SECONDS
+    if none is given; 0: it is only stored, and a job acts on it. Raises Forbidden if the delivery names
+    another account, NotFound if the connection is gone.
     """
-    acting_ends = (time.monotonic() if since is None else since) + processing.ACT_SECONDS
+    acting_ends = time.monotonic() + (processing.ACT_SECONDS if seconds is None else seconds)
     host = await _hold(session, hook.connection_id)
     _check_account(hook, webhook, host)
     outcome = Outcome("received", "slow")
-    if acting_ends - time.monotonic() >= processing.ACT_SECONDS / 2:
+    if seconds != 0:
         if crm is not None:
             await _catch_up(session, hook.connection_id, webhook, crm, subscribers, now=now)
         left = acting_ends - time.monotonic()
