@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 from figures import percentile, show
@@ -51,16 +52,20 @@ class Arena:
 
         await until(f"{total} replies", all_answered, seconds=ANSWERED_WITHIN_SECONDS, pause=0.1)
 
+    async def until_replied(self, account: Account, chat: str) -> None:
+        async def replied() -> bool:
+            return any(message["author"] == "bot" for message in await _messages(account, chat))
+
+        await until(f"a reply in {chat}", replied, seconds=ANSWERED_WITHIN_SECONDS, pause=0.1)
+
     async def waits(self, chats: Chats) -> tuple[list[float], list[float]]:
         """Return the milliseconds from message to reply: of first messages, and of later ones."""
         first: list[float] = []
         later: list[float] = []
         for account, chat in chats:
-            answer = await account.call("GET", f"/chats/{chat}/messages")
-            messages = answer["messages"]
             asked: list[float] = []
             replied: list[float] = []
-            for message in messages if isinstance(messages, list) else []:
+            for message in await _messages(account, chat):
                 (asked if message["author"] == "external" else replied).append(float(message["at"]) * 1000)
             waited = [reply - question for question, reply in zip(asked, replied, strict=True)]
             first += waited[:1]
@@ -72,6 +77,11 @@ async def main() -> None:
     await measure("extractive", {})
     with running("llm") as url:
         await measure("model", await _scripted(url))
+
+
+async def _messages(account: Account, chat: str) -> list[Any]:
+    messages = (await account.call("GET", f"/chats/{chat}/messages"))["messages"]
+    return messages if isinstance(messages, list) else []
 
 
 async def _scripted(url: str) -> Mapping[str, str]:
@@ -107,13 +117,18 @@ def _mixed(companies: Sequence[Company]) -> list[Account]:
 
 
 async def _steady(arena: Arena, label: str) -> None:
-    """Every chat gets two messages, the second in the second half, so that half of the chats are known."""
+    """Every chat gets two messages, the second in the second half, so that half of the chats are known.
+
+    Who was not answered by then waits before writing again: one reply would cover both.
+    """
     turns = STEADY_PER_SECOND * STEADY_SECONDS
     chats = await arena.new_chats(turns // 2)
     before, cpu = await arena.answered(), cpu_seconds(arena.stage.up_pid)
     started = time.monotonic()
     for number, (account, chat) in enumerate((*chats, *chats)):
         await asyncio.sleep(max(0.0, started + number / STEADY_PER_SECOND - time.monotonic()))
+        if number >= len(chats):
+            await arena.until_replied(account, chat)
         await account.write(chat)
     offered = turns / (time.monotonic() - started)
     await arena.until_answered(before + turns)
