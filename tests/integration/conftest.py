@@ -22,6 +22,7 @@ from gptagent.kernel.postgres import Roles
 from gptagent.kernel.scope import Scope
 from gptagent.sandbox.spawn import running
 from here import keeping, serving_here
+from hookings import Door
 from mailboxes import Mailbox, mailbox_here
 from members import add_member
 from readers import Reader, reader_of, stranger_at
@@ -142,3 +143,9 @@ async def stages(world: World) -> list[StageKey]:
     async with world.db.session(world.scope) as session:
         await mirror.upsert_pipelines(session, world.hook.connection_id, pipelines)
         return [key for key, _ in await list_stages(session)][:2]
+
+
+@pytest.fixture
+def hooks(world: World) -> Door:
+    """The door of the world's connection, without HTTP."""
+    return Door(world)

@@ -13,7 +13,7 @@ from gptagent.kernel import jobs
 from gptagent.kernel.clock import utcnow
 from gptagent.kernel.errors import Conflict, Forbidden, NotFound
 from gptagent.kernel.ids import new_id
-from hookings import FORM, Door, Failing, answers, customer_message
+from hookings import FORM, Failing, answers, customer_message
 from scenes import Scene
 from worlds import NOT_FOUND
 
@@ -23,11 +23,6 @@ LEAD = {"id": "7", "name": "Deal", "status_id": "3", "pipeline_id": "2", "update
 @pytest.fixture
 async def scene(world):
     return await Scene.open(world)
-
-
-@pytest.fixture
-def hooks(world):
-    return Door(world)
 
 
 def lead(action="update", **changes):

@@ -10,7 +10,7 @@ from gptagent.features.crm import service as crm
 from gptagent.features.crm.deliveries import processing
 from gptagent.features.crm.deliveries import service as deliveries
 from gptagent.features.crm.deliveries.service import PROCESS
-from hookings import FORM, Door, answers, customer_message
+from hookings import FORM, answers, customer_message
 from integration.conftest import serving_here
 from scenes import Scene
 from trust import TRUST
@@ -28,11 +28,6 @@ async def served(home, roles):
 @pytest.fixture
 async def scene(world):
     return await Scene.open(world)
-
-
-@pytest.fixture
-def hooks(world):
-    return Door(world)
 
 
 @pytest.fixture
